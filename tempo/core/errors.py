@@ -1,0 +1,57 @@
+"""The exception tree.
+
+TempoError                 everything a user can cause or fix; the CLI prints it without a traceback
+|- SpecError               a value in a spec breaks a rule; knows its place (file:line:column)
+|- UnknownNameError        a name that no catalog entry has; knows the nearest one
+|- MissingError            data, a device or a package that this machine lacks
+|- RecordError             records on disk are absent, truncated or contradict each other
+|- RunError                a run could not be carried out; carries a failure class
+`- StoppedError            the user asked to stop; the work done so far is kept
+"""
+
+from __future__ import annotations
+
+from tempo.core.place import Place
+
+
+class TempoError(Exception):
+    """Base of all expected errors. `exit_code` is what the command line returns."""
+
+    exit_code = 2
+
+
+class SpecError(TempoError):
+    """A spec breaks a rule. The message states the rule, the value and the alternatives."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.message = message
+        self.place = place
+
+
+class UnknownNameError(TempoError, ValueError):
+    """A name is not in a catalog. A ValueError too, so that pydantic reports it with its place."""
+
+
+class MissingError(TempoError):
+    """Something this machine does not have: a data set, a device, a package."""
+
+
+class RecordError(TempoError):
+    """Records on disk are absent or cannot be trusted."""
+
+
+class RunError(TempoError):
+    """A run failed. `failure` is one of `tempo.core.records.FAILURES`."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, failure: str = "bug") -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class StoppedError(TempoError):
+    """The user asked to stop (Ctrl-C or a signal)."""
+
+    exit_code = 130

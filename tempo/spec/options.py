@@ -1,0 +1,72 @@
+"""The base of every typed section, and slots: named places that one of several kinds can fill.
+
+A slot is written `{kind: name, option: value, ...}` or, when no option is set, just `name`.
+A kind's options are a frozen class in a catalog; the class that does the work is found by the
+layer that owns it. So a plan can be checked to the last option without importing torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
+
+from tempo.core.catalog import Catalog
+
+
+class Section(BaseModel):
+    """A frozen, strict mapping: unknown keys and wrong types are errors, nothing is coerced."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False
+    )
+
+
+class Options(Section):
+    """The options of one kind that can fill a slot."""
+
+    kind: str
+
+
+OptionsCatalog = Catalog[type[Options]]
+
+
+def register(catalog: OptionsCatalog, options: type[Options]) -> None:
+    """Make `options` nameable from YAML under the default of its `kind` field."""
+    catalog.add(options.model_fields["kind"].default, options)
+
+
+def parse_slot(catalog: OptionsCatalog, value: Any) -> Any:
+    """Turn what a human wrote for a slot into the options object of its kind."""
+    if isinstance(value, Options):
+        return value
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"a {catalog.what} is a name or a mapping with `kind` (known: {', '.join(catalog)})"
+        )
+    if "kind" not in value:
+        raise ValueError(f"a {catalog.what} needs `kind` (known: {', '.join(catalog)})")
+    return catalog.get(value["kind"]).model_validate(dict(value))
+
+
+def slot_of(catalog: OptionsCatalog) -> BeforeValidator:
+    """The validator that fills a slot from `catalog`."""
+    return BeforeValidator(partial(parse_slot, catalog))
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+ListOf = BeforeValidator(_as_tuple)
+"""Annotate tuple fields with this: YAML has lists, frozen sections keep tuples."""
+
+Slot = SerializeAsAny[Options]
+
+NOT_RESULT = {"changes_result": False}
+"""`Field(json_schema_extra=NOT_RESULT)` marks a field that cannot change a run's result, so that
+it is left out of the run's identity."""
