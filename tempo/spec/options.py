@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, SerializeAsAny
 
 from tempo.core.catalog import Catalog
 
@@ -33,9 +33,17 @@ class Options(Section):
 OptionsCatalog = Catalog[type[Options]]
 
 
-def register(catalog: OptionsCatalog, options: type[Options]) -> None:
-    """Make `options` nameable from YAML under the default of its `kind` field."""
-    catalog.add(options.model_fields["kind"].default, options)
+def register(catalog: OptionsCatalog, *options: type[Options]) -> None:
+    """Make `options` nameable from YAML, each under the default of its `kind` field."""
+    for each in options:
+        catalog.add(each.model_fields["kind"].default, each)
+
+
+def kinds(what: str, *options: type[Options]) -> OptionsCatalog:
+    """A catalog of the kinds that can fill a slot called `what`."""
+    catalog = OptionsCatalog(what)
+    register(catalog, *options)
+    return catalog
 
 
 def parse_slot(catalog: OptionsCatalog, value: Any) -> Any:
@@ -45,7 +53,7 @@ def parse_slot(catalog: OptionsCatalog, value: Any) -> Any:
     if isinstance(value, str):
         value = {"kind": value}
     if not isinstance(value, Mapping):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
             f"a {catalog.what} is a name or a mapping with `kind` (known: {', '.join(catalog)})"
         )
     if "kind" not in value:
@@ -67,6 +75,6 @@ ListOf = BeforeValidator(_as_tuple)
 
 Slot = SerializeAsAny[Options]
 
-NOT_RESULT = {"changes_result": False}
+NOT_RESULT: dict[str, JsonValue] = {"changes_result": False}
 """`Field(json_schema_extra=NOT_RESULT)` marks a field that cannot change a run's result, so that
 it is left out of the run's identity."""

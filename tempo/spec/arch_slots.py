@@ -1,0 +1,249 @@
+"""The kinds that can fill each slot of an ArchSpec, with their options."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tempo.spec.options import ListOf, Options, kinds
+
+# --- blocks ----------------------------------------------------------------------------------
+
+
+class PreAct(Options):
+    """norm-act-conv, norm-act-conv (V3; He et al. 2016, Identity Mappings)."""
+
+    kind: Literal["pre_act"] = "pre_act"
+
+
+class PostAct(Options):
+    """conv-norm-act-conv-norm, add, act (V2; He et al. 2015)."""
+
+    kind: Literal["post_act"] = "post_act"
+
+
+class Swin(Options):
+    """Windowed self-attention with shifted windows (Liu et al. 2021)."""
+
+    kind: Literal["swin"] = "swin"
+    window: int = Field(8, ge=2, le=32)
+    heads: int = Field(4, ge=1)
+    mlp_ratio: float = Field(2.0, gt=0)
+
+
+BLOCKS = kinds("block", PreAct, PostAct, Swin)
+
+# --- channel attention -----------------------------------------------------------------------
+
+
+class NoChannelAttention(Options):
+    kind: Literal["none"] = "none"
+
+
+class SqueezeExcite(Options):
+    """Squeeze-and-excitation (Hu et al. 2018)."""
+
+    kind: Literal["squeeze_excite"] = "squeeze_excite"
+    reduction: int = Field(8, ge=1)
+
+
+CHANNEL_ATTENTION = kinds("channel attention", NoChannelAttention, SqueezeExcite)
+
+
+# --- residual group --------------------------------------------------------------------------
+
+
+class PlainChain(Options):
+    """No outer residual: the chain of blocks alone (V2)."""
+
+    kind: Literal["none"] = "none"
+
+
+class LearnableGroup(Options):
+    """x0 + s * (chain(x0) - x0) with a learnable scale s (EDSR's residual scaling)."""
+
+    kind: Literal["learnable"] = "learnable"
+    init: float = 0.1
+
+
+class FixedGroup(Options):
+    """x0 + s * (chain(x0) - x0) with a constant s."""
+
+    kind: Literal["fixed"] = "fixed"
+    scale: float = 0.1
+
+
+RESIDUAL_GROUPS = kinds("residual group", PlainChain, LearnableGroup, FixedGroup)
+
+# --- conditioning ----------------------------------------------------------------------------
+
+
+class NoConditioning(Options):
+    kind: Literal["none"] = "none"
+
+
+class Film(Options):
+    """gamma * f + beta from the time encoding (Perez et al. 2018)."""
+
+    kind: Literal["film"] = "film"
+    init: Literal["identity", "seed"] = "identity"
+    hidden_layers: int = Field(1, ge=0, le=4)
+
+
+class FilmAttention(Options):
+    """f + A * (FiLM(f) - f), with A a spatial attention map in (0, 1) (V3)."""
+
+    kind: Literal["film_attention"] = "film_attention"
+    init: Literal["identity", "seed"] = "identity"
+    hidden_layers: int = Field(2, ge=0, le=4)
+    reduction: int = Field(8, ge=1)
+
+
+CONDITIONING = kinds("conditioning", NoConditioning, Film, FilmAttention)
+
+# --- time ------------------------------------------------------------------------------------
+
+
+class Sinusoidal(Options):
+    """sin/cos features whose frequencies do not alias for dt in [-2, 2]."""
+
+    kind: Literal["sinusoidal"] = "sinusoidal"
+    octaves: int = Field(10, ge=1, le=16)
+    channels: int = Field(64, ge=4)
+
+
+class SinusoidalOctaves(Options):
+    """The seed's integer octaves sin/cos(2 pi 2^k dt); they alias on whole and half dt."""
+
+    kind: Literal["sinusoidal_octaves"] = "sinusoidal_octaves"
+    octaves: int = Field(10, ge=1, le=16)
+    channels: int = Field(64, ge=4)
+
+
+class TimeTransformer(Options):
+    """Self-attention over the times of all views and the target."""
+
+    kind: Literal["transformer"] = "transformer"
+    octaves: int = Field(10, ge=1, le=16)
+    channels: int = Field(64, ge=4)
+    heads: int = Field(4, ge=1)
+    layers: int = Field(1, ge=1, le=4)
+
+
+TIME_ENCODERS = kinds("time encoder", Sinusoidal, SinusoidalOctaves, TimeTransformer)
+
+
+class LearnedWeights(Options):
+    """softmax(MLP(encoding) - alpha dt^2 + bonus of the nearest anchor on each side)."""
+
+    kind: Literal["learned"] = "learned"
+
+
+class LinearWeights(Options):
+    """Linear interpolation between the two anchors around the target time."""
+
+    kind: Literal["linear"] = "linear"
+
+
+class UniformWeights(Options):
+    kind: Literal["uniform"] = "uniform"
+
+
+TEMPORAL_WEIGHTS = kinds("temporal weighting", LearnedWeights, LinearWeights, UniformWeights)
+
+# --- fusion of views -------------------------------------------------------------------------
+
+
+class WeightedFusion(Options):
+    """The sum of the views' features under the temporal weights."""
+
+    kind: Literal["weighted"] = "weighted"
+
+
+FUSIONS = kinds("fusion", WeightedFusion)
+
+# --- decoder, head, output -------------------------------------------------------------------
+
+
+class PlainDecoder(Options):
+    """up, conv, blocks, conditioning, then the skip is concatenated (V2)."""
+
+    kind: Literal["plain"] = "plain"
+    refine: Annotated[tuple[int, int, int], ListOf] = (1, 1, 1)
+
+
+class RefinedDecoder(Options):
+    """up, conv-norm-act, skip concatenated, conv, blocks, conditioning (V3)."""
+
+    kind: Literal["refined"] = "refined"
+    refine: Annotated[tuple[int, int, int], ListOf] = (2, 2, 3)
+
+
+DECODERS = kinds("decoder", PlainDecoder, RefinedDecoder)
+
+
+class BlockHead(Options):
+    """conv, blocks, conv (V2)."""
+
+    kind: Literal["blocks"] = "blocks"
+    blocks: int = Field(2, ge=0)
+
+
+class TaperHead(Options):
+    """convs C -> C -> C/2 -> 3 (V3)."""
+
+    kind: Literal["taper"] = "taper"
+
+
+HEADS = kinds("head", BlockHead, TaperHead)
+
+
+class ResidualBlend(Options):
+    """Time-weighted blend of the inputs plus a residual whose last layer starts at zero."""
+
+    kind: Literal["residual_blend"] = "residual_blend"
+
+
+class Sigmoid(Options):
+    """The picture itself, squashed into (0, 1), as in the seed."""
+
+    kind: Literal["sigmoid"] = "sigmoid"
+
+
+OUTPUTS = kinds("output", ResidualBlend, Sigmoid)
+
+
+class NoGate(Options):
+    kind: Literal["none"] = "none"
+
+
+class NearestGate(Options):
+    """Falls back to the nearest frame where the anchors around the target differ too much."""
+
+    kind: Literal["nearest"] = "nearest"
+    threshold: float = Field(0.35, gt=0, le=1)
+    softness: float = Field(0.05, gt=0)
+
+
+SCENE_CUTS = kinds("scene-cut gate", NoGate, NearestGate)
+
+
+class GroupNorm(Options):
+    """Group normalisation (Wu and He 2018); the group count is cut to divide the width."""
+
+    kind: Literal["group"] = "group"
+    groups: int = Field(8, ge=1)
+
+
+class NoNorm(Options):
+    kind: Literal["none"] = "none"
+
+
+class Layer2d(Options):
+    """Layer normalisation over channels at each pixel."""
+
+    kind: Literal["layer2d"] = "layer2d"
+
+
+NORMS = kinds("norm", GroupNorm, NoNorm, Layer2d)
