@@ -1,0 +1,120 @@
+"""The small frozen records that stages hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+FAILURES = ("oom", "non_finite", "data", "interrupted", "node", "bug")
+"""Classes of failure, as an attempt records them."""
+
+
+class RunStatus(StrEnum):
+    """What is known of a run. `stopped` means resumable: it began, is not running, nor done."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    PRUNED = "pruned"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricInfo:
+    """A named number: its unit, which direction is better, digits to print, and its definition."""
+
+    name: str
+    unit: str
+    better: Literal["higher", "lower"]
+    digits: int
+    definition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVariant:
+    """One full assignment of levels.
+
+    `levels` maps factor to level label; `config` is the resolved RunConfig as JSON values;
+    `role` is `baseline`, `variant` or `reference`.
+    """
+
+    name: str
+    role: Literal["baseline", "variant", "reference"]
+    levels: Mapping[str, str]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """Variant x replicate. `seed` is None for references, which have nothing random."""
+
+    run_id: str
+    variant: str
+    seed: int | None
+
+    @property
+    def title(self) -> str:
+        """How people see the run: `<variant> s<seed>`."""
+        return self.variant if self.seed is None else f"{self.variant} s{self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """A combination ruled out, with its reason."""
+
+    levels: Mapping[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a spec expands to. Variants are in design order, runs in the order to start them.
+
+    `spec` is the resolved StudySpec as JSON values; `spec_hash` is the hash of it.
+    """
+
+    study: str
+    question: str
+    profile: str | None
+    source: str
+    spec: Mapping[str, Any]
+    spec_hash: str
+    baseline: str | None
+    variants: tuple[PlannedVariant, ...]
+    runs: tuple[PlannedRun, ...]
+    exclusions: tuple[Exclusion, ...] = ()
+
+    def variant(self, name: str) -> PlannedVariant:
+        """The variant called `name`; KeyError when the plan has none."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Plan:
+        fields = dict(value)
+        fields["variants"] = tuple(PlannedVariant(**item) for item in value["variants"])
+        fields["runs"] = tuple(PlannedRun(**item) for item in value["runs"])
+        fields["exclusions"] = tuple(Exclusion(**item) for item in value["exclusions"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything a worker needs to carry out one run: `run.json` in the run's folder.
+
+    `config` is a resolved RunConfig as JSON values (method, arch, data, recipe, evaluation,
+    runtime).
+    """
+
+    run_id: str
+    seed: int | None
+    config: Mapping[str, Any] = field(default_factory=dict)

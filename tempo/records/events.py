@@ -1,0 +1,190 @@
+"""The events of a run, in the order they happen. One JSON object a line in `events.jsonl`.
+
+Every line carries `kind`, `time` (Unix seconds) and `attempt` beside the fields of its class.
+Paths are relative to the run's folder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    kind: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted(Event):
+    """A process begins to carry out the run from `resumed_step` (0: from the start).
+
+    `environment` holds what is recorded beside a result and is not part of its identity: host,
+    pid, device, threads, world size, micro-batch, versions, commit, code stamp, data digest.
+    """
+
+    kind: ClassVar[str] = "attempt"
+    resumed_step: int
+    total_steps: int
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelBuilt(Event):
+    """Cost of the network: parameters, and MACs of one forward pass over `mac_size` pixels."""
+
+    kind: ClassVar[str] = "model"
+    parameters: int
+    macs: int
+    mac_size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained(Event):
+    """Training metrics at `step`, means since the last such event. `clips`: clips seen so far.
+
+    Keys of `values`: loss, lr, grad_norm, clip_rate, samples_per_s, step_ms, data_ms, and one
+    `loss/<term>` per loss term.
+    """
+
+    kind: ClassVar[str] = "train"
+    step: int
+    clips: int
+    epoch: float
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated(Event):
+    """Mean metrics over the validation clips at `step`. `seconds`: training time so far."""
+
+    kind: ClassVar[str] = "val"
+    step: int
+    clips: int
+    epoch: float
+    seconds: float
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSaved(Event):
+    """A sample image. `key` groups the images of one clip over steps."""
+
+    kind: ClassVar[str] = "image"
+    step: int
+    key: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved(Event):
+    kind: ClassVar[str] = "checkpoint"
+    step: int
+    path: str
+    sha256: str
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated(Event):
+    """The final evaluation on `split`, of the checkpoint chosen as `checkpoint` at `step`.
+
+    `values`: mean over clips of each metric; `infos`: MetricInfo fields by metric;
+    `protocol`: everything a number means, hashed in `protocol_hash`; `table`: Parquet with one
+    row a clip (clip, source, motion, occlusion, then the metrics) and its SHA-256; `gallery`:
+    for each kept clip its id and the paths of its pictures (input0, input1, target, prediction).
+    """
+
+    kind: ClassVar[str] = "evaluation"
+    split: str
+    step: int
+    checkpoint: str
+    clips: int
+    values: Mapping[str, float]
+    infos: Mapping[str, Mapping[str, Any]]
+    protocol: Mapping[str, Any]
+    protocol_hash: str
+    table: str
+    table_sha256: str
+    gallery: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Event):
+    """The attempt ends. `status`: complete, failed or stopped. Seconds are of this attempt.
+
+    `failure` is one of `tempo.core.records.FAILURES`; `detail` is the traceback, if any.
+    """
+
+    kind: ClassVar[str] = "finish"
+    status: str
+    step: int
+    seconds: float
+    train_seconds: float
+    peak_memory: int
+    failure: str | None = None
+    message: str = ""
+    detail: str = ""
+
+
+EVENTS: dict[str, type[Event]] = {
+    cls.kind: cls
+    for cls in (
+        AttemptStarted,
+        ModelBuilt,
+        Trained,
+        Validated,
+        ImageSaved,
+        CheckpointSaved,
+        Evaluated,
+        Finished,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """An event with when and by which attempt it was written; `offset`: bytes before its line."""
+
+    time: float
+    attempt: int
+    event: Event
+    offset: int = 0
+
+
+_SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def encode(value: Any) -> Any:
+    """JSON has no NaN or infinity: they travel as {"float": "nan"}, so that nothing is lost."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    return value
+
+
+def decode(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"float"}:
+            return _SPECIAL[value["float"]]
+        return {key: decode(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(decode(item) for item in value)
+    return value
+
+
+def to_json(logged: Logged) -> dict[str, Any]:
+    head = {"kind": logged.event.kind, "time": logged.time, "attempt": logged.attempt}
+    return head | {key: encode(item) for key, item in asdict(logged.event).items()}
+
+
+def from_json(line: dict[str, Any], offset: int = 0) -> Logged:
+    """The event of a parsed line. KeyError for a kind this version does not know."""
+    fields = {key: decode(item) for key, item in line.items()}
+    kind, time, attempt = (fields.pop(name) for name in ("kind", "time", "attempt"))
+    return Logged(time=time, attempt=attempt, event=EVENTS[kind](**fields), offset=offset)

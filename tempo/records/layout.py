@@ -1,0 +1,81 @@
+"""Where records lie: one folder for all studies, each run once.
+
+<root>/runs/<run_id>/      run.json, events.jsonl, clips.parquet, gallery/, images/,
+                           checkpoints/, attempts/<n>.log, lock
+<root>/studies/<study>/    plans/<profile>.json, current, invocations.jsonl
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tempo.core.errors import RecordError
+from tempo.core.records import Plan, RunSpec
+from tempo.records.files import write_atomic, write_json
+
+
+def default_root() -> Path:
+    """`$TEMPO_RECORDS`, or `records` in the current folder."""
+    return Path(os.environ.get("TEMPO_RECORDS", "records"))
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of records."""
+
+    root: Path
+
+    def run_dir(self, run_id: str) -> Path:
+        return self.root / "runs" / run_id
+
+    def study_dir(self, study: str) -> Path:
+        return self.root / "studies" / study
+
+    def save_plan(self, plan: Plan) -> None:
+        """Keep the plan under its profile and make it the study's current one."""
+        folder = self.study_dir(plan.study)
+        profile = plan.profile or "default"
+        write_json(folder / "plans" / f"{profile}.json", plan.to_json())
+        write_atomic(folder / "current", lambda file: file.write(f"{profile}\n".encode()))
+
+    def load_plan(self, study: str, profile: str | None = None) -> Plan:
+        """The plan of `study` under `profile`, or the one that was run last.
+
+        Raises:
+            RecordError: when there is none; names the studies that are there.
+        """
+        folder = self.study_dir(study)
+        if profile is None and (folder / "current").is_file():
+            profile = (folder / "current").read_text().strip()
+        path = folder / "plans" / f"{profile}.json"
+        if not path.is_file():
+            known = ", ".join(self.studies()) or "none"
+            under = f" under profile {profile!r}" if profile else ""
+            raise RecordError(f"no study {study!r}{under} in {self.root} (known: {known})")
+        return Plan.from_json(json.loads(path.read_text()))
+
+    def studies(self) -> list[str]:
+        """Names of the studies that have a plan."""
+        return sorted(path.parent.name for path in self.root.glob("studies/*/plans"))
+
+    def save_run(self, spec: RunSpec) -> Path:
+        """Write `run.json` unless it is there; returns the run's folder."""
+        folder = self.run_dir(spec.run_id)
+        if not (folder / "run.json").is_file():
+            write_json(folder / "run.json", asdict(spec))
+        return folder
+
+
+def load_run(folder: Path) -> RunSpec:
+    """The RunSpec in a run's folder.
+
+    Raises:
+        RecordError: when the folder holds no run.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        raise RecordError(f"{folder} holds no run (run.json is missing)")
+    return RunSpec(**json.loads(path.read_text()))

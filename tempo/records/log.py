@@ -1,0 +1,86 @@
+"""Appending to and reading `events.jsonl`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from tempo.core.errors import RecordError
+from tempo.records.events import Event, Logged, from_json, to_json
+
+NAME = "events.jsonl"
+
+
+class EventLog:
+    """The writer of one attempt. Each event is one `write` of one whole line.
+
+    A line that an earlier attempt left unfinished (killed in mid-write) is cut off first.
+    """
+
+    def __init__(self, folder: Path, attempt: int) -> None:
+        self.attempt = attempt
+        path = folder / NAME
+        _cut_unfinished(path)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def append(self, event: Event, *, durable: bool = False) -> None:
+        """Write an event; `durable` waits until it is on the disk."""
+        line = to_json(Logged(time=time.time(), attempt=self.attempt, event=event))
+        os.write(self._file, (json.dumps(line, separators=(",", ":")) + "\n").encode())
+        if durable:
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _cut_unfinished(path: Path) -> None:
+    if not path.is_file():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def read_events(folder: Path, offset: int = 0) -> Iterator[Logged]:
+    """The events from byte `offset` on, in file order, superseded ones included.
+
+    A last line without its newline is still being written and is left for the next read.
+
+    Raises:
+        RecordError: naming the file and the byte of a line that cannot be read.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield from_json(json.loads(line), offset)
+            except (ValueError, KeyError, TypeError) as error:
+                raise RecordError(f"{path}: byte {offset}: not an event ({error})") from error
+            offset += len(line)
+
+
+def last_attempt(folder: Path) -> int:
+    """The number of the newest attempt; 0 when there was none."""
+    return max((logged.attempt for logged in read_events(folder)), default=0)

@@ -1,0 +1,150 @@
+"""What the events of a run amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tempo.core.records import RunSpec, RunStatus
+from tempo.records.events import (
+    AttemptStarted,
+    CheckpointSaved,
+    Evaluated,
+    Finished,
+    ImageSaved,
+    Logged,
+    ModelBuilt,
+    Trained,
+    Validated,
+)
+from tempo.records.layout import load_run
+from tempo.records.log import read_events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One process execution. `last_step` is the last step it reported; `finish` None: killed."""
+
+    number: int
+    started: float
+    ended: float
+    resumed_step: int
+    last_step: int
+    total_steps: int
+    environment: Mapping[str, Any]
+    finish: Finished | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run as recorded, without what a resumed attempt superseded."""
+
+    folder: Path
+    spec: RunSpec
+    status: RunStatus
+    attempts: tuple[Attempt, ...]
+    model: ModelBuilt | None
+    train: tuple[Trained, ...]
+    validations: tuple[Validated, ...]
+    images: tuple[ImageSaved, ...]
+    checkpoints: tuple[CheckpointSaved, ...]
+    evaluations: tuple[Evaluated, ...]
+    finish: Finished | None
+
+    @property
+    def run_id(self) -> str:
+        return self.spec.run_id
+
+    @property
+    def test(self) -> Evaluated | None:
+        """The evaluation on the test split, or None when there is none yet."""
+        return next((each for each in self.evaluations if each.split == "test"), None)
+
+    @property
+    def step(self) -> int:
+        """The last step that counts."""
+        trained = max((event.step for event in self.train), default=0)
+        saved = max((event.step for event in self.checkpoints), default=0)
+        return max(trained, saved)
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds spent training in all finished attempts; killed ones count by their span."""
+        return sum(
+            attempt.finish.train_seconds if attempt.finish else attempt.ended - attempt.started
+            for attempt in self.attempts
+        )
+
+
+def effective(events: Iterable[Logged]) -> list[Logged]:
+    """The events that count: an attempt resumed at step s supersedes what came after s."""
+    kept: list[Logged] = []
+    for logged in events:
+        if isinstance(logged.event, AttemptStarted):
+            kept = [old for old in kept if not _superseded(old, logged.event.resumed_step)]
+        kept.append(logged)
+    return kept
+
+
+def _superseded(logged: Logged, resumed_step: int) -> bool:
+    event = logged.event
+    if isinstance(event, AttemptStarted | Finished | ModelBuilt):
+        return False
+    step: int = getattr(event, "step", 0)
+    return step > resumed_step
+
+
+def _attempts(events: list[Logged]) -> tuple[Attempt, ...]:
+    numbers = sorted({logged.attempt for logged in events})
+    return tuple(_attempt(n, [each for each in events if each.attempt == n]) for n in numbers)
+
+
+def _attempt(number: int, events: list[Logged]) -> Attempt:
+    start = next((e.event for e in events if isinstance(e.event, AttemptStarted)), None)
+    finish = next((e.event for e in events if isinstance(e.event, Finished)), None)
+    begun = start.resumed_step if start else 0
+    return Attempt(
+        number=number,
+        started=events[0].time,
+        ended=events[-1].time,
+        resumed_step=begun,
+        last_step=max((getattr(e.event, "step", begun) for e in events), default=begun),
+        total_steps=start.total_steps if start else 0,
+        environment=start.environment if start else {},
+        finish=finish,
+    )
+
+
+def _status(attempts: tuple[Attempt, ...]) -> RunStatus:
+    """Without asking whether a process is alive: an attempt without an end reads as stopped."""
+    if not attempts:
+        return RunStatus.PLANNED
+    finish = attempts[-1].finish
+    return RunStatus(finish.status) if finish else RunStatus.STOPPED
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run's folder.
+
+    Raises:
+        RecordError: when the folder holds no run or its events cannot be read.
+    """
+    spec = load_run(folder)
+    everything = list(read_events(folder))
+    attempts = _attempts(everything)
+    events = [logged.event for logged in effective(everything)]
+    return RunRecord(
+        folder=folder,
+        spec=spec,
+        status=_status(attempts),
+        attempts=attempts,
+        model=next((e for e in events if isinstance(e, ModelBuilt)), None),
+        train=tuple(e for e in events if isinstance(e, Trained)),
+        validations=tuple(e for e in events if isinstance(e, Validated)),
+        images=tuple(e for e in events if isinstance(e, ImageSaved)),
+        checkpoints=tuple(e for e in events if isinstance(e, CheckpointSaved)),
+        evaluations=tuple(e for e in events if isinstance(e, Evaluated)),
+        finish=attempts[-1].finish if attempts else None,
+    )

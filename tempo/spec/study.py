@@ -1,0 +1,128 @@
+"""StudySpec: one question, and everything needed to answer it. RunConfig: one run of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, SerializeAsAny, field_validator
+
+from tempo.core.identity import short_hash
+from tempo.spec.arch import ArchSpec
+from tempo.spec.data import DATASETS
+from tempo.spec.options import ListOf, Options, Section, Slot, kinds, slot_of
+from tempo.spec.recipe import Evaluation, Recipe, Runtime
+
+REFERENCES: tuple[Literal["average", "nearest"], ...] = ("average", "nearest")
+"""Methods without weights that every table shows, judged by the same evaluator."""
+
+Method = Literal["network", "average", "nearest"]
+
+
+class Factor(Section):
+    """A thing varied. `levels` maps a label to the value set at `path`.
+
+    Without `path`, each level maps dotted paths to values, so one level can set several fields.
+    """
+
+    path: str | None = None
+    levels: dict[str, Any] = Field(min_length=1)
+
+
+class Factorial(Options):
+    """Every combination of the levels of `factors`."""
+
+    kind: Literal["factorial"] = "factorial"
+    factors: Annotated[tuple[str, ...], ListOf] = Field(min_length=1)
+
+
+class Variant(Section):
+    """One named assignment: `levels` picks factor levels, `set` overlays fields directly."""
+
+    name: str = Field(min_length=1, max_length=300)
+    levels: dict[str, str] = Field(default_factory=dict)
+    set: dict[str, Any] = Field(default_factory=dict)
+
+
+class VariantList(Options):
+    """Exactly the variants written down."""
+
+    kind: Literal["list"] = "list"
+    variants: Annotated[tuple[Variant, ...], ListOf] = Field(min_length=1)
+
+
+DESIGNS = kinds("design", Factorial, VariantList)
+
+Design = Annotated[SerializeAsAny[Options], slot_of(DESIGNS)]
+
+
+class RunConfig(Section):
+    """One fully resolved run, but for its seed."""
+
+    method: Method = "network"
+    arch: ArchSpec = ArchSpec()
+    data: Annotated[Slot, slot_of(DATASETS)]
+    recipe: Recipe
+    evaluation: Evaluation = Evaluation()
+    runtime: Runtime = Runtime()
+
+
+class StudySpec(RunConfig):
+    """A whole study, as a human wrote it, after `base` and `profiles` were applied."""
+
+    study: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
+    question: str = ""
+    factors: dict[str, Factor] = Field(default_factory=dict)
+    design: Annotated[tuple[Design, ...], ListOf] = ()
+    baseline: str | None = Field(None, description="name of the control variant")
+    references: Annotated[tuple[Literal["average", "nearest"], ...], ListOf] = REFERENCES
+    seeds: Annotated[tuple[int, ...], ListOf] = (0,)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        """A number n means the seeds 0 to n - 1."""
+        if type(value) is int:
+            if value < 1:
+                raise ValueError(f"seeds is a count of at least 1 or a list, not {value}")
+            return tuple(range(value))
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or len(set(value)) != len(value) or min(value) < 0:
+            raise ValueError(f"seeds are distinct whole numbers from 0, not {list(value)}")
+        return value
+
+
+IDENTITY_VERSION = 1
+"""Raised when a default changes: fields at their default are left out of the identity, so that a
+new field with a default that keeps the old behaviour leaves the identity of old runs alone."""
+
+
+def _result_fields(section: BaseModel) -> dict[str, Any]:
+    """What was chosen, as JSON values: no defaults, no fields that cannot change a result."""
+    out: dict[str, Any] = {}
+    dumped = section.model_dump(mode="json")
+    for name, info in type(section).model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and extra.get("changes_result") is False:
+            continue
+        value = getattr(section, name)
+        if name != "kind" and not info.is_required() and value == info.get_default():
+            continue
+        out[name] = _result_fields(value) if isinstance(value, BaseModel) else dumped[name]
+    return out
+
+
+def identity(config: RunConfig, seed: int | None) -> str:
+    """The run_id: a short hash of what can change the result, and of nothing else.
+
+    A reference method has neither weights nor a seed, so only data and evaluation count for it.
+    """
+    names: tuple[str, ...] = ("method", "arch", "data", "recipe", "evaluation")
+    if config.method != "network":
+        names, seed = ("method", "data", "evaluation"), None
+    fields = _result_fields(config)
+    chosen = {name: fields[name] for name in names if name in fields}
+    return short_hash({"version": IDENTITY_VERSION, "config": chosen, "seed": seed})
