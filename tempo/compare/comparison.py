@@ -1,0 +1,366 @@
+"""A comparison: everything a report shows, computed. Frozen, and rebuilt from records alone.
+
+Paths are absolute. Mappings by variant keep the design's order. What is missing is None or absent,
+never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tempo.compare.quantities import (
+    Alias,
+    Attribution,
+    Contrast,
+    Effect,
+    Estimate,
+    Interval,
+    Noise,
+    Power,
+)
+from tempo.core.records import Exclusion, MetricInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """What a number means. Numbers under different hashes are never ranked together."""
+
+    hash: str
+    fields: Mapping[str, Any]
+    variants: tuple[str, ...]
+    ranked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a variant costs. Means over its finished seeds; None when not recorded.
+
+    `macs` is one forward pass over `mac_size` (height, width) pixels; `train_seconds` wall-clock
+    training of one run; `device_hours` the same times its devices; `peak_memory` in bytes;
+    `step_ms` per optimiser step; `gain_per_hour` is the metric's gain over frame averaging per
+    device hour.
+    """
+
+    parameters: int | None = None
+    macs: int | None = None
+    mac_size: tuple[int, int] | None = None
+    train_seconds: float | None = None
+    device_hours: float | None = None
+    peak_memory: int | None = None
+    step_ms: float | None = None
+    gain_per_hour: float | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A variant or reference in the table.
+
+    `state`: complete (all planned seeds), partial (some), failed (none finished and at least one
+    failed) or missing (none finished). `estimates` has no key for a metric without a value.
+    `note` is the sentence to print beside the row, empty when there is nothing to say.
+    `contrasts` by metric, against the baseline; `group` is its label under --group-by.
+    """
+
+    variant: str
+    role: Literal["baseline", "variant", "reference"]
+    state: Literal["complete", "partial", "failed", "missing"]
+    levels: Mapping[str, str]
+    seeds: int
+    planned_seeds: int
+    estimates: Mapping[str, Estimate]
+    contrasts: Mapping[str, Contrast]
+    cost: Cost
+    protocol_hash: str | None
+    checkpoint: str
+    note: str = ""
+    group: str | None = None
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A quantity over training: mean over seeds, and a band.
+
+    `split` is `train` or `val`; `steps`, `epochs`, `seconds`, `mean`, `low`, `high` and `counts`
+    (seeds behind each point) run in parallel. The band is `band` (a sentence); it is None at
+    points with one seed. `lines`: each seed's own values at `steps`, None where it has none.
+    """
+
+    variant: str
+    name: str
+    split: Literal["train", "val"]
+    steps: tuple[int, ...]
+    epochs: tuple[float, ...]
+    seconds: tuple[float | None, ...]
+    mean: tuple[float, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    counts: tuple[int, ...]
+    band: str
+    lines: Mapping[int, tuple[float | None, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """When a variant's validation metric first reaches `level`; medians over seeds that do.
+
+    `passed` of `seeds` get there; `step` and `seconds` are None when fewer than half do.
+    """
+
+    level: float
+    step: float | None
+    seconds: float | None
+    passed: int
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """Speed of learning of a variant, from its validation curve.
+
+    `area`: mean height of the curve over steps (area divided by span), in the metric's unit;
+    `plateau`: first step after which the metric never again improves by more than `tolerance` in
+    total, None when it still improved at the end.
+    """
+
+    variant: str
+    metric: str
+    area: Interval | None
+    passings: tuple[Passing, ...]
+    plateau: int | None
+    tolerance: float
+    definition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A run without a result. `log`: the attempt's log file, when it is there."""
+
+    run_id: str
+    variant: str
+    seed: int | None
+    status: str
+    failure: str | None
+    message: str
+    detail: str
+    step: int
+    attempts: int
+    folder: Path
+    log: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A field in which runs that are compared differ, though they were meant to be alike.
+
+    `severity`: `unintended` (a confound: not what the study varies), `intended` (follows from a
+    factor) or `note`. `values` maps a variant to what was seen, as text.
+    """
+
+    field: str
+    severity: Literal["unintended", "intended", "note"]
+    values: Mapping[str, str]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetView:
+    """All variants at one equal budget. `budget`: steps, wall-clock, device-hours or parameters.
+
+    `at` is the amount in `unit`; `values` the validation metric there (test under parameters),
+    None where a variant never got that far; `note` says how `at` was chosen.
+    """
+
+    budget: str
+    at: float
+    unit: str
+    metric: str
+    split: str
+    values: Mapping[str, Estimate | None]
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParetoPoint:
+    """`member`: on the front by the means; `probability` of being on it, given the noise."""
+
+    variant: str
+    cost: float
+    value: float
+    low: float | None
+    high: float | None
+    member: bool
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pareto:
+    """Quality against one cost: parameters, macs, peak_memory, step_ms or device_hours."""
+
+    cost: str
+    unit: str
+    metric: str
+    points: tuple[ParetoPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """Clips alike in `by` (motion, occlusion, texture): from `low` to `high`.
+
+    `values`: mean metric by variant; `differences`: variant minus baseline by variant.
+    """
+
+    by: str
+    label: str
+    low: float
+    high: float
+    clips: int
+    metric: str
+    values: Mapping[str, Interval]
+    differences: Mapping[str, Interval]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipTable:
+    """Per-clip values, averaged over the seeds of each variant; one entry per clip throughout.
+
+    `values[metric][variant]`; `properties` by name (motion, occlusion, and any other number per
+    clip that the evaluation recorded and no metric is).
+    """
+
+    clips: tuple[str, ...]
+    sources: tuple[str, ...]
+    properties: Mapping[str, tuple[float, ...]]
+    values: Mapping[str, Mapping[str, tuple[float, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A variant's prediction of one gallery clip, of the seed named."""
+
+    variant: str
+    seed: int | None
+    run_id: str
+    path: Path
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryClip:
+    """A clip whose pictures are kept: `inputs` in time order, `target`, one picture a variant.
+
+    `spread` is the range of the primary metric over trained variants: the gallery is sorted by it,
+    largest first. `rank_overall` is its place by spread among all clips, 1 being the largest.
+    """
+
+    clip: str
+    source: str
+    properties: Mapping[str, float]
+    inputs: tuple[Path, ...]
+    target: Path
+    pictures: tuple[Picture, ...]
+    spread: float | None
+    rank_overall: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """Where a number comes from. `environment` is that of the last attempt."""
+
+    run_id: str
+    variant: str
+    seed: int | None
+    status: str
+    folder: Path
+    attempts: int
+    started: float | None
+    ended: float | None
+    step: int
+    total_steps: int
+    checkpoint: str
+    checkpoint_step: int | None
+    train_seconds: float | None
+    values: Mapping[str, float]
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All contrasts of a study, and what is needed to show and to check them.
+
+    `metric` is the primary one; `metrics` those of the table, primary first. `at` says which
+    checkpoint the numbers are of, as a sentence. `headline` holds the sentences to read first;
+    `fingerprint` identifies the records that went in: see `tempo.compare.build.fingerprint`.
+    `complete`: every planned run finished. `rankable`: one protocol covers every row.
+    """
+
+    study: str
+    question: str
+    profile: str | None
+    source: str
+    spec: Mapping[str, Any]
+    spec_hash: str
+    baseline: str | None
+    metric: str
+    metrics: tuple[MetricInfo, ...]
+    delta: float
+    level: float
+    at: str
+    split: str
+    complete: bool
+    planned_runs: int
+    finished_runs: int
+    rankable: bool
+    protocols: tuple[Protocol, ...]
+    headline: tuple[str, ...]
+    rows: tuple[Row, ...]
+    contrasts: tuple[Contrast, ...]
+    main_effects: tuple[Effect, ...]
+    interactions: tuple[Effect, ...]
+    aliases: tuple[Alias, ...]
+    attribution: Attribution | None
+    noise: tuple[Noise, ...]
+    power: tuple[Power, ...]
+    fairness: tuple[Difference, ...]
+    failures: tuple[Failure, ...]
+    exclusions: tuple[Exclusion, ...]
+    curves: tuple[Curve, ...]
+    health: tuple[Curve, ...]
+    learning: tuple[Learning, ...]
+    budgets: tuple[BudgetView, ...]
+    pareto: tuple[Pareto, ...]
+    strata: tuple[Stratum, ...]
+    clip_table: ClipTable | None
+    gallery: tuple[GalleryClip, ...]
+    runs: tuple[RunInfo, ...]
+    fingerprint: str
+    stale: tuple[str, ...] = ()
+
+    def row(self, variant: str) -> Row:
+        """The row of `variant`; KeyError when there is none."""
+        for row in self.rows:
+            if row.variant == variant:
+                return row
+        raise KeyError(variant)
+
+    def info(self, metric: str) -> MetricInfo:
+        """The definition of `metric`; KeyError when the table has no such column."""
+        for info in self.metrics:
+            if info.name == metric:
+                return info
+        raise KeyError(metric)
+
+    def contrast(self, variant: str, metric: str | None = None) -> Contrast | None:
+        """The contrast of `variant` with the baseline, in the primary metric by default."""
+        return self.row(variant).contrasts.get(metric or self.metric)
+
+    def curve(self, variant: str, name: str) -> Curve | None:
+        """The validation or training curve called `name` of `variant`, or None."""
+        for curve in (*self.curves, *self.health):
+            if curve.variant == variant and curve.name == name:
+                return curve
+        return None

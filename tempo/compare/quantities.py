@@ -1,0 +1,217 @@
+"""The numbers a comparison states, each with its uncertainty and the runs it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A value and its confidence interval.
+
+    `low`, `high`, `se` and `df` are None when the data cannot carry an interval (one seed);
+    `level` is the nominal coverage (0.95); `method` names how the interval was made.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+    se: float | None = None
+    df: float | None = None
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A variant's metric, averaged over clips, then over its finished seeds.
+
+    `mean` is over the `n` seeds that finished of the `planned_n` asked for; `sd` is the sample
+    standard deviation over seeds (None below two); `low` and `high` bound the mean over seeds for
+    these clips. `seeds`, `values` and `run_ids` run in parallel.
+    """
+
+    metric: str
+    mean: float
+    sd: float | None
+    n: int
+    planned_n: int
+    low: float | None
+    high: float | None
+    level: float
+    seeds: tuple[int | None, ...]
+    values: tuple[float, ...]
+    run_ids: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned seed is in the mean."""
+        return self.n == self.planned_n
+
+
+class Word(StrEnum):
+    """The verdict on a contrast. `better` always means better, whatever the metric's direction."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
+    INCOMPARABLE = "incomparable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A word, why it was chosen, and how many more seeds would probably settle it.
+
+    `more_seeds` is None where the word is settled, or where no number of seeds would settle it
+    (the clips, not the seeds, are what is short); `reason` says which.
+    """
+
+    word: Word
+    reason: str
+    more_seeds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """Standard deviations of a paired difference, in the metric's unit.
+
+    `seed`: between seeds; `source`: between source videos or photographs; `clip`: between clips of
+    one source; `residual`: what is left per seed and clip. None where it cannot be estimated.
+    `pooled` says whether the seed part is shared by all variants, `test` how that was decided.
+    """
+
+    seed: float | None
+    source: float | None
+    clip: float | None
+    residual: float | None
+    pooled: bool = False
+    test: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """`variant` minus `baseline` in one metric, paired by seed and clip.
+
+    `p` is two-sided, `p_adjusted` after Holm over `family`; the verdict uses the adjusted one.
+    `seeds`, `values` (that seed's mean difference) and `run_ids` (variant's run, baseline's run)
+    run in parallel. `difference` is None when nothing can be paired; the verdict says why.
+    """
+
+    variant: str
+    baseline: str
+    metric: str
+    difference: Interval | None
+    p: float | None
+    p_adjusted: float | None
+    verdict: Verdict
+    delta: float
+    family: str
+    components: Components | None
+    seeds: tuple[int | None, ...]
+    planned_n: int
+    clips: int
+    sources: int
+    values: tuple[float, ...]
+    run_ids: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """A main effect or an interaction of a factorial design, averaged over the other factors.
+
+    For a main effect `factors` has one name and `terms` the two levels compared,
+    (level, reference level); for an interaction two names, and `terms` has those of each factor
+    in turn: (a1, a0, b1, b0), the difference of differences (a1b1 - a0b1) - (a1b0 - a0b0).
+    `change` is None when the design cannot estimate it; `note` says why or what is missing.
+    """
+
+    factors: tuple[str, ...]
+    terms: tuple[str, ...]
+    metric: str
+    change: Interval | None
+    p: float | None
+    p_adjusted: float | None
+    verdict: Verdict
+    cells: int
+    planned_cells: int
+    note: str = ""
+    run_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """An effect that this design cannot tell from the effects in `with_effects`."""
+
+    effect: str
+    with_effects: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One bar of an attribution: the change that `factor` makes, and where it leads.
+
+    `kind`: add_in (into the start), leave_out (of the end; the sign is that of keeping it) or
+    ladder. `variant` is the arm that carries it, `against` the arm it is compared with;
+    `level` is the metric's mean at `variant`. None where an arm has not finished.
+    """
+
+    kind: str
+    factor: str
+    variant: str | None
+    against: str | None
+    change: Interval | None
+    level: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """How a gain from `start` to `end` splits over the factors in which they differ.
+
+    `residual` is total minus the sum of the add-ins: the interaction. `changes` maps a factor to
+    its value at the start and at the end, as text.
+    """
+
+    metric: str
+    start: str
+    end: str
+    changes: Mapping[str, tuple[str, str]]
+    total: Interval | None
+    add_in: tuple[Rung, ...]
+    leave_out: tuple[Rung, ...]
+    ladder: tuple[Rung, ...]
+    residual: Interval | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """The noise floor: how far apart two means of the same variant fall by seed alone.
+
+    `seed_sd` is the seed standard deviation of a run's metric; `floor` is the smallest difference
+    of two variants, with the seeds there are, that the study can believe; `sentence` says so.
+    """
+
+    metric: str
+    seed_sd: float | None
+    seeds: int
+    df: float | None
+    floor: float | None
+    pooled: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """`seeds` a variant detect a difference of `detectable` with probability `power`."""
+
+    metric: str
+    seeds: int
+    detectable: float | None
+    power: float
+    alpha: float
+    sentence: str
