@@ -146,12 +146,12 @@ EVENTS: dict[str, type[Event]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """An event with when and by which attempt it was written; `offset`: bytes before its line."""
+    """An event with when and by which attempt it was written; `end`: bytes up to its line's end."""
 
     time: float
     attempt: int
     event: Event
-    offset: int = 0
+    end: int = 0
 
 
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -183,8 +183,8 @@ def to_json(logged: Logged) -> dict[str, Any]:
     return head | {key: encode(item) for key, item in asdict(logged.event).items()}
 
 
-def from_json(line: dict[str, Any], offset: int = 0) -> Logged:
+def from_json(line: dict[str, Any], end: int = 0) -> Logged:
     """The event of a parsed line. KeyError for a kind this version does not know."""
     fields = {key: decode(item) for key, item in line.items()}
     kind, time, attempt = (fields.pop(name) for name in ("kind", "time", "attempt"))
-    return Logged(time=time, attempt=attempt, event=EVENTS[kind](**fields), offset=offset)
+    return Logged(time=time, attempt=attempt, event=EVENTS[kind](**fields), end=end)

@@ -75,10 +75,11 @@ def read_events(folder: Path, offset: int = 0) -> Iterator[Logged]:
             if not line.endswith(b"\n"):
                 return
             try:
-                yield from_json(json.loads(line), offset)
+                logged = from_json(json.loads(line), offset + len(line))
             except (ValueError, KeyError, TypeError) as error:
-                raise RecordError(f"{path}: byte {offset}: not an event ({error})") from error
-            offset += len(line)
+                raise RecordError(f"{path}: byte {offset}: not an event ({error!r})") from error
+            yield logged
+            offset = logged.end
 
 
 def last_attempt(folder: Path) -> int:

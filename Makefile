@@ -1,0 +1,53 @@
+# Set-up is the first step of every target; nothing but Python 3.11+, make and git is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INPUTS := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: help demo test test-all check bench clean
+
+help:
+	@echo "make demo      train the demonstration study and write its report (about 6 minutes)"
+	@echo "make test      run the tests (under 12 minutes on 2 cores)"
+	@echo "make test-all  the slow tests too (under 40 minutes)"
+	@echo "make check     ruff, mypy --strict, import-linter"
+	@echo "make bench     print the benchmarks' ratios"
+	@echo "make clean     remove what was generated here, but never records/"
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "Tempo needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 demo"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python $(INPUTS)
+	@echo "Installing Tempo and its pinned dependencies into $(VENV) ..."
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need ..."
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python run_experiment.py ablations/se_dilation.yaml --profile demo
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict tempo
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-test
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) cache build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
