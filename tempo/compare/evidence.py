@@ -1,4 +1,4 @@
-"""What stands behind a comparison's numbers: curves, costs against quality, clips, pictures, runs."""
+"""What stands behind the numbers of a comparison: curves, costs, clips, pictures and runs."""
 
 from __future__ import annotations
 
