@@ -161,7 +161,23 @@ class WeightedFusion(Options):
     kind: Literal["weighted"] = "weighted"
 
 
-FUSIONS = kinds("fusion", WeightedFusion)
+class WindowAttention(Options):
+    """The weighted sum plus attention over all views inside square windows."""
+
+    kind: Literal["window_attention"] = "window_attention"
+    window: int = Field(8, ge=2, le=32)
+    heads: int = Field(4, ge=1)
+
+
+class DeformableAttention(Options):
+    """The weighted sum plus attention to learned places, at any distance (Zhu et al. 2021)."""
+
+    kind: Literal["deformable_attention"] = "deformable_attention"
+    points: int = Field(4, ge=1, le=16)
+    heads: int = Field(4, ge=1)
+
+
+FUSIONS = kinds("fusion", WeightedFusion, WindowAttention, DeformableAttention)
 
 # --- decoder, head, output -------------------------------------------------------------------
 

@@ -1,0 +1,46 @@
+"""A chain of blocks, recomputed in the backward pass where memory is short."""
+
+from __future__ import annotations
+
+from torch import Tensor, is_grad_enabled, nn
+from torch.utils.checkpoint import checkpoint
+
+from tempo.models.blocks import make_block
+from tempo.models.residual_groups import make_residual_group
+from tempo.models.site import Site
+from tempo.spec import arch_slots as slots
+from tempo.spec.options import Options
+
+PLAIN = slots.PlainChain()
+
+
+class Chain(nn.Module):
+    """`count` blocks in a row under one residual group: [B, C, H, W] -> the same.
+
+    Dilations repeat their pattern for as long as the chain is; they are never cut short.
+    """
+
+    def __init__(
+        self,
+        block: Options,
+        site: Site,
+        count: int,
+        *,
+        dilations: tuple[int, ...] = (1,),
+        group: Options = PLAIN,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(make_block(block, site.step(i, dilations[i % len(dilations)])) for i in range(count))
+        )
+        self.group = make_residual_group(group)
+        self.checkpointing = checkpointing
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.checkpointing and is_grad_enabled():
+            end = checkpoint(self.blocks, x, use_reentrant=False, preserve_rng_state=False)
+        else:
+            end = self.blocks(x)
+        out: Tensor = self.group(x, end)
+        return out

@@ -1,0 +1,83 @@
+"""Decoders: fused features at four scales and the target's code -> features of the picture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tempo.core.catalog import Catalog
+from tempo.models.chain import Chain
+from tempo.models.conditioning import make_conditioning
+from tempo.models.layers import ConvNormAct, conv, double
+from tempo.models.site import site_of
+from tempo.spec import arch_slots as slots
+from tempo.spec.arch import ArchSpec
+
+
+class PlainStage(nn.Module):
+    """up, conv, blocks, conditioning, then the skip is concatenated (V2)."""
+
+    def __init__(
+        self, arch: ArchSpec, inputs: int, channels: int, blocks: int, time_channels: int
+    ) -> None:
+        super().__init__()
+        self.outputs = 2 * channels
+        self.up = conv(inputs, channels)
+        self.chain = Chain(
+            arch.block, site_of(arch, channels), blocks, checkpointing=arch.checkpointing
+        )
+        self.conditioning = make_conditioning(arch.conditioning, channels, time_channels)
+
+    def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
+        x = self.conditioning(self.chain(self.up(double(x))), code)
+        return torch.cat((x, skip), 1)
+
+
+class RefinedStage(nn.Module):
+    """up, conv-norm-act, skip concatenated, conv, blocks, conditioning (V3)."""
+
+    def __init__(
+        self, arch: ArchSpec, inputs: int, channels: int, blocks: int, time_channels: int
+    ) -> None:
+        super().__init__()
+        site = site_of(arch, channels)
+        self.outputs = channels
+        self.up = ConvNormAct(inputs, site)
+        self.merge = conv(2 * channels, channels)
+        self.chain = Chain(arch.block, site, blocks, checkpointing=arch.checkpointing)
+        self.conditioning = make_conditioning(arch.conditioning, channels, time_channels)
+
+    def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
+        x = self.merge(torch.cat((self.up(double(x)), skip), 1))
+        out: Tensor = self.conditioning(self.chain(x), code)
+        return out
+
+
+DECODERS: Catalog[type[PlainStage] | type[RefinedStage]] = Catalog(
+    "decoder", {"plain": PlainStage, "refined": RefinedStage}
+)
+
+
+class Decoder(nn.Module):
+    """Fused features, finest first, and the code [B, time_channels] -> [B, outputs, H, W].
+
+    `stages` run from 1/4 to 1, with as many blocks each as the decoder's `refine` says.
+    """
+
+    def __init__(self, arch: ArchSpec, time_channels: int) -> None:
+        super().__init__()
+        options = arch.decoder
+        assert isinstance(options, slots.PlainDecoder | slots.RefinedDecoder)
+        stage = DECODERS.get(options.kind)
+        self.stages = nn.ModuleList()
+        self.outputs = arch.channels[-1]
+        for channels, blocks in zip(arch.channels[-2::-1], options.refine, strict=True):
+            entry = stage(arch, self.outputs, channels, blocks, time_channels)
+            self.outputs = entry.outputs
+            self.stages.append(entry)
+
+    def forward(self, fused: list[Tensor], code: Tensor) -> Tensor:
+        x = fused[-1]
+        for stage, skip in zip(self.stages, fused[-2::-1], strict=True):
+            x = stage(x, skip, code)
+        return x

@@ -1,0 +1,61 @@
+"""The encoder: one frame -> time-conditioned features at four scales."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from tempo.models.chain import Chain
+from tempo.models.conditioning import make_conditioning
+from tempo.models.layers import ConvNormAct
+from tempo.models.site import site_of
+from tempo.spec.arch import ArchSpec
+
+
+class EncoderStage(nn.Module):
+    """Entry (stem or downsampling), groups of blocks, conditioning: one scale."""
+
+    def __init__(self, arch: ArchSpec, scale: int, time_channels: int) -> None:
+        super().__init__()
+        site = site_of(arch, arch.channels[scale])
+        if scale == 0:
+            self.entry = ConvNormAct(3, site, size=7)
+        else:
+            self.entry = ConvNormAct(arch.channels[scale - 1], site, stride=2)
+        self.groups = nn.Sequential(
+            *(
+                Chain(
+                    arch.block,
+                    site,
+                    count,
+                    dilations=arch.dilations,
+                    group=arch.residual_group,
+                    checkpointing=arch.checkpointing,
+                )
+                for count in arch.blocks[scale]
+            )
+        )
+        self.conditioning = make_conditioning(arch.conditioning, site.channels, time_channels)
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        out: Tensor = self.conditioning(self.groups(self.entry(x)), codes)
+        return out
+
+
+class Encoder(nn.Module):
+    """[M, 3, H, W] and codes [M, time_channels] -> features at 1, 1/2, 1/4 and 1/8, finest first.
+
+    M is batch times views: all views go through at once.
+    """
+
+    def __init__(self, arch: ArchSpec, time_channels: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            EncoderStage(arch, scale, time_channels) for scale in range(len(arch.channels))
+        )
+
+    def forward(self, x: Tensor, codes: Tensor) -> list[Tensor]:
+        pyramid: list[Tensor] = []
+        for stage in self.stages:
+            x = stage(x, codes)
+            pyramid.append(x)
+        return pyramid

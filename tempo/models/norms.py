@@ -1,0 +1,104 @@
+"""Normalisations. All keep the memory format of what they are given, on every device."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn, unflatten
+
+from tempo.core.catalog import Catalog
+from tempo.spec import arch_slots as slots
+from tempo.spec.options import Options
+
+EPS = 1e-5
+SMALLEST_GROUP = 4
+"""Channels in a group at least: smaller groups come close to instance normalisation, which erases
+a picture's contrast."""
+
+
+def group_count(groups: int, channels: int) -> int:
+    """The largest divisor of `channels` up to `groups` that leaves `SMALLEST_GROUP` a group."""
+    most = max(1, min(groups, channels // SMALLEST_GROUP))
+    return next(count for count in range(most, 0, -1) if channels % count == 0)
+
+
+def group_norm_by_channel(
+    x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float = EPS
+) -> Tensor:
+    """Group normalisation as one scale and one shift per sample and channel.
+
+    PyTorch's CUDA kernel returns contiguous NCHW whatever comes in; this form reads and writes
+    [B, C, H, W] in the layout it has, and a compiler fuses it with its neighbours. Statistics are
+    float32 (or wider) and the result has the type of `x`.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)
+    variance, mean = torch.var_mean(x.to(wide), dim=(2, 3), correction=0)
+    means, variances = _grouped(mean, groups), _grouped(variance, groups)
+    between, group_mean = torch.var_mean(means, dim=2, correction=0, keepdim=True)
+    deviation = torch.rsqrt(variances.mean(2, keepdim=True) + between + eps)
+    scale = deviation * _grouped(weight, groups)
+    shift = _grouped(bias, groups) - group_mean * scale
+    scale, shift = scale.flatten(1)[..., None, None], shift.flatten(1)[..., None, None]
+    return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+
+
+def _grouped(x: Tensor, groups: int) -> Tensor:
+    """[..., C] -> [..., groups, C / groups]."""
+    return unflatten(x, -1, (groups, -1))
+
+
+class GroupNorm(nn.Module):
+    """Group normalisation (Wu and He 2018): [B, C, H, W] -> the same, layout kept."""
+
+    def __init__(self, options: slots.GroupNorm, channels: int) -> None:
+        super().__init__()
+        self.groups = group_count(options.groups, channels)
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.is_cuda:
+            return group_norm_by_channel(x, self.groups, self.weight, self.bias)
+        return F.group_norm(x, self.groups, self.weight, self.bias, EPS)
+
+    def reset_parameters(self) -> None:
+        """Start as the bare normalisation."""
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
+
+
+class Layer2d(nn.Module):
+    """Layer normalisation over the channels of each pixel (as in ConvNeXt; Liu et al. 2022)."""
+
+    def __init__(self, options: slots.Layer2d, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels = x.permute(0, 2, 3, 1)
+        normed = F.layer_norm(pixels, (self.channels,), self.weight, self.bias, EPS)
+        return normed.permute(0, 3, 1, 2)
+
+    def reset_parameters(self) -> None:
+        """Start as the bare normalisation."""
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
+
+
+class NoNorm(nn.Identity):
+    """Nothing: the ablation `norm: none`."""
+
+    def __init__(self, options: slots.NoNorm, channels: int) -> None:
+        super().__init__()
+
+
+NORMS: Catalog[type[nn.Module]] = Catalog(
+    "norm", {"group": GroupNorm, "layer2d": Layer2d, "none": NoNorm}
+)
+
+
+def make_norm(options: Options, channels: int) -> nn.Module:
+    """The normalisation that `ArchSpec.norm` asks for, `channels` wide."""
+    return NORMS.get(options.kind)(options, channels)

@@ -1,0 +1,108 @@
+"""Outputs: the head's three channels -> the picture; and the gate for scene cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tempo.core.catalog import Catalog
+from tempo.models.moments import Moments, neighbours
+from tempo.spec import arch_slots as slots
+from tempo.spec.options import Options
+
+
+def blend(frames: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum over views: [B, N, C, H, W] and [B, N] -> [B, C, H, W]."""
+    return (frames * weights.to(frames.dtype)[..., None, None, None]).sum(1)
+
+
+class ResidualBlend(nn.Module):
+    """Time-weighted blend of the frames plus a residual whose last layer starts at zero."""
+
+    starts_at_zero: ClassVar[bool] = True
+
+    def __init__(self, options: slots.ResidualBlend) -> None:
+        super().__init__()
+
+    def forward(self, change: Tensor, frames: Tensor, weights: Tensor) -> Tensor:
+        return blend(frames, weights) + change
+
+
+class Sigmoid(nn.Module):
+    """The picture itself, squashed into (0, 1), as in the seed."""
+
+    starts_at_zero: ClassVar[bool] = False
+
+    def __init__(self, options: slots.Sigmoid) -> None:
+        super().__init__()
+
+    def forward(self, change: Tensor, frames: Tensor, weights: Tensor) -> Tensor:
+        return torch.sigmoid(change).to(frames.dtype)
+
+
+OUTPUTS: Catalog[Callable[[Any], ResidualBlend | Sigmoid]] = Catalog(
+    "output", {"residual_blend": ResidualBlend, "sigmoid": Sigmoid}
+)
+
+
+class NoGate(nn.Module):
+    """The picture as it is."""
+
+    def __init__(self, options: slots.NoGate) -> None:
+        super().__init__()
+
+    def forward(self, picture: Tensor, frames: Tensor, moments: Moments) -> Tensor:
+        return picture
+
+
+class NearestGate(nn.Module):
+    """Falls back to the nearest frame where the anchors around the target differ too much.
+
+    The difference is the mean absolute one of the two anchors; sigmoid((difference - threshold) /
+    softness) is the share of the nearest frame. Nothing in it is learned. Of two frames equally
+    near the earlier is taken, because a blend across a cut shows neither scene: in that one case
+    a reversed clip gives another picture.
+    """
+
+    def __init__(self, options: slots.NearestGate) -> None:
+        super().__init__()
+        self.threshold, self.softness = options.threshold, options.softness
+
+    def forward(self, picture: Tensor, frames: Tensor, moments: Moments) -> Tensor:
+        before, after = neighbours(moments)
+        both = before.any(1) & after.any(1)
+        signs = _share(before) - _share(after)
+        difference = blend(frames, signs).abs().mean((1, 2, 3))
+        share = torch.sigmoid((difference - self.threshold) / self.softness) * both
+        nearest = blend(frames, _nearest(moments))
+        return torch.lerp(picture, nearest, share.to(picture.dtype)[:, None, None, None])
+
+
+def _share(chosen: Tensor) -> Tensor:
+    return chosen / chosen.sum(1, keepdim=True).clamp_min(1)
+
+
+def _nearest(moments: Moments) -> Tensor:
+    """Weights [B, N] of the nearest view; of a tie the earlier, views of one time shared."""
+    distance = moments.dt.abs().masked_fill(~moments.mask, torch.inf)
+    near = distance == distance.amin(1, keepdim=True)
+    first = moments.dt.masked_fill(~near, torch.inf)
+    return _share(near & (first == first.amin(1, keepdim=True)))
+
+
+SCENE_CUTS: Catalog[type[nn.Module]] = Catalog(
+    "scene-cut gate", {"nearest": NearestGate, "none": NoGate}
+)
+
+
+def make_output(options: Options) -> ResidualBlend | Sigmoid:
+    """The output that `ArchSpec.output` asks for."""
+    return OUTPUTS.get(options.kind)(options)
+
+
+def make_scene_cut(options: Options) -> nn.Module:
+    """The gate that `ArchSpec.scene_cut` asks for."""
+    return SCENE_CUTS.get(options.kind)(options)

@@ -1,0 +1,41 @@
+"""Site: what a part is told about the place where it is installed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tempo.spec.arch import ArchSpec
+from tempo.spec.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place in the network. A block maps [B, channels, H, W] to the same shape."""
+
+    channels: int
+    norm: Options
+    activation: str
+    channel_attention: Options
+    dilation: int = 1
+    index: int = 0
+    """Position in its chain of blocks; shifted windows alternate with it."""
+
+    @property
+    def normalised(self) -> bool:
+        """Whether a normalisation follows, so that a convolution's own bias would be redundant."""
+        return self.norm.kind != "none"
+
+    def at(self, channels: int) -> Site:
+        """The same choices at another width."""
+        return replace(self, channels=channels)
+
+    def step(self, index: int, dilation: int = 1) -> Site:
+        """The place of block `index` in a chain."""
+        return replace(self, index=index, dilation=dilation)
+
+
+def site_of(arch: ArchSpec, channels: int) -> Site:
+    """The place that `arch` describes, `channels` wide."""
+    return Site(
+        channels=channels, norm=arch.norm, activation=arch.activation, channel_attention=arch.se
+    )

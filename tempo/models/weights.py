@@ -1,0 +1,113 @@
+"""Weights on disk: a state dict and the ArchSpec it belongs to, in one file, read safely."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tempo.core.errors import RecordError
+from tempo.models.family import TempoNet
+from tempo.spec.arch import ArchSpec
+from tempo.spec.options import NOT_RESULT
+
+FORMAT = 1
+
+
+def save_weights(path: Path, net: TempoNet) -> None:
+    """Write the weights of `net` and its ArchSpec to `path`."""
+    content = {
+        "format": FORMAT,
+        "arch": net.arch.model_dump(mode="json"),
+        "state": net.state_dict(),
+    }
+    torch.save(content, path)
+
+
+def load_weights(path: Path, net: TempoNet) -> None:
+    """Fill `net` with the weights at `path`, which must be of the same architecture.
+
+    Raises:
+        RecordError: when the file is no weights file, or is of another architecture; the message
+            names each ArchSpec field that differs.
+    """
+    saved = _read(path)
+    fill(net, saved["state"], saved["arch"], str(path))
+
+
+def fill(net: TempoNet, state: Mapping[str, Tensor], arch: Mapping[str, Any], source: str) -> None:
+    """Fill `net` with `state`, which was saved with the dumped ArchSpec `arch`.
+
+    Raises:
+        RecordError: naming each ArchSpec field that differs, or, for equal specs, the tensors.
+    """
+    differing = differences(arch, net.arch)
+    if differing:
+        raise RecordError(
+            f"{source}: weights are of another architecture:\n  " + "\n  ".join(differing)
+        )
+    try:
+        net.load_state_dict(dict(state))
+    except RuntimeError as error:
+        raise RecordError(
+            f"{source}: the ArchSpec agrees but the tensors do not: {error}"
+        ) from error
+
+
+def load_shared(path: Path, net: TempoNet) -> tuple[str, ...]:
+    """Copy those weights at `path` whose name and shape `net` has too; return their names.
+
+    Modules are named after their slots, so what two variants have in common carries over.
+    """
+    saved: Mapping[str, Tensor] = _read(path)["state"]
+    own = net.state_dict()
+    shared = {
+        name: value
+        for name, value in saved.items()
+        if name in own and own[name].shape == value.shape
+    }
+    net.load_state_dict(shared, strict=False)
+    return tuple(shared)
+
+
+def differences(saved: Mapping[str, Any], arch: ArchSpec) -> list[str]:
+    """One line for each ArchSpec field that can change a result and differs, dotted by slot."""
+    recomputed = {
+        name
+        for name, field in ArchSpec.model_fields.items()
+        if field.json_schema_extra == NOT_RESULT
+    }
+    there = {name: value for name, value in _flat(saved) if name not in recomputed}
+    here = {
+        name: value for name, value in _flat(arch.model_dump(mode="json")) if name not in recomputed
+    }
+    absent = "(absent)"
+    return [
+        f"arch.{name}: {there.get(name, absent)} in the file, {here.get(name, absent)} here"
+        for name in dict.fromkeys((*there, *here))
+        if there.get(name, absent) != here.get(name, absent)
+    ]
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, entry in value.items():
+        if isinstance(entry, Mapping):
+            rows += _flat(entry, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, entry))
+    return rows
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise RecordError(f"{path}: cannot be read as weights: {error}") from error
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+        raise RecordError(f"{path}: not a weights file of format {FORMAT}")
+    return saved
