@@ -112,6 +112,24 @@ class Evaluated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Something a reader of the result should know, or a by-product worth finding.
+
+    `topic`: checkpoint, oom, skipped, rollback, data_wait, compile, profile or milestones.
+    `step` is where it happened; a `lasting` note is not superseded by a resumed attempt. `path` is
+    a file with more, if any.
+    """
+
+    kind: ClassVar[str] = "note"
+    step: int
+    topic: str
+    message: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    path: str | None = None
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Event):
     """The attempt ends. `status`: complete, failed or stopped. Seconds are of this attempt.
 
@@ -139,6 +157,7 @@ EVENTS: dict[str, type[Event]] = {
         ImageSaved,
         CheckpointSaved,
         Evaluated,
+        Noted,
         Finished,
     )
 }

@@ -16,6 +16,7 @@ from tempo.records.events import (
     ImageSaved,
     Logged,
     ModelBuilt,
+    Noted,
     Trained,
     Validated,
 )
@@ -52,6 +53,7 @@ class RunRecord:
     checkpoints: tuple[CheckpointSaved, ...]
     evaluations: tuple[Evaluated, ...]
     finish: Finished | None
+    notes: tuple[Noted, ...] = ()
 
     @property
     def run_id(self) -> str:
@@ -91,6 +93,8 @@ def effective(events: Iterable[Logged]) -> list[Logged]:
 def _superseded(logged: Logged, resumed_step: int) -> bool:
     event = logged.event
     if isinstance(event, AttemptStarted | Finished | ModelBuilt):
+        return False
+    if isinstance(event, Noted) and event.lasting:
         return False
     step: int = getattr(event, "step", 0)
     return step > resumed_step
@@ -146,5 +150,6 @@ def read_run(folder: Path) -> RunRecord:
         images=tuple(e for e in events if isinstance(e, ImageSaved)),
         checkpoints=tuple(e for e in events if isinstance(e, CheckpointSaved)),
         evaluations=tuple(e for e in events if isinstance(e, Evaluated)),
+        notes=tuple(e for e in events if isinstance(e, Noted)),
         finish=attempts[-1].finish if attempts else None,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from tempo.spec.losses import LOSSES, Charbonnier
 from tempo.spec.options import ListOf, Options, Section, Slot, kinds, slot_of
 
 
@@ -18,7 +19,20 @@ class AdamW(Options):
     weight_decay: float = Field(1e-4, ge=0, description="not on norms, biases and scales")
 
 
-OPTIMISERS = kinds("optimiser", AdamW)
+class ScheduleFreeAdamW(Options):
+    """AdamW that averages its iterates instead of lowering the learning rate (Defazio et al. 2024).
+
+    Needs the package `schedulefree`. Evaluation uses the averaged weights. Meant for
+    `schedule: constant`; the warmup stays.
+    """
+
+    kind: Literal["schedule_free"] = "schedule_free"
+    betas: Annotated[tuple[float, float], ListOf] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(1e-4, ge=0, description="not on norms, biases and scales")
+
+
+OPTIMISERS = kinds("optimiser", AdamW, ScheduleFreeAdamW)
 
 
 class Cosine(Options):
@@ -34,21 +48,30 @@ class Constant(Options):
     kind: Literal["constant"] = "constant"
 
 
-SCHEDULES = kinds("learning-rate schedule", Cosine, Constant)
+class StepDecay(Options):
+    """Linear warmup, then times `factor` at each of `at` (fractions of the budget)."""
+
+    kind: Literal["step"] = "step"
+    at: Annotated[tuple[float, ...], ListOf] = (0.5, 0.75, 0.9)
+    factor: float = Field(0.5, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _rising(self) -> StepDecay:
+        if list(self.at) != sorted(set(self.at)) or not all(0 < part < 1 for part in self.at):
+            raise ValueError(f"`at` is rising fractions between 0 and 1, not {list(self.at)}")
+        return self
 
 
-class Charbonnier(Options):
-    """mean sqrt(d^2 + eps^2) over pixels and channels (Charbonnier et al. 1994)."""
+class OneCycle(Options):
+    """Half a cosine up from lr / `start` over the warmup steps, and half a cosine down to
+    lr / `end` over the rest (Smith and Topin 2019)."""
 
-    kind: Literal["charbonnier"] = "charbonnier"
-    eps: float = Field(1e-3, gt=0)
-
-
-class L1(Options):
-    kind: Literal["l1"] = "l1"
+    kind: Literal["one_cycle"] = "one_cycle"
+    start: float = Field(25.0, gt=1)
+    end: float = Field(1e4, gt=1)
 
 
-LOSSES = kinds("loss", Charbonnier, L1)
+SCHEDULES = kinds("learning-rate schedule", Cosine, Constant, StepDecay, OneCycle)
 
 
 class Augment(Section):
@@ -57,6 +80,7 @@ class Augment(Section):
     flips: bool = Field(True, description="horizontal and vertical")
     rot90: bool = False
     time_reversal: bool = Field(True, description="maps t to 1 - t")
+    channel_shuffle: bool = Field(False, description="a random order of the colour channels")
 
 
 class Budget(Section):
@@ -78,6 +102,30 @@ class Budget(Section):
         return self
 
 
+class CropStage(Section):
+    """A smaller training crop until a fraction of the budget is spent."""
+
+    until: float = Field(gt=0, lt=1)
+    crop: int = Field(ge=8)
+
+
+class Guard(Section):
+    """What happens when training goes wrong.
+
+    A step whose loss or gradient is not finite is always skipped. After `strikes` such steps in a
+    row the policy acts: `rollback` returns to the last checkpoint with the learning rate times
+    `lr_factor`, at most `rollbacks` times; `fail` ends the run; `skip` goes on skipping. With
+    `divergence: x`, a loss above x times the median of the last `window` losses is a strike too.
+    """
+
+    policy: Literal["rollback", "fail", "skip"] = "rollback"
+    strikes: int = Field(3, ge=1)
+    lr_factor: float = Field(0.5, gt=0, lt=1)
+    rollbacks: int = Field(2, ge=0)
+    divergence: float | None = Field(None, gt=1)
+    window: int = Field(50, ge=5)
+
+
 class Recipe(Section):
     """How a network is trained."""
 
@@ -86,20 +134,39 @@ class Recipe(Section):
     grad_clip: float | None = Field(0.5, gt=0, description="global gradient norm; null is off")
     batch: int = Field(16, ge=1, description="global batch: clips per optimiser step")
     crop: int = Field(256, ge=8, description="side of the square training crop, in pixels")
+    progressive_crop: Annotated[tuple[CropStage, ...], ListOf] = ()
     budget: Budget
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16", "fp64"] = Field(
+        "fp32", description="fp64 is for checks of exactness"
+    )
     optimiser: Annotated[Slot, slot_of(OPTIMISERS)] = AdamW()
     schedule: Annotated[Slot, slot_of(SCHEDULES)] = Cosine()
     loss: Annotated[Slot, slot_of(LOSSES)] = Charbonnier()
     augment: Augment = Augment()
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="decay of averaged weights, then used for every evaluation"
+    )
+    guard: Guard = Guard()
+
+    @model_validator(mode="after")
+    def _stages(self) -> Recipe:
+        ends = [stage.until for stage in self.progressive_crop]
+        if ends != sorted(set(ends)):
+            raise ValueError(f"progressive_crop: `until` rises from stage to stage, not {ends}")
+        return self
 
 
 class Evaluation(Section):
-    """How a network is judged: the checkpoint is chosen on validation, reported on test."""
+    """How a network is judged: the checkpoint is chosen on validation, reported on test.
+
+    `average` and `ensemble` take the last `over` validated checkpoints: the mean of their weights,
+    or the mean of their predictions.
+    """
 
     val_every: int = Field(1000, ge=1, description="steps between validations")
     val_clips: int | None = Field(None, ge=1, description="first clips of the split; null is all")
-    select: Literal["best", "last"] = "best"
+    select: Literal["best", "last", "average", "ensemble"] = "best"
+    over: int = Field(5, ge=2, le=50, description="checkpoints that average and ensemble use")
     gallery: int = Field(24, ge=0, description="test clips whose predictions are kept")
 
 
@@ -111,3 +178,12 @@ class Runtime(Section):
     slots: int | None = Field(None, ge=1, description="runs side by side; null is all devices")
     log_every: int = Field(20, ge=1, description="steps between logged training metrics")
     checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
+    micro_batch: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        "auto", description="clips per backward pass and process; auto halves on lack of memory"
+    )
+    workers: int = Field(0, ge=0, description="processes that prepare batches; 0 is in the run")
+    channels_last: bool = True
+    compile: Literal["off", "default", "max-autotune"] = "off"
+    profile_steps: Annotated[tuple[int, int], ListOf] | None = Field(
+        None, description="first and last step of a recorded profiler trace"
+    )
