@@ -2,7 +2,7 @@
 
 import sys
 
-from tempo.cli.main import main
+from tempo.cli.main import run_shim
 
 if __name__ == "__main__":
-    sys.exit(main(["compare", *sys.argv[1:]], program="compare.py"))
+    sys.exit(run_shim("compare", "compare.py"))

@@ -2,7 +2,7 @@
 
 import sys
 
-from tempo.cli.main import main
+from tempo.cli.main import run_shim
 
 if __name__ == "__main__":
-    sys.exit(main(["run", *sys.argv[1:]], program="run_experiment.py"))
+    sys.exit(run_shim("run", "run_experiment.py"))

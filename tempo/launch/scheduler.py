@@ -22,6 +22,11 @@ BUSY_PAUSE = 3.0
 """Seconds before asking again for a run that another invocation is carrying out."""
 
 
+def is_complete(folder: Path) -> bool:
+    """Whether a run's folder holds a finished result."""
+    return (folder / "run.json").is_file() and read_run(folder).status is RunStatus.COMPLETE
+
+
 @dataclass(slots=True)
 class RunView:
     """A run as the scheduler sees it now."""
@@ -74,8 +79,10 @@ class Scheduler:
     def _view(self, run: PlannedRun) -> RunView:
         config = self.plan.variant(run.variant).config
         spec = RunSpec(run_id=run.run_id, seed=run.seed, config=config)
-        folder = self.store.save_run(spec)
-        complete = read_run(folder).status is RunStatus.COMPLETE
+        folder = self.store.run_dir(run.run_id)
+        complete = is_complete(folder)
+        if not complete:
+            self.store.save_run(spec)
         view = RunView(
             run=run,
             status=RunStatus.COMPLETE if complete else RunStatus.PLANNED,

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, RunSpec
@@ -57,15 +59,27 @@ class Store:
             raise RecordError(f"no study {study!r}{under} in {self.root} (known: {known})")
         return Plan.from_json(json.loads(path.read_text()))
 
+    def note_invocation(self, study: str, invocation: Mapping[str, Any]) -> None:
+        """Append one line to the study's invocations."""
+        path = self.study_dir(study) / "invocations.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(json.dumps(dict(invocation)) + "\n")
+
     def studies(self) -> list[str]:
         """Names of the studies that have a plan."""
         return sorted(path.parent.name for path in self.root.glob("studies/*/plans"))
 
     def save_run(self, spec: RunSpec) -> Path:
-        """Write `run.json` unless it is there; returns the run's folder."""
+        """Write `run.json`, unless it says the same already; returns the run's folder.
+
+        Two specs with one run_id differ in nothing but `runtime` and other fields that cannot
+        change the result, so the newer one may replace the older.
+        """
         folder = self.run_dir(spec.run_id)
-        if not (folder / "run.json").is_file():
-            write_json(folder / "run.json", asdict(spec))
+        path = folder / "run.json"
+        if not path.is_file() or load_run(folder) != spec:
+            write_json(path, asdict(spec))
         return folder
 
 

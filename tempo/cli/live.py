@@ -1,0 +1,184 @@
+"""The live view of a study: a display in a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tempo.core.records import RunStatus
+from tempo.launch.estimate import run_seconds_left, study_seconds_left
+from tempo.launch.scheduler import RunView, Scheduler
+
+PLAIN_INTERVAL = 15.0
+"""Seconds between two plain progress lines."""
+
+
+def duration(seconds: float | None) -> str:
+    """`1:02:03`, or a dash while unknown."""
+    return "-" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+class View(Protocol):
+    """What shows a study's progress; used as a context manager around it."""
+
+    def __enter__(self) -> View: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+    def update(self, scheduler: Scheduler) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+def make_view(console: Console) -> View:
+    """A live display where the console is a terminal, plain lines elsewhere."""
+    return TerminalView(console) if console.is_terminal else PlainView(console)
+
+
+def _counts(views: Sequence[RunView]) -> str:
+    ended = Counter(view.status for view in views)
+    reused = sum(view.reused for view in views)
+    parts = [f"{ended[RunStatus.COMPLETE]} of {len(views)} runs complete"]
+    if reused:
+        parts.append(f"{reused} of them before")
+    if ended[RunStatus.FAILED]:
+        parts.append(f"{ended[RunStatus.FAILED]} failed")
+    return ", ".join(parts)
+
+
+def _change(view: RunView) -> str | None:
+    """The sentence for a run that just reached a new status; None for one not worth a line."""
+    progress = view.progress
+    if view.status is RunStatus.RUNNING:
+        return f"started   {view.run.title} ({view.run.run_id})"
+    if view.status is RunStatus.COMPLETE and not view.reused and progress.finish is not None:
+        psnr = "" if progress.psnr is None else f", validation PSNR {progress.psnr:.2f} dB"
+        return f"complete  {view.run.title} in {duration(progress.finish.seconds)}{psnr}"
+    if view.status is RunStatus.FAILED and progress.finish is not None:
+        finish = progress.finish
+        return f"FAILED    {view.run.title} ({finish.failure}): {finish.message}\n  log: {view.log}"
+    if view.status is RunStatus.STOPPED:
+        return f"stopped   {view.run.title} at step {progress.step}"
+    if view.status is RunStatus.PLANNED and view.lost:
+        return f"killed    {view.run.title} at step {progress.step}; it will be tried again"
+    return None
+
+
+class _Changes:
+    """Which runs changed their status since the last look."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, RunStatus] = {}
+
+    def since(self, views: Sequence[RunView]) -> list[str]:
+        lines = []
+        for view in views:
+            before = self._last.get(view.run.run_id, RunStatus.PLANNED)
+            self._last[view.run.run_id] = view.status
+            line = _change(view) if view.status is not before else None
+            if line:
+                lines.append(line)
+        return lines
+
+
+class PlainView:
+    """One line for each change, and one with the state of things every quarter of a minute."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._changes = _Changes()
+        self._next = time.monotonic() + PLAIN_INTERVAL
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def update(self, scheduler: Scheduler) -> None:
+        views = list(scheduler.runs.values())
+        for line in self._changes.since(views):
+            self.note(line)
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + PLAIN_INTERVAL
+        left = study_seconds_left(views, scheduler.launcher.slots)
+        running = [
+            f"{view.run.title} {view.progress.step}/{view.progress.total}"
+            for view in views
+            if view.status is RunStatus.RUNNING
+        ]
+        self.note(f"{_counts(views)}; {', '.join(running)}; ETA {duration(left)}")
+
+
+class TerminalView:
+    """Overall progress and ETA, one line for each running run, changes scrolling above."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._changes = _Changes()
+        self._started = time.monotonic()
+
+    def __enter__(self) -> TerminalView:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def note(self, text: str) -> None:
+        self._live.console.print(text, markup=False, highlight=False)
+
+    def update(self, scheduler: Scheduler) -> None:
+        views = list(scheduler.runs.values())
+        for line in self._changes.since(views):
+            self.note(line)
+        self._live.update(self._draw(views, scheduler))
+
+    def _draw(self, views: Sequence[RunView], scheduler: Scheduler) -> RenderableType:
+        left = study_seconds_left(views, scheduler.launcher.slots)
+        elapsed = duration(time.monotonic() - self._started)
+        head = Text(f"{_counts(views)}   {elapsed} so far, ETA {duration(left)}", style="bold")
+        if scheduler.stopping:
+            head.append("   stopping: checkpoints are being written", style="yellow")
+        return Group(head, _running(views))
+
+
+def _running(views: Sequence[RunView]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for view in views:
+        if view.status is not RunStatus.RUNNING:
+            continue
+        progress = view.progress
+        rate = "" if progress.rate is None else f"{progress.rate:.1f} it/s"
+        psnr = "" if progress.psnr is None else f"val {progress.psnr:.2f} dB"
+        bar = ProgressBar(total=max(progress.total, 1), completed=progress.step, width=24)
+        steps = f"{progress.step}/{progress.total}"
+        eta = f"ETA {duration(run_seconds_left(view))}"
+        table.add_row(Text(view.run.title), bar, steps, rate, psnr, eta)
+    return table

@@ -1,0 +1,88 @@
+"""The command line: one parser, one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from tempo import __version__
+from tempo.cli import compare, mlflow, plan, run, worker
+from tempo.core.errors import TempoError
+
+Configure = Callable[[argparse.ArgumentParser], None]
+
+COMMANDS: dict[str, tuple[str, Configure]] = {
+    "run": ("carry out a study: train, evaluate, compare, report", run.configure),
+    "plan": ("list variants and runs of a spec, and what they weigh", plan.configure),
+    "compare": ("rebuild table, figures and page from records, offline", compare.configure),
+    "ui": ("browse the runs in the MLflow UI", mlflow.configure_ui),
+    "sync": ("complete the MLflow mirror from the records", mlflow.configure_sync),
+    "worker": ("carry out one run (what a launcher executes)", worker.configure),
+    "preflight": ("check what a plan needs (what a study does first)", worker.configure_preflight),
+}
+"""Each command: its line in the help, and what sets up its options and handler."""
+
+EPILOG = """examples:
+  tempo run ablations/se_dilation.yaml --profile demo    train, evaluate, compare, report
+  tempo plan ablations/se_dilation.yaml --counts         what would run, and what it weighs
+  tempo compare se_dilation                              rebuild table and report from records
+  tempo ui                                               browse the runs in MLflow
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="tempo",
+        description="Ablation studies for TEMPO: from a YAML spec to a verdict.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"tempo {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, (line, configure) in COMMANDS.items():
+        configure(_raw(commands.add_parser(name, help=line)))
+    return top
+
+
+def _raw(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Examples keep their line breaks."""
+    one.formatter_class = argparse.RawDescriptionHelpFormatter
+    return one
+
+
+def shim(command: str, program: str) -> argparse.ArgumentParser:
+    """The parser of one command under a name of its own, as run_experiment.py has it."""
+    alone = _raw(argparse.ArgumentParser(prog=program))
+    COMMANDS[command][1](alone)
+    return alone
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code (0 done, 1 a run failed, 2 bad input, 130 stopped)."""
+    return _carry_out(parser().parse_args(argv))
+
+
+def run_shim(command: str, program: str) -> int:
+    """What run_experiment.py and compare.py do."""
+    return _carry_out(shim(command, program).parse_args())
+
+
+def _carry_out(options: argparse.Namespace) -> int:
+    try:
+        return int(options.handler(options))
+    except TempoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (head, less) went away; nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

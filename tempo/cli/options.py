@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tempo.records.layout import default_root
+
+
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """The spec, its profile and its overrides."""
+    parser.add_argument("spec", type=Path, metavar="SPEC", help="a YAML file")
+    parser.add_argument("--profile", help="overlay a profile of the spec: smoke, demo, full ...")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY.PATH=VALUE",
+        help="override one value of the spec, as YAML; may be given several times",
+    )
+
+
+def add_records(parser: argparse.ArgumentParser) -> None:
+    """Where records lie."""
+    parser.add_argument(
+        "--records",
+        type=Path,
+        default=default_root(),
+        metavar="DIR",
+        help="folder of the records (default: $TEMPO_RECORDS or %(default)s)",
+    )

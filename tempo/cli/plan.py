@@ -1,0 +1,131 @@
+"""`tempo plan`: what a spec expands to, without running anything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tempo.cli import options as shared
+from tempo.core.records import Plan
+from tempo.design.expand import expand
+from tempo.launch.scheduler import is_complete
+from tempo.records.layout import Store
+from tempo.spec.load import load_study
+
+EPILOG = """examples:
+  tempo plan ablations/se_dilation.yaml
+  tempo plan ablations/se_dilation.yaml --profile demo --counts
+  tempo plan ablations/se_dilation.yaml --json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "List variants and runs of a spec without running anything."
+    parser.epilog = EPILOG
+    shared.add_spec(parser)
+    shared.add_records(parser)
+    add_plan_options(parser)
+    parser.set_defaults(handler=execute)
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """What `tempo plan` and `tempo run --plan` share."""
+    parser.add_argument(
+        "--counts", action="store_true", help="with the plan: parameters and MACs (imports torch)"
+    )
+    parser.add_argument("--json", action="store_true", help="with the plan: print it as JSON")
+
+
+def execute(options: argparse.Namespace) -> int:
+    loaded = load_study(options.spec, profile=options.profile, overrides=options.overrides)
+    return show_plan(expand(loaded), Store(options.records), options)
+
+
+def show_plan(plan: Plan, store: Store, options: argparse.Namespace) -> int:
+    """Print the plan as tables or as JSON."""
+    counts = count_all(plan) if options.counts else {}
+    done = {run.run_id for run in plan.runs if is_complete(store.run_dir(run.run_id))}
+    if options.json:
+        value = plan.to_json() | {"counts": counts, "complete": sorted(done)}
+        print(json.dumps(value, indent=2))
+        return 0
+    console = Console()
+    console.print(f"{plan.study}: {plan.question.strip() or '(no question given)'}", markup=False)
+    console.print(_variants(plan, counts))
+    console.print(_runs(plan, done))
+    for exclusion in plan.exclusions:
+        console.print(f"excluded {dict(exclusion.levels)}: {exclusion.reason}", markup=False)
+    console.print(f"{len(plan.runs)} runs, {len(done)} complete in {store.root}", markup=False)
+    return 0
+
+
+def _variants(plan: Plan, counts: Mapping[str, Mapping[str, int]]) -> Table:
+    table = Table(title="variants", title_justify="left", box=None, pad_edge=False)
+    table.add_column("variant")
+    table.add_column("role")
+    if counts:
+        table.add_column("parameters", justify="right")
+        table.add_column("MACs", justify="right")
+    table.add_column("differs from the control in", overflow="fold")
+    control = flatten(plan.variant(plan.baseline or plan.variants[0].name).config)
+    for variant in plan.variants:
+        cells = [variant.name, variant.role]
+        if counts:
+            cost = counts.get(variant.name)
+            cells += [f"{cost['parameters']:,}", f"{cost['macs']:,}"] if cost else ["-", "-"]
+        differs = "" if variant.role == "reference" else _difference(control, variant.config)
+        table.add_row(*map(_plain, [*cells, differs]))
+    return table
+
+
+def _plain(text: str) -> Text:
+    """Cells are text, never rich's markup: a label may hold brackets."""
+    return Text(text)
+
+
+def _difference(control: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    mine = flatten(config)
+    paths = [path for path in {**control, **mine} if control.get(path) != mine.get(path)]
+    return ", ".join(f"{path}={json.dumps(mine.get(path))}" for path in paths)
+
+
+def flatten(value: Any, path: str = "") -> dict[str, Any]:
+    """Dotted paths to the leaves of nested mappings; lists are leaves."""
+    if not isinstance(value, Mapping):
+        return {path: value}
+    out: dict[str, Any] = {}
+    for key, item in value.items():
+        out |= flatten(item, f"{path}.{key}" if path else str(key))
+    return out
+
+
+def _runs(plan: Plan, done: set[str]) -> Table:
+    table = Table(title="runs", title_justify="left", box=None, pad_edge=False)
+    for name in ("run", "variant", "seed", "state"):
+        table.add_column(name)
+    for run in plan.runs:
+        seed = "-" if run.seed is None else str(run.seed)
+        state = "complete" if run.run_id in done else "planned"
+        table.add_row(*map(_plain, [run.run_id, run.variant, seed, state]))
+    return table
+
+
+def count_all(plan: Plan) -> dict[str, dict[str, int]]:
+    """Parameters and MACs (one forward pass at the training crop) of each variant's network."""
+    from tempo.models.count import count
+    from tempo.spec.study import RunConfig
+
+    out: dict[str, dict[str, int]] = {}
+    for variant in plan.variants:
+        config = RunConfig.model_validate(variant.config)
+        if config.method == "network":
+            crop = config.recipe.crop
+            cost = count(config.arch, frames=2, height=crop, width=crop)
+            out[variant.name] = {"parameters": cost.parameters, "macs": cost.macs}
+    return out

@@ -1,0 +1,110 @@
+"""What a study asks before it trains: is everything here, does every variant work?"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tempo.core.errors import MissingError, SpecError, TempoError
+from tempo.core.records import Plan
+from tempo.design.expand import expand
+from tempo.spec.load import load_study
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """What preflight found: the environment of each slot that runs can use side by side."""
+
+    slots: tuple[Mapping[str, str], ...]
+
+
+def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapping[str, Any]]:
+    """Config by variant, of all variants or of those in `names`."""
+    chosen = None if names is None else set(names)
+    return {v.name: v.config for v in plan.variants if chosen is None or v.name in chosen}
+
+
+def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Ready:
+    """Check the machine, build the data caches and rehearse `variants`.
+
+    Raises:
+        MissingError: the machine lacks something; names the profiles that would run here.
+        SpecError: a variant cannot be built, trained a step or evaluated.
+    """
+    configs = configs_of(plan, variants)
+    request = {"missing": {"": list(configs.values())}, "rehearse": configs}
+    missing: list[str] = []
+    broken: list[str] = []
+    devices: list[dict[str, str]] = [{}]
+    for answer in _ask(request, cache):
+        if "missing" in answer:
+            missing = answer["sentences"]
+            if missing:
+                break
+        elif "devices" in answer:
+            devices = answer["devices"]
+        elif "broken" in answer:
+            broken.append(f"variant {answer['broken']!r}: {answer['message']}")
+        elif "prepare" in answer:
+            say(f"preparing {answer['prepare']}: {answer['done']} of {answer['total']}")
+        elif "rehearsed" in answer:
+            say(f"rehearsed {answer['rehearsed']}")
+    if missing:
+        raise MissingError(_explain(plan, missing, cache))
+    if broken:
+        raise SpecError(
+            "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
+        )
+    return Ready(slots=tuple(devices))
+
+
+def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:
+    """Run `tempo preflight` and yield its answers; what it prints to stderr explains a crash."""
+    argv = [sys.executable, "-m", "tempo.cli.main", "preflight"]
+    argv += ["--cache", str(cache), "--parent", str(os.getpid())]
+    process = subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(request))
+        process.stdin.close()
+        for line in process.stdout:
+            yield json.loads(line)
+        if process.wait() not in {0, 1}:
+            assert process.stderr is not None
+            raise TempoError(f"the check before training crashed:\n{process.stderr.read()}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _explain(plan: Plan, missing: Sequence[str], cache: Path) -> str:
+    wanted = f"{plan.study} ({'profile ' + plan.profile if plan.profile else 'full size'})"
+    text = f"{wanted} cannot run on this machine:\n  " + "\n  ".join(missing)
+    fitting = _fitting_profiles(plan, cache)
+    if fitting:
+        commands = [f"python run_experiment.py {plan.source} --profile {name}" for name in fitting]
+        return text + "\nThis would run here:\n  " + "\n  ".join(commands)
+    return text + "\nNo other profile of this spec would run here either."
+
+
+def _fitting_profiles(plan: Plan, cache: Path) -> list[str]:
+    """The other profiles of the plan's spec that lack nothing here."""
+    source = Path(plan.source)
+    names = [name for name in load_study(source).profiles if name != plan.profile]
+    asked = {}
+    for name in names:
+        other = expand(load_study(source, profile=name))
+        asked[name] = list(configs_of(other).values())
+    answers = _ask({"missing": asked, "rehearse": {}}, cache)
+    lacking = {answer["missing"]: answer["sentences"] for answer in answers if "missing" in answer}
+    return [name for name in names if not lacking.get(name, ["unknown"])]
