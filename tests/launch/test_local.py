@@ -53,11 +53,7 @@ def test_output_goes_to_the_log_and_hostile_arguments_arrive_whole(
     launcher: LocalLauncher, tmp_path: Path
 ) -> None:
     nasty = "a b'\"$(touch x)\n\\é"
-    argv = [
-        sys.executable,
-        "-c",
-        "import sys; print(ascii(sys.argv[1])); print(2, file=sys.stderr)",
-    ]
+    code = "import sys; print(ascii(sys.argv[1])); print(2, file=sys.stderr)"
     launcher.submit(
         JobSpec(key="x", argv=[sys.executable, "-c", code, nasty], log=tmp_path / "x.log")
     )
