@@ -2,6 +2,7 @@
 
 TempoError                 everything a user can cause or fix; the CLI prints it without a traceback
 |- SpecError               a value in a spec breaks a rule; knows its place (file:line:column)
+|  `- InvalidSpecError     several of them, sorted by place
 |- UnknownNameError        a name that no catalog entry has; knows the nearest one
 |- MissingError            data, a device or a package that this machine lacks
 |- RecordError             records on disk are absent, truncated or contradict each other
@@ -10,6 +11,8 @@ TempoError                 everything a user can cause or fix; the CLI prints it
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tempo.core.place import Place
 
@@ -27,6 +30,24 @@ class SpecError(TempoError):
         super().__init__(f"{place}: {message}" if place else message)
         self.message = message
         self.place = place
+
+    @property
+    def problems(self) -> tuple[SpecError, ...]:
+        """Every broken rule that this error stands for: itself, or all of a `InvalidSpecError`."""
+        return (self,)
+
+
+class InvalidSpecError(SpecError):
+    """All broken rules of a spec, one a line."""
+
+    def __init__(self, problems: Sequence[SpecError]) -> None:
+        super().__init__("\n".join(str(each) for each in problems))
+        self._problems = tuple(problems)
+        self.place = problems[0].place
+
+    @property
+    def problems(self) -> tuple[SpecError, ...]:
+        return self._problems
 
 
 class UnknownNameError(TempoError, ValueError):

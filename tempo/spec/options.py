@@ -7,9 +7,9 @@ layer that owns it. So a plan can be checked to the last option without importin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, SerializeAsAny
 
@@ -66,6 +66,16 @@ def slot_of(catalog: OptionsCatalog) -> BeforeValidator:
     return BeforeValidator(partial(parse_slot, catalog))
 
 
+def catalog_of(metadata: Iterable[Any]) -> OptionsCatalog | None:
+    """The catalog that `slot_of` put into a field's annotation, or None."""
+    for each in metadata:
+        function = each.func if isinstance(each, BeforeValidator) else None
+        if isinstance(function, partial) and function.func is parse_slot:
+            catalog: OptionsCatalog = function.args[0]
+            return catalog
+    return None
+
+
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -74,6 +84,10 @@ ListOf = BeforeValidator(_as_tuple)
 """Annotate tuple fields with this: YAML has lists, frozen sections keep tuples."""
 
 Slot = SerializeAsAny[Options]
+
+AS_WRITTEN = "as written"
+Label = Annotated[str, AS_WRITTEN]
+"""A name in a list or a value; an unquoted number there stands for its own text."""
 
 NOT_RESULT: dict[str, JsonValue] = {"changes_result": False}
 """`Field(json_schema_extra=NOT_RESULT)` marks a field that cannot change a run's result, so that

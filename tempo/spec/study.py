@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SerializeAsAny, field_validator
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field, SerializeAsAny, field_validator
 from tempo.core.identity import short_hash
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
-from tempo.spec.options import ListOf, Options, Section, Slot, kinds, slot_of
+from tempo.spec.options import Label, ListOf, Options, Section, Slot, kinds, slot_of
 from tempo.spec.recipe import Evaluation, Recipe, Runtime
 
 REFERENCES: tuple[Literal["average", "nearest"], ...] = ("average", "nearest")
@@ -22,32 +23,38 @@ class Factor(Section):
     """A thing varied. `levels` maps a label to the value set at `path`.
 
     Without `path`, each level maps dotted paths to values, so one level can set several fields.
+    `only` names the levels in use; a profile can so leave some out.
     """
 
     path: str | None = None
     levels: dict[str, Any] = Field(min_length=1)
+    only: Annotated[tuple[Label, ...], ListOf] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The levels in use, in the order they were written."""
+        return self.only or tuple(self.levels)
 
 
 class Factorial(Options):
     """Every combination of the levels of `factors`."""
 
     kind: Literal["factorial"] = "factorial"
-    factors: Annotated[tuple[str, ...], ListOf] = Field(min_length=1)
+    factors: Annotated[tuple[Label, ...], ListOf] = Field(min_length=1)
 
 
 class Variant(Section):
     """One named assignment: `levels` picks factor levels, `set` overlays fields directly."""
 
-    name: str = Field(min_length=1, max_length=300)
-    levels: dict[str, str] = Field(default_factory=dict)
+    levels: dict[str, Label] = Field(default_factory=dict)
     set: dict[str, Any] = Field(default_factory=dict)
 
 
 class VariantList(Options):
-    """Exactly the variants written down."""
+    """The named variants of the study: those listed, or all."""
 
     kind: Literal["list"] = "list"
-    variants: Annotated[tuple[Variant, ...], ListOf] = Field(min_length=1)
+    variants: Annotated[tuple[Label, ...], ListOf] = ()
 
 
 DESIGNS = kinds("design", Factorial, VariantList)
@@ -72,6 +79,9 @@ class StudySpec(RunConfig):
     study: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
     question: str = ""
     factors: dict[str, Factor] = Field(default_factory=dict)
+    variants: dict[Annotated[str, Field(min_length=1, max_length=300)], Variant] = Field(
+        default_factory=dict
+    )
     design: Annotated[tuple[Design, ...], ListOf] = ()
     baseline: str | None = Field(None, description="name of the control variant")
     references: Annotated[tuple[Literal["average", "nearest"], ...], ListOf] = REFERENCES
@@ -100,7 +110,15 @@ IDENTITY_VERSION = 1
 new field with a default that keeps the old behaviour leaves the identity of old runs alone."""
 
 
-def _result_fields(section: BaseModel) -> dict[str, Any]:
+RESULT_SECTIONS: dict[bool, tuple[str, ...]] = {
+    True: ("method", "arch", "data", "recipe", "evaluation"),
+    False: ("method", "data", "evaluation"),
+}
+"""Sections that count for the identity, by whether the method is the network. A reference method
+has neither weights nor a seed."""
+
+
+def result_fields(section: BaseModel) -> dict[str, Any]:
     """What was chosen, as JSON values: no defaults, no fields that cannot change a result."""
     out: dict[str, Any] = {}
     dumped = section.model_dump(mode="json")
@@ -111,18 +129,18 @@ def _result_fields(section: BaseModel) -> dict[str, Any]:
         value = getattr(section, name)
         if name != "kind" and not info.is_required() and value == info.get_default():
             continue
-        out[name] = _result_fields(value) if isinstance(value, BaseModel) else dumped[name]
+        out[name] = result_fields(value) if isinstance(value, BaseModel) else dumped[name]
     return out
 
 
-def identity(config: RunConfig, seed: int | None) -> str:
-    """The run_id: a short hash of what can change the result, and of nothing else.
+def run_id(chosen: Mapping[str, Any], method: str, seed: int | None) -> str:
+    """The short hash of a config's result fields and a seed."""
+    network = method == "network"
+    kept = {name: chosen[name] for name in RESULT_SECTIONS[network] if name in chosen}
+    counted = seed if network else None
+    return short_hash({"version": IDENTITY_VERSION, "config": kept, "seed": counted})
 
-    A reference method has neither weights nor a seed, so only data and evaluation count for it.
-    """
-    names: tuple[str, ...] = ("method", "arch", "data", "recipe", "evaluation")
-    if config.method != "network":
-        names, seed = ("method", "data", "evaluation"), None
-    fields = _result_fields(config)
-    chosen = {name: fields[name] for name in names if name in fields}
-    return short_hash({"version": IDENTITY_VERSION, "config": chosen, "seed": seed})
+
+def identity(config: RunConfig, seed: int | None) -> str:
+    """The run_id: a short hash of what can change the result, and of nothing else."""
+    return run_id(result_fields(config), config.method, seed)

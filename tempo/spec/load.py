@@ -1,0 +1,199 @@
+"""From a YAML file to a StudySpec: base files, profiles, overrides, presets, checks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tempo.core.catalog import unknown
+from tempo.core.errors import SpecError
+from tempo.core.place import Place
+from tempo.spec.environment import resolve
+from tempo.spec.explain import explain
+from tempo.spec.merge import expand_preset, merge, put
+from tempo.spec.problems import Problems
+from tempo.spec.shape import Shape, complete
+from tempo.spec.study import StudySpec
+from tempo.spec.tree import Entry, Mapped, Node, Scalar, plain, shown
+from tempo.spec.yaml_tree import read_tree
+
+BESIDE = ("base", "profiles")
+"""Keys of a file that the loader itself takes."""
+
+OWN = ("study", "question")
+"""Keys that are not inherited from a base: two files never share a study by accident."""
+
+DEFAULT_PROFILE = "full"
+"""The profile that applies when none is asked for and the file has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedStudy:
+    """A spec with the place of every value.
+
+    `tree` is what `spec` was validated from: base, profile and overrides applied, environment
+    resolved, presets expanded.
+    """
+
+    spec: StudySpec
+    tree: Mapped
+    profiles: tuple[str, ...]
+    profile: str | None
+    source: str
+
+
+def load_study(
+    path: Path, *, profile: str | None = None, overrides: Sequence[str] = ()
+) -> LoadedStudy:
+    """Read, merge and check a study.
+
+    Args:
+        path: The YAML file. Messages name it as given.
+        profile: The overlay of `profiles:` to apply; None is `full` where there is one.
+        overrides: `key.path=value`, later ones winning, the value read as YAML.
+
+    Raises:
+        SpecError: naming the place of everything that breaks a rule.
+    """
+    tree = _with_base(path, ())
+    layers, tree = _profiles(tree), tree.without("profiles")
+    name = _profile_name(layers, profile, path)
+    if name is not None and isinstance(overlay := layers[name].node, Mapped):
+        tree = _mapping(merge(tree, overlay))
+    for text in overrides:
+        tree = _override(tree, text)
+    spec, tree = checked(tree)
+    return LoadedStudy(
+        spec=spec,
+        tree=tree,
+        profiles=tuple(layers),
+        profile=name,
+        source=str(path),
+    )
+
+
+def checked(tree: Mapped) -> tuple[StudySpec, Mapped]:
+    """The spec, and the tree with references, presets and implied kinds written out.
+
+    Raises:
+        SpecError: naming every broken rule with its place.
+    """
+    problems = Problems()
+    done = _mapping(resolve(tree, problems))
+    problems.raise_any()
+    arch = done.entries.get("arch")
+    if arch is not None:
+        expanded = expand_preset(arch.node, problems)
+        done = done.with_entry("arch", Entry(arch.key, expanded))
+    done = _mapping(complete(done, Shape(StudySpec)))
+    try:
+        spec = StudySpec.model_validate(plain(done))
+    except ValidationError as error:
+        problems.take(explain(error, done, StudySpec, BESIDE))
+        problems.raise_any()
+        raise
+    problems.raise_any()
+    return spec, done
+
+
+def _mapping(node: Node) -> Mapped:
+    if not isinstance(node, Mapped):
+        given = shown(node.value) if isinstance(node, Scalar) else "a list"
+        raise SpecError(f"a spec is a mapping of keys to values, not {given}", node.place)
+    return node
+
+
+def _read(path: Path) -> Mapped:
+    """One file's tree."""
+    source, start = str(path), Place(str(path), 1, 1)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise SpecError("there is no such file", Place(source)) from None
+    except IsADirectoryError:
+        raise SpecError("a folder, not a YAML file", Place(source)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpecError(f"cannot be read: {reason}", Place(source)) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        message = f"the file is not UTF-8: byte 0x{data[error.start]:02x}"
+        raise SpecError(message, Place(source, line, column)) from None
+    tree = read_tree(text, source)
+    if tree is None or (isinstance(tree, Scalar) and tree.value is None):
+        raise SpecError("the file is empty: a study needs `study`, `data` and `recipe`", start)
+    return _mapping(tree)
+
+
+def _with_base(path: Path, chain: tuple[Path, ...]) -> Mapped:
+    """A file laid over the file that its `base:` names, and so on."""
+    tree = _read(path)
+    entry = tree.entries.get("base")
+    tree = tree.without("base")
+    if entry is None:
+        return tree
+    base = _base_path(path, entry.node)
+    chain = (*chain, path)
+    if base.resolve() in {each.resolve() for each in chain}:
+        way = " -> ".join(str(each) for each in (*chain, base))
+        raise SpecError(f"`base` runs in a circle: {way}", entry.node.place)
+    if not base.is_file():
+        what = "is a folder" if base.is_dir() else "does not exist"
+        raise SpecError(
+            f"base {str(base)!r} {what} (taken relative to this file)", entry.node.place
+        )
+    return _mapping(merge(_with_base(base, chain).without(*OWN), tree))
+
+
+def _base_path(path: Path, node: Node) -> Path:
+    problems = Problems()
+    node = resolve(node, problems, ("base",))
+    problems.raise_any()
+    if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
+        raise SpecError("`base` is the path of one YAML file, relative to this one", node.place)
+    if "\0" in node.value:
+        raise SpecError("`base` is a path, and a path holds no NUL character", node.place)
+    return Path(os.path.normpath(path.parent / node.value))
+
+
+def _profiles(tree: Mapped) -> dict[str, Entry]:
+    node = tree.get("profiles")
+    if node is None:
+        return {}
+    if not isinstance(node, Mapped):
+        raise SpecError("`profiles` maps names to the parts of the spec they change", node.place)
+    for name, (_, overlay) in node.entries.items():
+        empty = isinstance(overlay, Scalar) and overlay.value is None
+        if not isinstance(overlay, Mapped) and not empty:
+            raise SpecError(f"profile {name!r} must be a mapping of what it changes", overlay.place)
+        for key in (*BESIDE, "study"):
+            if isinstance(overlay, Mapped) and key in overlay.entries:
+                raise SpecError(f"a profile cannot change {key!r}", overlay.entries[key].key)
+    return dict(node.entries)
+
+
+def _profile_name(layers: dict[str, Entry], asked: str | None, path: Path) -> str | None:
+    if asked is None:
+        return DEFAULT_PROFILE if DEFAULT_PROFILE in layers else None
+    if asked not in layers:
+        raise SpecError(unknown("profile", asked, layers or ["none"]), Place(str(path)))
+    return asked
+
+
+def _override(tree: Mapped, text: str) -> Mapped:
+    """`key.path=value` laid over the tree."""
+    place = Place(f"--set {text}")
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SpecError("an override is key.path=value", place)
+    if key.split(".")[0] in BESIDE:
+        raise SpecError(f"{key.split('.')[0]!r} cannot be overridden", place)
+    node = read_tree(value, place.source, lambda *_: place) or Scalar(None, place)
+    return _mapping(put(tree, key.strip(), node, place))

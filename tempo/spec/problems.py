@@ -1,0 +1,41 @@
+"""Broken rules, gathered so that a user sees all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tempo.core.errors import InvalidSpecError, SpecError
+from tempo.core.place import Place
+
+
+class Problems:
+    """Broken rules of one spec. The same sentence at the same place counts once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, SpecError] = {}
+
+    def add(self, message: str, place: Place) -> None:
+        self.take([SpecError(message, place)])
+
+    def take(self, errors: Iterable[SpecError]) -> None:
+        for error in errors:
+            self._found.setdefault(str(error), error)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_any(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            SpecError: when there is one problem; InvalidSpecError, sorted by place, when several.
+        """
+        if not self._found:
+            return
+        found = sorted(self._found.values(), key=_position)
+        raise found[0] if len(found) == 1 else InvalidSpecError(found)
+
+
+def _position(error: SpecError) -> tuple[str, int, int]:
+    place = error.place or Place("")
+    return place.source, place.line, place.column

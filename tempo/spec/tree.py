@@ -1,0 +1,123 @@
+"""A spec as values that know where they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tempo.core.place import Place
+
+Plain = None | bool | int | float | str
+"""What a scalar can be."""
+
+Path = tuple[str | int, ...]
+"""Keys and indexes from the root of a tree to a node."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """One value. `text` is how it was written, `quoted` whether in quotes or as a block."""
+
+    value: Plain
+    place: Place
+    text: str = ""
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    items: tuple[Node, ...]
+    place: Place
+
+
+class Entry(NamedTuple):
+    """A mapping's value and the place of its key."""
+
+    key: Place
+    node: Node
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mapped:
+    """A mapping in the order it was written."""
+
+    entries: Mapping[str, Entry]
+    place: Place
+
+    def get(self, key: str) -> Node | None:
+        entry = self.entries.get(key)
+        return entry.node if entry else None
+
+    def with_entry(self, key: str, entry: Entry) -> Mapped:
+        return Mapped({**self.entries, key: entry}, self.place)
+
+    def without(self, *keys: str) -> Mapped:
+        left = {key: entry for key, entry in self.entries.items() if key not in keys}
+        return Mapped(left, self.place)
+
+
+Node = Scalar | Listing | Mapped
+
+
+def plain(node: Node) -> Any:
+    """The node's value as dicts, lists and scalars."""
+    if isinstance(node, Mapped):
+        return {key: plain(entry.node) for key, entry in node.entries.items()}
+    if isinstance(node, Listing):
+        return [plain(item) for item in node.items]
+    return node.value
+
+
+def written(value: Any, place: Place) -> Node:
+    """A tree of a plain value, all of it at one place."""
+    if isinstance(value, Mapping):
+        entries = {str(key): Entry(place, written(each, place)) for key, each in value.items()}
+        return Mapped(entries, place)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return Listing(tuple(written(each, place) for each in value), place)
+    return Scalar(value, place, text=str(value))
+
+
+def nested(keys: Sequence[str], node: Node, place: Place) -> Node:
+    """`node` under a chain of mappings, each key at `place`."""
+    for key in reversed(keys):
+        node = Mapped({key: Entry(place, node)}, place)
+    return node
+
+
+def child(node: Node, part: str | int) -> tuple[Place, Node] | None:
+    """The place of a key (or of an item) and the node there; None when there is none."""
+    if isinstance(node, Mapped) and isinstance(part, str):
+        return node.entries.get(part)
+    if isinstance(node, Listing) and isinstance(part, int) and 0 <= part < len(node.items):
+        return node.items[part].place, node.items[part]
+    return None
+
+
+def find(node: Node, *path: str | int) -> Node | None:
+    """The node at `path`, or None."""
+    at: Node = node
+    for part in path:
+        step = child(at, part)
+        if step is None:
+            return None
+        at = step[1]
+    return at
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path as people write it: `design.0.factors`."""
+    return ".".join(str(part) for part in path)
+
+
+def shown(value: Any, limit: int = 60) -> str:
+    """A value as an error message quotes it: as YAML would say it, cut when long."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return f"a mapping ({', '.join(map(str, value)) or 'empty'})"[:limit]
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
