@@ -13,8 +13,12 @@ FAINTEST = 1e-3
 
 
 def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
-    """[B, N, C, H, W] and [B, N, 1 or H, 1 or W] -> [B, C, H, W], in the features' layout."""
-    return (features * weights.to(features.dtype).unsqueeze(2)).sum(1)
+    """[B, N, C, H, W] and [B, N, 1 or H, 1 or W] -> [B, C, H, W], channels-last in memory.
+
+    Summed with channels innermost, because a sum over five axes forgets its input's layout.
+    """
+    pixels = features.permute(0, 1, 3, 4, 2) * weights.to(features.dtype).unsqueeze(-1)
+    return pixels.sum(1).permute(0, 3, 1, 2)
 
 
 def log_weights(weights: Tensor, mask: Tensor) -> Tensor:
