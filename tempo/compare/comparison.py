@@ -140,7 +140,7 @@ class Comparison:
     baseline: str | None
     metric: str
     metrics: tuple[MetricInfo, ...]
-    delta: float
+    delta: float | None
     level: float
     at: str
     split: str

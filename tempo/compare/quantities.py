@@ -107,7 +107,7 @@ class Contrast:
     p: float | None
     p_adjusted: float | None
     verdict: Verdict
-    delta: float
+    delta: float | None
     family: str
     components: Components | None
     seeds: tuple[int | None, ...]

@@ -1,0 +1,112 @@
+"""One metric of many runs, summed per source: what every estimate is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Runs x sources. `parts[r, g]` is the sum of run r over the clips of source g, divided by
+    the number of all clips, so that a row sums to the run's mean; `weights[g]` is the share of
+    clips in source g. Without per-clip values there is one source of weight 1 and `clips` is 0.
+
+    `variant[r]` and `seed[r]` number the names in `variants` and `seeds`.
+    """
+
+    variants: tuple[str, ...]
+    seeds: tuple[int | None, ...]
+    variant: Index
+    seed: Index
+    parts: Array
+    weights: Array
+    clips: int
+    values: Array | None = None
+
+    @cached_property
+    def means(self) -> Array:
+        """(runs,) mean over clips."""
+        return np.asarray(self.parts.sum(axis=1))
+
+    @property
+    def sources(self) -> int:
+        return len(self.weights)
+
+    @property
+    def samples_clips(self) -> bool:
+        """Whether the clips vary: without that, an interval speaks of these clips only."""
+        return self.clips > 1 and self.sources > 1
+
+    @cached_property
+    def source_df(self) -> float:
+        """Effective number of sources minus one; below G - 1 when sizes differ."""
+        square = self.weights**2
+        return max(float(square.sum() ** 2 / (square**2).sum()) - 1, 1.0)
+
+    @cached_property
+    def _rows(self) -> Mapping[tuple[str, int | None], int]:
+        pairs = zip(self.variant, self.seed, strict=True)
+        return {(self.variants[v], self.seeds[s]): row for row, (v, s) in enumerate(pairs)}
+
+    def row(self, variant: str, seed: int | None) -> int | None:
+        """The run of `variant` under `seed`, or None."""
+        return self._rows.get((variant, seed))
+
+    def seeds_of(self, variant: str) -> tuple[int | None, ...]:
+        return tuple(seed for name, seed in self._rows if name == variant)
+
+    def common_seeds(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Seeds that every one of `names` has, in order; references have none and do not limit."""
+        sets = [set(self.seeds_of(name)) for name in names]
+        limiting = [each for each in sets if each != {None}]
+        common = set.intersection(*limiting) if limiting else set()
+        return tuple(sorted(seed for seed in common if seed is not None))
+
+    def rows(self, variant: str, seeds: Sequence[int]) -> list[int]:
+        """The runs of `variant` under `seeds`; a reference's single run stands in for each."""
+        found = [self.row(variant, seed) for seed in seeds]
+        if any(row is None for row in found):
+            found = [self.row(variant, None)] * len(seeds)
+        if any(row is None for row in found):
+            raise KeyError(variant)
+        return [row for row in found if row is not None]
+
+    def paired(self, weights: Mapping[str, float], seeds: Sequence[int]) -> Array:
+        """(seeds, sources): the combination of variants `weights`, seed by seed."""
+        total = np.zeros((len(seeds), self.sources))
+        for name, weight in weights.items():
+            total += weight * self.parts[self.rows(name, seeds)]
+        return total
+
+
+def panel_of(
+    keys: Sequence[tuple[str, int | None]], values: Array, sources: Sequence[str] | None
+) -> Panel:
+    """A panel from per-clip `values` (runs, clips); without `sources`, from run means (runs,).
+
+    Clips of one source only cannot show how sources vary; each clip then is its own source, and
+    the interval speaks of clips of that source.
+    """
+    variants = tuple(dict.fromkeys(name for name, _ in keys))
+    seeds = tuple(dict.fromkeys(seed for _, seed in keys))
+    index = np.array([variants.index(name) for name, _ in keys], dtype=np.intp)
+    order = np.array([seeds.index(seed) for _, seed in keys], dtype=np.intp)
+    if sources is None:
+        parts = np.asarray(values, dtype=float).reshape(len(keys), 1)
+        return Panel(variants, seeds, index, order, parts, np.ones(1), 0)
+    names, source = np.unique(np.asarray(sources), return_inverse=True)
+    if len(names) == 1:
+        names, source = np.arange(len(sources)), np.arange(len(sources))
+    clips = len(sources)
+    spread = np.zeros((clips, len(names)))
+    spread[np.arange(clips), source] = 1 / clips
+    parts = values @ spread
+    return Panel(variants, seeds, index, order, parts, spread.sum(axis=0), clips, values)
