@@ -64,17 +64,20 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
-    """A combination ruled out, with its reason."""
+    """A combination ruled out, with its reason. `variant` is the name it would have had."""
 
     levels: Mapping[str, str]
     reason: str
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a spec expands to. Variants are in design order, runs in the order to start them.
 
-    `spec` is the resolved StudySpec as JSON values; `spec_hash` is the hash of it.
+    Two variants that differ in nothing that can change a result share their run ids: each has its
+    entries in `runs`, and `distinct_runs` names every run to carry out once. `spec` is the
+    resolved StudySpec as JSON values; `spec_hash` is the hash of it.
     """
 
     study: str
@@ -87,6 +90,14 @@ class Plan:
     variants: tuple[PlannedVariant, ...]
     runs: tuple[PlannedRun, ...]
     exclusions: tuple[Exclusion, ...] = ()
+
+    @property
+    def distinct_runs(self) -> tuple[PlannedRun, ...]:
+        """The runs to carry out: the first entry of each run id."""
+        first: dict[str, PlannedRun] = {}
+        for run in self.runs:
+            first.setdefault(run.run_id, run)
+        return tuple(first.values())
 
     def variant(self, name: str) -> PlannedVariant:
         """The variant called `name`; KeyError when the plan has none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -14,8 +14,9 @@ from tempo.core.catalog import nearest, unknown
 from tempo.core.errors import SpecError, UnknownNameError
 from tempo.core.place import Place
 from tempo.spec.options import Section
+from tempo.spec.problems import Problems
 from tempo.spec.shape import Shape, fields, inner, section_of
-from tempo.spec.tree import Node, Path, Scalar, child, dotted, find, shown
+from tempo.spec.tree import Node, Path, Scalar, child, dotted, find, plain, shown
 from tempo.spec.yaml_tree import scalar_of
 
 SAID = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
@@ -63,6 +64,20 @@ class Spot:
     @property
     def name(self) -> str:
         return dotted(self.path) or "the spec"
+
+
+M = TypeVar("M", bound=Section)
+
+
+def validate(
+    model: type[M], tree: Node, problems: Problems, beside: Sequence[str] = ()
+) -> M | None:
+    """The tree as a `model`; None when it breaks rules, which then went to `problems`."""
+    try:
+        return model.model_validate(plain(tree))
+    except ValidationError as error:
+        problems.take(explain(error, tree, model, beside))
+        return None
 
 
 def explain(

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
 from tempo.spec.environment import resolve
-from tempo.spec.explain import explain
+from tempo.spec.explain import validate
 from tempo.spec.merge import expand_preset, merge, put
 from tempo.spec.problems import Problems
 from tempo.spec.shape import Shape, complete
 from tempo.spec.study import StudySpec
-from tempo.spec.tree import Entry, Mapped, Node, Scalar, plain, shown
+from tempo.spec.tree import Entry, Mapped, Node, Scalar, shown
 from tempo.spec.yaml_tree import read_tree
 
 BESIDE = ("base", "profiles")
@@ -90,13 +88,9 @@ def checked(tree: Mapped) -> tuple[StudySpec, Mapped]:
         expanded = expand_preset(arch.node, problems)
         done = done.with_entry("arch", Entry(arch.key, expanded))
     done = _mapping(complete(done, Shape(StudySpec)))
-    try:
-        spec = StudySpec.model_validate(plain(done))
-    except ValidationError as error:
-        problems.take(explain(error, done, StudySpec, BESIDE))
-        problems.raise_any()
-        raise
+    spec = validate(StudySpec, done, problems, BESIDE)
     problems.raise_any()
+    assert spec is not None
     return spec, done
 
 

@@ -1,0 +1,154 @@
+"""Resolved configs: the study's sections under overlays, each distinct section worked out once.
+
+Ten thousand variants share a few hundred distinct sections, so planning stays quick and small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError, create_model
+
+from tempo.core.catalog import unknown
+from tempo.core.errors import SpecError
+from tempo.core.identity import canonical
+from tempo.core.place import Place
+from tempo.spec.explain import validate
+from tempo.spec.merge import expand_preset, merge
+from tempo.spec.options import Section
+from tempo.spec.problems import Problems
+from tempo.spec.shape import Shape, complete
+from tempo.spec.study import RunConfig, result_fields
+from tempo.spec.tree import Entry, Mapped, Node
+
+SECTIONS = tuple(RunConfig.model_fields)
+
+
+@cache
+def _alone(name: str) -> type[Section]:
+    """A model of one section of a RunConfig, so that it can be validated by itself."""
+    info = RunConfig.model_fields[name]
+    field: Any = {name: (info.annotation, info)}
+    model: type[Section] = create_model(f"Only{name.title()}", __base__=Section, **field)
+    return model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One section's value, its JSON, what of it counts for the identity, and its canonical text."""
+
+    value: Any
+    dumped: Any
+    chosen: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A RunConfig as JSON values; `key` is equal for equal configs, `chosen` feeds the run_id."""
+
+    config: Mapping[str, Any]
+    chosen: Mapping[str, Any]
+    key: tuple[str, ...]
+
+    @property
+    def method(self) -> str:
+        return str(self.config["method"])
+
+
+class Configs:
+    """Configs over one study's tree. What breaks a rule goes to `problems`."""
+
+    def __init__(self, tree: Mapped, problems: Problems) -> None:
+        self.base = {name: tree.entries.get(name) for name in SECTIONS}
+        self.problems = problems
+        self._merged: dict[tuple[int, int], Node] = {}
+        self._parts: dict[tuple[str, int], Part | None] = {}
+        self._sound: dict[tuple[int, ...], bool] = {}
+        self._kept: list[Node] = []
+
+    def resolve(self, overlays: Sequence[Mapped]) -> Resolved | None:
+        """The study's config under `overlays`, later ones winning; None when it breaks a rule."""
+        parts: list[Part] = []
+        for name in SECTIONS:
+            part = self._part(name, self._entry(name, overlays))
+            if part is not None:
+                parts.append(part)
+        known = self._known_keys(overlays)
+        if len(parts) < len(SECTIONS) or not known or not self._together(parts, overlays):
+            return None
+        chosen: dict[str, Any] = {}
+        for part in parts:
+            chosen |= part.chosen
+        return Resolved(
+            config={name: part.dumped for name, part in zip(SECTIONS, parts, strict=True)},
+            chosen=chosen,
+            key=tuple(part.text for part in parts),
+        )
+
+    def _known_keys(self, overlays: Sequence[Mapped]) -> bool:
+        strange = [
+            (key, entry.key)
+            for overlay in overlays
+            for key, entry in overlay.entries.items()
+            if key not in SECTIONS
+        ]
+        for key, place in strange:
+            self.problems.add(unknown("section of a run:", key, SECTIONS), place)
+        return not strange
+
+    def _entry(self, name: str, overlays: Sequence[Mapped]) -> Entry | None:
+        entry = self.base[name]
+        for overlay in overlays:
+            over = overlay.entries.get(name)
+            if over is not None:
+                node = self._merge(entry.node, over.node) if entry else over.node
+                entry = Entry(over.key, node)
+        return entry
+
+    def _merge(self, under: Node, over: Node) -> Node:
+        """`merge`, with one result object per pair, so that equal work is found by identity."""
+        pair = id(under), id(over)
+        if pair not in self._merged:
+            self._merged[pair] = merge(under, over)
+            self._kept += (under, over)
+        return self._merged[pair]
+
+    def _part(self, name: str, entry: Entry | None) -> Part | None:
+        key = name, id(entry.node) if entry else 0
+        if key not in self._parts:
+            self._parts[key] = self._work_out(name, entry)
+            self._kept += [entry.node] if entry else []
+        return self._parts[key]
+
+    def _work_out(self, name: str, entry: Entry | None) -> Part | None:
+        model = _alone(name)
+        entries: dict[str, Entry] = {}
+        before = len(self.problems)
+        if entry is not None:
+            node = expand_preset(entry.node, self.problems) if name == "arch" else entry.node
+            entries[name] = Entry(entry.key, node)
+        tree = complete(Mapped(entries, entry.key if entry else Place("defaults")), Shape(model))
+        alone = validate(model, tree, self.problems)
+        if alone is None or len(self.problems) > before:
+            return None
+        dumped = alone.model_dump(mode="json")[name]
+        text = canonical(dumped)
+        return Part(getattr(alone, name), dumped, result_fields(alone), text)
+
+    def _together(self, parts: Sequence[Part], overlays: Sequence[Mapped]) -> bool:
+        """Whether the sections fit each other (rules of RunConfig that span sections)."""
+        key = tuple(id(part) for part in parts)
+        if key not in self._sound:
+            values = {name: part.value for name, part in zip(SECTIONS, parts, strict=True)}
+            try:
+                RunConfig.model_validate(values)
+                self._sound[key] = True
+            except ValidationError as error:
+                place = overlays[-1].place if overlays else None
+                self.problems.take(SpecError(each["msg"], place) for each in error.errors())
+                self._sound[key] = False
+        return self._sound[key]
