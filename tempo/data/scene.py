@@ -204,10 +204,10 @@ class Scene:
     def _hides(self, points: Point, number: int, time: float) -> npt.NDArray[np.bool_]:
         """Whether points of layer `number` cannot be seen in the frame at `time`."""
         edge = np.array(self.size) - 0.5
-        outside = ((points < -0.5) | (points > edge)).any(-1)
+        hidden: npt.NDArray[np.bool_] = np.any((points < -0.5) | (points > edge), axis=-1)
         for layer in self.layers[number + 1 :]:
-            outside |= layer.coverage(points, time) >= 0.5
-        return outside
+            hidden |= layer.coverage(points, time) >= 0.5
+        return hidden
 
 
 def _grid(top: int, bottom: int, left: int, right: int) -> Point:

@@ -154,5 +154,5 @@ class Shard:
 
 
 def _entry(fields: dict[str, Any]) -> Entry:
-    lists = ("inputs", "times", "targets", "target_times")
-    return Entry(**{key: tuple(v) if key in lists else v for key, v in fields.items()})
+    lists = {key: tuple(fields[key]) for key in ("inputs", "times", "targets", "target_times")}
+    return Entry(**{**fields, **lists})

@@ -1,0 +1,172 @@
+"""Training batches as a pure function of (seed, step), so that resuming needs only the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tempo.core.errors import MissingError, SpecError
+from tempo.core.seeding import stream
+from tempo.data.clips import Pixels
+from tempo.data.shards import Entry
+from tempo.data.splits import Split
+from tempo.spec.recipe import Augment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """B training samples.
+
+    `frames` is uint8 [B, N, 3, H, W] and `target` uint8 [B, 3, H, W], both with channels last in
+    memory; `times` float32 [B, N] and `target_time` float32 [B] run from 0 to 1; `indices`
+    int64 [B] are the clips' positions in their split.
+    """
+
+    frames: torch.Tensor
+    times: torch.Tensor
+    target: torch.Tensor
+    target_time: torch.Tensor
+    indices: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How one sample is changed: the same for all its frames and its target."""
+
+    top: int
+    left: int
+    rows: int
+    columns: int
+    turned: bool
+    reversed: bool
+    target: int
+
+
+class TrainBatches:
+    """Shuffled, cropped and augmented batches of a split.
+
+    Every epoch has an order of its own, from the stream (seed, "order", epoch); crop, flips,
+    reversal and the choice among several targets come from (seed, "augment", epoch, index). A
+    batch may reach into the next epoch, so each step has exactly `batch` clips. With several
+    processes, process `rank` of `world` gets its part of each global batch.
+
+    Args:
+        split: where the clips come from.
+        seed: of the replicate; two variants with one seed see the same samples in one order.
+        batch: clips per step over all processes.
+        crop: side of the square crop in pixels.
+        augment: which random changes are made.
+
+    Raises:
+        SpecError: when the crop does not fit, or the batch cannot be shared among the processes.
+        MissingError: when the split has no clips.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        seed: int,
+        batch: int,
+        crop: int,
+        augment: Augment,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if not len(split):
+            raise MissingError(f"the {split.name} split has no clips to train on")
+        _check(split, batch, crop, rank, world)
+        self.split, self.seed, self.crop, self.augment = split, seed, crop, augment
+        self._batch, self._share, self._rank = batch, batch // world, rank
+        # Bound to the object, not to the class: an order is dropped with the batches it serves.
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    @property
+    def clips_per_epoch(self) -> int:
+        """Clips in one pass over the split."""
+        return len(self.split)
+
+    def _shuffled(self, epoch: int) -> npt.NDArray[np.int64]:
+        random = np.random.default_rng(stream(self.seed, "order", epoch))
+        return random.permutation(len(self.split))
+
+    def sample(self, position: int) -> tuple[int, int]:
+        """(epoch, index) of the sample at `position`, counted over all steps."""
+        epoch, place = divmod(position, len(self.split))
+        return epoch, int(self._order(epoch)[place])
+
+    def batch(self, step: int) -> Batch:
+        """The batch of `step`, counted from 0."""
+        first = step * self._batch + self._rank * self._share
+        samples = [self.sample(first + number) for number in range(self._share)]
+        located = [self.split.locate(index) for _, index in samples]
+        inputs = len(located[0][1].inputs)
+        shape = (self._share, inputs + 1, self.crop, self.crop, 3)
+        pixels = np.empty(shape, np.uint8)
+        times = np.empty((self._share, inputs + 1), np.float32)
+        for row, ((epoch, index), (shard, entry)) in enumerate(zip(samples, located, strict=True)):
+            change = self.change(epoch, index, entry, shard.size)
+            _fill(pixels[row], shard.pixels, entry, change)
+            times[row] = _times(entry, change)
+        pictures = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3)
+        return Batch(
+            frames=pictures[:, :inputs],
+            times=torch.from_numpy(times[:, :inputs]),
+            target=pictures[:, inputs],
+            target_time=torch.from_numpy(times[:, inputs]),
+            indices=torch.tensor([index for _, index in samples], dtype=torch.int64),
+        )
+
+    def change(self, epoch: int, index: int, entry: Entry, size: tuple[int, int]) -> Change:
+        """The random change of clip `index` in `epoch`.
+
+        All draws are made whatever is switched on, so switching one off leaves the others alone.
+        """
+        random = np.random.default_rng(stream(self.seed, "augment", epoch, index))
+        down, right, target = random.random(3)
+        vertical, horizontal, turned, backwards = random.random(4) < 0.5
+        flips = self.augment.flips
+        return Change(
+            top=int(down * (size[0] - self.crop + 1)),
+            left=int(right * (size[1] - self.crop + 1)),
+            rows=-1 if flips and vertical else 1,
+            columns=-1 if flips and horizontal else 1,
+            turned=bool(self.augment.rot90 and turned),
+            reversed=bool(self.augment.time_reversal and backwards),
+            target=int(target * len(entry.targets)),
+        )
+
+
+def _check(split: Split, batch: int, crop: int, rank: int, world: int) -> None:
+    if batch % world or not 0 <= rank < world:
+        raise SpecError(
+            f"a global batch of {batch} cannot be shared among {world} processes (rank {rank}): "
+            "it has to be a multiple of their number"
+        )
+    smallest = min(min(shard.size) for shard in split.shards)
+    if crop > smallest:
+        raise SpecError(
+            f"recipe.crop is {crop}, but pictures of the {split.name} split are only {smallest} "
+            f"pixels on their shorter side: choose a crop of at most {smallest}, or larger clips"
+        )
+
+
+def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Change) -> None:
+    """Write the inputs, then the target, of one sample into `out`, uint8 [N + 1, C, C, 3]."""
+    crop = out.shape[1]
+    inputs = entry.inputs[::-1] if change.reversed else entry.inputs
+    area = (slice(change.top, change.top + crop), slice(change.left, change.left + crop))
+    for slot, picture in zip(out, (*inputs, entry.targets[change.target]), strict=True):
+        cut = pixels[picture][area][:: change.rows, :: change.columns]
+        slot[...] = cut.transpose(1, 0, 2) if change.turned else cut
+
+
+def _times(entry: Entry, change: Change) -> tuple[float, ...]:
+    times = (*entry.times, entry.target_times[change.target])
+    if not change.reversed:
+        return times
+    return (*(1 - time for time in times[-2::-1]), 1 - times[-1])
