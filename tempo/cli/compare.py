@@ -62,3 +62,20 @@ def find(name: str, records: Path) -> tuple[Store, str]:
         raise RecordError(f"{folder} holds {len(inside)} studies; name one: {', '.join(inside)}")
     known = ", ".join(store.studies()) or "none"
     raise RecordError(f"no study and no folder of records {name!r} (studies in {records}: {known})")
+
+
+def show(comparison: Comparison, console: Console) -> None:
+    """Print the results table."""
+    from tempo.compare.render import terminal
+
+    console.print(terminal(comparison), soft_wrap=True)
+
+
+def report(store: Store, plan: Plan, reports: Path, console: Console) -> Path:
+    """Compare what is recorded, print the table, write the report; returns the page."""
+    from tempo.compare.build import compare
+    from tempo.report.document import write_report
+
+    comparison = compare(store, plan)
+    show(comparison, console)
+    return write_report(comparison, reports / plan.study)

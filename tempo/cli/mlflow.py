@@ -34,3 +34,22 @@ def _add_uri(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("MLFLOW_TRACKING_URI"),
         help="MLflow store (default: the sqlite file beside the records)",
     )
+
+
+def _ui(options: argparse.Namespace) -> int:
+    from tempo.track.address import default_uri
+    from tempo.track.ui import serve
+
+    return serve(options.mlflow or default_uri(options.records), options.port)
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from tempo.track.mlflow_store import MlflowMirror
+
+    store = Store(options.records)
+    plan = store.load_plan(options.study, options.profile)
+    mirror = MlflowMirror(store, options.mlflow)
+    mirror.open(plan, None)
+    complete = mirror.sync()
+    Console().print(f"{mirror.uri}: {mirror.problem or 'complete'}", markup=False, soft_wrap=True)
+    return 0 if complete else 1

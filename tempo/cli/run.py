@@ -90,7 +90,6 @@ def execute(options: argparse.Namespace) -> int:
         fail_fast=options.fail_fast,
     )
     invocation = _invocation(options)
-    store.note_invocation(plan.study, invocation)
     mirror = _open_mirror(plan, store, options.mlflow, invocation)
     try:
         _carry_out(scheduler, console)

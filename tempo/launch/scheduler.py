@@ -74,7 +74,7 @@ class Scheduler:
         self.plan, self.store, self.launcher = plan, store, launcher
         self._command, self._env, self._fail_fast = command, env, fail_fast
         self.stopping = False
-        self.runs = {run.run_id: self._view(run) for run in plan.runs}
+        self.runs = {run.run_id: self._view(run) for run in plan.distinct_runs}
 
     def _view(self, run: PlannedRun) -> RunView:
         config = self.plan.variant(run.variant).config

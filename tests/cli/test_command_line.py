@@ -1,0 +1,97 @@
+"""What the command line promises: its commands, its options, its errors, its speed of import."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tempo.cli.main import COMMANDS, main, parser, shim
+
+ROOT = Path(__file__).parents[2]
+
+OPTIONS = {
+    "run": {
+        "--profile",
+        "--set",
+        "--records",
+        "--plan",
+        "--counts",
+        "--json",
+        "--reports",
+        "--cache",
+        "--slots",
+        "--fail-fast",
+        "--mlflow",
+    },
+    "plan": {"--profile", "--set", "--records", "--counts", "--json"},
+    "compare": {"--profile", "--records", "--reports", "--no-report"},
+    "ui": {"--records", "--mlflow", "--port"},
+    "sync": {"--profile", "--records", "--mlflow"},
+    "worker": {"--cache", "--parent"},
+    "preflight": {"--cache", "--parent"},
+}
+
+
+def test_the_commands_are_these() -> None:
+    assert list(COMMANDS) == list(OPTIONS)
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_the_options_of_a_command_are_these(command: str) -> None:
+    strings = {text for action in shim(command, command)._actions for text in action.option_strings}
+    assert strings - {"-h", "--help"} == OPTIONS[command]
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "compare", "ui", "sync"])
+def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args([command, "--help"])
+    assert stop.value.code == 0
+    assert "example" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["run_experiment.py", "--help"],
+        ["run_experiment.py", "ablations/se_dilation.yaml", "--plan"],
+        ["compare.py", "--help"],
+        ["-m", "tempo.cli.main", "plan", "ablations/se_dilation.yaml", "--profile", "demo"],
+    ],
+)
+def test_planning_and_help_import_nothing_heavy(argv: list[str]) -> None:
+    heavy = {"torch", "mlflow", "optuna", "matplotlib", "pandas", "skimage"}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *argv], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    assert len(lines) > 50
+    imported = {line.rsplit("|", 1)[1].strip() for line in lines}
+    assert not heavy & imported
+
+
+def test_a_missing_spec_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nothing.yaml"
+    assert main(["run", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ") and str(path) in captured.err
+
+
+def test_an_unknown_study_names_what_there_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "nothing", "--records", str(tmp_path)]) == 2
+    assert "no study and no folder of records 'nothing'" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = f"{sys.executable} run_experiment.py ablations/se_dilation.yaml --plan --json | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
