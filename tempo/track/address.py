@@ -1,0 +1,50 @@
+"""Where the tracking store is, said without credentials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tempo.core.identity import short_hash
+
+_SQLITE = "sqlite:///"
+
+
+def default_uri(root: Path) -> str:
+    """The sqlite file beside the records; absolute, so that it means the same everywhere."""
+    return f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The database file of an sqlite URI, or None for any other store."""
+    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+
+
+def artifact_location(uri: str, root: Path, study: str) -> str | None:
+    """Where artifacts of `study` go: beside the records for a database that is used directly.
+
+    A server (http) decides for itself: None.
+    """
+    if urlsplit(uri).scheme in {"http", "https"}:
+        return None
+    database = sqlite_file(uri)
+    folder = database.resolve().parent if database else root.resolve()
+    return (folder / "mlartifacts" / study).as_uri()
+
+
+def store_key(uri: str) -> str:
+    """A short name for the store that reveals nothing of it and ignores its password."""
+    return short_hash(redacted(uri))
+
+
+def secrets_of(uri: str) -> tuple[str, ...]:
+    """The parts of `uri` that must never be written down."""
+    password = urlsplit(uri).password
+    return (password,) if password else ()
+
+
+def redacted(text: str, uri: str | None = None) -> str:
+    """`text` (by default itself a URI) with the password of `uri` replaced by `***`."""
+    for secret in secrets_of(uri or text):
+        text = text.replace(f":{secret}@", ":***@").replace(secret, "***")
+    return text

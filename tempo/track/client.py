@@ -1,0 +1,113 @@
+"""A quiet MLflow client. MLflow is imported here, on first use, and nowhere else at start-up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from filelock import FileLock
+
+from tempo.core.errors import MissingError
+from tempo.track.address import sqlite_file
+from tempo.track.points import Point
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+T = TypeVar("T")
+
+METRICS_PER_BATCH = 1000
+TEXTS_PER_BATCH = 100
+"""Most params, and most tags, that MLflow takes in one request."""
+
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # A request that MLflow repeats by itself may create a run twice: the mirror retries instead,
+    # after looking for what the lost request may have done.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+_IMPORT = threading.Lock()
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store at `uri`, which exists afterwards if it is an sqlite file.
+
+    Raises:
+        MissingError: when mlflow is not installed.
+    """
+    with _IMPORT:
+        client_class = _import_client()
+    database = sqlite_file(uri)
+    if database is not None:
+        _create_once(client_class, database)
+    return client_class(uri)
+
+
+def _import_client() -> type[MlflowClient]:
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    try:
+        from mlflow import MlflowClient
+    except ImportError as error:
+        raise MissingError("the MLflow mirror needs mlflow: pip install mlflow") from error
+    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient
+
+
+def _create_once(client_class: type[MlflowClient], database: Path) -> None:
+    """Create the sqlite store unless it is there.
+
+    Processes that create one store at the same time break it, and so does one that dies half-way:
+    it is built under a lock and another name, and renamed when it is whole.
+    """
+    if database.exists():
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock"):
+        if database.exists():
+            return
+        draft = database.with_name(f".{database.name}.{os.getpid()}.new")
+        draft.unlink(missing_ok=True)
+        client_class(f"sqlite:///{draft}").search_experiments(max_results=1)
+        draft.replace(database)
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`items` in lists of at most `size`."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def log_points(client: MlflowClient, mlflow_id: str, points: Sequence[Point]) -> None:
+    """Send metric points in as few requests as MLflow allows. A repeated point is stored once."""
+    from mlflow.entities import Metric
+
+    for batch in batches(points, METRICS_PER_BATCH):
+        metrics = [Metric(p.key, p.value, p.timestamp, p.step) for p in batch]
+        client.log_batch(mlflow_id, metrics=metrics)
+
+
+def log_params(client: MlflowClient, mlflow_id: str, params: dict[str, str]) -> None:
+    """Send params; MLflow refuses a second value for a name."""
+    from mlflow.entities import Param
+
+    for batch in batches(params.items(), TEXTS_PER_BATCH):
+        client.log_batch(mlflow_id, params=[Param(name, value) for name, value in batch])
+
+
+def log_tags(client: MlflowClient, mlflow_id: str, tags: dict[str, str]) -> None:
+    """Set tags, replacing earlier values."""
+    from mlflow.entities import RunTag
+
+    for batch in batches(tags.items(), TEXTS_PER_BATCH):
+        client.log_batch(mlflow_id, tags=[RunTag(name, value) for name, value in batch])

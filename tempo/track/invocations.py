@@ -1,0 +1,102 @@
+"""The executions of a study, as noted on disk before any store hears of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tempo.core.records import Plan, RunStatus
+from tempo.records.layout import Store
+from tempo.records.log import read_events
+from tempo.records.run import read_run
+from tempo.track.process import is_dead, this_process
+from tempo.track.state import InvocationState, MirrorState
+from tempo.track.summary import as_metrics, summarise
+
+SLACK = 1.0
+"""Seconds by which clocks of two processes may differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocations:
+    """The invocations of one plan's study in one store."""
+
+    store: Store
+    plan: Plan
+    state: MirrorState
+
+    def begin(self, about: Mapping[str, Any]) -> str:
+        """Note that this process carries out the study now; returns the invocation's id.
+
+        `about` may bring its own `id` and `started` (Unix seconds).
+        """
+        process = this_process()
+        rest = dict(about)
+        started = float(rest.pop("started", time.time()))
+        name = str(rest.pop("id", f"{int(started * 1000)}-{process['pid']}"))
+        invocation = InvocationState(id=name, started=started, about=rest, process=process)
+        self.state.save_invocation(invocation)
+        return invocation.id
+
+    def end(
+        self,
+        invocation: InvocationState,
+        status: str,
+        artifacts: Sequence[Path] = (),
+        metrics: Mapping[str, float] | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Note how an invocation ended and the figures its parent run will show."""
+        invocation.ended = time.time() if at is None else at
+        invocation.status = str(status)
+        invocation.artifacts = tuple(str(path.resolve()) for path in artifacts)
+        invocation.metrics = as_metrics(summarise(self.store, self.plan)) | dict(metrics or {})
+        self.state.save_invocation(invocation)
+
+    def get(self, invocation_id: str) -> InvocationState:
+        return next(each for each in self.state.invocations() if each.id == invocation_id)
+
+    def parent_at(self, moment: float) -> InvocationState:
+        """The invocation that began an attempt at `moment`: the newest one before it."""
+        known = self.state.invocations()
+        before = [each for each in known if each.started <= moment + SLACK]
+        return before[-1] if before else known[0]
+
+    def live(self, but: str | None) -> bool:
+        """Whether an invocation other than `but` may still be carried out."""
+        unfinished = (each for each in self.state.invocations() if each.ended is None)
+        return any(each.id != but and not is_dead(each.process) for each in unfinished)
+
+    def close_dead(self, own: str | None, *, over: bool) -> None:
+        """End the invocations whose process is gone, at the time of the last event.
+
+        With `over`, nobody carries out the study: all but `own` are ended.
+        """
+        for each in self.state.invocations():
+            if each.id != own and each.ended is None and (over or is_dead(each.process)):
+                self.end(each, self._outcome(), at=max(each.started, *self._span()))
+
+    def supply(self) -> None:
+        """Make an invocation for records that were made without a mirror."""
+        if not self.state.invocations():
+            started = self._span()[0]
+            self.state.save_invocation(InvocationState(id="records", started=started))
+
+    def _folders(self) -> list[Path]:
+        folders = [self.store.run_dir(run.run_id) for run in self.plan.runs]
+        return [folder for folder in folders if (folder / "run.json").is_file()]
+
+    def _span(self) -> tuple[float, float]:
+        """When the first and the last event of the plan's runs were written."""
+        times = [logged.time for folder in self._folders() for logged in read_events(folder)]
+        return (min(times), max(times)) if times else (0.0, 0.0)
+
+    def _outcome(self) -> str:
+        statuses = {read_run(folder).status for folder in self._folders()}
+        if RunStatus.FAILED in statuses:
+            return "failed"
+        whole = len(self._folders()) == len(self.plan.runs) and statuses == {RunStatus.COMPLETE}
+        return "complete" if whole else "stopped"

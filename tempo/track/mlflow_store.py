@@ -1,0 +1,171 @@
+"""MLflow as a mirror of the records: complete, late if need be, and never in the way.
+
+`open` and `finish` write down what shall be seen; `sync` brings MLflow up to the records. Nothing
+here is needed to carry a study out, and everything can be repeated by anyone at any time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tempo.core.records import Plan
+from tempo.records.layout import Store
+from tempo.track.address import artifact_location, default_uri, redacted, store_key
+from tempo.track.client import connect
+from tempo.track.content import Limits
+from tempo.track.failures import explain
+from tempo.track.invocations import Invocations
+from tempo.track.parent import describe_experiment, ensure_experiment
+from tempo.track.passing import StudyMirror
+from tempo.track.state import MirrorState
+
+INTERVAL = 3.0
+"""Seconds between two looks at the records."""
+
+LONGEST_WAIT = 60.0
+"""Seconds between two tries of a store that is down, at most."""
+
+LOCK_WAIT = 30.0
+"""Seconds to wait for another process that mirrors the same study."""
+
+
+class MlflowMirror:
+    """A Tracker that mirrors the records of `store` into the MLflow store at `uri`.
+
+    By default that is an sqlite file beside the records. Credentials of a server come from
+    MLflow's own environment variables and are never written down.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        uri: str | None = None,
+        *,
+        limits: Limits | None = None,
+        interval: float = INTERVAL,
+    ) -> None:
+        self._store = store
+        self._uri = uri or default_uri(store.root)
+        self._limits = limits or Limits()
+        self._interval = interval
+        self._plan: Plan | None = None
+        self._own: str | None = None
+        self._about: dict[str, Any] | None = None
+        self._mirror: StudyMirror | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._problem: str | None = None
+        self._experiment_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """The store's address without credentials."""
+        return redacted(self._uri)
+
+    @property
+    def problem(self) -> str | None:
+        """Why MLflow is behind the records, or None."""
+        return self._problem
+
+    @property
+    def experiment_id(self) -> str | None:
+        """The study's experiment, once it is known."""
+        return self._experiment_id
+
+    def open(self, plan: Plan, invocation: Mapping[str, Any] | None) -> None:
+        """Mirror `plan` from now on; see Tracker. Writes to disk only."""
+        self._plan = plan
+        self._mirror = None
+        self._own = None
+        self._about = None if invocation is None else dict(invocation)
+        if invocation is not None:
+            self._own = self._book().begin(invocation)
+
+    def start(self) -> None:
+        """Mirror in the background from now on."""
+        if self._thread is not None:
+            raise RuntimeError("the mirror runs already")
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._loop, name="mlflow-mirror", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End the background thread, if there is one; a request under way is waited for."""
+        thread, self._thread = self._thread, None
+        self._stopping.set()
+        if thread is not None:
+            thread.join(timeout)
+
+    def sync(self, *, over: bool = False) -> bool:
+        """One pass; see Tracker. A store that is down makes it False and sets `problem`."""
+        try:
+            with FileLock(self._state().lock, timeout=LOCK_WAIT):
+                problems = self._study().run(self._own, over=over)
+        except Timeout:
+            problems = [f"another process mirrors {self._opened().study!r}"]
+        except Exception as error:
+            # Whatever a store raises, the study goes on; the display shows `problem`.
+            self._mirror = None
+            problems = [explain(error, self._uri)]
+        self._problem = "; ".join(problems[:3]) or None
+        return not problems
+
+    def finish(
+        self,
+        status: str,
+        artifacts: Sequence[Path] = (),
+        metrics: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Close the invocation as `complete`, `failed` or `stopped`, and sync a last time.
+
+        What cannot be sent now is kept for `sync`. Returns whether everything was sent.
+        """
+        self.stop()
+        book = self._book()
+        if self._own is None:
+            raise RuntimeError("no invocation is open")
+        book.end(book.get(self._own), status, artifacts, metrics)
+        return self.sync(over=not book.live(self._own))
+
+    def _loop(self) -> None:
+        wait = self._interval
+        while not self._stopping.wait(wait):
+            wait = self._interval if self.sync() else min(LONGEST_WAIT, 2 * wait)
+
+    def _opened(self) -> Plan:
+        if self._plan is None:
+            raise RuntimeError("open a plan first")
+        return self._plan
+
+    def _state(self) -> MirrorState:
+        folder = self._store.root / "mirror" / store_key(self._uri) / self._opened().study
+        folder.mkdir(parents=True, exist_ok=True)
+        return MirrorState(folder)
+
+    def _book(self) -> Invocations:
+        return Invocations(store=self._store, plan=self._opened(), state=self._state())
+
+    def _study(self) -> StudyMirror:
+        """The experiment, found or made; kept until something goes wrong."""
+        if self._mirror is None:
+            plan, state = self._opened(), self._state()
+            client = connect(self._uri)
+            location = artifact_location(self._uri, self._store.root, plan.study)
+            self._experiment_id = ensure_experiment(client, plan, location, state)
+            if self._about is not None:
+                describe_experiment(client, self._experiment_id, plan, self._about)
+            self._mirror = StudyMirror(
+                client=client,
+                uri=self._uri,
+                experiment_id=self._experiment_id,
+                store=self._store,
+                plan=plan,
+                state=state,
+                limits=self._limits,
+            )
+        return self._mirror
