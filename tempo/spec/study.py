@@ -129,8 +129,17 @@ def result_fields(section: BaseModel) -> dict[str, Any]:
         value = getattr(section, name)
         if name != "kind" and not info.is_required() and value == info.get_default():
             continue
-        out[name] = result_fields(value) if isinstance(value, BaseModel) else dumped[name]
+        out[name] = _result(value, dumped[name])
     return out
+
+
+def _result(value: Any, dumped: Any) -> Any:
+    """One field's value; sections inside lists are cut down to what was chosen as well."""
+    if isinstance(value, BaseModel):
+        return result_fields(value)
+    if isinstance(value, tuple) and any(isinstance(each, BaseModel) for each in value):
+        return [_result(each, text) for each, text in zip(value, dumped, strict=True)]
+    return dumped
 
 
 def run_id(chosen: Mapping[str, Any], method: str, seed: int | None) -> str:
