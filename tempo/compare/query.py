@@ -1,0 +1,86 @@
+"""What is asked of the records: which numbers, against what, read where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tempo.compare.where import Where
+from tempo.core.errors import TempoError
+
+DELTAS = {"dB": 0.05, "": 0.001}
+"""Default half-width of `equivalent` by a metric's unit: 0.05 dB, 0.001 of a similarity."""
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where a number is read: the final test evaluation, or validation at a step.
+
+    `final`: the test split, of the checkpoint that the run chose; `best-val`: validation at each
+    run's best step (optimistic: chosen on the same clips); `step`: validation at `step`.
+    """
+
+    kind: Literal["final", "best-val", "step"] = "final"
+    step: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.step) if self.kind == "step" else self.kind
+
+
+def parse_at(text: str) -> At:
+    """`final`, `best-val`, or a step.
+
+    Raises:
+        TempoError: for anything else.
+    """
+    if text == "final":
+        return At("final")
+    if text == "best-val":
+        return At("best-val")
+    if text.isascii() and text.isdigit():
+        return At("step", int(text))
+    raise TempoError(f"--at is `final`, `best-val` or a step, not {text!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A question to the records. The defaults ask what a study's own spec asks.
+
+    `baseline`: the control (default: the plan's, or its first trained variant). `metric`: the
+    primary metric; `metrics`: columns of the table beside it. `delta`: half-width of `equivalent`
+    in the primary metric's unit (None: `DELTAS`). `level`: coverage of intervals, `1 - level` the
+    error rate of verdicts; `power`: what "detects" means. `where` keeps some runs, `group_by`
+    orders and labels rows by a factor. `passing`: values for the first-pass times. `attribution`:
+    start and end variant. `detail`: `table` leaves out everything a terminal table does not need.
+    """
+
+    baseline: str | None = None
+    metric: str = "psnr"
+    metrics: tuple[str, ...] = ("ssim",)
+    at: At = At()
+    where: Where | None = None
+    group_by: str | None = None
+    delta: float | None = None
+    level: float = 0.95
+    power: float = 0.8
+    passing: tuple[float, ...] = ()
+    attribution: tuple[str, str] | None = None
+    detail: Literal["table", "full"] = "full"
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.level < 1:
+            raise TempoError(f"level is a probability from 0.5 to below 1, not {self.level}")
+        if not 0 < self.power < 1:
+            raise TempoError(f"power is a probability between 0 and 1, not {self.power}")
+        if self.delta is not None and not self.delta > 0:
+            raise TempoError(f"delta is a difference above 0, not {self.delta}")
+
+    @property
+    def alpha(self) -> float:
+        return 1 - self.level
+
+    def delta_of(self, metric: str, unit: str) -> float | None:
+        """The half-width of `equivalent` for a metric; None when none was ever stated."""
+        if metric == self.metric and self.delta is not None:
+            return self.delta
+        return DELTAS.get(unit)
