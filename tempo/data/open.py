@@ -11,6 +11,7 @@ from typing import Protocol, cast
 from filelock import FileLock
 
 from tempo.core.catalog import Catalog
+from tempo.core.errors import MissingError
 from tempo.data.shards import write_shard
 from tempo.data.splits import SPLITS, Split, SplitName, SplitPlan, open_shards
 from tempo.spec.options import Options
@@ -113,9 +114,15 @@ def open_split(options: Options, split: SplitName, cache: Path) -> Split:
     """The clips of one split, built first when the cache does not hold them.
 
     Raises:
-        MissingError: when the data set is not on this machine.
+        MissingError: when the data set is not on this machine, or the split has no clips.
     """
     check_available(options)
     place = _place(options, split, cache)
     _build([place], cache, _nothing)
-    return open_shards(place.plan, place.folder)
+    opened = open_shards(place.plan, place.folder)
+    if not len(opened):
+        told = [f"{count} {what}" for what, count in opened.counts.items()] + list(opened.notes)
+        raise MissingError(
+            f"the {split} split of data set {options.kind!r} has no clips ({'; '.join(told)})"
+        )
+    return opened

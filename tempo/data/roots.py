@@ -1,0 +1,86 @@
+"""Where a data set's files are, and what is in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from filelock import FileLock
+
+from tempo.core.errors import MissingError
+from tempo.records.files import sha256_of, write_json
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def resolve_root(text: str, what: str) -> Path:
+    """The folder a spec means by `text`, which may hold `~`, `${NAME}` and `${NAME:-default}`.
+
+    Raises:
+        MissingError: for a variable that is not set and has no default, and for a missing folder.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        name, default = found.groups()
+        if name in os.environ:
+            return os.environ[name]
+        if default is None:
+            raise MissingError(
+                f"data.root is {text!r}, but the environment variable {name} is not set; "
+                f"set it to the folder of {what}"
+            )
+        return default
+
+    folder = Path(_VARIABLE.sub(value, text)).expanduser()
+    if not folder.is_dir():
+        raise MissingError(
+            f"{what}: data.root {text!r} is not a folder (looked at {_full(folder)})"
+        )
+    return folder
+
+
+def _full(folder: Path) -> Path:
+    return Path(os.path.normpath(folder.absolute()))
+
+
+class Fingerprints:
+    """SHA-256 of files, remembered under `cache` by path, size and time of change.
+
+    Hashing a terabyte at every start would be slow, and a file that changed has another time.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._path = cache / "fingerprints.json"
+
+    def of(self, files: list[Path]) -> list[str]:
+        """The hash of each file, in order. Files that cannot be read hash to their error."""
+        known = self._read()
+        keys = [self._key(file) for file in files]
+        missing = {key: file for key, file in zip(keys, files, strict=True) if key not in known}
+        if missing:
+            new = {key: _hash(file) for key, file in missing.items()}
+            known |= new
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._path.with_suffix(".lock")):
+                write_json(self._path, self._read() | new)
+        return [known[key] for key in keys]
+
+    def _read(self) -> dict[str, str]:
+        if not self._path.exists():
+            return {}
+        known: dict[str, str] = json.loads(self._path.read_text())
+        return known
+
+    @staticmethod
+    def _key(file: Path) -> str:
+        state = file.stat()
+        return f"{file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+
+
+def _hash(file: Path) -> str:
+    try:
+        return sha256_of(file)
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
