@@ -15,20 +15,15 @@ from tempo.spec.tree import Entry, Listing, Mapped, Node, Scalar
 
 
 class Shape(NamedTuple):
-    """A place in the schema: its type without `None` and `Annotated`, and what annotates it."""
+    """A place in the schema: its type without `None` and `Annotated`, and what may stand there.
+
+    `catalog` holds the kinds when the place is a slot. `as_written`: a number stands for its text.
+    """
 
     type: Any
-    metadata: tuple[Any, ...] = ()
+    catalog: OptionsCatalog | None = None
+    as_written: bool = False
     default: Any = None
-
-    @property
-    def catalog(self) -> OptionsCatalog | None:
-        """The kinds that can stand here, when the place is a slot."""
-        return catalog_of(self.metadata)
-
-    @property
-    def as_written(self) -> bool:
-        return AS_WRITTEN in self.metadata
 
 
 def _shape(annotation: Any, metadata: Iterable[Any] = (), default: Any = None) -> Shape:
@@ -37,13 +32,11 @@ def _shape(annotation: Any, metadata: Iterable[Any] = (), default: Any = None) -
         if get_origin(annotation) is Annotated:
             annotation, *more = get_args(annotation)
             gathered += more
-        elif get_origin(annotation) in {Union, UnionType} and NoneType in get_args(annotation):
-            left = [each for each in get_args(annotation) if each is not NoneType]
-            if len(left) > 1:
-                return Shape(annotation, tuple(gathered), default)
-            annotation = left[0]
-        else:
-            return Shape(annotation, tuple(gathered), default)
+            continue
+        left = [each for each in get_args(annotation) if each is not NoneType]
+        if get_origin(annotation) not in {Union, UnionType} or len(left) > 1:
+            return Shape(annotation, catalog_of(gathered), AS_WRITTEN in gathered, default)
+        annotation = left[0]
 
 
 def _is_section(kind: Any) -> bool:
@@ -107,11 +100,12 @@ def _complete_mapping(node: Mapped, shape: Shape) -> Mapped:
             return node
         kind = Scalar(shape.default.kind, node.place, shape.default.kind)
         node = Mapped({"kind": Entry(node.place, kind), **node.entries}, node.place)
-    changed = dict(node.entries)
+    changed: dict[str, Entry] = {}
     for key, (place, value) in node.entries.items():
-        changed[key] = Entry(place, complete(value, inner(shape, node, key)))
-    same = all(changed[key].node is entry.node for key, entry in node.entries.items())
-    return node if same else Mapped(changed, node.place)
+        done = complete(value, inner(shape, node, key))
+        if done is not value:
+            changed[key] = Entry(place, done)
+    return Mapped({**node.entries, **changed}, node.place) if changed else node
 
 
 def _options(shape: Shape) -> Iterator[type[Section]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SerializeAsAny, field_validator
@@ -118,25 +119,39 @@ RESULT_SECTIONS: dict[bool, tuple[str, ...]] = {
 has neither weights nor a seed."""
 
 
-def result_fields(section: BaseModel) -> dict[str, Any]:
-    """What was chosen, as JSON values: no defaults, no fields that cannot change a result."""
-    out: dict[str, Any] = {}
-    dumped = section.model_dump(mode="json")
-    for name, info in type(section).model_fields.items():
+_REQUIRED = object()
+
+
+@cache
+def _counted(section: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+    """The fields of a section that can change a result, with their defaults.
+
+    `kind` has none here: the name of a kind always counts.
+    """
+    out: list[tuple[str, Any]] = []
+    for name, info in section.model_fields.items():
         extra = info.json_schema_extra
         if isinstance(extra, dict) and extra.get("changes_result") is False:
             continue
-        value = getattr(section, name)
-        if name != "kind" and not info.is_required() and value == info.get_default():
-            continue
-        out[name] = _result(value, dumped[name])
-    return out
+        always = name == "kind" or info.is_required()
+        out.append((name, _REQUIRED if always else info.get_default(call_default_factory=True)))
+    return tuple(out)
+
+
+def result_fields(section: BaseModel) -> dict[str, Any]:
+    """What was chosen, as JSON values: no defaults, no fields that cannot change a result."""
+    chosen: dict[str, Any] = _result(section, section.model_dump(mode="json"))
+    return chosen
 
 
 def _result(value: Any, dumped: Any) -> Any:
-    """One field's value; sections inside lists are cut down to what was chosen as well."""
+    """The part of `dumped` that counts; sections inside lists are cut down as well."""
     if isinstance(value, BaseModel):
-        return result_fields(value)
+        return {
+            name: _result(getattr(value, name), dumped[name])
+            for name, default in _counted(type(value))
+            if default is _REQUIRED or getattr(value, name) != default
+        }
     if isinstance(value, tuple) and any(isinstance(each, BaseModel) for each in value):
         return [_result(each, text) for each, text in zip(value, dumped, strict=True)]
     return dumped
