@@ -1,0 +1,127 @@
+"""Averaged weights: what is evaluated when it is not what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Weights = dict[str, Tensor]
+
+
+class Averaging(Protocol):
+    """Keeps the weights that every evaluation uses."""
+
+    def update(self, step: int) -> None:
+        """Take in the weights after optimiser step `step` (from 1)."""
+
+    def weights(self) -> Weights | None:
+        """Copies of the averaged weights by name; None when evaluation uses the trained ones."""
+
+    def load(self, weights: Mapping[str, Tensor] | None) -> None: ...
+
+
+class NoAveraging:
+    """Evaluation uses the trained weights."""
+
+    def update(self, step: int) -> None: ...
+
+    def weights(self) -> Weights | None:
+        return None
+
+    def load(self, weights: Mapping[str, Tensor] | None) -> None: ...
+
+
+class Ema:
+    """An exponential moving average of the parameters (Polyak and Juditsky 1992).
+
+    The decay rises as (1 + n) / (10 + n) to its value, so that the start is forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._names = [name for name, _ in model.named_parameters()]
+        self._live = [each.detach() for each in model.parameters()]
+        self._mean = [each.clone() for each in self._live]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._mean, self._live, 1 - decay)
+
+    def weights(self) -> Weights | None:
+        return {name: mean.clone() for name, mean in zip(self._names, self._mean, strict=True)}
+
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor] | None) -> None:
+        if weights is not None:
+            for name, mean in zip(self._names, self._mean, strict=True):
+                mean.copy_(weights[name])
+
+
+class OptimiserAverage:
+    """The average that a schedule-free optimiser keeps: its own `eval` weights.
+
+    Its switch there and back rounds, so the trained weights are put back from copies.
+    """
+
+    def __init__(self, model: nn.Module, optimiser: Any) -> None:
+        self._model, self._optimiser = model, optimiser
+        optimiser.train()
+
+    def update(self, step: int) -> None: ...
+
+    @torch.no_grad()
+    def weights(self) -> Weights | None:
+        live = dict(self._model.named_parameters())
+        kept = {name: each.detach().clone() for name, each in live.items()}
+        self._optimiser.eval()
+        averaged = {name: each.detach().clone() for name, each in live.items()}
+        self._optimiser.train()
+        for name, each in live.items():
+            each.copy_(kept[name])
+        return averaged
+
+    def load(self, weights: Mapping[str, Tensor] | None) -> None: ...
+
+
+def make_averaging(model: nn.Module, optimiser: Any, ema: float | None) -> Averaging:
+    """EMA when asked for; otherwise the optimiser's own average, if it keeps one."""
+    if ema is not None:
+        return Ema(model, ema)
+    if callable(getattr(optimiser, "eval", None)):
+        return OptimiserAverage(model, optimiser)
+    return NoAveraging()
+
+
+@contextmanager
+def swapped(model: nn.Module, weights: Mapping[str, Tensor] | None) -> Iterator[None]:
+    """Lend `weights` to the model for the time of the block; None leaves it as it is."""
+    if weights is None:
+        yield
+        return
+    live = dict(model.named_parameters())
+    kept = {name: each.detach().clone() for name, each in live.items()}
+    put(live, weights)
+    try:
+        yield
+    finally:
+        put(live, kept)
+
+
+@torch.no_grad()
+def put(live: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
+    """Copy `weights` into the parameters of the same names."""
+    for name, parameter in live.items():
+        parameter.copy_(weights[name])
+
+
+def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> Weights:
+    """The mean of several sets of weights (Izmailov et al. 2018), computed in float64."""
+    combine: Callable[[str], Tensor] = lambda name: torch.stack(  # noqa: E731
+        [state[name].double() for state in states]
+    ).mean(0)
+    return {name: combine(name).to(states[0][name].dtype) for name in states[0]}

@@ -1,0 +1,71 @@
+"""The device of a run, and what it can honour."""
+
+from __future__ import annotations
+
+import resource
+
+import torch
+from torch.utils import deterministic
+
+from tempo.core.errors import MissingError
+from tempo.spec.recipe import Runtime
+
+
+def wants_cuda(runtime: Runtime) -> bool:
+    """Whether a run will use a CUDA device of this machine."""
+    return runtime.device != "cpu" and torch.cuda.is_available()
+
+
+def pick_device(runtime: Runtime, local_rank: int = 0) -> torch.device:
+    """The device to run on; `auto` takes a CUDA device when there is one.
+
+    Raises:
+        MissingError: when `cuda` is asked for and there is none.
+    """
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise MissingError(
+            "runtime.device is cuda, and this machine has no CUDA device that torch can use "
+            "(set runtime.device to auto or cpu)"
+        )
+    if not wants_cuda(runtime):
+        return torch.device("cpu")
+    return torch.device("cuda", local_rank % torch.cuda.device_count())
+
+
+def unsupported(precision: str, device: torch.device) -> str | None:
+    """Why `device` cannot train in `precision`, as a sentence; None when it can."""
+    if device.type == "cpu":
+        if precision == "tf32":
+            return "precision tf32 needs an NVIDIA GPU of the Ampere generation or newer (use fp32)"
+        return None
+    major = torch.cuda.get_device_capability(device)[0]
+    name = torch.cuda.get_device_name(device)
+    if precision == "tf32" and major < 8:
+        return f"{name} has no tf32 (use fp32)"
+    if precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return f"{name} has no bf16 (use fp16 or fp32)"
+    return None
+
+
+def configure(device: torch.device, threads: int, precision: str) -> None:
+    """Set the process-wide switches of torch. Same threads and device, same bits on a CPU."""
+    torch.set_num_threads(threads)
+    tf32 = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    torch.use_deterministic_algorithms(device.type == "cpu", warn_only=True)
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def peak_memory() -> int:
+    """The most memory in use so far in bytes: of the CUDA device, or of the process without one."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,146 @@
+"""Judging a predictor on clips: pictures in batches, one row of metrics a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tempo.core.errors import StoppedError
+from tempo.data.clips import Clip
+from tempo.data.splits import Split
+from tempo.metrics.table import evaluate_pair
+from tempo.train.group import Group
+from tempo.train.stop import StopRequest
+
+T = TypeVar("T")
+
+Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(frames [B, N, 3, H, W] in 0..1, times [B, N], target time [B]) -> pictures [B, 3, H, W]."""
+
+BATCH_PIXELS = 1 << 20
+"""Input pixels of one evaluation batch: bounds memory, and is fixed so that the same clips meet the
+same kernels in every run."""
+MOST_CLIPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The metrics of one clip, and what is known of it."""
+
+    index: int
+    clip: str
+    source: str
+    motion: float | None
+    occlusion: float | None
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One clip with the picture that was predicted for it, [3, H, W], not clamped."""
+
+    row: Row
+    clip: Clip
+    prediction: Tensor
+
+
+@torch.inference_mode()
+def judge(
+    predict: Predictor,
+    split: Split,
+    indices: Sequence[int],
+    device: torch.device,
+    stop: StopRequest,
+) -> Iterator[Judged]:
+    """Predict and measure the clips at `indices`, in order. Arithmetic is float32 throughout.
+
+    Clips of one size share a batch. Ends early when a stop was asked for; `collect` then raises.
+    """
+    for batch in _batches(split, indices):
+        if stop:
+            return
+        clips = [clip for _, clip in batch]
+        frames, times, moment, target = _tensors(clips, device)
+        prediction = predict(frames, times, moment).float()
+        values = {name: each.tolist() for name, each in evaluate_pair(prediction, target).items()}
+        for place, (index, clip) in enumerate(batch):
+            row = Row(
+                index=index,
+                clip=clip.id,
+                source=clip.source,
+                motion=clip.motion,
+                occlusion=clip.occlusion,
+                values={name: each[place] for name, each in values.items()},
+            )
+            yield Judged(row, clip, prediction[place])
+
+
+def _batches(split: Split, indices: Sequence[int]) -> Iterator[list[tuple[int, Clip]]]:
+    """Runs of neighbours with equal shapes."""
+    batch: list[tuple[int, Clip]] = []
+    for index in indices:
+        clip = split[index]
+        if batch and (
+            clip.frames.shape != batch[0][1].frames.shape or len(batch) == _limit(batch[0][1])
+        ):
+            yield batch
+            batch = []
+        batch.append((index, clip))
+    if batch:
+        yield batch
+
+
+def _limit(clip: Clip) -> int:
+    pixels = int(np.prod(clip.frames.shape[:3]))
+    return max(1, min(MOST_CLIPS, BATCH_PIXELS // pixels))
+
+
+def _tensors(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    frames = torch.from_numpy(np.stack([clip.frames for clip in clips])).to(device)
+    target = torch.from_numpy(np.stack([clip.target for clip in clips])).to(device)
+    times = torch.tensor([clip.times for clip in clips], dtype=torch.float32, device=device)
+    moment = torch.tensor([clip.target_time for clip in clips], dtype=torch.float32, device=device)
+    return (
+        frames.permute(0, 1, 4, 2, 3).float().div_(255),
+        times,
+        moment,
+        target.permute(0, 3, 1, 2).float().div_(255),
+    )
+
+
+def means(rows: Sequence[Row]) -> dict[str, float]:
+    """The mean of each metric over clips, added up in the order of the clips."""
+    if not rows:
+        return {}
+    return {
+        name: float(np.mean([row.values[name] for row in rows], dtype=np.float64))
+        for name in rows[0].values
+    }
+
+
+def share_of(indices: Sequence[int], group: Group) -> list[int]:
+    """The clips this process judges: every clip once, none twice, whatever their number."""
+    return list(indices[group.rank :: group.world])
+
+
+def collect(parts: Sequence[T], group: Group, stop: StopRequest) -> list[T]:
+    """What all processes found, in order of rank, on every process.
+
+    Raises:
+        StoppedError: on all of them when one was asked to stop and left its share unfinished.
+    """
+    flags = group.gather([bool(stop)])
+    if any(flag for (flag,) in flags):
+        stop.check()
+        raise StoppedError("another process of the run was asked to stop")
+    return [each for part in group.gather(parts) for each in part]
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """The rows in the order of the clips."""
+    return sorted(rows, key=lambda row: row.index)

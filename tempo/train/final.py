@@ -1,0 +1,105 @@
+"""The final evaluation of a run, on the test split, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tempo.core.identity import short_hash
+from tempo.data.protocol import protocol
+from tempo.data.splits import Split
+from tempo.metrics.table import metric_infos
+from tempo.records.events import Evaluated
+from tempo.records.files import sha256_of, write_atomic
+from tempo.spec.options import Options
+from tempo.train.evaluate import Predictor, Row, collect, in_order, judge, means, share_of
+from tempo.train.gallery import choose, keep
+from tempo.train.group import Group
+from tempo.train.stop import StopRequest
+
+TABLE = "clips.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class TestEvaluation:
+    """The test clips of a run; the gallery is chosen when this is made, before any training."""
+
+    split: Split
+    options: Options
+    gallery: tuple[int, ...]
+    device: torch.device
+    group: Group
+    folder: Path
+
+    def run(
+        self, predict: Predictor, *, step: int, checkpoint: str, stop: StopRequest
+    ) -> Evaluated:
+        """Judge every test clip and write the table and the gallery."""
+        rows: list[Row] = []
+        kept: list[tuple[int, Mapping[str, str]]] = []
+        mine = share_of(range(len(self.split)), self.group)
+        for judged in judge(predict, self.split, mine, self.device, stop):
+            rows.append(judged.row)
+            if judged.row.index in self.gallery:
+                kept.append((judged.row.index, keep(judged, self.folder)))
+        every = in_order(collect(rows, self.group, stop))
+        entries = dict(collect(kept, self.group, stop))
+        if self.group.leads:
+            write_table(self.folder / TABLE, every)
+        return self._event(every, [entries[each] for each in self.gallery], step, checkpoint)
+
+    def _event(
+        self, rows: Sequence[Row], gallery: Sequence[Mapping[str, str]], step: int, checkpoint: str
+    ) -> Evaluated:
+        meaning = self.protocol()
+        infos = metric_infos()
+        return Evaluated(
+            split=self.split.name,
+            step=step,
+            checkpoint=checkpoint,
+            clips=len(rows),
+            values=means(rows),
+            infos={name: asdict(infos[name]) for name in rows[0].values},
+            protocol=meaning,
+            protocol_hash=short_hash(meaning),
+            table=TABLE,
+            table_sha256=sha256_of(self.folder / TABLE) if self.group.leads else "",
+            gallery=tuple(gallery),
+        )
+
+    def protocol(self) -> dict[str, Any]:
+        """Everything these numbers mean, as data."""
+        sizes = {shard.size for shard in self.split.shards}
+        size = sizes.pop() if len(sizes) == 1 else None
+        meaning = protocol(self.options, self.split.name, self.split.digest, size)
+        return meaning | {"arithmetic": "float32"}
+
+
+def prepare_test(
+    split: Split, options: Options, gallery: int, device: torch.device, group: Group, folder: Path
+) -> TestEvaluation:
+    """Choose the gallery; call before training."""
+    return TestEvaluation(split, options, choose(split, gallery), device, group, folder)
+
+
+def write_table(path: Path, rows: Sequence[Row]) -> None:
+    """One row a clip: clip, source, motion, occlusion, then the metrics. Unknown stays null."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, Any] = {
+        "clip": pa.array([row.clip for row in rows], pa.string()),
+        "source": pa.array([row.source for row in rows], pa.string()),
+        "motion": pa.array([row.motion for row in rows], pa.float64()),
+        "occlusion": pa.array([row.occlusion for row in rows], pa.float64()),
+    }
+    for name in rows[0].values:
+        columns[name] = pa.array([row.values[name] for row in rows], pa.float64())
+    buffer = BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    write_atomic(path, lambda file: file.write(buffer.getbuffer()))

@@ -1,0 +1,38 @@
+"""The gallery: test clips whose predictions are kept, chosen from the split alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from tempo.data.splits import Split
+from tempo.train.evaluate import Judged
+from tempo.train.pictures import given, save_png, to_pixels
+
+
+def choose(split: Split, count: int) -> tuple[int, ...]:
+    """Indices of `count` clips spread evenly over the split's motion, slowest first.
+
+    Clips whose motion is not known are spread over the order of the split. The choice depends on
+    nothing but the split, so that every run of a study keeps the same clips.
+    """
+
+    def key(index: int) -> tuple[float, int]:
+        motion = split.locate(index)[1].motion
+        return (-math.inf if motion is None else motion, index)
+
+    order = sorted(range(len(split)), key=key)
+    count = min(count, len(order))
+    return tuple(order[int((place + 0.5) * len(order) / count)] for place in range(count))
+
+
+def keep(judged: Judged, folder: Path) -> Mapping[str, str]:
+    """Write the pictures of a clip under `folder`/gallery; returns its id and their paths."""
+    pictures = given(judged.clip) | {"prediction": to_pixels(judged.prediction)}
+    entry = {"clip": judged.row.clip}
+    for part, pixels in pictures.items():
+        path = Path("gallery") / f"{judged.row.index:05d}-{part}.png"
+        save_png(folder / path, pixels)
+        entry[part] = str(path)
+    return entry

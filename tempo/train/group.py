@@ -1,0 +1,74 @@
+"""The processes that share one run. Alone, every operation does nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+TIMEOUT = timedelta(seconds=float(os.environ.get("TEMPO_COLLECTIVE_TIMEOUT", "900")))
+"""How long a collective waits for a slow rank. A dead one breaks its connection at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`rank` of `world` processes; rank 0 alone writes records. Set up by torchrun's variables."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Add up a tensor over all processes, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def share(self, value: Any) -> Any:
+        """What the leading process holds, on every process. `value` must be picklable."""
+        if self.world == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def gather(self, values: Sequence[Any]) -> list[list[Any]]:
+        """The list of every process, by rank, on every process."""
+        if self.world == 1:
+            return [list(values)]
+        boxes: list[Any] = [None] * self.world
+        dist.all_gather_object(boxes, list(values))
+        return boxes
+
+
+def join_group(*, cuda: bool) -> Group:
+    """The group that torchrun's environment describes: gloo on a CPU, NCCL on GPUs.
+
+    A second run in the same process joins the group that is already there.
+    """
+    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+        return Group()
+    local_rank = int(os.environ["LOCAL_RANK"])
+    if not dist.is_initialized():
+        backend = "gloo"
+        if cuda:
+            # Pictures of a dead rank's state travel over gloo, gradients over NCCL.
+            backend = "cpu:gloo,cuda:nccl"
+            torch.cuda.set_device(local_rank % torch.cuda.device_count())
+        dist.init_process_group(backend, timeout=TIMEOUT)
+    return Group(dist.get_rank(), dist.get_world_size(), local_rank)
+
+
+def leave_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()

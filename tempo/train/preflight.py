@@ -1,0 +1,101 @@
+"""What can be known before training: what this machine lacks, and whether the parts fit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+import torch
+
+from tempo.core.errors import MissingError
+from tempo.data.batches import Batch
+from tempo.data.open import check_available
+from tempo.metrics.table import evaluate_pair
+from tempo.models.build import build_model
+from tempo.spec.study import RunConfig
+from tempo.train.budget import Horizon
+from tempo.train.device import configure, pick_device, unsupported
+from tempo.train.group import Group
+from tempo.train.precision import precision
+from tempo.train.trainer import Trainer
+
+SIDE = 32
+"""Pixels of the reduced pictures of a rehearsal."""
+
+
+def missing(config: RunConfig) -> list[str]:
+    """Everything this machine lacks for `config`, each as a sentence; empty when it can run."""
+    return [problem for check in (_data, _device, _packages) for problem in check(config)]
+
+
+def _sentence(action: Callable[[], object]) -> Iterator[str]:
+    try:
+        action()
+    except MissingError as error:
+        yield str(error)
+
+
+def _data(config: RunConfig) -> Iterator[str]:
+    return _sentence(lambda: check_available(config.data))
+
+
+def _device(config: RunConfig) -> Iterator[str]:
+    try:
+        device = pick_device(config.runtime)
+    except MissingError as error:
+        yield str(error)
+        return
+    reason = unsupported(config.recipe.precision, device)
+    if config.method == "network" and reason:
+        yield reason
+
+
+def _packages(config: RunConfig) -> Iterator[str]:
+    if config.method != "network":
+        return
+    if config.recipe.optimiser.kind == "schedule_free" and find_spec("schedulefree") is None:
+        yield "optimiser schedule_free needs the package schedulefree: pip install schedulefree"
+    if config.runtime.compile != "off" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        yield "runtime.compile needs a C++ compiler on the path (or set runtime.compile to off)"
+
+
+def rehearse(config: RunConfig) -> None:
+    """Build the network, train one step on small random pictures, predict and measure one.
+
+    It reads no data. Whatever a spec wired wrongly comes up here, in seconds.
+
+    Raises:
+        TempoError: when this machine cannot do what is asked for.
+        Exception: whatever the wrong wiring raises.
+    """
+    if config.method != "network":
+        return
+    device = pick_device(config.runtime)
+    configure(device, config.runtime.threads, config.recipe.precision)
+    trainer = Trainer(
+        build_model(config.arch, 0),
+        config,
+        Horizon(steps=1, batch=1, train_clips=1),
+        precision(config.recipe.precision, device),
+        Group(),
+    )
+    batch = _random_batch()
+    trainer.advance(batch, 0)
+    with torch.inference_mode():
+        pictures = trainer.precision.pictures(batch.frames)
+        times, moment = batch.times.to(pictures), batch.target_time.to(pictures)
+        prediction = trainer.model(pictures, times, moment).float()
+        evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
+
+
+def _random_batch() -> Batch:
+    random = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (1, 3, 3, SIDE, SIDE), generator=random).to(torch.uint8)
+    return Batch(
+        frames=pictures[:, :2],
+        times=torch.tensor([[0.0, 1.0]]),
+        target=pictures[:, 2],
+        target_time=torch.tensor([0.5]),
+        indices=torch.tensor([0]),
+    )

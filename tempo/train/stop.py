@@ -1,0 +1,50 @@
+"""Stopping on request: a signal sets a flag, and training looks at it between steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tempo.core.errors import StoppedError
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+"""Ctrl-C, a scheduler's request to end, and pre-emption notices."""
+
+
+class StopRequest:
+    """Whether, and by which signal, this process was asked to stop."""
+
+    def __init__(self) -> None:
+        self.signal: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        self.signal = signal.Signals(number).name
+
+    def check(self) -> None:
+        """Raises:
+        StoppedError: when a signal came.
+        """
+        if self.signal is not None:
+            raise StoppedError(f"stopped by {self.signal}; the work so far is kept")
+
+
+@contextmanager
+def listening() -> Iterator[StopRequest]:
+    """Turn the signals into a request for the time of the block; outside the main thread, which
+    alone may do that, nothing is installed."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    previous = {number: signal.signal(number, request.receive) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

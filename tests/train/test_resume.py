@@ -1,0 +1,162 @@
+"""Resumed equals uninterrupted, bit for bit."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tempo.core.jobs import RESUMABLE
+from tempo.core.records import RunStatus
+from tempo.records.log import read_events
+from tempo.records.run import read_run
+from tempo.train import loop, worker
+from tempo.train.stop import StopRequest
+
+from .conftest import Make, start
+
+WALL_CLOCK = {"data_ms", "step_ms", "samples_per_s", "forward_ms", "backward_ms", "optimiser_ms"}
+
+
+def final_state(folder: Path) -> dict[str, Any]:
+    newest = sorted((folder / "checkpoints").glob("step-*.pt"))[-1]
+    state: dict[str, Any] = torch.load(newest, weights_only=True)
+    return state
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        parts = [flat(item, f"{path}/{key}") for key, item in value.items()]
+        return {key: item for part in parts for key, item in part.items()}
+    if isinstance(value, list | tuple):
+        return flat(dict(enumerate(value)), path)
+    return {path: value}
+
+
+def same(first: Any, second: Any) -> bool:
+    if isinstance(first, Tensor):
+        return torch.equal(first, second)
+    return bool(first == second)
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """What two finished runs do not share: state, reports, evaluation."""
+    one, two = flat(final_state(first)), flat(final_state(second))
+    states = [
+        key
+        for key in one.keys() | two.keys()
+        if not any(clock in key for clock in (*WALL_CLOCK, "seconds"))
+        and not same(one.get(key), two.get(key))
+    ]
+    mine, theirs = read_run(first), read_run(second)
+    reports = [
+        (a.step, name)
+        for a, b in zip(mine.train, theirs.train, strict=True)
+        for name in a.values
+        if name not in WALL_CLOCK and (a.step, a.values[name]) != (b.step, b.values.get(name))
+    ]
+    validations = [
+        a.step
+        for a, b in zip(mine.validations, theirs.validations, strict=True)
+        if (a.step, a.values) != (b.step, b.values)
+    ]
+    assert mine.test is not None and theirs.test is not None
+    pictures = [a.path for a in mine.images] != [b.path for b in theirs.images]
+    tests = mine.test != theirs.test
+    return [*states, *map(str, reports), *map(str, validations)] + ["test"] * (tests or pictures)
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Ask the next worker of this process to stop after `step` steps."""
+    original = loop.Training._after_step
+
+    def after(self: loop.Training, *, stopping: bool) -> None:
+        if self.progress.step == step and not stopping and self.journal.train_seconds:
+            self.stop.signal, stopping = "SIGTERM", True
+        original(self, stopping=stopping)
+
+    monkeypatch.setattr(loop.Training, "_after_step", after)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("step", [1, 4, 7, 10])
+def test_stopped_at_any_step_ends_in_the_same_bits(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch, precision: str, step: int
+) -> None:
+    recipe = {"precision": precision}
+    whole, parts = make("whole", recipe=recipe), make("parts", recipe=recipe)
+    assert worker.run(whole, cache) == 0
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, step)
+        assert worker.run(parts, cache) == RESUMABLE
+    assert read_run(parts).status is RunStatus.STOPPED
+    assert worker.run(parts, cache) == 0
+    assert read_run(parts).attempts[1].resumed_step == step
+    assert differences(whole, parts) == []
+
+
+def test_killed_workers_resume_near_where_they_died(make: Make, cache: Path) -> None:
+    whole = make("whole")
+    assert worker.run(whole, cache) == 0
+    killed = make("killed")
+    for target in (5, 9):
+        process = start(killed, cache)
+        while not any(getattr(each.event, "step", 0) >= target for each in read_events(killed)):
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+    assert worker.run(killed, cache) == 0
+    record = read_run(killed)
+    every = 4
+    for died, next_one in zip(record.attempts, record.attempts[1:], strict=False):
+        assert next_one.resumed_step >= died.last_step - every
+    assert record.attempts[-1].resumed_step > 0
+    assert differences(whole, killed) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_signals_leave_a_resumable_run(make: Make, cache: Path, number: signal.Signals) -> None:
+    folder = make(recipe={"budget": {"steps": 5000}})
+    process = start(folder, cache)
+    while not any(getattr(each.event, "step", 0) >= 3 for each in read_events(folder)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == RESUMABLE, error.decode()
+    record = read_run(folder)
+    assert record.status is RunStatus.STOPPED
+    assert record.finish is not None and number.name in record.finish.message
+    assert record.checkpoints[-1].step == record.finish.step
+
+
+def test_a_stop_during_validation_validates_again(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parts = make("whole"), make("parts")
+    assert worker.run(whole, cache) == 0
+    original = loop.Training._validate
+
+    def stopped(self: loop.Training) -> None:
+        self.stop.signal = "SIGTERM"
+        original(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Training, "_validate", stopped)
+        assert worker.run(parts, cache) == RESUMABLE
+    assert read_run(parts).validations == ()
+    assert worker.run(parts, cache) == 0
+    assert differences(whole, parts) == []
+
+
+def test_a_request_outside_the_main_thread_can_still_be_set() -> None:
+    request = StopRequest()
+    assert not request
+    request.receive(signal.SIGUSR2, None)
+    assert request and request.signal == "SIGUSR2"

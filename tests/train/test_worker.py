@@ -1,0 +1,165 @@
+"""What a worker leaves behind, and what it refuses to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from tempo.core.errors import RunError
+from tempo.core.jobs import BUSY
+from tempo.core.records import FAILURES, RunStatus
+from tempo.records.events import CheckpointSaved
+from tempo.records.files import sha256_of
+from tempo.records.log import read_events
+from tempo.records.run import read_run
+from tempo.train import trainer, worker
+from tempo.train.failures import failure_of
+
+from .conftest import Make
+
+
+def test_a_run_leaves_a_whole_record(make: Make, cache: Path) -> None:
+    folder = make()
+    assert worker.run(folder, cache) == 0
+    record = read_run(folder)
+    assert record.status is RunStatus.COMPLETE
+    assert [each.step for each in record.train] == [3, 6, 9, 12]
+    assert [each.step for each in record.validations] == [5, 10, 12]
+    assert {"loss", "lr", "grad_norm", "clip_rate", "step_ms", "data_ms"} <= set(
+        record.train[0].values
+    )
+    assert record.train[-1].epoch == 12 * 4 / 12
+    environment = record.attempts[0].environment
+    assert {"host", "torch", "code_stamp", "threads", "world_size"} <= set(environment)
+    assert set(environment["data"]) == {"train", "val", "test"}
+    assert record.model is not None and record.model.parameters > 0
+    assert all((folder / image.path).is_file() for image in record.images)
+
+
+def test_the_table_and_the_gallery_are_those_of_the_event(make: Make, cache: Path) -> None:
+    folder = make()
+    worker.run(folder, cache)
+    test = read_run(folder).test
+    assert test is not None
+    assert sha256_of(folder / test.table) == test.table_sha256
+    table = pd.read_parquet(folder / test.table)
+    assert list(table.columns[:4]) == ["clip", "source", "motion", "occlusion"]
+    assert list(table.columns[4:]) == list(test.values) == list(test.infos)
+    assert len(table) == test.clips == 5
+    assert table["psnr"].mean() == pytest.approx(test.values["psnr"], abs=1e-12)
+    assert len(test.gallery) == 2
+    for entry in test.gallery:
+        assert entry["clip"] in set(table["clip"])
+        assert {"input0", "input1", "target", "prediction"} <= set(entry)
+        assert all((folder / path).is_file() for key, path in entry.items() if key != "clip")
+
+
+def test_a_complete_run_is_never_repeated(make: Make, cache: Path) -> None:
+    folder = make()
+    assert worker.run(folder, cache) == 0
+    before = (folder / "events.jsonl").read_bytes()
+    assert worker.run(folder, cache) == 0
+    assert (folder / "events.jsonl").read_bytes() == before
+
+
+def test_a_second_worker_leaves_the_run_alone(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make()
+    monkeypatch.setattr(worker, "PATIENCE", 0.05)
+    with FileLock(folder / "lock"):
+        assert worker.run(folder, cache) == BUSY
+    assert not (folder / "events.jsonl").exists()
+
+
+@pytest.mark.parametrize("method", ["average", "nearest"])
+def test_reference_methods_are_only_evaluated(make: Make, cache: Path, method: str) -> None:
+    folder = make(method=method)
+    assert worker.run(folder, cache) == 0
+    record = read_run(folder)
+    assert record.train == () and record.checkpoints == () and record.model is None
+    assert record.test is not None and record.test.clips == 5
+
+
+def test_only_what_is_needed_stays_on_the_disk(make: Make, cache: Path) -> None:
+    folder = make(recipe={"budget": {"steps": 30}})
+    worker.run(folder, cache)
+    record = read_run(folder)
+    best = max(record.validations, key=lambda each: each.values["psnr"]).step
+    kept = {int(path.stem.split("-")[1]) for path in (folder / "checkpoints").glob("*.pt")}
+    assert kept <= {best, 28, 30} and {best, 30} <= kept
+    assert record.test is not None and record.test.step == best
+    assert not list((folder / "checkpoints").glob("*.tmp"))
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip"])
+def test_a_damaged_checkpoint_is_passed_over(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    folder = make()
+
+    def broken(self: trainer.Trainer, *args: object, **kwargs: object) -> trainer.Step:
+        if args[1] == 9:
+            raise RuntimeError("boom")
+        return advance(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    advance = trainer.Trainer.advance
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer.Trainer, "advance", broken)
+        assert worker.run(folder, cache) == 1
+    newest = folder / "checkpoints" / "step-00000008.pt"
+    content = bytearray(newest.read_bytes())
+    if harm == "truncate":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert worker.run(folder, cache) == 0
+    record = read_run(folder)
+    assert record.attempts[1].resumed_step == 5
+    assert [note.topic for note in record.notes] == ["checkpoint"]
+    assert "step-00000008.pt" in record.notes[0].message
+
+
+def test_a_failure_is_classified_and_explained(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make()
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(trainer.Trainer, "advance", broken)
+    assert worker.run(folder, cache) == 1
+    finish = read_run(folder).finish
+    assert finish is not None and finish.failure == "oom"
+    assert finish.message == "MemoryError: no more" and "Traceback" in finish.detail
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (RunError("x", "non_finite"), "non_finite"),
+        (MemoryError(), "oom"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "oom"),
+        (RuntimeError("Connection closed by peer"), "node"),
+        (FileNotFoundError("im1.png"), "data"),
+        (KeyboardInterrupt(), "interrupted"),
+        (ValueError("x"), "bug"),
+    ],
+)
+def test_failures_have_classes(error: BaseException, failure: str) -> None:
+    assert failure_of(error) == failure
+    assert failure in FAILURES
+
+
+def test_checkpoint_events_name_the_best(make: Make, cache: Path) -> None:
+    folder = make()
+    worker.run(folder, cache)
+    saved = [e.event for e in read_events(folder) if isinstance(e.event, CheckpointSaved)]
+    test = read_run(folder).test
+    assert test is not None
+    assert [each.step for each in saved if each.best][-1] == test.step
