@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +20,8 @@ SEED_STD = 0.001
 
 class NoConditioning(nn.Module):
     """Features as they are, blind to time."""
+
+    reads_time: ClassVar[bool] = False
 
     def __init__(self, options: slots.NoConditioning, channels: int, time_channels: int) -> None:
         super().__init__()

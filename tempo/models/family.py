@@ -6,14 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
 
+from tempo.models.conditioning import CONDITIONING
 from tempo.models.decoder import Decoder
 from tempo.models.encoder import Encoder
 from tempo.models.fusion.pyramid import PyramidFusion
 from tempo.models.head import make_head
 from tempo.models.moments import relative
 from tempo.models.output import make_output, make_scene_cut
-from tempo.models.time import make_time_encoder
-from tempo.models.weighting import make_weighting
+from tempo.models.time import make_time_encoder, reads_time
+from tempo.models.weighting import TEMPORAL_WEIGHTS, make_weighting
 from tempo.spec.arch import SCALES, ArchSpec
 
 STRIDE = 2 ** (SCALES - 1)
@@ -27,8 +28,12 @@ class TempoNet(nn.Module):
     def __init__(self, arch: ArchSpec) -> None:
         super().__init__()
         self.arch = arch
-        self.time_encoder = make_time_encoder(arch.time_encoder)
-        width = int(arch.time_encoder.channels)  # type: ignore[attr-defined]
+        conditioned = reads_time(CONDITIONING.get(arch.conditioning.kind))
+        weighted = reads_time(TEMPORAL_WEIGHTS.get(arch.temporal_weights.kind))
+        self.time_encoder = make_time_encoder(
+            arch.time_encoder, views=conditioned or weighted, target=conditioned
+        )
+        width = int(self.time_encoder.channels)  # type: ignore[arg-type]
         self.temporal_weights = make_weighting(arch.temporal_weights, width)
         self.encoder = Encoder(arch, width)
         self.fusion = PyramidFusion(arch)

@@ -1,4 +1,8 @@
-"""Time encoders: relative times -> one code per view and one code for the target."""
+"""Time encoders: relative times -> one code per view and one code for the target.
+
+A class takes (its options, target=...), `target` being whether anything reads the target's code,
+and has `channels`, the width of its codes.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +46,21 @@ class Sinusoidal(nn.Module):
 
     lowest = LOWEST
 
-    def __init__(self, options: slots.Sinusoidal | slots.SinusoidalOctaves) -> None:
+    def __init__(
+        self, options: slots.Sinusoidal | slots.SinusoidalOctaves, *, target: bool = True
+    ) -> None:
         super().__init__()
         self.channels = options.channels
         self.features = Waves(options.octaves, self.lowest)
         self.view = nn.Linear(2 * options.octaves, options.channels)
-        self.target = nn.Linear(2 * options.octaves, options.channels)
+        self.target = nn.Linear(2 * options.octaves, options.channels) if target else None
 
     def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
-        """Codes of the views [B, N, channels] and of the target [B, channels]."""
-        return self.view(self.features(moments.dt)), self.target(self.features(moments.offset))
+        """Codes of the views [B, N, channels] and of the target [B, channels], 0 if not read."""
+        views = self.view(self.features(moments.dt))
+        if self.target is None:
+            return views, torch.zeros_like(views[:, 0])
+        return views, self.target(self.features(moments.offset))
 
 
 class SinusoidalOctaves(Sinusoidal):
@@ -90,7 +99,7 @@ class Layer(nn.Module):
 class TimeTransformer(nn.Module):
     """Self-attention over the times of all views and of the target."""
 
-    def __init__(self, options: slots.TimeTransformer) -> None:
+    def __init__(self, options: slots.TimeTransformer, *, target: bool = True) -> None:
         super().__init__()
         self.channels = options.channels
         self.features = Waves(options.octaves, LOWEST)
@@ -123,6 +132,26 @@ TIME_ENCODERS: Catalog[type[nn.Module]] = Catalog(
 )
 
 
-def make_time_encoder(options: Options) -> nn.Module:
-    """The encoder that `ArchSpec.time_encoder` asks for; `channels` is the width of its codes."""
-    return TIME_ENCODERS.get(options.kind)(options)
+class Timeless(nn.Module):
+    """No codes, for a network none of whose parts reads one: no parameter is left unused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channels = 1
+
+    def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
+        """Zeros, [B, N, 1] and [B, 1]."""
+        codes = torch.zeros_like(moments.dt).unsqueeze(-1)
+        return codes, codes[:, 0]
+
+
+def make_time_encoder(options: Options, *, views: bool, target: bool) -> nn.Module:
+    """The encoder that `ArchSpec.time_encoder` asks for, with the codes that anything reads."""
+    if not (views or target):
+        return Timeless()
+    return TIME_ENCODERS.get(options.kind)(options, target=target)
+
+
+def reads_time(part: type[nn.Module]) -> bool:
+    """Whether a part reads the time codes; one that does not has `reads_time = False`."""
+    return bool(getattr(part, "reads_time", True))

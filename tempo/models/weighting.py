@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,6 +48,8 @@ class LearnedWeights(nn.Module):
 class LinearWeights(nn.Module):
     """Linear interpolation between the anchors around the target; outside them, the nearest."""
 
+    reads_time: ClassVar[bool] = False
+
     def __init__(self, options: slots.LinearWeights, time_channels: int) -> None:
         super().__init__()
 
@@ -67,6 +71,8 @@ def _even(chosen: Tensor) -> Tensor:
 
 class UniformWeights(nn.Module):
     """The same for every view."""
+
+    reads_time: ClassVar[bool] = False
 
     def __init__(self, options: slots.UniformWeights, time_channels: int) -> None:
         super().__init__()
