@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +14,7 @@ from filelock import FileLock
 from tempo.core.catalog import Catalog
 from tempo.core.errors import MissingError
 from tempo.data.shards import write_shard
-from tempo.data.splits import SPLITS, Split, SplitName, SplitPlan, open_shards
+from tempo.data.splits import SPLITS, ShardPlan, Split, SplitName, SplitPlan, open_shards
 from tempo.spec.options import Options
 
 Progress = Callable[[int, int, str], None]
@@ -47,10 +48,9 @@ class _Place:
     folder: Path
 
     @property
-    def missing(self) -> int:
-        """Clips (about) that are not there yet."""
-        shards = self.plan.shards
-        return sum(each.clips for each in shards if not (self.folder / each.name).exists())
+    def missing(self) -> list[ShardPlan]:
+        """The shards that are not there yet."""
+        return [each for each in self.plan.shards if not (self.folder / each.name).exists()]
 
 
 def _source(options: Options) -> Source:
@@ -70,31 +70,46 @@ def check_available(options: Options) -> None:
     _source(options).check_available(options)
 
 
-def split_digest(options: Options, split: SplitName, cache: Path) -> str:
-    """The digest of a split, without building it."""
-    return _place(options, split, cache).plan.digest
-
-
 def _nothing(done: int, total: int, what: str) -> None:
     return
+
+
+class _Report:
+    """Turns single clips into calls of a `Progress`. The guessed total is never overshot."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total = progress, total
+        self._done = self._clips = self._expected = 0
+        self._what = ""
+
+    def start(self, what: str, expected: int) -> None:
+        """A shard of about `expected` clips begins."""
+        self._done += self._expected
+        self._what, self._clips, self._expected = what, 0, expected
+        self._progress(self._done, self._total, what)
+
+    def clip(self) -> None:
+        """One clip more is written."""
+        self._clips += 1
+        done = self._done + min(self._clips, self._expected)
+        self._progress(done, self._total, self._what)
 
 
 def _build(places: list[_Place], cache: Path, progress: Progress) -> None:
     if not any(place.missing for place in places):
         return
-    cache.mkdir(parents=True, exist_ok=True)
     folder = places[0].folder
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        done, total = 0, sum(place.missing for place in places)
-        for place in places:
-            for shard in place.plan.shards:
-                if (place.folder / shard.name).exists():
-                    continue
-                progress(done, total, f"{place.plan.name} {shard.name}")
-                write_shard(place.folder / shard.name, shard.size, shard.fill)
-                done += shard.clips
-        progress(total, total, "ready")
+        for stale in folder.glob(".*.tmp"):
+            shutil.rmtree(stale)
+        # Looked at again: another process may have built them while this one waited.
+        missing = [(place.plan.name, shard) for place in places for shard in place.missing]
+        report = _Report(progress, sum(shard.clips for _, shard in missing))
+        for split, shard in missing:
+            report.start(f"{split}: {shard.name}", shard.clips)
+            write_shard(folder / shard.name, shard.size, shard.fill, report.clip)
+        report.start("ready", 0)
 
 
 def prepare(options: Options, cache: Path, progress: Progress = _nothing) -> None:

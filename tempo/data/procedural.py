@@ -144,7 +144,7 @@ def compose(options: Procedural, split: SplitName, index: int) -> tuple[Photogra
 def _reduced(
     photograph: Photograph, size: tuple[int, int], random: np.random.Generator
 ) -> Reduction:
-    """The photograph at a size, drawn from the two smallest that leave room for a view of `size`.
+    """The photograph at a size, drawn from the smallest three with room for a view of `size`.
 
     Small pictures of whole things have the contrast of real frames; small cut-outs of large
     photographs are mostly smooth.
@@ -152,7 +152,7 @@ def _reduced(
     pixels = photographs.reduction(photograph, REDUCTIONS[0]).size
     room = min(pixels[0] / size[0], pixels[1] / size[1]) / ROOM
     fitting = [factor for factor in REDUCTIONS if factor <= room] or [REDUCTIONS[0]]
-    return photographs.reduction(photograph, fitting[-1 - int(random.integers(2)) % len(fitting)])
+    return photographs.reduction(photograph, fitting[-1 - int(random.integers(3)) % len(fitting)])
 
 
 def _layer(

@@ -12,6 +12,8 @@ from filelock import FileLock
 from tempo.core.errors import MissingError
 from tempo.records.files import sha256_of, write_json
 
+UNREADABLE = "unreadable"
+
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -55,17 +57,16 @@ class Fingerprints:
         self._path = cache / "fingerprints.json"
 
     def of(self, files: list[Path]) -> list[str]:
-        """The hash of each file, in order. Files that cannot be read hash to their error."""
+        """The hash of each file, in order. For a file that cannot be read it is the reason."""
         known = self._read()
         keys = [self._key(file) for file in files]
-        missing = {key: file for key, file in zip(keys, files, strict=True) if key not in known}
-        if missing:
-            new = {key: _hash(file) for key, file in missing.items()}
-            known |= new
+        new = {key: _hash(file) for key, file in zip(keys, files, strict=True) if key not in known}
+        readable = {key: text for key, text in new.items() if not text.startswith(UNREADABLE)}
+        if readable:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self._path.with_suffix(".lock")):
-                write_json(self._path, self._read() | new)
-        return [known[key] for key in keys]
+                write_json(self._path, self._read() | readable)
+        return [(known | new)[key] for key in keys]
 
     def _read(self) -> dict[str, str]:
         if not self._path.exists():
@@ -83,4 +84,4 @@ def _hash(file: Path) -> str:
     try:
         return sha256_of(file)
     except OSError as error:
-        return f"unreadable: {error.strerror}"
+        return f"{UNREADABLE}: {error.strerror}"

@@ -43,13 +43,14 @@ class Entry:
 class ShardWriter:
     """Streams pictures of one size into an .npy file, so memory does not grow with their number."""
 
-    def __init__(self, folder: Path, height: int, width: int) -> None:
+    def __init__(self, folder: Path, size: tuple[int, int], told: Callable[[], None]) -> None:
         folder.mkdir(parents=True)
-        self._folder, self._picture = folder, (height, width, 3)
+        self._folder, self._picture, self._told = folder, (*size, 3), told
         self._file: BinaryIO = (folder / FRAMES).open("wb")
         self._pictures = 0
         self._entries: list[Entry] = []
         self.counts: dict[str, int] = {}
+        self.skipped: list[str] = []
         self.notes: list[str] = []
         self._write_header()
 
@@ -85,10 +86,17 @@ class ShardWriter:
     def clip(self, entry: Entry) -> None:
         """Add a clip whose pictures were appended before."""
         self._entries.append(entry)
+        self._told()
 
     def count(self, what: str, by: int = 1) -> None:
         """Count something worth reporting, such as triplets skipped at a cut."""
         self.counts[what] = self.counts.get(what, 0) + by
+
+    def skip(self, clip: str, note: str) -> None:
+        """Leave out a clip that could not be read; which ones is part of the split's digest."""
+        self.count("unreadable clips")
+        self.skipped.append(clip)
+        self.notes.append(note)
 
     def finish(self) -> None:
         """Write the final header and the index, and flush both to disk."""
@@ -99,6 +107,7 @@ class ShardWriter:
             "pictures": self._pictures,
             "clips": [asdict(entry) for entry in self._entries],
             "counts": self.counts,
+            "skipped": self.skipped,
             "notes": self.notes,
         }
         with (self._folder / INDEX).open("w") as file:
@@ -107,17 +116,23 @@ class ShardWriter:
             os.fsync(file.fileno())
 
 
-def write_shard(folder: Path, size: tuple[int, int], fill: Callable[[ShardWriter], None]) -> None:
+def write_shard(
+    folder: Path,
+    size: tuple[int, int],
+    fill: Callable[[ShardWriter], None],
+    told: Callable[[], None] = lambda: None,
+) -> None:
     """Let `fill` write a shard for pictures of `size`, then move it to `folder` in one step.
 
-    Nothing happens when `folder` exists: a shard's name stands for its content.
+    Nothing happens when `folder` exists: a shard's name stands for its content. `told` is called
+    after each clip. One process at a time may write to the folder around.
     """
     if folder.exists():
         return
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with ShardWriter(temporary, *size) as writer:
+        with ShardWriter(temporary, size, told) as writer:
             fill(writer)
             writer.finish()
         temporary.rename(folder)
@@ -140,6 +155,7 @@ class Shard:
         self.folder = folder
         self.entries: Sequence[Entry] = tuple(_entry(fields) for fields in index["clips"])
         self.counts: Mapping[str, int] = index["counts"]
+        self.skipped: Sequence[str] = index["skipped"]
         self.notes: Sequence[str] = index["notes"]
 
     @property

@@ -10,6 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
+from tempo.core.identity import short_hash
 from tempo.data.clips import Clip, Pixels
 from tempo.data.shards import Entry, Shard, ShardWriter
 
@@ -89,5 +90,11 @@ class Split:
 
 
 def open_shards(plan: SplitPlan, folder: Path) -> Split:
-    """The split described by `plan`, whose shards lie in `folder`."""
-    return Split(plan.name, plan.digest, [Shard(folder / shard.name) for shard in plan.shards])
+    """The split described by `plan`, whose shards lie in `folder`.
+
+    Clips that could not be read change its digest: a split with holes is another split.
+    """
+    shards = [Shard(folder / shard.name) for shard in plan.shards]
+    skipped = [clip for shard in shards for clip in shard.skipped]
+    digest = short_hash([plan.digest, skipped], len(plan.digest)) if skipped else plan.digest
+    return Split(plan.name, digest, shards)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -123,23 +123,33 @@ def _guess(options: Video, file: Path) -> int:
 
 
 def _fill(writer: ShardWriter, options: Video, name: str, file: Path) -> None:
+    def broken(reason: str) -> None:
+        writer.count("broken files")
+        writer.notes.append(f"{name}: cannot be decoded to its end ({reason})")
+
     found = triplets(
-        decode(file, options),
+        _readable(decode(file, options), broken),
         stride=options.stride,
         every=options.every,
         static=options.static,
         cut=options.cut,
         count=writer.count,
     )
+    for number, triplet in enumerate(found, 1):
+        _add(writer, name, triplet)
+        if number == options.limit:
+            break
+
+
+def _readable(frames: Iterator[Frame], broken: Callable[[str], None]) -> Iterator[Frame]:
+    """The frames up to the first that cannot be decoded.
+
+    One bad file must not stop a study over thousands; what was read before it stays.
+    """
     try:
-        for number, triplet in enumerate(found, 1):
-            _add(writer, name, triplet)
-            if number == options.limit:
-                break
+        yield from frames
     except (av.FFmpegError, OSError) as error:
-        # One bad file must not stop a study over thousands; what was read before it stays.
-        writer.count("broken files")
-        writer.notes.append(f"{name}: cannot be decoded to its end ({error})")
+        broken(getattr(error, "strerror", None) or str(error))
 
 
 def _add(writer: ShardWriter, name: str, triplet: tuple[Frame, Frame, Frame]) -> None:
@@ -165,11 +175,11 @@ def decode(file: Path, options: Video) -> Iterator[Frame]:
     """The frames of a file in order of presentation.
 
     Raises:
-        av.FFmpegError: when the file is not a video or breaks off.
+        av.FFmpegError, OSError: when the file is not a video or breaks off.
     """
     with av.open(str(file)) as container:
         if not container.streams.video:
-            raise av.InvalidDataError(1, "no video stream", str(file))
+            raise OSError(f"{file} holds no picture")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for number, frame in enumerate(container.decode(stream)):

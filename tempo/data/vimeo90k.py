@@ -125,9 +125,8 @@ def _fill(writer: ShardWriter, root: Path, names: Sequence[str], tolerant: bool)
         try:
             pictures = [read_png(root / "sequences" / name / frame) for frame in FRAMES]
         except MissingError as error:
-            writer.count("unreadable triplets")
-            writer.notes.append(str(error))
-            if len(writer.notes) > allowed:
+            writer.skip(name, str(error))
+            if len(writer.skipped) > allowed:
                 raise
             continue
         places = [writer.picture(each) for each in pictures]

@@ -39,7 +39,7 @@ def _shifted(planes: Tensor, axis: int) -> Tensor:
     """Window means along one axis."""
     weights = gaussian(planes).tolist()
     length = planes.shape[axis] - WINDOW + 1
-    out = planes.narrow(axis, 0, length) * weights[0]
+    out: Tensor = planes.narrow(axis, 0, length) * weights[0]
     for offset in range(1, WINDOW):
         out.add_(planes.narrow(axis, offset, length), alpha=weights[offset])
     return out
