@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.identity import canonical
 from tempo.core.place import Place
@@ -77,8 +76,7 @@ class Configs:
             part = self._part(name, self._entry(name, overlays))
             if part is not None:
                 parts.append(part)
-        known = self._known_keys(overlays)
-        if len(parts) < len(SECTIONS) or not known or not self._together(parts, overlays):
+        if len(parts) < len(SECTIONS) or not self._together(parts, overlays):
             return None
         chosen: dict[str, Any] = {}
         for part in parts:
@@ -88,17 +86,6 @@ class Configs:
             chosen=chosen,
             key=tuple(part.text for part in parts),
         )
-
-    def _known_keys(self, overlays: Sequence[Mapped]) -> bool:
-        strange = [
-            (key, entry.key)
-            for overlay in overlays
-            for key, entry in overlay.entries.items()
-            if key not in SECTIONS
-        ]
-        for key, place in strange:
-            self.problems.add(unknown("section of a run:", key, SECTIONS), place)
-        return not strange
 
     def _entry(self, name: str, overlays: Sequence[Mapped]) -> Entry | None:
         entry = self.base[name]
