@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tempo.cli import options as shared
 from tempo.core.errors import RecordError
+from tempo.core.records import Plan
 from tempo.records.layout import Store
+
+if TYPE_CHECKING:
+    from tempo.compare.comparison import Comparison
 
 EPILOG = """examples:
   python compare.py se_dilation                  the study's last plan, from ./records
@@ -34,7 +39,9 @@ def execute(options: argparse.Namespace) -> int:
     plan = store.load_plan(study, options.profile)
     console = Console()
     if options.no_report:
-        show(store, plan, console)
+        from tempo.compare.build import compare
+
+        show(compare(store, plan), console)
         return 0
     page = report(store, plan, options.reports, console)
     console.print(f"Report:  {page}", markup=False, highlight=False, soft_wrap=True)

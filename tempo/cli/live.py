@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +28,37 @@ PLAIN_INTERVAL = 15.0
 def duration(seconds: float | None) -> str:
     """`1:02:03`, or a dash while unknown."""
     return "-" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+@contextmanager
+def preparing(console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    """Shows the preparation of data: a bar in a terminal, a line per part elsewhere."""
+    if not console.is_terminal:
+        yield _PlainPreparation(console)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(done: int, total: int, what: str) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(f"preparing {what}", total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+class _PlainPreparation:
+    """Says when the preparation of something begins."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: set[str] = set()
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if what not in self._said and done < total:
+            self._said.add(what)
+            self._console.print(f"preparing {what} ({total} parts)", markup=False)
 
 
 class View(Protocol):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 
+from rich.console import Console
+
 from tempo.cli import options as shared
+from tempo.records.layout import Store
 
 
 def configure_ui(parser: argparse.ArgumentParser) -> None:

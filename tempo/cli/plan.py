@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -67,21 +67,29 @@ def show_plan(plan: Plan, store: Store, options: argparse.Namespace) -> int:
 
 def _variants(plan: Plan, counts: Mapping[str, Mapping[str, int]]) -> Table:
     table = Table(title="variants", title_justify="left", box=None, pad_edge=False)
-    table.add_column("variant")
-    table.add_column("role")
+    table.add_column("variant", no_wrap=True)
+    table.add_column("role", no_wrap=True)
     if counts:
-        table.add_column("parameters", justify="right")
-        table.add_column("MACs", justify="right")
+        table.add_column("parameters", justify="right", no_wrap=True)
+        table.add_column("MACs", justify="right", no_wrap=True)
     table.add_column("differs from the control in", overflow="fold")
-    control = flatten(plan.variant(plan.baseline or plan.variants[0].name).config)
+    control = plan.variant(plan.baseline or plan.variants[0].name).config
     for variant in plan.variants:
         cells = [variant.name, variant.role]
         if counts:
             cost = counts.get(variant.name)
-            cells += [f"{cost['parameters']:,}", f"{cost['macs']:,}"] if cost else ["-", "-"]
+            cells += (
+                [f"{cost['parameters']:,}", f"{cost['macs'] / 1e9:.2f} G"] if cost else ["-", "-"]
+            )
         differs = "" if variant.role == "reference" else _difference(control, variant.config)
         table.add_row(*map(_plain, [*cells, differs]))
     return table
+
+
+def _weight(cost: Mapping[str, int] | None) -> list[str]:
+    if cost is None:
+        return ["-", "-"]
+    return [f"{cost['parameters']:,}", f"{cost['macs'] / 1e9:.3g} G"]
 
 
 def _plain(text: str) -> Text:
@@ -90,19 +98,24 @@ def _plain(text: str) -> Text:
 
 
 def _difference(control: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    mine = flatten(config)
-    paths = [path for path in {**control, **mine} if control.get(path) != mine.get(path)]
-    return ", ".join(f"{path}={json.dumps(mine.get(path))}" for path in paths)
+    """`path=value` for what differs; a slot filled by another kind is named by its kind alone."""
+    return ", ".join(f"{path}={value}" for path, value in _changes(control, config, ""))
 
 
-def flatten(value: Any, path: str = "") -> dict[str, Any]:
-    """Dotted paths to the leaves of nested mappings; lists are leaves."""
-    if not isinstance(value, Mapping):
-        return {path: value}
-    out: dict[str, Any] = {}
-    for key, item in value.items():
-        out |= flatten(item, f"{path}.{key}" if path else str(key))
-    return out
+def _changes(
+    control: Mapping[str, Any], config: Mapping[str, Any], path: str
+) -> Iterator[tuple[str, str]]:
+    for key, value in config.items():
+        here = f"{path}.{key}" if path else key
+        other = control.get(key)
+        if value == other:
+            continue
+        if not (isinstance(value, Mapping) and isinstance(other, Mapping)):
+            yield here, json.dumps(value)
+        elif value.get("kind") != other.get("kind"):
+            yield here, str(value.get("kind"))
+        else:
+            yield from _changes(other, value, here)
 
 
 def _runs(plan: Plan, done: set[str]) -> Table:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.records import Plan
 from tempo.design.expand import expand
+from tempo.launch.processes import TEMPO
 from tempo.spec.load import load_study
 
-Say = Callable[[str], None]
+Say = Callable[[int, int, str], None]
+"""Told how many parts of what data are prepared, of how many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """What preflight found: the environment of each slot that runs can use side by side."""
-
-    slots: tuple[Mapping[str, str], ...]
+Slots = tuple[Mapping[str, str], ...]
+"""The environment of each slot in which a run can execute, side by side."""
 
 
 def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapping[str, Any]]:
@@ -32,7 +28,7 @@ def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapp
     return {v.name: v.config for v in plan.variants if chosen is None or v.name in chosen}
 
 
-def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Ready:
+def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Slots:
     """Check the machine, build the data caches and rehearse `variants`.
 
     Raises:
@@ -43,33 +39,26 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Ready:
     request = {"missing": {"": list(configs.values())}, "rehearse": configs}
     missing: list[str] = []
     broken: list[str] = []
-    devices: list[dict[str, str]] = [{}]
+    slots: list[dict[str, str]] = []
     for answer in _ask(request, cache):
-        if "missing" in answer:
-            missing = answer["sentences"]
-            if missing:
-                break
-        elif "devices" in answer:
-            devices = answer["devices"]
-        elif "broken" in answer:
+        missing += answer.get("sentences", ())
+        slots += answer.get("slots", ())
+        if "broken" in answer:
             broken.append(f"variant {answer['broken']!r}: {answer['message']}")
         elif "prepare" in answer:
-            say(f"preparing {answer['prepare']}: {answer['done']} of {answer['total']}")
-        elif "rehearsed" in answer:
-            say(f"rehearsed {answer['rehearsed']}")
+            say(answer["done"], answer["total"], answer["prepare"])
     if missing:
         raise MissingError(_explain(plan, missing, cache))
     if broken:
         raise SpecError(
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
         )
-    return Ready(slots=tuple(devices))
+    return tuple(slots)
 
 
 def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:
     """Run `tempo preflight` and yield its answers; what it prints to stderr explains a crash."""
-    argv = [sys.executable, "-m", "tempo.cli.main", "preflight"]
-    argv += ["--cache", str(cache), "--parent", str(os.getpid())]
+    argv = [*TEMPO, "preflight", "--cache", str(cache), "--with-parent"]
     process = subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from tempo.cli import options as shared
 from tempo.cli.compare import report
-from tempo.cli.live import View, make_view
+from tempo.cli.live import View, make_view, preparing
 from tempo.cli.plan import add_plan_options, show_plan
 from tempo.cli.preflight import check
 from tempo.cli.worker import default_cache
@@ -28,6 +28,7 @@ from tempo.core.errors import StoppedError
 from tempo.core.records import Plan, RunStatus
 from tempo.design.expand import expand
 from tempo.launch.local import LocalLauncher
+from tempo.launch.processes import TEMPO, ForkServer
 from tempo.launch.scheduler import Scheduler, is_complete
 from tempo.records.layout import Store
 from tempo.spec.load import load_study
@@ -42,6 +43,8 @@ Stop with Ctrl-C and run the same command again: it finishes only what is missin
 """
 
 POLL_SECONDS = 0.1
+PRELOAD = ("tempo.train.worker", "torch._dynamo")
+"""What every worker imports, loaded once."""
 MIRROR_GRACE = 60.0
 """Seconds the MLflow mirror may take to finish; what is left is for `tempo sync`."""
 
@@ -68,6 +71,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Carry out the study; see `tempo.cli.main.main` for the exit codes."""
+    from tempo.cli.main import main
+
     loaded = load_study(options.spec, profile=options.profile, overrides=options.overrides)
     plan = expand(loaded)
     store = Store(options.records)
@@ -75,16 +80,17 @@ def execute(options: argparse.Namespace) -> int:
         return show_plan(plan, store, options)
     console = Console()
     todo = {run.variant for run in plan.runs if not is_complete(store.run_dir(run.run_id))}
-    slots: Sequence[Any] = [{}]
+    slots: Sequence[Mapping[str, str]] = [{}]
     if todo:
-        console.print(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
-        slots = check(plan, sorted(todo), options.cache, _note(console)).slots
+        _note(console)(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
+        with preparing(console) as progress:
+            slots = check(plan, sorted(todo), options.cache, progress)
     store.save_plan(plan)
     slots = _limit(slots, options.slots or plan.spec["runtime"]["slots"])
     scheduler = Scheduler(
         plan,
         store,
-        LocalLauncher(slots),
+        LocalLauncher(slots, ForkServer(main, PRELOAD)),
         command=lambda folder: _worker_argv(folder, options.cache),
         env={},
         fail_fast=options.fail_fast,
@@ -117,8 +123,7 @@ def _limit(slots: Sequence[Mapping[str, str]], wanted: int | None) -> Sequence[M
 
 
 def _worker_argv(folder: Path, cache: Path) -> list[str]:
-    argv = [sys.executable, "-m", "tempo.cli.main", "worker", str(folder)]
-    return [*argv, "--cache", str(cache), "--parent", str(os.getpid())]
+    return [*TEMPO, "worker", str(folder), "--cache", str(cache), "--with-parent"]
 
 
 def _invocation(options: argparse.Namespace) -> dict[str, Any]:

@@ -12,12 +12,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import TempoError
 from tempo.records.layout import load_run
+
+if TYPE_CHECKING:
+    from tempo.spec.study import RunConfig
 
 DEATH_SIGNAL_OPTION = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
@@ -38,7 +41,7 @@ def configure_preflight(parser: argparse.ArgumentParser) -> None:
 
 def _add_process_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
-    parser.add_argument("--parent", type=int, metavar="PID", help="leave when this process ends")
+    parser.add_argument("--with-parent", action="store_true", help="leave when the parent ends")
 
 
 def default_cache() -> Path:
@@ -46,10 +49,9 @@ def default_cache() -> Path:
     return Path(os.environ.get("TEMPO_CACHE", "cache"))
 
 
-def die_with(parent: int | None) -> None:
-    """Receive SIGTERM when process `parent` ends, even by SIGKILL (Linux; elsewhere a no-op)."""
-    if parent is None:
-        return
+def die_with_parent() -> None:
+    """Receive SIGTERM when the parent process ends, even by SIGKILL (Linux; elsewhere a no-op)."""
+    parent = os.getppid()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(DEATH_SIGNAL_OPTION, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
@@ -65,7 +67,8 @@ def limit_threads(count: int) -> None:
 def _worker(options: argparse.Namespace) -> int:
     spec = load_run(options.run)
     limit_threads(spec.config["runtime"]["threads"])
-    die_with(options.parent)
+    if options.with_parent:
+        die_with_parent()
     from tempo.train.worker import run
 
     return run(options.run, options.cache)
@@ -78,49 +81,61 @@ def _say(**message: Any) -> None:
 def _preflight(options: argparse.Namespace) -> int:
     """Read a request from stdin, answer in JSON lines.
 
-    Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}}. First every label
-    gets {"missing": label, "sentences": [...]}; when `rehearse` is given, each variant is built
-    and trained one reduced step, then the data caches are built.
+    Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}}. Every label gets
+    {"missing": label, "sentences": [...]}. When nothing is missing and there is something to
+    rehearse: {"slots": [environment, ...]}, then {"rehearsed": variant} or {"broken": variant,
+    "message": ...} for each, then {"prepare": what, "done": n, "total": n} while data is cached.
     """
     limit_threads(1)
-    die_with(options.parent)
+    if options.with_parent:
+        die_with_parent()
     request = json.load(sys.stdin)
     from tempo.spec.study import RunConfig
-    from tempo.train import preflight
+    from tempo.train.preflight import missing
+    from tempo.train.slots import device_slots
 
+    lacking = False
     for label, configs in request["missing"].items():
-        sentences: list[str] = []
+        sentences: dict[str, None] = {}
         for config in _distinct(configs):
-            sentences += preflight.missing(RunConfig.model_validate(config))
-        _say(missing=label, sentences=list(dict.fromkeys(sentences)))
+            sentences |= dict.fromkeys(missing(RunConfig.model_validate(config)))
+        _say(missing=label, sentences=list(sentences))
+        lacking = lacking or bool(sentences)
     variants = {
         name: RunConfig.model_validate(config) for name, config in request["rehearse"].items()
     }
-    _say(devices=preflight.devices(variants.values()))
-    return _rehearse(variants, options.cache)
-
-
-def _rehearse(variants: Mapping[str, Any], cache: Path) -> int:
-    from tempo.train import preflight
-
-    for config in variants.values():
-        preflight.prepare(
-            config, cache, lambda done, total, what: _say(prepare=what, done=done, total=total)
-        )
-    broken = 0
-    for name, config in variants.items():
-        try:
-            preflight.rehearse(config, cache)
-        except TempoError as error:
-            broken += 1
-            _say(broken=name, message=str(error))
-        except Exception as error:
-            # Whatever a part raises here, it would raise in every run: it belongs to the user.
-            broken += 1
-            _say(broken=name, message=f"{type(error).__name__}: {error}")
-        else:
-            _say(rehearsed=name)
+    if lacking or not variants:
+        return 0
+    _say(slots=device_slots(variants.values()))
+    broken = [name for name, config in variants.items() if not _rehearsed(name, config)]
+    if not broken:
+        _prepare(variants.values(), options.cache)
     return 1 if broken else 0
+
+
+def _rehearsed(name: str, config: RunConfig) -> bool:
+    """Whether the variant can be built, trained a step and measured; says so."""
+    from tempo.train.preflight import rehearse
+
+    try:
+        rehearse(config)
+    except Exception as error:
+        # Whatever a part raises here it would raise in every run, so the user hears it now.
+        kind = "" if isinstance(error, TempoError) else f"{type(error).__name__}: "
+        _say(broken=name, message=f"{kind}{error}")
+        return False
+    _say(rehearsed=name)
+    return True
+
+
+def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
+    from tempo.data.open import prepare
+
+    def report(done: int, total: int, what: str) -> None:
+        _say(prepare=what, done=done, total=total)
+
+    for config in configs:
+        prepare(config.data, cache, report)
 
 
 def _distinct(configs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

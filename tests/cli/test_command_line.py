@@ -28,8 +28,8 @@ OPTIONS = {
     "compare": {"--profile", "--records", "--reports", "--no-report"},
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow"},
-    "worker": {"--cache", "--parent"},
-    "preflight": {"--cache", "--parent"},
+    "worker": {"--cache", "--with-parent"},
+    "preflight": {"--cache", "--with-parent"},
 }
 
 
@@ -90,7 +90,8 @@ def test_an_unknown_study_names_what_there_is(
 
 
 def test_a_closed_pipe_is_no_error() -> None:
-    command = f"{sys.executable} run_experiment.py ablations/se_dilation.yaml --plan --json | head -1"
+    spec = "ablations/se_dilation.yaml"
+    command = f"{sys.executable} run_experiment.py {spec} --plan --json | head -1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True
     )
