@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tempo.compare.crossed import Crossed
+from tempo.compare.examine import Examined, Judged, Terms, examine, family
 from tempo.compare.gather import Sample
 from tempo.compare.quantities import Contrast, Verdict, Word
-from tempo.compare.examine import Examined, Judged, Terms, examine, family
 
 
 @dataclass(frozen=True)
