@@ -67,7 +67,7 @@ def _eased(time: float, rush: float) -> float:
 class Outline:
     """The closed curve r(a) = radius * (1 + sum of harmonics), in texture pixels.
 
-    A harmonic is (k, amplitude, phase) of a cosine in k * a.
+    A harmonic is (k, amplitude, phase) of a cosine in k * a, in ascending k.
     """
 
     radius: float
@@ -80,14 +80,20 @@ class Outline:
 
     def distance(self, offset: Point) -> npt.NDArray[np.float64]:
         """Signed distance to the curve, to first order; positive inside."""
-        angle = np.arctan2(offset[..., 0], offset[..., 1])
         rho = np.hypot(offset[..., 0], offset[..., 1])
-        curve, slope = np.ones_like(angle), np.zeros_like(angle)
+        # Powers of exp(i a) give every harmonic's cosine and sine without trigonometry.
+        turn = (offset[..., 1] + 1j * offset[..., 0]) / np.maximum(rho, 1e-9)
+        curve, slope = np.ones_like(rho), np.zeros_like(rho)
+        power, reached = turn, 1
         for k, amplitude, phase in self.harmonics:
-            curve += amplitude * np.cos(k * angle + phase)
-            slope -= amplitude * k * np.sin(k * angle + phase)
+            while reached < k:
+                power, reached = power * turn, reached + 1
+            wave = power * (amplitude * complex(math.cos(phase), math.sin(phase)))
+            curve += wave.real
+            slope -= k * wave.imag
         slant = self.radius * slope / np.maximum(rho, 0.25 * self.radius)
-        return (self.radius * curve - rho) / np.sqrt(1 + slant * slant)
+        distance: npt.NDArray[np.float64] = self.radius * curve - rho
+        return distance / np.sqrt(1 + slant * slant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
