@@ -1,0 +1,106 @@
+"""Every seed of every variant in the primary metric, with the mean and its interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tempo.compare.comparison import Comparison
+from tempo.report import numbers
+from tempo.report.figures.frame import Drawing, blank, cast, whisker
+from tempo.report.parts import NotApplicable, references
+from tempo.report.phrases import axis_label, percent, seeds_range, sentences
+from tempo.report.style import QUIET
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LIMIT = 40
+
+
+def draw(comparison: Comparison) -> Drawing | NotApplicable:
+    """Dots: seeds. Tick: their mean. Bar: the interval of the mean."""
+    metric = comparison.metric
+    have = [row.variant for row in comparison.rows if metric in row.estimates]
+    players = cast(comparison, have, LIMIT)
+    if not players.names:
+        return NotApplicable("no variant has finished a seed yet")
+    figure, (axes,) = blank(0.75 + 0.21 * len(players.names))
+    for place, name in enumerate(players.names):
+        estimate = comparison.row(name).estimates[metric]
+        colour = players.looks[name].colour
+        axes.plot(
+            estimate.values,
+            [place] * estimate.n,
+            "o",
+            color=colour,
+            markerfacecolor="none",
+            markersize=3.6,
+            markeredgewidth=0.8,
+            zorder=3,
+        )
+        whisker(
+            axes,
+            [estimate.mean],
+            [place],
+            [estimate.low],
+            [estimate.high],
+            vertical=False,
+            colour=colour,
+        )
+        axes.plot([estimate.mean], [place], "|", color=colour, markersize=9, markeredgewidth=1.6)
+    axes.margins(x=0.08)
+    _references(axes, comparison)
+    axes.set_yticks(range(len(players.names)), [players.labels[n] for n in players.names])
+    axes.set_ylim(len(players.names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.set_xlabel(axis_label(comparison.info(metric)))
+    counts = [comparison.row(name).estimates[metric].n for name in players.names]
+    caption = sentences(
+        f"Each seed of each variant on the {comparison.split} clips ({seeds_range(counts)}).",
+        "Circle: one seed; tick: their mean; bar:",
+        f"{percent(comparison.level)} t interval of the mean over seeds.",
+        "Dotted or arrow: methods without weights." if references(comparison) else "",
+        players.omitted,
+    )
+    return Drawing(figure, caption)
+
+
+def _references(axes: Axes, comparison: Comparison) -> None:
+    """Dotted lines for the reference methods on the scale; the others are named with an arrow.
+
+    The scale is that of the trained variants: references far away would flatten it.
+    """
+    low, high = axes.get_xlim()
+    off = []
+    for row in references(comparison):
+        estimate = row.estimates.get(comparison.metric)
+        if estimate is None:
+            continue
+        value = numbers.fixed(estimate.mean, comparison.info(comparison.metric).digits)
+        if not low <= estimate.mean <= high:
+            off.append((estimate.mean < low, f"{row.variant} {value}"))
+            continue
+        axes.axvline(estimate.mean, color=QUIET.light, linestyle=(0, (1, 1.5)), linewidth=0.9)
+        _above(axes, estimate.mean, f"{row.variant} {value}", "center", "data")
+    axes.set_xlim(low, high)
+    below = [text for is_below, text in off if is_below]
+    above = [text for is_below, text in off if not is_below]
+    if below:
+        _above(axes, 0, "← " + ", ".join(below), "left", "axes fraction")
+    if above:
+        _above(axes, 1, ", ".join(above) + " →", "right", "axes fraction")
+
+
+def _above(axes: Axes, x: float, text: str, side: str, coordinates: str) -> None:
+    axes.annotate(
+        text,
+        (x, 1),
+        xycoords=(coordinates, "axes fraction"),
+        textcoords="offset points",
+        xytext=(0, 3),
+        ha=side,
+        fontsize=7,
+        color=QUIET.light,
+    )

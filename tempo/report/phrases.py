@@ -1,0 +1,39 @@
+"""Words around numbers: names of metrics, kinds of interval, captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tempo.core.records import MetricInfo
+
+
+def axis_label(info: MetricInfo, prefix: str = "") -> str:
+    """`PSNR (dB)`: the metric's name, with its unit if it has one."""
+    name = f"{prefix}{title(info)}"
+    return f"{name} ({info.unit})" if info.unit else name
+
+
+def title(info: MetricInfo) -> str:
+    """How a metric is called in print."""
+    known = {"psnr": "PSNR", "ssim": "SSIM", "psnr_uint8": "PSNR, 8 bit", "ms_ssim": "MS-SSIM"}
+    return known.get(info.name, info.name.replace("_", " "))
+
+
+def percent(level: float) -> str:
+    """`95 %` for 0.95."""
+    return f"{100 * level:g} %"
+
+
+def seeds_range(counts: Iterable[int]) -> str:
+    """`n = 3 seeds`, or `n = 1 to 3 seeds` where they differ."""
+    found = sorted(set(counts))
+    if not found:
+        return "n = 0 seeds"
+    if len(found) == 1:
+        return f"n = {found[0]} seed" + ("s" if found[0] != 1 else "")
+    return f"n = {found[0]} to {found[-1]} seeds"
+
+
+def sentences(*parts: str) -> str:
+    """The parts that say something, as one caption."""
+    return " ".join(part for part in parts if part)

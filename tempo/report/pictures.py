@@ -1,0 +1,120 @@
+"""Gallery pictures for the page: encoded small, within a budget for the whole file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tempo.compare.comparison import Comparison
+from tempo.compare.evidence import GalleryClip
+from tempo.report import numbers
+from tempo.report.figures.frame import cast
+from tempo.report.parts import references
+from tempo.report.phrases import title
+
+BUDGET = 8_000_000
+"""Most bytes of pictures in a page, as base64; further clips are left out and counted."""
+
+VARIANTS = 8
+SMALL = 128
+"""Pictures up to this many pixels high or wide are kept without loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """`clips`: what the viewer needs, as JSON values; `kept` of `total` clips are embedded."""
+
+    clips: tuple[dict[str, Any], ...]
+    names: tuple[str, ...]
+    kept: int
+    total: int
+    omitted: str
+
+
+def gallery(comparison: Comparison) -> Gallery:
+    """The clips on which variants disagree most, until the budget is spent."""
+    have = {picture.variant for clip in comparison.gallery for picture in clip.pictures}
+    players = cast(comparison, have, VARIANTS)
+    plain = [row.variant for row in references(comparison) if row.variant in have]
+    names = (*players.names, *plain)
+    clips: list[dict[str, Any]] = []
+    spent = 0
+    for clip in comparison.gallery:
+        entry = _entry(clip, names, comparison) if clip.target.is_file() else None
+        if entry is None:
+            continue
+        spent += sum(len(item["src"]) for item in entry["pictures"])
+        if spent > BUDGET:
+            break
+        clips.append(entry)
+    return Gallery(tuple(clips), names, len(clips), len(comparison.gallery), players.omitted)
+
+
+def _entry(
+    clip: GalleryClip, names: tuple[str, ...], comparison: Comparison
+) -> dict[str, Any] | None:
+    shown = [("target", clip.target, "")]
+    infos = comparison.metrics
+    for picture in sorted(
+        (each for each in clip.pictures if each.variant in names),
+        key=lambda each: names.index(each.variant),
+    ):
+        values = ", ".join(
+            f"{title(info)} {numbers.fixed(picture.values[info.name], info.digits)}"
+            for info in infos
+            if info.name in picture.values
+        )
+        shown.append((picture.variant, picture.path, values))
+    ends = [("first input", clip.inputs[0]), ("last input", clip.inputs[-1])] if clip.inputs else []
+    shown += [(name, path, "") for name, path in ends]
+    pictures = [
+        {"name": name, "values": values, "src": data_uri(path)}
+        for name, path, values in shown
+        if path.is_file()
+    ]
+    if len(pictures) < 2:
+        return None
+    size = _size(clip.target)
+    return {
+        "clip": clip.clip,
+        "source": clip.source,
+        "about": _about(clip, comparison),
+        "width": size[0],
+        "height": size[1],
+        "pictures": pictures,
+    }
+
+
+def _about(clip: GalleryClip, comparison: Comparison) -> str:
+    info = comparison.info(comparison.metric)
+    parts = [f"{name} {value:.3g}" for name, value in clip.properties.items()]
+    if clip.spread is not None:
+        spread = numbers.fixed(clip.spread, info.digits)
+        parts.append(f"variants differ by {spread} {info.unit}".strip())
+    if clip.rank_overall is not None:
+        parts.append(f"rank {clip.rank_overall} by that among all clips")
+    return "; ".join(parts)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.size
+
+
+def data_uri(path: Path) -> str:
+    """The picture in `path` as a WebP data URI."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(path) as image:
+        plain = image.convert("RGB")
+        if max(plain.size) <= SMALL:
+            plain.save(buffer, "WEBP", lossless=True, method=2)
+        else:
+            plain.save(buffer, "WEBP", quality=88, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

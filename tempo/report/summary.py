@@ -1,0 +1,198 @@
+"""The first screen: the question, the verdict, what was held equal, what differs or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tempo.compare.comparison import Comparison
+from tempo.report.parts import trained
+
+DEMONSTRATIONS = ("demo", "smoke")
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A warning at the top. `tone`: note, or alert for what makes numbers untrustworthy."""
+
+    tone: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`facts` and `equal` map a label to a value; `differs` and `failed` are sentences."""
+
+    banners: tuple[Banner, ...]
+    verdict: str
+    also: tuple[str, ...]
+    facts: Mapping[str, str]
+    equal: Mapping[str, str]
+    differs: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def summary(comparison: Comparison) -> Summary:
+    """Everything on the first screen; sentences come from the comparison, word for word."""
+    return Summary(
+        banners=tuple(_banners(comparison)),
+        verdict=comparison.headline[0] if comparison.headline else "No run has finished yet.",
+        also=comparison.headline[1:],
+        facts=_facts(comparison),
+        equal=held_equal(comparison),
+        differs=tuple(
+            each.sentence for each in comparison.fairness if each.severity == "unintended"
+        ),
+        failed=tuple(_failed(comparison)),
+    )
+
+
+def _banners(comparison: Comparison) -> Iterator[Banner]:
+    if not comparison.complete:
+        done, planned = comparison.finished_runs, comparison.planned_runs
+        yield Banner(
+            "alert",
+            "Partial",
+            f"{done} of {planned} runs have finished. Numbers are of what there is, and will "
+            "change; run the study again to finish it, then rebuild this page.",
+        )
+    for sentence in comparison.stale:
+        yield Banner("alert", "Stale", sentence)
+    if not comparison.rankable:
+        yield Banner(
+            "alert",
+            "Different protocols",
+            "The rows were not all evaluated by one protocol: they are shown, but not ranked.",
+        )
+    if comparison.profile in DEMONSTRATIONS:
+        yield Banner(
+            "note",
+            "This is a demonstration",
+            f"It was run under the profile “{comparison.profile}”: small networks, few steps, "
+            "small clips. It shows that the machinery works, and what a report looks like; its "
+            "numbers say nothing about the networks at full size.",
+        )
+
+
+def _facts(comparison: Comparison) -> dict[str, str]:
+    rows = trained(comparison)
+    seeds = sorted({row.planned_seeds for row in rows})
+    facts = {
+        "runs": f"{comparison.finished_runs} of {comparison.planned_runs} finished",
+        "variants": str(len(rows)),
+        "seeds each": "–".join(
+            str(n) for n in dict.fromkeys((seeds or [0])[:: len(seeds) - 1 or 1])
+        ),
+    }
+    if comparison.clip_table is not None:
+        sources = len(set(comparison.clip_table.sources))
+        clips = len(comparison.clip_table.clips)
+        facts[f"{comparison.split} clips"] = f"{clips} from {sources} sources"
+    if comparison.baseline:
+        facts["baseline"] = comparison.baseline
+    facts["reported"] = comparison.at
+    if comparison.protocols:
+        facts["protocol"] = ", ".join(each.hash for each in comparison.protocols)
+    if comparison.delta is not None:
+        info = comparison.info(comparison.metric)
+        facts["no difference"] = f"within ±{comparison.delta:g} {info.unit}".strip()
+    return facts
+
+
+def _failed(comparison: Comparison) -> Iterator[str]:
+    for each in comparison.failures:
+        seed = "" if each.seed is None else f", seed {each.seed}"
+        why = each.failure or each.status
+        yield f"{each.variant}{seed}: {why} at step {each.step}. {each.message}".strip()
+
+
+def held_equal(comparison: Comparison) -> dict[str, str]:
+    """What every variant shares, from the spec: a label and a value, varied fields left out."""
+    recipe, data = _map(comparison.spec.get("recipe")), _map(comparison.spec.get("data"))
+    budget = next(
+        (f"{value:g} {name}" for name, value in _map(recipe.get("budget")).items() if value), None
+    )
+    entries = (
+        ("data", ("data",), _data(data)),
+        ("budget", ("recipe.budget",), budget),
+        ("batch", ("recipe.batch", "recipe.crop"), _batch(recipe)),
+        ("learning rate", ("recipe.lr", "recipe.warmup", "recipe.schedule"), _rate(recipe)),
+        ("optimiser", ("recipe.optimiser", "recipe.grad_clip"), _optimiser(recipe)),
+        ("loss", ("recipe.loss",), _map(recipe.get("loss")).get("kind")),
+        ("precision", ("recipe.precision",), recipe.get("precision")),
+        ("seeds", ("seeds",), ", ".join(str(s) for s in comparison.spec.get("seeds") or ())),
+    )
+    varied = set(varied_paths(comparison.spec))
+    return {
+        label: str(value)
+        for label, paths, value in entries
+        if value and not any(_overlap(path, other) for path in paths for other in varied)
+    }
+
+
+def varied_paths(spec: Mapping[str, Any]) -> Iterator[str]:
+    """Dotted paths that a factor or a listed variant sets."""
+    for factor in _map(spec.get("factors")).values():
+        fields = _map(factor)
+        if fields.get("path"):
+            yield str(fields["path"])
+            continue
+        for level in _map(fields.get("levels")).values():
+            yield from _leaves(level)
+    for variant in _variants(spec):
+        yield from _leaves(_map(variant).get("set"))
+
+
+def _variants(spec: Mapping[str, Any]) -> Iterator[Any]:
+    """Variants spelt out, wherever a spec may spell them."""
+    yield from _map(spec.get("variants")).values()
+    for design in spec.get("design") or ():
+        listed = _map(design).get("variants")
+        yield from (each for each in listed or () if isinstance(each, Mapping))
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif path:
+        yield path
+
+
+def _overlap(path: str, other: str) -> bool:
+    return path == other or path.startswith(other + ".") or other.startswith(path + ".")
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _data(data: Mapping[str, Any]) -> str | None:
+    if not data:
+        return None
+    size, motion = data.get("size"), data.get("motion")
+    text = str(data.get("kind", ""))
+    if size:
+        text += f", {size[0]} × {size[1]} pixels"
+    return text + (f", motion {motion[0]:g} to {motion[1]:g} px" if motion else "")
+
+
+def _batch(recipe: Mapping[str, Any]) -> str | None:
+    batch, crop = recipe.get("batch"), recipe.get("crop")
+    return f"{batch} crops of {crop} × {crop} pixels" if batch and crop else None
+
+
+def _rate(recipe: Mapping[str, Any]) -> str | None:
+    if recipe.get("lr") is None:
+        return None
+    schedule = _map(recipe.get("schedule")).get("kind", "")
+    return f"{recipe['lr']:g}, {schedule}, {recipe.get('warmup', 0)} steps of warmup"
+
+
+def _optimiser(recipe: Mapping[str, Any]) -> str | None:
+    kind, clip = _map(recipe.get("optimiser")).get("kind"), recipe.get("grad_clip")
+    if not kind:
+        return None
+    return f"{kind}, gradient norm clipped at {clip:g}" if clip else f"{kind}, no clipping"

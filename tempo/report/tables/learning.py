@@ -1,0 +1,53 @@
+"""How fast each variant learns: area under the curve, levels passed, plateau."""
+
+from __future__ import annotations
+
+from tempo.compare.comparison import Comparison
+from tempo.compare.evidence import Passing
+from tempo.report import numbers
+from tempo.report.parts import NotApplicable
+from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell
+
+
+def build(comparison: Comparison) -> Table | NotApplicable:
+    """One line a variant, for the primary metric."""
+    found = [each for each in comparison.learning if each.metric == comparison.metric]
+    if not found:
+        return NotApplicable("no validation curve is long enough")
+    info = comparison.info(comparison.metric)
+    links = Links.of(comparison)
+    levels = sorted({passing.level for each in found for passing in each.passings})
+    columns = [
+        Column("variant", numeric=False),
+        Column("mean height of curve", info.unit),
+        *(Column(f"steps to {level:g}", hint="median over seeds") for level in levels),
+        Column("plateau from step"),
+    ]
+    lines = []
+    for each in found:
+        passings = {passing.level: passing for passing in each.passings}
+        area = each.area
+        cells = [
+            name_cell(each.variant, links),
+            Cell(
+                numbers.fixed(area.value if area else None, info.digits),
+                area.value if area else None,
+            ),
+            *(_passing(passings.get(level)) for level in levels),
+            Cell("still rising" if each.plateau is None else f"{each.plateau}", each.plateau),
+        ]
+        lines.append(Line(tuple(cells)))
+    notes = tuple(sorted({each.definition for each in found if each.definition}))
+    caption = "Speed of learning, from the validation curves."
+    return Table("learning", caption, tuple(columns), tuple(lines), notes)
+
+
+def _passing(passing: Passing | None) -> Cell:
+    if passing is None or passing.step is None:
+        reached = f"{passing.passed} of {passing.seeds} seeds get there" if passing else ""
+        return Cell("not reached", None, hint=reached, tone="quiet")
+    return Cell(
+        f"{passing.step:.0f}",
+        passing.step,
+        hint=f"{passing.passed} of {passing.seeds} seeds; {numbers.duration(passing.seconds)}",
+    )

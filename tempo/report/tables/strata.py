@@ -1,0 +1,41 @@
+"""The primary metric by motion, occlusion and texture, in numbers."""
+
+from __future__ import annotations
+
+from tempo.compare.comparison import Comparison
+from tempo.report import numbers
+from tempo.report.parts import NotApplicable
+from tempo.report.phrases import title
+from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell
+
+
+def build(comparison: Comparison) -> Table | NotApplicable:
+    """One column a stratum; the difference from the baseline is beneath the mouse."""
+    strata = [each for each in comparison.strata if each.metric == comparison.metric]
+    if not strata:
+        return NotApplicable("no evaluation recorded a property of its clips to split them by")
+    info = comparison.info(comparison.metric)
+    links = Links.of(comparison)
+    columns = (
+        Column("variant", numeric=False),
+        *(Column(f"{each.by} {each.label}", hint=f"n = {each.clips} clips") for each in strata),
+    )
+    lines = []
+    for row in comparison.rows:
+        cells = [name_cell(row.variant, links)]
+        for each in strata:
+            value = each.values.get(row.variant)
+            difference = each.differences.get(row.variant)
+            cells.append(
+                Cell(
+                    numbers.fixed(value.value if value else None, info.digits),
+                    value.value if value else None,
+                    links.to(row.variant),
+                    f"Δ {numbers.change(difference, info.digits)}" if difference else "",
+                )
+            )
+        lines.append(Line(tuple(cells)))
+    caption = (
+        f"{title(info)} by stratum of the {comparison.split} clips, mean over clips and seeds."
+    )
+    return Table("strata", caption, columns, tuple(lines))
