@@ -1,0 +1,150 @@
+"""Fast by construction: one layout from stem to head, one graph, no synchronisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeGuard
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tempo.models.build import build_model
+from tempo.models.conformance import points, small
+from tempo.models.family import TempoNet
+from tempo.models.norms import GroupNorm, group_norm_by_channel
+from tempo.spec.arch import ArchSpec
+from tempo.spec.presets import PRESETS
+
+POINTS = points()
+COPIES = {"aten::copy_", "aten::clone", "aten::contiguous"}
+
+
+def batch(views: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    frames = torch.rand(2, views, 3, 16, 24)
+    return frames, torch.arange(views).float().repeat(2, 1), torch.tensor([0.4, 0.6])
+
+
+def copies_of_activations(net: nn.Module, *inputs: Tensor) -> list[str]:
+    """Copies of four-dimensional tensors other than frames (3 channels), with their shapes.
+
+    A copy from one number per channel fills a bias; it moves no activation.
+    """
+    with torch.no_grad(), torch.profiler.profile(record_shapes=True) as profile:
+        net(*inputs)
+    found = []
+    for event in profile.events() or ():
+        shapes = [shape for shape in event.input_shapes if shape]
+        whole = bool(shapes) and all(len(shape) > 3 and shape[-3] != 3 for shape in shapes)
+        if event.name in COPIES and whole:
+            found.append(f"{event.name}{shapes}")
+    return found
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_no_layout_copy_in_a_forward(name: str) -> None:
+    net = build_model(ArchSpec.model_validate({**PRESETS.get(name), "base_channels": 8}), 0)
+    assert copies_of_activations(net, *batch(3)) == []
+
+
+def test_the_copy_counter_sees_a_copy() -> None:
+    class Copying(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.contiguous()
+
+    x = torch.rand(2, 8, 4, 4).contiguous(memory_format=torch.channels_last)
+    assert copies_of_activations(Copying(), x)
+
+
+def is_wide(x: object) -> TypeGuard[Tensor]:
+    """Whether `x` is an activation of more channels than a frame."""
+    return isinstance(x, Tensor) and x.dim() == 4 and x.shape[1] > 3
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_every_part_hands_on_channels_last(point: str) -> None:
+    net = build_model(POINTS[point], 0)
+    wrong = []
+
+    def check(name: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(module: nn.Module, inputs: object, out: object) -> None:
+            pictures = [each for each in (out if isinstance(out, list) else [out]) if is_wide(each)]
+            if not all(x.is_contiguous(memory_format=torch.channels_last) for x in pictures):
+                wrong.append(name)
+
+        return hook
+
+    for name, module in net.named_modules():
+        tokens = isinstance(module, nn.Linear | nn.LayerNorm)
+        if name.startswith(("encoder", "decoder", "head", "fusion")) and not tokens:
+            module.register_forward_hook(check(name))
+    net(*batch())
+    assert wrong == []
+
+
+@pytest.mark.parametrize("channels", [8, 12, 48])
+def test_group_norm_for_cuda_is_group_norm(channels: int) -> None:
+    norm = GroupNorm(POINTS["norm=group"].norm, channels).double()  # type: ignore[arg-type]
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    x = (3 + torch.randn(2, channels, 5, 7, dtype=torch.float64)).requires_grad_()
+    x = x.contiguous(memory_format=torch.channels_last)
+    ours = group_norm_by_channel(x, norm.groups, norm.weight, norm.bias)
+    theirs = norm(x)
+    assert torch.allclose(ours, theirs, atol=1e-12)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    pull = torch.randn_like(ours)
+    for one, other in zip(
+        torch.autograd.grad(ours, [x, norm.weight, norm.bias], pull),
+        torch.autograd.grad(theirs, [x, norm.weight, norm.bias], pull),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, atol=1e-10)
+
+
+def test_group_norm_for_cuda_keeps_half_types_and_far_means() -> None:
+    x = (100 + torch.randn(2, 8, 16, 16)).bfloat16()
+    out = group_norm_by_channel(x, 2, torch.ones(8), torch.zeros(8))
+    exact = nn.functional.group_norm(x.double(), 2, eps=1e-5)
+    assert out.dtype == torch.bfloat16
+    assert float((out.double() - exact).abs().max()) < 0.6
+
+
+def traced(net: TempoNet, backend: str) -> Callable[..., Tensor]:
+    torch._dynamo.reset()
+    return torch.compile(net, fullgraph=True, dynamic=False, backend=backend)  # type: ignore[return-value]
+
+
+def check_compiled(arch: ArchSpec, backend: str, tolerance: float) -> None:
+    """One graph without a break, and not a second one for other contents of a batch."""
+    net = build_model(arch, 0)
+    nn.init.normal_(net.head.last.weight, std=0.1)
+    compiled = traced(net, backend)
+    frames, times, target = batch(3)
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    compiled(frames, times, target, mask).sum().backward()
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for later in (0.1, 1.7):
+            other = frames.flip(0), 3 * times, target + later, mask.flip(0)
+            out = compiled(*other)
+            assert float((out - net(*other)).abs().max()) < tolerance
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["tempo_v2", "tempo_v3", "fusion=deformable_attention", "scene_cut=nearest"],
+)
+def test_one_graph(point: str) -> None:
+    check_compiled(POINTS[point], "eager", 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_one_graph_at_every_point(point: str) -> None:
+    check_compiled(POINTS[point], "aot_eager", 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", [POINTS["tempo_v2"], small()], ids=["v2", "v3"])
+def test_compiled_code_agrees(arch: ArchSpec) -> None:
+    check_compiled(arch, "inductor", 1e-4)
