@@ -77,7 +77,8 @@ class Plan:
 
     Two variants that differ in nothing that can change a result share their run ids: each has its
     entries in `runs`, and `distinct_runs` names every run to carry out once. `spec` is the
-    resolved StudySpec as JSON values; `spec_hash` is the hash of it.
+    resolved StudySpec as JSON values; `spec_hash` is the hash of it. Each of `aliases` is a group
+    of effects (`a`, `a:b`) that a fractional design cannot tell apart.
     """
 
     study: str
@@ -90,6 +91,7 @@ class Plan:
     variants: tuple[PlannedVariant, ...]
     runs: tuple[PlannedRun, ...]
     exclusions: tuple[Exclusion, ...] = ()
+    aliases: tuple[tuple[str, ...], ...] = ()
 
     @property
     def distinct_runs(self) -> tuple[PlannedRun, ...]:
@@ -115,6 +117,7 @@ class Plan:
         fields["variants"] = tuple(PlannedVariant(**item) for item in value["variants"])
         fields["runs"] = tuple(PlannedRun(**item) for item in value["runs"])
         fields["exclusions"] = tuple(Exclusion(**item) for item in value["exclusions"])
+        fields["aliases"] = tuple(tuple(group) for group in value.get("aliases", ()))
         return cls(**fields)
 
 

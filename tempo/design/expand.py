@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
 from tempo.core.identity import short_hash
 from tempo.core.records import Exclusion, Plan, PlannedVariant
-from tempo.design.configs import Configs, Resolved
+from tempo.design.configs import Resolved
 from tempo.design.designs import candidates
-from tempo.design.factors import Candidate, Factors
+from tempo.design.factors import Candidate
 from tempo.design.schedule import Work, runs
+from tempo.design.study import Study
 from tempo.spec.load import LoadedStudy
 from tempo.spec.problems import Problems
-from tempo.spec.tree import Entry, Mapped, Scalar
+from tempo.spec.tree import Entry, Mapped, Scalar, shown
 
 
 def expand(loaded: LoadedStudy) -> Plan:
@@ -23,19 +24,21 @@ def expand(loaded: LoadedStudy) -> Plan:
     Raises:
         SpecError: naming the place of every factor, level or variant that breaks a rule.
     """
-    problems = Problems()
-    factors = Factors(loaded, problems)
-    problems.raise_any()
-    configs = Configs(loaded.tree, problems)
+    study = Study(loaded)
+    study.problems.raise_any()
     chosen = _Chosen()
-    for candidate in candidates(factors):
-        resolved = configs.resolve(candidate.overlays)
-        if resolved is not None:
-            chosen.add(candidate, resolved, problems)
-    baseline = _baseline(chosen, factors)
-    _references(chosen, factors, configs)
-    problems.raise_any()
-    return _plan(loaded, chosen, baseline)
+    for candidate in candidates(study):
+        reason = study.conditions.excluded(candidate.levels)
+        if reason is not None:
+            chosen.exclude(candidate, reason)
+        elif (resolved := study.configs.resolve(candidate.overlays)) is not None:
+            chosen.add(candidate, resolved, study.problems)
+    _check_budgets(chosen, study)
+    study.problems.raise_any()
+    baseline = _baseline(chosen, study)
+    _references(chosen, study)
+    study.problems.raise_any()
+    return _plan(study, chosen, baseline)
 
 
 @dataclass
@@ -46,52 +49,83 @@ class _Chosen:
     references: dict[str, Resolved] = field(default_factory=dict)
     by_key: dict[tuple[str, ...], str] = field(default_factory=dict)
     alias: dict[str, str] = field(default_factory=dict)
-    exclusions: list[Exclusion] = field(default_factory=list)
+    exclusions: dict[str, Exclusion] = field(default_factory=dict)
+
+    def exclude(self, candidate: Candidate, reason: str) -> None:
+        levels = dict(candidate.levels)
+        self.exclusions.setdefault(
+            candidate.name, Exclusion(levels=levels, reason=reason, variant=candidate.name)
+        )
 
     def add(self, candidate: Candidate, resolved: Resolved, problems: Problems) -> None:
+        """Keep a candidate, or note which kept one it repeats."""
         first = self.by_key.get(resolved.key)
         if first is None and candidate.name in self.variants:
             problems.add(f"two variants are called {candidate.name!r}", candidate.place)
         elif first is None:
             self.by_key[resolved.key] = candidate.name
             self.variants[candidate.name] = candidate, resolved
-        else:
+        elif first != candidate.name:
             self.alias[candidate.name] = first
-            reason = f"the same config as {first!r}"
-            levels = dict(candidate.levels)
-            self.exclusions.append(Exclusion(levels=levels, reason=reason, variant=candidate.name))
+            self.exclude(candidate, f"the same config as {first!r}")
+        elif not self.variants[first][0].levels:
+            self.variants[first] = (
+                replace(self.variants[first][0], levels=candidate.levels),
+                resolved,
+            )
 
 
-def _baseline(chosen: _Chosen, factors: Factors) -> str | None:
-    name = factors.spec.baseline
+def _check_budgets(chosen: _Chosen, study: Study) -> None:
+    """What `equal` asks for: every trained variant has the first one's budget, in that unit."""
+    unit = study.spec.equal
+    first: tuple[str, float] | None = None
+    for name, (candidate, resolved) in chosen.variants.items():
+        amount = resolved.config["recipe"]["budget"].get(unit)
+        if unit is None or resolved.method != "network":
+            continue
+        first = first or (name, amount)
+        if amount is None or amount != first[1]:
+            budget = {k: v for k, v in resolved.config["recipe"]["budget"].items() if v is not None}
+            told = ", ".join(f"{value:g} {key}" for key, value in budget.items())
+            wanted = "" if first[1] is None else f" like {first[0]!r} ({first[1]:g} {unit})"
+            message = f"`equal: {unit}` needs a budget in {unit}{wanted}; {name!r} has {told}"
+            study.problems.add(message, candidate.place)
+
+
+def _baseline(chosen: _Chosen, study: Study) -> str | None:
+    name = study.spec.baseline
     if name is None:
         return None
-    kept = chosen.alias.get(name, name) if name not in chosen.variants else name
-    if kept not in chosen.variants and not len(factors.problems):
-        message = unknown("baseline", name, _some([*chosen.variants, *chosen.alias]))
-        factors.problems.add(message, factors.place("baseline"))
+    kept = name if name in chosen.variants else chosen.alias.get(name, name)
+    if kept not in chosen.variants:
+        place = study.factors.place("baseline")
+        if name in chosen.exclusions:
+            reason = chosen.exclusions[name].reason
+            study.problems.add(f"baseline {shown(name)} is excluded: {reason}", place)
+        else:
+            known = _some([*chosen.variants, *chosen.alias])
+            study.problems.add(unknown("baseline", name, known), place)
     return kept
 
 
-def _some(names: Iterable[str], limit: int = 40) -> list[str]:
-    names = list(names)
+def _some(names: Sequence[str], limit: int = 40) -> Sequence[str]:
     return names if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
 
 
-def _references(chosen: _Chosen, factors: Factors, configs: Configs) -> None:
+def _references(chosen: _Chosen, study: Study) -> None:
     """Adds the methods without weights, judged on the study's own data."""
-    place = factors.place("references")
-    for name in factors.spec.references:
+    place = study.factors.place("references")
+    for name in study.spec.references:
         if name in chosen.variants:
-            factors.problems.add(f"a variant is called {name!r}, like a reference", place)
+            study.problems.add(f"a variant is called {name!r}, like a reference", place)
         method = Mapped({"method": Entry(place, Scalar(name, place, name))}, place)
-        resolved = configs.resolve((method,))
+        resolved = study.configs.resolve((method,))
         if resolved is not None:
             chosen.references[name] = resolved
 
 
-def _plan(loaded: LoadedStudy, chosen: _Chosen, baseline: str | None) -> Plan:
-    spec = loaded.spec.model_dump(mode="json")
+def _plan(study: Study, chosen: _Chosen, baseline: str | None) -> Plan:
+    spec = study.spec.model_dump(mode="json")
     variants = [
         PlannedVariant(
             name=name,
@@ -108,14 +142,15 @@ def _plan(loaded: LoadedStudy, chosen: _Chosen, baseline: str | None) -> Plan:
     work = [Work(name, each.method, each.chosen) for name, (_, each) in chosen.variants.items()]
     work += [Work(name, each.method, each.chosen) for name, each in chosen.references.items()]
     return Plan(
-        study=loaded.spec.study,
-        question=loaded.spec.question,
-        profile=loaded.profile,
-        source=loaded.source,
+        study=study.spec.study,
+        question=study.spec.question,
+        profile=study.loaded.profile,
+        source=study.loaded.source,
         spec=spec,
         spec_hash=short_hash(spec),
         baseline=baseline,
         variants=(*variants, *references),
-        runs=tuple(runs(work, loaded.spec.seeds)),
-        exclusions=tuple(chosen.exclusions),
+        runs=tuple(runs(work, study.spec.seeds)),
+        exclusions=tuple(chosen.exclusions.values()),
+        aliases=tuple(study.aliases),
     )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from tempo.core.catalog import unknown
 from tempo.core.place import Place
+from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy
 from tempo.spec.merge import merge, spread
 from tempo.spec.problems import Problems
 from tempo.spec.shape import path_problem
-from tempo.spec.study import Factor, RunConfig
-from tempo.spec.tree import Mapped, Node, Scalar, child, find, nested
+from tempo.spec.study import RunConfig
+from tempo.spec.tree import Mapped, Node, Scalar, child, find, nested, written
 
 Levels = tuple[tuple[str, str], ...]
 """Pairs of factor and level label, in the order the factors were named."""
@@ -35,7 +36,7 @@ class Factors:
         self.spec = loaded.spec
         self.tree = loaded.tree
         self.problems = problems
-        self._overlays = {
+        self._overlays: dict[tuple[str, str], Mapped] = {
             (name, label): overlay
             for name, factor in self.spec.factors.items()
             for label, overlay in self._factor(name, factor).items()
@@ -57,11 +58,26 @@ class Factors:
         return tuple(self._overlays[pair] for pair in levels)
 
     def labels(self, factor: str, place: Place) -> tuple[str, ...]:
-        """The levels in use of a factor; none, and a problem at `place`, when there is no such."""
-        if factor in self.spec.factors:
-            return tuple(e for e in self.spec.factors[factor].labels if self.has(factor, e, place))
-        self.problems.add(unknown("factor", factor, self.spec.factors), place)
-        return ()
+        """The levels in use of a factor; none, and a problem at `place`, when it has none."""
+        if factor not in self.spec.factors:
+            self.problems.add(unknown("factor", factor, self.spec.factors), place)
+            return ()
+        if self.spec.factors[factor].range is not None:
+            message = f"factor {factor!r} has a range, not levels; only `sobol` draws from a range"
+            self.problems.add(message, place)
+        return self.spec.factors[factor].labels
+
+    def draw(self, factor: str, share: float, place: Place) -> tuple[str, str]:
+        """The level of a factor at a share in [0, 1) of its levels or range."""
+        known = self.spec.factors[factor]
+        if known.range is None:
+            return factor, known.labels[int(share * len(known.labels))]
+        value = known.range.at(share)
+        label = f"{value:g}"
+        node = nested(str(known.path).split("."), written(value, place), place)
+        assert isinstance(node, Mapped)
+        self._overlays[factor, label] = node
+        return factor, label
 
     def has(self, factor: str, label: str, place: Place) -> bool:
         """Whether a factor has a level; a problem at `place` when it has not."""
@@ -96,6 +112,8 @@ class Factors:
 
     def _factor(self, name: str, factor: Factor) -> Mapping[str, Mapped]:
         levels = find(self.tree, "factors", name, "levels")
+        if factor.range is not None and factor.path is not None:
+            self._check(factor.path, self.place("factors", name, "path"))
         if not isinstance(levels, Mapped):
             return {}
         for index, label in enumerate(factor.only):

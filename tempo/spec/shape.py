@@ -85,7 +85,8 @@ def complete(node: Node, shape: Shape | None) -> Node:
     if shape is None:
         return node
     if isinstance(node, Scalar):
-        labelled = shape.as_written and not isinstance(node.value, str | NoneType)
+        one = inner(shape, node, 0) or shape
+        labelled = one.as_written and not isinstance(node.value, str | NoneType)
         return Scalar(node.text, node.place, node.text) if labelled else node
     if isinstance(node, Listing):
         items = tuple(complete(item, inner(shape, node, i)) for i, item in enumerate(node.items))

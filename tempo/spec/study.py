@@ -6,61 +6,19 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SerializeAsAny, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from tempo.core.identity import short_hash
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
-from tempo.spec.options import Label, ListOf, Options, Section, Slot, kinds, slot_of
+from tempo.spec.designs import Design, Exclude, Factor, Variant
+from tempo.spec.options import ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Recipe, Runtime
 
 REFERENCES: tuple[Literal["average", "nearest"], ...] = ("average", "nearest")
 """Methods without weights that every table shows, judged by the same evaluator."""
 
 Method = Literal["network", "average", "nearest"]
-
-
-class Factor(Section):
-    """A thing varied. `levels` maps a label to the value set at `path`.
-
-    Without `path`, each level maps dotted paths to values, so one level can set several fields.
-    `only` names the levels in use; a profile can so leave some out.
-    """
-
-    path: str | None = None
-    levels: dict[str, Any] = Field(min_length=1)
-    only: Annotated[tuple[Label, ...], ListOf] = ()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The levels in use, in the order they were written."""
-        return self.only or tuple(self.levels)
-
-
-class Factorial(Options):
-    """Every combination of the levels of `factors`."""
-
-    kind: Literal["factorial"] = "factorial"
-    factors: Annotated[tuple[Label, ...], ListOf] = Field(min_length=1)
-
-
-class Variant(Section):
-    """One named assignment: `levels` picks factor levels, `set` overlays fields directly."""
-
-    levels: dict[str, Label] = Field(default_factory=dict)
-    set: dict[str, Any] = Field(default_factory=dict)
-
-
-class VariantList(Options):
-    """The named variants of the study: those listed, or all."""
-
-    kind: Literal["list"] = "list"
-    variants: Annotated[tuple[Label, ...], ListOf] = ()
-
-
-DESIGNS = kinds("design", Factorial, VariantList)
-
-Design = Annotated[SerializeAsAny[Options], slot_of(DESIGNS)]
 
 
 class RunConfig(Section):
@@ -84,6 +42,10 @@ class StudySpec(RunConfig):
         default_factory=dict
     )
     design: Annotated[tuple[Design, ...], ListOf] = ()
+    exclude: Annotated[tuple[Exclude, ...], ListOf] = ()
+    equal: Literal["steps", "epochs", "clips"] | None = Field(
+        None, description="the budget that all trained variants must share"
+    )
     baseline: str | None = Field(None, description="name of the control variant")
     references: Annotated[tuple[Literal["average", "nearest"], ...], ListOf] = REFERENCES
     seeds: Annotated[tuple[int, ...], ListOf] = (0,)

@@ -1,0 +1,43 @@
+"""What a design works with: the factors, conditions and configs of one study."""
+
+from __future__ import annotations
+
+from tempo.core.place import Place
+from tempo.design.conditions import Conditions
+from tempo.design.configs import Configs
+from tempo.design.factors import Candidate, Factors, Levels
+from tempo.spec.load import LoadedStudy
+from tempo.spec.problems import Problems
+
+Where = tuple[str | int, ...]
+"""Path of a design in the spec's tree."""
+
+
+class Study:
+    """A loaded study, ready to be expanded. What breaks a rule gathers in `problems`."""
+
+    def __init__(self, loaded: LoadedStudy) -> None:
+        self.loaded = loaded
+        self.spec = loaded.spec
+        self.problems = Problems()
+        self.factors = Factors(loaded, self.problems)
+        self.conditions = Conditions(self.factors)
+        self.configs = Configs(loaded.tree, self.problems)
+        self.aliases: list[tuple[str, ...]] = []
+
+    def candidate(self, name: str, levels: Levels, place: Place) -> Candidate:
+        """The candidate of an assignment."""
+        overlays = self.factors.overlays(levels)
+        return Candidate(name=name, levels=levels, overlays=overlays, place=place)
+
+    def needs_conditions(self, factor: str, names: tuple[str, ...], place: Place) -> None:
+        """A problem when a factor applies under a factor that the design does not vary."""
+        if factor not in self.spec.factors:
+            return
+        known = self.spec.factors[factor]
+        needed = {name for when in (known.when, *known.when_level.values()) for name in when}
+        for name in sorted(needed - set(names)):
+            self.problems.add(
+                f"factor {factor!r} applies under levels of {name!r}, which this design leaves out",
+                place,
+            )
