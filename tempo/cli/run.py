@@ -23,6 +23,7 @@ from tempo.cli.compare import report
 from tempo.cli.live import View, make_view, preparing
 from tempo.cli.plan import add_plan_options, show_plan
 from tempo.cli.preflight import check
+from tempo.cli.torchrun import add_ddp, carry_out_together, leads, started_by_torchrun
 from tempo.cli.worker import default_cache
 from tempo.core.errors import StoppedError
 from tempo.core.records import Plan, RunStatus
@@ -59,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR")
     parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
     parser.add_argument("--slots", type=int, metavar="N", help="runs side by side")
+    add_ddp(parser)
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failed run")
     parser.add_argument(
         "--mlflow",
@@ -71,7 +73,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Carry out the study; see `tempo.cli.main.main` for the exit codes."""
-    from tempo.cli.main import main
 
     loaded = load_study(options.spec, profile=options.profile, overrides=options.overrides)
     plan = expand(loaded)
@@ -79,30 +80,47 @@ def execute(options: argparse.Namespace) -> int:
     if options.plan:
         return show_plan(plan, store, options)
     console = Console()
-    todo = {run.variant for run in plan.runs if not is_complete(store.run_dir(run.run_id))}
-    slots: Sequence[Mapping[str, str]] = [{}]
-    if todo:
-        _note(console)(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
-        with preparing(console) as progress:
-            slots = check(plan, sorted(todo), options.cache, progress)
+    if started_by_torchrun():
+        carry_out_together(plan, store, options.cache)
+        if not leads():
+            return 0
+        mirror = _open_mirror(plan, store, options)
+        statuses = [RunStatus.COMPLETE for _ in plan.distinct_runs]
+        return _conclude(plan, statuses, store, options, console, mirror)
+    scheduler = _schedule(plan, store, options, console)
     store.save_plan(plan)
-    slots = _limit(slots, options.slots or plan.spec["runtime"]["slots"])
-    scheduler = Scheduler(
-        plan,
-        store,
-        LocalLauncher(slots, ForkServer(main, PRELOAD)),
-        command=lambda folder: _worker_argv(folder, options.cache),
-        env={},
-        fail_fast=options.fail_fast,
-    )
-    invocation = _invocation(options)
-    mirror = _open_mirror(plan, store, options.mlflow, invocation)
+    mirror = _open_mirror(plan, store, options)
+    if mirror is not None:
+        mirror.start()
     try:
         _carry_out(scheduler, console)
-        return _conclude(scheduler, store, options, console, mirror)
+        statuses = [view.status for view in scheduler.runs.values()]
+        return _conclude(plan, statuses, store, options, console, mirror)
     finally:
         if mirror is not None:
             mirror.stop(timeout=MIRROR_GRACE)
+
+
+def _schedule(plan: Plan, store: Store, options: argparse.Namespace, console: Console) -> Scheduler:
+    """A scheduler for what is missing, once the machine and every variant were checked."""
+    from tempo.cli.main import main
+
+    say = _note(console)
+    todo = {run.variant for run in plan.runs if not is_complete(store.run_dir(run.run_id))}
+    slots: Sequence[Mapping[str, str]] = [{}]
+    if todo:
+        say(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
+        with preparing(console) as progress:
+            slots = check(plan, sorted(todo), options.cache, progress)
+    slots = _limit(slots, options.slots or plan.spec["runtime"]["slots"], options.ddp)
+    return Scheduler(
+        plan,
+        store,
+        LocalLauncher(slots, ForkServer(main, PRELOAD)),
+        command=lambda folder: _worker_argv(folder, options),
+        env={},
+        fail_fast=options.fail_fast,
+    )
 
 
 def _note(console: Console) -> Callable[[str], None]:
@@ -115,15 +133,29 @@ def _size(plan: Plan) -> str:
     return f"{variants} variants x {seeds} seeds, {len(plan.runs)} runs"
 
 
-def _limit(slots: Sequence[Mapping[str, str]], wanted: int | None) -> Sequence[Mapping[str, str]]:
-    """The first `wanted` slots; more than there are devices share them in turn."""
-    if wanted is None:
-        return slots
-    return [slots[number % len(slots)] for number in range(wanted)]
+def _limit(
+    slots: Sequence[Mapping[str, str]], wanted: int | None, processes: int
+) -> Sequence[Mapping[str, str]]:
+    """One slot for each run side by side: `processes` devices each, at most `wanted` runs.
+
+    More runs than there are devices, when asked for, share the devices in turn.
+    """
+    if processes > 1:
+        groups = [slots[i : i + processes] for i in range(0, len(slots), processes)]
+        slots = [_together(group) for group in groups if len(group) == processes] or [
+            _together(slots)
+        ]
+    return slots if wanted is None else [slots[n % len(slots)] for n in range(wanted)]
 
 
-def _worker_argv(folder: Path, cache: Path) -> list[str]:
-    return [*TEMPO, "worker", str(folder), "--cache", str(cache), "--with-parent"]
+def _together(slots: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """The environment of one run on the devices of several slots."""
+    return {name: ",".join(slot[name] for slot in slots) for name in slots[0]}
+
+
+def _worker_argv(folder: Path, options: argparse.Namespace) -> list[str]:
+    argv = [*TEMPO, "worker", str(folder), "--cache", str(options.cache), "--with-parent"]
+    return [*argv, "--ddp", str(options.ddp)] if options.ddp > 1 else argv
 
 
 def _invocation(options: argparse.Namespace) -> dict[str, Any]:
@@ -137,14 +169,11 @@ def _invocation(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _open_mirror(
-    plan: Plan, store: Store, uri: str | None, invocation: Mapping[str, Any]
-) -> MlflowMirror | None:
-    if uri == "off":
+def _open_mirror(plan: Plan, store: Store, options: argparse.Namespace) -> MlflowMirror | None:
+    if options.mlflow == "off":
         return None
-    mirror = MlflowMirror(store, uri)
-    mirror.open(plan, invocation)
-    mirror.start()
+    mirror = MlflowMirror(store, options.mlflow)
+    mirror.open(plan, _invocation(options))
     return mirror
 
 
@@ -191,7 +220,8 @@ def _asked_to_stop() -> Iterator[_Asked]:
 
 
 def _conclude(
-    scheduler: Scheduler,
+    plan: Plan,
+    statuses: Sequence[RunStatus],
     store: Store,
     options: argparse.Namespace,
     console: Console,
@@ -199,21 +229,26 @@ def _conclude(
 ) -> int:
     """Compare and report what there is, print where to find it, and choose the exit code."""
     say = _note(console)
-    statuses = [view.status for view in scheduler.runs.values()]
     left = sum(status in {RunStatus.PLANNED, RunStatus.STOPPED} for status in statuses)
     if left:
         say(f"Stopped with {left} of {len(statuses)} runs to go; the same command continues:")
         say(f"  {shlex.join(sys.argv)}")
         if mirror is not None:
-            mirror.finish(RunStatus.STOPPED, (), {})
+            mirror.finish(RunStatus.STOPPED)
         return StoppedError.exit_code
     failed = RunStatus.FAILED in statuses
-    page = report(store, scheduler.plan, options.reports, console)
+    page = report(store, plan, options.reports, console)
     if mirror is not None:
-        say("Completing the MLflow mirror ...")
-        mirror.finish(RunStatus.FAILED if failed else RunStatus.COMPLETE, (page.parent,), {})
-        say(f"MLflow:  mlflow ui --backend-store-uri {mirror.uri}   (or: tempo ui)")
-        if mirror.problem:
-            say(f"MLflow is incomplete ({mirror.problem}); `tempo sync {scheduler.plan.study}`")
+        _complete_mirror(mirror, plan, failed=failed, page=page, say=say)
     say(f"Report:  {page}")
     return 1 if failed else 0
+
+
+def _complete_mirror(
+    mirror: MlflowMirror, plan: Plan, *, failed: bool, page: Path, say: Callable[[str], None]
+) -> None:
+    say("Completing the MLflow mirror ...")
+    mirror.finish(RunStatus.FAILED if failed else RunStatus.COMPLETE, (page.parent,))
+    say(f"MLflow:  mlflow ui --backend-store-uri {mirror.uri}   (or: tempo ui)")
+    if mirror.problem:
+        say(f"MLflow is incomplete ({mirror.problem}); tempo sync {plan.study} completes it")

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo.cli.torchrun import add_ddp, become_torchrun
 from tempo.core.errors import TempoError
 from tempo.records.layout import load_run
 
@@ -29,6 +30,7 @@ DEATH_SIGNAL_OPTION = 1
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Carry out one run from its folder, resuming where it stopped."
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run's records")
+    add_ddp(parser)
     _add_process_options(parser)
     parser.set_defaults(handler=_worker)
 
@@ -69,6 +71,9 @@ def _worker(options: argparse.Namespace) -> int:
     limit_threads(spec.config["runtime"]["threads"])
     if options.with_parent:
         die_with_parent()
+    if options.ddp > 1:
+        arguments = [str(options.run), "--cache", str(options.cache), "--with-parent"]
+        become_torchrun(options.ddp, ["worker", *arguments])
     from tempo.train.worker import run
 
     return run(options.run, options.cache)

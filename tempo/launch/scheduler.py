@@ -137,14 +137,18 @@ class Scheduler:
         self.launcher.submit(job)
 
     def _ended(self, view: RunView, status: JobStatus) -> None:
-        if status.state is JobState.OK:
-            view.status = RunStatus.COMPLETE
+        """Decide by the records; the exit code only says what the records cannot."""
+        progress = view.progress
+        # An attempt that died before its first event leaves the end of an older one to be seen.
+        finish = progress.finish if progress.attempt >= view.attempt else None
+        if finish is not None and finish.status in {RunStatus.COMPLETE, RunStatus.STOPPED}:
+            view.status = RunStatus(finish.status)
         elif status.state is JobState.PENDING:
             view.status = RunStatus.PLANNED
             view.not_before = time.monotonic() + BUSY_PAUSE
-        elif status.state is JobState.STOPPED or self.stopping:
+        elif self.stopping:
             view.status = RunStatus.STOPPED
-        elif status.state is JobState.LOST and view.lost < RETRIES:
+        elif finish is None and status.state is JobState.LOST and view.lost < RETRIES:
             view.lost += 1
             view.status = RunStatus.PLANNED
         else:

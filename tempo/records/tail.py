@@ -14,6 +14,7 @@ from tempo.records.log import read_events
 class Progress:
     """How far a run is, from the events read so far. Steps and times are of the last attempt."""
 
+    attempt: int = 0
     step: int = 0
     total: int = 0
     started: float = 0.0
@@ -24,7 +25,7 @@ class Progress:
 
     def take(self, logged: Logged) -> None:
         event: Event = logged.event
-        self.updated = logged.time
+        self.attempt, self.updated = logged.attempt, logged.time
         if isinstance(event, AttemptStarted):
             self.started, self.finish = logged.time, None
             self.step = self.first_step = event.resumed_step

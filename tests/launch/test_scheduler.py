@@ -97,6 +97,7 @@ def test_slots_are_filled_in_plan_order_and_refilled(store: Store) -> None:
     assert scheduler.step()
     assert launcher.started == ["r0", "r1", "r2"]
     for key in ("r1", "r2"):
+        finish(store, key, "complete")
         launcher.end(key, JobState.OK, 0)
     assert not scheduler.step()
     assert {view.status for view in scheduler.runs.values()} == {RunStatus.COMPLETE}
@@ -154,6 +155,31 @@ def test_a_killed_worker_is_tried_again_a_bounded_number_of_times(store: Store) 
     assert finish_event is not None
     assert finish_event.failure == "node"
     assert "SIGKILL" in finish_event.message
+
+
+def test_the_records_decide_and_not_the_exit_code(store: Store) -> None:
+    launcher = FakeLauncher(slots=2)
+    scheduler = make(store, launcher, runs=2)
+    scheduler.step()
+    finish(store, "r0", "complete")
+    launcher.end("r0", JobState.FAILED, 1)
+    finish(store, "r1", "stopped")
+    launcher.end("r1", JobState.FAILED, 1)
+    scheduler.step()
+    assert scheduler.runs["r0"].status is RunStatus.COMPLETE
+    assert launcher.started == ["r0", "r1", "r1"]
+
+
+def test_the_end_of_an_older_attempt_does_not_count(store: Store) -> None:
+    make(store, FakeLauncher())
+    finish(store, "r0", "stopped")
+    launcher = FakeLauncher(slots=1)
+    scheduler = make(store, launcher, runs=1)
+    scheduler.step()
+    launcher.end("r0", JobState.FAILED, 1)
+    assert not scheduler.step()
+    assert scheduler.runs["r0"].status is RunStatus.FAILED
+    assert launcher.started == ["r0"]
 
 
 def test_stopping_waits_for_the_workers_and_starts_nothing(store: Store) -> None:

@@ -1,0 +1,102 @@
+"""Runs of several processes: started by Tempo, or by a torchrun that the user wrote."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from tempo.core.errors import RunError, StoppedError
+from tempo.core.jobs import RESUMABLE
+from tempo.core.records import Plan, RunSpec
+from tempo.records.layout import Store
+
+VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several that torchrun started."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def command(processes: int, worker: list[str]) -> list[str]:
+    """A fresh torchrun on this machine around a worker's command.
+
+    No restarts: an elastic restart could change the world size, hence the result; Tempo starts a
+    fresh torchrun from the last checkpoint instead.
+    """
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--local-addr=127.0.0.1",
+        f"--nproc-per-node={processes}",
+        "--max-restarts=0",
+        "--monitor-interval=0.1",
+        "-m",
+        "tempo.cli.main",
+        *worker,
+    ]
+
+
+def become_torchrun(processes: int, worker: list[str]) -> None:
+    """Replace this process by a torchrun of `processes` workers; a death signal stays in force."""
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    argv = command(processes, worker)
+    os.execv(argv[0], argv)
+
+
+def carry_out_together(plan: Plan, store: Store, cache: Path) -> int:
+    """Carry out all runs of a plan, one after the other, as one rank of the user's torchrun.
+
+    Rank 0 checks the machine, prepares the data and writes the plan while the others wait. The
+    exit code is a worker's: 0 when all runs are complete.
+    """
+    from tempo.spec.study import RunConfig
+    from tempo.train.device import wants_cuda
+    from tempo.train.group import join_group
+    from tempo.train.worker import run
+
+    config = RunConfig.model_validate(plan.variants[0].config)
+    if os.environ["RANK"] == "0":
+        _prepare(plan, store, cache)
+    join_group(cuda=wants_cuda(config.runtime)).share("ready")
+    codes = []
+    for planned in plan.distinct_runs:
+        codes.append(run(store.run_dir(planned.run_id), cache))
+        if codes[-1] == RESUMABLE:
+            raise StoppedError("stopped; the same command continues from the last checkpoint")
+    if any(codes):
+        raise RunError(f"{sum(map(bool, codes))} of {len(codes)} runs did not complete")
+    return 0
+
+
+def _prepare(plan: Plan, store: Store, cache: Path) -> None:
+    from tempo.cli.preflight import check
+
+    shared = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
+    try:
+        check(plan, [variant.name for variant in plan.variants], cache, lambda *progress: None)
+    finally:
+        os.environ.update(shared)
+    store.save_plan(plan)
+    for planned in plan.distinct_runs:
+        config = plan.variant(planned.variant).config
+        store.save_run(RunSpec(run_id=planned.run_id, seed=planned.seed, config=config))
+
+
+def leads() -> bool:
+    """Whether this process speaks for its torchrun."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def add_ddp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ddp",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes per run: Tempo starts torchrun for each run",
+    )
