@@ -109,16 +109,14 @@ def target_times(options: Procedural, split: SplitName, index: int) -> tuple[flo
     return tuple(round(float(np.clip(time, 0.02, 0.98)), 4) for time in steps)
 
 
-def level(options: Procedural, split: SplitName, index: int) -> float:
+def level(options: Procedural, index: int) -> float:
     """The displacement, in pixels, of the fastest layer of clip `index`.
 
-    Levels follow a golden-ratio sequence within each photograph, so that they fill the motion
-    range evenly for the first n clips of a split, whatever n is.
+    Levels follow a golden-ratio sequence, so that the first n clips of a split fill the motion
+    range evenly, whatever n is.
     """
-    sources = len(PHOTOGRAPHS[split])
-    turn, source = divmod(index, sources)
     low, high = options.motion
-    return low + (high - low) * (((turn + 0.5) * GOLDEN + source / sources) % 1.0)
+    return low + (high - low) * ((index + 0.5) * GOLDEN % 1.0)
 
 
 def compose(options: Procedural, split: SplitName, index: int) -> tuple[Photograph, scene.Scene]:
@@ -129,7 +127,7 @@ def compose(options: Procedural, split: SplitName, index: int) -> tuple[Photogra
     random = np.random.default_rng(stream(options.seed, "procedural", split, index))
     photograph = PHOTOGRAPHS[split][index % len(PHOTOGRAPHS[split])]
     texture = _reduced(photograph, options.size, random)
-    fastest = level(options, split, index)
+    fastest = level(options, index)
     count = int(random.integers(1, 4))
     # One layer, never always the same, has the full displacement; the others have less.
     leader = int(random.integers(0, count + 1))

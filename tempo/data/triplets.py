@@ -67,9 +67,9 @@ def triplets(
             continue
         first, middle, last = window[0], window[stride], window[-1]
         if max(jumps) > cut:
-            count("skipped: cut")
+            count("with a cut")
         elif min(difference(first, middle), difference(middle, last)) < static:
-            count("skipped: static")
+            count("static")
         else:
             count("kept")
             yield first, middle, last

@@ -1,0 +1,150 @@
+"""Vimeo-90K's layout, on a small tree of real frames where the clips are present."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tempo.core.errors import MissingError
+from tempo.data import vimeo90k
+from tempo.data.open import check_available, open_split, prepare
+from tempo.data.photographs import PHOTOGRAPHS, read_rgb
+from tempo.spec.data import Video, Vimeo90k
+
+CLIPS = Path(os.environ.get("TEMPO_CLIPS", "../shared/data/clips"))
+
+
+def real_triplets():
+    """Triplets at 448x256 from the development clips, or crops of a photograph that slide."""
+    if (CLIPS / "signing.mp4").is_file():
+        from tempo.data.video import decode
+
+        frames = []
+        chosen = Video(root=str(CLIPS), every=1)
+        for frame in decode(CLIPS / "signing.mp4", chosen):
+            frames.append(frame.pixels)
+            if len(frames) == 21:
+                break
+        return [frames[k : k + 3] for k in range(0, 21, 3)]
+    picture = read_rgb(PHOTOGRAPHS["test"][0].path)
+    return [[picture[k : k + 256, s : s + 448] for s in (0, 3, 6)] for k in range(0, 70, 10)]
+
+
+NAMES = ["00001/0001", "00001/0002", "00002/0001", "00002/0003", "00003/0009"]
+TEST = ["00004/0001", "00005/0002"]
+
+
+@pytest.fixture
+def root(tree, tmp_path):
+    """A copy of the tree that a test may damage."""
+    return Path(shutil.copytree(tree, tmp_path / "vimeo_triplet"))
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Five training and two test sequences, with the blank lines and line ends seen in the wild."""
+    folder = tmp_path_factory.mktemp("tree")
+    for name, triplet in zip(NAMES + TEST, real_triplets(), strict=True):
+        (folder / "sequences" / name).mkdir(parents=True)
+        for number, pixels in enumerate(triplet, 1):
+            Image.fromarray(pixels).save(
+                folder / "sequences" / name / f"im{number}.png", compress_level=1
+            )
+    (folder / "tri_trainlist.txt").write_bytes("\r\n".join([*NAMES, "", ""]).encode())
+    (folder / "tri_testlist.txt").write_text("\n".join(["", *TEST, "  ", ""]))
+    return folder
+
+
+def options(root, **change):
+    return Vimeo90k(root=str(root), **({"val_clips": 2} | change))
+
+
+def test_the_layout_is_read_exactly(root, tmp_path):
+    prepare(options(root), tmp_path / "cache")
+    splits = {name: open_split(options(root), name, tmp_path / "cache") for name in
+              ("train", "val", "test")}  # fmt: skip
+    assert {name: len(split) for name, split in splits.items()} == {"train": 3, "val": 2, "test": 2}
+    assert [clip.id for clip in splits["test"]] == TEST
+    assert sorted(c.id for name in ("train", "val") for c in splits[name]) == NAMES
+    clip = splits["test"][1]
+    folder = root / "sequences" / TEST[1]
+    np.testing.assert_array_equal(clip.frames[0], read_rgb(folder / "im1.png"))
+    np.testing.assert_array_equal(clip.target, read_rgb(folder / "im2.png"))
+    np.testing.assert_array_equal(clip.frames[1], read_rgb(folder / "im3.png"))
+    assert clip.times == (0.0, 1.0)
+    assert clip.target_time == 0.5
+    assert clip.source == "00005"
+
+
+def test_validation_does_not_depend_on_the_order_of_the_list(root):
+    chosen = vimeo90k.sequences(options(root), "val")
+    (root / "tri_trainlist.txt").write_text("\n".join(reversed(NAMES)))
+    assert sorted(vimeo90k.sequences(options(root), "val")) == sorted(chosen)
+
+
+def test_test_limit_is_another_split(root, tmp_path):
+    one = open_split(options(root, test_limit=1), "test", tmp_path)
+    assert [clip.id for clip in one] == TEST[:1]
+    assert one.digest != open_split(options(root), "test", tmp_path).digest
+
+
+def damage(root, name, how):
+    path = root / "sequences" / name / "im2.png"
+    if how == "missing":
+        path.unlink()
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:3000])
+    elif how == "empty":
+        path.write_bytes(b"")
+    else:
+        Image.new("RGB", (440, 256)).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("missing", "No such file"),
+        ("truncated", "truncated"),
+        ("empty", "is not an image"),
+        ("small", "440x256, not 448x256"),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_bad_image_is_named(root, tmp_path, how, said, split):
+    names = vimeo90k.sequences(options(root), split)
+    path = damage(root, names[-1], how)
+    with pytest.raises(MissingError, match=said) as caught:
+        open_split(options(root), split, tmp_path / "cache")
+    assert str(path) in str(caught.value)
+
+
+def test_few_bad_training_triplets_are_left_out_and_change_the_digest(root, tmp_path, monkeypatch):
+    whole = open_split(options(root), "train", tmp_path / "whole")
+    monkeypatch.setattr(vimeo90k, "TOLERATED", 0.4)
+    path = damage(root, whole[1].id, "truncated")
+    holed = open_split(options(root), "train", tmp_path / "holed")
+    assert [clip.id for clip in holed] == [whole[0].id, whole[2].id]
+    assert holed.counts == {"unreadable clips": 1}
+    assert str(path) in holed.notes[0]
+    assert holed.digest != whole.digest
+
+
+def test_what_is_missing_is_named_with_how_to_get_it(root, tmp_path):
+    check_available(options(root))
+    with pytest.raises(MissingError, match="published at"):
+        check_available(options(tmp_path / "nothing"))
+    with pytest.raises(MissingError, match="nothing is left to train on"):
+        vimeo90k.sequences(options(root, val_clips=5), "train")
+    (root / "tri_testlist.txt").write_text("\n\n")
+    with pytest.raises(MissingError, match=r"tri_testlist\.txt names no sequence"):
+        check_available(options(root))
+    (root / "tri_testlist.txt").unlink()
+    with pytest.raises(MissingError, match=r"cannot read .*tri_testlist\.txt"):
+        check_available(options(root))
+    (root / "tri_testlist.txt").write_text("00009/0001")
+    with pytest.raises(MissingError, match=r"00009/0001/im1\.png is missing"):
+        check_available(options(root))
