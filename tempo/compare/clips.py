@@ -85,7 +85,7 @@ def _joined(tables: list[tuple[Run, pa.Table]], problems: dict[str, str]) -> Cli
     shared = _shared(clips, [t for (_, t), s in zip(tables, same, strict=True) if not s])
     keep = None if len(shared) == len(clips) else np.array([clip in shared for clip in clips])
     chosen = [clip for clip in clips if clip in shared]
-    numeric = [name for name in first.column_names if name not in LABELS]
+    numeric = [name for name in first.column_names if _is_number(first[name])]
     measured = set(first_run.values) | _evaluated(first_run)
     stacked = {
         name: np.stack(
@@ -119,8 +119,21 @@ def _shared(clips: list[str], others: Sequence[Any]) -> set[str]:
 
 
 def _column(table: pa.Table, name: str, chosen: list[str], keep: Array | None, same: bool) -> Array:
-    column = np.asarray(table[name].to_numpy(), dtype=float)
+    column = _numbers(table[name].combine_chunks())
     if same:
         return column if keep is None else column[keep]
     place = {clip: index for index, clip in enumerate(table["clip"].to_pylist())}
     return column[[place[clip] for clip in chosen]]
+
+
+def _is_number(column: pa.ChunkedArray) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(column.type) or pa.types.is_integer(column.type))
+
+
+def _numbers(column: pa.Array) -> Array:
+    """A column as floats, null as NaN. Through DLPack: `to_numpy` would import pandas."""
+    if column.null_count:
+        column = column.fill_null(float("nan"))
+    return np.asarray(np.from_dlpack(column), dtype=float)

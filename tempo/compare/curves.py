@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Literal
 
 import numpy as np
@@ -109,8 +110,12 @@ def _curve(
         high=_optional(high),
         counts=tuple(int(count) for count in counts),
         band=band_sentence(len(found), level),
-        lines={series.seed: _optional(row) for series, row in zip(found, grid, strict=True)},
+        lines={} if split == "train" else _lines(found, grid),
     )
+
+
+def _lines(found: Sequence[Series], grid: Array) -> dict[int, tuple[float | None, ...]]:
+    return {series.seed: _optional(row) for series, row in zip(found, grid, strict=True)}
 
 
 def _grid(steps: Array, found: Sequence[Series], field: str) -> Array:
@@ -158,7 +163,7 @@ def _floats(values: Array) -> tuple[float, ...]:
 
 
 def _optional(values: Array) -> tuple[float | None, ...]:
-    return tuple(None if np.isnan(each) else float(each) for each in values)
+    return tuple(None if isnan(each) else each for each in values.tolist())
 
 
 def by_seed(sample: Sample, metric: str) -> Mapping[str, list[Series]]:

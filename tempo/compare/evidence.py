@@ -16,7 +16,8 @@ class Curve:
 
     `split` is `train` or `val`; `steps`, `epochs`, `seconds`, `mean`, `low`, `high` and `counts`
     (seeds behind each point) run in parallel. The band is `band` (a sentence); it is None at
-    points with one seed. `lines`: each seed's own values at `steps`, None where it has none.
+    points with one seed. `lines`: each seed's own validation values at `steps`, None where it has
+    none; training curves keep only mean and band.
     """
 
     variant: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
 
 from tempo.compare.crossed import Crossed, Linear
 from tempo.compare.examine import Examined, Judged, examine, family
-from tempo.compare.grid import Grid, Term, aliases, estimable, grid_of
+from tempo.compare.grid import TOLERANCE, Grid, Term, aliases, grid_of
 from tempo.compare.measure import Measured
 from tempo.compare.panel import Array, Index
 from tempo.compare.quantities import Alias, Effect, Verdict, Word
@@ -38,19 +39,32 @@ class Cells:
         panel = self.model.panel
         return len({frozenset(panel.seeds_of(cell.name)) for cell in self.present}) == 1
 
-    def weights(self, loading: Array, terms: Sequence[Term]) -> Array | None:
-        """(runs,) the least-squares weights of an effect, seeds as blocks; None if inestimable."""
+    @cached_property
+    def _solvers(self) -> dict[tuple[Term, ...], tuple[Array, Array]]:
+        return {}
+
+    def _solver(self, terms: tuple[Term, ...]) -> tuple[Array, Array]:
+        """The design matrix with seeds as blocks, and its pseudo-inverse."""
+        if terms not in self._solvers:
+            design = self._design(terms)
+            self._solvers[terms] = design, np.asarray(np.linalg.pinv(design))
+        return self._solvers[terms]
+
+    def _design(self, terms: Sequence[Term]) -> Array:
         panel = self.model.panel
         matrix = self.grid.matrix(self.present, terms)
         place = {cell.name: index for index, cell in enumerate(self.present)}
         runs = matrix[[place[panel.variants[panel.variant[row]]] for row in self.rows]]
         seeds = panel.seed[self.rows]
         blocks = (seeds[:, None] == np.unique(seeds)[None, 1:]).astype(float)
-        design = np.concatenate([runs, blocks], axis=1)
-        target = np.concatenate([loading, np.zeros(blocks.shape[1])])
-        if not estimable(target, design):
-            return None
-        return np.asarray(target @ np.linalg.pinv(design))
+        return np.concatenate([runs, blocks], axis=1)
+
+    def weights(self, loading: Array, terms: Sequence[Term]) -> Array | None:
+        """(runs,) the least-squares weights of an effect, seeds as blocks; None if inestimable."""
+        design, inverse = self._solver(tuple(terms))
+        target = np.concatenate([loading, np.zeros(design.shape[1] - len(loading))])
+        weights = np.asarray(target @ inverse)
+        return weights if np.abs(weights @ design - target).max() < TOLERANCE else None
 
 
 def effects(

@@ -106,12 +106,6 @@ def grid_of(variants: Sequence[PlannedVariant], baseline: str | None) -> Grid | 
     return Grid(cells, levels) if levels else None
 
 
-def estimable(loading: Array, matrix: Array) -> bool:
-    """Whether the rows of `matrix` determine the combination `loading` of coefficients."""
-    projected = loading @ np.linalg.pinv(matrix) @ matrix
-    return bool(np.abs(projected - loading).max() < TOLERANCE)
-
-
 def aliases(grid: Grid, present: Sequence[PlannedVariant]) -> tuple[Alias, ...]:
     """Effects that the finished cells cannot tell from others, with those others."""
     made = []

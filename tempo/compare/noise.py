@@ -75,7 +75,7 @@ def powers(
     plan = typical(model, contrasts)
     if plan is None:
         return ()
-    asked = sorted({*ASKED, *([seeds] if seeds > 1 else [])})
+    asked = sorted({*ASKED, *([seeds] if seeds else [])})
     return tuple(_power(plan, each, terms) for each in asked)
 
 
@@ -101,17 +101,20 @@ def typical(model: Crossed | None, contrasts: Sequence[Contrast]) -> Plan | None
 
 def _power(plan: Plan, seeds: int, terms: Terms) -> Power:
     found = detectable(plan, seeds, alpha=terms.alpha, power=terms.power)
-    what = "nothing" if found is None else f"a difference of {_number(found, terms)} or more"
+    if found is None:
+        said = f"{_count(seeds)} detect no difference, however large: 3 are the fewest."
+    else:
+        said = (
+            f"{_count(seeds)} detect a difference of {_number(found, terms)} or more with "
+            f"{terms.power:.0%} probability (one contrast, two-sided {terms.alpha:.0%})."
+        )
     return Power(
         metric=terms.info.name,
         seeds=seeds,
         detectable=found,
         power=terms.power,
         alpha=terms.alpha,
-        sentence=(
-            f"{_count(seeds)} detect {what} with {terms.power:.0%} probability "
-            f"(one contrast, two-sided {terms.alpha:.0%})."
-        ),
+        sentence=said,
     )
 
 

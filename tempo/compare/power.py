@@ -9,6 +9,7 @@ from scipy import special
 
 from tempo.compare.crossed import POOLING_LEVEL
 from tempo.compare.student import SHARE_CONFIDENCE
+from tempo.compare.verdict import MIN_SEEDS
 
 DRAWS = 8000
 MOST_SEEDS = 1000
@@ -125,9 +126,9 @@ def _critical(
 def detectable(plan: Plan, seeds: int, *, alpha: float = 0.05, power: float = 0.8) -> float | None:
     """The smallest difference that `seeds` pairs detect with probability `power`.
 
-    None with one seed: nothing can be said of seeds then.
+    None below three seeds, which settle nothing.
     """
-    return Detection(plan, seeds, alpha).detectable(power) if seeds > 1 else None
+    return Detection(plan, seeds, alpha).detectable(power) if seeds >= MIN_SEEDS else None
 
 
 def seeds_needed(
@@ -138,7 +139,7 @@ def seeds_needed(
     The fewest, from 3 on, with which it is called different, or equivalent within `delta`, with
     probability `power`; None when even `MOST_SEEDS` would not (the clips are what is short).
     """
-    seeds = np.arange(3, MOST_SEEDS + 1, dtype=float)
+    seeds = np.arange(MIN_SEEDS, MOST_SEEDS + 1, dtype=float)
     se = np.sqrt(plan.seed / seeds + plan.source)
     df = (seeds - 1) * (plan.variants - 1)
     if np.isfinite(plan.source_df) and plan.source > 0:

@@ -187,14 +187,22 @@ def encode(value: Any) -> Any:
     return value
 
 
+_PLAIN = frozenset({float, int, str, bool, type(None)})
+"""Types that decode to themselves: almost every value of a long log, so they are not visited."""
+
+
 def decode(value: Any) -> Any:
     if isinstance(value, dict):
-        if value.keys() == {"float"}:
+        if len(value) == 1 and "float" in value:
             return _SPECIAL[value["float"]]
-        return {key: decode(item) for key, item in value.items()}
+        return _decode_items(value)
     if isinstance(value, list):
         return tuple(decode(item) for item in value)
     return value
+
+
+def _decode_items(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: item if type(item) in _PLAIN else decode(item) for key, item in value.items()}
 
 
 def to_json(logged: Logged) -> dict[str, Any]:
@@ -204,6 +212,6 @@ def to_json(logged: Logged) -> dict[str, Any]:
 
 def from_json(line: dict[str, Any], end: int = 0) -> Logged:
     """The event of a parsed line. KeyError for a kind this version does not know."""
-    fields = {key: decode(item) for key, item in line.items()}
+    fields = _decode_items(line)
     kind, time, attempt = (fields.pop(name) for name in ("kind", "time", "attempt"))
     return Logged(time=time, attempt=attempt, event=EVENTS[kind](**fields), end=end)
