@@ -1,0 +1,180 @@
+"""Laws of the metrics, then agreement with scikit-image on real pictures."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from tempo.metrics import fidelity
+from tempo.metrics.table import METRICS, evaluate_pair, metric_infos
+from tempo.metrics.windows import gaussian, window_means
+
+CLIPS = Path(os.environ.get("TEMPO_CLIPS", "../shared/data/clips"))
+KIND = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+
+
+def stack(pictures):
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+
+
+def frame_pairs():
+    """Real pairs, float32 [H, W, 3] in [0, 1]: neighbouring video frames and moved photographs."""
+    pairs = []
+    for name in ("astronaut", "coffee", "chelsea"):
+        picture = getattr(data, name)().astype(np.float32) / 255
+        pairs += [(picture[5:133, 7:167], picture[4:132, 9:169]), (picture[:97, :131],) * 2]
+        pairs.append((picture[:64, :96], np.clip(1.3 * picture[:64, :96] - 0.1, 0, 1)))
+    if (CLIPS / "signing.mp4").is_file():
+        from tempo.data.video import decode
+        from tempo.spec.data import Video
+
+        for name in ("signing", "tractor_caption", "glass_tower_portrait"):
+            frames = decode(CLIPS / f"{name}.mp4", Video(root="", size=(128, 224), every=1))
+            first = [next(frames).pixels.astype(np.float32) / 255 for _ in range(3)]
+            pairs.append((first[0], first[2]))
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return frame_pairs()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ssim_is_scikit_images(pairs, dtype):
+    for one, other in pairs:
+        a, b = one.astype(dtype), other.astype(dtype)
+        expected = structural_similarity(
+            one.astype(float), other.astype(float), channel_axis=-1, **KIND
+        )
+        assert fidelity.ssim(stack([a]), stack([b])).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_ssim_matlab_is_the_three_dimensional_one(pairs):
+    for one, other in pairs:
+        padded = [np.pad(each.astype(float), 5, mode="edge") for each in (one, other)]
+        expected = structural_similarity(*padded, **KIND)
+        value = fidelity.ssim_matlab(stack([one]), stack([other])).item()
+        assert value == pytest.approx(expected, abs=1e-5)
+
+
+def test_psnr_is_scikit_images(pairs):
+    for one, other in pairs:
+        if (one == other).all():
+            continue
+        expected = peak_signal_noise_ratio(one.astype(float), other.astype(float), data_range=1)
+        value = fidelity.psnr(stack([one]), stack([other])).item()
+        assert value == pytest.approx(expected, rel=1e-6)
+        eight = [np.rint(each * 255).astype(np.uint8) for each in (one, other)]
+        value = fidelity.psnr_uint8(stack([one]), stack([other])).item()
+        assert value == pytest.approx(peak_signal_noise_ratio(*eight), rel=1e-6)
+        value = fidelity.interpolation_error(stack([one]), stack([other])).item()
+        expected = np.abs(eight[0].astype(int) - eight[1]).mean()
+        assert value == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_two_ssims_differ_on_purpose(pairs):
+    one, other = pairs[2]
+    kinds = [f(stack([one]), stack([other])).item() for f in (fidelity.ssim, fidelity.ssim_matlab)]
+    assert abs(kinds[0] - kinds[1]) > 1e-3
+
+
+def test_other_devices_take_another_way_to_the_same_means(pairs):
+    from tempo.metrics import windows
+
+    planes = stack([pairs[0][0]])
+    ways = windows._shifted(windows._shifted(planes, -2), -1)
+    torch.testing.assert_close(ways, window_means(planes), atol=1e-6, rtol=0)
+    assert gaussian(planes).sum().item() == pytest.approx(1, abs=1e-6)
+
+
+def test_equal_pictures_have_infinite_psnr_and_full_similarity(pairs):
+    values = evaluate_pair(stack([pairs[0][0]]), stack([pairs[0][0]]))
+    assert math.isinf(values["psnr"].item())
+    assert math.isinf(values["psnr_uint8"].item())
+    assert values["ssim"].item() == pytest.approx(1, abs=1e-6)
+    assert values["ssim_matlab"].item() == pytest.approx(1, abs=1e-6)
+    assert values["ie"].item() == 0
+
+
+def test_flat_pictures_of_one_colour_are_finite():
+    flat = torch.full((1, 3, 32, 32), 0.2)
+    values = evaluate_pair(flat, torch.full_like(flat, 0.9))
+    assert all(torch.isfinite(value).all() for value in values.values())
+
+
+def test_half_a_grey_level_is_nothing_after_rounding():
+    target = torch.full((1, 3, 16, 16), 100 / 255)
+    values = evaluate_pair(target + 0.4 / 255, target)
+    assert math.isinf(values["psnr_uint8"].item())
+    assert values["psnr"].item() == pytest.approx(20 * math.log10(255 / 0.4), abs=1e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), batch=st.integers(1, 4))
+def test_laws(seed, batch):
+    random = torch.Generator().manual_seed(seed)
+    target = torch.rand(batch, 3, 24, 30, generator=random)
+    other = (target + 0.2 * torch.randn(target.shape, generator=random)).clamp(0, 1)
+    values = evaluate_pair(other, target)
+    assert list(values) == list(METRICS)
+    for name, value in values.items():
+        assert value.shape == (batch,)
+        assert value.dtype == torch.float32
+        backwards = METRICS.get(name).function(target, other)
+        torch.testing.assert_close(value, backwards, atol=2e-6, rtol=1e-6)
+        alone = METRICS.get(name).function(other[-1:], target[-1:])
+        torch.testing.assert_close(value[-1:], alone, atol=1e-6, rtol=1e-6)
+        mirrored = METRICS.get(name).function(other.flip(-1), target.flip(-1))
+        torch.testing.assert_close(value, mirrored, atol=2e-6, rtol=1e-6)
+        last = METRICS.get(name).function(other.to(memory_format=torch.channels_last), target)
+        torch.testing.assert_close(value, last, atol=2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_more_noise_is_worse_and_the_direction_is_stated_right(name):
+    random = torch.Generator().manual_seed(0)
+    target = stack([data.astronaut()[:64, :64].astype(np.float32) / 255])
+    noise = torch.randn(target.shape, generator=random)
+    values = [METRICS.get(name).function(target + s * noise, target).item() for s in (0.02, 0.1)]
+    better, worse = values
+    assert (better > worse) == (METRICS.get(name).info.better == "higher")
+
+
+def test_predictions_are_clamped():
+    target = torch.ones(1, 3, 16, 16)
+    target[..., :8] = 0
+    wild = torch.where(target > 0.5, 7.0, -3.0)
+    for name, value in evaluate_pair(wild, target).items():
+        expected = METRICS.get(name).function(target, target)
+        torch.testing.assert_close(value, expected)
+
+
+def test_half_precision_predictions_are_judged_in_single():
+    target = torch.rand(2, 3, 16, 16)
+    half = target.to(torch.bfloat16)
+    torch.testing.assert_close(
+        fidelity.ssim(half, target), fidelity.ssim(half.float(), target), atol=0, rtol=0
+    )
+
+
+def test_wrong_shapes_are_errors():
+    with pytest.raises(ValueError, match=r"\[B, 3, H, W\], not \[1, 3, 8, 8\] and \[1, 3, 8, 9\]"):
+        fidelity.psnr(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
+    with pytest.raises(ValueError, match="at least 11 x 11"):
+        fidelity.ssim(torch.zeros(1, 3, 10, 20), torch.zeros(1, 3, 10, 20))
+
+
+def test_every_metric_says_what_it_is():
+    for name, info in metric_infos().items():
+        assert info.name == name
+        assert info.definition
+        assert info.better in ("higher", "lower")
+    assert list(metric_infos()) == ["psnr", "psnr_uint8", "ssim", "ssim_matlab", "ie"]
