@@ -21,6 +21,7 @@ OPTIONS = {
         "--reports",
         "--cache",
         "--slots",
+        "--ddp",
         "--fail-fast",
         "--mlflow",
     },
@@ -28,7 +29,7 @@ OPTIONS = {
     "compare": {"--profile", "--records", "--reports", "--no-report"},
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow"},
-    "worker": {"--cache", "--with-parent"},
+    "worker": {"--cache", "--ddp", "--with-parent"},
     "preflight": {"--cache", "--with-parent"},
 }
 
