@@ -33,7 +33,7 @@ _SPECIAL = {
     "▴": r"$\blacktriangle$",
     "▾": r"$\blacktriangledown$",
     "○": r"$\circ$",
-    "●": r"$\bullet$",
+    "•": r"$\bullet$",
     "—": "---",
     "–": "--",
     "…": r"\dots{}",

@@ -101,10 +101,10 @@ def percent(share: float | None) -> str:
     if share is None:
         return MISSING
     if 0.99 < share < 1:
-        return f">99{THIN}%"
+        return ">99%"
     if 0 < share < 0.01:
-        return f"<1{THIN}%"
-    return f"{100 * share:.0f}{THIN}%"
+        return "<1%"
+    return f"{100 * share:.0f}%"
 
 
 def shorten(name: str, length: int = 28) -> str:

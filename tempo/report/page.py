@@ -59,7 +59,7 @@ SECTIONS = (
     Section(
         "cost",
         "Quality and cost",
-        (("figure:pareto", "table:fronts"), "table:costs", "table:budgets"),
+        ("figure:pareto", "table:fronts", "table:costs", "table:budgets"),
     ),
     Section(
         "where",

@@ -20,8 +20,8 @@ def title(info: MetricInfo) -> str:
 
 
 def percent(level: float) -> str:
-    """`95 %` for 0.95."""
-    return f"{100 * level:g} %"
+    """`95%` for 0.95."""
+    return f"{100 * level:g}%"
 
 
 def seeds_range(counts: Iterable[int]) -> str:

@@ -111,22 +111,20 @@ def _failed(comparison: Comparison) -> Iterator[str]:
 def held_equal(comparison: Comparison) -> dict[str, str]:
     """What every variant shares, from the spec: a label and a value, varied fields left out."""
     recipe, data = _map(comparison.spec.get("recipe")), _map(comparison.spec.get("data"))
-    budget = next(
-        (f"{value:g} {name}" for name, value in _map(recipe.get("budget")).items() if value), None
-    )
     entries = (
         ("data", ("data",), _data(data)),
-        ("budget", ("recipe.budget",), budget),
+        ("budget", ("recipe.budget",), _budget(recipe)),
         ("batch", ("recipe.batch", "recipe.crop"), _batch(recipe)),
         ("learning rate", ("recipe.lr", "recipe.warmup", "recipe.schedule"), _rate(recipe)),
-        ("optimiser", ("recipe.optimiser", "recipe.grad_clip"), _optimiser(recipe)),
-        ("loss", ("recipe.loss",), _map(recipe.get("loss")).get("kind")),
-        ("precision", ("recipe.precision",), recipe.get("precision")),
-        ("seeds", ("seeds",), ", ".join(str(s) for s in comparison.spec.get("seeds") or ())),
+        ("optimiser", ("recipe.optimiser",), _kind(recipe.get("optimiser"))),
+        ("gradient clip", ("recipe.grad_clip",), _say(recipe.get("grad_clip"))),
+        ("loss", ("recipe.loss",), _kind(recipe.get("loss"))),
+        ("precision", ("recipe.precision",), _say(recipe.get("precision"))),
+        ("seeds", ("seeds",), _say(comparison.spec.get("seeds"))),
     )
     varied = set(varied_paths(comparison.spec))
     return {
-        label: str(value)
+        label: value
         for label, paths, value in entries
         if value and not any(_overlap(path, other) for path in paths for other in varied)
     }
@@ -169,30 +167,44 @@ def _map(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _data(data: Mapping[str, Any]) -> str | None:
-    if not data:
-        return None
+def _say(value: Any) -> str:
+    """A value of a spec in words; nothing for None."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_say, value))
+    return "" if value is None else str(value)
+
+
+def _kind(slot: Any) -> str:
+    return _say(slot.get("kind")) if isinstance(slot, Mapping) else _say(slot)
+
+
+def _pair(value: Any, between: str, unit: str) -> str:
+    return between.join(map(_say, value)) + unit if isinstance(value, list | tuple) else _say(value)
+
+
+def _data(data: Mapping[str, Any]) -> str:
     size, motion = data.get("size"), data.get("motion")
-    text = str(data.get("kind", ""))
-    if size:
-        text += f", {size[0]} × {size[1]} pixels"
-    return text + (f", motion {motion[0]:g} to {motion[1]:g} px" if motion else "")
+    parts = [_say(data.get("kind"))]
+    parts += [_pair(size, " × ", " pixels")] if size else []
+    parts += ["motion " + _pair(motion, " to ", " px")] if motion else []
+    return ", ".join(filter(None, parts))
 
 
-def _batch(recipe: Mapping[str, Any]) -> str | None:
-    batch, crop = recipe.get("batch"), recipe.get("crop")
-    return f"{batch} crops of {crop} × {crop} pixels" if batch and crop else None
+def _budget(recipe: Mapping[str, Any]) -> str:
+    given = {name: value for name, value in _map(recipe.get("budget")).items() if value}
+    return ", ".join(f"{_say(value)} {name}" for name, value in given.items())
 
 
-def _rate(recipe: Mapping[str, Any]) -> str | None:
-    if recipe.get("lr") is None:
-        return None
-    schedule = _map(recipe.get("schedule")).get("kind", "")
-    return f"{recipe['lr']:g}, {schedule}, {recipe.get('warmup', 0)} steps of warmup"
+def _batch(recipe: Mapping[str, Any]) -> str:
+    batch, crop = _say(recipe.get("batch")), _say(recipe.get("crop"))
+    return f"{batch} crops of {crop} × {crop} pixels" if batch and crop else ""
 
 
-def _optimiser(recipe: Mapping[str, Any]) -> str | None:
-    kind, clip = _map(recipe.get("optimiser")).get("kind"), recipe.get("grad_clip")
-    if not kind:
-        return None
-    return f"{kind}, gradient norm clipped at {clip:g}" if clip else f"{kind}, no clipping"
+def _rate(recipe: Mapping[str, Any]) -> str:
+    rate, warmup = _say(recipe.get("lr")), _say(recipe.get("warmup"))
+    if not rate:
+        return ""
+    parts = [rate, _kind(recipe.get("schedule")), f"{warmup} steps of warmup" if warmup else ""]
+    return ", ".join(filter(None, parts))

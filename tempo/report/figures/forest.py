@@ -76,12 +76,12 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
     return Drawing(figure, caption)
 
 
-def no_difference(comparison: Comparison) -> str:
+def no_difference(comparison: Comparison, where: str = " (shaded)") -> str:
     """What the shaded band means, for a caption; nothing where there is none."""
     if comparison.delta is None:
         return ""
     unit = comparison.info(comparison.metric).unit
-    return f"Within ±{comparison.delta:g} {unit} (shaded) counts as no difference."
+    return f"Within ±{comparison.delta:g} {unit} counts as no difference{where}."
 
 
 def rows(axes: Axes, lines: Sequence[Line], delta: float | None) -> None:

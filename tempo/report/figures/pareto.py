@@ -82,8 +82,8 @@ def _panel(axes: Axes, view: Pareto, players: Cast) -> None:
             label=players.labels[point.variant],
             zorder=3,
         )
-    unit = f" ({view.unit})" if view.unit else ""
-    axes.set_xlabel(NAMES.get(view.cost, view.cost.replace("_", " ")) + unit)
+    name = NAMES.get(view.cost, view.cost.replace("_", " "))
+    axes.set_xlabel(f"{name} ({view.unit})" if view.unit not in {"", name} else name)
     axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     axes.margins(0.15)

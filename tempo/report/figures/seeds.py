@@ -73,7 +73,7 @@ def _references(axes: Axes, comparison: Comparison) -> None:
     The scale is that of the trained variants: references far away would flatten it.
     """
     low, high = axes.get_xlim()
-    off = []
+    off, inside = [], []
     for row in references(comparison):
         estimate = row.estimates.get(comparison.metric)
         if estimate is None:
@@ -83,8 +83,14 @@ def _references(axes: Axes, comparison: Comparison) -> None:
             off.append((estimate.mean < low, f"{row.variant} {value}"))
             continue
         axes.axvline(estimate.mean, color=QUIET.light, linestyle=(0, (1, 1.5)), linewidth=0.9)
-        _above(axes, estimate.mean, f"{row.variant} {value}", "center", "data")
+        inside.append((estimate.mean, f"{row.variant} {value}"))
     axes.set_xlim(low, high)
+    if inside:
+        first, last = min(inside), max(inside)
+        middle = (first[0] + last[0]) / 2
+        side = "left" if middle < low + (high - low) / 3 else "right"
+        words = ", ".join(text for _, text in sorted(inside))
+        _above(axes, first[0] if side == "left" else last[0], words, side, "data")
     below = [text for is_below, text in off if is_below]
     above = [text for is_below, text in off if not is_below]
     if below:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Which = Literal["values", "differences"]
 
 
+UNITS = {"motion": "motion (px)", "occlusion": "occlusion (share of pixels)"}
+
+
 def draw(comparison: Comparison) -> Drawing | NotApplicable:
     """The mean of each variant in each stratum."""
     return draw_of(comparison, "values")
@@ -40,7 +43,7 @@ def draw_of(comparison: Comparison, which: Which) -> Drawing | NotApplicable:
     prefix = "" if which == "values" else "Δ "
     for axes, (by, group) in zip(panels, groups.items(), strict=True):
         _panel(axes, group, players, which)
-        axes.set_xlabel(by)
+        axes.set_xlabel(UNITS.get(by, by))
         axes.set_ylabel(axis_label(comparison.info(comparison.metric), prefix))
     legend(figure, panels[0])
     return Drawing(figure, _caption(comparison, groups, players, which))
@@ -71,9 +74,15 @@ def _panel(axes: Axes, group: list[Stratum], players: Cast, which: Which) -> Non
             markersize=3.6,
             label=players.labels[name],
         )
-    axes.set_xticks(range(len(group)), [f"{each.label}\nn = {each.clips}" for each in group])
+    axes.set_xticks(
+        range(len(group)), [f"{_number(s.low)}–{_number(s.high)}\nn = {s.clips}" for s in group]
+    )
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="y")
+
+
+def _number(value: float) -> str:
+    return f"{value:.2g}"
 
 
 def _caption(

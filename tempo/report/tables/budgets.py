@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
+from tempo.compare.evidence import BudgetView
 from tempo.report import numbers
 from tempo.report.parts import NotApplicable, trained
 from tempo.report.phrases import sentences, title
@@ -15,10 +16,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     if not views:
         return NotApplicable("no validation curve reaches a budget that all variants share")
     links = Links.of(comparison)
-    columns = [
-        Column(f"{view.budget}: {numbers.three(view.at)} {view.unit}".strip(), hint=view.note)
-        for view in views
-    ]
+    columns = [Column(_heading(view), hint=view.note) for view in views]
     lines = []
     for row in trained(comparison):
         cells = [name_cell(row.variant, links)]
@@ -43,6 +41,11 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     notes = tuple(f"{view.budget}: {view.note}" for view in views if view.note)
     columns = [Column("variant", numeric=False), *columns]
     return Table("budgets", caption, tuple(columns), tuple(lines), notes)
+
+
+def _heading(view: BudgetView) -> str:
+    amount = numbers.count(view.at) if view.at >= 1e4 else f"{view.at:.3g}"
+    return f"{view.budget}: {amount}" + ("" if view.unit == view.budget else f" {view.unit}")
 
 
 def _title(comparison: Comparison, metric: str) -> str:

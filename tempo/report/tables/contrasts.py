@@ -38,7 +38,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     caption = sentences(
         f"Differences from {comparison.baseline}.",
         f"Interval: {some.method}." if some and some.method else "",
-        no_difference(comparison),
+        no_difference(comparison, ""),
     )
     lines = tuple(_line(each, comparison, links) for each in chosen)
     return Table("contrasts", caption, columns, lines)

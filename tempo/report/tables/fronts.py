@@ -32,7 +32,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
         if any(row.variant in front for front in fronts)
     )
     caption = (
-        "The chance that nothing cheaper is as good, given the noise; ●: on the front by means."
+        "The chance that nothing cheaper is as good, given the noise; •: on the front by the means."
     )
     return Table("fronts", caption, columns, lines)
 
@@ -40,6 +40,6 @@ def build(comparison: Comparison) -> Table | NotApplicable:
 def _chance(point: ParetoPoint | None, links: Links) -> Cell:
     if point is None:
         return Cell(numbers.MISSING, tone="quiet")
-    mark = "● " if point.member else ""
+    mark = "• " if point.member else ""
     text = mark + numbers.percent(point.probability)
     return Cell(text, point.probability, links.to(point.variant))

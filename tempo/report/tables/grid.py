@@ -96,11 +96,13 @@ def seeds_of(estimate: Estimate, digits: int) -> str:
     )
 
 
-def verdict_cell(verdict: Verdict, link: str = "") -> Cell:
-    """A mark and a word, and how many more seeds would probably settle it."""
-    more = f", about {verdict.more_seeds} more seeds" if verdict.more_seeds else ""
-    word = verdict.word.value
-    return Cell(f"{MARKS[verdict.word]} {word}{more}", word, link, verdict.reason, word)
+def verdict_cell(verdict: Verdict, link: str = "", *, brief: bool = False) -> Cell:
+    """A mark and a word, and unless `brief` how many more seeds would probably settle it."""
+    word, more = verdict.word.value, verdict.more_seeds
+    need = f"about {more} more {'seed' if more == 1 else 'seeds'}" if more else ""
+    text = f"{MARKS[verdict.word]} {word}"
+    hint = "; ".join(filter(None, (verdict.reason, need)))
+    return Cell(text if brief or not need else f"{text}, {need}", word, link, hint, word)
 
 
 def drop_empty(columns: Sequence[Column], lines: Sequence[Line]) -> tuple[list[Column], list[Line]]:

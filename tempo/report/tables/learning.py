@@ -20,7 +20,10 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     columns = [
         Column("variant", numeric=False),
         Column("mean height of curve", info.unit),
-        *(Column(f"steps to {level:g}", hint="median over seeds") for level in levels),
+        *(
+            Column(f"steps to {numbers.fixed(level, info.digits)}", hint="median over seeds")
+            for level in levels
+        ),
         Column("plateau from step"),
     ]
     lines = []

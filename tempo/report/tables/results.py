@@ -93,13 +93,13 @@ def _difference(row: Row, comparison: Comparison, link: str) -> list[Cell]:
             link,
             f"{len(contrast.seeds)} seeds, {contrast.clips} clips, {contrast.sources} sources",
         ),
-        verdict_cell(contrast.verdict, link),
+        verdict_cell(contrast.verdict, link, brief=True),
     ]
 
 
 def _caption(comparison: Comparison) -> str:
     return sentences(
-        f"Results on the {comparison.split} clips: {comparison.at}.",
+        f"Results: {comparison.at}.",
         "Metrics: mean ± standard deviation over seeds.",
         f"Δ: difference from {comparison.baseline} with its {percent(comparison.level)} interval,"
         " paired by seed and clip."

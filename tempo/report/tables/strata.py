@@ -18,7 +18,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     links = Links.of(comparison)
     columns = (
         Column("variant", numeric=False),
-        *(Column(f"{each.by} {each.label}", hint=f"n = {each.clips} clips") for each in strata),
+        *(Column(each.label, hint=f"n = {each.clips} clips") for each in strata),
     )
     lines = []
     for row in comparison.rows:
