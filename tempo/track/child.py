@@ -12,7 +12,7 @@ from tempo.records.layout import Store
 from tempo.track.attachments import attach_spec
 from tempo.track.client import log_params, log_tags
 from tempo.track.content import Content, Limits
-from tempo.track.naming import defining, run_tags
+from tempo.track.naming import params, run_tags, source_tags
 from tempo.track.points import milliseconds
 from tempo.track.standing import fold, reap, show
 from tempo.track.state import ChildState, MirrorState
@@ -85,12 +85,12 @@ class ChildSender:
         if state.mlflow_id is None:
             state.mlflow_id = self._find(run) or self._create(run, events[0])
             self.state.save_child(run.run_id, state)
-        if not state.described:
-            config = self.plan.variant(run.variant).config
-            log_params(self.client, state.mlflow_id, defining(config))
+        if state.described != self.plan.spec_hash:
+            variant = self.plan.variant(run.variant)
+            log_params(self.client, state.mlflow_id, params(self.plan, variant))
             log_tags(self.client, state.mlflow_id, run_tags(self.plan, run))
-            attach_spec(self.client, state.mlflow_id, config)
-            state.described = True
+            attach_spec(self.client, state.mlflow_id, variant.config)
+            state.described = self.plan.spec_hash
         return state.mlflow_id
 
     def _find(self, run: PlannedRun) -> str | None:
@@ -104,12 +104,11 @@ class ChildSender:
         return str(runs[0].info.run_id) if runs else None
 
     def _create(self, run: PlannedRun, first: Logged) -> str:
-        tags = {"run_id": run.run_id, "mlflow.source.name": self.plan.source}
         created = self.client.create_run(
             self.experiment_id,
             start_time=milliseconds(first.time),
             run_name=run.title,
-            tags=tags | {"mlflow.source.type": "LOCAL"},
+            tags={"run_id": run.run_id} | source_tags(self.plan),
         )
         return str(created.info.run_id)
 

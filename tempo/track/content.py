@@ -14,12 +14,15 @@ from tempo.records.events import (
     Finished,
     ImageSaved,
     Logged,
+    Noted,
 )
 from tempo.records.log import read_events
+from tempo.records.run import effective
 from tempo.track.attachments import attach_checkpoints, attach_json, attach_text, log_datasets
-from tempo.track.client import log_points
+from tempo.track.client import log_points, log_tags
 from tempo.track.images import Picture, log_pictures
-from tempo.track.points import Point, cost_points, milliseconds, points_of
+from tempo.track.naming import environment_tags
+from tempo.track.points import FINAL, Point, cost_points, milliseconds, points_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,10 +81,14 @@ class Content:
     def _gallery(self, event: Evaluated, stamp: int) -> Iterator[Picture]:
         for clip in event.gallery[: self.limits.gallery]:
             prediction, target = (self.folder / clip[name] for name in ("prediction", "target"))
-            shown = {"prediction": (prediction, None), "error": (prediction, target)}
-            for name, (path, against) in (shown | {"target": (target, None)}).items():
+            shown: dict[str, tuple[Path, Path | None]] = {
+                "prediction": (prediction, None),
+                "error": (prediction, target),
+                "target": (target, None),
+            }
+            for name, (path, against) in shown.items():
                 key = f"test/{clip['clip']}/{name}"
-                yield Picture(key=key, step=event.step, timestamp=stamp, path=path, against=against)
+                yield Picture(key=key, step=FINAL, timestamp=stamp, path=path, against=against)
 
     def _attach(self, logged: Logged) -> list[Path]:
         event = logged.event
@@ -89,14 +96,33 @@ class Content:
             case AttemptStarted():
                 name = f"environment/attempt_{logged.attempt}.json"
                 attach_json(self.client, self.mlflow_id, name, event.environment)
+                log_tags(self.client, self.mlflow_id, environment_tags(event.environment))
                 log_datasets(self.client, self.mlflow_id, self.folder, event.environment)
             case Evaluated():
+                if event.split == "test":
+                    self.client.set_tag(self.mlflow_id, "test_step", str(event.step))
                 return self._attach_table(event)
+            case Noted():
+                return self._attach_notes(logged)
             case Finished():
                 if event.detail:
                     name = f"failure/attempt_{logged.attempt}.txt"
                     attach_text(self.client, self.mlflow_id, name, event.detail)
                 return self._attach_checkpoints(logged)
+        return []
+
+    def _attach_notes(self, logged: Logged) -> list[Path]:
+        """All notes so far in one text, and the file that this one names."""
+        until = (each for each in read_events(self.folder) if each.end <= logged.end)
+        notes = [each.event for each in effective(until) if isinstance(each.event, Noted)]
+        lines = [f"step {note.step}, {note.topic}: {note.message}" for note in notes]
+        attach_text(self.client, self.mlflow_id, "notes.txt", "\n".join(lines) + "\n")
+        path = logged.event.path if isinstance(logged.event, Noted) else None
+        if path is None:
+            return []
+        if not (self.folder / path).is_file():
+            return [self.folder / path]
+        self.client.log_artifact(self.mlflow_id, str(self.folder / path), "notes")
         return []
 
     def _attach_table(self, event: Evaluated) -> list[Path]:

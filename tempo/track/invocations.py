@@ -10,11 +10,9 @@ from typing import Any
 
 from tempo.core.records import Plan, RunStatus
 from tempo.records.layout import Store
-from tempo.records.log import read_events
-from tempo.records.run import read_run
 from tempo.track.process import is_dead, this_process
 from tempo.track.state import InvocationState, MirrorState
-from tempo.track.summary import as_metrics, summarise
+from tempo.track.summary import as_metrics, read_runs, summarise
 
 SLACK = 1.0
 """Seconds by which clocks of two processes may differ."""
@@ -85,18 +83,17 @@ class Invocations:
             started = self._span()[0]
             self.state.save_invocation(InvocationState(id="records", started=started))
 
-    def _folders(self) -> list[Path]:
-        folders = [self.store.run_dir(run.run_id) for run in self.plan.runs]
-        return [folder for folder in folders if (folder / "run.json").is_file()]
-
     def _span(self) -> tuple[float, float]:
-        """When the first and the last event of the plan's runs were written."""
-        times = [logged.time for folder in self._folders() for logged in read_events(folder)]
-        return (min(times), max(times)) if times else (0.0, 0.0)
+        """When the first attempt of the plan's runs began and the last event was written."""
+        attempts = [a for record in read_runs(self.store, self.plan) for a in record.attempts]
+        if not attempts:
+            return 0.0, 0.0
+        return min(a.started for a in attempts), max(a.ended for a in attempts)
 
     def _outcome(self) -> str:
-        statuses = {read_run(folder).status for folder in self._folders()}
+        records = read_runs(self.store, self.plan)
+        statuses = {record.status for record in records}
         if RunStatus.FAILED in statuses:
             return "failed"
-        whole = len(self._folders()) == len(self.plan.runs) and statuses == {RunStatus.COMPLETE}
+        whole = len(records) == len(self.plan.distinct_runs) and statuses == {RunStatus.COMPLETE}
         return "complete" if whole else "stopped"

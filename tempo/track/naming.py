@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,23 @@ from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunStatus
 from tempo.spec.study import RunConfig
 
 _KEY = re.compile(r"[^A-Za-z0-9_\-. /]")
+
+NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
+"""Tags to which MLflow gives a meaning; so it does to the values below."""
+
+SYSTEM_TAGS = {
+    "user": "mlflow.user",
+    "commit": "mlflow.source.git.commit",
+    "git_commit": "mlflow.source.git.commit",
+    "git_dirty": "mlflow.source.git.dirty",
+    "dirty": "mlflow.source.git.dirty",
+    "branch": "mlflow.source.git.branch",
+    "git_branch": "mlflow.source.git.branch",
+}
+
+REFERENCE_SECTIONS = ("method", "data", "evaluation")
+"""What defines a reference method, which has neither weights nor training."""
 
 MLFLOW_STATUS = {
     RunStatus.RUNNING: "RUNNING",
@@ -42,7 +60,8 @@ def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from flatten(item, f"{prefix}.{key}" if prefix else str(key))
 
 
-def _result_values(section: BaseModel) -> dict[str, Any]:
+def _result_values(section: BaseModel, *, defaults: bool) -> dict[str, Any]:
+    """The fields that can change a result, as JSON values; without `defaults`, those set."""
     dumped = section.model_dump(mode="json")
     out: dict[str, Any] = {}
     for name, info in type(section).model_fields.items():
@@ -50,25 +69,38 @@ def _result_values(section: BaseModel) -> dict[str, Any]:
         if isinstance(extra, dict) and extra.get("changes_result") is False:
             continue
         value = getattr(section, name)
-        out[name] = _result_values(value) if isinstance(value, BaseModel) else dumped[name]
+        is_default = not info.is_required() and value == info.get_default()
+        if not defaults and is_default and name != "kind":
+            continue
+        nested = isinstance(value, BaseModel)
+        out[name] = _result_values(value, defaults=defaults) if nested else dumped[name]
     return out
 
 
-def defining(config: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of a RunConfig that define the run, by dotted path, defaults included.
+def defining(config: Mapping[str, Any], *, defaults: bool = True) -> dict[str, str]:
+    """The fields of a RunConfig that define the run, by dotted path.
 
     What cannot change a result (the runtime, where data lies) is left out; so is, for a reference
-    method, everything about networks and their training. A config that is no RunConfig, as
-    imported runs have, is taken whole.
+    method, everything about networks and their training, and without `defaults` every field that
+    nobody set. A config that is no RunConfig, as imported runs have, is taken whole.
     """
     method = config.get("method")
     if method is None:
         return {path: as_text(value) for path, value in flatten(config)}
-    values = _result_values(RunConfig.model_validate(dict(config)))
-    values.pop("runtime")
-    if method != "network":
-        values = {name: values[name] for name in ("method", "data", "evaluation")}
-    return {path: as_text(value) for path, value in flatten(values)}
+    values = _result_values(RunConfig.model_validate(dict(config)), defaults=defaults)
+    names = REFERENCE_SECTIONS if method != "network" else values.keys() - {"runtime"}
+    chosen = {name: value for name, value in values.items() if name in names}
+    return {path: as_text(value) for path, value in flatten(chosen)}
+
+
+def params(plan: Plan, variant: PlannedVariant) -> dict[str, str]:
+    """The params of a variant's runs: the defining fields that some variant of the plan sets.
+
+    So a field left at its default everywhere makes no column and no caption, and one that varies
+    is there for all. The run's artifact `spec.yaml` holds every field.
+    """
+    chosen = {path for each in plan.variants for path in defining(each.config, defaults=False)}
+    return {path: text for path, text in defining(variant.config).items() if path in chosen}
 
 
 def difference(config: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, str]:
@@ -94,13 +126,43 @@ def difference_text(plan: Plan, variant: PlannedVariant) -> str | None:
     return "; ".join(f"{path}: {change}" for path, change in changes.items()) or "none"
 
 
+def source_tags(plan: Plan) -> dict[str, str]:
+    """Whose run it is and which file asked for it."""
+    return {
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": plan.source,
+        "mlflow.source.type": "LOCAL",
+    }
+
+
+def about_tags(about: Mapping[str, Any]) -> dict[str, str]:
+    """What an invocation says of itself; commit and user under the names that MLflow shows."""
+    return {
+        SYSTEM_TAGS.get(path, safe_key(f"tempo.{path}")): as_text(value)
+        for path, value in flatten(about)
+    }
+
+
+def environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Of what an attempt recorded, the commit and what one filters by."""
+    named = {path: SYSTEM_TAGS[path] for path in environment if path in SYSTEM_TAGS}
+    named |= {path: path for path in ("device", "host") if path in environment}
+    return {tag: as_text(environment[path]) for path, tag in named.items()}
+
+
 def run_tags(plan: Plan, run: PlannedRun) -> dict[str, str]:
-    """What a run is, for filters and columns: `factor.<name>` holds the level of each factor."""
+    """What a run is, for filters and columns: `factor.<name>` holds the level of each factor.
+
+    `also` names further variants that this run stands for.
+    """
     variant = plan.variant(run.variant)
     tags = {"run_id": run.run_id, "variant": run.variant, "role": variant.role}
     if run.seed is not None:
         tags["seed"] = str(run.seed)
     tags |= {safe_key(f"factor.{name}"): level for name, level in variant.levels.items()}
+    shared = [other.variant for other in plan.runs if other.run_id == run.run_id]
+    if len(shared) > 1:
+        tags["also"] = ", ".join(name for name in shared if name != run.variant)
     diff = difference_text(plan, variant)
     if diff is not None:
         tags["tempo.diff"] = diff

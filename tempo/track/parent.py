@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,25 +11,20 @@ from tempo.core.errors import TempoError
 from tempo.core.records import Plan
 from tempo.track.attachments import attach_json, attach_text
 from tempo.track.client import log_points, log_tags
-from tempo.track.naming import as_text, flatten, safe_key
+from tempo.track.naming import NOTE, about_tags, as_text, flatten, safe_key, source_tags
 from tempo.track.points import Point, milliseconds
-from tempo.track.standing import NOTE
 from tempo.track.state import InvocationState, MirrorState
-from tempo.track.summary import VariantSummary, as_csv, as_markdown, metric_names
+from tempo.track.summary import VariantSummary, as_csv, as_markdown, key_metrics
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-TOKEN = "tempo.mirror"
-"""An experiment tag that tells this experiment from one of the same number in a new store."""
+TOKEN = "mlflow.tempo.mirror"
+"""An experiment tag that tells this experiment from one of the same number in a new store. The UI
+hides tags of this prefix."""
 
 _STATUS = {"complete": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
-_SYSTEM_TAGS = {
-    "git_commit": "mlflow.source.git.commit",
-    "git_dirty": "mlflow.source.git.dirty",
-    "git_branch": "mlflow.source.git.branch",
-}
 
 
 class MirrorError(TempoError):
@@ -100,7 +94,7 @@ def experiment_note(plan: Plan) -> str:
     """What someone who opens the experiment should know first."""
     baseline = f" Baseline: `{plan.baseline}`." if plan.baseline else ""
     return (
-        f"**{plan.question or plan.study}**\n\n"
+        f"{plan.question or plan.study}\n\n"
         f"{len(plan.variants)} variants, {len(plan.runs)} runs, from `{plan.source}`.{baseline}\n\n"
         "Rows with a + are invocations of the study; unfold them for its runs. "
         "`tags.role != 'study'` filters for the runs alone; group by the tag `variant` for means "
@@ -146,22 +140,16 @@ class ParentSender:
         return str(created.info.run_id)
 
     def _tags(self, invocation: InvocationState) -> dict[str, str]:
-        tags = {
-            "mlflow.source.name": self.plan.source,
-            "mlflow.source.type": "LOCAL",
-            "mlflow.user": getpass.getuser(),
-            "tempo.spec_hash": self.plan.spec_hash,
-            "tempo.profile": self.plan.profile or "",
-        }
-        for path, value in flatten(invocation.about):
-            tags[_SYSTEM_TAGS.get(path, safe_key(f"tempo.{path}"))] = as_text(value)
-        return tags
+        return (
+            {"tempo.spec_hash": self.plan.spec_hash, "tempo.profile": self.plan.profile or ""}
+            | source_tags(self.plan)
+            | about_tags(invocation.about)
+        )
 
     def show_summary(self, mlflow_id: str, summaries: list[VariantSummary]) -> None:
         """Bring the table in the parent run's description up to date."""
-        shown = [n for n in ("psnr", "ssim") if n in metric_names(summaries)]
-        table = as_markdown(summaries, shown or metric_names(summaries)[:4])
-        self.client.set_tag(mlflow_id, NOTE, f"**{self.plan.question}**\n\n{table}")
+        table = as_markdown(summaries, key_metrics(summaries))
+        self.client.set_tag(mlflow_id, NOTE, f"{self.plan.question}\n\n{table}")
 
     def finish(self, invocation: InvocationState, summaries: list[VariantSummary]) -> list[str]:
         """Close the parent run of an invocation that ended; returns artifacts that are gone."""

@@ -67,7 +67,7 @@ class StudyMirror:
         )
         problems: list[str] = []
         changed = False
-        for run in self.plan.runs:
+        for run in self.plan.distinct_runs:
             path = self.store.run_dir(run.run_id) / NAME
             size = (path.stat().st_size if path.is_file() else 0, over)
             if self.seen.get(run.run_id) == size:

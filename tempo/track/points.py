@@ -19,6 +19,10 @@ from tempo.track.naming import safe_key
 SYSTEM = "system/"
 """MLflow shows metrics of this prefix on a page of their own."""
 
+FINAL = 0
+"""The step of figures that a run has once: MLflow then compares runs by bars instead of drawing
+curves of one point. The step of the evaluated checkpoint is the tag `test_step`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -48,10 +52,10 @@ def _named(logged: Logged) -> Iterator[tuple[str, float, int]]:
             # "val/" is the curve over training; the final figure of another split stands apart.
             prefix = event.split if event.split == "test" else f"final_{event.split}"
             for name, value in event.values.items():
-                yield f"{prefix}/{name}", value, event.step
+                yield f"{prefix}/{name}", value, FINAL
         case ModelBuilt():
-            yield "cost/parameters", event.parameters, 0
-            yield "cost/macs", event.macs, 0
+            yield "cost/parameters", event.parameters, FINAL
+            yield "cost/macs", event.macs, FINAL
 
 
 def points_of(logged: Logged) -> list[Point]:
@@ -66,13 +70,13 @@ def points_of(logged: Logged) -> list[Point]:
 
 
 def cost_points(logged: Logged, until: Sequence[Logged]) -> list[Point]:
-    """What the run had cost when `logged`, a Finished, was written.
+    """What the run had cost when `logged`, a Finished that is no interruption, was written.
 
     `until` holds the run's events up to then, superseded ones included: their time was spent.
     Peak memory is in MiB, training time in seconds; GPU-hours only where a GPU was used.
     """
     event = logged.event
-    if not isinstance(event, Finished):
+    if not isinstance(event, Finished) or event.status == "stopped":
         return []
     seconds = spent(until)
     values = {
@@ -83,7 +87,7 @@ def cost_points(logged: Logged, until: Sequence[Logged]) -> list[Point]:
     if devices:
         values["cost/gpu_hours"] = seconds * devices / 3600
     stamp = milliseconds(logged.time)
-    return [Point(key, value, stamp, event.step) for key, value in values.items()]
+    return [Point(key, value, stamp, FINAL) for key, value in values.items()]
 
 
 def spent(events: Iterable[Logged]) -> float:

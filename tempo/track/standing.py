@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 from tempo.core.records import RunStatus
 from tempo.records.events import AttemptStarted, Finished, Logged
 from tempo.track.client import log_tags
-from tempo.track.naming import MLFLOW_STATUS
+from tempo.track.naming import MLFLOW_STATUS, NOTE, PARENT
 from tempo.track.points import milliseconds
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-PARENT = "mlflow.parentRunId"
-NOTE = "mlflow.note.content"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,12 +25,12 @@ from tempo.track.tail import Position
 class ChildState:
     """One run in one store.
 
-    `mlflow_id` None: not created yet; `described`: params were sent; `evaluated`: the splits
-    whose final figures were sent; `shown`: the status and tags it has there.
+    `mlflow_id` None: not created yet; `described`: hash of the spec whose params were sent;
+    `evaluated`: the splits whose final figures were sent; `shown`: the status and tags it has.
     """
 
     mlflow_id: str | None = None
-    described: bool = False
+    described: str | None = None
     position: Position | None = None
     evaluated: list[str] = field(default_factory=list)
     shown: Standing | None = None

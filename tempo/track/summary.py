@@ -6,6 +6,7 @@ runs cannot show.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -13,10 +14,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tempo.core.errors import RecordError
 from tempo.core.records import Plan, RunStatus
 from tempo.records.layout import Store
 from tempo.records.run import RunRecord, read_run
 from tempo.track.naming import safe_key
+
+KEY_METRICS = ("psnr", "ssim")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +45,24 @@ class VariantSummary:
 
 def summarise(store: Store, plan: Plan) -> list[VariantSummary]:
     """One summary a variant, in plan order. Runs without records count as planned only."""
+    records = read_runs(store, plan)
     out = []
     for variant in plan.variants:
-        planned = [run for run in plan.runs if run.variant == variant.name]
-        folders = [store.run_dir(run.run_id) for run in planned]
-        records = [read_run(folder) for folder in folders if (folder / "run.json").is_file()]
-        out.append(_summary(variant.name, len(planned), records))
+        planned = [run.run_id for run in plan.runs if run.variant == variant.name]
+        out.append(
+            _summary(variant.name, len(planned), [r for r in records if r.run_id in planned])
+        )
     return out
+
+
+def read_runs(store: Store, plan: Plan) -> list[RunRecord]:
+    """The plan's runs that have a record. One that is damaged counts as none here: whoever sends
+    that run says what is wrong with it."""
+    records = []
+    for run in plan.distinct_runs:
+        with contextlib.suppress(RecordError):
+            records.append(read_run(store.run_dir(run.run_id)))
+    return records
 
 
 def _summary(variant: str, planned: int, records: Sequence[RunRecord]) -> VariantSummary:
@@ -67,18 +82,28 @@ def metric_names(summaries: Sequence[VariantSummary]) -> list[str]:
     return list(dict.fromkeys(name for each in summaries for name in each.values))
 
 
+def key_metrics(summaries: Sequence[VariantSummary]) -> list[str]:
+    """The metrics that a glance should show: PSNR and SSIM where measured, else the first two."""
+    names = metric_names(summaries)
+    return [name for name in KEY_METRICS if name in names] or names[: len(KEY_METRICS)]
+
+
 def as_metrics(summaries: Sequence[VariantSummary]) -> dict[str, float]:
-    """Metrics of a parent run: `mean <metric>/<variant>`, likewise `std` and `n`, so that a page of
-    charts holds one bar chart for each."""
+    """Metrics of a parent run: `variants/<variant> <metric> mean`, likewise `std` and `n`."""
     out: dict[str, float] = {}
-    for metric in metric_names(summaries):
-        for each in summaries:
+    for each in summaries:
+        for metric in key_metrics(summaries):
             figures = {"mean": each.mean(metric), "std": each.std(metric)}
             figures["n"] = len(each.values.get(metric, ()))
             for name, value in figures.items():
                 if value is not None:
-                    out[safe_key(f"{name} {metric}/{each.variant}")] = float(value)
+                    out[f"variants/{_one_part(each.variant)} {metric} {name}"] = float(value)
     return out
+
+
+def _one_part(variant: str) -> str:
+    """A variant's name without slashes: MLflow makes a section of charts for each prefix."""
+    return safe_key(variant).replace("/", "_")
 
 
 def as_markdown(summaries: Sequence[VariantSummary], metrics: Sequence[str]) -> str:

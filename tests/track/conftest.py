@@ -31,7 +31,7 @@ EVERY = 4
 """Steps between two training events."""
 
 
-def config(*, se: bool, method: str = "network") -> dict[str, object]:
+def config(*, se: bool = True, method: str = "network") -> dict[str, object]:
     arch = ArchSpec.model_validate({"se": {"kind": "squeeze_excite" if se else "none"}})
     recipe = Recipe(budget=Budget(steps=40), crop=16)
     made = RunConfig.model_validate(
@@ -48,10 +48,12 @@ def config(*, se: bool, method: str = "network") -> dict[str, object]:
 
 def make_plan(seeds: int = 2, study: str = "se_study") -> Plan:
     variants = (
-        PlannedVariant(name="se=on", role="baseline", levels={"se": "on"}, config=config(se=True)),
-        PlannedVariant(name="se=off", role="variant", levels={"se": "off"}, config=config(se=False)),
+        PlannedVariant(name="se=on", role="baseline", levels={"se": "on"}, config=config()),
         PlannedVariant(
-            name="average", role="reference", levels={}, config=config(se=True, method="average")
+            name="se=off", role="variant", levels={"se": "off"}, config=config(se=False)
+        ),
+        PlannedVariant(
+            name="average", role="reference", levels={}, config=config(method="average")
         ),
     )
     runs = [
