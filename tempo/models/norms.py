@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn, unflatten
+from torch import Tensor, nn
 
 from tempo.core.catalog import Catalog
+from tempo.models.group_norm import group_norm
 from tempo.spec import arch_slots as slots
 from tempo.spec.options import Options
 
@@ -22,31 +23,6 @@ def group_count(groups: int, channels: int) -> int:
     return next(count for count in range(most, 0, -1) if channels % count == 0)
 
 
-def group_norm_by_channel(
-    x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float = EPS
-) -> Tensor:
-    """Group normalisation as one scale and one shift per sample and channel.
-
-    PyTorch's CUDA kernel returns contiguous NCHW whatever comes in; this form reads and writes
-    [B, C, H, W] in the layout it has, and a compiler fuses it with its neighbours. Statistics are
-    float32 (or wider) and the result has the type of `x`.
-    """
-    wide = torch.promote_types(x.dtype, torch.float32)
-    variance, mean = torch.var_mean(x.to(wide), dim=(2, 3), correction=0)
-    means, variances = _grouped(mean, groups), _grouped(variance, groups)
-    between, group_mean = torch.var_mean(means, dim=2, correction=0, keepdim=True)
-    deviation = torch.rsqrt(variances.mean(2, keepdim=True) + between + eps)
-    scale = deviation * _grouped(weight, groups)
-    shift = _grouped(bias, groups) - group_mean * scale
-    scale, shift = scale.flatten(1)[..., None, None], shift.flatten(1)[..., None, None]
-    return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
-
-
-def _grouped(x: Tensor, groups: int) -> Tensor:
-    """[..., C] -> [..., groups, C / groups]."""
-    return unflatten(x, -1, (groups, -1))
-
-
 class GroupNorm(nn.Module):
     """Group normalisation (Wu and He 2018): [B, C, H, W] -> the same, layout kept."""
 
@@ -57,9 +33,7 @@ class GroupNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.is_cuda:
-            return group_norm_by_channel(x, self.groups, self.weight, self.bias)
-        return F.group_norm(x, self.groups, self.weight, self.bias, EPS)
+        return group_norm(x, self.groups, self.weight, self.bias, EPS)
 
     def reset_parameters(self) -> None:
         """Start as the bare normalisation."""

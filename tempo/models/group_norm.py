@@ -1,0 +1,106 @@
+"""Group normalisation that keeps the layout of [B, C, H, W] on every device.
+
+PyTorch's CUDA kernel (2.11) returns contiguous NCHW whatever comes in, which costs two copies
+between channels-last convolutions. On CUDA the normalisation is therefore written as one scale
+and one shift per sample and channel. A compiler gets plain arithmetic, which it fuses with the
+neighbours; eager mode gets a function that saves its input once, in its own type.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, unflatten
+
+
+def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Group normalisation (Wu and He 2018): [B, C, H, W] -> the same shape, type and layout."""
+    if not x.is_cuda:
+        return F.group_norm(x, groups, weight, bias, eps)
+    if torch.compiler.is_compiling():
+        return fusible_group_norm(x, groups, weight, bias, eps)
+    return eager_group_norm(x, groups, weight, bias, eps)
+
+
+class Moments(NamedTuple):
+    """Statistics in float32 or wider: per group, [B, groups, 1]."""
+
+    mean: Tensor
+    deviation: Tensor
+    """1 / sqrt(variance + eps)."""
+
+
+def _grouped(x: Tensor, groups: int) -> Tensor:
+    """[..., C] -> [..., groups, C / groups]."""
+    return unflatten(x, -1, (groups, -1))
+
+
+def _over_pixels(values: Tensor) -> Tensor:
+    """[B, groups, C / groups] -> [B, C, 1, 1]."""
+    return values.flatten(1)[..., None, None]
+
+
+def _group_moments(mean: Tensor, variance: Tensor, groups: int, eps: float) -> Moments:
+    """From means and variances per channel, [B, C]: those within and between channels add up."""
+    within = _grouped(variance, groups).mean(2, keepdim=True)
+    between, centre = torch.var_mean(_grouped(mean, groups), dim=2, correction=0, keepdim=True)
+    return Moments(centre, torch.rsqrt(within + between + eps))
+
+
+def fusible_group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Plain arithmetic in float32 or wider, for a compiler."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    variance, mean = torch.var_mean(wide, dim=(2, 3), correction=0)
+    centre, deviation = _group_moments(mean, variance, groups, eps)
+    scale = deviation * _grouped(weight, groups)
+    shift = _grouped(bias, groups) - centre * scale
+    return (wide * _over_pixels(scale) + _over_pixels(shift)).to(x.dtype)
+
+
+def eager_group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """The same in few kernels, none of which writes a wide copy of `x`."""
+    out: Tensor = _Eager.apply(x, weight, bias, groups, eps)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Eager(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float
+    ) -> Tensor:
+        wide = torch.promote_types(x.dtype, torch.float32)
+        mean = x.mean((2, 3), dtype=wide)
+        # The root of a sum of squares reduces half types without a wide copy.
+        root = torch.linalg.vector_norm(x, 2, (2, 3), dtype=wide)
+        variance = (root.square() / x[0, 0].numel() - mean.square()).clamp_min(0)
+        centre, deviation = _group_moments(mean, variance, groups, eps)
+        scale = deviation * _grouped(weight, groups)
+        shift = _grouped(bias, groups) - centre * scale
+        ctx.groups = groups
+        ctx.save_for_backward(x, weight, centre, deviation)
+        return _affine(x, scale, shift)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        x, weight, centre, deviation = ctx.saved_tensors
+        (grad,) = grads
+        wide, groups = centre.dtype, ctx.groups
+        pixels = x[0, 0].numel() * (x.shape[1] // groups)
+        total = _grouped(grad.sum((2, 3), dtype=wide), groups)
+        moment = _grouped((grad * x).sum((2, 3), dtype=wide), groups)
+        along = (moment - centre * total) * deviation
+        gain = _grouped(weight, groups)
+        mean_total = (gain * total).sum(2, keepdim=True) / pixels
+        mean_along = (gain * along).sum(2, keepdim=True) / pixels
+        slope = -deviation.square() * mean_along
+        offset = -deviation * mean_total - centre * slope
+        own = _affine(x, slope.expand_as(total), offset.expand_as(total))
+        grad_x = own.addcmul_(grad, _over_pixels(gain * deviation).to(x.dtype))
+        return grad_x, along.sum(0).flatten(), total.sum(0).flatten(), None, None
+
+
+def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """x * scale + shift per sample and channel, in the type and layout of `x`."""
+    return torch.addcmul(_over_pixels(shift).to(x.dtype), x, _over_pixels(scale).to(x.dtype))
