@@ -15,6 +15,8 @@ from tempo.metrics.windows import WINDOW, replicated_channel_means, window_means
 C1, C2 = 0.01**2, 0.03**2
 """SSIM's constants (K1 = 0.01, K2 = 0.03) for a data range of 1."""
 
+STRIP = 32
+
 
 def _checked(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if prediction.shape != target.shape or prediction.ndim != 4 or prediction.shape[1] != 3:
@@ -66,7 +68,7 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     """
     prediction, target = _checked(prediction, target)
     _fits(target)
-    return _similarity(_means(prediction, target))
+    return _mean_similarity(prediction, target, None)
 
 
 def ssim_matlab(prediction: Tensor, target: Tensor) -> Tensor:
@@ -77,10 +79,8 @@ def ssim_matlab(prediction: Tensor, target: Tensor) -> Tensor:
     """
     prediction, target = _checked(prediction, target)
     edge = [WINDOW // 2] * 4
-    means = _means(pad(prediction, edge, "replicate"), pad(target, edge, "replicate"))
-    mix = replicated_channel_means(3, target)
-    mixed = mix @ means.view(len(means), 4, 3, -1)
-    return _similarity(mixed.view(means.shape))
+    padded = [pad(each, edge, "replicate") for each in (prediction, target)]
+    return _mean_similarity(padded[0], padded[1], replicated_channel_means(3, target))
 
 
 def _fits(pictures: Tensor) -> None:
@@ -91,8 +91,29 @@ def _fits(pictures: Tensor) -> None:
         )
 
 
+def _mean_similarity(prediction: Tensor, target: Tensor, mix: Tensor | None) -> Tensor:
+    """Mean SSIM [B]; `mix` [3, 3] averages over the channels, too.
+
+    A CPU works on one picture at a time, `STRIP` rows of it, which stay in its cache.
+    """
+    batch, channels, rows, columns = target.shape
+    rows, columns = rows - WINDOW + 1, columns - WINDOW + 1
+    on_cpu = target.device.type == "cpu"
+    pictures, step = (1, STRIP) if on_cpu else (batch, rows)
+    total = target.new_zeros(batch, dtype=torch.float64)
+    for first in range(0, batch, pictures):
+        part = slice(first, first + pictures)
+        for top in range(0, rows, step):
+            strip = slice(top, min(top + step, rows) + WINDOW - 1)
+            means = _means(prediction[part, :, strip], target[part, :, strip])
+            if mix is not None:
+                means = (mix @ means.flatten(3)).view(means.shape)
+            total[part] += _similarity(means).sum(dim=(1, 2, 3), dtype=torch.float64)
+    return (total / (channels * rows * columns)).to(target.dtype)
+
+
 def _means(prediction: Tensor, target: Tensor) -> Tensor:
-    """Window means of s, d, s^2 and d^2 for s = x + y - 1, d = x - y: [B, 12, h, w].
+    """Window means of s, d, s^2 and d^2 for s = x + y - 1, d = x - y: [B, 4, 3, h, w].
 
     The sum and the difference hold all that SSIM needs of x, y, x^2 + y^2 and x y in four planes
     instead of five, and where the pictures agree d is small, so fp32 loses little.
@@ -104,18 +125,17 @@ def _means(prediction: Tensor, target: Tensor) -> Tensor:
     torch.sub(prediction, target, out=apart)
     torch.mul(total, total, out=total2)
     torch.mul(apart, apart, out=apart2)
-    return window_means(planes.flatten(1, 2))
+    means = window_means(planes.flatten(1, 2))
+    return means.view(batch, 4, channels, *means.shape[-2:])
 
 
 def _similarity(means: Tensor) -> Tensor:
-    """Mean SSIM [B] from window means [B, 12, h, w]."""
-    batch, _, height, width = means.shape
-    total, apart, total2, apart2 = means.view(batch, 4, 3, height, width).unbind(1)
+    """SSIM of each pixel, [B, 3, h, w], from window means [B, 4, 3, h, w]."""
+    total, apart, total2, apart2 = means.unbind(1)
     # With vs, vd the variances of s and d: 2 cov = (vs - vd) / 2, var x + var y = (vs + vd) / 2.
     # The same holds for the means, whose sum was shifted by 1.
     vs, vd = total2.addcmul(total, total, value=-1), apart2.addcmul(apart, apart, value=-1)
     ms, md = (total + 1).square_(), apart.square()
     over = (vs - vd).add_(2 * C2).mul_((ms - md).add_(2 * C1))
     under = vs.add_(vd).add_(2 * C2).mul_(ms.add_(md).add_(2 * C1))
-    ratio: Tensor = over.div_(under).mean(dim=(1, 2, 3), dtype=torch.float64)
-    return ratio.to(means.dtype)
+    return over.div_(under)
