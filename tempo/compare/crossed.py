@@ -120,8 +120,9 @@ class Crossed:
         scale = sum(weight**2 for weight in weights.values())
         if not self._can_pool(weights) or pooled_df <= own_df:
             return own / count, own_df, False, "own seed variance: nothing to pool with"
-        if not own_df:
-            return scale * pooled, pooled_df, True, "pooled: this contrast has one seed"
+        if own_df < 2:
+            said = "pooled over variants: so few seeds show no variance of their own"
+            return scale * pooled / count, pooled_df, True, said
         rest_df = pooled_df - own_df
         rest = max(pooled * pooled_df - own / scale * own_df, 0.0) / rest_df
         p = _f_tail(own / scale, rest, own_df, rest_df)

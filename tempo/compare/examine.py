@@ -26,7 +26,7 @@ class Terms:
 
     @property
     def alpha(self) -> float:
-        return 1 - self.level
+        return round(1 - self.level, 12)
 
     @property
     def sign(self) -> int:

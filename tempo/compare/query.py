@@ -77,7 +77,7 @@ class Query:
 
     @property
     def alpha(self) -> float:
-        return 1 - self.level
+        return round(1 - self.level, 12)
 
     def delta_of(self, metric: str, unit: str) -> float | None:
         """The half-width of `equivalent` for a metric; None when none was ever stated."""

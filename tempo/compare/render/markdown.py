@@ -1,0 +1,39 @@
+"""The table in Markdown."""
+
+from __future__ import annotations
+
+import re
+
+from tempo.compare.comparison import Comparison
+from tempo.compare.render.grid import results, shorten
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is written, also inside a table and with HTML allowed."""
+    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", " ".join(safe.split()))
+
+
+def markdown(comparison: Comparison) -> str:
+    """A heading, the table and its notes as a list."""
+    grid = results(comparison)
+    rule = ["---:" if numeric else ":---" for numeric in grid.numeric]
+    lines = [
+        f"# {escape(shorten(comparison.study))}",
+        "",
+        escape(comparison.question),
+        "",
+        _line([escape(each) for each in grid.headings]),
+        _line(rule),
+        *(_line([escape(cell) for cell in line]) for line in grid.lines),
+        "",
+        *(f"- {escape(note)}" for note in grid.notes),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
