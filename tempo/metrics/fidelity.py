@@ -15,7 +15,8 @@ from tempo.metrics.windows import WINDOW, replicated_channel_means, window_means
 C1, C2 = 0.01**2, 0.03**2
 """SSIM's constants (K1 = 0.01, K2 = 0.03) for a data range of 1."""
 
-STRIP = 32
+STRIP = 128
+"""Rows a CPU works on at a time, so that they stay in its cache."""
 
 
 def _checked(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +95,7 @@ def _fits(pictures: Tensor) -> None:
 def _mean_similarity(prediction: Tensor, target: Tensor, mix: Tensor | None) -> Tensor:
     """Mean SSIM [B]; `mix` [3, 3] averages over the channels, too.
 
-    A CPU works on one picture at a time, `STRIP` rows of it, which stay in its cache.
+    A CPU works on one picture at a time, `STRIP` rows of it.
     """
     batch, channels, rows, columns = target.shape
     rows, columns = rows - WINDOW + 1, columns - WINDOW + 1
@@ -113,7 +114,7 @@ def _mean_similarity(prediction: Tensor, target: Tensor, mix: Tensor | None) -> 
 
 
 def _means(prediction: Tensor, target: Tensor) -> Tensor:
-    """Window means of s, d, s^2 and d^2 for s = x + y - 1, d = x - y: [B, 4, 3, h, w].
+    """Window means of s, d, s^2 and d^2 for s = x + y - 1, d = x - y: [B, 4, 3, w, h].
 
     The sum and the difference hold all that SSIM needs of x, y, x^2 + y^2 and x y in four planes
     instead of five, and where the pictures agree d is small, so fp32 loses little.
@@ -130,7 +131,7 @@ def _means(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def _similarity(means: Tensor) -> Tensor:
-    """SSIM of each pixel, [B, 3, h, w], from window means [B, 4, 3, h, w]."""
+    """SSIM of each pixel, [B, 3, w, h], from window means [B, 4, 3, w, h]."""
     total, apart, total2, apart2 = means.unbind(1)
     # With vs, vd the variances of s and d: 2 cov = (vs - vd) / 2, var x + var y = (vs + vd) / 2.
     # The same holds for the means, whose sum was shifted by 1.

@@ -18,21 +18,28 @@ def gaussian(like: Tensor) -> Tensor:
 
 
 def window_means(planes: Tensor) -> Tensor:
-    """Gaussian means at every place where the window fits: [B, P, H, W] to [B, P, H-10, W-10].
+    """Gaussian means where the window fits, turned: [B, P, H, W] to [B, P, W-10, H-10].
 
-    On a CPU a depthwise convolution is fastest, and several times so on channels-last planes,
-    even with the way there and back. Elsewhere the means are shifted sums: on a GPU a convolution
-    may round its input to TF32, which costs the fourth digit.
+    SSIM averages over the picture, so it does not mind, and turning back would cost as much as
+    the window itself. On a CPU each axis is a depthwise convolution over channels-last rows.
+    Elsewhere the means are shifted sums: on a GPU a convolution may round its input to TF32,
+    which costs the fourth digit.
     """
     if planes.device.type != "cpu":
-        return _shifted(_shifted(planes, -2), -1)
-    count = planes.shape[1]
-    weights = gaussian(planes)
-    down = weights.view(1, 1, -1, 1).expand(count, 1, -1, 1)
-    across = weights.view(1, 1, 1, -1).expand(count, 1, 1, -1)
-    rows: Tensor = conv2d(planes.contiguous(memory_format=torch.channels_last), down, groups=count)
-    means: Tensor = conv2d(rows, across, groups=count).contiguous()
-    return means
+        return _shifted(_shifted(planes, -2), -1).transpose(-2, -1)
+    return _down(_down(planes).transpose(-2, -1).contiguous())
+
+
+def _down(planes: Tensor) -> Tensor:
+    """Window means along the rows, [B, P, H, W] contiguous to [B, P, H-10, W].
+
+    A plane whose columns are taken for channels is channels-last already: nothing is moved.
+    """
+    batch, count, height, width = planes.shape
+    weights = gaussian(planes).view(1, 1, -1, 1).expand(width, 1, -1, 1)
+    columns = planes.reshape(batch * count, height, 1, width).permute(0, 3, 1, 2)
+    means: Tensor = conv2d(columns, weights, groups=width)
+    return means.permute(0, 2, 3, 1).reshape(batch, count, height - WINDOW + 1, width)
 
 
 def _shifted(planes: Tensor, axis: int) -> Tensor:
