@@ -20,9 +20,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
+from plain import PlainTempo
 from torch import Tensor, nn
 
-from plain import PlainTempo
 from tempo.models.build import build_model
 from tempo.models.count import count
 from tempo.spec.arch import ArchSpec
@@ -68,7 +68,7 @@ def options() -> argparse.Namespace:
 
 
 def candidates(asked: argparse.Namespace) -> Iterator[Candidate]:
-    """The plain build, ours with each norm, ours in NCHW; eager, then compiled."""
+    """The plain build in both layouts, ours with each norm; eager, then compiled."""
     modes = ("eager",) if asked.eager_only else ("eager", "compiled")
     for net in asked.nets:
         for mode in modes:
@@ -76,8 +76,7 @@ def candidates(asked: argparse.Namespace) -> Iterator[Candidate]:
         for norm in asked.norms:
             for mode in modes:
                 yield Candidate(net, "tempo", mode, norm)
-        if "group" in asked.norms:
-            yield Candidate(net, "tempo", "eager", layout="NCHW")
+        yield Candidate(net, "plain", "eager")
 
 
 def arch_of(asked: argparse.Namespace, net: str, norm: str = "group") -> ArchSpec:
@@ -92,8 +91,8 @@ def network(asked: argparse.Namespace, each: Candidate) -> nn.Module:
     """The candidate's network on its device."""
     arch = arch_of(asked, each.net, each.norm)
     net: nn.Module = PlainTempo(arch) if each.build == "plain" else build_model(arch, 0)
-    if each.layout == "NCHW":
-        net = net.to(memory_format=torch.contiguous_format)
+    if each.layout == "channels-last":
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net.to(asked.device)
 
 
