@@ -11,15 +11,23 @@ from tempo.compare.fairness import audit
 from tempo.compare.gather import Sample, gather
 from tempo.compare.headline import headline
 from tempo.compare.measure import Measured, measure
+from tempo.compare.merge import merged
 from tempo.compare.noise import noise, powers
-from tempo.compare.provenance import failures, fingerprint, protocols, run_infos, staleness
+from tempo.compare.provenance import (
+    failures,
+    fingerprint,
+    fingerprint_of,
+    protocols,
+    run_infos,
+    staleness,
+)
 from tempo.compare.quantities import Contrast, Noise, Power
 from tempo.compare.query import At, Query
 from tempo.compare.table import ranked, rows
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 
-__all__ = ["compare", "fingerprint"]
+__all__ = ["compare", "compare_all", "fingerprint"]
 
 DEFAULT = Query()
 
@@ -32,6 +40,18 @@ def compare(store: Store, plan: Plan, query: Query = DEFAULT) -> Comparison:
         TempoError: when the query names a variant, metric or factor that is not there.
     """
     return build(measure(gather(store, plan, query)))
+
+
+def compare_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -> Comparison:
+    """Several studies as one; variants that share a name get their study's in front.
+
+    Raises:
+        as `compare`.
+    """
+    if len(studies) == 1:
+        return compare(*studies[0], query)
+    samples = [(plan.study, gather(store, plan, query)) for store, plan in studies]
+    return build(measure(merged(samples)))
 
 
 def build(measured: Measured) -> Comparison:
@@ -92,7 +112,7 @@ def build(measured: Measured) -> Comparison:
         clip_table=extra.clip_table,
         gallery=extra.gallery,
         runs=run_infos(sample),
-        fingerprint=fingerprint(sample.store, plan),
+        fingerprint=fingerprint_of(sample),
         stale=staleness(sample),
     )
 

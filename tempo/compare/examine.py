@@ -155,8 +155,9 @@ def family(tested: Sequence[Examined], terms: Terms) -> list[Judged]:
     if terms.delta is not None:
         raw = [tested[i].p_equal or 0.0 for i in members]
         equal = dict(zip(members, student.holm(raw), strict=True))
+    size = sum(each.p is not None for each in tested)
     return [
-        Judged(p.get(index), _verdict(each, p.get(index), equal.get(index), terms, len(members)))
+        Judged(p.get(index), _verdict(each, p.get(index), equal.get(index), terms, size))
         for index, each in enumerate(tested)
     ]
 
@@ -166,12 +167,12 @@ def _is_member(tested: Examined) -> bool:
 
 
 def _verdict(
-    tested: Examined, p: float | None, equal: float | None, terms: Terms, members: int
+    tested: Examined, p: float | None, equal: float | None, terms: Terms, size: int
 ) -> Verdict:
     value = tested.interval.value
     needed = None
     if tested.plan is not None:
-        alpha = terms.alpha / max(members, 1)
+        alpha = terms.alpha / max(size, 1)
         needed = seeds_needed(tested.plan, value, delta=terms.delta, alpha=alpha, power=terms.power)
     return judge(
         Case(

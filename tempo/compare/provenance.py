@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tempo.compare.comparison import Failure, Protocol
@@ -93,7 +94,16 @@ def protocols(sample: Sample, baseline: str | None) -> tuple[Protocol, ...]:
 def fingerprint(store: Store, plan: Plan) -> str:
     """Identifies the records of a plan: it changes when a run gets another event or the plan
     changes, so a report can tell that it is stale without reading anything."""
-    sizes = {run.run_id: _size(store.run_dir(run.run_id) / NAME) for run in plan.runs}
+    return _identify(plan, {run.run_id: store.run_dir(run.run_id) for run in plan.runs})
+
+
+def fingerprint_of(sample: Sample) -> str:
+    """The same, of the runs that went into a sample."""
+    return _identify(sample.plan, {run.run_id: run.folder for run in sample.runs})
+
+
+def _identify(plan: Plan, folders: Mapping[str, Path]) -> str:
+    sizes = {run_id: _size(folder / NAME) for run_id, folder in folders.items()}
     return short_hash({"plan": plan.to_json(), "events": sizes}, 16)
 
 

@@ -10,6 +10,12 @@ MIN_SEEDS = 3
 """Two seeds never settle anything: even a t interval then covers 88 % instead of 95 %."""
 
 
+CLIPS_SHORT = (
+    "more seeds alone would not settle it: the clips vary too much for so small a difference, or it "
+    "lies at the edge of what counts as equivalent"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What a verdict is made from. `better` is +1 when higher is better, -1 when lower is.
@@ -54,9 +60,12 @@ def judge(case: Case) -> Verdict:
 
 
 def _too_few(case: Case) -> Verdict:
-    more = max((case.needed or MIN_SEEDS) - case.seeds, MIN_SEEDS - case.seeds)
     plural = "seed" if case.seeds == 1 else "seeds"
     reason = f"{case.seeds} paired {plural} cannot settle a difference; at least {MIN_SEEDS} can"
+    if case.needed is None:
+        return Verdict(word=Word.INCONCLUSIVE, reason=f"{reason}, and {CLIPS_SHORT}")
+    more = max(case.needed, MIN_SEEDS) - case.seeds
+    reason += f"; about {more} more would probably do"
     return Verdict(word=Word.INCONCLUSIVE, reason=reason, more_seeds=more)
 
 
@@ -64,8 +73,7 @@ def _open(case: Case) -> Verdict:
     if case.needed is None:
         return Verdict(
             word=Word.INCONCLUSIVE,
-            reason="more seeds alone would not settle it: the clips vary too much, or the "
-            "difference lies at the edge of what counts as equivalent",
+            reason=f"{case.amount}, adjusted p = {_p(case.p)}; {CLIPS_SHORT}",
         )
     more = max(case.needed - case.seeds, 1)
     return Verdict(

@@ -36,9 +36,9 @@ def results(comparison: Comparison) -> Grid:
     first = comparison.metrics[0]
     columns += [
         ("seeds", True, lambda row: f"{row.seeds}/{row.planned_seeds}"),
-        ("parameters", True, lambda row: count(row.cost.parameters)),
-        ("train time", True, lambda row: duration(row.cost.train_seconds)),
-        (f"difference in {first.name.upper()}", True, _difference(comparison, first)),
+        ("params", True, lambda row: count(row.cost.parameters)),
+        ("time", True, lambda row: duration(row.cost.train_seconds)),
+        (f"Δ {first.name.upper()}", True, _difference(comparison, first)),
         ("verdict", False, _verdict(comparison)),
     ]
     return Grid(
@@ -117,10 +117,11 @@ def _verdict(comparison: Comparison) -> Callable[[Row], str]:
 def word(contrast: Contrast) -> str:
     """The verdict, with the seeds that are short."""
     verdict = contrast.verdict
-    if verdict.word == Word.INCONCLUSIVE and verdict.more_seeds:
-        plural = "seed" if verdict.more_seeds == 1 else "seeds"
-        return f"inconclusive (about {verdict.more_seeds} more {plural})"
-    return verdict.word.value
+    if verdict.word != Word.INCONCLUSIVE or contrast.difference is None:
+        return verdict.word.value
+    if verdict.more_seeds is None:
+        return "inconclusive, seeds alone won't settle it"
+    return f"inconclusive, ~{verdict.more_seeds} more seed{'s' if verdict.more_seeds > 1 else ''}"
 
 
 def change(interval: Interval | None, digits: int) -> str:

@@ -16,6 +16,7 @@ _SPECIAL = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     "±": r"$\pm$",
+    "Δ": r"$\Delta$",
     "…": r"\ldots{}",
     "[": "{[}",
     "]": "{]}",

@@ -7,7 +7,8 @@ import re
 from tempo.compare.comparison import Comparison
 from tempo.compare.render.grid import results, shorten
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+_SPECIAL = re.compile(r"([\\`*_|~$]|(?<=\])[(\[:])")
+_OPENING = re.compile(r"^([#+>=-]|\d+(?=[.)]))")
 
 
 def escape(text: str) -> str:
@@ -16,20 +17,25 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(safe.split()))
 
 
+def _paragraph(text: str) -> str:
+    """Escaped text that does not open a heading, a list or a quotation either."""
+    return _OPENING.sub(r"\\\1", escape(text))
+
+
 def markdown(comparison: Comparison) -> str:
     """A heading, the table and its notes as a list."""
     grid = results(comparison)
     rule = ["---:" if numeric else ":---" for numeric in grid.numeric]
     lines = [
-        f"# {escape(shorten(comparison.study))}",
+        f"# {_paragraph(shorten(comparison.study))}",
         "",
-        escape(comparison.question),
+        _paragraph(comparison.question),
         "",
         _line([escape(each) for each in grid.headings]),
         _line(rule),
         *(_line([escape(cell) for cell in line]) for line in grid.lines),
         "",
-        *(f"- {escape(note)}" for note in grid.notes),
+        *(f"- {_paragraph(note)}" for note in grid.notes),
         "",
     ]
     return "\n".join(lines)
