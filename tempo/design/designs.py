@@ -42,12 +42,13 @@ def _pools(
     `given` names factors that have a level in this design without being varied.
     """
     out = []
+    known = tuple(dict.fromkeys(e for e in (*names, *given) if e in study.spec.factors))
     for index, name in enumerate(names):
         place = study.factors.place(*where, "factors", index)
         if name in names[:index]:
             study.problems.add(f"factor {name!r} is named twice", place)
         out.append(tuple((name, label) for label in study.factors.labels(name, place)))
-        study.needs_conditions(name, (*names, *given), place)
+        study.check_beside(name, known, place)
     return out
 
 
@@ -69,6 +70,7 @@ def fractional(design: spec.Fractional, study: Study, where: Where) -> Iterator[
         study.problems.add(f"a fractional design has at most {MOST} factors", place)
     if study.problems:
         return
+    pools = [tuple(sorted(pool)) for pool in pools]
     fraction = smallest(len(pools), design.resolution)
     study.aliases += _aliases(fraction, design.factors)
     rows = fraction.runs()
@@ -89,23 +91,23 @@ def _aliases(fraction: Fraction, names: tuple[str, ...]) -> list[tuple[str, ...]
 def one_factor(design: spec.OneFactor, study: Study, where: Where) -> Iterator[Candidate]:
     """The baseline, then each other level of each factor in it."""
     place = study.factors.place(*where)
-    known = dict.fromkeys((*design.baseline, *design.factors))
     pools = _pools(design.factors, study, where, design.baseline)
-    base = []
     for factor, label in design.baseline.items():
-        at = study.factors.place(*where, "baseline", factor)
-        if study.factors.has(factor, label, at):
-            base.append((factor, label))
-    start = tuple(sorted(base, key=lambda pair: list(known).index(pair[0])))
+        study.factors.has(factor, label, study.factors.place(*where, "baseline", factor))
+    if study.problems:
+        return
+    names = (*design.factors, *sorted(design.baseline))
+    base = {name: design.baseline[name] for name in names if name in design.baseline}
+    start = study.conditions.applied(tuple(base.items()))
+    if start is None:
+        message = "the baseline has a level that does not apply beside its others"
+        study.problems.add(message, study.factors.place(*where, "baseline"))
+        return
     yield study.candidate(design.name, start, place)
-    for pool in pools:
-        for pair in pool:
-            if pair in start:
-                continue
-            levels = tuple({**dict(start), pair[0]: pair[1]}.items())
-            applied = study.conditions.applied(levels)
-            if applied is not None and pair in applied:
-                yield study.candidate(variant_name((pair,)), applied, place)
+    for name, label in (pair for pool in pools for pair in pool):
+        levels = study.conditions.applied(tuple({**base, name: label}.items()))
+        if base.get(name) != label and levels is not None and (name, label) in levels:
+            yield study.candidate(variant_name(((name, label),)), levels, place)
 
 
 def zipped(design: spec.Zip, study: Study, where: Where) -> Iterator[Candidate]:

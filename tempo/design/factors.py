@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from tempo.core.catalog import unknown
 from tempo.core.place import Place
+from tempo.design.overlays import Piece, ordered, own, piece, pieces
 from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy
-from tempo.spec.merge import merge, spread
 from tempo.spec.problems import Problems
 from tempo.spec.shape import path_problem
 from tempo.spec.study import RunConfig
-from tempo.spec.tree import Mapped, Node, Scalar, child, find, nested, written
+from tempo.spec.tree import Mapped, Node, Scalar, child, find, written
 
 Levels = tuple[tuple[str, str], ...]
 """Pairs of factor and level label, in the order the factors were named."""
@@ -36,10 +37,10 @@ class Factors:
         self.spec = loaded.spec
         self.tree = loaded.tree
         self.problems = problems
-        self._overlays: dict[tuple[str, str], Mapped] = {
-            (name, label): overlay
+        self._pieces: dict[tuple[str, str], tuple[Piece, ...]] = {
+            (name, label): changes
             for name, factor in self.spec.factors.items()
-            for label, overlay in self._factor(name, factor).items()
+            for label, changes in self._factor(name, factor).items()
         }
 
     def place(self, *path: str | int) -> Place:
@@ -54,8 +55,18 @@ class Factors:
             place = node.place if isinstance(node, Scalar) else key
         return place
 
-    def overlays(self, levels: Levels) -> tuple[Mapped, ...]:
-        return tuple(self._overlays[pair] for pair in levels)
+    def overlays(self, levels: Levels, own: tuple[Piece, ...] = ()) -> tuple[Mapped, ...]:
+        """What an assignment changes, and `own` on top, in the order to apply."""
+        return ordered((*chain.from_iterable(self._pieces[pair] for pair in levels), *own))
+
+    def paths(self, factor: str) -> set[str]:
+        """The fields that a factor sets."""
+        path = self.spec.factors[factor].path
+        levels = find(self.tree, "factors", factor, "levels")
+        if path is not None or not isinstance(levels, Mapped):
+            return {path} if path is not None else set()
+        several = [each.node for each in levels.entries.values()]
+        return {key for each in several if isinstance(each, Mapped) for key in each.entries}
 
     def labels(self, factor: str, place: Place) -> tuple[str, ...]:
         """The levels in use of a factor; none, and a problem at `place`, when it has none."""
@@ -68,15 +79,13 @@ class Factors:
         return self.spec.factors[factor].labels
 
     def draw(self, factor: str, share: float, place: Place) -> tuple[str, str]:
-        """The level of a factor at a share in [0, 1) of its levels or range."""
+        """The level of a factor at a share in [0, 1) of its range, or of its sorted levels."""
         known = self.spec.factors[factor]
         if known.range is None:
-            return factor, known.labels[int(share * len(known.labels))]
+            return factor, sorted(known.labels)[int(share * len(known.labels))]
         value = known.range.at(share)
         label = f"{value:g}"
-        node = nested(str(known.path).split("."), written(value, place), place)
-        assert isinstance(node, Mapped)
-        self._overlays[factor, label] = node
+        self._pieces[factor, label] = piece(str(known.path), written(value, place), place)
         return factor, label
 
     def has(self, factor: str, label: str, place: Place) -> bool:
@@ -101,57 +110,47 @@ class Factors:
             if self.has(factor, label, self.place("variants", name, "levels", factor))
         ]
         direct = find(self.tree, "variants", name, "set")
-        own = (self._spread(direct),) if isinstance(direct, Mapped) else ()
+        changes: tuple[Piece, ...] = ()
+        if isinstance(direct, Mapped) and self._all_known(direct):
+            changes = own(direct)
         levels = tuple(chosen)
         return Candidate(
             name=name,
             levels=levels,
-            overlays=self.overlays(levels) + own,
+            overlays=self.overlays(levels, changes),
             place=self.place("variants", name),
         )
 
-    def _factor(self, name: str, factor: Factor) -> Mapping[str, Mapped]:
+    def _factor(self, name: str, factor: Factor) -> Mapping[str, tuple[Piece, ...]]:
+        """What each level changes."""
+        place = self.place("factors", name, "path")
+        known = factor.path is None or self._known(factor.path, place)
         levels = find(self.tree, "factors", name, "levels")
-        if factor.range is not None and factor.path is not None:
-            self._check(factor.path, self.place("factors", name, "path"))
-        if not isinstance(levels, Mapped):
+        if not isinstance(levels, Mapped) or not known:
             return {}
         for index, label in enumerate(factor.only):
             self.has(name, label, self.place("factors", name, "only", index))
         if factor.path is not None:
-            return self._at_path(name, factor.path, levels)
-        return {
-            label: self._several(name, label, entry.node) for label, entry in levels.entries.items()
-        }
+            path = factor.path
+            return {label: piece(path, e.node, place) for label, e in levels.entries.items()}
+        return {label: self._several(name, label, e.node) for label, e in levels.entries.items()}
 
-    def _at_path(self, name: str, path: str, levels: Mapped) -> dict[str, Mapped]:
-        place = self.place("factors", name, "path")
-        self._check(path, place)
-        out = {}
-        for label, entry in levels.entries.items():
-            node = nested(path.split("."), entry.node, place)
-            assert isinstance(node, Mapped)
-            out[label] = node
-        return out
+    def _several(self, name: str, label: str, node: Node) -> tuple[Piece, ...]:
+        if isinstance(node, Mapped):
+            return pieces(node) if self._all_known(node) else ()
+        rule = "must map dotted paths to values"
+        self.problems.add(
+            f"factor {name!r} has no `path`, so its level {label!r} {rule}", node.place
+        )
+        return ()
 
-    def _several(self, name: str, label: str, node: Node) -> Mapped:
-        if not isinstance(node, Mapped):
-            self.problems.add(
-                f"factor {name!r} has no `path`, so its level {label!r} must map dotted paths "
-                "to values",
-                node.place,
-            )
-            return Mapped({}, node.place)
-        return self._spread(node)
+    def _all_known(self, node: Mapped) -> bool:
+        known = [self._known(path, entry.key) for path, entry in node.entries.items()]
+        return all(known)
 
-    def _spread(self, node: Mapped) -> Mapped:
-        for key, entry in node.entries.items():
-            self._check(key, entry.key)
-        done = spread(node, merge)
-        assert isinstance(done, Mapped)
-        return done
-
-    def _check(self, path: str, place: Place) -> None:
+    def _known(self, path: str, place: Place) -> bool:
+        """Whether a run has a field at a path; a problem at `place` when it has none."""
         problem = path_problem(RunConfig, path, {"arch": ["preset"]})
         if problem:
             self.problems.add(problem, place)
+        return not problem

@@ -30,10 +30,19 @@ class Study:
         overlays = self.factors.overlays(levels)
         return Candidate(name=name, levels=levels, overlays=overlays, place=place)
 
-    def needs_conditions(self, factor: str, names: tuple[str, ...], place: Place) -> None:
-        """A problem when a factor applies under a factor that the design does not vary."""
+    def check_beside(self, factor: str, names: tuple[str, ...], place: Place) -> None:
+        """Problems of a factor beside the others of its design.
+
+        Two factors must not set the same field, and a factor that applies under levels of another
+        needs that other one.
+        """
         if factor not in self.spec.factors:
             return
+        for other in names[: names.index(factor)]:
+            both = self.factors.paths(factor) & self.factors.paths(other)
+            if both:
+                message = f"factors {other!r} and {factor!r} both set {sorted(both)[0]}"
+                self.problems.add(message, place)
         known = self.spec.factors[factor]
         needed = {name for when in (known.when, *known.when_level.values()) for name in when}
         for name in sorted(needed - set(names)):
