@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,11 @@ from tempo.records.layout import Store
 from tempo.spec.study import RunConfig, identity
 
 TINY: dict[str, Any] = {
-    "arch": {"base_channels": 4, "blocks": [0, 1, 1, 1]},
+    "arch": {
+        "base_channels": 4,
+        "blocks": [0, 0, 1, 1],
+        "decoder": {"kind": "refined", "refine": [0, 0, 1]},
+    },
     "data": {
         "kind": "procedural",
         "size": [32, 32],
@@ -36,9 +41,8 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`base` with nested values replaced by `over`."""
     out = dict(base)
     for key, value in over.items():
-        if isinstance(value, dict) and isinstance(out.get(key), dict) and "kind" not in value:
-            value = merged(out[key], value)
-        out[key] = value
+        nested = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merged(out[key], value) if nested and "kind" not in value else value
     return out
 
 
@@ -51,24 +55,41 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+def save_run(root: Path, seed: int, over: dict[str, Any]) -> Path:
+    made = config(over)
+    spec = RunSpec(run_id=identity(made, seed), seed=seed, config=made.model_dump(mode="json"))
+    return Store(root).save_run(spec)
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Write `run.json` of a run; `name` keeps two folders of one run apart."""
 
     def save(name: str = "run", *, seed: int = 0, **over: Any) -> Path:
-        made = config(over)
-        spec = RunSpec(
-            run_id=identity(made, seed), seed=seed, config=made.model_dump(mode="json")
-        )
-        return Store(tmp_path / name).save_run(spec)
+        return save_run(tmp_path / name, seed, over)
 
     return save
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Make:
+    """The folder of a finished run that nothing disturbed, carried out once a session."""
+    done: dict[str, Path] = {}
+
+    def finished(**over: Any) -> Path:
+        from tempo.train import worker
+
+        key = str(over)
+        if key not in done:
+            done[key] = save_run(tmp_path_factory.mktemp("undisturbed"), 0, over)
+            assert worker.run(done[key], cache) == 0
+        return done[key]
+
+    return finished
+
+
 def start(folder: Path, cache: Path, **env: str) -> subprocess.Popen[bytes]:
     """A worker in a process of its own."""
-    import os
-
     return subprocess.Popen(
         [sys.executable, "-m", "tempo.train", str(folder), "--cache", str(cache)],
         env={**os.environ, "OMP_NUM_THREADS": "1", **env},

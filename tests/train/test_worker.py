@@ -21,9 +21,8 @@ from tempo.train.failures import failure_of
 from .conftest import Make
 
 
-def test_a_run_leaves_a_whole_record(make: Make, cache: Path) -> None:
-    folder = make()
-    assert worker.run(folder, cache) == 0
+def test_a_run_leaves_a_whole_record(undisturbed: Make) -> None:
+    folder = undisturbed()
     record = read_run(folder)
     assert record.status is RunStatus.COMPLETE
     assert [each.step for each in record.train] == [3, 6, 9, 12]
@@ -39,9 +38,8 @@ def test_a_run_leaves_a_whole_record(make: Make, cache: Path) -> None:
     assert all((folder / image.path).is_file() for image in record.images)
 
 
-def test_the_table_and_the_gallery_are_those_of_the_event(make: Make, cache: Path) -> None:
-    folder = make()
-    worker.run(folder, cache)
+def test_the_table_and_the_gallery_are_those_of_the_event(undisturbed: Make) -> None:
+    folder = undisturbed()
     test = read_run(folder).test
     assert test is not None
     assert sha256_of(folder / test.table) == test.table_sha256
@@ -57,9 +55,8 @@ def test_the_table_and_the_gallery_are_those_of_the_event(make: Make, cache: Pat
         assert all((folder / path).is_file() for key, path in entry.items() if key != "clip")
 
 
-def test_a_complete_run_is_never_repeated(make: Make, cache: Path) -> None:
-    folder = make()
-    assert worker.run(folder, cache) == 0
+def test_a_complete_run_is_never_repeated(undisturbed: Make, cache: Path) -> None:
+    folder = undisturbed()
     before = (folder / "events.jsonl").read_bytes()
     assert worker.run(folder, cache) == 0
     assert (folder / "events.jsonl").read_bytes() == before
@@ -156,9 +153,8 @@ def test_failures_have_classes(error: BaseException, failure: str) -> None:
     assert failure in FAILURES
 
 
-def test_checkpoint_events_name_the_best(make: Make, cache: Path) -> None:
-    folder = make()
-    worker.run(folder, cache)
+def test_checkpoint_events_name_the_best(undisturbed: Make) -> None:
+    folder = undisturbed()
     saved = [e.event for e in read_events(folder) if isinstance(e.event, CheckpointSaved)]
     test = read_run(folder).test
     assert test is not None
