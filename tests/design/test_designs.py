@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -203,7 +203,7 @@ class TestBetweenTwoEnds:
         rungs = [" + ".join(["V2", *PARTS[:count]]) for count in range(1, len(PARTS))]
         assert names(plan) == ["V2", "V3", *rungs]
         configs = [plan.variant(name).config for name in ["V2", *rungs, "V3"]]
-        for below, above in zip(configs, configs[1:], strict=False):
+        for below, above in pairwise(configs):
             assert below != above
         last = plan.variant(rungs[-1]).config["arch"]
         assert last == {**plan.variant("V3").config["arch"], "head": last["head"]}
