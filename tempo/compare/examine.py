@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tempo.compare import student
 from tempo.compare.bootstrap import MIN_SEEDS as BOOTSTRAP_SEEDS
@@ -169,14 +170,9 @@ def _is_member(tested: Examined) -> bool:
 def _verdict(
     tested: Examined, p: float | None, equal: float | None, terms: Terms, size: int
 ) -> Verdict:
-    value = tested.interval.value
-    needed = None
-    if tested.plan is not None:
-        alpha = terms.alpha / max(size, 1)
-        needed = seeds_needed(tested.plan, value, delta=terms.delta, alpha=alpha, power=terms.power)
     return judge(
         Case(
-            value=value,
+            value=tested.interval.value,
             unit=terms.info.unit,
             digits=terms.info.digits + 1,
             p=1.0 if p is None else p,
@@ -185,7 +181,19 @@ def _verdict(
             delta=terms.delta,
             alpha=terms.alpha,
             seeds=tested.seeds,
-            planned=tested.planned,
-            needed=needed,
+            needed=partial(_needed, tested, terms, size),
         )
+    )
+
+
+def _needed(tested: Examined, terms: Terms, size: int) -> int | None:
+    """Seeds that would probably settle the case, were its difference the true one."""
+    if tested.plan is None:
+        return MIN_SEEDS
+    return seeds_needed(
+        tested.plan,
+        tested.interval.value,
+        delta=terms.delta,
+        alpha=terms.alpha / max(size, 1),
+        power=terms.power,
     )

@@ -13,14 +13,13 @@ from tempo.core.records import Plan, PlannedRun, PlannedVariant
 def merged(samples: Sequence[tuple[str, Sample]], *, always: bool = False) -> Sample:
     """The runs of all samples; the first one's store, query and baseline.
 
-    A variant's name gets its sample's label in front where two samples have it (everywhere with
-    `always`). A variant with the very same runs as one before it is that one and left out, unless
+    A variant's name gets its sample's label in front where an earlier sample has that name
+    (everywhere with `always`). A variant with the very same runs as one before it is that one and left out, unless
     `always`.
     """
     variants: list[PlannedVariant] = []
     runs: list[Run] = []
     seen: set[frozenset[str]] = set()
-    names = [variant.name for _, sample in samples for variant in sample.variants]
     for label, sample in samples:
         for variant in sample.variants:
             mine = sample.of(variant.name)
@@ -29,7 +28,7 @@ def merged(samples: Sequence[tuple[str, Sample]], *, always: bool = False) -> Sa
                 continue
             seen.add(identity)
             taken = variant.name in {each.name for each in variants}
-            clash = always or (taken and names.count(variant.name) > 1)
+            clash = always or taken
             named = replace(variant, name=f"{label}: {variant.name}") if clash else variant
             variants.append(named)
             runs += [_renamed(run, named) for run in mine]

@@ -13,6 +13,8 @@ from tempo.compare.verdict import MIN_SEEDS
 
 DRAWS = 8000
 MOST_SEEDS = 1000
+TRIED = np.unique(np.r_[MIN_SEEDS:60, np.geomspace(60, MOST_SEEDS, 40).round()])
+"""Numbers of seeds that are tried: each of the small ones, then steps of 7 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ def seeds_needed(
     The fewest, from 3 on, with which it is called different, or equivalent within `delta`, with
     probability `power`; None when even `MOST_SEEDS` would not (the clips are what is short).
     """
-    seeds = np.arange(MIN_SEEDS, MOST_SEEDS + 1, dtype=float)
+    seeds = TRIED
     se = np.sqrt(plan.seed / seeds + plan.source)
     df = (seeds - 1) * (plan.variants - 1)
     if np.isfinite(plan.source_df) and plan.source > 0:

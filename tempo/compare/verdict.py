@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tempo.compare.quantities import Verdict, Word
@@ -11,8 +12,8 @@ MIN_SEEDS = 3
 
 
 CLIPS_SHORT = (
-    "more seeds alone would not settle it: the clips vary too much for so small a difference, or it "
-    "lies at the edge of what counts as equivalent"
+    "more seeds alone would not settle it: the clips vary too much for so small a difference, or "
+    "it lies at the edge of what counts as equivalent"
 )
 
 
@@ -20,8 +21,8 @@ CLIPS_SHORT = (
 class Case:
     """What a verdict is made from. `better` is +1 when higher is better, -1 when lower is.
 
-    `p` and `p_equal` are adjusted for the family; `needed` seeds would probably settle it.
-    `planned` are the seeds asked for, `seeds` those that could be paired.
+    `p` and `p_equal` are adjusted for the family; `needed()` seeds would probably settle it.
+    `seeds` could be paired.
     """
 
     value: float
@@ -33,8 +34,7 @@ class Case:
     delta: float | None
     alpha: float
     seeds: int
-    planned: int
-    needed: int | None
+    needed: Callable[[], int | None]
 
     @property
     def amount(self) -> str:
@@ -62,23 +62,25 @@ def judge(case: Case) -> Verdict:
 def _too_few(case: Case) -> Verdict:
     plural = "seed" if case.seeds == 1 else "seeds"
     reason = f"{case.seeds} paired {plural} cannot settle a difference; at least {MIN_SEEDS} can"
-    if case.needed is None:
+    needed = case.needed()
+    if needed is None:
         return Verdict(word=Word.INCONCLUSIVE, reason=f"{reason}, and {CLIPS_SHORT}")
-    more = max(case.needed, MIN_SEEDS) - case.seeds
+    more = max(needed, MIN_SEEDS) - case.seeds
     reason += f"; about {more} more would probably do"
     return Verdict(word=Word.INCONCLUSIVE, reason=reason, more_seeds=more)
 
 
 def _open(case: Case) -> Verdict:
-    if case.needed is None:
+    needed = case.needed()
+    if needed is None:
         return Verdict(
             word=Word.INCONCLUSIVE,
             reason=f"{case.amount}, adjusted p = {_p(case.p)}; {CLIPS_SHORT}",
         )
-    more = max(case.needed - case.seeds, 1)
+    more = max(needed - case.seeds, 1)
     return Verdict(
         word=Word.INCONCLUSIVE,
-        reason=f"{case.amount}, adjusted p = {_p(case.p)}; needs about {more} more seeds",
+        reason=f"{case.amount}, adjusted p = {_p(case.p)}; needs about {more} more seed{'s' if more > 1 else ''}",
         more_seeds=more,
     )
 
