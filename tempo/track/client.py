@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -34,6 +36,9 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+KNOCK_SECONDS = 5.0
+
 _IMPORT = threading.Lock()
 
 
@@ -42,13 +47,28 @@ def connect(uri: str) -> MlflowClient:
 
     Raises:
         MissingError: when mlflow is not installed.
+        OSError: when the server or the database does not accept connections.
     """
     with _IMPORT:
         client_class = _import_client()
     database = sqlite_file(uri)
     if database is not None:
         _create_once(client_class, database)
+    else:
+        _knock(uri)
     return client_class(uri)
+
+
+def _knock(uri: str) -> None:
+    """Find out in seconds that nobody listens: MLflow tries a database for minutes.
+
+    Raises:
+        OSError: when a TCP connection cannot be made.
+    """
+    parts = urlsplit(uri)
+    port = parts.port or _PORTS.get(parts.scheme.split("+")[0])
+    if parts.hostname and port:
+        socket.create_connection((parts.hostname, port), timeout=KNOCK_SECONDS).close()
 
 
 def _import_client() -> type[MlflowClient]:

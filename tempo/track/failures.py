@@ -36,7 +36,7 @@ def unreachable(error: BaseException) -> bool:
     names = {"ConnectionError", "Timeout", "ReadTimeout", "ConnectTimeout", "OperationalError"}
     seen: BaseException | None = error
     while seen is not None:
-        if type(seen).__name__ in names:
+        if isinstance(seen, OSError) or type(seen).__name__ in names:
             return True
         seen = seen.__cause__ or seen.__context__
     return "API request to" in str(error) and "failed with exception" in str(error)
