@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tempo.compare.comparison import Comparison, Row
+from tempo.report.phrases import visible
 
 
 def results_csv(comparison: Comparison) -> str:
@@ -45,6 +46,6 @@ def _line(row: Row, comparison: Comparison, factors: list[str]) -> dict[str, Any
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    return f"'{visible(value)}" if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else visible(value)

@@ -47,7 +47,7 @@ def plates(comparison: Comparison) -> dict[str, Made]:
     """
     _warm()
     if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
-        return {name: _make(comparison, name) for name in FIGURES}
+        return {name: make(comparison, name) for name in FIGURES}
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -71,10 +71,11 @@ def _inherit(comparison: Comparison) -> None:
 
 
 def _make_inherited(name: str) -> Made:
-    return _make(_inherited[0], name)
+    return make(_inherited[0], name)
 
 
-def _make(comparison: Comparison, name: str) -> Made:
+def make(comparison: Comparison, name: str) -> Made:
+    """The figure called `name`, in every format."""
     with _settings():
         drawn = FIGURES[name](comparison)
         return drawn if isinstance(drawn, NotApplicable) else _plate(name, drawn)

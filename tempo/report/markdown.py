@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from tempo.compare.comparison import Comparison
 from tempo.report.export import Made, Plate
 from tempo.report.parts import NotApplicable
+from tempo.report.phrases import visible
 from tempo.report.summary import summary
 from tempo.report.tables.grid import Table
 
@@ -17,7 +18,9 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 def escape(text: str) -> str:
     """Text on one line that Markdown and the HTML inside it leave alone."""
     return (
-        _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("\\<", "&lt;").replace("\\>", "&gt;")
+        _MARKUP.sub(r"\\\1", visible(" ".join(text.split())))
+        .replace("\\<", "&lt;")
+        .replace("\\>", "&gt;")
     )
 
 

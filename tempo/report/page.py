@@ -14,6 +14,7 @@ from tempo.report import style
 from tempo.report.export import Made, Plate
 from tempo.report.fonts import font_faces
 from tempo.report.parts import NotApplicable
+from tempo.report.phrases import visible
 from tempo.report.pictures import Gallery, gallery
 from tempo.report.runs import reproduction, run_groups
 from tempo.report.summary import summary
@@ -180,6 +181,12 @@ def _captioned(blocks: list[Block]) -> Iterator[tuple[str, str]]:
             yield block.kind, block.content.name
 
 
+def _finalize(value: Any) -> Any:
+    """Labels may hold anything; what templates mark as safe was made here."""
+    plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return visible(value) if plain else value
+
+
 @cache
 def _template(name: str) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -190,5 +197,6 @@ def _template(name: str) -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_finalize,
     )
     return environment.get_template(name)

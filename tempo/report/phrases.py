@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from tempo.core.records import MetricInfo
+
+_BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def visible(text: str) -> str:
+    """`text` without characters that no file can hold or that turn the words after them round."""
+    return "".join("\ufffd" if _unprintable(c) else c for c in text)
+
+
+def _unprintable(c: str) -> bool:
+    return c in _BIDI or (c not in "\n\t" and unicodedata.category(c) in {"Cc", "Cs"})
 
 
 def axis_label(info: MetricInfo, prefix: str = "") -> str:

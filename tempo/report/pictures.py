@@ -13,7 +13,7 @@ from tempo.compare.evidence import GalleryClip
 from tempo.report import numbers
 from tempo.report.figures.frame import cast
 from tempo.report.parts import references
-from tempo.report.phrases import title
+from tempo.report.phrases import title, visible
 
 BUDGET = 8_000_000
 """Most bytes of pictures in a page, as base64; further clips are left out and counted."""
@@ -71,7 +71,7 @@ def _entry(
     ends = [("first input", clip.inputs[0]), ("last input", clip.inputs[-1])] if clip.inputs else []
     shown += [(name, path, "") for name, path in ends]
     pictures = [
-        {"name": name, "values": values, "src": data_uri(path)}
+        {"name": visible(name), "values": values, "src": data_uri(path)}
         for name, path, values in shown
         if path.is_file()
     ]
@@ -79,8 +79,8 @@ def _entry(
         return None
     size = _size(clip.target)
     return {
-        "clip": clip.clip,
-        "source": clip.source,
+        "clip": visible(clip.clip),
+        "source": visible(clip.source),
         "about": _about(clip, comparison),
         "width": size[0],
         "height": size[1],

@@ -581,3 +581,50 @@ def bare(folder: Path) -> c.Comparison:
         gallery=(),
         runs=(),
     )
+
+
+def hostile(folder: Path, names: Sequence[str]) -> c.Comparison:
+    """A study in which every word that a user chooses is out to break the page."""
+    made = comparison(folder, names)
+    worst = "".join(names)
+    effects = tuple(
+        replace(
+            effect,
+            factors=tuple(names[: len(effect.factors)]),
+            terms=tuple(names[: len(effect.terms)]),
+        )
+        for effect in (*made.main_effects, *made.interactions)
+    )
+    assert made.attribution is not None
+    attribution = replace(
+        made.attribution,
+        start=names[0],
+        end=names[1],
+        changes={name: (worst, name) for name in names},
+        add_in=tuple(
+            replace(rung, factor=name)
+            for rung, name in zip(made.attribution.add_in, names, strict=False)
+        ),
+        note=worst,
+    )
+    failure = partial(folder / "partial").failures[0]
+    gallery = tuple(
+        replace(clip, clip=f"{worst}{index}", source=worst)
+        for index, clip in enumerate(made.gallery)
+    )
+    return replace(
+        made,
+        study=worst,
+        question=worst,
+        source=worst,
+        profile=worst,
+        at=worst,
+        headline=names,
+        spec={**SPEC, "note": worst, "recipe": {**SPEC["recipe"], "precision": worst}},
+        main_effects=effects,
+        attribution=attribution,
+        failures=(replace(failure, variant=worst, message=worst, detail=worst),),
+        exclusions=(Exclusion(levels={worst: worst}, reason=worst),),
+        gallery=gallery,
+        stale=(worst,),
+    )

@@ -18,7 +18,10 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     links = Links.of(comparison)
     columns = (
         Column("variant", numeric=False),
-        *(Column(each.label, hint=f"n = {each.clips} clips") for each in strata),
+        *(
+            Column(f"{each.by} {each.low:.2g}–{each.high:.2g}", hint=f"n = {each.clips} clips")
+            for each in strata
+        ),
     )
     lines = []
     for row in comparison.rows:
