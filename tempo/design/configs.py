@@ -122,9 +122,9 @@ class Configs:
         alone = validate(model, tree, self.problems)
         if alone is None or len(self.problems) > before:
             return None
-        dumped = alone.model_dump(mode="json")[name]
-        text = canonical(dumped)
-        return Part(getattr(alone, name), dumped, result_fields(alone), text)
+        dumped = alone.model_dump(mode="json")
+        text = canonical(dumped[name])
+        return Part(getattr(alone, name), dumped[name], result_fields(alone, dumped), text)
 
     def _together(self, parts: Sequence[Part], overlays: Sequence[Mapped]) -> bool:
         """Whether the sections fit each other (rules of RunConfig that span sections)."""

@@ -100,9 +100,12 @@ def _counted(section: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
     return tuple(out)
 
 
-def result_fields(section: BaseModel) -> dict[str, Any]:
-    """What was chosen, as JSON values: no defaults, no fields that cannot change a result."""
-    chosen: dict[str, Any] = _result(section, section.model_dump(mode="json"))
+def result_fields(section: BaseModel, dumped: Any = None) -> dict[str, Any]:
+    """What was chosen, as JSON values: no defaults, no fields that cannot change a result.
+
+    `dumped` is the section's JSON where the caller has it already.
+    """
+    chosen: dict[str, Any] = _result(section, dumped or section.model_dump(mode="json"))
     return chosen
 
 
