@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -132,12 +132,20 @@ def _examined(
     return None, "; ".join(filter(None, ("the finished cells cannot estimate it", notes)))
 
 
-def _models(grid: Grid, term: Term) -> list[tuple[Sequence[Term], str]]:
-    """With all two-way interactions; for a main effect, failing that, without any."""
-    whole: list[tuple[Sequence[Term], str]] = [(grid.terms, "")]
+def _models(grid: Grid, term: Term) -> Iterator[tuple[Sequence[Term], str]]:
+    """Models to try for an effect, each with what it assumes: the fewest assumptions first.
+
+    All two-way interactions; then without one of the others, those that share no factor with the
+    effect first; then, for a main effect, without any.
+    """
+    yield grid.terms, ""
+    others = [each for each in grid.terms if len(each) == 2 and each != term]
+    if len(others) > 1:
+        for dropped in sorted(others, key=lambda each: len(set(each) & set(term))):
+            kept = [each for each in grid.terms if each != dropped]
+            yield kept, f"assuming that {' and '.join(dropped)} do not interact"
     if len(term) == 1 and len(grid.factors) > 1:
-        whole.append((grid.mains, "assuming that no factors interact"))
-    return whole
+        yield grid.mains, "assuming that no factors interact"
 
 
 def _missing(cells: Cells) -> str:

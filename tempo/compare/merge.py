@@ -14,8 +14,8 @@ def merged(samples: Sequence[tuple[str, Sample]], *, always: bool = False) -> Sa
     """The runs of all samples; the first one's store, query and baseline.
 
     A variant's name gets its sample's label in front where an earlier sample has that name
-    (everywhere with `always`). A variant with the very same runs as one before it is that one and left out, unless
-    `always`.
+    (everywhere with `always`). A variant with the very same runs as one before it is that one and
+    left out, unless `always`.
     """
     variants: list[PlannedVariant] = []
     runs: list[Run] = []

@@ -80,7 +80,8 @@ def _open(case: Case) -> Verdict:
     more = max(needed - case.seeds, 1)
     return Verdict(
         word=Word.INCONCLUSIVE,
-        reason=f"{case.amount}, adjusted p = {_p(case.p)}; needs about {more} more seed{'s' if more > 1 else ''}",
+        reason=f"{case.amount}, adjusted p = {_p(case.p)}; needs about {more} more "
+        + ("seeds" if more > 1 else "seed"),
         more_seeds=more,
     )
 
