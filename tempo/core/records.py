@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -32,6 +32,11 @@ class MetricInfo:
     better: Literal["higher", "lower"]
     digits: int
     definition: str
+
+
+def _shallow(record: Any) -> dict[str, Any]:
+    """The fields of a record; `asdict` would copy everything below, ten thousand times."""
+    return {each.name: getattr(record, each.name) for each in fields(record)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +114,20 @@ class Plan:
         raise KeyError(name)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The plan as JSON values. Configs are shared with the plan, not copied."""
+        out = _shallow(self)
+        for name in ("variants", "runs", "exclusions"):
+            out[name] = [_shallow(each) for each in out[name]]
+        return out
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Plan:
-        fields = dict(value)
-        fields["variants"] = tuple(PlannedVariant(**item) for item in value["variants"])
-        fields["runs"] = tuple(PlannedRun(**item) for item in value["runs"])
-        fields["exclusions"] = tuple(Exclusion(**item) for item in value["exclusions"])
-        fields["aliases"] = tuple(tuple(group) for group in value.get("aliases", ()))
-        return cls(**fields)
+        given = dict(value)
+        given["variants"] = tuple(PlannedVariant(**item) for item in value["variants"])
+        given["runs"] = tuple(PlannedRun(**item) for item in value["runs"])
+        given["exclusions"] = tuple(Exclusion(**item) for item in value["exclusions"])
+        given["aliases"] = tuple(tuple(group) for group in value.get("aliases", ()))
+        return cls(**given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
