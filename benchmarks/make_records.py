@@ -97,7 +97,11 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study to write. `points` training points a run, and a validation at every fifth."""
+    """A study to write. `points` training points a run, and a validation at every fifth.
+
+    `stream` draws the clips and what every variant makes of them, `redraw` seeds and residuals: two
+    studies that differ in `redraw` are two trials of one truth.
+    """
 
     arms: Sequence[Arm]
     seeds: int
@@ -108,6 +112,7 @@ class Study:
     steps: int = 1000
     noise: Noise = Noise()
     stream: int = 0
+    redraw: int = 0
     baseline: str | None = None
     gallery: int = 2
     question: str = "what was planted?"
@@ -163,11 +168,11 @@ class Draw:
         self.motion = rng.uniform(0, 24, study.clips)
         self.occlusion = rng.uniform(0, 0.3, study.clips)
         self.difficulty = rng.normal(size=study.clips) * noise.difficulty
-        self.shared = rng.normal(size=study.seeds) * noise.shared
-        self.seed = rng.normal(size=(count, study.seeds)) * noise.seed
         self.clip = rng.normal(size=(count, study.clips)) * noise.clip
         self.clip += (rng.normal(size=(count, study.sources)) * noise.source)[:, self.source]
-        self.rng = rng
+        self.rng = rng = np.random.default_rng((study.stream, study.redraw))
+        self.shared = rng.normal(size=study.seeds) * noise.shared
+        self.seed = rng.normal(size=(count, study.seeds)) * noise.seed
         self.index = {arm.name: place for place, arm in enumerate(study.arms)}
         self.noise = noise
 

@@ -16,4 +16,4 @@ def file_name(label: str) -> str:
     the label follows.
     """
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", label).strip("-")[:LONGEST].strip("-")
-    return plain if plain == label else f"{plain or 'x'}-{short_hash(label, 8)}"
+    return plain if plain and plain == label else f"{plain or 'x'}-{short_hash(label, 8)}"

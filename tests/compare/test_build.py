@@ -30,7 +30,12 @@ def three(make: ModuleType, **changes: object) -> list[object]:
 
 
 def write(make: ModuleType, root: Path, arms: list[object], **study: object) -> tuple[Store, Plan]:
-    settings = {"seeds": 4, "baseline": "a", "noise": make.Noise(clip=0.05, residual=0.05)} | study
+    settings = {
+        "seeds": 4,
+        "baseline": "a",
+        "redraw": 1,
+        "noise": make.Noise(seed=0.05, clip=0.05, residual=0.05),
+    } | study
     plan = make.write_study(root, make.Study(arms=arms, **settings))
     return Store(root), plan
 

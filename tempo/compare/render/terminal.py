@@ -10,6 +10,9 @@ from rich.text import Text
 from tempo.compare.comparison import Comparison
 from tempo.compare.render.grid import Grid, results, shorten
 
+NARROWEST = 13
+"""Columns of the labels, the differences and the verdicts, which fold in narrow terminals."""
+
 COLOURS = {"better": "green", "worse": "red", "equivalent": "cyan", "incomparable": "yellow"}
 
 
@@ -25,7 +28,14 @@ def terminal(comparison: Comparison) -> RenderableType:
 def _table(grid: Grid) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, numeric in zip(grid.headings, grid.numeric, strict=True):
-        table.add_column(Text(heading), justify="right" if numeric else "left", overflow="fold")
+        folds = not numeric or heading.startswith("Δ")
+        table.add_column(
+            Text(heading),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=not folds,
+            min_width=NARROWEST if folds else None,
+        )
     for line in grid.lines:
         style = COLOURS.get(line[-1], "")
         table.add_row(*map(Text, line[:-1]), Text(line[-1], style=style))
