@@ -100,7 +100,7 @@ def _plate(name: str, drawing: Drawing) -> Plate:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # or each save would lay it out once more
     files = {}
     for suffix, options in FORMATS.items():
         buffer = io.BytesIO()

@@ -55,7 +55,9 @@ SECTIONS = (
     Section("contrasts", "Contrasts", ("precision", "table:contrasts")),
     Section("effects", "Main effects and interactions", ("figure:effects", "table:effects")),
     Section(
-        "attribution", "Where the gain comes from", ("figure:attribution", "table:attribution")
+        "attribution",
+        "How one variant becomes another",
+        ("figure:attribution", "table:attribution"),
     ),
     Section(
         "cost",

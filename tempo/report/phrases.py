@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+from tempo.compare.quantities import Interval
 from tempo.core.records import MetricInfo
 
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -34,6 +35,15 @@ def title(info: MetricInfo) -> str:
 def percent(level: float) -> str:
     """`95%` for 0.95."""
     return f"{100 * level:g}%"
+
+
+def interval_kind(interval: Interval | None, drawn: str = "Interval") -> str:
+    """How an interval was made, for a caption; why there is none where there is none."""
+    if interval is None:
+        return ""
+    if interval.low is None:
+        return f"No interval: {interval.method}." if interval.method else ""
+    return f"{drawn}: {percent(interval.level)}, {interval.method}."
 
 
 def seeds_range(counts: Iterable[int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.compare.comparison import Comparison
-from tempo.compare.evidence import GalleryClip
+from tempo.compare.evidence import GalleryClip, Picture
 from tempo.report import numbers
 from tempo.report.figures.frame import cast
 from tempo.report.parts import references
@@ -25,10 +25,13 @@ SMALL = 128
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """`clips`: what the viewer needs, as JSON values; `kept` of `total` clips are embedded."""
+    """`clips`: what the viewer needs, as JSON values; `kept` of `total` clips are embedded.
+
+    `pair` are the variants to show first: the baseline and the last one trained.
+    """
 
     clips: tuple[dict[str, Any], ...]
-    names: tuple[str, ...]
+    pair: tuple[str, str]
     kept: int
     total: int
     omitted: str
@@ -38,54 +41,59 @@ def gallery(comparison: Comparison) -> Gallery:
     """The clips on which variants disagree most, until the budget is spent."""
     have = {picture.variant for clip in comparison.gallery for picture in clip.pictures}
     players = cast(comparison, have, VARIANTS)
-    plain = [row.variant for row in references(comparison) if row.variant in have]
-    names = (*players.names, *plain)
+    names = (*players.names, *(r.variant for r in references(comparison) if r.variant in have))
     clips: list[dict[str, Any]] = []
     spent = 0
     for clip in comparison.gallery:
-        entry = _entry(clip, names, comparison) if clip.target.is_file() else None
+        entry = _entry(clip, names, comparison)
         if entry is None:
             continue
         spent += sum(len(item["src"]) for item in entry["pictures"])
         if spent > BUDGET:
             break
         clips.append(entry)
-    return Gallery(tuple(clips), names, len(clips), len(comparison.gallery), players.omitted)
+    trained = [visible(name) for name in players.names]
+    first = comparison.baseline if comparison.baseline in players.names else None
+    pair = (visible(first) if first else "", trained[-1] if trained else "")
+    return Gallery(tuple(clips), pair, len(clips), len(comparison.gallery), players.omitted)
 
 
 def _entry(
     clip: GalleryClip, names: tuple[str, ...], comparison: Comparison
 ) -> dict[str, Any] | None:
-    shown = [("target", clip.target, "")]
-    infos = comparison.metrics
-    for picture in sorted(
-        (each for each in clip.pictures if each.variant in names),
-        key=lambda each: names.index(each.variant),
-    ):
-        values = ", ".join(
-            f"{title(info)} {numbers.fixed(picture.values[info.name], info.digits)}"
-            for info in infos
-            if info.name in picture.values
-        )
-        shown.append((picture.variant, picture.path, values))
-    ends = [("first input", clip.inputs[0]), ("last input", clip.inputs[-1])] if clip.inputs else []
-    shown += [(name, path, "") for name, path in ends]
-    pictures = [
-        {"name": visible(name), "values": values, "src": data_uri(path)}
-        for name, path, values in shown
-        if path.is_file()
-    ]
-    if len(pictures) < 2:
+    """One clip for the viewer; None when there is nothing to compare."""
+    shown = [_picture("target", clip.target, "")]
+    of = {picture.variant: picture for picture in clip.pictures}
+    shown += [_picture(n, of[n].path, _values(of[n], comparison)) for n in names if n in of]
+    if clip.inputs:
+        shown.append(_picture("first input", clip.inputs[0], ""))
+        shown.append(_picture("last input", clip.inputs[-1], ""))
+    pictures = [each for each in shown if each is not None]
+    if shown[0] is None or len(pictures) < 2:
         return None
-    size = _size(clip.target)
+    width, height = _size(clip.target)
     return {
         "clip": visible(clip.clip),
         "source": visible(clip.source),
         "about": _about(clip, comparison),
-        "width": size[0],
-        "height": size[1],
+        "width": width,
+        "height": height,
         "pictures": pictures,
     }
+
+
+def _picture(name: str, path: Path, values: str) -> dict[str, str] | None:
+    if not path.is_file():
+        return None
+    return {"name": visible(name), "values": values, "src": data_uri(path)}
+
+
+def _values(picture: Picture, comparison: Comparison) -> str:
+    return ", ".join(
+        f"{title(info)} {numbers.fixed(picture.values[info.name], info.digits)}"
+        for info in comparison.metrics
+        if info.name in picture.values
+    )
 
 
 def _about(clip: GalleryClip, comparison: Comparison) -> str:

@@ -122,6 +122,6 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         name = f"{prefix}{key}"
         if isinstance(item, Mapping):
             out.update(_flat(item, f"{name}."))
-        else:
+        elif item is not None:
             out[name] = str(item)
     return out

@@ -160,7 +160,7 @@ CLAIMS = (
         "residual convolutions in the encoder",
         "V2 about 10, V3 about 56",
         "6 blocks a scale",
-        "tempo plan --arch",
+        "tests/models/test_structure.py",
         _never,
     ),
     Claim(
@@ -173,6 +173,6 @@ CLAIMS = (
     Claim("memory, 256 × 256", "about 4 times; batch 4 → 2", "one GPU, base 64", _STEP, _never),
     Claim("memory, 448 × 256", "about 4 times; batch 2 → 1", "one GPU, base 64", _STEP, _never),
     Claim("memory, 512 × 512", "about 4 times; batch 1", "one GPU, base 64", _STEP, _never),
-    Claim("bf16 AMP", "30–40 % faster", "V3, one GPU, base 64", _STEP, _never),
-    Claim("torch.compile", "10–20 % faster", "V3, one GPU, base 64", _STEP, _never),
+    Claim("bf16 AMP", "30–40% faster", "V3, one GPU, base 64", "ablations/precision.yaml", _never),
+    Claim("torch.compile", "10–20% faster", "V3, one GPU, base 64", _STEP, _never),
 )

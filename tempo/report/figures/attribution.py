@@ -10,7 +10,7 @@ from tempo.compare.quantities import Attribution, Interval
 from tempo.report import numbers
 from tempo.report.figures.frame import Drawing, blank
 from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, percent, sentences
+from tempo.report.phrases import axis_label, interval_kind, sentences
 from tempo.report.style import BAD, GOOD, QUIET, TEXT, UNSURE
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
     caption = sentences(
         f"From {found.start} to {found.end}: what each factor adds alone to the start,",
         "and the interaction that is left over (hatched).",
-        f"Line: {percent(some.level)} interval, {some.method}." if some else "",
-        found.note,
+        interval_kind(some, "Line"),
     )
     return Drawing(figure, caption)
 

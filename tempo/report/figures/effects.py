@@ -8,7 +8,7 @@ from tempo.report import numbers
 from tempo.report.figures.forest import Line, no_difference, rows
 from tempo.report.figures.frame import Drawing, blank
 from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, percent, sentences
+from tempo.report.phrases import axis_label, interval_kind, sentences
 from tempo.report.style import QUIET
 
 LIMIT = 40
@@ -37,7 +37,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
     caption = sentences(
         "Main effects, averaged over the other factors, and below the line two-way interactions",
         "(by how much one factor changes the other's effect).",
-        f"Bar: {percent(first.level)} interval, {first.method}.",
+        interval_kind(first, "Bar"),
         no_difference(comparison),
         f"{LIMIT} of {len(effects)} effects are shown." if len(effects) > LIMIT else "",
     )

@@ -10,7 +10,7 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.quantities import Interval, Verdict, Word
 from tempo.report.figures.frame import Drawing, blank, cast, whisker
 from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, percent, seeds_range, sentences
+from tempo.report.phrases import axis_label, interval_kind, seeds_range, sentences
 from tempo.report.style import BAD, GOOD, QUIET, RULE, TEXT, UNSURE
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
         f"Difference from the baseline ({comparison.baseline}), paired by seed and clip:",
         f"{seeds_range(len(contrasts[n].seeds) for n in players.names)},",
         f"{some.clips} clips from {some.sources} sources.",
-        f"Bar: {percent(some.difference.level)} interval, {some.difference.method}."
-        if some.difference
-        else "",
+        interval_kind(some.difference, "Bar"),
         no_difference(comparison),
         "Triangle: better or worse after Holm; square: equivalent; circle: inconclusive.",
         players.omitted,

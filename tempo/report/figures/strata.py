@@ -8,7 +8,7 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Stratum
 from tempo.report.figures.frame import Cast, Drawing, blank, cast, legend, whisker
 from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, percent, sentences
+from tempo.report.phrases import axis_label, interval_kind, sentences
 from tempo.report.style import QUIET
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def draw_of(comparison: Comparison, which: Which) -> Drawing | NotApplicable:
         if stratum.metric == comparison.metric and stratum.values:
             groups.setdefault(stratum.by, []).append(stratum)
     if not groups:
-        return NotApplicable("no evaluation recorded a property of its clips to split them by")
+        return NotApplicable(
+            "there are too few clips, or no recorded property of them, to split them by"
+        )
     among = {name for group in groups.values() for each in group for name in getattr(each, which)}
     if which == "differences":
         among.discard(comparison.baseline or "")
@@ -93,6 +95,6 @@ def _caption(
     what = "Mean" if which == "values" else f"Difference from {comparison.baseline}"
     return sentences(
         f"{what} by {kinds} of the clip; n: {comparison.split} clips in each group.",
-        f"Bar: {percent(some.level)} interval, {some.method}." if some and some.method else "",
+        interval_kind(some, "Bar"),
         players.omitted,
     )

@@ -44,7 +44,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
 
 
 def _heading(view: BudgetView) -> str:
-    amount = numbers.count(view.at) if view.at >= 1e4 else f"{round(view.at, 3):g}"
+    amount = numbers.count(view.at) if view.at >= 1e4 else f"{float(f'{view.at:.3g}'):g}"
     return f"{view.budget}: {amount}" + ("" if view.unit == view.budget else f" {view.unit}")
 
 

@@ -7,7 +7,7 @@ from tempo.compare.quantities import Contrast
 from tempo.report import numbers
 from tempo.report.figures.forest import no_difference
 from tempo.report.parts import NotApplicable
-from tempo.report.phrases import sentences, title
+from tempo.report.phrases import interval_kind, sentences, title
 from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell, verdict_cell
 
 
@@ -37,7 +37,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     some = next((each.difference for each in chosen if each.difference), None)
     caption = sentences(
         f"Differences from {comparison.baseline}.",
-        f"Interval: {some.method}." if some and some.method else "",
+        interval_kind(some),
         no_difference(comparison, ""),
     )
     lines = tuple(_line(each, comparison, links) for each in chosen)
@@ -56,7 +56,7 @@ def _line(contrast: Contrast, comparison: Comparison, links: Links) -> Line:
             Cell(title(info), info.name),
             Cell(numbers.change(change, info.digits), change.value if change else None, link, hint),
             Cell(numbers.p_value(contrast.p_adjusted), contrast.p_adjusted, link),
-            verdict_cell(contrast.verdict, link),
+            verdict_cell(contrast.verdict, link, brief=True),
             Cell(f"{len(contrast.seeds)}/{contrast.planned_n}", len(contrast.seeds)),
             Cell(contrast.verdict.reason, tone="quiet"),
         )

@@ -100,7 +100,7 @@ def verdict_cell(verdict: Verdict, link: str = "", *, brief: bool = False) -> Ce
     """A mark and a word, and unless `brief` how many more seeds would probably settle it."""
     word, more = verdict.word.value, verdict.more_seeds
     need = f"about {more} more {'seed' if more == 1 else 'seeds'}" if more else ""
-    text = f"{MARKS[verdict.word]} {word}"
+    text = f"{MARKS[verdict.word]}\N{NO-BREAK SPACE}{word}"
     hint = "; ".join(filter(None, (verdict.reason, need)))
     return Cell(text if brief or not need else f"{text}, {need}", word, link, hint, word)
 

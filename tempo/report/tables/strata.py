@@ -13,7 +13,9 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     """One column a stratum; the difference from the baseline is beneath the mouse."""
     strata = [each for each in comparison.strata if each.metric == comparison.metric]
     if not strata:
-        return NotApplicable("no evaluation recorded a property of its clips to split them by")
+        return NotApplicable(
+            "there are too few clips, or no recorded property of them, to split them by"
+        )
     info = comparison.info(comparison.metric)
     links = Links.of(comparison)
     columns = (

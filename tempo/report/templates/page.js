@@ -218,8 +218,9 @@ function viewer() {
 
   function choose() {
     const names = current().pictures.map((picture) => picture.name);
-    fill(left, names, names[1]);
-    fill(right, names, names[2] ?? names[0]);
+    const { a: first, b: second } = root.dataset;
+    fill(left, names, names.includes(first) ? first : names[1]);
+    fill(right, names, names.includes(second) ? second : names[0]);
     draw();
   }
 
