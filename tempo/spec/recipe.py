@@ -182,7 +182,6 @@ class Runtime(Section):
         "auto", description="clips per backward pass and process; auto halves on lack of memory"
     )
     workers: int = Field(0, ge=0, description="processes that prepare batches; 0 is in the run")
-    channels_last: bool = True
     compile: Literal["off", "default", "max-autotune"] = "off"
     profile_steps: Annotated[tuple[int, int], ListOf] | None = Field(
         None, description="first and last step of a recorded profiler trace"

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from tempo.core.errors import RecordError, RunError
 from tempo.data.open import open_split
 from tempo.data.splits import SPLITS, Split, SplitName
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
 from tempo.models.count import count
-from tempo.records.events import (
-    AttemptStarted,
-    Evaluated,
-    ModelBuilt,
-    Noted,
-)
+from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
 from tempo.records.files import sha256_of
-from tempo.records.run import effective
+from tempo.records.run import effective, read_run
 from tempo.spec.study import RunConfig
-from tempo.train.averaging import mean_weights, put
 from tempo.train.budget import Horizon, horizon
 from tempo.train.checkpoints import Checkpoints, Resumable, newest_sound, saved_checkpoints
 from tempo.train.device import configure, device_name, pick_device
 from tempo.train.environment import host
-from tempo.train.evaluate import Predictor
 from tempo.train.final import TestEvaluation, prepare_test
 from tempo.train.group import Group
 from tempo.train.inputs import Steps
 from tempo.train.journal import Journal
-from tempo.train.loop import Training, predictor
+from tempo.train.loop import Training
+from tempo.train.milestones import milestones
 from tempo.train.precision import precision
 from tempo.train.rng import seed_everything
+from tempo.train.selection import select
 from tempo.train.stop import StopRequest
 from tempo.train.trainer import Trainer
 from tempo.train.validate import Validation
@@ -68,6 +61,7 @@ def carry_out(task: Task) -> None:
 
     Raises:
         StoppedError: when asked to stop; the work so far can be resumed.
+        RollBack: when training is to go on from its last checkpoint in a new attempt.
     """
     name = task.config.recipe.precision if task.config.method == "network" else "fp32"
     configure(task.device, task.config.runtime.threads, name)
@@ -79,14 +73,10 @@ def carry_out(task: Task) -> None:
 
 def _reference(task: Task) -> None:
     test = task.open("test")
-    task.journal.emit(
-        AttemptStarted(
-            resumed_step=0, total_steps=0, environment=_environment(task, {"test": test.digest})
-        )
-    )
+    _announce(task, 0, 0, {"test": test.digest})
     evaluation = _test(task, test)
-    method = REFERENCES[task.config.method]
     if not _evaluated(task):
+        method = REFERENCES[task.config.method]
         task.journal.emit(evaluation.run(method, step=0, checkpoint="none", stop=task.stop))
 
 
@@ -94,15 +84,23 @@ def _network(task: Task) -> None:
     splits = {name: task.open(name) for name in SPLITS}
     plan = horizon(task.config.recipe, len(splits["train"]))
     evaluation = _test(task, splits["test"])
-    found = task.group.share(_resumable(task))
-    digests = {str(name): split.digest for name, split in splits.items()}
-    _announce(task, plan, found, digests)
+    found: Resumable = task.group.share(_resumable(task))
+    step = found.saved.step if found.saved else 0
+    _announce(task, step, plan.steps, {name: split.digest for name, split in splits.items()})
+    for problem in found.damaged:
+        message = f"{problem}; resumed from step {step} instead"
+        task.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
     training = _training(task, splits, plan)
     if found.state is not None:
         training.resume(found.state)
+    _warm_up(task, training)
     training.run()
     if not _evaluated(task):
-        _judge(task, training, evaluation)
+        chosen = select(training)
+        _milestones(task)
+        task.journal.emit(
+            evaluation.run(chosen.predict, step=chosen.step, checkpoint=chosen.name, stop=task.stop)
+        )
 
 
 def _resumable(task: Task) -> Resumable:
@@ -111,53 +109,80 @@ def _resumable(task: Task) -> Resumable:
     return newest_sound(Checkpoints(task.folder), saved_checkpoints(task.journal.past))
 
 
-def _announce(task: Task, plan: Horizon, found: Resumable, digests: Mapping[str, str]) -> None:
-    step = found.saved.step if found.saved else 0
-    task.journal.emit(
-        AttemptStarted(
-            resumed_step=step, total_steps=plan.steps, environment=_environment(task, digests)
-        )
-    )
-    for problem in found.damaged:
-        message = f"{problem}; resumed from step {step} instead"
-        task.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
-
-
-def _environment(task: Task, digests: Mapping[str, str]) -> dict[str, Any]:
-    runtime = task.config.runtime
-    return {
+def _announce(task: Task, step: int, total: int, digests: Mapping[SplitName, str]) -> None:
+    runtime, recipe = task.config.runtime, task.config.recipe
+    environment: dict[str, Any] = {
         **host(),
         "device": device_name(task.device),
         "threads": runtime.threads,
         "world_size": task.group.world,
-        "micro_batch": runtime.micro_batch,
+        "micro_batch": task.journal.history.micro or runtime.micro_batch,
         "compile": runtime.compile,
-        "channels_last": runtime.channels_last,
+        "channels_last": True,
         "workers": runtime.workers,
+        "batch": recipe.batch,
+        "precision": recipe.precision,
+        "lr_scale": _lr_scale(task),
         "data": dict(digests),
     }
+    task.journal.emit(AttemptStarted(resumed_step=step, total_steps=total, environment=environment))
+
+
+def _lr_scale(task: Task) -> float:
+    """The learning rate after a roll-back follows from the record, not from a checkpoint: the one
+    that training goes back to was written before."""
+    return float(task.config.recipe.guard.lr_factor**task.journal.history.rollbacks)
 
 
 def _training(task: Task, splits: Mapping[SplitName, Split], plan: Horizon) -> Training:
-    config, seed = task.config, task.seed
+    config, seed, group = task.config, task.seed, task.group
     seed_everything(seed)
     model = build_model(config.arch, seed)
-    if not any(isinstance(logged.event, ModelBuilt) for logged in task.journal.past):
+    if group.leads and not any(isinstance(each.event, ModelBuilt) for each in task.journal.past):
         task.journal.emit(_cost(config, splits["train"]))
+    trainer = Trainer(
+        model,
+        config,
+        plan,
+        precision(config.recipe.precision, task.device),
+        group,
+        micro=task.journal.history.micro,
+        lr_scale=_lr_scale(task),
+    )
     first = min(config.evaluation.val_every, plan.steps)
+    limit = config.evaluation.val_clips
     return Training(
-        trainer=Trainer(
-            model, config, plan, precision(config.recipe.precision, task.device), task.group
-        ),
+        trainer=trainer,
         config=config,
-        steps=Steps(splits["train"], config.recipe, plan, seed, task.group),
-        validation=Validation(
-            splits["val"], config.evaluation.val_clips, task.device, task.group, task.folder, first
-        ),
-        checkpoints=Checkpoints(task.folder),
+        steps=Steps(splits["train"], config.recipe, plan, seed, group),
+        validation=Validation(splits["val"], limit, task.device, group, task.folder, first),
+        folder=task.folder,
         journal=task.journal,
         stop=task.stop,
     )
+
+
+def _warm_up(task: Task, training: Training) -> None:
+    """Find the micro-batch and compile before the clock runs, where that can matter."""
+    backward = training.trainer.backward
+
+    def tell(tried: int, halved: int) -> None:
+        message = f"a micro-batch of {tried} did not fit into memory; went on with {halved}"
+        values = {"from": tried, "to": halved}
+        note = Noted(
+            step=training.progress.step, topic="oom", message=message, values=values, lasting=True
+        )
+        task.journal.insist(note)
+
+    backward.tell = tell
+    compiles = task.config.runtime.compile != "off"
+    if training.progress.step < len(training.steps) and (compiles or task.device.type == "cuda"):
+        seconds = backward.warm_up(training.steps[training.progress.step])
+        if compiles:
+            message = f"compiling the training step took {seconds:.1f} s"
+            values = {"seconds": seconds}
+            step = training.progress.step
+            task.journal.emit(Noted(step=step, topic="compile", message=message, values=values))
 
 
 def _cost(config: RunConfig, split: Split) -> ModelBuilt:
@@ -176,64 +201,20 @@ def _evaluated(task: Task) -> bool:
     """Whether an earlier attempt already wrote the evaluation, and its table is whole."""
 
     def look() -> bool:
-        done = [
-            each.event for each in effective(task.journal.past) if isinstance(each.event, Evaluated)
-        ]
-        tables = [(task.folder / each.table, each.table_sha256) for each in done]
-        return any(path.is_file() and sha256_of(path) == digest for path, digest in tables)
+        done = [each.event for each in effective(task.journal.past)]
+        tables = [each for each in done if isinstance(each, Evaluated)]
+        paths = [(task.folder / each.table, each.table_sha256) for each in tables]
+        return any(path.is_file() and sha256_of(path) == digest for path, digest in paths)
 
     return bool(task.group.share(look() if task.group.leads else None))
 
 
-def _judge(task: Task, training: Training, evaluation: TestEvaluation) -> None:
-    chosen = _chosen(training)
-    if not chosen:
-        raise RunError("no validation gave a number, so no checkpoint can be chosen", "non_finite")
-    states = [_weights(task, training, step) for step in chosen]
-    name = training.config.evaluation.select
-    predict = _combined(training, states, ensemble=name == "ensemble")
-    event = evaluation.run(predict, step=chosen[-1], checkpoint=name, stop=task.stop)
-    task.journal.emit(event)
-
-
-def _chosen(training: Training) -> list[int]:
-    """The steps whose checkpoints are judged, oldest first."""
-    select = training.config.evaluation.select
-    if select == "last":
-        return [training.progress.step]
-    return training.needed()
-
-
-def _weights(task: Task, training: Training, step: int) -> dict[str, Tensor]:
-    """What evaluation uses of the checkpoint at `step`: averaged weights where there are some."""
-    if step == training.progress.step:
-        averaged = training.trainer.averaging.weights()
-        live = training.trainer.model.named_parameters()
-        return averaged or {name: each.detach().clone() for name, each in live}
-    saved = next(
-        (each for each in saved_checkpoints(task.journal.events()) if each.step == step), None
-    )
-    if saved is None:
-        raise RecordError(f"{task.folder}: the record knows no checkpoint of step {step}")
-    state = Checkpoints(task.folder).load(saved)["trainer"]
-    weights: dict[str, Tensor] = state["averaged"] or state["model"]
-    return weights
-
-
-def _combined(
-    training: Training, states: Sequence[dict[str, Tensor]], *, ensemble: bool
-) -> Predictor:
-    live = dict(training.trainer.model.named_parameters())
-    predict = predictor(training.trainer)
-    if not ensemble:
-        put(live, states[0] if len(states) == 1 else mean_weights(states))
-        return predict
-
-    def mean_prediction(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
-        total = torch.zeros_like(frames[:, 0])
-        for state in states:
-            put(live, state)
-            total += predict(frames, times, moment)
-        return total / len(states)
-
-    return mean_prediction
+def _milestones(task: Task) -> None:
+    if not task.group.leads:
+        return
+    record = read_run(task.folder)
+    found = milestones(record.validations)
+    if found:
+        step = record.validations[-1].step
+        message = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+        task.journal.emit(Noted(step=step, topic="milestones", message=message, values=found))

@@ -12,16 +12,19 @@ def failure_of(error: BaseException) -> str:
     """One of `tempo.core.records.FAILURES`."""
     if isinstance(error, RunError):
         return error.failure
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or _allocation(error):
+    if out_of_memory(error):
         return "oom"
-    if isinstance(error, dist.DistError) or _lost_peer(error):
-        return "node"
-    if isinstance(error, MissingError | RecordError | OSError):
+    if isinstance(error, MissingError | RecordError | FileNotFoundError | PermissionError):
         return "data"
+    if isinstance(error, dist.DistError | OSError) or _lost_peer(error):
+        return "node"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
 
 
-def _allocation(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a device or this machine had no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 

@@ -62,5 +62,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> T
     gradients = [each.grad for each in parameters if each.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
     if limit is not None:
-        torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
+        factor = (limit / (norm + 1e-6)).clamp(max=1.0)
+        # A norm that is not finite must not spread over gradients that are.
+        torch._foreach_mul_(gradients, torch.where(norm.isfinite(), factor, 1.0))
     return norm

@@ -73,14 +73,8 @@ def rehearse(config: RunConfig) -> None:
         return
     device = pick_device(config.runtime)
     configure(device, config.runtime.threads, config.recipe.precision)
-    trainer = Trainer(
-        build_model(config.arch, 0),
-        config,
-        Horizon(steps=1, batch=1, train_clips=1),
-        precision(config.recipe.precision, device),
-        Group(),
-    )
-    batch = _random_batch()
+    trainer = small_trainer(config, device)
+    batch = random_batch(1)
     trainer.advance(batch, 0)
     with torch.inference_mode():
         pictures = trainer.precision.pictures(batch.frames)
@@ -89,13 +83,26 @@ def rehearse(config: RunConfig) -> None:
         evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
 
 
-def _random_batch() -> Batch:
+def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
+    """The network of `config` at the start of a training of one step, one process."""
+    return Trainer(
+        build_model(config.arch, 0),
+        config,
+        Horizon(steps=1, batch=1, train_clips=1),
+        precision(config.recipe.precision, device),
+        Group(),
+    )
+
+
+def random_batch(clips: int) -> Batch:
+    """Noise, SIDE pixels square, with two input frames."""
     random = torch.Generator().manual_seed(0)
-    pictures = torch.randint(0, 256, (1, 3, 3, SIDE, SIDE), generator=random).to(torch.uint8)
+    shape = (clips, 3, 3, SIDE, SIDE)
+    pictures = torch.randint(0, 256, shape, generator=random).to(torch.uint8)
     return Batch(
         frames=pictures[:, :2],
-        times=torch.tensor([[0.0, 1.0]]),
+        times=torch.tensor([[0.0, 1.0]]).repeat(clips, 1),
         target=pictures[:, 2],
-        target_time=torch.tensor([0.5]),
-        indices=torch.tensor([0]),
+        target_time=torch.full((clips,), 0.5),
+        indices=torch.arange(clips),
     )

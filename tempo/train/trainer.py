@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,9 +14,9 @@ from tempo.data.batches import Batch
 from tempo.losses import build_objective
 from tempo.spec.study import RunConfig
 from tempo.train.averaging import make_averaging
+from tempo.train.backward import Backward, Sums
 from tempo.train.budget import Horizon
 from tempo.train.group import Group
-from tempo.train.inputs import part_of
 from tempo.train.optimisers import build_optimiser, set_learning_rate
 from tempo.train.precision import Precision, clip_gradients
 from tempo.train.schedules import learning_rate
@@ -24,7 +24,8 @@ from tempo.train.schedules import learning_rate
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did. `applied`: the weights moved; otherwise a value was not finite."""
+    """What one step did. `applied`: the weights moved; otherwise it was left out, and `norms`
+    holds the gradient norm of each module. `excused`: the fp16 scaler was finding its scale."""
 
     loss: float
     terms: Mapping[str, float]
@@ -33,9 +34,11 @@ class Step:
     clipped: bool
     applied: bool
     stop: bool
+    excused: bool = False
+    norms: Mapping[str, float] = field(default_factory=dict)
 
     def values(self) -> dict[str, float]:
-        """The figures of a training report; means of them make sense. A skipped step adds only
+        """The figures of a training report, fit to be averaged. A step that was left out adds only
         itself, so that one NaN does not hide an interval."""
         if not self.applied:
             return {"skipped": 1.0}
@@ -45,7 +48,13 @@ class Step:
 
 
 class Trainer:
-    """Model, optimiser, scaler, averaged weights and their position in the budget."""
+    """Model, optimiser, scaler, averaged weights and their position in the budget.
+
+    Args:
+        micro: clips per backward pass, at most; None is the whole share of this process. The
+            recipe's `runtime.micro_batch` overrules it.
+        lr_scale: what earlier roll-backs left of the learning rate.
+    """
 
     def __init__(
         self,
@@ -54,17 +63,29 @@ class Trainer:
         horizon: Horizon,
         precision: Precision,
         group: Group,
+        *,
+        micro: int | None = None,
+        lr_scale: float = 1.0,
     ) -> None:
         self.recipe, self.horizon = config.recipe, horizon
-        self.precision, self.group = precision, group
+        self.precision, self.group, self.lr_scale = precision, group, lr_scale
         self.model = model.to(precision.device, precision.dtype)
-        self.forward = self.model
-        self.objective = build_objective(self.recipe.loss)
         self.optimiser = build_optimiser(self.recipe.optimiser, self.model, self.recipe.lr)
         self.averaging = make_averaging(self.model, self.optimiser, self.recipe.ema)
         self.scaler = precision.scaler()
-        self.lr_scale = 1.0
-        self.micro = max(1, self.recipe.batch // group.world)
+        asked = config.runtime.micro_batch
+        share = max(1, self.recipe.batch // group.world)
+        self.backward = Backward(
+            self.model,
+            build_objective(self.recipe.loss),
+            precision,
+            self.scaler,
+            group,
+            micro=min(share, micro or share) if asked == "auto" else min(share, asked),
+            halves=asked == "auto",
+            compile_mode=config.runtime.compile,
+        )
+        self._parameters = list(self.model.parameters())
 
     def lr(self, step: int) -> float:
         """The learning rate of step index `step`."""
@@ -72,27 +93,40 @@ class Trainer:
         rate = learning_rate(recipe.schedule, recipe.lr, recipe.warmup, self.horizon.steps, step)
         return rate * self.lr_scale
 
-    def advance(self, batch: Batch, step: int, *, stop: bool = False) -> Step:
+    def advance(
+        self,
+        batch: Batch,
+        step: int,
+        *,
+        stop: bool = False,
+        ceiling: float = math.inf,
+        sample: bool = False,
+    ) -> Step:
         """Carry out step index `step` on this process's share of its global batch.
 
         The mean of the objective over the global batch is what is minimised, however it is spread
-        over processes and micro-batches. `stop` asks all processes to end after this step.
+        over processes and micro-batches. `stop` asks all processes to end after this step, a loss
+        above `ceiling` leaves it out, `sample` times its phases.
         """
         lr = self.lr(step)
         set_learning_rate(self.optimiser, lr)
-        sums = self._gradients(batch, self.horizon.progress(step))
+        self.backward.phases.begin(sample=sample)
+        sums = self.backward.run(batch, self.horizon.progress(step))
         self.scaler.unscale_(self.optimiser)
-        norm = clip_gradients(self.model.parameters(), self.recipe.grad_clip)
-        return self._apply(sums, norm, lr, step, stop)
+        norm = clip_gradients(self._parameters, self.recipe.grad_clip)
+        done = self._apply(sums, norm, lr, step, stop, ceiling)
+        self.backward.phases.mark("optimiser_ms")
+        return done
 
     def _apply(
-        self, sums: dict[str, Tensor], norm: Tensor, lr: float, step: int, stop: bool
+        self, sums: Sums, norm: Tensor, lr: float, step: int, stop: bool, ceiling: float
     ) -> Step:
-        packed = torch.stack([*sums.values(), norm.new_tensor(float(stop))])
-        *values, stops = self.group.sum(packed).tolist()
-        means = [value / self.group.world for value in values]
-        grad_norm = norm.item()
-        applied = math.isfinite(grad_norm) and all(map(math.isfinite, means))
+        means, grad_norm, stops = self._read(sums, norm, stop)
+        finite = math.isfinite(grad_norm) and all(map(math.isfinite, means.values()))
+        applied = finite and means["loss"] <= ceiling
+        # Read before the scaler lowers it.
+        excused = not finite and self.scaler.is_enabled() and self.scaler.get_scale() > 1
+        norms = {} if applied else self._norms()
         if applied:
             self.scaler.step(self.optimiser)
             self.averaging.update(step + 1)
@@ -100,34 +134,33 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         limit = self.recipe.grad_clip
         return Step(
-            loss=means[0],
-            terms=dict(zip(list(sums)[1:], means[1:], strict=True)),
+            loss=means.pop("loss"),
+            terms=means,
             lr=lr,
             grad_norm=grad_norm,
             clipped=limit is not None and grad_norm > limit,
             applied=applied,
-            stop=stops > 0,
+            stop=stops,
+            excused=excused,
+            norms=norms,
         )
 
-    def _gradients(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Accumulate the gradients of the batch; returns the means of the loss and its terms."""
-        clips = len(batch.target)
-        sums: dict[str, Tensor] = {}
-        for part in _parts(batch, self.micro):
-            values = self._backward(part, progress, clips)
-            sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
-        return sums
+    def _read(self, sums: Sums, norm: Tensor, stop: bool) -> tuple[dict[str, float], float, bool]:
+        """The one place where a step waits for the device: means over all processes, the gradient
+        norm (equal on all of them), and whether any of them was asked to stop."""
+        packed = torch.stack([*sums.values(), norm.new_tensor(float(stop))]).to(norm.dtype)
+        *values, stops, grad_norm = torch.cat([self.group.sum(packed), norm[None]]).tolist()
+        means = {name: value / self.group.world for name, value in zip(sums, values, strict=True)}
+        return means, grad_norm, stops > 0
 
-    def _backward(self, part: Batch, progress: float, clips: int) -> dict[str, Tensor]:
-        frames, target = self.precision.pictures(part.frames), self.precision.pictures(part.target)
-        times = part.times.to(frames.device, frames.dtype)
-        moment = part.target_time.to(frames.device, frames.dtype)
-        with self.precision.autocast():
-            prediction = self.forward(frames, times, moment)
-        total, terms = self.objective(prediction.to(frames.dtype), target, progress)
-        loss = total.sum() / clips
-        self.scaler.scale(loss).backward()
-        return {"loss": loss.detach()} | {name: each.sum() / clips for name, each in terms.items()}
+    def _norms(self) -> dict[str, float]:
+        """The gradient norm of each part of the network, two names deep."""
+        squares: dict[str, float] = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.grad is not None:
+                part = ".".join(name.split(".")[:2])
+                squares[part] = squares.get(part, 0.0) + parameter.grad.square().sum().item()
+        return {part: math.sqrt(square) for part, square in squares.items()}
 
     def state(self) -> dict[str, Any]:
         """Everything a later step depends on, random streams aside."""
@@ -144,8 +177,3 @@ class Trainer:
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         self.averaging.load(state["averaged"])
-
-
-def _parts(batch: Batch, size: int) -> Iterator[Batch]:
-    for start in range(0, len(batch.target), size):
-        yield part_of(batch, start, start + size)

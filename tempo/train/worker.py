@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from tempo.core.errors import StoppedError
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunSpec, RunStatus
-from tempo.records.events import Finished
+from tempo.records.events import Finished, Noted
 from tempo.records.layout import load_run
 from tempo.records.run import read_run
 from tempo.spec.study import RunConfig
@@ -25,6 +25,7 @@ from tempo.train.attempt import Task, carry_out
 from tempo.train.device import peak_memory, wants_cuda
 from tempo.train.failures import failure_of
 from tempo.train.group import Group, join_group
+from tempo.train.guard import RollBack
 from tempo.train.journal import Journal
 from tempo.train.stop import StopRequest, listening
 
@@ -48,7 +49,7 @@ def run(folder: Path, cache: Path) -> int:
         code = group.share(_claim(folder, held) if group.leads else None)
         if code is not None:
             return int(code)
-        return _attempt(folder, cache, spec, config, group, stop)
+        return _attempts(folder, cache, spec, config, group, stop)
 
 
 def _claim(folder: Path, held: ExitStack) -> int | None:
@@ -64,26 +65,36 @@ def _claim(folder: Path, held: ExitStack) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    code: int
+    """How an attempt ended; `code` None: the run goes on in another attempt."""
+
+    code: int | None
     status: RunStatus
     failure: str | None = None
     message: str = ""
     detail: str = ""
 
 
-def _attempt(
+def _attempts(
     folder: Path, cache: Path, spec: RunSpec, config: RunConfig, group: Group, stop: StopRequest
 ) -> int:
-    begun = time.perf_counter()
-    journal = Journal(folder, leads=group.leads)
-    outcome = _outcome(Task(folder, cache, spec.seed or 0, config, group, journal, stop))
-    if outcome.detail:
-        print(outcome.detail, file=sys.stderr, flush=True)
+    while True:
+        begun = time.perf_counter()
+        journal = Journal(folder, group)
+        task = Task(folder, cache, spec.seed or 0, config, group, journal, stop)
+        outcome = _outcome(task)
+        if outcome.detail:
+            print(outcome.detail, file=sys.stderr, flush=True)
+        _finish(journal, outcome, time.perf_counter() - begun)
+        if outcome.code is not None:
+            return outcome.code
+
+
+def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
     journal.emit(
         Finished(
             status=outcome.status,
             step=journal.step,
-            seconds=time.perf_counter() - begun,
+            seconds=seconds,
             train_seconds=journal.train_seconds,
             peak_memory=peak_memory(),
             failure=outcome.failure,
@@ -92,7 +103,6 @@ def _attempt(
         )
     )
     journal.close()
-    return outcome.code
 
 
 def _outcome(task: Task) -> Outcome:
@@ -100,6 +110,8 @@ def _outcome(task: Task) -> Outcome:
         carry_out(task)
     except StoppedError as stopped:
         return Outcome(RESUMABLE, RunStatus.STOPPED, message=str(stopped))
+    except RollBack as back:
+        return _rolled_back(task, back)
     except (Exception, KeyboardInterrupt) as error:
         return Outcome(
             FAILED,
@@ -109,3 +121,17 @@ def _outcome(task: Task) -> Outcome:
             detail=traceback.format_exc(),
         )
     return Outcome(COMPLETE, RunStatus.COMPLETE)
+
+
+def _rolled_back(task: Task, back: RollBack) -> Outcome:
+    guard = task.config.recipe.guard
+    done = task.journal.history.rollbacks
+    if done >= guard.rollbacks:
+        message = f"{back.reason}, after {done} roll-backs"
+        return Outcome(FAILED, RunStatus.FAILED, failure="non_finite", message=message)
+    message = (
+        f"{back.reason}; training goes on from the last checkpoint with the learning rate times "
+        f"{guard.lr_factor ** (done + 1):g}"
+    )
+    task.journal.emit(Noted(step=back.step, topic="rollback", message=message, lasting=True))
+    return Outcome(None, RunStatus.STOPPED, message=message)

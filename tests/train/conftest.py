@@ -88,10 +88,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Make:
     return finished
 
 
-def start(folder: Path, cache: Path, **env: str) -> subprocess.Popen[bytes]:
+def start(folder: Path, cache: Path, *options: str) -> subprocess.Popen[bytes]:
     """A worker in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tempo.train", str(folder), "--cache", str(cache)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
-        stderr=subprocess.PIPE,
-    )
+    command = [sys.executable, "-m", "tempo.train", str(folder), "--cache", str(cache), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+
+def final_state(folder: Path) -> dict[str, Any]:
+    """The newest checkpoint of a run."""
+    import torch
+
+    newest = sorted((folder / "checkpoints").glob("step-*.pt"))[-1]
+    state: dict[str, Any] = torch.load(newest, weights_only=True)
+    return state

@@ -18,15 +18,18 @@ from tempo.records.run import read_run
 from tempo.train import loop, worker
 from tempo.train.stop import StopRequest
 
-from .conftest import Make, start
+from .conftest import Make, final_state, start
 
-WALL_CLOCK = {"data_ms", "step_ms", "samples_per_s", "forward_ms", "backward_ms", "optimiser_ms"}
-
-
-def final_state(folder: Path) -> dict[str, Any]:
-    newest = sorted((folder / "checkpoints").glob("step-*.pt"))[-1]
-    state: dict[str, Any] = torch.load(newest, weights_only=True)
-    return state
+MACHINE = {
+    "data_ms",
+    "step_ms",
+    "samples_per_s",
+    "forward_ms",
+    "backward_ms",
+    "optimiser_ms",
+    "peak_memory_mib",
+}
+"""Figures of the clock and the memory, which no two runs share."""
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:
@@ -50,7 +53,7 @@ def differences(first: Path, second: Path) -> list[str]:
     states = [
         key
         for key in one.keys() | two.keys()
-        if not any(clock in key for clock in (*WALL_CLOCK, "seconds"))
+        if not any(clock in key for clock in (*MACHINE, "seconds"))
         and not same(one.get(key), two.get(key))
     ]
     mine, theirs = read_run(first), read_run(second)
@@ -58,7 +61,7 @@ def differences(first: Path, second: Path) -> list[str]:
         (a.step, name)
         for a, b in zip(mine.train, theirs.train, strict=True)
         for name in a.values
-        if name not in WALL_CLOCK and (a.step, a.values[name]) != (b.step, b.values.get(name))
+        if name not in MACHINE and (a.step, a.values[name]) != (b.step, b.values.get(name))
     ]
     validations = [
         a.step

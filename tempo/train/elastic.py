@@ -1,0 +1,124 @@
+"""One run on several processes: torchrun's agent started, watched, and started afresh.
+
+A rank that dies ends the whole attempt; the next attempt is a new torchrun that resumes from the
+last checkpoint. The number of processes never changes within a run: it would change the result.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from tempo.core.jobs import BUSY, RESUMABLE
+from tempo.core.records import RunStatus
+from tempo.records.layout import load_run
+from tempo.records.run import RunRecord, read_run
+from tempo.spec.study import RunConfig
+from tempo.train.stop import SIGNALS
+
+FRESH_STARTS = 3
+"""New attempts after a process died, as long as each one got further than the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processes:
+    """How a run is spread.
+
+    Attributes:
+        per_node: processes on each machine, one per GPU.
+        nodes: machines. With more than one, this command is started on each of them.
+        rendezvous: `host:port` that the machines meet at; needed with more than one.
+    """
+
+    per_node: int
+    nodes: int = 1
+    rendezvous: str | None = None
+
+
+def launch_command(processes: Processes, target: Sequence[str]) -> list[str]:
+    """The exact torchrun command that runs `target` (`-m module` or a script, with arguments)."""
+    meeting = (
+        ["--standalone", "--local-addr=127.0.0.1"]
+        if processes.nodes == 1
+        else ["--rdzv-backend=c10d", f"--rdzv-endpoint={processes.rendezvous}"]
+    )
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nnodes={processes.nodes}",
+        f"--nproc-per-node={processes.per_node}",
+        *meeting,
+        "--max-restarts=0",
+        "--monitor-interval=0.2",
+        *target,
+    ]
+
+
+def launch_environment(processes: Processes, threads: int) -> dict[str, str]:
+    """What the command needs beside the caller's environment."""
+    environment = {
+        "OMP_NUM_THREADS": str(threads),
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "TORCHELASTIC_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2",
+    }
+    if processes.nodes == 1:
+        environment["GLOO_SOCKET_IFNAME"] = "lo"
+    return environment
+
+
+def run_spread(folder: Path, cache: Path, processes: Processes) -> int:
+    """Carry out the run in `folder` on several processes; the codes are those of the worker."""
+    config = RunConfig.model_validate(dict(load_run(folder).config))
+    target = ["-m", "tempo.train", str(folder), "--cache", str(cache)]
+    command = launch_command(processes, target)
+    environment = {**os.environ, **launch_environment(processes, config.runtime.threads)}
+    for _ in range(FRESH_STARTS):
+        before = read_run(folder)
+        code = _supervise(command, environment)
+        after = read_run(folder)
+        if code == 0 or not _died(before, after):
+            return _code(before, after, code)
+    return 1
+
+
+def _died(before: RunRecord, after: RunRecord) -> bool:
+    """Whether a new attempt was cut short by the loss of a process, yet led somewhere."""
+    if len(after.attempts) == len(before.attempts):
+        return False
+    finish = after.attempts[-1].finish
+    lost = finish is None or finish.failure == "node"
+    return lost and (after.step > before.step or not before.attempts)
+
+
+def _code(before: RunRecord, after: RunRecord, code: int) -> int:
+    """torchrun reports every failure as 1; the record knows more."""
+    if after.status is RunStatus.COMPLETE:
+        return 0
+    if len(after.attempts) == len(before.attempts):
+        return BUSY if code else 0
+    finish = after.attempts[-1].finish
+    return RESUMABLE if finish is not None and finish.status == RunStatus.STOPPED else 1
+
+
+def _supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run the agent and hand every stop signal on to it."""
+    agent = subprocess.Popen(command, env=environment, start_new_session=True)
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        agent.send_signal(number)
+
+    previous: dict[signal.Signals, Callable[..., object] | int | None] = {
+        number: signal.signal(number, forward) for number in SIGNALS
+    }
+    try:
+        return agent.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

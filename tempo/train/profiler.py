@@ -1,0 +1,38 @@
+"""A profiler trace of a few steps, for chrome://tracing or Perfetto."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from tempo.records.events import Noted
+
+
+class StepProfiler:
+    """Records the steps `first` to `last` (counted from 1) of an attempt; None records nothing."""
+
+    def __init__(self, span: tuple[int, int] | None, folder: Path) -> None:
+        self._span, self._folder = span, folder
+        self._profile: profile | None = None
+
+    def before(self, step: int) -> None:
+        """Step `step` is about to start."""
+        if self._span is not None and self._profile is None and step == self._span[0]:
+            activities = [ProfilerActivity.CPU]
+            if torch.cuda.is_available():
+                activities.append(ProfilerActivity.CUDA)
+            self._profile = profile(activities=activities)
+            self._profile.start()
+
+    def after(self, step: int) -> Noted | None:
+        """Step `step` is done; the note names the trace when it was the last one."""
+        if self._span is None or self._profile is None or step < self._span[1]:
+            return None
+        self._profile.stop()
+        path = Path("profile") / f"steps-{self._span[0]}-{step}.json"
+        (self._folder / path).parent.mkdir(exist_ok=True)
+        self._profile.export_chrome_trace(str(self._folder / path))
+        self._profile, self._span = None, None
+        return Noted(step=step, topic="profile", message="profiler trace", path=str(path))

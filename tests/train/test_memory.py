@@ -1,0 +1,131 @@
+"""Micro-batches: any division gives the same step; lack of memory halves it and is recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tempo.records.run import read_run
+from tempo.train import worker
+from tempo.train.backward import Backward
+
+from .conftest import Make, final_state
+from .test_resume import differences
+
+
+def no_room(monkeypatch: pytest.MonkeyPatch, above: int, *, after: int = 0) -> None:
+    """Raise as CUDA does whenever a backward pass holds more than `above` clips."""
+    original = Backward._part
+    calls = 0
+
+    def part(self: Backward, part: Any, *rest: Any) -> dict[str, Tensor]:
+        nonlocal calls
+        calls += 1
+        if len(part.target) > above and calls > after:
+            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+        return original(self, part, *rest)
+
+    monkeypatch.setattr(Backward, "_part", part)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = final_state(folder)["trainer"]["model"]
+    return state
+
+
+def test_no_room_at_step_0_ends_in_the_bits_of_accumulation(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accumulated, halved = make("a", runtime={"micro_batch": 2}), make("b")
+    assert worker.run(accumulated, cache) == 0
+    no_room(monkeypatch, 2)
+    assert worker.run(halved, cache) == 0
+    assert differences(accumulated, halved) == []
+    (note,) = [each for each in read_run(halved).notes if each.topic == "oom"]
+    assert note.values == {"from": 4, "to": 2} and note.lasting
+
+
+def test_no_room_later_changes_rounding_only(
+    make: Make, undisturbed: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = {"recipe": {"precision": "fp64"}}
+    halved = make(**over)
+    no_room(monkeypatch, 1, after=5)
+    assert worker.run(halved, cache) == 0
+    whole = weights(undisturbed(**over))
+    for name, value in weights(halved).items():
+        torch.testing.assert_close(value, whole[name], rtol=0, atol=1e-10)
+    tried = [each.values for each in read_run(halved).notes if each.topic == "oom"]
+    assert tried == [{"from": 4, "to": 2}, {"from": 2, "to": 1}]
+
+
+def test_the_next_attempt_starts_where_it_fitted(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make()
+    with monkeypatch.context() as patched:
+        no_room(patched, 2)
+        patched.setattr("tempo.train.loop.Training._validate", lambda self: 1 / 0)
+        assert worker.run(folder, cache) == 1
+    assert worker.run(folder, cache) == 0
+    assert [a.environment["micro_batch"] for a in read_run(folder).attempts] == ["auto", 2]
+
+
+def test_a_single_clip_that_does_not_fit_is_an_oom_failure(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make()
+    no_room(monkeypatch, 0)
+    assert worker.run(folder, cache) == 1
+    finish = read_run(folder).finish
+    assert finish is not None and finish.failure == "oom" and "smaller crop" in finish.message
+
+
+def test_a_chosen_micro_batch_is_not_changed(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(runtime={"micro_batch": 3})
+    no_room(monkeypatch, 2)
+    assert worker.run(folder, cache) == 1
+    record = read_run(folder)
+    assert record.finish is not None and record.finish.failure == "oom"
+    assert not [each for each in record.notes if each.topic == "oom"]
+
+
+@pytest.mark.parametrize("micro", [1, 3])
+def test_any_division_gives_the_same_training(
+    make: Make, undisturbed: Make, cache: Path, micro: int
+) -> None:
+    over: dict[str, Any] = {"recipe": {"precision": "fp64"}}
+    folder = make(**over, runtime={"micro_batch": micro})
+    assert worker.run(folder, cache) == 0
+    whole = weights(undisturbed(**over))
+    for name, value in weights(folder).items():
+        torch.testing.assert_close(value, whole[name], rtol=0, atol=1e-10)
+
+
+def test_warming_up_moves_neither_weights_nor_random_streams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tempo.train.preflight import random_batch, small_trainer
+
+    from .conftest import config
+
+    trainer = small_trainer(config(), torch.device("cpu"))
+    before = {name: each.clone() for name, each in trainer.model.state_dict().items()}
+    streams = torch.get_rng_state()
+    told: list[tuple[int, int]] = []
+    trainer.backward.tell = lambda tried, halved: told.append((tried, halved))
+    trainer.backward.micro = 4
+    no_room(monkeypatch, 1)
+    trainer.backward.warm_up(random_batch(4))
+    assert told == [(4, 2), (2, 1)] and trainer.backward.micro == 1
+    assert torch.equal(torch.get_rng_state(), streams)
+    after = trainer.model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    parameters: list[nn.Parameter] = list(trainer.model.parameters())
+    assert all(each.grad is None for each in parameters)
