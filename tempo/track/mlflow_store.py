@@ -6,7 +6,6 @@ here is needed to carry a study out, and everything can be repeated by anyone at
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from filelock import FileLock, Timeout
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 from tempo.track.address import artifact_location, default_uri, redacted, store_key
+from tempo.track.background import Background
 from tempo.track.client import connect
 from tempo.track.content import Limits
+from tempo.track.environment import describe
 from tempo.track.failures import explain
 from tempo.track.invocations import Invocations
 from tempo.track.parent import describe_experiment, ensure_experiment
@@ -26,9 +27,6 @@ from tempo.track.state import MirrorState
 
 INTERVAL = 3.0
 """Seconds between two looks at the records."""
-
-LONGEST_WAIT = 60.0
-"""Seconds between two tries of a store that is down, at most."""
 
 LOCK_WAIT = 30.0
 """Seconds to wait for another process that mirrors the same study."""
@@ -52,13 +50,11 @@ class MlflowMirror:
         self._store = store
         self._uri = uri or default_uri(store.root)
         self._limits = limits or Limits()
-        self._interval = interval
+        self._background = Background(self.sync, interval)
         self._plan: Plan | None = None
         self._own: str | None = None
         self._about: dict[str, Any] | None = None
         self._mirror: StudyMirror | None = None
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
         self._problem: str | None = None
         self._experiment_id: str | None = None
 
@@ -88,21 +84,16 @@ class MlflowMirror:
 
     def start(self) -> None:
         """Mirror in the background from now on."""
-        if self._thread is not None:
-            raise RuntimeError("the mirror runs already")
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._loop, name="mlflow-mirror", daemon=True)
-        self._thread.start()
+        self._background.start()
 
     def stop(self, timeout: float = 10.0) -> None:
         """End the background thread, if there is one; a request under way is waited for."""
-        thread, self._thread = self._thread, None
-        self._stopping.set()
-        if thread is not None:
-            thread.join(timeout)
+        self._background.stop(timeout)
 
     def sync(self, *, over: bool = False) -> bool:
         """One pass; see Tracker. A store that is down makes it False and sets `problem`."""
+        if self._own is not None:
+            describe(self._state().environment(self._own))
         try:
             with FileLock(self._state().lock, timeout=LOCK_WAIT):
                 problems = self._study().run(self._own, over=over)
@@ -131,11 +122,6 @@ class MlflowMirror:
             raise RuntimeError("no invocation is open")
         book.end(book.get(self._own), status, artifacts, metrics)
         return self.sync(over=not book.live(self._own))
-
-    def _loop(self) -> None:
-        wait = self._interval
-        while not self._stopping.wait(wait):
-            wait = self._interval if self.sync() else min(LONGEST_WAIT, 2 * wait)
 
     def _opened(self) -> Plan:
         if self._plan is None:

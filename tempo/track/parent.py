@@ -118,6 +118,9 @@ class ParentSender:
             self.state.save_invocation(invocation)
         if invocation.sent == "nothing":
             attach_json(self.client, invocation.mlflow_id, "plan.json", self.plan.to_json())
+            environment = self.state.environment(invocation.id)
+            if environment.is_dir():
+                self._attach(invocation.mlflow_id, environment)
             log_tags(self.client, invocation.mlflow_id, self._tags(invocation))
             invocation.sent = "start"
             self.state.save_invocation(invocation)

@@ -1,6 +1,7 @@
 """What was sent, kept beside the records: <root>/mirror/<store>/<study>/.
 
     invocations/<id>.json   one execution of the study and its parent run
+    invocations/<id>/       files that describe its machine
     runs/<run_id>.json      one child run and how far its records were sent
 
 Losing this folder loses nothing: runs are found again by their tags and resent points are equal.
@@ -65,6 +66,10 @@ class MirrorState:
     @property
     def lock(self) -> Path:
         return self.folder / "lock"
+
+    def environment(self, invocation_id: str) -> Path:
+        """The folder of files that say what an invocation's machine had installed."""
+        return self.folder / "invocations" / invocation_id / "environment"
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{name}.json"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,9 @@ def test_the_experiment_and_its_parent_run_answer_which_variant(
     assert figures["verdicts"] == 2.0
     assert "| se=off | 2/2 | 32.00 ± 1.41 |" in parent.data.tags["mlflow.note.content"]
     names = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert {"plan.json", "summary.csv", "report"} <= names
+    assert names == {"plan.json", "summary.csv", "report", "environment"}
+    path = client.download_artifacts(parent.info.run_id, "environment/requirements.txt")
+    assert f"mlflow=={version('mlflow')}\n" in Path(path).read_text()
 
 
 def test_checkpoints_are_attached_only_on_request_and_only_small_ones(study: Study) -> None:

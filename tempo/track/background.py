@@ -1,0 +1,38 @@
+"""Calling a mirror's `sync` again and again beside the study."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+LONGEST_WAIT = 60.0
+"""Seconds between two tries of a store that is down, at most."""
+
+
+class Background:
+    """A daemon thread that calls `sync` every `interval` seconds, less often while it fails."""
+
+    def __init__(self, sync: Callable[[], bool], interval: float) -> None:
+        self._sync = sync
+        self._interval = interval
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        if self._thread is not None:
+            raise RuntimeError("the mirror runs already")
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._loop, name="tempo-mirror", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread, if there is one; a call under way is waited for up to `timeout` s."""
+        thread, self._thread = self._thread, None
+        self._stopping.set()
+        if thread is not None:
+            thread.join(timeout)
+
+    def _loop(self) -> None:
+        wait = self._interval
+        while not self._stopping.wait(wait):
+            wait = self._interval if self._sync() else min(LONGEST_WAIT, 2 * wait)
