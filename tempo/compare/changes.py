@@ -86,8 +86,8 @@ def changes(
                 difference=each.interval if isinstance(each, Examined) else None,
                 p_adjusted=judged[name].p_adjusted if name in judged else None,
                 verdict=_verdict(each, judged.get(name)),
-                same_runs={run.run_id for run in old.of(name)}
-                == {run.run_id for run in new.of(name)},
+                same_runs={run.folder for run in old.of(name)}
+                == {run.folder for run in new.of(name)},
                 config=differences(was[name].config, now[name].config),
             )
             for name, each in tested.items()

@@ -22,7 +22,7 @@ LABELS = ("clip", "source")
 
 @dataclass(frozen=True)
 class Clips:
-    """`values[metric]` is (runs, clips); rows are `keys`, columns are `clips`.
+    """`values[metric]` is (runs, clips); rows are `keys` read from `origins`, columns are `clips`.
 
     `properties` are the numbers known of a clip itself (motion, occlusion), NaN where unknown.
     `problems` maps a run_id to why its table was left out; `dropped` is the number of clips that
@@ -30,6 +30,7 @@ class Clips:
     """
 
     keys: tuple[tuple[str, int | None], ...]
+    origins: tuple[str, ...]
     clips: tuple[str, ...]
     sources: tuple[str, ...]
     values: Mapping[str, Array]
@@ -42,7 +43,7 @@ class Clips:
         values = self.values[metric]
         finite = np.asarray(np.isfinite(values).all(axis=0))
         sources = [source for source, keep in zip(self.sources, finite, strict=True) if keep]
-        return panel_of(self.keys, values[:, finite], sources), int((~finite).sum())
+        return panel_of(self.keys, values[:, finite], sources, self.origins), int((~finite).sum())
 
 
 def read_clips(runs: Sequence[Run], metrics: Sequence[str] | None = None) -> Clips | None:
@@ -97,6 +98,7 @@ def _joined(tables: list[tuple[Run, pa.Table]], problems: dict[str, str]) -> Cli
     sources = dict(zip(clips, first["source"].to_pylist(), strict=True))
     return Clips(
         keys=tuple(run.key for run, _ in tables),
+        origins=tuple(str(run.folder) for run, _ in tables),
         clips=tuple(chosen),
         sources=tuple(str(sources[clip]) for clip in chosen),
         values={name: value for name, value in stacked.items() if name in measured},

@@ -9,7 +9,7 @@ from functools import partial
 from tempo.compare import student
 from tempo.compare.bootstrap import MIN_SEEDS as BOOTSTRAP_SEEDS
 from tempo.compare.bootstrap import crossed_bootstrap
-from tempo.compare.crossed import Crossed, Linear
+from tempo.compare.crossed import SAME_RUNS, Crossed, Linear
 from tempo.compare.power import Plan, seeds_needed
 from tempo.compare.quantities import Interval, Verdict
 from tempo.compare.verdict import MIN_SEEDS, Case, judge
@@ -182,6 +182,7 @@ def _verdict(
             alpha=terms.alpha,
             seeds=tested.seeds,
             needed=partial(_needed, tested, terms, size),
+            same_runs=tested.linear.components.test == SAME_RUNS,
         )
     )
 

@@ -82,7 +82,23 @@ def effects(
     pairs = [term for term in grid.terms if len(term) == 2]
     found = _effects(measured, cells, mains)
     crossed = _effects(measured, cells, pairs)
-    return found, crossed, aliases(grid, cells.present)
+    found_aliases = aliases(grid, cells.present)
+    return found, crossed, (*found_aliases, *_planned(measured, found_aliases))
+
+
+def _planned(measured: Measured, known: Sequence[Alias]) -> list[Alias]:
+    """What the plan itself says of its fraction, where the cells do not show it already."""
+    named = {each.effect for each in known}
+    return [
+        Alias(
+            effect=effect.replace(":", " x "),
+            with_effects=tuple(each.replace(":", " x ") for each in group if each != effect),
+            reason="the planned fraction cannot tell them apart",
+        )
+        for group in measured.sample.plan.aliases
+        for effect in group
+        if effect.replace(":", " x ") not in named
+    ]
 
 
 def _cells(grid: Grid, model: Crossed) -> Cells:

@@ -56,6 +56,7 @@ def audit(sample: Sample, baseline: str | None) -> tuple[Difference, ...]:
         *_configured(sample, baseline),
         *_environment(runs, HARMLESS, "note"),
         *_resumed(runs),
+        *_noted(runs),
     ]
     rank = {"unintended": 0, "intended": 1, "note": 2}
     return tuple(sorted(found, key=lambda each: rank[each.severity]))
@@ -221,6 +222,24 @@ def _resumed(runs: Sequence[Run]) -> list[Difference]:
     if not counts:
         return []
     return [_difference("attempts", "note", counts, "some runs took more than one attempt")]
+
+
+def _times(run: Run, topic: str) -> int:
+    return sum(note.topic == topic for note in (run.record.notes if run.record else ()))
+
+
+TROUBLES = ("oom", "rollback", "data_wait")
+"""Topics of notes that bear on fairness; skipped steps are counted from the training log."""
+
+
+def _noted(runs: Sequence[Run]) -> list[Difference]:
+    found = []
+    for topic in TROUBLES:
+        counts = {run.planned.title: str(count) for run in runs if (count := _times(run, topic))}
+        if counts:
+            said = f"some runs noted {topic.replace('_', ' ')} (times it happened)"
+            found.append(_difference(topic, "note", counts, said))
+    return found
 
 
 def _configured(sample: Sample, baseline: str | None) -> list[Difference]:

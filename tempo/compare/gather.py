@@ -75,6 +75,12 @@ class Sample:
         return [run for run in self.of(variant) if run.values]
 
     @property
+    def metric(self) -> str:
+        """The primary metric: the one asked for, else psnr, else the first there is."""
+        names = dict.fromkeys(name for run in self.runs for name in run.values)
+        return self.query.metric or ("psnr" if "psnr" in names else next(iter(names), "psnr"))
+
+    @property
     def trained(self) -> list[PlannedVariant]:
         return [variant for variant in self.variants if variant.role != "reference"]
 
@@ -114,7 +120,7 @@ def _read(
     return Run(**base, record=record, values=_values(record, query.at, query.metric))
 
 
-def _values(record: RunRecord, at: At, metric: str) -> Mapping[str, float]:
+def _values(record: RunRecord, at: At, metric: str | None) -> Mapping[str, float]:
     test = record.test
     if at.kind == "final":
         return test.values if test and record.status == RunStatus.COMPLETE else {}
@@ -122,11 +128,13 @@ def _values(record: RunRecord, at: At, metric: str) -> Mapping[str, float]:
     return found.values if found else {}
 
 
-def _validation(record: RunRecord, at: At, metric: str) -> Validated | None:
+def _validation(record: RunRecord, at: At, asked: str | None) -> Validated | None:
     if at.kind == "step":
         return next((each for each in record.validations if each.step == at.step), None)
     if record.status != RunStatus.COMPLETE:
         return None
+    names = dict.fromkeys(name for each in record.validations for name in each.values)
+    metric = asked or ("psnr" if "psnr" in names else next(iter(names), "psnr"))
     lower = bool(record.test and record.test.infos.get(metric, {}).get("better") == "lower")
     scored = [each for each in record.validations if metric in each.values]
     choose = min if lower else max
@@ -151,4 +159,6 @@ def facts_of(run: Run) -> dict[str, Any]:
     }
     facts |= run.variant.levels
     facts |= flatten(run.variant.config)
+    # Runs imported from elsewhere keep their own params under this key.
+    facts |= flatten(run.variant.config.get("params", {}))
     return facts | {f"metrics.{name}": value for name, value in run.values.items()}

@@ -34,7 +34,7 @@ def headline(
 
 
 def _missing(table: Sequence[Row]) -> list[str]:
-    short = [row for row in table if row.note and row.role != "reference"]
+    short = [row for row in table if row.state != "complete" and row.role != "reference"]
     if not short:
         return []
     parts = "; ".join(f"{row.variant} ({row.note})" for row in short[:MOST_NAMED])

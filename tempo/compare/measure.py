@@ -33,7 +33,7 @@ class Measured:
         query = self.sample.query
         return Terms(
             info=info,
-            delta=query.delta_of(info.name, info.unit),
+            delta=query.delta_of(info.unit, primary=info == self.infos[0]),
             level=query.level,
             power=query.power,
         )
@@ -56,7 +56,7 @@ def measure(sample: Sample) -> Measured:
     metrics = [info.name for info in infos]
     same = _comparable(sample, baseline, hashes)
     clips, models = None, {}
-    if sample.query.at.kind == "final":
+    if sample.query.at.kind == "final" and any(_has_table(run) for run in same):
         wanted = None if sample.query.detail == "full" else metrics
         clips = read_clips(same, wanted)
         models = _clip_models(clips, metrics)
@@ -80,9 +80,9 @@ def _infos(sample: Sample) -> tuple[MetricInfo, ...]:
         where = "" if sample.query.at.kind == "final" else f" at {sample.query.at}"
         raise RecordError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
     query = sample.query
-    if query.metric not in known:
-        raise TempoError(unknown("metric", query.metric, known))
-    names = dict.fromkeys([query.metric, *(each for each in query.metrics if each in known)])
+    if sample.metric not in known:
+        raise TempoError(unknown("metric", sample.metric, known))
+    names = dict.fromkeys([sample.metric, *(each for each in query.metrics if each in known)])
     return tuple(known[name] for name in names)
 
 
@@ -124,6 +124,11 @@ def _comparable(
     return [run for run in done if run.protocol_hash in (own, None)]
 
 
+def _has_table(run: Run) -> bool:
+    """Whether the run kept values per clip; runs imported from elsewhere have means alone."""
+    return bool(run.record and run.record.test and run.record.test.table)
+
+
 def _clip_models(clips: Clips | None, metrics: Sequence[str]) -> dict[str, Crossed]:
     if clips is None:
         return {}
@@ -142,5 +147,9 @@ def _mean_models(runs: Sequence[Run], metrics: Sequence[str]) -> dict[str, Cross
         having = [run for run in runs if np.isfinite(run.values.get(name, np.nan))]
         if having:
             values = np.array([run.values[name] for run in having])
-            made[name] = Crossed(panel_of([run.key for run in having], values, None))
+            made[name] = Crossed(
+                panel_of(
+                    [run.key for run in having], values, None, [str(run.folder) for run in having]
+                )
+            )
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tempo.compare.gather import Run, Sample
 from tempo.core.identity import short_hash
@@ -19,11 +20,11 @@ def merged(samples: Sequence[tuple[str, Sample]], *, always: bool = False) -> Sa
     """
     variants: list[PlannedVariant] = []
     runs: list[Run] = []
-    seen: set[frozenset[str]] = set()
+    seen: set[frozenset[Path]] = set()
     for label, sample in samples:
         for variant in sample.variants:
             mine = sample.of(variant.name)
-            identity = frozenset(run.run_id for run in mine)
+            identity = frozenset(run.folder for run in mine)
             if identity in seen and not always:
                 continue
             seen.add(identity)

@@ -20,7 +20,8 @@ class Panel:
     the number of all clips, so that a row sums to the run's mean; `weights[g]` is the share of
     clips in source g. Without per-clip values there is one source of weight 1 and `clips` is 0.
 
-    `variant[r]` and `seed[r]` number the names in `variants` and `seeds`.
+    `variant[r]` and `seed[r]` number the names in `variants` and `seeds`. `origin[r]` is the
+    folder of the run behind a row: variants that differ in nothing share runs, which count once.
     """
 
     variants: tuple[str, ...]
@@ -31,6 +32,7 @@ class Panel:
     weights: Array
     clips: int
     values: Array | None = None
+    origin: tuple[str, ...] = ()
 
     @cached_property
     def means(self) -> Array:
@@ -89,7 +91,10 @@ class Panel:
 
 
 def panel_of(
-    keys: Sequence[tuple[str, int | None]], values: Array, sources: Sequence[str] | None
+    keys: Sequence[tuple[str, int | None]],
+    values: Array,
+    sources: Sequence[str] | None,
+    origin: Sequence[str] = (),
 ) -> Panel:
     """A panel from per-clip `values` (runs, clips); without `sources`, from run means (runs,).
 
@@ -102,7 +107,7 @@ def panel_of(
     order = np.array([seeds.index(seed) for _, seed in keys], dtype=np.intp)
     if sources is None:
         parts = np.asarray(values, dtype=float).reshape(len(keys), 1)
-        return Panel(variants, seeds, index, order, parts, np.ones(1), 0)
+        return Panel(variants, seeds, index, order, parts, np.ones(1), 0, None, tuple(origin))
     names, source = np.unique(np.asarray(sources), return_inverse=True)
     if len(names) == 1:
         names, source = np.arange(len(sources)), np.arange(len(sources))
@@ -110,4 +115,6 @@ def panel_of(
     spread = np.zeros((clips, len(names)))
     spread[np.arange(clips), source] = 1 / clips
     parts = values @ spread
-    return Panel(variants, seeds, index, order, parts, spread.sum(axis=0), clips, values)
+    return Panel(
+        variants, seeds, index, order, parts, spread.sum(axis=0), clips, values, tuple(origin)
+    )

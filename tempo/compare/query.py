@@ -47,15 +47,16 @@ class Query:
     """A question to the records. The defaults ask what a study's own spec asks.
 
     `baseline`: the control (default: the plan's, or its first trained variant). `metric`: the
-    primary metric; `metrics`: columns of the table beside it. `delta`: half-width of `equivalent`
-    in the primary metric's unit (None: `DELTAS`). `level`: coverage of intervals, `1 - level` the
-    error rate of verdicts; `power`: what "detects" means. `where` keeps some runs, `group_by`
+    primary metric (default: psnr, or the first there is); `metrics`: columns beside it. `delta`:
+    half-width of `equivalent` in the primary metric's unit (None: `DELTAS`). `level`: coverage of
+    intervals, `1 - level` the error rate of verdicts; `power`: what "detects" means. `where` keeps
+    some runs, `group_by`
     orders and labels rows by a factor. `passing`: values for the first-pass times. `attribution`:
     start and end variant. `detail`: `table` leaves out everything a terminal table does not need.
     """
 
     baseline: str | None = None
-    metric: str = "psnr"
+    metric: str | None = None
     metrics: tuple[str, ...] = ("ssim",)
     at: At = At()
     where: Where | None = None
@@ -79,8 +80,6 @@ class Query:
     def alpha(self) -> float:
         return round(1 - self.level, 12)
 
-    def delta_of(self, metric: str, unit: str) -> float | None:
+    def delta_of(self, unit: str, *, primary: bool) -> float | None:
         """The half-width of `equivalent` for a metric; None when none was ever stated."""
-        if metric == self.metric and self.delta is not None:
-            return self.delta
-        return DELTAS.get(unit)
+        return self.delta if primary and self.delta is not None else DELTAS.get(unit)

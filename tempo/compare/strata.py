@@ -55,7 +55,7 @@ def _stratum(
     values = clips.values[metric]
     inside = np.asarray(inside & np.isfinite(values).all(axis=0))
     sources = [source for source, keep in zip(clips.sources, inside, strict=True) if keep]
-    model = Crossed(panel_of(clips.keys, values[:, inside], sources))
+    model = Crossed(panel_of(clips.keys, values[:, inside], sources, clips.origins))
     names = model.panel.variants
     level = measured.primary.level
     baseline = measured.baseline

@@ -81,7 +81,7 @@ def rows(
 def _average(sample: Sample) -> float | None:
     for variant in sample.variants:
         if variant.role == "reference" and variant.config.get("method") == "average":
-            found = estimate(sample.query.metric, sample.done(variant.name), 1, 0.95)
+            found = estimate(sample.metric, sample.done(variant.name), 1, 0.95)
             return found.mean if found else None
     return None
 
@@ -111,7 +111,7 @@ def _row(
         planned_seeds=len(runs),
         estimates={name: each for name, each in found.items() if each},
         contrasts=contrasts,
-        cost=cost_of(runs, sample.query.metric, average),
+        cost=cost_of(runs, sample.metric, average),
         protocol_hash=next((run.protocol_hash for run in done if run.protocol_hash), None),
         checkpoint=_checkpoint(done),
         note=_note(sample, variant, runs),
@@ -142,7 +142,8 @@ def _checkpoint(runs: Sequence[Run]) -> str:
 def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
     without = [run for run in runs if not run.values]
     if not without:
-        return ""
+        twin = _twin(sample, variant)
+        return f"the very same runs as {twin}" if twin else ""
     if variant.role == "reference" and sample.query.at.kind != "final":
         return "references are judged on the test split only"
     counts: dict[str, list[str]] = {}
@@ -152,6 +153,17 @@ def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
     parts = [f"{name}: seed {', '.join(seeds)}" for name, seeds in counts.items()]
     done = len(runs) - len(without)
     return f"{done} of {len(runs)} seeds; {'; '.join(parts)}"
+
+
+def _twin(sample: Sample, variant: PlannedVariant) -> str | None:
+    """An earlier variant that differs in nothing and so has the same runs."""
+    own = {run.run_id for run in sample.of(variant.name)}
+    for other in sample.variants:
+        if other.name == variant.name:
+            return None
+        if {run.run_id for run in sample.of(other.name)} == own:
+            return other.name
+    return None
 
 
 def ranked(table: Sequence[Row], metric: str, sign: int, baseline: str | None) -> tuple[Row, ...]:

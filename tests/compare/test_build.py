@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,7 @@ from tempo.compare.quantities import Word
 from tempo.compare.query import At, Query, parse_at
 from tempo.compare.where import parse_where
 from tempo.core.errors import RecordError, TempoError
-from tempo.core.records import Plan
+from tempo.core.records import Plan, PlannedRun
 from tempo.records.layout import Store
 
 
@@ -285,3 +286,45 @@ def test_no_heavy_library_is_loaded(study: tuple[Store, Plan]) -> None:
     )
     assert json.loads(done.stdout) == []
     assert plan.study == "planted"
+
+
+def test_variants_that_differ_in_nothing_share_their_runs(
+    planted: ModuleType, tmp_path: Path
+) -> None:
+    """They are one variant under two names: equivalent, and their seeds count once."""
+    store, plan = write(planted, tmp_path, three(planted))
+    own = {run.seed: run.run_id for run in plan.runs if run.variant == "b"}
+    twin = replace(plan.variant("b"), name="twin")
+    runs = [PlannedRun(run_id=run_id, variant="twin", seed=s) for s, run_id in own.items()]
+    both = replace(plan, variants=(*plan.variants, twin), runs=(*plan.runs, *runs))
+    found, alone = compare(store, both), compare(store, plan)
+    assert found.row("twin").note == "the very same runs as b"
+    assert found.noise[0].seed_sd == alone.noise[0].seed_sd
+    assert found.noise[0].df == alone.noise[0].df
+    against = compare(store, both, Query(baseline="b"))
+    assert against.contrast("twin").verdict.word == Word.EQUIVALENT
+    assert against.contrast("twin").difference.value == 0
+
+
+def test_runs_without_values_per_clip_are_compared_by_their_means(
+    planted: ModuleType, tmp_path: Path
+) -> None:
+    """Runs imported from elsewhere have no table: seeds vary, the clips are what they were."""
+    store, plan = write(planted, tmp_path, three(planted)[:3])
+    for run in plan.runs:
+        events = store.run_dir(run.run_id) / "events.jsonl"
+        events.write_text(events.read_text().replace('"table":"clips.parquet"', '"table":""'))
+    found = compare(store, plan)
+    assert found.contrast("b").verdict.word == Word.BETTER
+    assert "these clips only" in found.contrast("b").difference.method
+    assert found.contrast("b").clips == 0
+    assert found.clip_table is None
+    assert found.strata == ()
+
+
+def test_the_first_metric_stands_in_for_psnr(planted: ModuleType, tmp_path: Path) -> None:
+    store, plan = write(planted, tmp_path, three(planted)[:3])
+    for run in plan.runs:
+        events = store.run_dir(run.run_id) / "events.jsonl"
+        events.write_text(events.read_text().replace('"psnr"', '"fid"'))
+    assert compare(store, plan).metric == "fid"
