@@ -61,7 +61,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--blocks", type=int, default=6, help="n of V3")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=2, help="steps per turn")
-    parser.add_argument("--eager-only", action="store_true", help="compile nothing")
+    parser.add_argument(
+        "--compile",
+        choices=("none", "group", "all"),
+        default="group",
+        help="which norms are compiled too; compiling takes minutes on a CPU",
+    )
     parser.add_argument("--forward-only", action="store_true", help="inference, no gradients")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     return parser.parse_args()
@@ -69,14 +74,15 @@ def options() -> argparse.Namespace:
 
 def candidates(asked: argparse.Namespace) -> Iterator[Candidate]:
     """The plain build in both layouts, ours with each norm; eager, then compiled."""
-    modes = ("eager",) if asked.eager_only else ("eager", "compiled")
     for net in asked.nets:
-        for mode in modes:
-            yield Candidate(net, "plain", mode, layout="NCHW")
-        for norm in asked.norms:
-            for mode in modes:
-                yield Candidate(net, "tempo", mode, norm)
+        yield Candidate(net, "plain", "eager", layout="NCHW")
+        if asked.compile != "none":
+            yield Candidate(net, "plain", "compiled", layout="NCHW")
         yield Candidate(net, "plain", "eager")
+        for norm in asked.norms:
+            yield Candidate(net, "tempo", "eager", norm)
+            if asked.compile in {norm, "all"}:
+                yield Candidate(net, "tempo", "compiled", norm)
 
 
 def arch_of(asked: argparse.Namespace, net: str, norm: str = "group") -> ArchSpec:

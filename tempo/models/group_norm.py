@@ -17,11 +17,20 @@ from torch import Tensor, unflatten
 
 def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """Group normalisation (Wu and He 2018): [B, C, H, W] -> the same shape, type and layout."""
-    if not x.is_cuda:
+    if not (x.is_cuda or _crashes(x, weight)):
         return F.group_norm(x, groups, weight, bias, eps)
     if torch.compiler.is_compiling():
         return fusible_group_norm(x, groups, weight, bias, eps)
     return eager_group_norm(x, groups, weight, bias, eps)
+
+
+def _crashes(x: Tensor, weight: Tensor) -> bool:
+    """Whether PyTorch's CPU kernel would end the process in the backward pass.
+
+    It does (2.13) for a channels-last input that needs no gradient under weights that do, as
+    behind frozen layers.
+    """
+    return torch.is_grad_enabled() and weight.requires_grad and not x.requires_grad
 
 
 class Moments(NamedTuple):

@@ -13,6 +13,8 @@ from tempo.models.build import build_model
 from tempo.models.conformance import points, small
 from tempo.models.family import TempoNet
 from tempo.models.group_norm import eager_group_norm, fusible_group_norm
+from tempo.models.norms import GroupNorm
+from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
 
@@ -138,6 +140,16 @@ def test_group_norm_in_eager_mode_saves_its_input_once_and_as_it_is() -> None:
         eager_group_norm(x, 2, torch.ones(8), torch.zeros(8), 1e-5)
     pictures = [tensor for tensor in saved if tensor.dim() == 4]
     assert [tensor.dtype for tensor in pictures] == [torch.bfloat16]
+
+
+def test_group_norm_behind_frozen_layers_has_gradients() -> None:
+    """PyTorch's own kernel ends the process here, so a failure shows as a crash."""
+    norm = GroupNorm(slots.GroupNorm(), 8)
+    x = torch.randn(2, 8, 4, 4).contiguous(memory_format=torch.channels_last)
+    norm(x).square().sum().backward()
+    expected = nn.functional.group_norm(x, 2, eps=1e-5).square().sum((0, 2, 3)) * 2
+    assert norm.weight.grad is not None
+    assert torch.allclose(norm.weight.grad, expected, rtol=1e-4)
 
 
 def traced(net: TempoNet, backend: str) -> Callable[..., Tensor]:
