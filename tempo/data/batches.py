@@ -44,6 +44,8 @@ class Change:
     turned: bool
     reversed: bool
     target: int
+    colours: tuple[int, ...]
+    """The order of the colour channels."""
 
 
 class TrainBatches:
@@ -124,11 +126,13 @@ class TrainBatches:
     def change(self, epoch: int, index: int, entry: Entry, size: tuple[int, int]) -> Change:
         """The random change of clip `index` in `epoch`.
 
-        All draws are made whatever is switched on, so switching one off leaves the others alone.
+        All draws are made whatever is switched on, so switching one off leaves the others alone;
+        the order of the colours is drawn last, so it may be left undrawn.
         """
         random = np.random.default_rng(stream(self.seed, "augment", epoch, index))
         down, right, target = random.random(3)
         vertical, horizontal, turned, backwards = random.random(4) < 0.5
+        colours = random.permutation(3) if self.augment.channel_shuffle else range(3)
         flips = self.augment.flips
         return Change(
             top=int(down * (size[0] - self.crop + 1)),
@@ -138,6 +142,7 @@ class TrainBatches:
             turned=bool(self.augment.rot90 and turned),
             reversed=bool(self.augment.time_reversal and backwards),
             target=int(target * len(entry.targets)),
+            colours=tuple(int(colour) for colour in colours),
         )
 
 
@@ -162,6 +167,8 @@ def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Change) -> None:
     area = (slice(change.top, change.top + crop), slice(change.left, change.left + crop))
     for slot, picture in zip(out, (*inputs, entry.targets[change.target]), strict=True):
         cut = pixels[picture][area][:: change.rows, :: change.columns]
+        if change.colours != (0, 1, 2):
+            cut = cut[..., list(change.colours)]
         slot[...] = np.rot90(cut) if change.turned else cut
 
 

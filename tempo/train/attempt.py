@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from tempo.data.open import open_split
 from tempo.data.splits import SPLITS, Split, SplitName
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
-from tempo.models.count import count
+from tempo.models.count import Cost, count
 from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
 from tempo.records.files import sha256_of
 from tempo.records.run import effective, read_run
+from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.budget import Horizon, horizon
 from tempo.train.checkpoints import Checkpoints, Resumable, newest_sound, saved_checkpoints
@@ -188,8 +190,13 @@ def _warm_up(task: Task, training: Training) -> None:
 def _cost(config: RunConfig, split: Split) -> ModelBuilt:
     """MACs for one clip of the data set's size; of the first clip's where sizes differ."""
     frames, height, width, _ = split[0].frames.shape
-    cost = count(config.arch, frames=frames, height=height, width=width)
+    cost = _count(config.arch, frames, height, width)
     return ModelBuilt(parameters=cost.parameters, macs=cost.macs, mac_size=(height, width))
+
+
+@cache
+def _count(arch: ArchSpec, frames: int, height: int, width: int) -> Cost:
+    return count(arch, frames=frames, height=height, width=width)
 
 
 def _test(task: Task, split: Split) -> TestEvaluation:

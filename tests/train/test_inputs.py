@@ -1,0 +1,100 @@
+"""The stream of batches: the same whoever prepares it, from any step on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tempo.data.batches import TrainBatches
+from tempo.data.open import open_split
+from tempo.records.run import read_run
+from tempo.spec.recipe import Augment
+from tempo.train import worker
+from tempo.train.budget import horizon
+from tempo.train.group import Group
+from tempo.train.inputs import Steps, stream_batches
+
+from .conftest import Make, config
+from .test_resume import differences, interrupt_at
+
+CPU = torch.device("cpu")
+
+
+def steps_of(cache: Path, **recipe: Any) -> Steps:
+    made = config({"recipe": recipe})
+    split = open_split(made.data, "train", cache)
+    return Steps(split, made.recipe, horizon(made.recipe, len(split)), 0, Group())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_stream_from_any_step_is_the_tail_of_the_whole(cache: Path, workers: int) -> None:
+    steps = steps_of(cache)
+    streams = torch.get_rng_state()
+    for start in (0, 7):
+        batches = list(stream_batches(steps, start, workers=workers, device=CPU))
+        assert len(batches) == 12 - start
+        for step, batch in enumerate(batches, start):
+            expected = steps[step]
+            assert torch.equal(batch.frames, expected.frames)
+            assert torch.equal(batch.target_time, expected.target_time)
+            assert torch.equal(batch.indices, expected.indices)
+    assert torch.equal(torch.get_rng_state(), streams)
+
+
+def test_resuming_with_preparing_processes_ends_in_the_same_bits(
+    make: Make, undisturbed: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(runtime={"workers": 2})
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, 7)
+        worker.run(folder, cache)
+    assert worker.run(folder, cache) == 0
+    assert read_run(folder).attempts[1].resumed_step == 7
+    assert differences(undisturbed(), folder) == []
+
+
+def test_crops_grow_with_the_budget(cache: Path) -> None:
+    stages = [{"until": 0.25, "crop": 8}, {"until": 0.5, "crop": 12}]
+    steps = steps_of(cache, progressive_crop=stages)
+    sides = [steps[step].frames.shape[-1] for step in range(12)]
+    assert sides == [8] * 3 + [12] * 3 + [16] * 6
+    assert [steps[step].indices.tolist() for step in range(12)] == [
+        steps_of(cache)[step].indices.tolist() for step in range(12)
+    ]
+
+
+def test_a_progressive_run_resumes_exactly(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over: dict[str, Any] = {"recipe": {"progressive_crop": [{"until": 0.5, "crop": 8}]}}
+    whole, parts = make("whole", **over), make("parts", **over)
+    assert worker.run(whole, cache) == 0
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, 5)
+        worker.run(parts, cache)
+    assert worker.run(parts, cache) == 0
+    assert differences(whole, parts) == []
+
+
+def test_shuffled_colours_are_one_order_for_a_whole_sample(cache: Path) -> None:
+    split = open_split(config().data, "train", cache)
+    plain = Augment(flips=False, time_reversal=False)
+    shuffled = plain.model_copy(update={"channel_shuffle": True})
+    kinds = {"seed": 0, "batch": 12, "crop": 16}
+    one = TrainBatches(split, augment=plain, **kinds).batch(0)  # type: ignore[arg-type]
+    two = TrainBatches(split, augment=shuffled, **kinds).batch(0)  # type: ignore[arg-type]
+    orders = set()
+    for before, after, target, moved in zip(
+        one.frames, two.frames, one.target, two.target, strict=True
+    ):
+        order = next(
+            order
+            for order in torch.cartesian_prod(*[torch.arange(3)] * 3)
+            if len(set(order.tolist())) == 3 and torch.equal(before[:, order], after)
+        )
+        assert torch.equal(target[order], moved)
+        orders.add(tuple(order.tolist()))
+    assert len(orders) > 1
