@@ -63,8 +63,15 @@ class Panel:
         """The run of `variant` under `seed`, or None."""
         return self._rows.get((variant, seed))
 
+    @cached_property
+    def _seeds(self) -> Mapping[str, tuple[int | None, ...]]:
+        found: dict[str, list[int | None]] = {}
+        for name, seed in self._rows:
+            found.setdefault(name, []).append(seed)
+        return {name: tuple(seeds) for name, seeds in found.items()}
+
     def seeds_of(self, variant: str) -> tuple[int | None, ...]:
-        return tuple(seed for name, seed in self._rows if name == variant)
+        return self._seeds.get(variant, ())
 
     def common_seeds(self, names: Sequence[str]) -> tuple[int, ...]:
         """Seeds that every one of `names` has, in order; references have none and do not limit."""

@@ -83,7 +83,7 @@ def read_events(
                 offset += len(line)
                 continue
             try:
-                logged = from_json(json.loads(line), offset + len(line))
+                logged = from_json(json.loads(line.decode()), offset + len(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise RecordError(f"{path}: byte {offset}: not an event ({error!r})") from error
             yield logged
