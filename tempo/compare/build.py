@@ -114,6 +114,7 @@ def build(measured: Measured) -> Comparison:
         runs=run_infos(sample),
         fingerprint=fingerprint_of(sample),
         stale=staleness(sample),
+        disagreements=extra.disagreements,
     )
 
 

@@ -15,6 +15,7 @@ from tempo.compare.evidence import (
     BudgetView,
     ClipTable,
     Curve,
+    Disagreement,
     GalleryClip,
     Learning,
     Pareto,
@@ -128,6 +129,7 @@ class Comparison:
     `metric` is the primary one; `metrics` those of the table, primary first. `at` says which
     checkpoint the numbers are of, as a sentence. `headline` holds the sentences to read first;
     `fingerprint` identifies the records that went in: see `tempo.compare.build.fingerprint`.
+    `disagreements`: per variant the clips that differ most from the baseline, gains then losses.
     `complete`: every planned run finished. `rankable`: one protocol covers every row.
     """
 
@@ -172,6 +174,7 @@ class Comparison:
     runs: tuple[RunInfo, ...]
     fingerprint: str
     stale: tuple[str, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
 
     def row(self, variant: str) -> Row:
         """The row of `variant`; KeyError when there is none."""

@@ -13,13 +13,14 @@ from tempo.compare.evidence import (
     BudgetView,
     ClipTable,
     Curve,
+    Disagreement,
     GalleryClip,
     Learning,
     Pareto,
     Stratum,
 )
 from tempo.compare.factorial import effects
-from tempo.compare.gallery import gallery
+from tempo.compare.gallery import disagreements, gallery
 from tempo.compare.learning import learning
 from tempo.compare.measure import Measured
 from tempo.compare.pareto import fronts
@@ -43,6 +44,7 @@ class Details:
     strata: tuple[Stratum, ...] = ()
     clip_table: ClipTable | None = None
     gallery: tuple[GalleryClip, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
 
 
 def full(measured: Measured, table: Sequence[Row]) -> Details:
@@ -62,4 +64,5 @@ def full(measured: Measured, table: Sequence[Row]) -> Details:
         strata=strata(measured),
         clip_table=clip_table(measured.clips, metrics),
         gallery=gallery(measured),
+        disagreements=disagreements(measured),
     )

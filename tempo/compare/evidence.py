@@ -138,6 +138,22 @@ class ClipTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disagreement:
+    """A clip on which a variant differs from the baseline as on few others.
+
+    `difference` is in the primary metric, mean over the seeds of each side; `pictured` says
+    whether the gallery shows the clip.
+    """
+
+    variant: str
+    baseline: str
+    clip: str
+    source: str
+    difference: float
+    pictured: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """A variant's prediction of one gallery clip, of the seed named."""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tempo.compare.clips import Clips
-from tempo.compare.evidence import GalleryClip, Picture
+from tempo.compare.evidence import Disagreement, GalleryClip, Picture
 from tempo.compare.gather import Run, Sample
 from tempo.compare.measure import Measured
+from tempo.compare.panel import Array
 
 Entry = Mapping[str, str]
 
@@ -63,6 +64,51 @@ def _spread(measured: Measured) -> dict[str, float]:
     if len(present) < 2:
         return {}
     return dict(zip(clips.clips, (means.max(axis=0) - means.min(axis=0)).tolist(), strict=True))
+
+
+MOST = 5
+"""Clips named per variant and direction."""
+
+
+def disagreements(measured: Measured) -> tuple[Disagreement, ...]:
+    """Over all clips, where each trained variant gains and loses most against the baseline."""
+    clips, baseline = measured.clips, measured.baseline
+    metric, sign = measured.primary.info.name, measured.primary.sign
+    if clips is None or metric not in clips.values:
+        return ()
+    names = np.array([name for name, _ in clips.keys])
+    pictured = {clip for run in _shown(measured.sample) for clip in _entries(run)}
+    made: list[Disagreement] = []
+    for variant in measured.sample.trained:
+        if baseline in names and variant.name in names and variant.name != baseline:
+            means = [
+                clips.values[metric][names == each].mean(axis=0)
+                for each in (variant.name, baseline)
+            ]
+            made += _extremes(
+                clips, variant.name, str(baseline), means[0] - means[1], sign, pictured
+            )
+    return tuple(made)
+
+
+def _extremes(
+    clips: Clips, variant: str, baseline: str, change: Array, sign: int, pictured: set[str]
+) -> list[Disagreement]:
+    finite = [int(place) for place in np.flatnonzero(np.isfinite(change))]
+    finite.sort(key=lambda place: -sign * change[place])
+    gains = [place for place in finite[:MOST] if sign * change[place] > 0]
+    losses = [place for place in finite[::-1][:MOST] if sign * change[place] < 0]
+    return [
+        Disagreement(
+            variant=variant,
+            baseline=baseline,
+            clip=clips.clips[place],
+            source=clips.sources[place],
+            difference=float(change[place]),
+            pictured=clips.clips[place] in pictured,
+        )
+        for place in (*gains, *losses)
+    ]
 
 
 def _clip(

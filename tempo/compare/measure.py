@@ -33,7 +33,7 @@ class Measured:
         query = self.sample.query
         return Terms(
             info=info,
-            delta=query.delta_of(info.unit, primary=info == self.infos[0]),
+            delta=query.delta_of(info, primary=info == self.infos[0]),
             level=query.level,
             power=query.power,
         )

@@ -66,7 +66,8 @@ def _failure(run: Run) -> Failure:
         seed=run.seed,
         status=run.status.value,
         failure="data" if run.problem else finish.failure if finish else None,
-        message=run.problem or (finish.message if finish else "ended without a word (killed?)"),
+        message=run.problem
+        or (finish.message if finish else "has not ended: still going, or killed"),
         detail=finish.detail if finish else "",
         step=_step(run),
         attempts=attempts,

@@ -7,9 +7,11 @@ from typing import Literal
 
 from tempo.compare.where import Where
 from tempo.core.errors import TempoError
+from tempo.core.records import MetricInfo
 
-DELTAS = {"dB": 0.05, "": 0.001}
-"""Default half-width of `equivalent` by a metric's unit: 0.05 dB, 0.001 of a similarity."""
+DECIBELS = 0.05
+SIMILARITY = 0.001
+"""Default half-widths of `equivalent`: of metrics in dB, and of structural similarities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ class Query:
 
     `baseline`: the control (default: the plan's, or its first trained variant). `metric`: the
     primary metric (default: psnr, or the first there is); `metrics`: columns beside it. `delta`:
-    half-width of `equivalent` in the primary metric's unit (None: `DELTAS`). `level`: coverage of
-    intervals, `1 - level` the error rate of verdicts; `power`: what "detects" means. `where` keeps
-    some runs, `group_by`
+    half-width of `equivalent` in the primary metric's unit (None: 0.05 dB, 0.001 of SSIM). `level`:
+    coverage of intervals, `1 - level` the error rate of verdicts; `power`: what "detects" means.
+    `where` keeps some runs, `group_by`
     orders and labels rows by a factor. `passing`: values for the first-pass times. `attribution`:
     start and end variant. `detail`: `table` leaves out everything a terminal table does not need.
     """
@@ -80,6 +82,10 @@ class Query:
     def alpha(self) -> float:
         return round(1 - self.level, 12)
 
-    def delta_of(self, unit: str, *, primary: bool) -> float | None:
+    def delta_of(self, info: MetricInfo, *, primary: bool) -> float | None:
         """The half-width of `equivalent` for a metric; None when none was ever stated."""
-        return self.delta if primary and self.delta is not None else DELTAS.get(unit)
+        if primary and self.delta is not None:
+            return self.delta
+        if info.unit == "dB":
+            return DECIBELS
+        return SIMILARITY if "ssim" in info.name.lower() else None

@@ -164,6 +164,16 @@ def test_the_gallery_is_sorted_by_disagreement(pair: Comparison) -> None:
     assert 1 <= first.rank_overall <= 40
 
 
+def test_disagreements_are_the_extremes_over_all_clips(pair: Comparison) -> None:
+    table = pair.clip_table.values["psnr"]
+    change = np.array(table["wasteful"]) - np.array(table["small"])
+    mine = [each for each in pair.disagreements if each.variant == "wasteful"]
+    losses = [each.difference for each in mine if each.difference < 0]
+    assert losses == pytest.approx(sorted(change)[:5])
+    shown = {clip.clip for clip in pair.gallery}
+    assert all(each.pictured == (each.clip in shown) for each in pair.disagreements)
+
+
 def ladder_arms(make: ModuleType) -> list[object]:
     """start -> end by three factors worth 0.4, 0.2 and 0, and 0.1 for having the first two."""
     off, on = {"se": "none", "blocks": [1], "norm": "group"}, {"se": "on", "blocks": [6], "norm": 1}
