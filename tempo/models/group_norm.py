@@ -70,7 +70,8 @@ def fusible_group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps
 
 def eager_group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """The same in few kernels, none of which writes a wide copy of `x`."""
-    out: Tensor = _Eager.apply(x, weight, bias, groups, eps)  # type: ignore[no-untyped-call]
+    with torch.autocast(x.device.type, enabled=False):
+        out: Tensor = _Eager.apply(x, weight, bias, groups, eps)  # type: ignore[no-untyped-call]
     return out
 
 
