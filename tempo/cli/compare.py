@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tempo.cli import options as shared
+from tempo.cli.console import make_console
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
 from tempo.records.layout import Store
@@ -37,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     store, study = find(options.study, options.records)
     plan = store.load_plan(study, options.profile)
-    console = Console()
+    console = make_console()
     if options.no_report:
         from tempo.compare.build import compare
 
@@ -73,7 +74,7 @@ def find(name: str, records: Path) -> tuple[Store, str]:
 
 def show(comparison: Comparison, console: Console) -> None:
     """Print the results table."""
-    from tempo.compare.render import terminal
+    from tempo.compare.render.terminal import terminal
 
     console.print(terminal(comparison), soft_wrap=True)
 

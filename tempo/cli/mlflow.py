@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from rich.console import Console
-
 from tempo.cli import options as shared
+from tempo.cli.console import make_console
 from tempo.records.layout import Store
 
 
@@ -54,5 +53,7 @@ def _sync(options: argparse.Namespace) -> int:
     mirror = MlflowMirror(store, options.mlflow)
     mirror.open(plan, None)
     complete = mirror.sync()
-    Console().print(f"{mirror.uri}: {mirror.problem or 'complete'}", markup=False, soft_wrap=True)
+    make_console().print(
+        f"{mirror.uri}: {mirror.problem or 'complete'}", markup=False, soft_wrap=True
+    )
     return 0 if complete else 1

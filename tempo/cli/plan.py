@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tempo.cli import options as shared
+from tempo.cli.console import make_console
 from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.launch.scheduler import is_complete
@@ -55,7 +55,7 @@ def show_plan(plan: Plan, store: Store, options: argparse.Namespace) -> int:
         value = plan.to_json() | {"counts": counts, "complete": sorted(done)}
         print(json.dumps(value, indent=2))
         return 0
-    console = Console()
+    console = make_console()
     console.print(f"{plan.study}: {plan.question.strip() or '(no question given)'}", markup=False)
     console.print(_variants(plan, counts))
     console.print(_runs(plan, done))
@@ -66,23 +66,22 @@ def show_plan(plan: Plan, store: Store, options: argparse.Namespace) -> int:
 
 
 def _variants(plan: Plan, counts: Mapping[str, Mapping[str, int]]) -> Table:
+    """A row a variant, and below it what differs from the control."""
     table = Table(title="variants", title_justify="left", box=None, pad_edge=False)
-    table.add_column("variant", no_wrap=True)
+    table.add_column("variant", overflow="fold")
     table.add_column("role", no_wrap=True)
     if counts:
         table.add_column("parameters", justify="right", no_wrap=True)
         table.add_column("MACs", justify="right", no_wrap=True)
-    table.add_column("differs from the control in", overflow="fold")
     control = plan.variant(plan.baseline or plan.variants[0].name).config
     for variant in plan.variants:
-        cells = [variant.name, variant.role]
+        label = Text(variant.name)
+        if variant.role != "reference":
+            label.append(_difference(control, variant.config), style="dim")
+        cells = [_plain(variant.role)]
         if counts:
-            cost = counts.get(variant.name)
-            cells += (
-                [f"{cost['parameters']:,}", f"{cost['macs'] / 1e9:.2f} G"] if cost else ["-", "-"]
-            )
-        differs = "" if variant.role == "reference" else _difference(control, variant.config)
-        table.add_row(*map(_plain, [*cells, differs]))
+            cells += map(_plain, _weight(counts.get(variant.name)))
+        table.add_row(label, *cells)
     return table
 
 
@@ -98,8 +97,9 @@ def _plain(text: str) -> Text:
 
 
 def _difference(control: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """`path=value` for what differs; a slot filled by another kind is named by its kind alone."""
-    return ", ".join(f"{path}={value}" for path, value in _changes(control, config, ""))
+    """`path=value` on lines of their own; a slot of another kind is named by its kind alone."""
+    changes = [f"{path}={value}" for path, value in _changes(control, config, "")]
+    return "".join(f"\n    {line}" for line in changes)
 
 
 def _changes(

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from tempo.cli import options as shared
 from tempo.cli.compare import report
+from tempo.cli.console import make_console
 from tempo.cli.live import View, make_view, preparing
 from tempo.cli.plan import add_plan_options, show_plan
 from tempo.cli.preflight import check
@@ -79,7 +80,7 @@ def execute(options: argparse.Namespace) -> int:
     store = Store(options.records)
     if options.plan:
         return show_plan(plan, store, options)
-    console = Console()
+    console = make_console()
     if started_by_torchrun():
         carry_out_together(plan, store, options.cache)
         if not leads():

@@ -1,0 +1,275 @@
+"""A whole study through the command line, undisturbed and disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from tempo.core.records import RunStatus
+from tempo.records.layout import Store
+from tempo.records.run import RunRecord, read_run
+
+from .conftest import ROOT, Folder
+
+PATIENCE = 120.0
+
+
+def records_of(folder: Folder) -> dict[str, RunRecord]:
+    store = Store(folder.records)
+    plan = store.load_plan("tiny")
+    return {run.title: read_run(store.run_dir(run.run_id)) for run in plan.distinct_runs}
+
+
+def results(folder: Folder) -> dict[str, object]:
+    """All that must not depend on what happened on the way: metrics of every run, bit by bit."""
+    out: dict[str, object] = {}
+    for title, record in records_of(folder).items():
+        assert record.test is not None
+        table = pd.read_parquet(record.folder / record.test.table)
+        curve = [(event.step, dict(event.values)) for event in record.validations]
+        losses = [(event.step, event.values["loss"]) for event in record.train]
+        out[title] = (dict(record.test.values), table.to_dict(), curve, losses)
+    return out
+
+
+def modified(folder: Folder) -> dict[str, int]:
+    return {title: run.folder.stat().st_mtime_ns for title, run in records_of(folder).items()}
+
+
+def wait_until_steps(folder: Folder, steps: int) -> None:
+    """Wait until the study's runs have logged `steps` steps between them."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            done = sum(record.step for record in records_of(folder).values())
+        except Exception:
+            done = 0
+        if done >= steps:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {steps} steps within {PATIENCE} s")
+
+
+def workers_below(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    finished: tuple[Folder, subprocess.CompletedProcess[str]],
+) -> dict[str, object]:
+    return results(finished[0])
+
+
+def test_one_command_trains_compares_and_reports(
+    finished: tuple[Folder, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = finished
+    assert done.returncode == 0, done.stdout + done.stderr
+    for word in ("se=on", "se=off", "average", "nearest", "PSNR", "SSIM", "inconclusive"):
+        assert word in done.stdout
+    report = folder.path / "reports" / "tiny"
+    assert str(Path("reports/tiny/index.html")) in done.stdout
+    for name in ("index.html", "report.md", "table.csv"):
+        assert (report / name).stat().st_size > 500
+    assert list((report / "figures").glob("*.png")) and list((report / "figures").glob("*.pdf"))
+    for title, record in records_of(folder).items():
+        assert record.status is RunStatus.COMPLETE, title
+        assert len(record.attempts) == 1
+        assert record.test is not None
+        assert len(pd.read_parquet(record.folder / record.test.table)) == 6
+        assert len(record.test.gallery) == 2
+        for kept in record.test.gallery:
+            assert all(
+                (record.folder / path).is_file() for key, path in kept.items() if key != "clip"
+            )
+
+
+def test_the_mlflow_store_holds_the_study(
+    finished: tuple[Folder, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = finished
+    uri = f"sqlite:///{folder.records}/mlflow.db"
+    script = f"""
+import json, mlflow
+client = mlflow.MlflowClient("{uri}")
+(experiment,) = [e for e in client.search_experiments() if e.name == "tiny"]
+runs = client.search_runs([experiment.experiment_id])
+print(json.dumps({{r.info.run_name: [r.info.status, r.data.metrics] for r in runs}}))
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=folder.path
+    )
+    assert out.returncode == 0, out.stderr[-2000:]
+    shown = json.loads(out.stdout.splitlines()[-1])
+    for title, record in records_of(folder).items():
+        status, metrics = shown[title]
+        assert status == "FINISHED"
+        assert record.test is not None
+        assert metrics["test/psnr"] == pytest.approx(record.test.values["psnr"], rel=1e-12)
+    assert "mlflow ui --backend-store-uri" in done.stdout
+
+
+def test_a_finished_study_is_never_repeated(
+    finished: tuple[Folder, subprocess.CompletedProcess[str]], undisturbed: dict[str, object]
+) -> None:
+    folder, _ = finished
+    before = {
+        title: record.folder.stat().st_mtime_ns for title, record in records_of(folder).items()
+    }
+    again = folder.run("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "started" not in again.stdout
+    after = records_of(folder)
+    assert modified(folder) == before
+    assert all(len(record.attempts) == 1 for record in after.values())
+    assert results(folder) == undisturbed
+
+
+def test_compare_rebuilds_the_report_without_torch(
+    finished: tuple[Folder, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, _ = finished
+    blocked = tmp_path / "torch"
+    blocked.mkdir()
+    (blocked / "__init__.py").write_text("raise ImportError('compare must not import torch')")
+    done = subprocess.run(
+        folder.argv("compare.py", "tiny", "--reports", str(tmp_path / "again")),
+        cwd=folder.path,
+        env={**folder.environment(), "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "again" / "tiny" / "index.html").is_file()
+    by_path = folder.run("compare.py", str(folder.records), "--no-report")
+    assert by_path.returncode == 0
+    assert "se=off" in by_path.stdout
+
+
+def test_ctrl_c_keeps_the_work_and_the_same_command_finishes_it(
+    folder: Folder, undisturbed: dict[str, object]
+) -> None:
+    process = folder.start("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+    wait_until_steps(folder, 40)
+    children = workers_below(process.pid)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, output
+    assert "the same command continues" in output
+    assert "Traceback" not in output
+    assert all_gone(children)
+    stopped = records_of(folder)
+    assert any(record.status is RunStatus.STOPPED for record in stopped.values())
+    done = folder.run("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for title, record in records_of(folder).items():
+        if stopped[title].status is RunStatus.STOPPED and stopped[title].step > 0:
+            assert record.attempts[-1].resumed_step == stopped[title].step
+    assert results(folder) == undisturbed
+
+
+def test_sigkill_of_everything_loses_at_most_a_checkpoint_interval(
+    folder: Folder, undisturbed: dict[str, object]
+) -> None:
+    seed = int(os.environ.get("TEMPO_CHAOS_SEED", "7"))
+    moments = random.Random(seed).sample(range(20, 200), 3)
+    for moment in sorted(moments):
+        process = folder.start("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+        wait_until_steps(folder, moment)
+        family = [psutil.Process(process.pid), *workers_below(process.pid)]
+        for member in family:
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+        process.wait(timeout=PATIENCE)
+        assert all_gone(family)
+    done = folder.run("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for title, record in records_of(folder).items():
+        for before, attempt in zip(record.attempts, record.attempts[1:], strict=False):
+            if before.last_step > 0:
+                assert attempt.resumed_step >= before.last_step - 10, title
+    assert results(folder) == undisturbed
+
+
+def test_sigkill_of_the_parent_alone_leaves_no_orphan(
+    folder: Folder, undisturbed: dict[str, object]
+) -> None:
+    process = folder.start("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+    wait_until_steps(folder, 30)
+    children = workers_below(process.pid)
+    assert children
+    process.kill()
+    process.wait(timeout=PATIENCE)
+    assert all_gone(children)
+    done = folder.run("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert results(folder) == undisturbed
+
+
+def test_a_failing_variant_is_shown_and_does_not_take_the_study_down(folder: Folder) -> None:
+    store = Store(folder.records)
+    plan_only = folder.run("run_experiment.py", "tiny.yaml", "--plan", "--json")
+    plan = json.loads(plan_only.stdout)
+    (victim,) = [r["run_id"] for r in plan["runs"] if (r["variant"], r["seed"]) == ("se=off", 1)]
+    # A file where the run wants a folder: the run fails, whatever the reason may be in real life.
+    store.run_dir(victim).mkdir(parents=True)
+    (store.run_dir(victim) / "checkpoints").write_text("in the way")
+    done = folder.run("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED    se=off s1" in done.stdout
+    assert "1/2" in done.stdout
+    statuses = {title: record.status for title, record in records_of(folder).items()}
+    assert statuses["se=off s1"] is RunStatus.FAILED
+    assert [status for title, status in statuses.items() if title != "se=off s1"] == [
+        RunStatus.COMPLETE
+    ] * 5
+
+
+def test_what_is_missing_is_said_before_anything_is_trained(folder: Folder) -> None:
+    done = subprocess.run(
+        folder.argv("run_experiment.py", str(ROOT / "ablations" / "se_dilation.yaml")),
+        cwd=folder.path,
+        env={**folder.environment(), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    for words in ("no CUDA device", "vimeo_triplet", "--profile demo", "--profile smoke"):
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder.records / "runs").exists()
+    assert not (folder.records / "studies").exists()
+
+
+def test_a_broken_variant_is_named_before_anything_is_trained(folder: Folder) -> None:
+    path = folder.path / "broken.yaml"
+    path.write_text(
+        "base: tiny.yaml\nstudy: broken\n"
+        "variants: {odd: {set: {arch: {block: {kind: swin, heads: 3}}}}}\n"
+        "design: [{kind: factorial, factors: [se]}, {kind: list, variants: [odd]}]\n"
+    )
+    done = folder.run("run_experiment.py", "broken.yaml", "--mlflow", "off")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "nothing was trained" in done.stderr and "odd" in done.stderr
+    assert not (folder.records / "runs").exists()
