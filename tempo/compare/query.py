@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tempo.compare.where import Where
+from tempo.compare.where import Where, parse_where
 from tempo.core.errors import TempoError
 from tempo.core.records import MetricInfo
 
@@ -52,9 +53,9 @@ class Query:
     primary metric (default: psnr, or the first there is); `metrics`: columns beside it. `delta`:
     half-width of `equivalent` in the primary metric's unit (None: 0.05 dB, 0.001 of SSIM). `level`:
     coverage of intervals, `1 - level` the error rate of verdicts; `power`: what "detects" means.
-    `where` keeps some runs, `group_by`
-    orders and labels rows by a factor. `passing`: values for the first-pass times. `attribution`:
-    start and end variant. `detail`: `table` leaves out everything a terminal table does not need.
+    `where` keeps some runs, `group_by` orders and labels rows by a factor. `passing`: values for
+    the first-pass times. `attribution`: start and end variant. `detail`: `table` leaves out
+    everything a terminal table does not need.
     """
 
     baseline: str | None = None
@@ -89,3 +90,51 @@ class Query:
         if info.unit == "dB":
             return DECIBELS
         return SIMILARITY if "ssim" in info.name.lower() else None
+
+
+def parse_query(
+    *,
+    baseline: str | None = None,
+    metrics: str | None = None,
+    at: str = "final",
+    where: str | None = None,
+    group_by: str | None = None,
+    delta: float | None = None,
+    level: float = 0.95,
+    passing: str | None = None,
+    attribution: Sequence[str] | None = None,
+    detail: Literal["table", "full"] = "full",
+) -> Query:
+    """A query from what was typed: `metrics` and `passing` are separated by commas.
+
+    The first of `metrics` is the primary one; `attribution` is a start and an end variant.
+
+    Raises:
+        TempoError: for text that cannot be read.
+    """
+    names = [name.strip() for name in metrics.split(",")] if metrics else []
+    ends = tuple(attribution) if attribution else None
+    if ends is not None and len(ends) != 2:
+        raise TempoError(f"attribution is between two variants, not {len(ends)}")
+    return Query(
+        baseline=baseline,
+        metric=names[0] if names else None,
+        metrics=tuple(names[1:]) if names else ("ssim",),
+        at=parse_at(at),
+        where=parse_where(where) if where is not None else None,
+        group_by=group_by,
+        delta=delta,
+        level=level,
+        passing=_numbers(passing),
+        attribution=None if ends is None else (ends[0], ends[1]),
+        detail=detail,
+    )
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    if not text:
+        return ()
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise TempoError(f"levels to pass are numbers such as 30,31.5, not {text!r}") from None

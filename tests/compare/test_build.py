@@ -12,7 +12,7 @@ import pytest
 from tempo.compare.build import compare, compare_all, fingerprint
 from tempo.compare.comparison import Comparison
 from tempo.compare.quantities import Word
-from tempo.compare.query import At, Query, parse_at
+from tempo.compare.query import At, Query, parse_at, parse_query
 from tempo.compare.where import parse_where
 from tempo.core.errors import RecordError, TempoError
 from tempo.core.records import Plan, PlannedRun
@@ -328,3 +328,30 @@ def test_the_first_metric_stands_in_for_psnr(planted: ModuleType, tmp_path: Path
         events = store.run_dir(run.run_id) / "events.jsonl"
         events.write_text(events.read_text().replace('"psnr"', '"fid"'))
     assert compare(store, plan).metric == "fid"
+
+
+def test_a_query_from_what_was_typed() -> None:
+    typed = parse_query(
+        metrics="ssim, psnr", at="500", where="seed < 2", passing="30,31.5", attribution=["a", "b"]
+    )
+    assert (typed.metric, typed.metrics) == ("ssim", ("psnr",))
+    assert typed.at == At("step", 500)
+    assert typed.where is not None and typed.where.conditions[0].name == "seed"
+    assert typed.passing == (30.0, 31.5)
+    assert typed.attribution == ("a", "b")
+    assert parse_query() == Query()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"passing": "thirty"},
+        {"delta": 0.0},
+        {"delta": -1.0},
+        {"level": 1.0},
+        {"attribution": ["a"]},
+    ],
+)
+def test_queries_that_mean_nothing(typed: dict[str, object]) -> None:
+    with pytest.raises(TempoError):
+        parse_query(**typed)
