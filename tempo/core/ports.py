@@ -37,11 +37,11 @@ class Tracker(Protocol):
     def stop(self, timeout: float) -> None:
         """End the background thread; give up waiting for it after `timeout` seconds."""
 
-    def sync(self, *, over: bool = False) -> bool:
+    def sync(self, *, over: bool | None = None) -> bool:
         """Mirror once what the records hold and no resumed attempt can supersede any more.
 
-        `over` says that nobody carries out a run of the plan now: what is unfinished was killed.
-        Returns whether everything was sent.
+        `over` says whether nobody carries out the plan now: then what is unfinished was killed.
+        None finds out. Returns whether everything was sent.
         """
 
     def finish(self, status: str, artifacts: Sequence[Path], metrics: Mapping[str, float]) -> bool:

@@ -90,8 +90,13 @@ class MlflowMirror:
         """End the background thread, if there is one; a request under way is waited for."""
         self._background.stop(timeout)
 
-    def sync(self, *, over: bool = False) -> bool:
-        """One pass; see Tracker. A store that is down makes it False and sets `problem`."""
+    def sync(self, *, over: bool | None = None) -> bool:
+        """One pass; see Tracker. A store that is down makes it False and sets `problem`.
+
+        A run whose worker holds its lock is going on, whatever `over` says.
+        """
+        if over is None:
+            over = self._own is None and not self._book().live(None)
         if self._own is not None:
             describe(self._state().environment(self._own))
         try:

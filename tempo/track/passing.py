@@ -14,6 +14,7 @@ from tempo.track.content import Limits
 from tempo.track.failures import concerns_one_run, explain
 from tempo.track.invocations import Invocations
 from tempo.track.parent import ParentSender
+from tempo.track.process import holds_lock
 from tempo.track.state import MirrorState
 from tempo.track.summary import summarise
 
@@ -69,10 +70,11 @@ class StudyMirror:
         changed = False
         for run in self.plan.distinct_runs:
             path = self.store.run_dir(run.run_id) / NAME
-            size = (path.stat().st_size if path.is_file() else 0, over)
+            ended = over and not holds_lock(path.parent)
+            size = (path.stat().st_size if path.is_file() else 0, ended)
             if self.seen.get(run.run_id) == size:
                 continue
-            outcome = self._child(sender, run, over=over)
+            outcome = self._child(sender, run, over=ended)
             problems += outcome.missing
             changed |= outcome.changed
             if not outcome.missing:

@@ -48,7 +48,7 @@ class WandbMirror:
     def stop(self, timeout: float = 10.0) -> None:
         self._background.stop(timeout)
 
-    def sync(self, *, over: bool = False) -> bool:
+    def sync(self, *, over: bool | None = None) -> bool:
         """Write the runs that ended since the last time."""
         if self._plan is None:
             raise RuntimeError("open a plan first")

@@ -4,8 +4,8 @@ With TEMPO_SCREENSHOTS=<folder> the pages are kept as pictures.
 """
 
 import os
-import signal
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator

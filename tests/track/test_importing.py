@@ -19,11 +19,10 @@ def foreign(study: Study) -> str:
     """A store in which a script logged four runs: two learning rates, two seeds."""
     client = MlflowClient(study.uri)
     experiment = client.create_experiment("old study", artifact_location=f"{study.store.root}/a")
-    for rate in ("1e-3", "1e-4"):
+    for place, rate in enumerate(("1e-3", "1e-4")):
         for seed in ("0", "1"):
-            run = client.create_run(
-                experiment, run_name=f"lr{rate}_seed{seed}", start_time=1_000_000
-            )
+            start = 1_000_000 + place
+            run = client.create_run(experiment, start, run_name=f"lr{rate}_seed{seed}")
             for name, value in {"lr": rate, "seed": seed, "net": "film"}.items():
                 client.log_param(run.info.run_id, name, value)
             for step in (10, 20):
@@ -41,9 +40,10 @@ def test_replicates_are_grouped_and_curves_are_kept(foreign: str, tmp_path: Path
     assert plan.study == "old_study"
     assert [variant.name for variant in plan.variants] == ["lr1e-3", "lr1e-4"]
     assert [dict(variant.levels) for variant in plan.variants] == [{"lr": "1e-3"}, {"lr": "1e-4"}]
-    seeds = [(run.variant, run.seed) for run in plan.runs]
+    seeds = sorted((run.variant, run.seed or 0) for run in plan.runs)
     assert seeds == [(name, seed) for name in ("lr1e-3", "lr1e-4") for seed in (0, 1)]
-    record = read_run(store.run_dir(plan.runs[1].run_id))
+    second = next(run for run in plan.runs if (run.variant, run.seed) == ("lr1e-3", 1))
+    record = read_run(store.run_dir(second.run_id))
     assert record.status == "complete"
     assert [(each.step, each.values["psnr"]) for each in record.validations] == [(10, 10), (20, 20)]
     assert [each.values["loss"] for each in record.train] == [0.1, 0.05]
