@@ -246,7 +246,10 @@ SCENE_CUTS = kinds("scene-cut gate", NoGate, NearestGate)
 
 
 class GroupNorm(Options):
-    """Group normalisation (Wu and He 2018); the group count is cut to divide the width."""
+    """Group normalisation (Wu and He 2018).
+
+    The group count is cut to divide the width into groups of four channels at least.
+    """
 
     kind: Literal["group"] = "group"
     groups: int = Field(8, ge=1)
