@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,80 +11,172 @@ from rich.console import Console
 
 from tempo.cli import options as shared
 from tempo.cli.console import make_console
-from tempo.core.errors import RecordError
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 
 if TYPE_CHECKING:
     from tempo.compare.comparison import Comparison
+    from tempo.compare.query import Query
 
 EPILOG = """examples:
-  python compare.py se_dilation                  the study's last plan, from ./records
-  python compare.py se_dilation --profile demo   the plan of one profile
-  python compare.py path/to/records              the only study in a folder of records
+  python compare.py se_dilation                         the study's last plan, from ./records
+  python compare.py path/to/records                     every study in a folder of records
+  python compare.py se_dilation --baseline V2 --metric ssim,psnr
+  python compare.py se_dilation --at 300 --where 'se = on'
+  python compare.py se_dilation --latex > table.tex     also --md, --csv, --json
+  python compare.py after --against before              two studies: what got better or worse
+  python compare.py nightly --gate 'psnr >= baseline - 0.05'   exit code 1 when a variant fails
 """
+
+GATE_FAILED = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Rebuild table, figures and page from records, offline and without torch."
     parser.epilog = EPILOG
-    parser.add_argument("study", metavar="STUDY", help="a study's name, or a folder of records")
-    parser.add_argument("--profile", help="which plan of the study (default: the last one run)")
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="STUDY",
+        help="a study's name, a folder of records, or run ids; several are put side by side",
+    )
+    parser.add_argument("--profile", help="which plan of a study (default: the last one run)")
     shared.add_records(parser)
+    _add_question(parser)
+    output = parser.add_mutually_exclusive_group()
+    for name in ("md", "csv", "json", "latex"):
+        output.add_argument(
+            f"--{name}",
+            action="store_const",
+            const=name,
+            dest="format",
+            help=f"print {name} and write no report",
+        )
     parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR")
     parser.add_argument("--no-report", action="store_true", help="print the table only")
     parser.set_defaults(handler=execute)
 
 
+def _add_question(parser: argparse.ArgumentParser) -> None:
+    """What is asked of the records."""
+    parser.add_argument("--baseline", metavar="VARIANT", help="the control variant")
+    parser.add_argument("--against", metavar="STUDY", help="an earlier study: show what changed")
+    parser.add_argument("--metric", metavar="NAMES", help="primary metric, then others: psnr,ssim")
+    parser.add_argument(
+        "--at", default="final", metavar="WHERE", help="final (default), best-val, or a step"
+    )
+    parser.add_argument("--where", metavar="RULE", help="keep runs: 'se = on and seed < 3'")
+    parser.add_argument("--group-by", metavar="FACTOR", help="order the rows by a factor")
+    parser.add_argument("--delta", type=float, metavar="X", help="half-width of `equivalent`")
+    parser.add_argument("--level", type=float, default=0.95, help="coverage of intervals")
+    parser.add_argument("--passing", metavar="LEVELS", help="say when each passes: 30,31.5")
+    parser.add_argument(
+        "--attribution", nargs=2, metavar=("FROM", "TO"), help="explain TO minus FROM by factors"
+    )
+    parser.add_argument("--gate", metavar="RULE", help="exit 1 unless every variant keeps a rule")
+
+
 def execute(options: argparse.Namespace) -> int:
-    store, study = find(options.study, options.records)
-    plan = store.load_plan(study, options.profile)
+    """Compare as asked; 1 when a gate failed."""
+    from tempo.compare.build import compare_all
+    from tempo.compare.select import select
+
+    query = _query(options)
+    chosen = select(options.names, options.records, options.profile)
     console = make_console()
-    if options.no_report:
-        from tempo.compare.build import compare
-
-        show(compare(store, plan), console)
+    if options.against:
+        _show_changes(options, chosen, query, console)
         return 0
-    page = report(store, plan, options.reports, console)
-    console.print(f"Report:  {page}", markup=False, highlight=False, soft_wrap=True)
-    return 0
+    comparison = compare_all(chosen, query)
+    if options.format:
+        print(_text(options.format)(comparison), end="")
+    elif options.no_report:
+        show(comparison, console)
+    else:
+        page = publish(comparison, options.reports, console)
+        console.print(f"Report:  {page}", markup=False, soft_wrap=True)
+    return _judge(comparison, options.gate, console) if options.gate else 0
 
 
-def find(name: str, records: Path) -> tuple[Store, str]:
-    """The store and study that `name` means: a study in `records`, or a folder.
+def _query(options: argparse.Namespace) -> Query:
+    from tempo.compare.query import parse_query
 
-    A folder may be a store (then it must hold one study alone) or a study's own folder in it.
+    return parse_query(
+        baseline=options.baseline,
+        metrics=options.metric,
+        at=options.at,
+        where=options.where,
+        group_by=options.group_by,
+        delta=options.delta,
+        level=options.level,
+        passing=options.passing,
+        attribution=options.attribution,
+        detail="table" if options.no_report and not options.attribution else "full",
+    )
 
-    Raises:
-        RecordError: naming what is there instead.
-    """
-    store = Store(records)
-    if name in store.studies():
-        return store, name
-    folder = Path(name)
-    if (folder / "plans").is_dir():
-        return Store(folder.parent.parent), folder.name
-    if (folder / "studies").is_dir():
-        inside = Store(folder).studies()
-        if len(inside) == 1:
-            return Store(folder), inside[0]
-        raise RecordError(f"{folder} holds {len(inside)} studies; name one: {', '.join(inside)}")
-    known = ", ".join(store.studies()) or "none"
-    raise RecordError(f"no study and no folder of records {name!r} (studies in {records}: {known})")
+
+def _text(name: str) -> Callable[[Comparison], str]:
+    from tempo.compare.render import csv, json, latex, markdown
+
+    writers: dict[str, Callable[[Comparison], str]] = {
+        "md": markdown,
+        "csv": csv,
+        "json": json,
+        "latex": latex,
+    }
+    return writers[name]
+
+
+def _show_changes(
+    options: argparse.Namespace,
+    after: Sequence[tuple[Store, Plan]],
+    query: Query,
+    console: Console,
+) -> None:
+    from tempo.compare.changes import changes
+    from tempo.compare.render.changes_text import changes_text
+    from tempo.compare.select import select
+    from tempo.core.errors import RecordError
+
+    before = select([options.against], options.records)
+    if len(before) != 1 or len(after) != 1:
+        raise RecordError(
+            f"--against compares one study with one other, not {len(after)} with {len(before)}"
+        )
+    console.print(changes_text(changes(before[0], after[0], query)))
+
+
+def _judge(comparison: Comparison, rule: str, console: Console) -> int:
+    """Say how every variant does at the gate; `GATE_FAILED` when one does not pass."""
+    from tempo.compare.gate import check, parse_gate
+
+    outcomes = check(comparison, parse_gate(rule))
+    for outcome in outcomes:
+        word = "pass" if outcome.passed else "FAIL"
+        console.print(
+            f"{word}  {outcome.variant}: {outcome.sentence}", markup=False, soft_wrap=True
+        )
+    return 0 if all(outcome.passed for outcome in outcomes) else GATE_FAILED
 
 
 def show(comparison: Comparison, console: Console) -> None:
     """Print the results table."""
     from tempo.compare.render.terminal import terminal
 
-    console.print(terminal(comparison), soft_wrap=True)
+    console.print(terminal(comparison))
+
+
+def publish(comparison: Comparison, reports: Path, console: Console) -> Path:
+    """Print the table and write the report; returns the page."""
+    from tempo.compare.names import file_name
+    from tempo.report.document import write_report
+
+    show(comparison, console)
+    return write_report(comparison, reports / file_name(comparison.study))
 
 
 def report(store: Store, plan: Plan, reports: Path, console: Console) -> Path:
-    """Compare what is recorded, print the table, write the report; returns the page."""
+    """Compare what is recorded of a plan, print the table, write the report; returns the page."""
     from tempo.compare.build import compare
-    from tempo.report.document import write_report
 
-    comparison = compare(store, plan)
-    show(comparison, console)
-    return write_report(comparison, reports / plan.study)
+    return publish(compare(store, plan), reports, console)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -38,27 +38,25 @@ def preparing(console: Console) -> Iterator[Callable[[int, int, str], None]]:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
+        task = bar.add_task("preparing data", total=None)
 
         def show(done: int, total: int, what: str) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(f"preparing {what}", total=total)
-            bar.update(tasks[what], completed=done, total=total)
+            bar.update(task, description=f"preparing {what}", completed=done, total=total)
 
         yield show
 
 
 class _PlainPreparation:
-    """Says when the preparation of something begins."""
+    """A line every quarter of a minute while data is prepared, and one when it began."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._said: set[str] = set()
+        self._next = 0.0
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        if what not in self._said and done < total:
-            self._said.add(what)
-            self._console.print(f"preparing {what} ({total} parts)", markup=False)
+        if done < total and time.monotonic() >= self._next:
+            self._next = time.monotonic() + PLAIN_INTERVAL
+            self._console.print(f"preparing {what}: {done} of {total} clips", markup=False)
 
 
 class View(Protocol):

@@ -165,7 +165,10 @@ def _validation(record: RunRecord, at: At, asked: str | None) -> Validated | Non
 
 
 def _filtered(runs: list[Run], where: Where) -> list[Run]:
-    kept = [run for run in runs if holds(where, facts_of(run))]
+    facts = [facts_of(run) for run in runs]
+    # A factor that only some variants have is a name all the same; for the others it is missing.
+    names = dict.fromkeys(name for each in facts for name in each)
+    kept = [run for run, own in zip(runs, facts, strict=True) if holds(where, {**names, **own})]
     if not any(run.seed is not None for run in kept):
         raise TempoError(f"--where {where.text!r} keeps none of the {len(runs)} runs")
     return kept

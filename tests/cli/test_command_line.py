@@ -26,7 +26,27 @@ OPTIONS = {
         "--mlflow",
     },
     "plan": {"--profile", "--set", "--records", "--counts", "--json"},
-    "compare": {"--profile", "--records", "--reports", "--no-report"},
+    "compare": {
+        "--profile",
+        "--records",
+        "--baseline",
+        "--against",
+        "--metric",
+        "--at",
+        "--where",
+        "--group-by",
+        "--delta",
+        "--level",
+        "--passing",
+        "--attribution",
+        "--gate",
+        "--md",
+        "--csv",
+        "--json",
+        "--latex",
+        "--reports",
+        "--no-report",
+    },
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow"},
     "worker": {"--cache", "--ddp", "--with-parent"},
@@ -87,7 +107,7 @@ def test_an_unknown_study_names_what_there_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", "nothing", "--records", str(tmp_path)]) == 2
-    assert "no study and no folder of records 'nothing'" in capsys.readouterr().err
+    assert "unknown study 'nothing'" in capsys.readouterr().err
 
 
 def test_a_closed_pipe_is_no_error() -> None:
