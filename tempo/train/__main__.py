@@ -40,11 +40,11 @@ def _spread(arguments: argparse.Namespace) -> int:
     processes = Processes(
         per_node=arguments.processes, nodes=arguments.nodes, rendezvous=arguments.rendezvous
     )
+    target = ["-m", "tempo.train", str(arguments.folder), "--cache", str(arguments.cache)]
     if arguments.dry_run:
-        target = ["-m", "tempo.train", str(arguments.folder), "--cache", str(arguments.cache)]
         print(shlex.join(launch_command(processes, target)))
         return 0
-    return run_spread(arguments.folder, arguments.cache, processes)
+    return run_spread(arguments.folder, processes, target)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ def carry_out(task: Task) -> None:
 
 
 def _reference(task: Task) -> None:
-    test = task.open("test")
+    with task.stop.at_once():
+        test = task.open("test")
     _announce(task, 0, 0, {"test": test.digest})
     evaluation = _test(task, test)
     if not _evaluated(task):
@@ -83,6 +84,19 @@ def _reference(task: Task) -> None:
 
 
 def _network(task: Task) -> None:
+    with task.stop.at_once():
+        training, evaluation = _prepared(task)
+    training.run()
+    if not _evaluated(task):
+        chosen = select(training)
+        _milestones(task)
+        task.journal.emit(
+            evaluation.run(chosen.predict, step=chosen.step, checkpoint=chosen.name, stop=task.stop)
+        )
+
+
+def _prepared(task: Task) -> tuple[Training, TestEvaluation]:
+    """Everything up to the first step, from the newest sound checkpoint on."""
     splits = {name: task.open(name) for name in SPLITS}
     plan = horizon(task.config.recipe, len(splits["train"]))
     evaluation = _test(task, splits["test"])
@@ -96,13 +110,7 @@ def _network(task: Task) -> None:
     if found.state is not None:
         training.resume(found.state)
     _warm_up(task, training)
-    training.run()
-    if not _evaluated(task):
-        chosen = select(training)
-        _milestones(task)
-        task.journal.emit(
-            evaluation.run(chosen.predict, step=chosen.step, checkpoint=chosen.name, stop=task.stop)
-        )
+    return training, evaluation
 
 
 def _resumable(task: Task) -> Resumable:

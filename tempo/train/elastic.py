@@ -73,10 +73,13 @@ def launch_environment(processes: Processes, threads: int) -> dict[str, str]:
     return environment
 
 
-def run_spread(folder: Path, cache: Path, processes: Processes) -> int:
-    """Carry out the run in `folder` on several processes; the codes are those of the worker."""
+def run_spread(folder: Path, processes: Processes, target: Sequence[str]) -> int:
+    """Carry out the run in `folder` on several processes; the codes are those of the worker.
+
+    `target` is what each process executes, as torchrun takes it: it has to call
+    `tempo.train.worker.run` on the folder.
+    """
     config = RunConfig.model_validate(dict(load_run(folder).config))
-    target = ["-m", "tempo.train", str(folder), "--cache", str(cache)]
     command = launch_command(processes, target)
     environment = {**os.environ, **launch_environment(processes, config.runtime.threads)}
     for _ in range(FRESH_STARTS):
@@ -108,8 +111,8 @@ def _code(before: RunRecord, after: RunRecord, code: int) -> int:
 
 
 def _supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the agent and hand every stop signal on to it."""
-    agent = subprocess.Popen(command, env=environment, start_new_session=True)
+    """Run the agent, in this process's group, and hand every stop signal on to it."""
+    agent = subprocess.Popen(command, env=environment)
 
     def forward(number: int, frame: FrameType | None) -> None:
         agent.send_signal(number)

@@ -19,12 +19,26 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: str | None = None
+        self._at_once = False
 
     def __bool__(self) -> bool:
         return self.signal is not None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number).name
+        if self._at_once:
+            self.check()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let a signal end the block wherever it stands: for work that keeps nothing, such as
+        preparing data or compiling, which may take minutes."""
+        self.check()
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
 
     def check(self) -> None:
         """Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -159,6 +160,24 @@ def test_a_stop_during_validation_validates_again(
     assert read_run(parts).validations == ()
     assert worker.run(parts, cache) == 0
     assert differences(undisturbed(), parts) == []
+
+
+def test_a_signal_while_a_run_is_prepared_ends_it_at_once(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make()
+
+    def endless(*args: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    begun = time.monotonic()
+    with monkeypatch.context() as patched:
+        patched.setattr("tempo.train.attempt.open_split", endless)
+        assert worker.run(folder, cache) == RESUMABLE
+    assert time.monotonic() - begun < 30
+    assert read_run(folder).status is RunStatus.STOPPED
+    assert worker.run(folder, cache) == 0
 
 
 def test_a_request_outside_the_main_thread_can_still_be_set() -> None:
