@@ -17,10 +17,12 @@ from tempo.design.expand import expand
 from tempo.launch.scheduler import is_complete
 from tempo.records.layout import Store
 from tempo.spec.load import load_study
+from tempo.spec.study import RunConfig
 
 EPILOG = """examples:
   tempo plan ablations/se_dilation.yaml
   tempo plan ablations/se_dilation.yaml --profile demo --counts
+  tempo plan experiments/tempo_v3.yaml --arch
   tempo plan ablations/se_dilation.yaml --json
 """
 
@@ -38,6 +40,11 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """What `tempo plan` and `tempo run --plan` share."""
     parser.add_argument(
         "--counts", action="store_true", help="with the plan: parameters and MACs (imports torch)"
+    )
+    parser.add_argument(
+        "--arch",
+        action="store_true",
+        help="with the plan: each network stage by stage (imports torch)",
     )
     parser.add_argument("--json", action="store_true", help="with the plan: print it as JSON")
 
@@ -58,6 +65,10 @@ def show_plan(plan: Plan, store: Store, options: argparse.Namespace) -> int:
     console = make_console()
     console.print(f"{plan.study}: {plan.question.strip() or '(no question given)'}", markup=False)
     console.print(_variants(plan, counts))
+    if options.arch:
+        for name, summary in architectures(plan).items():
+            console.print(f"\n{name}", *summary, sep="\n", markup=False, soft_wrap=True)
+        console.print()
     console.print(_runs(plan, done))
     for exclusion in plan.exclusions:
         console.print(f"excluded {dict(exclusion.levels)}: {exclusion.reason}", markup=False)
@@ -132,13 +143,35 @@ def _runs(plan: Plan, done: set[str]) -> Table:
 def count_all(plan: Plan) -> dict[str, dict[str, int]]:
     """Parameters and MACs (one forward pass at the training crop) of each variant's network."""
     from tempo.models.count import count
-    from tempo.spec.study import RunConfig
 
-    out: dict[str, dict[str, int]] = {}
+    counted = {
+        name: count(config.arch, height=config.recipe.crop, width=config.recipe.crop)
+        for name, config in _networks(plan)
+    }
+    return {
+        name: {"parameters": cost.parameters, "macs": cost.macs} for name, cost in counted.items()
+    }
+
+
+def architectures(plan: Plan) -> dict[str, list[str]]:
+    """Each variant's network stage by stage, as lines; equal networks are described once."""
+    from tempo.models.count import summarise, text
+
+    described: dict[Any, str] = {}
+    out: dict[str, list[str]] = {}
+    for name, config in _networks(plan):
+        key = (config.arch.model_dump_json(), config.recipe.crop)
+        if key in described:
+            out[name] = [f"as {described[key]}"]
+            continue
+        described[key] = name
+        crop = config.recipe.crop
+        out[name] = text(summarise(config.arch, height=crop, width=crop))
+    return out
+
+
+def _networks(plan: Plan) -> Iterator[tuple[str, RunConfig]]:
     for variant in plan.variants:
         config = RunConfig.model_validate(variant.config)
         if config.method == "network":
-            crop = config.recipe.crop
-            cost = count(config.arch, frames=2, height=crop, width=crop)
-            out[variant.name] = {"parameters": cost.parameters, "macs": cost.macs}
-    return out
+            yield variant.name, config

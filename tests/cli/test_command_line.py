@@ -17,6 +17,7 @@ OPTIONS = {
         "--records",
         "--plan",
         "--counts",
+        "--arch",
         "--json",
         "--reports",
         "--cache",
@@ -25,7 +26,7 @@ OPTIONS = {
         "--fail-fast",
         "--mlflow",
     },
-    "plan": {"--profile", "--set", "--records", "--counts", "--json"},
+    "plan": {"--profile", "--set", "--records", "--counts", "--arch", "--json"},
     "compare": {
         "--profile",
         "--records",
