@@ -68,7 +68,7 @@ def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:
         process.stdin.close()
         for line in process.stdout:
             yield json.loads(line)
-        if process.wait() not in {0, 1}:
+        if process.wait() != 0:
             assert process.stderr is not None
             raise TempoError(f"the check before training crashed:\n{process.stderr.read()}")
     finally:

@@ -1,10 +1,9 @@
-"""Runs of several processes: started by Tempo, or by a torchrun that the user wrote."""
+"""Runs of several processes, whose torchrun the user or Tempo started."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from tempo.core.errors import RunError, StoppedError
@@ -18,34 +17,6 @@ VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADD
 def started_by_torchrun() -> bool:
     """Whether this process is one of several that torchrun started."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
-
-
-def command(processes: int, worker: list[str]) -> list[str]:
-    """A fresh torchrun on this machine around a worker's command.
-
-    No restarts: an elastic restart could change the world size, hence the result; Tempo starts a
-    fresh torchrun from the last checkpoint instead.
-    """
-    return [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--local-addr=127.0.0.1",
-        f"--nproc-per-node={processes}",
-        "--max-restarts=0",
-        "--monitor-interval=0.1",
-        "-m",
-        "tempo.cli.main",
-        *worker,
-    ]
-
-
-def become_torchrun(processes: int, worker: list[str]) -> None:
-    """Replace this process by a torchrun of `processes` workers; a death signal stays in force."""
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    argv = command(processes, worker)
-    os.execv(argv[0], argv)
 
 
 def carry_out_together(plan: Plan, store: Store, cache: Path) -> int:
