@@ -7,7 +7,8 @@
 Every candidate trains the same network on the same batches, in the same precision, with the same
 AdamW, clipping and EMA; Lightning and Accelerate take part where they are installed. They take
 turns within each round, so that whatever slows the machine slows all of them, and a ratio compares
-neighbours in time. Printed are medians over rounds, with the range. Validation, checkpoints and
+neighbours in time. Printed are medians over rounds, with the range; on a CPU (one thread) time is
+that of the process, so that other processes disturb less. Validation, checkpoints and
 compilation are not in it; reports, guards and stop requests are.
 """
 
@@ -141,16 +142,17 @@ Run = Callable[[Iterator[Batch], int], float]
 
 
 def timed(device: torch.device, train: Callable[[], Any], steps: int) -> float:
-    _wait(device)
-    begun = time.perf_counter()
+    begun = _now(device)
     train()
-    _wait(device)
-    return (time.perf_counter() - begun) / steps
+    return (_now(device) - begun) / steps
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def _now(device: torch.device) -> float:
+    """Seconds on a clock of which differences count."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def bare(config: RunConfig, device: torch.device) -> Run:
@@ -264,8 +266,7 @@ def lightning(config: RunConfig, device: torch.device) -> Run:
 
     class Clock(pl.Callback):
         def on_train_start(self, trainer: Any, module: Any) -> None:
-            _wait(device)
-            clock["begun"] = time.perf_counter()
+            clock["begun"] = _now(device)
 
         def on_train_batch_start(self, *rest: Any) -> None:
             parts.set_rate()
@@ -274,8 +275,7 @@ def lightning(config: RunConfig, device: torch.device) -> Run:
             parts.average()
 
         def on_train_end(self, trainer: Any, module: Any) -> None:
-            _wait(device)
-            clock["ended"] = time.perf_counter()
+            clock["ended"] = _now(device)
 
     module = Module()
     mixed = "bf16-mixed" if config.recipe.precision == "bf16" else "32-true"

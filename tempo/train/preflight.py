@@ -94,10 +94,10 @@ def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
     )
 
 
-def random_batch(clips: int) -> Batch:
-    """Noise, SIDE pixels square, with two input frames."""
+def random_batch(clips: int, side: int = SIDE) -> Batch:
+    """Noise, `side` pixels square, with two input frames."""
     random = torch.Generator().manual_seed(0)
-    shape = (clips, 3, 3, SIDE, SIDE)
+    shape = (clips, 3, 3, side, side)
     pictures = torch.randint(0, 256, shape, generator=random).to(torch.uint8)
     return Batch(
         frames=pictures[:, :2],

@@ -11,7 +11,7 @@ import torch
 from tempo.core.errors import MissingError
 from tempo.spec.presets import PRESETS
 from tempo.train.optimisers import build_optimiser, parameter_groups
-from tempo.train.preflight import missing, rehearse, small_trainer
+from tempo.train.preflight import missing, random_batch, rehearse, small_trainer
 
 from .conftest import config
 
@@ -44,6 +44,15 @@ def test_every_preset_rehearses(preset: str) -> None:
     arch = {**PRESETS.get(preset), "base_channels": 8}
     made = config()
     rehearse(type(made).model_validate({**made.model_dump(mode="json"), "arch": arch}))
+
+
+def test_the_full_size_network_trains_a_step() -> None:
+    made = config()
+    full = type(made).model_validate({**made.model_dump(mode="json"), "arch": {}})
+    assert full.arch.base_channels == 64
+    trainer = small_trainer(full, torch.device("cpu"))
+    done = trainer.advance(random_batch(1, side=64), 0)
+    assert done.applied and done.loss > 0 and done.grad_norm > 0
 
 
 def test_wrong_wiring_comes_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,8 +87,9 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(loop.Training, "_after_step", after)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("step", [1, 4, 10])
+@pytest.mark.parametrize(
+    ("precision", "step"), [("fp32", 1), ("fp32", 4), ("fp32", 10), ("bf16", 7)]
+)
 def test_stopped_at_any_step_ends_in_the_same_bits(
     make: Make,
     undisturbed: Make,
@@ -112,7 +113,7 @@ def test_killed_workers_resume_near_where_they_died(
     make: Make, undisturbed: Make, cache: Path
 ) -> None:
     killed = make()
-    for target in (5, 9):
+    for target in (4, 8):
         process = start(killed, cache)
         while not any(getattr(each.event, "step", 0) >= target for each in read_events(killed)):
             assert process.poll() is None
@@ -128,7 +129,7 @@ def test_killed_workers_resume_near_where_they_died(
     assert differences(undisturbed(), killed) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_signals_leave_a_resumable_run(make: Make, cache: Path, number: signal.Signals) -> None:
     folder = make(recipe={"budget": {"steps": 5000}})
     process = start(folder, cache)
