@@ -227,6 +227,23 @@ def test_sigkill_of_the_parent_alone_leaves_no_orphan(
     assert results(folder) == undisturbed
 
 
+def test_the_death_of_the_fork_server_is_survived(
+    folder: Folder, undisturbed: dict[str, object]
+) -> None:
+    process = folder.start("run_experiment.py", "tiny.yaml", "--mlflow", "off")
+    wait_until_steps(folder, 30)
+    (server,) = [
+        child
+        for child in psutil.Process(process.pid).children()
+        if any("forkserver" in word for word in child.cmdline())
+    ]
+    assert server.children()
+    server.kill()
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert results(folder) == undisturbed
+
+
 def test_a_failing_variant_is_shown_and_does_not_take_the_study_down(folder: Folder) -> None:
     store = Store(folder.records)
     plan_only = folder.run("run_experiment.py", "tiny.yaml", "--plan", "--json")
@@ -262,14 +279,39 @@ def test_what_is_missing_is_said_before_anything_is_trained(folder: Folder) -> N
     assert not (folder.records / "studies").exists()
 
 
-def test_a_broken_variant_is_named_before_anything_is_trained(folder: Folder) -> None:
-    path = folder.path / "broken.yaml"
-    path.write_text(
+HALF_ADDED = """
+from typing import Literal
+from tempo.spec.arch_slots import BLOCKS
+from tempo.spec.options import Options, register
+
+class Half(Options):
+    kind: Literal["half"] = "half"
+
+register(BLOCKS, Half)
+"""
+"""A block whose options somebody registered, and whose class they forgot."""
+
+
+def test_a_broken_variant_is_named_before_anything_is_trained(
+    folder: Folder, tmp_path: Path
+) -> None:
+    (folder.path / "broken.yaml").write_text(
         "base: tiny.yaml\nstudy: broken\n"
-        "variants: {odd: {set: {arch: {block: {kind: swin, heads: 3}}}}}\n"
+        "variants: {odd: {set: {arch: {block: half}}}}\n"
         "design: [{kind: factorial, factors: [se]}, {kind: list, variants: [odd]}]\n"
     )
-    done = folder.run("run_experiment.py", "broken.yaml", "--mlflow", "off")
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "sitecustomize.py").write_text(HALF_ADDED)
+    done = subprocess.run(
+        folder.argv("run_experiment.py", "broken.yaml", "--mlflow", "off"),
+        cwd=folder.path,
+        env={**folder.environment(), "PYTHONPATH": f"{start}:{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "nothing was trained" in done.stderr and "odd" in done.stderr
+    assert "nothing was trained" in done.stderr
+    assert "variant 'odd': unknown block 'half'" in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (folder.records / "runs").exists()
