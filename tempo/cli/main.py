@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, Configure]] = {
     "compare": ("rebuild table, figures and page from records, offline", compare.configure),
     "ui": ("browse the runs in the MLflow UI", mlflow.configure_ui),
     "sync": ("complete the MLflow mirror from the records", mlflow.configure_sync),
+    "import": ("write runs that others logged to MLflow as records", mlflow.configure_import),
     "worker": ("carry out one run (what a launcher executes)", worker.configure),
     "preflight": ("check what a plan needs (what a study does first)", worker.configure_preflight),
 }

@@ -7,6 +7,7 @@ import os
 
 from tempo.cli import options as shared
 from tempo.cli.console import make_console
+from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 
 
@@ -27,6 +28,27 @@ def configure_sync(parser: argparse.ArgumentParser) -> None:
     shared.add_records(parser)
     _add_uri(parser)
     parser.set_defaults(handler=_sync)
+
+
+def configure_import(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Write runs that others logged to MLflow as records, to compare them."
+    parser.epilog = (
+        "example:\n  tempo import http://127.0.0.1:5000 --experiment old --rename psnr=test/psnr"
+    )
+    parser.add_argument("uri", metavar="URI", help="the MLflow store to read")
+    parser.add_argument("--study", help="name of the study they become (default: the experiment)")
+    parser.add_argument("--experiment", action="append", default=[], metavar="NAME")
+    parser.add_argument("--run", action="append", default=[], metavar="ID", help="an MLflow run id")
+    parser.add_argument("--filter", default="", metavar="TEXT", help="an MLflow filter string")
+    parser.add_argument(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="THEIRS=OURS",
+        help="a metric's name there and here, such as psnr=test/psnr",
+    )
+    shared.add_records(parser)
+    parser.set_defaults(handler=_import)
 
 
 def _add_uri(parser: argparse.ArgumentParser) -> None:
@@ -57,3 +79,28 @@ def _sync(options: argparse.Namespace) -> int:
         f"{mirror.uri}: {mirror.problem or 'complete'}", markup=False, soft_wrap=True
     )
     return 0 if complete else 1
+
+
+def _import(options: argparse.Namespace) -> int:
+    from tempo.track.importing import import_runs
+
+    pairs = [text.partition("=") for text in options.rename]
+    for theirs, equals, ours in pairs:
+        if not (theirs and equals and ours):
+            raise TempoError(f"--rename is THEIRS=OURS, not {theirs + equals + ours!r}")
+    plan = import_runs(
+        Store(options.records),
+        options.uri,
+        study=options.study,
+        experiments=options.experiment,
+        where=options.filter,
+        run_ids=options.run,
+        rename={theirs: ours for theirs, _, ours in pairs},
+    )
+    say = make_console().print
+    say(
+        f"{len(plan.runs)} runs of {len(plan.variants)} variants are study {plan.study}",
+        markup=False,
+    )
+    say(f"  python compare.py {plan.study}", markup=False)
+    return 0

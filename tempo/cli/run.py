@@ -27,6 +27,7 @@ from tempo.cli.preflight import check
 from tempo.cli.torchrun import add_ddp, carry_out_together, leads, started_by_torchrun
 from tempo.cli.worker import default_cache
 from tempo.core.errors import StoppedError
+from tempo.core.provenance import commit, versions
 from tempo.core.records import Plan, RunStatus
 from tempo.design.expand import expand
 from tempo.launch.local import LocalLauncher
@@ -35,6 +36,7 @@ from tempo.launch.scheduler import Scheduler, is_complete
 from tempo.records.layout import Store
 from tempo.spec.load import load_study
 from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.views import hints
 
 EPILOG = """examples:
   python run_experiment.py ablations/se_dilation.yaml --profile demo
@@ -47,6 +49,9 @@ Stop with Ctrl-C and run the same command again: it finishes only what is missin
 POLL_SECONDS = 0.1
 PRELOAD = ("tempo.train.worker", "torch._dynamo")
 """What every worker imports, loaded once."""
+VERSIONS = ("tempo-vfi", "torch", "numpy", "mlflow", "pandas")
+"""Packages whose versions an invocation notes."""
+
 MIRROR_GRACE = 60.0
 """Seconds the MLflow mirror may take to finish; what is left is for `tempo sync`."""
 
@@ -167,6 +172,8 @@ def _invocation(options: argparse.Namespace) -> dict[str, Any]:
         "command": shlex.join(sys.argv),
         "profile": options.profile,
         "overrides": list(options.overrides),
+        "versions": versions(VERSIONS),
+        **commit(),
     }
 
 
@@ -251,5 +258,7 @@ def _complete_mirror(
     say("Completing the MLflow mirror ...")
     mirror.finish(RunStatus.FAILED if failed else RunStatus.COMPLETE, (page.parent,))
     say(f"MLflow:  mlflow ui --backend-store-uri {mirror.uri}   (or: tempo ui)")
+    for line in hints(mirror.uri, mirror.experiment_id):
+        say(line)
     if mirror.problem:
         say(f"MLflow is incomplete ({mirror.problem}); tempo sync {plan.study} completes it")

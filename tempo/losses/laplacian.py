@@ -28,7 +28,7 @@ class Laplacian(nn.Module):
         """[B, 3, H, W] twice -> [B]."""
         # The pyramid is linear, so the pyramid of the difference is the difference of pyramids.
         rest = prediction - target
-        total = rest.new_zeros(len(rest))
+        total: Tensor = rest.new_zeros(len(rest))
         level = 0
         while level < self.levels and min(rest.shape[-2:]) >= 2 * SMALLEST:
             low = self._blur(rest)[..., ::2, ::2]
@@ -37,7 +37,8 @@ class Laplacian(nn.Module):
             total = total + 2**level * (rest - up).abs().flatten(1).mean(1)
             rest, level = low, level + 1
         coarsest: Tensor = rest.abs().flatten(1).mean(1)
-        return total + 2**level * coarsest
+        result: Tensor = total + 2**level * coarsest
+        return result
 
     def _blur(self, x: Tensor) -> Tensor:
         kernel = self.taps.to(x)[None, None].expand(x.shape[1], 1, 5, 5)

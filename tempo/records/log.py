@@ -58,9 +58,7 @@ def _cut_unfinished(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def read_events(
-    folder: Path, offset: int = 0, without: Collection[str] = ()
-) -> Iterator[Logged]:
+def read_events(folder: Path, offset: int = 0, without: Collection[str] = ()) -> Iterator[Logged]:
     """The events from byte `offset` on, in file order, superseded ones included.
 
     Lines of a kind in `without` are skipped unparsed, which is what makes reading thousands of

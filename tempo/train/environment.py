@@ -6,15 +6,11 @@ import hashlib
 import os
 import platform
 import socket
-import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import tempo
+from tempo.core.provenance import PACKAGE, commit, version_of
 
-PACKAGE = Path(next(iter(tempo.__path__)))
 STAMPED = ("data", "losses", "metrics", "models", "train")
 """The packages whose sources decide a result."""
 
@@ -27,31 +23,6 @@ def code_stamp() -> str:
         for path in sorted((PACKAGE / package).rglob("*.py")):
             digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _git(*words: str) -> str | None:
-    command = ["git", "-C", str(PACKAGE), *words]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-@cache
-def commit() -> dict[str, Any]:
-    """The commit of a checkout, and whether files differ from it; empty when installed."""
-    head = _git("rev-parse", "HEAD")
-    if head is None:
-        return {}
-    return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 @cache
@@ -67,7 +38,7 @@ def host() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
-        "tempo": _version("tempo-vfi"),
+        "tempo": version_of("tempo-vfi"),
         "cuda": torch.version.cuda,
         "code_stamp": code_stamp(),
         **commit(),

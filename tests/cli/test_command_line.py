@@ -50,6 +50,7 @@ OPTIONS = {
     },
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow"},
+    "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
     "worker": {"--cache", "--ddp", "--with-parent"},
     "preflight": {"--cache", "--with-parent"},
 }
@@ -65,7 +66,7 @@ def test_the_options_of_a_command_are_these(command: str) -> None:
     assert strings - {"-h", "--help"} == OPTIONS[command]
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "compare", "ui", "sync"])
+@pytest.mark.parametrize("command", ["run", "plan", "compare", "ui", "sync", "import"])
 def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         parser().parse_args([command, "--help"])

@@ -1,0 +1,46 @@
+"""Which code this is: the commit of a checkout, the versions of packages."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tempo
+
+PACKAGE = Path(next(iter(tempo.__path__)))
+
+
+def _git(*words: str) -> str | None:
+    command = ["git", "-C", str(PACKAGE), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@cache
+def commit() -> dict[str, Any]:
+    """The commit of a checkout, and whether files differ from it; empty when installed."""
+    head = _git("rev-parse", "HEAD")
+    if head is None:
+        return {}
+    return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a package; None when it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The installed versions of those packages that are installed."""
+    found = {name: version_of(name) for name in packages}
+    return {name: number for name, number in found.items() if number is not None}
