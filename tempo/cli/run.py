@@ -237,6 +237,9 @@ def _conclude(
 ) -> int:
     """Compare and report what there is, print where to find it, and choose the exit code."""
     say = _note(console)
+    if mirror is not None:
+        # The report draws in forked processes, which must not inherit a thread's locks.
+        mirror.stop(timeout=MIRROR_GRACE)
     left = sum(status in {RunStatus.PLANNED, RunStatus.STOPPED} for status in statuses)
     if left:
         say(f"Stopped with {left} of {len(statuses)} runs to go; the same command continues:")
