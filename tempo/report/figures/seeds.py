@@ -90,7 +90,9 @@ def _references(axes: Axes, comparison: Comparison) -> None:
         middle = (first[0] + last[0]) / 2
         side = "left" if middle < low + (high - low) / 3 else "right"
         words = ", ".join(text for _, text in sorted(inside))
-        _above(axes, first[0] if side == "left" else last[0], words, side, "data")
+        # A line of its own where the arrow's words stand in the same corner.
+        crowded = any(is_below == (side == "left") for is_below, _ in off)
+        _above(axes, first[0] if side == "left" else last[0], words, side, "data", crowded)
     below = [text for is_below, text in off if is_below]
     above = [text for is_below, text in off if not is_below]
     if below:
@@ -99,13 +101,15 @@ def _references(axes: Axes, comparison: Comparison) -> None:
         _above(axes, 1, ", ".join(above) + " →", "right", "axes fraction")
 
 
-def _above(axes: Axes, x: float, text: str, side: str, coordinates: str) -> None:
+def _above(
+    axes: Axes, x: float, text: str, side: str, coordinates: str, second: bool = False
+) -> None:
     axes.annotate(
         text,
         (x, 1),
         xycoords=(coordinates, "axes fraction"),
         textcoords="offset points",
-        xytext=(0, 3),
+        xytext=(0, 12 if second else 3),
         ha=side,
         fontsize=7,
         color=QUIET.light,
