@@ -36,7 +36,7 @@ def _schedule_free(
     options: ScheduleFreeAdamW, model: nn.Module, lr: float
 ) -> torch.optim.Optimizer:
     try:
-        import schedulefree  # type: ignore[import-not-found]
+        import schedulefree
     except ImportError:
         raise MissingError(
             "optimiser schedule_free needs the package schedulefree: pip install schedulefree"
