@@ -16,6 +16,7 @@ from tempo.records.layout import Store
 
 if TYPE_CHECKING:
     from tempo.compare.comparison import Comparison
+    from tempo.compare.gate import Gate
     from tempo.compare.query import Query
 
 EPILOG = """examples:
@@ -79,9 +80,11 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Compare as asked; 1 when a gate failed."""
     from tempo.compare.build import compare_all
+    from tempo.compare.gate import parse_gate
     from tempo.compare.select import select
 
     query = _query(options)
+    gate = parse_gate(options.gate) if options.gate else None
     chosen = select(options.names, options.records, options.profile)
     console = make_console()
     if options.against:
@@ -95,7 +98,7 @@ def execute(options: argparse.Namespace) -> int:
     else:
         page = publish(comparison, options.reports, console)
         console.print(f"Report:  {page}", markup=False, soft_wrap=True)
-    return _judge(comparison, options.gate, console) if options.gate else 0
+    return 0 if gate is None else _judge(comparison, gate, console)
 
 
 def _query(options: argparse.Namespace) -> Query:
@@ -146,11 +149,11 @@ def _show_changes(
     console.print(changes_text(changes(before[0], after[0], query)))
 
 
-def _judge(comparison: Comparison, rule: str, console: Console) -> int:
+def _judge(comparison: Comparison, gate: Gate, console: Console) -> int:
     """Say how every variant does at the gate; `GATE_FAILED` when one does not pass."""
-    from tempo.compare.gate import check, parse_gate
+    from tempo.compare.gate import check
 
-    outcomes = check(comparison, parse_gate(rule))
+    outcomes = check(comparison, gate)
     for outcome in outcomes:
         word = "pass" if outcome.passed else "FAIL"
         console.print(

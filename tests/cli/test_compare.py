@@ -1,0 +1,101 @@
+"""What compare.py answers, on the records of the tiny study."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from .conftest import Folder
+
+Finished = tuple[Folder, subprocess.CompletedProcess[str]]
+
+
+def ask(finished: Finished, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return finished[0].run("compare.py", *arguments)
+
+
+def test_csv_and_json_say_the_same(finished: Finished) -> None:
+    table = list(csv.DictReader(io.StringIO(ask(finished, "tiny", "--csv").stdout)))
+    value = json.loads(ask(finished, "tiny", "--json").stdout)
+    assert [row["variant"] for row in table] == [row["variant"] for row in value["rows"]]
+    for row, other in zip(table, value["rows"], strict=True):
+        assert float(row["psnr"]) == other["estimates"]["psnr"]["mean"]
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--md", ["| variant |", "| average (reference) |"]),
+        ("--latex", [r"\toprule", r"\bottomrule"]),
+    ],
+)
+def test_tables_for_texts(finished: Finished, option: str, words: list[str]) -> None:
+    done = ask(finished, "tiny", option)
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in words)
+
+
+def test_another_baseline_and_metric(finished: Finished) -> None:
+    value = json.loads(
+        ask(finished, "tiny", "--json", "--baseline", "se=off", "--metric", "ssim,psnr").stdout
+    )
+    assert (value["baseline"], value["metric"]) == ("se=off", "ssim")
+
+
+def test_where_and_at(finished: Finished) -> None:
+    kept = json.loads(ask(finished, "tiny", "--json", "--where", "se = on and seed < 1").stdout)
+    (row,) = [row for row in kept["rows"] if row["estimates"] and row["role"] != "reference"]
+    assert row["variant"] == "se=on"
+    assert row["estimates"]["psnr"]["n"] == 1
+    early = ask(finished, "tiny", "--no-report", "--at", "20")
+    assert "validation split at step 20" in early.stdout
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "word"),
+    [("psnr >= 1", 0, "pass"), ("psnr >= 99", 1, "FAIL"), ("psnr >= baseline - 0.5", 0, "pass")],
+)
+def test_a_gate_decides_the_exit_code(finished: Finished, rule: str, code: int, word: str) -> None:
+    done = ask(finished, "tiny", "--no-report", "--gate", rule)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert f"{word}  se=off: psnr" in done.stdout
+
+
+def test_two_studies_with_the_same_runs_have_not_changed(finished: Finished) -> None:
+    folder, _ = finished
+    copy = folder.records / "studies" / "tiny_before"
+    if not copy.exists():
+        shutil.copytree(folder.records / "studies" / "tiny", copy)
+        (plan,) = (copy / "plans").glob("*.json")
+        plan.write_text(plan.read_text().replace('"study": "tiny"', '"study": "tiny_before"'))
+    try:
+        done = ask(finished, "tiny", "--against", "tiny_before")
+    finally:
+        shutil.rmtree(copy)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("the same runs") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tiny", "--baseline", "se=onn"], "se=onn"),
+        (["tiny", "--where", "sed = 1"], "unknown name 'sed'"),
+        (["tiny", "--at", "soon"], "--at is `final`, `best-val` or a step"),
+        (["tiny", "--gate", "psnr is good"], "psnr is good"),
+        (["tiny", "--metric", "psnrr"], "psnrr"),
+        (["tinny"], "did you mean 'tiny'?"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_sentence(
+    finished: Finished, arguments: list[str], message: str
+) -> None:
+    done = ask(finished, *arguments, "--no-report")
+    assert done.returncode == 2, done.stdout
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
