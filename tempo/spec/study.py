@@ -58,6 +58,10 @@ class StudySpec(RunConfig):
             if value < 1:
                 raise ValueError(f"seeds is a count of at least 1 or a list, not {value}")
             return tuple(range(value))
+        if not isinstance(value, list | tuple):
+            raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
+                f"seeds is a count or a list of whole numbers, not {value!r}"
+            )
         return value
 
     @field_validator("seeds")

@@ -15,6 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
 from tempo.records.layout import Store
 from tempo.records.run import RunRecord, read_run
@@ -52,7 +53,7 @@ def wait_until_steps(folder: Folder, steps: int) -> None:
     while time.monotonic() < deadline:
         try:
             done = sum(record.step for record in records_of(folder).values())
-        except Exception:
+        except (RecordError, OSError):
             done = 0
         if done >= steps:
             return
