@@ -31,3 +31,11 @@ def add_records(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the records (default: $TEMPO_RECORDS or %(default)s)",
     )
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1, not {text!r}")
+    return number

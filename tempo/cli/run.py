@@ -65,7 +65,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
     parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR")
     parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
-    parser.add_argument("--slots", type=int, metavar="N", help="runs side by side")
+    parser.add_argument(
+        "--slots", type=shared.positive, metavar="N", help="runs side by side (default: devices)"
+    )
     add_ddp(parser)
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failed run")
     parser.add_argument(
@@ -79,7 +81,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Carry out the study; see `tempo.cli.main.main` for the exit codes."""
-
     loaded = load_study(options.spec, profile=options.profile, overrides=options.overrides)
     plan = expand(loaded)
     store = Store(options.records)
@@ -124,7 +125,6 @@ def _schedule(plan: Plan, store: Store, options: argparse.Namespace, console: Co
         store,
         LocalLauncher(slots, ForkServer(main, PRELOAD)),
         command=lambda folder: _worker_argv(folder, options),
-        env={},
         fail_fast=options.fail_fast,
     )
 
@@ -136,7 +136,7 @@ def _note(console: Console) -> Callable[[str], None]:
 def _size(plan: Plan) -> str:
     seeds = len({run.seed for run in plan.runs} - {None})
     variants = sum(variant.role != "reference" for variant in plan.variants)
-    return f"{variants} variants x {seeds} seeds, {len(plan.runs)} runs"
+    return f"{variants} variants x {seeds} seeds, {len(plan.distinct_runs)} runs with references"
 
 
 def _limit(

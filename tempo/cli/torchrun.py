@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from tempo.cli.options import positive
 from tempo.core.errors import RunError, StoppedError
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import Plan, RunSpec
@@ -66,7 +67,7 @@ def leads() -> bool:
 def add_ddp(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ddp",
-        type=int,
+        type=positive,
         default=1,
         metavar="N",
         help="processes per run: Tempo starts torchrun for each run",

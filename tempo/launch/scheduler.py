@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,7 +57,6 @@ class Scheduler:
 
     Args:
         command: the worker's argument vector for a run's folder.
-        env: environment of a worker for a run's config, such as its thread count.
         fail_fast: stop everything at the first failure instead of going on.
     """
 
@@ -68,11 +67,10 @@ class Scheduler:
         launcher: Launcher,
         *,
         command: Callable[[Path], Sequence[str]],
-        env: Mapping[str, str],
         fail_fast: bool = False,
     ) -> None:
         self.plan, self.store, self.launcher = plan, store, launcher
-        self._command, self._env, self._fail_fast = command, env, fail_fast
+        self._command, self._fail_fast = command, fail_fast
         self.stopping = False
         self.runs = {run.run_id: self._view(run) for run in plan.distinct_runs}
 
@@ -133,7 +131,7 @@ class Scheduler:
         view.attempt = last_attempt(folder) + 1
         view.log = folder / "attempts" / f"{view.attempt}.log"
         view.status = RunStatus.RUNNING
-        job = JobSpec(key=view.run.run_id, argv=self._command(folder), log=view.log, env=self._env)
+        job = JobSpec(key=view.run.run_id, argv=self._command(folder), log=view.log)
         self.launcher.submit(job)
 
     def _ended(self, view: RunView, status: JobStatus) -> None:

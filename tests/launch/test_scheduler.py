@@ -68,7 +68,6 @@ def make(
         store,
         launcher,
         command=lambda folder: ["worker", str(folder)],
-        env={},
         fail_fast=fail_fast,
     )
 
