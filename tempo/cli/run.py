@@ -115,7 +115,9 @@ def _schedule(plan: Plan, store: Store, options: argparse.Namespace, console: Co
     say = _note(console)
     todo = {run.variant for run in plan.runs if not is_complete(store.run_dir(run.run_id))}
     slots: Sequence[Mapping[str, str]] = [{}]
+    server = ForkServer(main, PRELOAD)
     if todo:
+        server.warm()
         say(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
         with preparing(console) as progress:
             slots = check(plan, sorted(todo), options.cache, progress)
@@ -123,7 +125,7 @@ def _schedule(plan: Plan, store: Store, options: argparse.Namespace, console: Co
     return Scheduler(
         plan,
         store,
-        LocalLauncher(slots, ForkServer(main, PRELOAD)),
+        LocalLauncher(slots, server),
         command=lambda folder: _worker_argv(folder, options),
         fail_fast=options.fail_fast,
     )

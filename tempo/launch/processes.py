@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from typing import Protocol
 
@@ -80,6 +81,10 @@ class ForkServer:
         self._entry = entry
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
+
+    def warm(self) -> None:
+        """Start the server and its imports now, beside whatever the caller does next."""
+        forkserver.ensure_running()
 
     def __call__(self, job: JobSpec, environment: Mapping[str, str]) -> Child:
         prefix, arguments = tuple(job.argv[: len(TEMPO)]), list(job.argv[len(TEMPO) :])
