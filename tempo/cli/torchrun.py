@@ -9,7 +9,7 @@ from pathlib import Path
 from tempo.cli.options import positive
 from tempo.core.errors import RunError, StoppedError
 from tempo.core.jobs import RESUMABLE
-from tempo.core.records import Plan, RunSpec
+from tempo.core.records import Plan
 from tempo.records.layout import Store
 
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -20,11 +20,14 @@ def started_by_torchrun() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
 
 
-def carry_out_together(plan: Plan, store: Store, cache: Path) -> int:
+def carry_out_together(plan: Plan, store: Store, cache: Path) -> None:
     """Carry out all runs of a plan, one after the other, as one rank of the user's torchrun.
 
-    Rank 0 checks the machine, prepares the data and writes the plan while the others wait. The
-    exit code is a worker's: 0 when all runs are complete.
+    Rank 0 checks the machine, prepares the data and writes the plan while the others wait.
+
+    Raises:
+        StoppedError: when a signal stopped a run; its work is kept.
+        RunError: when a run did not complete.
     """
     from tempo.spec.study import RunConfig
     from tempo.train.device import wants_cuda
@@ -42,7 +45,6 @@ def carry_out_together(plan: Plan, store: Store, cache: Path) -> int:
             raise StoppedError("stopped; the same command continues from the last checkpoint")
     if any(codes):
         raise RunError(f"{sum(map(bool, codes))} of {len(codes)} runs did not complete")
-    return 0
 
 
 def _prepare(plan: Plan, store: Store, cache: Path) -> None:
@@ -55,8 +57,7 @@ def _prepare(plan: Plan, store: Store, cache: Path) -> None:
         os.environ.update(shared)
     store.save_plan(plan)
     for planned in plan.distinct_runs:
-        config = plan.variant(planned.variant).config
-        store.save_run(RunSpec(run_id=planned.run_id, seed=planned.seed, config=config))
+        store.save_run(plan.spec_of(planned))
 
 
 def leads() -> bool:

@@ -113,6 +113,11 @@ class Plan:
                 return variant
         raise KeyError(name)
 
+    def spec_of(self, run: PlannedRun) -> RunSpec:
+        """What a worker needs to carry out `run`."""
+        config = self.variant(run.variant).config
+        return RunSpec(run_id=run.run_id, seed=run.seed, config=config)
+
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values. Configs are shared with the plan, not copied."""
         out = _shallow(self)

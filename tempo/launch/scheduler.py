@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher
-from tempo.core.records import Plan, PlannedRun, RunSpec, RunStatus
+from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.autopsy import record_death
 from tempo.records.layout import Store
 from tempo.records.log import last_attempt
@@ -75,12 +75,10 @@ class Scheduler:
         self.runs = {run.run_id: self._view(run) for run in plan.distinct_runs}
 
     def _view(self, run: PlannedRun) -> RunView:
-        config = self.plan.variant(run.variant).config
-        spec = RunSpec(run_id=run.run_id, seed=run.seed, config=config)
         folder = self.store.run_dir(run.run_id)
         complete = is_complete(folder)
         if not complete:
-            self.store.save_run(spec)
+            self.store.save_run(self.plan.spec_of(run))
         view = RunView(
             run=run,
             status=RunStatus.COMPLETE if complete else RunStatus.PLANNED,

@@ -2,17 +2,15 @@
 
 <root>/runs/<run_id>/      run.json, events.jsonl, clips.parquet, gallery/, images/,
                            checkpoints/, attempts/<n>.log, lock
-<root>/studies/<study>/    plans/<profile>.json, current, invocations.jsonl
+<root>/studies/<study>/    plans/<profile>.json, current
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, RunSpec
@@ -58,13 +56,6 @@ class Store:
             under = f" under profile {profile!r}" if profile else ""
             raise RecordError(f"no study {study!r}{under} in {self.root} (known: {known})")
         return Plan.from_json(json.loads(path.read_text()))
-
-    def note_invocation(self, study: str, invocation: Mapping[str, Any]) -> None:
-        """Append one line to the study's invocations."""
-        path = self.study_dir(study) / "invocations.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write(json.dumps(dict(invocation)) + "\n")
 
     def studies(self) -> list[str]:
         """Names of the studies that have a plan."""

@@ -67,8 +67,3 @@ def join_group(*, cuda: bool) -> Group:
             torch.cuda.set_device(local_rank % torch.cuda.device_count())
         dist.init_process_group(backend, timeout=TIMEOUT)
     return Group(dist.get_rank(), dist.get_world_size(), local_rank)
-
-
-def leave_group() -> None:
-    if dist.is_initialized():
-        dist.destroy_process_group()
