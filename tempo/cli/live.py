@@ -153,7 +153,7 @@ class PlainView:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + PLAIN_INTERVAL
-        left = study_seconds_left(views, scheduler.launcher.slots)
+        left = study_seconds_left(views, scheduler.launcher.slots or len(views))
         running = [
             f"{view.run.title} {view.progress.step}/{view.progress.total}"
             for view in views
@@ -192,7 +192,7 @@ class TerminalView:
         self._live.update(self._draw(views, scheduler))
 
     def _draw(self, views: Sequence[RunView], scheduler: Scheduler) -> RenderableType:
-        left = study_seconds_left(views, scheduler.launcher.slots)
+        left = study_seconds_left(views, scheduler.launcher.slots or len(views))
         elapsed = duration(time.monotonic() - self._started)
         head = Text(f"{_counts(views)}   {elapsed} so far, ETA {duration(left)}", style="bold")
         if scheduler.stopping:

@@ -1,7 +1,7 @@
 """The seam between a study and whatever executes its runs.
 
-Every backend executes the same argument vector; the truth about a run is its records, and what a
-backend says of a job is a hint.
+Every backend executes the same argument vector; the truth about a run is its records and the
+ledger, and what a backend says of a job is a hint.
 """
 
 from __future__ import annotations
@@ -16,53 +16,97 @@ RESUMABLE = 85
 """Exit code of a worker that stopped on request and can be resumed from its checkpoint."""
 
 BUSY = 75
-"""Exit code of a worker that found its run locked by another worker (EX_TEMPFAIL)."""
+"""Exit code of a worker that found its run held by another worker (EX_TEMPFAIL)."""
 
 
 class JobState(StrEnum):
+    """What a backend knows of a job.
+
+    `stopped`: it left on request and can be resumed. `busy`: another worker holds the run.
+    `cancelled`: it was withdrawn before it began. `lost`: it died without saying why, or its node
+    did. `unknown`: the backend has no memory of it, which never counts as success.
+    """
+
     PENDING = "pending"
     RUNNING = "running"
     OK = "ok"
     FAILED = "failed"
     STOPPED = "stopped"
+    BUSY = "busy"
+    CANCELLED = "cancelled"
     LOST = "lost"
+    UNKNOWN = "unknown"
+
+    @property
+    def live(self) -> bool:
+        """Whether the job may still do something."""
+        return self in {JobState.PENDING, JobState.RUNNING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one execution needs.
+
+    `processes` are started on each of `nodes`, one for each GPU where there are GPUs. `cpus` and
+    `mem_mb` are per node, `time_s` for the whole job; None leaves it to the backend.
+    """
+
+    nodes: int = 1
+    processes: int = 1
+    gpus_per_node: int = 0
+    cpus: int = 1
+    mem_mb: int | None = None
+    time_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """One execution to carry out. `key` is the run_id; `log` receives stdout and stderr."""
+    """One execution to carry out. `key` is the run_id; `log` receives stdout and stderr.
+
+    `grace_s` is how long a job that was asked to leave may take to write its checkpoint.
+    """
 
     key: str
     argv: Sequence[str]
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    resources: Resources = Resources()
+    grace_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """`code` is the exit code, negative for a signal; None while it runs."""
+    """`code` is the exit code, negative for a signal; None while it runs or when unknown.
+
+    `where` is the host or slot that executes the job, as far as the backend knows it.
+    """
 
     state: JobState
     code: int | None = None
+    where: str = ""
 
 
 class Launcher(Protocol):
-    """Carries out jobs. `slots` is how many run side by side."""
+    """Carries out jobs; a key names at most one live job."""
 
     @property
-    def slots(self) -> int: ...
+    def slots(self) -> int | None:
+        """How many jobs run side by side; None where the backend has a queue of its own."""
 
-    def submit(self, job: JobSpec) -> None:
-        """Start `job`; a key that is already running is left alone."""
+    def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
+        """Start or queue jobs; the backend's id by key. A key with a live job keeps that job."""
 
     def poll(self) -> Mapping[str, JobStatus]:
-        """The state of every job submitted and not yet forgotten."""
+        """The state of every job submitted or attached and not yet forgotten."""
+
+    def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """Take over the live jobs that an earlier driver submitted; the ids of those found."""
 
     def forget(self, key: str) -> None:
         """Drop a job that ended."""
 
-    def stop(self, keys: Iterable[str]) -> None:
-        """Ask jobs to checkpoint and leave."""
+    def cancel(self, keys: Iterable[str]) -> None:
+        """Ask jobs to checkpoint and leave; withdraw those that have not begun."""
 
     def kill(self, keys: Iterable[str]) -> None:
         """End jobs at once."""

@@ -41,10 +41,16 @@ class LocalLauncher:
     def slots(self) -> int:
         return len(self._environments)
 
-    def submit(self, job: JobSpec) -> None:
-        if job.key not in self._jobs:
-            slot = self._free_slot()
-            self._jobs[job.key] = _Running(self._start(job, self._environments[slot]), slot)
+    def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
+        for job in jobs:
+            if job.key not in self._jobs:
+                slot = self._free_slot()
+                self._jobs[job.key] = _Running(self._start(job, self._environments[slot]), slot)
+        return {job.key: str(self._jobs[job.key].child.pid) for job in jobs}
+
+    def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """Nothing: workers on this machine leave with the driver that started them."""
+        return {}
 
     def _free_slot(self) -> int:
         busy = {job.slot for job in self._jobs.values() if job.child.code() is None}
@@ -59,7 +65,7 @@ class LocalLauncher:
     def forget(self, key: str) -> None:
         del self._jobs[key]
 
-    def stop(self, keys: Iterable[str]) -> None:
+    def cancel(self, keys: Iterable[str]) -> None:
         self._signal(keys, signal.SIGTERM)
 
     def kill(self, keys: Iterable[str]) -> None:
@@ -89,7 +95,7 @@ def _status(code: int | None) -> JobStatus:
     states = {
         0: JobState.OK,
         RESUMABLE: JobState.STOPPED,
-        BUSY: JobState.PENDING,
+        BUSY: JobState.BUSY,
         SERVER_GONE: JobState.LOST,
     }
     default = JobState.LOST if code < 0 else JobState.FAILED

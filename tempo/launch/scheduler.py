@@ -95,7 +95,7 @@ class Scheduler:
             view = self.runs[key]
             for _ in view.tail.read():
                 pass
-            if status.state is not JobState.RUNNING:
+            if not status.state.live:
                 self.launcher.forget(key)
                 self._ended(view, status)
         if not self.stopping:
@@ -106,7 +106,7 @@ class Scheduler:
     def stop(self) -> None:
         """Start nothing more and ask the running workers to checkpoint and leave."""
         self.stopping = True
-        self.launcher.stop(list(self.launcher.poll()))
+        self.launcher.cancel(list(self.launcher.poll()))
 
     def kill(self) -> None:
         """End the running workers at once."""
@@ -118,7 +118,7 @@ class Scheduler:
         return [view for view in self.runs.values() if view.status in states]
 
     def _fill(self) -> None:
-        free = self.launcher.slots - len(self.launcher.poll())
+        free = (self.launcher.slots or len(self.runs)) - len(self.launcher.poll())
         now = time.monotonic()
         ready = [view for view in self._waiting() if view.not_before <= now]
         for view in ready[: max(free, 0)]:
@@ -130,7 +130,7 @@ class Scheduler:
         view.log = folder / "attempts" / f"{view.attempt}.log"
         view.status = RunStatus.RUNNING
         job = JobSpec(key=view.run.run_id, argv=self._command(folder), log=view.log)
-        self.launcher.submit(job)
+        self.launcher.submit([job])
 
     def _ended(self, view: RunView, status: JobStatus) -> None:
         """Decide by the records; the exit code only says what the records cannot."""
@@ -139,7 +139,7 @@ class Scheduler:
         finish = progress.finish if progress.attempt >= view.attempt else None
         if finish is not None and finish.status in {RunStatus.COMPLETE, RunStatus.STOPPED}:
             view.status = RunStatus(finish.status)
-        elif status.state is JobState.PENDING:
+        elif status.state is JobState.BUSY:
             view.status = RunStatus.PLANNED
             view.not_before = time.monotonic() + BUSY_PAUSE
         elif self.stopping:

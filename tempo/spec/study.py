@@ -14,6 +14,7 @@ from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.options import ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Recipe, Runtime
+from tempo.spec.resources import Limits, Resources
 
 REFERENCES: tuple[Literal["average", "nearest"], ...] = ("average", "nearest")
 """Methods without weights that every table shows, judged by the same evaluator."""
@@ -49,6 +50,8 @@ class StudySpec(RunConfig):
     baseline: str | None = Field(None, description="name of the control variant")
     references: Annotated[tuple[Literal["average", "nearest"], ...], ListOf] = REFERENCES
     seeds: Annotated[tuple[int, ...], ListOf] = (0,)
+    resources: Resources = Resources()
+    budget: Limits = Limits()
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -34,7 +34,8 @@ class Bench:
 
     def submit(self, key: str, code: str, *arguments: str) -> Path:
         log = self.folder / f"{key}.log"
-        self.launcher.submit(JobSpec(key=key, argv=[*self.prefix, "-c", code, *arguments], log=log))
+        job = JobSpec(key=key, argv=[*self.prefix, "-c", code, *arguments], log=log)
+        self.launcher.submit([job])
         return log
 
     def wait(self, key: str) -> tuple[JobState, int | None]:
@@ -79,7 +80,7 @@ def bench(
         (0, JobState.OK),
         (1, JobState.FAILED),
         (RESUMABLE, JobState.STOPPED),
-        (BUSY, JobState.PENDING),
+        (BUSY, JobState.BUSY),
     ],
 )
 def test_exit_codes(bench: Bench, code: int, state: JobState) -> None:
@@ -123,7 +124,7 @@ while True:
 def test_stop_is_a_request_and_kill_takes_the_children_along(bench: Bench) -> None:
     log = bench.submit("x", STUBBORN)
     child = int(wait_for(log, "child").split()[1])
-    bench.launcher.stop(["x"])
+    bench.launcher.cancel(["x"])
     wait_for(log, "asked")
     assert bench.launcher.poll()["x"].state is JobState.RUNNING
     bench.launcher.kill(["x"])
@@ -144,4 +145,4 @@ def _alive(pid: int) -> bool:
 def test_a_fork_server_runs_tempo_only(tmp_path: Path) -> None:
     launcher = LocalLauncher([{}], ForkServer(lambda arguments: 0, []))
     with pytest.raises(ValueError, match="runs Tempo's own commands only"):
-        launcher.submit(JobSpec(key="x", argv=["/bin/true"], log=tmp_path / "x.log"))
+        launcher.submit([JobSpec(key="x", argv=["/bin/true"], log=tmp_path / "x.log")])

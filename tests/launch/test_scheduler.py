@@ -1,6 +1,6 @@
 """The scheduler's decisions, with a launcher whose jobs end as the test says."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,14 @@ class FakeLauncher:
         self.started: list[str] = []
         self.asked: list[str] = []
 
-    def submit(self, job: JobSpec) -> None:
-        self.jobs[job.key] = JobStatus(state=JobState.RUNNING)
-        self.started.append(job.key)
+    def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
+        for job in jobs:
+            self.jobs[job.key] = JobStatus(state=JobState.RUNNING)
+            self.started.append(job.key)
+        return {job.key: job.key for job in jobs}
+
+    def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
+        return {}
 
     def poll(self) -> Mapping[str, JobStatus]:
         return dict(self.jobs)
@@ -35,7 +40,7 @@ class FakeLauncher:
     def forget(self, key: str) -> None:
         del self.jobs[key]
 
-    def stop(self, keys: Iterable[str]) -> None:
+    def cancel(self, keys: Iterable[str]) -> None:
         self.asked += keys
 
     def kill(self, keys: Iterable[str]) -> None:
@@ -200,7 +205,7 @@ def test_a_run_locked_elsewhere_is_asked_for_later(
     launcher = FakeLauncher(slots=1)
     scheduler = make(store, launcher, runs=2)
     scheduler.step()
-    launcher.end("r0", JobState.PENDING, 75)
+    launcher.end("r0", JobState.BUSY, 75)
     assert scheduler.step()
     assert launcher.started == ["r0", "r1"]
     assert scheduler.runs["r0"].status is RunStatus.PLANNED
