@@ -63,7 +63,8 @@ class Resources:
 class JobSpec:
     """One execution to carry out. `key` is the run_id; `log` receives stdout and stderr.
 
-    `grace_s` is how long a job that was asked to leave may take to write its checkpoint.
+    `grace_s` is how long a job that was asked to leave may take to write its checkpoint. `avoid`
+    holds places, as `JobStatus.where` names them, to be used only where there is no other.
     """
 
     key: str
@@ -72,6 +73,7 @@ class JobSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = Resources()
     grace_s: float = 60.0
+    avoid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
