@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from tempo.metrics.checks import checked
 from tempo.metrics.windows import WINDOW, replicated_channel_means, window_means
 
 C1, C2 = 0.01**2, 0.03**2
@@ -19,24 +20,9 @@ STRIP = 128
 """Rows a CPU works on at a time, so that they stay in its cache."""
 
 
-def _checked(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    if prediction.shape != target.shape or prediction.ndim != 4 or prediction.shape[1] != 3:
-        raise ValueError(
-            "a metric compares two stacks of shape [B, 3, H, W], "
-            f"not {list(prediction.shape)} and {list(target.shape)}"
-        )
-    wide = torch.float64 if target.dtype == torch.float64 else torch.float32
-    return prediction.to(wide).clamp(0, 1), target.to(wide)
-
-
-def round_to_8_bit(pictures: Tensor) -> Tensor:
-    """The nearest multiples of 1/255, halves to even."""
-    return (pictures * 255).round() / 255
-
-
 def psnr(prediction: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB over RGB, data range 1; inf where pictures are equal."""
-    prediction, target = _checked(prediction, target)
+    prediction, target = checked(prediction, target)
     # Summed in fp64: over half a million squares fp32 loses the sixth digit.
     error = (prediction - target).double().square().mean(dim=(1, 2, 3))
     return (-10 * error.log10()).to(prediction.dtype)
@@ -44,7 +30,7 @@ def psnr(prediction: Tensor, target: Tensor) -> Tensor:
 
 def psnr_uint8(prediction: Tensor, target: Tensor) -> Tensor:
     """PSNR in dB after both pictures were rounded to 8 bits."""
-    prediction, target = _checked(prediction, target)
+    prediction, target = checked(prediction, target)
     levels = [(each * 255).round().double() for each in (prediction, target)]
     error = (levels[0] - levels[1]).square().mean(dim=(1, 2, 3)) / 255**2
     return (-10 * error.log10()).to(prediction.dtype)
@@ -52,7 +38,7 @@ def psnr_uint8(prediction: Tensor, target: Tensor) -> Tensor:
 
 def interpolation_error(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference of the rounded 8-bit pictures, in grey levels (0 to 255)."""
-    prediction, target = _checked(prediction, target)
+    prediction, target = checked(prediction, target)
     levels = [(each * 255).round() for each in (prediction, target)]
     return (levels[0] - levels[1]).abs().double().mean(dim=(1, 2, 3)).to(prediction.dtype)
 
@@ -67,7 +53,7 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: when a side is shorter than the window.
     """
-    prediction, target = _checked(prediction, target)
+    prediction, target = checked(prediction, target)
     _fits(target)
     return _mean_similarity(prediction, target, None)
 
@@ -78,7 +64,7 @@ def ssim_matlab(prediction: Tensor, target: Tensor) -> Tensor:
     Equal to scikit-image's `structural_similarity` with `ssim`'s settings, without channel_axis,
     on arrays edge-padded by 5 on all three axes.
     """
-    prediction, target = _checked(prediction, target)
+    prediction, target = checked(prediction, target)
     edge = [WINDOW // 2] * 4
     padded = [pad(each, edge, "replicate") for each in (prediction, target)]
     return _mean_similarity(padded[0], padded[1], replicated_channel_means(3, target))

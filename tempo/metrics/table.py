@@ -1,89 +1,69 @@
-"""Every metric with its meaning, in the order tables show them."""
+"""Every metric: its meaning, what it must be given, and the function that computes it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from tempo.core.catalog import Catalog
 from tempo.core.records import MetricInfo
-from tempo.metrics import fidelity
+from tempo.metrics import edges, fidelity, temporal
+from tempo.metrics.temporal import FrameSequence, Values
+from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
+
+Needs = Literal["frame", "pair", "sequence"]
+"""What a metric looks at: the frame alone, the two inputs beside it as well, or also the
+consecutive targets of one pair of inputs."""
+
+FrameFunction = Callable[[Tensor, Tensor], Tensor | None]
+"""(prediction, target), both [B, 3, H, W], to [B]; None where such pictures have no value."""
+
+SequenceFunction = Callable[[FrameSequence], Values]
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """A function from (prediction, target) to one value a picture, and what the value means."""
+class FrameMetric:
+    """A metric of a frame against its target."""
 
     info: MetricInfo
-    function: Callable[[Tensor, Tensor], Tensor]
+    function: FrameFunction
+    needs: Needs = "frame"
 
 
-METRICS: Catalog[Metric] = Catalog("metric")
+@dataclass(frozen=True, slots=True)
+class TemporalMetric:
+    """A metric of frames with their neighbours in time."""
+
+    info: MetricInfo
+    function: SequenceFunction
+    needs: Needs
 
 
-def _add(function: Callable[[Tensor, Tensor], Tensor], info: MetricInfo) -> None:
-    METRICS.add(info.name, Metric(info, function))
+METRICS: Catalog[FrameMetric | TemporalMetric] = Catalog("metric")
 
 
-_add(
-    fidelity.psnr,
-    MetricInfo(
-        name="psnr",
-        unit="dB",
-        better="higher",
-        digits=2,
-        definition="peak signal-to-noise ratio over RGB, data range 1, without rounding",
-    ),
-)
-_add(
-    fidelity.psnr_uint8,
-    MetricInfo(
-        name="psnr_uint8",
-        unit="dB",
-        better="higher",
-        digits=2,
-        definition="peak signal-to-noise ratio over RGB of pictures rounded to 8 bits",
-    ),
-)
-_add(
-    fidelity.ssim,
-    MetricInfo(
-        name="ssim",
-        unit="",
-        better="higher",
-        digits=4,
-        definition=(
-            "structural similarity, 2-D Gaussian window 11, sigma 1.5, "
-            "where the window fits, mean of the RGB channels"
-        ),
-    ),
-)
-_add(
-    fidelity.ssim_matlab,
-    MetricInfo(
-        name="ssim_matlab",
-        unit="",
-        better="higher",
-        digits=4,
-        definition=(
-            "structural similarity, 3-D Gaussian window 11, sigma 1.5, "
-            "over height, width and RGB with replicate padding"
-        ),
-    ),
-)
-_add(
-    fidelity.interpolation_error,
-    MetricInfo(
-        name="ie",
-        unit="grey levels",
-        better="lower",
-        digits=2,
-        definition="mean absolute difference of pictures rounded to 8 bits",
-    ),
-)
+def _frame(name: str, function: FrameFunction) -> None:
+    METRICS.add(name, FrameMetric(METRIC_INFOS.get(name), function))
+
+
+def _temporal(name: str, function: SequenceFunction, needs: Needs) -> None:
+    METRICS.add(name, TemporalMetric(METRIC_INFOS.get(name), function, needs))
+
+
+_frame("psnr", fidelity.psnr)
+_frame("psnr_uint8", fidelity.psnr_uint8)
+_frame("ssim", fidelity.ssim)
+_frame("ssim_matlab", fidelity.ssim_matlab)
+_frame("ie", fidelity.interpolation_error)
+_frame("edge", edges.edge_error)
+_temporal("tof", temporal.tof, "pair")
+_temporal("warping", temporal.warping_error, "pair")
+_temporal("flicker", temporal.flicker, "sequence")
 
 
 def metric_infos() -> Mapping[str, MetricInfo]:
@@ -91,9 +71,18 @@ def metric_infos() -> Mapping[str, MetricInfo]:
     return {name: METRICS.get(name).info for name in METRICS}
 
 
+def needs(names: Sequence[str]) -> set[Needs]:
+    """What the named metrics look at."""
+    return {METRICS.get(name).needs for name in names}
+
+
 @torch.no_grad()
-def evaluate_pair(prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """Every metric of each picture: name to float32 [B].
+def evaluate_pair(
+    prediction: Tensor, target: Tensor, names: Sequence[str] = DEFAULT_METRICS
+) -> dict[str, Tensor]:
+    """The frame metrics among `names` of each picture: name to float32 [B].
+
+    A metric that has no meaning for such pictures (too small) is left out.
 
     Args:
         prediction: float [B, 3, H, W]; clamped to [0, 1] here.
@@ -102,4 +91,30 @@ def evaluate_pair(prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
     PSNR of equal pictures is inf: it has no other value. Whoever averages it must say what they
     do with it.
     """
-    return {name: METRICS.get(name).function(prediction, target) for name in METRICS}
+    values = {
+        name: metric.function(prediction, target)
+        for name, metric in _chosen(names)
+        if isinstance(metric, FrameMetric)
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@torch.no_grad()
+def evaluate_sequence(
+    sequence: FrameSequence, names: Sequence[str] = DEFAULT_METRICS
+) -> dict[str, Values]:
+    """The temporal metrics among `names`: name to one value a prediction.
+
+    None where a metric has no meaning (flicker without consecutive targets); NaN throughout when
+    a prediction is not finite.
+    """
+    metrics = [(name, m) for name, m in _chosen(names) if isinstance(m, TemporalMetric)]
+    if metrics and not sequence.predictions.isfinite().all():
+        return {name: [math.nan] * len(sequence.predictions) for name, _ in metrics}
+    return {name: metric.function(sequence) for name, metric in metrics}
+
+
+def _chosen(names: Sequence[str]) -> list[tuple[str, FrameMetric | TemporalMetric]]:
+    """The named metrics in table order."""
+    found = {name: METRICS.get(name) for name in names}
+    return [(name, found[name]) for name in METRICS if name in found]

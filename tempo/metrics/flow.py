@@ -1,0 +1,108 @@
+"""Optical flow on the CPU, by OpenCV: estimates, warping, and where they can be trusted.
+
+Flows are float32 [H, W, 2]: for each pixel (x, y) of the first picture, how far (dx, dy) its
+surface is in the second. Grey pictures are uint8 [H, W].
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tempo.metrics.edges import LUMA
+
+Grey: TypeAlias = npt.NDArray[np.uint8]
+Flow: TypeAlias = npt.NDArray[np.float32]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+SMALLEST = 16
+"""Shorter pictures than this many pixels have no flow worth the name: it is zero."""
+
+
+@cache
+def opencv() -> Any:
+    """OpenCV, imported on first use and held to one thread.
+
+    Its inverse search works in as many stripes as it has threads, and the flow depends on them.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    return cv2
+
+
+def grey(picture: Tensor) -> Grey:
+    """Luma of one picture [3, H, W] in [0, 1], rounded to 8 bits."""
+    luma = torch.einsum("chw,c->hw", picture.float(), picture.new_tensor(LUMA).float())
+    levels: Grey = (luma * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    return levels
+
+
+def search_flow(first: Grey, second: Grey) -> Flow:
+    """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset."""
+    if min(first.shape) < SMALLEST:
+        return np.zeros((*first.shape, 2), np.float32)
+    flow: Flow = _inverse_search().calc(first, second, None)
+    return flow
+
+
+@cache
+def _inverse_search() -> Any:
+    cv2 = opencv()
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+
+def farneback_flow(first: Grey, second: Grey) -> Flow:
+    """Polynomial expansion (Farneback 2003) with the settings TecoGAN's tOF uses."""
+    empty = np.zeros((*first.shape, 2), np.float32)
+    flow: Flow = opencv().calcOpticalFlowFarneback(first, second, empty, 0.5, 3, 15, 3, 5, 1.2, 0)
+    return flow
+
+
+def sample(pixels: npt.NDArray[np.float32], flow: Flow) -> npt.NDArray[np.float32]:
+    """`pixels` [H, W] or [H, W, C] of the second picture, seen from the first: bilinear.
+
+    Places outside the picture take its nearest pixel.
+    """
+    cv2 = opencv()
+    height, width = flow.shape[:2]
+    across, down = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
+    seen: npt.NDArray[np.float32] = cv2.remap(
+        pixels, across + flow[..., 0], down + flow[..., 1], cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return seen
+
+
+def inside(flow: Flow) -> Mask:
+    """Where the flow ends inside the picture."""
+    height, width = flow.shape[:2]
+    across = np.arange(width, dtype=np.float32) + flow[..., 0]
+    down = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
+    held = (across >= 0) & (across <= width - 1) & (down >= 0) & (down <= height - 1)
+    return np.asarray(held)
+
+
+def visible(forward: Flow, backward: Flow) -> Mask:
+    """Pixels of the first picture that the second shows, too: the flow there and back agree.
+
+    The forward-backward check of Sundaram et al. (2010); flows that leave the picture fail it.
+    """
+    back = sample(backward, forward)
+    gap = np.square(forward + back).sum(axis=-1)
+    length = np.square(forward).sum(axis=-1) + np.square(back).sum(axis=-1)
+    return np.asarray((gap < 0.01 * length + 0.5) & inside(forward))
+
+
+def smooth(flow: Flow) -> Mask:
+    """Pixels away from motion boundaries (Sundaram et al. 2010), where flow is unsure."""
+    down, across = np.gradient(flow, axis=0), np.gradient(flow, axis=1)
+    change = (np.square(down) + np.square(across)).sum(axis=-1)
+    return np.asarray(change <= 0.01 * np.square(flow).sum(axis=-1) + 0.002)

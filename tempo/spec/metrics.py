@@ -1,0 +1,117 @@
+"""The metrics a spec can ask for, and what each number means. `tempo/metrics` computes them."""
+
+from __future__ import annotations
+
+from tempo.core.catalog import Catalog
+from tempo.core.records import MetricInfo
+
+METRIC_INFOS: Catalog[MetricInfo] = Catalog("metric")
+"""Name to meaning, in the order tables show them."""
+
+
+def _add(info: MetricInfo) -> None:
+    METRIC_INFOS.add(info.name, info)
+
+
+_add(
+    MetricInfo(
+        name="psnr",
+        unit="dB",
+        better="higher",
+        digits=2,
+        definition="peak signal-to-noise ratio over RGB, data range 1, without rounding",
+    ),
+)
+_add(
+    MetricInfo(
+        name="psnr_uint8",
+        unit="dB",
+        better="higher",
+        digits=2,
+        definition="peak signal-to-noise ratio over RGB of pictures rounded to 8 bits",
+    ),
+)
+_add(
+    MetricInfo(
+        name="ssim",
+        unit="",
+        better="higher",
+        digits=4,
+        definition=(
+            "structural similarity, 2-D Gaussian window 11, sigma 1.5, "
+            "where the window fits, mean of the RGB channels"
+        ),
+    ),
+)
+_add(
+    MetricInfo(
+        name="ssim_matlab",
+        unit="",
+        better="higher",
+        digits=4,
+        definition=(
+            "structural similarity, 3-D Gaussian window 11, sigma 1.5, "
+            "over height, width and RGB with replicate padding"
+        ),
+    ),
+)
+_add(
+    MetricInfo(
+        name="ie",
+        unit="grey levels",
+        better="lower",
+        digits=2,
+        definition="mean absolute difference of pictures rounded to 8 bits",
+    ),
+)
+_add(
+    MetricInfo(
+        name="edge",
+        unit="grey levels/px",
+        better="lower",
+        digits=3,
+        definition=(
+            "mean absolute difference of the Sobel gradient magnitudes of luma (BT.601, 0 to 255)"
+        ),
+    ),
+)
+_add(
+    MetricInfo(
+        name="tof",
+        unit="px",
+        better="lower",
+        digits=3,
+        definition=(
+            "mean end-point difference between the optical flow (Farneback) from and to the "
+            "neighbouring frames of the prediction and that of the target"
+        ),
+    ),
+)
+_add(
+    MetricInfo(
+        name="warping",
+        unit="1e-4",
+        better="lower",
+        digits=2,
+        definition=(
+            "mean squared difference (RGB, data range 1) between neighbouring output frames, "
+            "one warped to the other by the flow (DIS) of the true frames, where not occluded"
+        ),
+    ),
+)
+_add(
+    MetricInfo(
+        name="flicker",
+        unit="grey levels",
+        better="lower",
+        digits=2,
+        definition=(
+            "mean absolute error of the change from one predicted frame to the next; "
+            "only where a set has consecutive targets"
+        ),
+    ),
+)
+
+DEFAULT_METRICS = ("psnr", "psnr_uint8", "ssim", "ssim_matlab", "ie", "edge")
+"""Cheap enough for every validation and test. The others estimate optical flow or need more than
+one target."""
