@@ -17,8 +17,10 @@ UNREADABLE = "unreadable"
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
-def resolve_root(text: str, what: str) -> Path:
-    """The folder a spec means by `text`, which may hold `~`, `${NAME}` and `${NAME:-default}`.
+def resolve_root(text: str, what: str, field: str = "data.root") -> Path:
+    """The folder meant by `text`, which may hold `~`, `${NAME}` and `${NAME:-default}`.
+
+    `what` is looked for, and `field` is where `text` was written; both are for the message.
 
     Raises:
         MissingError: for a variable that is not set and has no default, and for a missing folder.
@@ -30,17 +32,22 @@ def resolve_root(text: str, what: str) -> Path:
             return os.environ[name]
         if default is None:
             raise MissingError(
-                f"data.root is {text!r}, but the environment variable {name} is not set; "
+                f"{field} is {text!r}, but the environment variable {name} is not set; "
                 f"set it to the folder of {what}"
             )
         return default
 
     folder = Path(_VARIABLE.sub(value, text)).expanduser()
-    if not folder.is_dir():
-        raise MissingError(
-            f"{what}: data.root {text!r} is not a folder (looked at {_full(folder)})"
-        )
+    if not _is_folder(folder):
+        raise MissingError(f"{what}: {field} {text!r} is not a folder (looked at {_full(folder)})")
     return folder
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError as error:
+        raise MissingError(f"{path} cannot be looked at: {error.strerror}") from None
 
 
 def _full(folder: Path) -> Path:

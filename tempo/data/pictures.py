@@ -1,0 +1,63 @@
+"""Reading picture files. Whatever is wrong with one is said in a sentence that names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from tempo.core.errors import MissingError
+from tempo.data.clips import Pixels
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def read_picture(path: Path, what: str, size: tuple[int, int] | None = None) -> Pixels:
+    """One picture as uint8 RGB [H, W, 3]; grey ones get three equal channels.
+
+    Args:
+        path: of the file.
+        what: the data set it belongs to, for the message.
+        size: (height, width) that it must have, if any.
+
+    Raises:
+        MissingError: naming the file, when it is absent, may not be read, is no picture, is
+            truncated, holds more than 8 bits of grey, or has another size.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise MissingError(f"{what}: {path} has more than 8 bits a pixel ({image.mode})")
+            pixels = np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError:
+        raise MissingError(f"{what}: {path} is not an image; extract it again") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MissingError(f"{what}: cannot read {path} ({reason}); extract it again") from None
+    if size is not None and pixels.shape[:2] != size:
+        raise MissingError(
+            f"{what}: {path} is {pixels.shape[1]}x{pixels.shape[0]}, "
+            f"not {size[1]}x{size[0]} as published"
+        )
+    return pixels
+
+
+def natural(name: str) -> tuple[tuple[int, str], ...]:
+    """A sorting key under which 2 comes before 10."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(name))
+
+
+def numbered(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
+    """The pictures of a folder in the order of their numbers. Hidden files are not looked at."""
+    kinds = frozenset(suffixes)
+    found = [
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in kinds and not file.name.startswith(".")
+    ]
+    return sorted(found, key=lambda file: natural(file.name))

@@ -1,0 +1,56 @@
+"""DAVIS, or any folders of numbered pictures in its layout: every second frame is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tempo.data.pictures import natural, numbered
+from tempo.data.testsets.testset import Facts, Item
+
+DAVIS = Facts(
+    name="davis",
+    title="DAVIS",
+    folder="DAVIS/JPEGImages/480p",
+    expected=None,
+    stored=None,
+    size=None,
+    inputs="frames 2k and 2k + 2 -> 2k + 1, counted from 0, all frames of each folder",
+    rounding="none",
+    consecutive=True,
+    reference="layout of Perazzi et al. 2016, A Benchmark Dataset and Evaluation Methodology for "
+    "Video Object Segmentation; papers differ in sequences and frames, so compare only within "
+    "one split_digest",
+    help="published at davischallenge.org; the root holds one folder of numbered .jpg or .png "
+    "frames for each sequence",
+)
+SETS = (DAVIS,)
+
+
+def find(facts: Facts, root: Path) -> list[Item]:
+    """Every folder of pictures, in natural order; a folder with fewer than 3 gives nothing."""
+    below = root / "JPEGImages" / "480p"
+    start = below if below.is_dir() else root
+    folders = sorted((each for each in start.iterdir() if each.is_dir()),
+                     key=lambda folder: natural(folder.name))  # fmt: skip
+    return [item for folder in folders for item in _items(folder)]
+
+
+def _items(folder: Path) -> list[Item]:
+    files = numbered(folder)
+    return [
+        Item(
+            id=f"{folder.name}/{target.stem}",
+            source=folder.name,
+            inputs=(first, last),
+            times=(0.0, 1.0),
+            target=target,
+            target_time=0.5,
+            sequence=folder.name,
+        )
+        for first, target, last in zip(files[0::2], files[1::2], files[2::2], strict=False)
+    ]
+
+
+def content(item: Item) -> list[int]:
+    """Sizes of the files: any folder can be given here, so names alone say too little."""
+    return [file.stat().st_size for file in (*item.inputs, item.target)]

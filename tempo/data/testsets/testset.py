@@ -1,0 +1,188 @@
+"""A published test set: its clips, decoded when asked for, and what a number on it means."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tempo.core.errors import MissingError
+from tempo.core.identity import short_hash
+from tempo.data.clips import Clip, Pixels
+from tempo.data.pictures import read_picture
+from tempo.data.protocol import published
+from tempo.data.transforms import TRANSFORMS, TransformName
+
+Rounding = Literal["8 bit", "none", "both"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about a test set before its files are seen.
+
+    `folder` is its usual place below the folder of all data sets; `expected` the number of clips
+    it was published with, `stored` the (height, width) of its files, `size` that of its clips after
+    `transform`; each is None where the set leaves it open. `rounding` says whether the field's
+    numbers on it round predictions to 8 bit first (quote `psnr_uint8`) or not (quote `psnr`).
+    `consecutive` tells that targets of one source follow each other in time, so that flicker can
+    be measured. `reference` names who defined it, `help` how to get it and what the root is.
+    """
+
+    name: str
+    title: str
+    folder: str
+    expected: int | None
+    stored: tuple[int, int] | None
+    size: tuple[int, int] | None
+    inputs: str
+    transform: TransformName = "none"
+    rounding: Rounding
+    consecutive: bool = False
+    reference: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One clip of a test set as files. Items with one `sequence` and neighbouring places have
+    targets that follow each other in time; None where a set has single clips."""
+
+    id: str
+    source: str
+    inputs: tuple[Path, ...]
+    times: tuple[float, ...]
+    target: Path
+    target_time: float
+    sequence: str | None = None
+
+
+class TestSet:
+    """The clips of a test set in their published order: `len`, `[i]`, iteration.
+
+    Only `KEPT` decoded pictures are held at a time, enough for the frames that neighbouring clips
+    share: about 110 MB at 4096x2160. Reading a clip raises MissingError with the file's name and
+    what is wrong with it.
+    """
+
+    __test__ = False
+    KEPT = 4
+
+    def __init__(
+        self,
+        facts: Facts,
+        root: Path,
+        items: Sequence[Item],
+        *,
+        notes: Sequence[str] = (),
+        content: Callable[[Item], object] | None = None,
+    ) -> None:
+        if not items:
+            raise MissingError(f"{facts.title}: no clip under {root}; {facts.help}")
+        self.facts, self.root = facts, root
+        self.items: tuple[Item, ...] = tuple(items)
+        self._content = content
+        self._notes = tuple(notes)
+        self._pictures: OrderedDict[Path, Pixels] = OrderedDict()
+
+    @property
+    def name(self) -> str:
+        """As `open_test_set` knows it."""
+        return self.facts.name
+
+    @property
+    def expected(self) -> int | None:
+        """The number of clips it was published with, or None where any number is right."""
+        return self.facts.expected
+
+    @property
+    def has_consecutive_targets(self) -> bool:
+        """Whether flicker means something here."""
+        return self.facts.consecutive
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers must know, such as clips that are not there."""
+        if self.expected in (None, len(self)):
+            return self._notes
+        text = f"{len(self)} clips where {self.expected} were published: do not quote its numbers"
+        return (*self._notes, f"{self.facts.title}: {text}")
+
+    @property
+    def digest(self) -> str:
+        """Of what is asked: which clips, at which times."""
+        content = self._content or (lambda item: None)
+        asked = [
+            [item.id, item.times, item.target_time, [file.name for file in item.inputs],
+             item.target.name, content(item)]
+            for item in self.items
+        ]  # fmt: skip
+        return short_hash([self.facts.transform, asked], 16)
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What a number on it means, as JSON values; hash with `core.identity.short_hash`."""
+        facts = self.facts
+        return published(
+            facts.name,
+            self.digest,
+            facts.size,
+            inputs=facts.inputs,
+            transform=TRANSFORMS[facts.transform].meaning,
+            rounding=facts.rounding,
+        )
+
+    def sequences(self) -> list[range]:
+        """Stretches of at least two clips whose targets follow each other in time."""
+        starts = [
+            place
+            for place, item in enumerate(self.items)
+            if not place or item.sequence is None or item.sequence != self.items[place - 1].sequence
+        ]
+        stretches = map(range, starts, [*starts[1:], len(self)])
+        return [stretch for stretch in stretches if len(stretch) > 1]
+
+    def without(self, ids: Collection[str], note: str) -> TestSet:
+        """The set less some clips: another digest, and a note that says so."""
+        left = [item for item in self.items if item.id not in ids]
+        notes = (*self._notes, note)
+        return TestSet(self.facts, self.root, left, notes=notes, content=self._content)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Clip:
+        item = self.items[index]
+        target = self._picture(item.target)
+        frames = [self._picture(file) for file in item.inputs]
+        odd = next((f for f, each in zip(item.inputs, frames, strict=True)
+                    if each.shape != target.shape), None)  # fmt: skip
+        if odd is not None:
+            raise MissingError(f"{self.facts.title}: {odd} and {item.target} differ in size")
+        return Clip(
+            id=item.id,
+            source=item.source,
+            frames=np.stack(frames),
+            times=item.times,
+            target=target,
+            target_time=item.target_time,
+            motion=None,
+            occlusion=None,
+        )
+
+    def _picture(self, path: Path) -> Pixels:
+        pixels = self._pictures.pop(path, None)
+        if pixels is None:
+            stored = read_picture(path, self.facts.title, self.facts.stored)
+            pixels = TRANSFORMS[self.facts.transform].apply(stored)
+            pixels.flags.writeable = False
+        self._pictures[path] = pixels
+        if len(self._pictures) > self.KEPT:
+            self._pictures.popitem(last=False)
+        return pixels

@@ -1,0 +1,42 @@
+"""The 379 triplets that Liu et al. took from UCF101 and everyone after them evaluates on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tempo.data.pictures import natural
+from tempo.data.testsets.testset import Facts, Item
+
+UCF101 = Facts(
+    name="ucf101",
+    title="UCF101",
+    folder="ucf101_interp_ours",
+    expected=379,
+    stored=(256, 256),
+    size=(256, 256),
+    inputs="frame_00, frame_02 -> frame_01_gt",
+    rounding="both",
+    reference="Liu et al. 2017, Video Frame Synthesis using Deep Voxel Flow",
+    help="published with Deep Voxel Flow (ucf101_interp_ours); the root holds one folder a "
+    "triplet with frame_00.png, frame_01_gt.png and frame_02.png",
+)
+SETS = (UCF101,)
+
+
+def find(facts: Facts, root: Path) -> list[Item]:
+    """Every folder, in the order of their numbers; other files in them are outputs of others."""
+    folders = sorted(
+        (each for each in root.iterdir() if each.is_dir() and not each.name.startswith(".")),
+        key=lambda folder: natural(folder.name),
+    )
+    return [
+        Item(
+            id=folder.name,
+            source=folder.name,
+            inputs=(folder / "frame_00.png", folder / "frame_02.png"),
+            times=(0.0, 1.0),
+            target=folder / "frame_01_gt.png",
+            target_time=0.5,
+        )
+        for folder in folders
+    ]

@@ -1,0 +1,82 @@
+"""Eight 4K clips of Netflix at media.xiph.org, as Niklaus and Liu 2020 made a test set of them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from tempo.core.errors import MissingError
+from tempo.data.pictures import numbered
+from tempo.data.testsets.testset import Facts, Item
+from tempo.data.transforms import TransformName
+
+CLIPS = (
+    "BoxingPractice",
+    "Crosswalk",
+    "DrivingPOV",
+    "FoodMarket",
+    "FoodMarket2",
+    "RitualDance",
+    "SquareAndTimelapse",
+    "Tango",
+)
+FRAMES = 100
+STORED = (2160, 4096)
+
+
+def _facts(name: str, title: str, transform: TransformName) -> Facts:
+    return Facts(
+        name=name,
+        title=title,
+        folder="xiph",
+        expected=len(CLIPS) * 49,
+        stored=STORED,
+        size=(STORED[0] // 2, STORED[1] // 2),
+        inputs="frames 2k and 2k + 2 -> 2k + 1, counted from 0, first 100 frames: 49 a clip",
+        transform=transform,
+        rounding="8 bit",
+        consecutive=True,
+        reference="Niklaus and Liu 2020, Softmax Splatting for Video Frame Interpolation",
+        help="eight Netflix clips of media.xiph.org/video/derf, 4096x2160, first 100 frames as "
+        "PNG; the root holds <clip>/001.png ... or <clip>-001.png ...",
+    )
+
+
+SETS = (_facts("xiph_2k", "Xiph 2K", "half"), _facts("xiph_4k", "Xiph 4K", "centre"))
+
+
+def find(facts: Facts, root: Path) -> list[Item]:
+    """The clips that are there, each with a target between every two even frames."""
+    return [
+        Item(
+            id=f"{clip}/{2 * place + 1:03d}",
+            source=clip,
+            inputs=(first, last),
+            times=(0.0, 1.0),
+            target=target,
+            target_time=0.5,
+            sequence=clip,
+        )
+        for clip in CLIPS
+        for place, (first, target, last) in enumerate(_triplets(_frames(root, clip, facts)))
+    ]
+
+
+def _frames(root: Path, clip: str, facts: Facts) -> list[Path]:
+    """The first 100 frames. A frame missing among them would shift which frame is asked for."""
+    inside = numbered(root / clip, (".png",)) if (root / clip).is_dir() else []
+    files = inside or [
+        root / f"{clip}-{n:03d}.png" for n in range(1, FRAMES + 1)
+        if (root / f"{clip}-{n:03d}.png").is_file()
+    ]  # fmt: skip
+    files = files[:FRAMES]
+    numbers = [int(file.stem.rsplit("-", 1)[-1]) for file in files]
+    gap = next((one for one, other in pairwise(numbers) if other != one + 1), None)
+    if gap is not None:
+        raise MissingError(f"{facts.title}: {clip} has no frame {gap + 1}; {facts.help}")
+    return files
+
+
+def _triplets(files: list[Path]) -> list[tuple[Path, Path, Path]]:
+    # The published count leaves the last odd frame out: it has no frame after it.
+    return list(zip(files[0::2], files[1::2], files[2::2], strict=False))

@@ -1,0 +1,48 @@
+"""What a protocol does to stored pictures before a network or a metric sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tempo.data.clips import Pixels
+
+TransformName = Literal["none", "half", "centre"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A function of uint8 [H, W, 3], and what it does in the words of a protocol."""
+
+    meaning: str
+    apply: Callable[[Pixels], Pixels]
+
+
+def half_by_area(pixels: Pixels) -> Pixels:
+    """Half the size; each pixel is the rounded mean of four. H and W are even.
+
+    This is what OpenCV's INTER_AREA gives for a factor of exactly two, to the last bit.
+    """
+    height, width, channels = pixels.shape
+    boxes = pixels.reshape(height // 2, 2, width // 2, 2, channels)
+    total = boxes[:, 0, :, 0].astype(np.uint16)
+    for row, column in ((0, 1), (1, 0), (1, 1)):
+        total += boxes[:, row, :, column]
+    return ((total + 2) >> 2).astype(np.uint8)
+
+
+def central_half(pixels: Pixels) -> Pixels:
+    """The middle half of rows and columns; H and W are multiples of 4."""
+    height, width = pixels.shape[:2]
+    middle = pixels[height // 4 : height - height // 4, width // 4 : width - width // 4]
+    return np.ascontiguousarray(middle)
+
+
+TRANSFORMS: Mapping[TransformName, Transform] = {
+    "none": Transform("none", lambda pixels: pixels),
+    "half": Transform("resized to half by area", half_by_area),
+    "centre": Transform("central half of rows and columns", central_half),
+}
