@@ -83,9 +83,13 @@ class Factors:
         known = self.spec.factors[factor]
         if known.range is None:
             return factor, sorted(known.labels)[int(share * len(known.labels))]
-        value = known.range.at(share)
+        return self.at(factor, known.range.at(share), place)
+
+    def at(self, factor: str, value: float, place: Place) -> tuple[str, str]:
+        """The level of a factor with a range at one of its values."""
         label = f"{value:g}"
-        self._pieces[factor, label] = piece(str(known.path), written(value, place), place)
+        path = str(self.spec.factors[factor].path)
+        self._pieces[factor, label] = piece(path, written(value, place), place)
         return factor, label
 
     def has(self, factor: str, label: str, place: Place) -> bool:

@@ -30,6 +30,7 @@ class Range(Section):
     high: float
     log: bool = False
     whole: bool = Field(False, description="only whole numbers")
+    step: float | None = Field(None, gt=0, description="only low, low + step, low + 2 step ...")
 
     @model_validator(mode="after")
     def _ordered(self) -> Range:
@@ -41,8 +42,24 @@ class Range(Section):
             raise ValueError("a range of whole numbers needs whole bounds")
         return self
 
+    @model_validator(mode="after")
+    def _stepped(self) -> Range:
+        if self.step is None:
+            return self
+        if self.log:
+            raise ValueError("a logarithmic range has no step")
+        if self.whole and not self.step.is_integer():
+            raise ValueError(f"a range of whole numbers needs a whole step, not {self.step:g}")
+        if self.step > self.high - self.low:
+            raise ValueError(f"a step of {self.step:g} is wider than the range")
+        return self
+
     def at(self, share: float) -> float | int:
         """The value at a share in [0, 1) of the range, to four significant digits."""
+        if self.step is not None:
+            steps = math.floor((self.high - self.low) / self.step * (1 + 1e-12))
+            value = self.low + self.step * int(share * (steps + 1))
+            return int(value) if self.whole else float(f"{value:.10g}")
         if self.whole:
             return int(self._between(share, self.low, self.high + 1))
         return float(f"{self._between(share, self.low, self.high):.4g}")

@@ -15,6 +15,7 @@ from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.options import ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Recipe, Runtime
 from tempo.spec.resources import Limits, Resources
+from tempo.spec.search import SearchSpec
 
 REFERENCES: tuple[Literal["average", "nearest"], ...] = ("average", "nearest")
 """Methods without weights that every table shows, judged by the same evaluator."""
@@ -52,6 +53,7 @@ class StudySpec(RunConfig):
     seeds: Annotated[tuple[int, ...], ListOf] = (0,)
     resources: Resources = Resources()
     budget: Limits = Limits()
+    search: SearchSpec | None = None
 
     @field_validator("seeds", mode="before")
     @classmethod
