@@ -19,7 +19,8 @@ from rich.text import Text
 
 from tempo.core.records import RunStatus
 from tempo.launch.estimate import run_seconds_left, study_seconds_left
-from tempo.launch.scheduler import RunView, Scheduler
+from tempo.launch.pool import Pool
+from tempo.launch.view import RunView
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain progress lines."""
@@ -69,7 +70,7 @@ class View(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-    def update(self, scheduler: Scheduler) -> None: ...
+    def update(self, pool: Pool) -> None: ...
     def note(self, text: str) -> None: ...
 
 
@@ -146,14 +147,14 @@ class PlainView:
     def note(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def update(self, scheduler: Scheduler) -> None:
-        views = list(scheduler.runs.values())
+    def update(self, pool: Pool) -> None:
+        views = list(pool.views.values())
         for line in self._changes.since(views):
             self.note(line)
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + PLAIN_INTERVAL
-        left = study_seconds_left(views, scheduler.launcher.slots or len(views))
+        left = study_seconds_left(views, pool.width)
         running = [
             f"{view.run.title} {view.progress.step}/{view.progress.total}"
             for view in views
@@ -185,17 +186,17 @@ class TerminalView:
     def note(self, text: str) -> None:
         self._live.console.print(text, markup=False, highlight=False)
 
-    def update(self, scheduler: Scheduler) -> None:
-        views = list(scheduler.runs.values())
+    def update(self, pool: Pool) -> None:
+        views = list(pool.views.values())
         for line in self._changes.since(views):
             self.note(line)
-        self._live.update(self._draw(views, scheduler))
+        self._live.update(self._draw(views, pool))
 
-    def _draw(self, views: Sequence[RunView], scheduler: Scheduler) -> RenderableType:
-        left = study_seconds_left(views, scheduler.launcher.slots or len(views))
+    def _draw(self, views: Sequence[RunView], pool: Pool) -> RenderableType:
+        left = study_seconds_left(views, pool.width)
         elapsed = duration(time.monotonic() - self._started)
         head = Text(f"{_counts(views)}   {elapsed} so far, ETA {duration(left)}", style="bold")
-        if scheduler.stopping:
+        if pool.stopping:
             head.append("   stopping: checkpoints are being written", style="yellow")
         return Group(head, _running(views))
 

@@ -14,8 +14,8 @@ from tempo.cli import options as shared
 from tempo.cli.console import make_console
 from tempo.core.records import Plan
 from tempo.design.expand import expand
-from tempo.launch.scheduler import is_complete
 from tempo.records.layout import Store
+from tempo.records.run import is_complete
 from tempo.spec.load import load_study
 from tempo.spec.study import RunConfig
 

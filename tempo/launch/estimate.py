@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from tempo.core.records import RunStatus
-from tempo.launch.scheduler import RunView
+from tempo.launch.view import RunView
 
 
 def run_seconds_left(view: RunView) -> float | None:

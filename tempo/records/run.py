@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import load_run
-from tempo.records.log import read_events
+from tempo.records.log import NAME, read_events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,26 @@ def _status(attempts: tuple[Attempt, ...]) -> RunStatus:
         return RunStatus.PLANNED
     finish = attempts[-1].finish
     return RunStatus(finish.status) if finish else RunStatus.STOPPED
+
+
+TAIL_BYTES = 1 << 16
+"""More than the end of an attempt takes, its traceback included."""
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a run's folder holds a finished result: its last event says so."""
+    path = folder / NAME
+    if not path.is_file() or not (folder / "run.json").is_file():
+        return False
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - TAIL_BYTES, 0))
+        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+    # A longer or unfinished line does not parse, and is not the end of a complete run.
+    try:
+        event = json.loads(last)
+    except ValueError:
+        return False
+    return bool(event.get("kind") == "finish" and event.get("status") == RunStatus.COMPLETE)
 
 
 CURVES = ("train", "val", "image", "checkpoint")
