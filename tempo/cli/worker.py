@@ -72,7 +72,8 @@ def _worker(options: argparse.Namespace) -> int:
     if options.with_parent:
         die_with_parent()
     if options.ddp > 1:
-        from tempo.train.elastic import Processes, run_spread
+        from tempo.core.torchrun import Processes
+        from tempo.train.elastic import run_spread
 
         target = ["-m", "tempo.cli.main", "worker", str(options.run)]
         target += ["--cache", str(options.cache), "--with-parent"]
@@ -91,8 +92,8 @@ def _preflight(options: argparse.Namespace) -> int:
 
     Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}}. Every label gets
     {"missing": label, "sentences": [...]}. When nothing is missing and there is something to
-    rehearse: {"slots": [environment, ...]}, then {"rehearsed": variant} or {"broken": variant,
-    "message": ...} for each, then {"prepare": what, "done": n, "total": n} while data is cached.
+    rehearse: {"slots": [environment, ...]}, then {"rehearsed": variant, "weight": work a
+    clip} or {"broken": variant, "message": ...} for each, then {"prepare": what, "done": n, "total": n} while data is cached.
     """
     limit_threads(1)
     if options.with_parent:
@@ -126,13 +127,13 @@ def _rehearsed(name: str, config: RunConfig) -> bool:
     from tempo.train.preflight import rehearse
 
     try:
-        rehearse(config)
+        weight = rehearse(config)
     except Exception as error:
         # Whatever a part raises here it would raise in every run, so the user hears it now.
         kind = "" if isinstance(error, TempoError) else f"{type(error).__name__}: "
         _say(broken=name, message=f"{kind}{error}")
         return False
-    _say(rehearsed=name)
+    _say(rehearsed=name, weight=weight)
     return True
 
 

@@ -35,7 +35,8 @@ def _alone(arguments: argparse.Namespace) -> int:
 
 
 def _spread(arguments: argparse.Namespace) -> int:
-    from tempo.train.elastic import Processes, launch_command, run_spread
+    from tempo.core.torchrun import Processes, launch_command
+    from tempo.train.elastic import run_spread
 
     processes = Processes(
         per_node=arguments.processes, nodes=arguments.nodes, rendezvous=arguments.rendezvous

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
+from tempo.core.torchrun import Processes, launch_command, launch_environment
 from tempo.records.layout import load_run
 from tempo.records.run import RunRecord, read_run
 from tempo.spec.study import RunConfig
@@ -24,53 +23,6 @@ from tempo.train.stop import SIGNALS
 
 FRESH_STARTS = 3
 """New attempts after a process died, as long as each one got further than the last."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Processes:
-    """How a run is spread.
-
-    Attributes:
-        per_node: processes on each machine, one per GPU.
-        nodes: machines. With more than one, this command is started on each of them.
-        rendezvous: `host:port` that the machines meet at; needed with more than one.
-    """
-
-    per_node: int
-    nodes: int = 1
-    rendezvous: str | None = None
-
-
-def launch_command(processes: Processes, target: Sequence[str]) -> list[str]:
-    """The exact torchrun command that runs `target` (`-m module` or a script, with arguments)."""
-    meeting = (
-        ["--standalone", "--local-addr=127.0.0.1"]
-        if processes.nodes == 1
-        else ["--rdzv-backend=c10d", f"--rdzv-endpoint={processes.rendezvous}"]
-    )
-    return [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        f"--nnodes={processes.nodes}",
-        f"--nproc-per-node={processes.per_node}",
-        *meeting,
-        "--max-restarts=0",
-        "--monitor-interval=0.2",
-        *target,
-    ]
-
-
-def launch_environment(processes: Processes, threads: int) -> dict[str, str]:
-    """What the command needs beside the caller's environment."""
-    environment = {
-        "OMP_NUM_THREADS": str(threads),
-        "TORCH_CPP_LOG_LEVEL": "ERROR",
-        "TORCHELASTIC_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2",
-    }
-    if processes.nodes == 1:
-        environment["GLOO_SOCKET_IFNAME"] = "lo"
-    return environment
 
 
 def run_spread(folder: Path, processes: Processes, target: Sequence[str]) -> int:
@@ -82,7 +34,8 @@ def run_spread(folder: Path, processes: Processes, target: Sequence[str]) -> int
     config = RunConfig.model_validate(dict(load_run(folder).config))
     command = launch_command(processes, target)
     environment = {**os.environ, **launch_environment(processes, config.runtime.threads)}
-    for _ in range(FRESH_STARTS):
+    # Several machines would have to agree on a fresh start: their launcher begins them anew.
+    for _ in range(FRESH_STARTS if processes.nodes == 1 else 1):
         before = read_run(folder)
         code = _supervise(command, environment)
         after = read_run(folder)

@@ -16,9 +16,9 @@ import torch
 
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import RunStatus
+from tempo.core.torchrun import Processes, launch_command, launch_environment
 from tempo.records.log import read_events
 from tempo.records.run import read_run
-from tempo.train.elastic import Processes, launch_command, launch_environment
 from tempo.train.evaluate import share_of
 from tempo.train.group import Group
 
