@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.records import Plan
@@ -18,8 +18,12 @@ Say = Callable[[int, int, str], None]
 """Told how many parts of what data are prepared, of how many."""
 
 
-Slots = tuple[Mapping[str, str], ...]
-"""The environment of each slot in which a run can execute, side by side."""
+class Checked(NamedTuple):
+    """`slots`: the environment of each place where a run can execute, side by side. `weights`:
+    about how much work a training clip is, by variant (0 for a method without weights)."""
+
+    slots: tuple[Mapping[str, str], ...]
+    weights: Mapping[str, float]
 
 
 def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapping[str, Any]]:
@@ -28,7 +32,7 @@ def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapp
     return {v.name: v.config for v in plan.variants if chosen is None or v.name in chosen}
 
 
-def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Slots:
+def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Checked:
     """Check the machine, build the data caches and rehearse `variants`.
 
     Raises:
@@ -40,10 +44,13 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Slots:
     missing: list[str] = []
     broken: list[str] = []
     slots: list[dict[str, str]] = []
+    weights: dict[str, float] = {}
     for answer in _ask(request, cache):
         missing += answer.get("sentences", ())
         slots += answer.get("slots", ())
-        if "broken" in answer:
+        if "rehearsed" in answer:
+            weights[answer["rehearsed"]] = answer["weight"]
+        elif "broken" in answer:
             broken.append(f"variant {answer['broken']!r}: {answer['message']}")
         elif "prepare" in answer:
             say(answer["done"], answer["total"], answer["prepare"])
@@ -53,7 +60,7 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Slots:
         raise SpecError(
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
         )
-    return tuple(slots)
+    return Checked(tuple(slots), weights)
 
 
 def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:

@@ -92,8 +92,9 @@ def _preflight(options: argparse.Namespace) -> int:
 
     Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}}. Every label gets
     {"missing": label, "sentences": [...]}. When nothing is missing and there is something to
-    rehearse: {"slots": [environment, ...]}, then {"rehearsed": variant, "weight": work a
-    clip} or {"broken": variant, "message": ...} for each, then {"prepare": what, "done": n, "total": n} while data is cached.
+    rehearse: {"slots": [environment, ...]}, then {"rehearsed": variant, "weight": work a clip} or
+    {"broken": variant, "message": ...} for each, then {"prepare": what, "done": n, "total": n}
+    while data is cached.
     """
     limit_threads(1)
     if options.with_parent:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tempo.core.errors import MissingError
 from tempo.data.batches import Batch
@@ -60,17 +61,21 @@ def _packages(config: RunConfig) -> Iterator[str]:
         yield "runtime.compile needs a C++ compiler on the path (or set runtime.compile to off)"
 
 
-def rehearse(config: RunConfig) -> None:
+def rehearse(config: RunConfig) -> float:
     """Build the network, train one step on small random pictures, predict and measure one.
 
     It reads no data. Whatever a spec wired wrongly comes up here, in seconds.
+
+    Returns:
+        About how much work a training clip is: the multiply-accumulates of one forward pass,
+        scaled from the small pictures to the training crop. 0 for a method without weights.
 
     Raises:
         TempoError: when this machine cannot do what is asked for.
         Exception: whatever the wrong wiring raises.
     """
     if config.method != "network":
-        return
+        return 0.0
     device = pick_device(config.runtime)
     configure(device, config.runtime.threads, config.recipe.precision)
     trainer = small_trainer(config, device)
@@ -79,8 +84,10 @@ def rehearse(config: RunConfig) -> None:
     with torch.inference_mode():
         pictures = trainer.precision.pictures(batch.frames)
         times, moment = batch.times.to(pictures), batch.target_time.to(pictures)
-        prediction = trainer.model(pictures, times, moment).float()
+        with FlopCounterMode(display=False) as counter:
+            prediction = trainer.model(pictures, times, moment).float()
         evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
+    return counter.get_total_flops() / 2 * (config.recipe.crop / SIDE) ** 2
 
 
 def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
