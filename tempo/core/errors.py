@@ -6,6 +6,8 @@ TempoError                 everything a user can cause or fix; the CLI prints it
 |- UnknownNameError        a name that no catalog entry has; knows the nearest one
 |- MissingError            data, a device or a package that this machine lacks
 |- RecordError             records on disk are absent, truncated or contradict each other
+|- LedgerError             the ledger of leases cannot be reached or does not suit
+|- LeaseLostError          another worker took the run over; nothing may be written any more
 |- RunError                a run could not be carried out; carries a failure class
 `- StoppedError            the user asked to stop; the work done so far is kept
 """
@@ -60,6 +62,14 @@ class MissingError(TempoError):
 
 class RecordError(TempoError):
     """Records on disk are absent or cannot be trusted."""
+
+
+class LedgerError(TempoError):
+    """The ledger cannot be reached, or is of a kind that does not suit."""
+
+
+class LeaseLostError(TempoError):
+    """A run was taken over by another worker, which alone may write its records now."""
 
 
 class RunError(TempoError):

@@ -1,10 +1,10 @@
 """Who may work on what: leases with fencing tokens, on the clock of one shared database.
 
 A key is a run_id (or a search's ticket). Claiming a key gives a token, larger with every claim; a
-claim succeeds when nobody holds the key or the holder's lease expired. A holder renews at a third
-of the time to live and ends its process group before the lease expires when it cannot; so a holder
-that is merely slow keeps its key, and one that was frozen finds its token outdated when it wakes:
-`publish` fails for it, and nothing it writes counts any more.
+claim succeeds when nobody holds the key, the holder's lease expired, or the holder is known to be
+dead. A holder renews at a third of the time to live and ends itself before the lease can be taken
+over when it cannot; so a holder that is merely slow keeps its key, and one that was frozen finds
+its token outdated when it wakes: `publish` fails for it, and nothing it writes counts any more.
 """
 
 from __future__ import annotations
@@ -13,19 +13,32 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+MARGIN = 0.2
+"""A lease can be taken over this share of its time to live after it expired: for the rates of two
+clocks, and for a holder that ends itself at the last moment."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """A process that claims keys. `started` tells it from a later process with the same pid."""
+    """A process that claims keys; `tempo.ledger.owner.this_process` makes it.
+
+    `started` tells it from a later process with the same pid. `space` is where the pid means this
+    process: the host since its last start, and the pid namespace there.
+    """
 
     host: str
     pid: int
     started: float
+    space: str = ""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A row of the ledger. `left` is in seconds on the ledger's clock, negative once expired.
+    """A row of the ledger. `left` is in seconds on the ledger's clock, negative once expired, and
+    infinite where leases do not expire.
 
     `held`: somebody works on the key, or did until the lease expired. `asked_to_stop`: what holds
     the key is to checkpoint and leave, and nobody is to begin anew.
@@ -41,7 +54,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The steps one claim of a run published: from `first` up to `last`, which None leaves open.
+    """The steps one claim of a run published: those after `first`, up to `last`; None: still open.
 
     `last` is settled by the end of the attempt, or by the step from which a later claim resumed.
     """
@@ -54,36 +67,56 @@ class Span:
 
 
 class Ledger(Protocol):
-    """Safe to use from many processes, and from many hosts where the database is shared."""
+    """Safe to use from many processes, and from many hosts where the database is shared.
+
+    Every method raises `tempo.core.errors.LedgerError` when the ledger cannot be reached.
+    """
 
     @property
     def url(self) -> str:
-        """What opens the same ledger elsewhere."""
+        """Where the ledger is, for people and records: without a password."""
 
-    def claim(self, key: str, owner: Owner, ttl: float) -> int | None:
-        """Take `key` for `ttl` seconds: the token, or None when somebody else holds it."""
+    def claim(self, key: str, owner: Owner, ttl: float, above: int = 0) -> int | None:
+        """Take `key` for `ttl` seconds: the token, or None when somebody else holds it or it was
+        asked to stop.
 
-    def renew(self, key: str, token: int, ttl: float) -> bool:
-        """Hold on for another `ttl` seconds; False when the token is outdated."""
+        The token is larger than any before and than `above`, which the caller knows from records
+        that outlived a ledger.
+        """
+
+    def again(self, key: str, token: int) -> int | None:
+        """A larger token for the holder itself, which begins anew; None with an outdated one."""
+
+    def renew(self, key: str, token: int, ttl: float) -> Hold | None:
+        """Hold on for another `ttl` seconds: the row as it is now, None with an outdated token.
+
+        A lease that expired and that nobody took over is revived.
+        """
 
     def publish(self, key: str, token: int) -> bool:
-        """Whether the token is still the newest and the lease valid; then it cannot be taken over
-        for another time to live, in which the result has to be written."""
+        """Whether the token is still the newest; then nobody can take the key over for another
+        time to live, in which the result has to be written."""
 
     def release(self, key: str, token: int) -> None:
         """Give the key back; nothing happens with an outdated token."""
 
     def began(self, key: str, token: int, step: int) -> None:
-        """Note the step a claim starts from; settles the spans of earlier claims there."""
+        """Note the step a claim starts from; settles the spans of earlier claims there.
+
+        Like `reached`, it does nothing with an outdated token.
+        """
 
     def reached(self, key: str, token: int, step: int) -> None:
         """Note the last step that a claim published."""
 
     def ask_to_stop(self, keys: Iterable[str], stop: bool = True) -> None:
-        """Ask whatever holds the keys to leave, or take that back."""
+        """Ask whatever holds the keys to leave and nobody to claim them, or take that back.
+
+        Whoever begins work anew at a user's command takes it back first.
+        """
 
     def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
-        """The rows of those keys that have one."""
+        """The rows of those keys that somebody claimed or asked to stop once."""
 
     def spans(self, key: str) -> tuple[Span, ...]:
         """What each claim of a run published, in order."""

@@ -1,0 +1,158 @@
+"""The ledger without a database: claim files on a file system that all hosts share.
+
+<root>/<key>/<token>.json       a claim, linked into place whole, so that one of several wins
+<root>/<key>/<token>.released   it was given back
+<root>/<key>/<token>.span       the steps it published
+<root>/<key>/stop               whatever holds the key is to leave
+
+Nothing here expires, because no clock is shared: a claim is taken over only from a process that
+died on this very host. Any other has to be freed by hand, by whoever knows that it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import quote
+
+from tempo.core.errors import LedgerError
+from tempo.ledger.owner import is_dead
+from tempo.ledger.port import Hold, Owner, Span
+
+NOBODY = Owner(host="", pid=0, started=0.0)
+
+
+class FilesLedger:
+    """Any number of hosts that share `root`; hard links have to work there (NFS, Lustre, ...)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def url(self) -> str:
+        return "files"
+
+    def claim(self, key: str, owner: Owner, ttl: float, above: int = 0) -> int | None:
+        hold = self._hold(key)
+        if hold is not None and (hold.asked_to_stop or (hold.held and not is_dead(hold.owner))):
+            return None
+        token = max(hold.token if hold else 0, above) + 1
+        return token if self._put(self._claim(key, token), asdict(owner)) else None
+
+    def again(self, key: str, token: int) -> int | None:
+        if not self._newest(key, token):
+            return None
+        owner = json.loads(self._claim(key, token).read_text())
+        return token + 1 if self._put(self._claim(key, token + 1), owner) else None
+
+    def renew(self, key: str, token: int, ttl: float) -> Hold | None:
+        hold = self._hold(key)
+        return hold if hold is not None and hold.held and hold.token == token else None
+
+    def publish(self, key: str, token: int) -> bool:
+        return self._newest(key, token)
+
+    def release(self, key: str, token: int) -> None:
+        if self._newest(key, token):
+            self._put(self._claim(key, token).with_suffix(".released"), {})
+
+    def began(self, key: str, token: int, step: int) -> None:
+        if self._newest(key, token):
+            self._span(key, token, {"first": step, "last": None})
+
+    def reached(self, key: str, token: int, step: int) -> None:
+        path = self._claim(key, token).with_suffix(".span")
+        if self._newest(key, token) and path.is_file():
+            self._span(key, token, json.loads(path.read_text()) | {"last": step})
+
+    def ask_to_stop(self, keys: Iterable[str], stop: bool = True) -> None:
+        for key in keys:
+            path = self._folder(key) / "stop"
+            if stop:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+            else:
+                path.unlink(missing_ok=True)
+
+    def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
+        found = {key: self._hold(key) for key in dict.fromkeys(keys)}
+        return {key: hold for key, hold in found.items() if hold is not None}
+
+    def spans(self, key: str) -> tuple[Span, ...]:
+        """As noted, each cut where the next one began."""
+        paths = sorted(self._folder(key).glob("*.span"), key=lambda path: int(path.stem))
+        noted = [(int(path.stem), json.loads(path.read_text())) for path in paths]
+        spans = []
+        for place, (token, steps) in enumerate(noted):
+            first, last = steps["first"], steps["last"]
+            bounds = [last] if last is not None else []
+            bounds += [later["first"] for _, later in noted[place + 1 :]]
+            owner = Owner(**json.loads(self._claim(key, token).read_text()))
+            last = max(first, min(bounds)) if bounds else None
+            spans.append(Span(key=key, token=token, owner=owner, first=first, last=last))
+        return tuple(spans)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _folder(self, key: str) -> Path:
+        return self.root / quote(key, safe="")
+
+    def _claim(self, key: str, token: int) -> Path:
+        return self._folder(key) / f"{token}.json"
+
+    def _token(self, key: str) -> int:
+        """The newest token; 0 when the key was never claimed."""
+        names = self._folder(key).glob("*.json")
+        return max((int(path.stem) for path in names if path.stem.isdecimal()), default=0)
+
+    def _newest(self, key: str, token: int) -> bool:
+        released = self._claim(key, token).with_suffix(".released")
+        return self._token(key) == token and not released.exists()
+
+    def _hold(self, key: str) -> Hold | None:
+        token, stop = self._token(key), (self._folder(key) / "stop").exists()
+        if token == 0:
+            return _waiting(key) if stop else None
+        claim = self._claim(key, token)
+        held = not claim.with_suffix(".released").exists()
+        return Hold(
+            key=key,
+            owner=Owner(**json.loads(claim.read_text())),
+            token=token,
+            held=held,
+            left=math.inf if held else -math.inf,
+            asked_to_stop=stop,
+        )
+
+    def _span(self, key: str, token: int, steps: Mapping[str, object]) -> None:
+        path = self._claim(key, token).with_suffix(".span")
+        self._put(path, steps, replace=True)
+
+    def _put(self, path: Path, content: Mapping[str, object], *, replace: bool = False) -> bool:
+        """Put a whole file in place at once; False when there is one already."""
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(json.dumps(content))
+            if replace:
+                draft.replace(path)
+            else:
+                os.link(draft, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise LedgerError(f"the ledger's claim {path} cannot be written: {error}") from error
+        finally:
+            draft.unlink(missing_ok=True)
+        return True
+
+
+def _waiting(key: str) -> Hold:
+    """A key that was asked to stop before anybody claimed it."""
+    return Hold(key=key, owner=NOBODY, token=0, held=False, left=-math.inf, asked_to_stop=True)
