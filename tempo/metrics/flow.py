@@ -43,6 +43,12 @@ def grey(picture: Tensor) -> Grey:
     return levels
 
 
+def pixels(picture: Tensor) -> npt.NDArray[np.float32]:
+    """[3, H, W] as OpenCV wants it: float32 [H, W, 3]."""
+    values: npt.NDArray[np.float32] = picture.detach().permute(1, 2, 0).float().cpu().numpy()
+    return np.ascontiguousarray(values)
+
+
 def search_flow(first: Grey, second: Grey) -> Flow:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset."""
     if min(first.shape) < SMALLEST:
@@ -64,8 +70,8 @@ def farneback_flow(first: Grey, second: Grey) -> Flow:
     return flow
 
 
-def sample(pixels: npt.NDArray[np.float32], flow: Flow) -> npt.NDArray[np.float32]:
-    """`pixels` [H, W] or [H, W, C] of the second picture, seen from the first: bilinear.
+def sample(values: npt.NDArray[np.float32], flow: Flow) -> npt.NDArray[np.float32]:
+    """`values` [H, W] or [H, W, C] of the second picture, seen from the first: bilinear.
 
     Places outside the picture take its nearest pixel.
     """
@@ -75,7 +81,7 @@ def sample(pixels: npt.NDArray[np.float32], flow: Flow) -> npt.NDArray[np.float3
         np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     )
     seen: npt.NDArray[np.float32] = cv2.remap(
-        pixels, across + flow[..., 0], down + flow[..., 1], cv2.INTER_LINEAR,
+        values, across + flow[..., 0], down + flow[..., 1], cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
     return seen

@@ -13,17 +13,17 @@ from torch import Tensor
 from tempo.core.catalog import Catalog
 from tempo.core.records import MetricInfo
 from tempo.metrics import edges, fidelity, temporal
-from tempo.metrics.temporal import FrameSequence, Values
+from tempo.metrics.temporal import Moment
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
 
 Needs = Literal["frame", "pair", "sequence"]
-"""What a metric looks at: the frame alone, the two inputs beside it as well, or also the
-consecutive targets of one pair of inputs."""
+"""What a metric looks at: the frame alone, also the two frames beside it in the output video, or
+also the predictions for consecutive targets, which only some sets have."""
 
 FrameFunction = Callable[[Tensor, Tensor], Tensor | None]
 """(prediction, target), both [B, 3, H, W], to [B]; None where such pictures have no value."""
 
-SequenceFunction = Callable[[FrameSequence], Values]
+MomentFunction = Callable[[Moment], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class TemporalMetric:
     """A metric of frames with their neighbours in time."""
 
     info: MetricInfo
-    function: SequenceFunction
+    function: MomentFunction
     needs: Needs
 
 
@@ -51,7 +51,7 @@ def _frame(name: str, function: FrameFunction) -> None:
     METRICS.add(name, FrameMetric(METRIC_INFOS.get(name), function))
 
 
-def _temporal(name: str, function: SequenceFunction, needs: Needs) -> None:
+def _temporal(name: str, function: MomentFunction, needs: Needs) -> None:
     METRICS.add(name, TemporalMetric(METRIC_INFOS.get(name), function, needs))
 
 
@@ -100,18 +100,18 @@ def evaluate_pair(
 
 
 @torch.no_grad()
-def evaluate_sequence(
-    sequence: FrameSequence, names: Sequence[str] = DEFAULT_METRICS
-) -> dict[str, Values]:
-    """The temporal metrics among `names`: name to one value a prediction.
+def evaluate_moment(moment: Moment, names: Sequence[str] = DEFAULT_METRICS) -> dict[str, float]:
+    """The temporal metrics among `names` of one prediction.
 
-    None where a metric has no meaning (flicker without consecutive targets); NaN throughout when
-    a prediction is not finite.
+    A metric without meaning here (flicker without consecutive targets) is left out; all are NaN
+    when a prediction is not finite.
     """
     metrics = [(name, m) for name, m in _chosen(names) if isinstance(m, TemporalMetric)]
-    if metrics and not sequence.predictions.isfinite().all():
-        return {name: [math.nan] * len(sequence.predictions) for name, _ in metrics}
-    return {name: metric.function(sequence) for name, metric in metrics}
+    near = (moment.frame, moment.before, moment.after, moment.earlier, moment.later)
+    if metrics and not all(each.output.isfinite().all() for each in near if each is not None):
+        return {name: math.nan for name, _ in metrics}
+    values = {name: metric.function(moment) for name, metric in metrics}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _chosen(names: Sequence[str]) -> list[tuple[str, FrameMetric | TemporalMetric]]:

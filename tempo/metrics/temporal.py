@@ -1,103 +1,107 @@
-"""How predictions hold together in time with the frames beside them.
+"""How a prediction holds together in time with the frames beside it.
 
-Each metric takes the predicted frames between two inputs and gives one value a prediction, None
-where it has no meaning. In the output video, inputs stand before and after the predictions.
+Each metric takes one moment of a video and gives one value, None where it has no meaning. In the
+output video the inputs stand where they were, and predictions stand for the targets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tempo.metrics import flow
-from tempo.metrics.checks import checked
-
-Values = list[float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class FrameSequence:
-    """T predictions between two neighbouring input frames, in the order of time.
+class Frame:
+    """One frame of the output video and what it should be, float [3, H, W] in [0, 1].
 
-    `before` and `after` are the inputs, float [3, H, W] in [0, 1]; `predictions` and `targets`
-    float [T, 3, H, W]. T is 1 where a set has no consecutive targets. Predictions are clamped.
+    For an input frame both are the same picture. Predictions are clamped by whoever makes this.
     """
 
-    before: Tensor
-    after: Tensor
-    predictions: Tensor
-    targets: Tensor
-
-    def output(self) -> Tensor:
-        """The video with the predictions: [T + 2, 3, H, W]."""
-        return torch.cat([self.before[None], self.predictions.clamp(0, 1), self.after[None]])
-
-    def truth(self) -> Tensor:
-        """The video with the targets: [T + 2, 3, H, W]."""
-        return torch.cat([self.before[None], self.targets, self.after[None]])
+    output: Tensor
+    truth: Tensor
 
 
-def tof(sequence: FrameSequence) -> Values:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A prediction (`frame`) with what surrounds it.
+
+    `before` and `after` are the frames next to it in the output video: the input, or the
+    prediction for another time between the same inputs. `earlier` and `later` are the predictions
+    for the set's consecutive targets, whether an input stands between or not; None at the ends of
+    a sequence, and throughout where a set has single clips.
+    """
+
+    frame: Frame
+    before: Frame
+    after: Frame
+    earlier: Frame | None = None
+    later: Frame | None = None
+
+    @property
+    def steps(self) -> tuple[tuple[Frame, Frame], tuple[Frame, Frame]]:
+        """The two steps of the output video that the prediction takes part in, forward in time."""
+        return (self.before, self.frame), (self.frame, self.after)
+
+
+def tof(moment: Moment) -> float | None:
     """Mean end-point difference of flows in pixels (tOF of Chu et al. 2020, TecoGAN).
 
-    Between neighbouring frames of the output video, against the same two of the true video, on
-    8-bit luma; a prediction's value is the mean over its two steps.
+    The flow of each step of the output video against that of the true video, on 8-bit luma; the
+    mean over both steps.
     """
-    output, truth = ([flow.grey(each) for each in video] for video in _videos(sequence))
-    steps: Values = []
-    for (a, b), (c, d) in zip(pairwise(output), pairwise(truth), strict=True):
-        gap = flow.farneback_flow(a, b) - flow.farneback_flow(c, d)
-        steps.append(float(np.hypot(gap[..., 0], gap[..., 1]).mean(dtype=np.float64)))
-    return _around(steps)
+    return _mean([_flow_gap(first, second) for first, second in moment.steps])
 
 
-def warping_error(sequence: FrameSequence) -> Values:
+def _flow_gap(first: Frame, second: Frame) -> float:
+    flows = [
+        flow.farneback_flow(flow.grey(one), flow.grey(other))
+        for one, other in ((first.output, second.output), (first.truth, second.truth))
+    ]
+    gap = flows[0] - flows[1]
+    return float(np.hypot(gap[..., 0], gap[..., 1]).mean(dtype=np.float64))
+
+
+def warping_error(moment: Moment) -> float | None:
     """Mean squared change along the true motion, times 1e4 (warping error of Lai et al. 2018).
 
-    The later frame of each step of the output video is warped to the earlier one by the flow of
-    the true frames; pixels that are occluded or at motion boundaries there do not count (Ruder
-    et al. 2016). A prediction's value is the mean over its two steps.
+    The later frame of a step of the output video is warped to the earlier one by the flow of the
+    true frames; pixels that are occluded or at motion boundaries there do not count (Ruder et al.
+    2016). The mean over both steps; None when no pixel counts.
     """
-    output, truth = _videos(sequence)
-    lumas = [flow.grey(each) for each in truth]
-    return _around([
-        _warped(a, b, first, second)
-        for (a, b), (first, second) in zip(pairwise(output), pairwise(lumas), strict=True)
-    ])  # fmt: skip
+    return _mean([_warped(first, second) for first, second in moment.steps])
 
 
-def _warped(earlier: Tensor, later: Tensor, first: flow.Grey, second: flow.Grey) -> float | None:
-    forward = flow.search_flow(first, second)
-    counts = flow.visible(forward, flow.search_flow(second, first)) & flow.smooth(forward)
+def _warped(first: Frame, second: Frame) -> float | None:
+    lumas = flow.grey(first.truth), flow.grey(second.truth)
+    forward, backward = flow.search_flow(*lumas), flow.search_flow(*reversed(lumas))
+    counts = flow.visible(forward, backward) & flow.smooth(forward)
     if not counts.any():
         return None
-    here, there = (each.permute(1, 2, 0).float().cpu().numpy() for each in (earlier, later))
+    here, there = (flow.pixels(each.output) for each in (first, second))
     gap = (flow.sample(there, forward) - here)[counts]
     return float(1e4 * np.square(gap).mean(dtype=np.float64))
 
 
-def flicker(sequence: FrameSequence) -> Values:
+def flicker(moment: Moment) -> float | None:
     """Mean absolute error of the change between consecutive predictions, in grey levels.
 
-    A prediction's value is the mean over its steps to the predictions beside it. A single one has
-    none: against an input the error of the change is the error of the picture.
+    The mean over the steps to the predictions before and after it. Without either there is none:
+    against an input, the error of the change is only the error of the picture.
     """
-    prediction, target = checked(sequence.predictions, sequence.targets)
-    gap = (prediction - target).diff(dim=0).abs().mean(dim=(1, 2, 3), dtype=torch.float64)
-    return _around([None, *(255 * gap).tolist(), None])
+    others = [each for each in (moment.earlier, moment.later) if each is not None]
+    return _mean([_change_gap(each, moment.frame) for each in others])
 
 
-def _videos(sequence: FrameSequence) -> tuple[Tensor, Tensor]:
-    checked(sequence.predictions, sequence.targets)
-    return sequence.output(), sequence.truth()
+def _change_gap(first: Frame, second: Frame) -> float:
+    gap = (second.output - second.truth) - (first.output - first.truth)
+    return 255 * gap.abs().double().mean().item()
 
 
-def _around(steps: Sequence[float | None]) -> Values:
-    """The mean over the steps before and after each prediction, of those that have a value."""
-    known = [[step for step in beside if step is not None] for beside in pairwise(steps)]
-    return [sum(each) / len(each) if each else None for each in known]
+def _mean(steps: Sequence[float | None]) -> float | None:
+    known = [step for step in steps if step is not None]
+    return sum(known) / len(known) if known else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tempo.spec.losses import LOSSES, Charbonnier
-from tempo.spec.options import ListOf, Options, Section, Slot, kinds, slot_of
+from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
+from tempo.spec.options import NOT_RESULT, ListOf, Options, Section, Slot, kinds, slot_of
 
 
 class AdamW(Options):
@@ -168,6 +169,19 @@ class Evaluation(Section):
     select: Literal["best", "last", "average", "ensemble"] = "best"
     over: int = Field(5, ge=2, le=50, description="checkpoints that average and ensemble use")
     gallery: int = Field(24, ge=0, description="test clips whose predictions are kept")
+    metrics: Annotated[tuple[str, ...], ListOf] = Field(
+        DEFAULT_METRICS,
+        json_schema_extra=NOT_RESULT,
+        description="what the test evaluation measures; psnr always is",
+    )
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """In table order, psnr included: checkpoints are chosen by it."""
+        for name in value:
+            METRIC_INFOS.get(name)
+        return tuple(name for name in METRIC_INFOS if name in {"psnr", *value})
 
 
 class Runtime(Section):

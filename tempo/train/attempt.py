@@ -135,7 +135,13 @@ def _announce(task: Task, step: int, total: int, digests: Mapping[SplitName, str
         "lr_scale": _lr_scale(task),
         "data": dict(digests),
     }
-    task.journal.emit(AttemptStarted(resumed_step=step, total_steps=total, environment=environment))
+    started = AttemptStarted(
+        resumed_step=step,
+        total_steps=total,
+        environment=environment,
+        afresh=task.journal.afresh,
+    )
+    task.journal.emit(started)
 
 
 def _lr_scale(task: Task) -> float:
@@ -208,8 +214,8 @@ def _count(arch: ArchSpec, frames: int, height: int, width: int) -> Cost:
 
 
 def _test(task: Task, split: Split) -> TestEvaluation:
-    gallery = task.config.evaluation.gallery
-    return prepare_test(split, task.config.data, gallery, task.device, task.group, task.folder)
+    config = task.config
+    return prepare_test(split, config.data, config.evaluation, task.device, task.group, task.folder)
 
 
 def _evaluated(task: Task) -> bool:

@@ -13,7 +13,8 @@ from torch import Tensor
 from tempo.core.errors import StoppedError
 from tempo.data.clips import Clip
 from tempo.data.splits import Split
-from tempo.metrics.table import evaluate_pair
+from tempo.metrics.table import METRICS, evaluate_pair
+from tempo.spec.metrics import DEFAULT_METRICS
 from tempo.train.group import Group
 from tempo.train.stop import StopRequest
 
@@ -56,8 +57,11 @@ def judge(
     indices: Sequence[int],
     device: torch.device,
     stop: StopRequest,
+    metrics: Sequence[str] = DEFAULT_METRICS,
 ) -> Iterator[Judged]:
     """Predict and measure the clips at `indices`, in order. Arithmetic is float32 throughout.
+
+    Of `metrics` this computes those of single frames; `sequences.judge_in_time` adds the others.
 
     Clips of one size share a batch. Ends early when a stop was asked for; `collect` then raises.
     """
@@ -67,7 +71,8 @@ def judge(
         clips = [clip for _, clip in batch]
         frames, times, moment, target = _tensors(clips, device)
         prediction = predict(frames, times, moment).float()
-        values = {name: each.tolist() for name, each in evaluate_pair(prediction, target).items()}
+        found = evaluate_pair(prediction, target, metrics)
+        values = {name: each.tolist() for name, each in found.items()}
         for place, (index, clip) in enumerate(batch):
             row = Row(
                 index=index,
@@ -114,13 +119,17 @@ def _tensors(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tenso
 
 
 def means(rows: Sequence[Row]) -> dict[str, float]:
-    """The mean of each metric over clips, added up in the order of the clips."""
-    if not rows:
-        return {}
+    """The mean of each metric over the clips that have it, added up in the order of the clips."""
     return {
-        name: float(np.mean([row.values[name] for row in rows], dtype=np.float64))
-        for name in rows[0].values
+        name: float(np.mean([row.values[name] for row in rows if name in row.values], dtype=float))
+        for name in measured(rows)
     }
+
+
+def measured(rows: Sequence[Row]) -> list[str]:
+    """The metrics that at least one clip has a value of, in the order of tables."""
+    found = {name for row in rows for name in row.values}
+    return [name for name in METRICS if name in found]
 
 
 def share_of(indices: Sequence[int], group: Group) -> list[int]:

@@ -16,10 +16,13 @@ from tempo.data.splits import Split
 from tempo.metrics.table import metric_infos
 from tempo.records.events import Evaluated
 from tempo.records.files import sha256_of, write_atomic
+from tempo.spec.metrics import DEFAULT_METRICS
 from tempo.spec.options import Options
-from tempo.train.evaluate import Predictor, Row, collect, in_order, judge, means, share_of
+from tempo.spec.recipe import Evaluation
+from tempo.train.evaluate import Predictor, Row, collect, in_order, judge, means, measured
 from tempo.train.gallery import choose, keep
 from tempo.train.group import Group
+from tempo.train.sequences import judge_in_time, share_of_stretches, stretches
 from tempo.train.stop import StopRequest
 
 TABLE = "clips.parquet"
@@ -35,6 +38,7 @@ class TestEvaluation:
     device: torch.device
     group: Group
     folder: Path
+    metrics: tuple[str, ...] = DEFAULT_METRICS
 
     def run(
         self, predict: Predictor, *, step: int, checkpoint: str, stop: StopRequest
@@ -42,8 +46,10 @@ class TestEvaluation:
         """Judge every test clip and write the table and the gallery."""
         rows: list[Row] = []
         kept: list[tuple[int, Mapping[str, str]]] = []
-        mine = share_of(range(len(self.split)), self.group)
-        for judged in judge(predict, self.split, mine, self.device, stop):
+        together = stretches(self.split)
+        mine = share_of_stretches(together, self.group)
+        found = judge(predict, self.split, mine, self.device, stop, self.metrics)
+        for judged in judge_in_time(found, together, self.metrics):
             rows.append(judged.row)
             if judged.row.index in self.gallery:
                 kept.append((judged.row.index, keep(judged, self.folder)))
@@ -64,7 +70,7 @@ class TestEvaluation:
             checkpoint=checkpoint,
             clips=len(rows),
             values=means(rows),
-            infos={name: asdict(infos[name]) for name in rows[0].values},
+            infos={name: asdict(infos[name]) for name in measured(rows)},
             protocol=meaning,
             protocol_hash=short_hash(meaning),
             table=TABLE,
@@ -81,10 +87,16 @@ class TestEvaluation:
 
 
 def prepare_test(
-    split: Split, options: Options, gallery: int, device: torch.device, group: Group, folder: Path
+    split: Split,
+    options: Options,
+    evaluation: Evaluation,
+    device: torch.device,
+    group: Group,
+    folder: Path,
 ) -> TestEvaluation:
     """Choose the gallery; call before training."""
-    return TestEvaluation(split, options, choose(split, gallery), device, group, folder)
+    gallery = choose(split, evaluation.gallery)
+    return TestEvaluation(split, options, gallery, device, group, folder, evaluation.metrics)
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
@@ -98,8 +110,8 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
         "motion": pa.array([row.motion for row in rows], pa.float64()),
         "occlusion": pa.array([row.occlusion for row in rows], pa.float64()),
     }
-    for name in rows[0].values:
-        columns[name] = pa.array([row.values[name] for row in rows], pa.float64())
+    for name in measured(rows):
+        columns[name] = pa.array([row.values.get(name) for row in rows], pa.float64())
     buffer = BytesIO()
     pq.write_table(pa.table(columns), buffer)
     write_atomic(path, lambda file: file.write(buffer.getbuffer()))
