@@ -9,12 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from tempo.cli.live import preparing
-from tempo.cli.preflight import check
+from tempo.cli.preflight import Checked, check
 from tempo.core.records import Plan, PlannedRun
 from tempo.launch.cost import works_of
 from tempo.launch.local import LocalLauncher
 from tempo.launch.pool import Pool
 from tempo.launch.processes import TEMPO, ForkServer
+from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.run import is_complete
@@ -38,25 +39,25 @@ def open_pool(
         for run in plan.runs
         if wanted(run) and not is_complete(store.run_dir(run.run_id))
     }
-    slots: Sequence[Mapping[str, str]] = [{}]
+    checked = Checked(({},), {})
     server = ForkServer(main, PRELOAD)
     if todo:
         server.warm()
-        slots = _checked(plan, todo, options.cache, console)
-    slots = _limit(slots, options.slots or plan.spec["runtime"]["slots"], options.ddp)
+        checked = _checked(plan, todo, options.cache, console)
+    slots = _limit(checked.slots, options.slots or plan.spec["runtime"]["slots"], options.ddp)
     pool = Pool(
         store,
         LocalLauncher(slots, server),
+        open_ledger(None, store.root),
         command=lambda folder: worker_argv(folder, options),
         fail_fast=options.fail_fast,
     )
-    pool.add(work for work in works_of(plan, Prices(store.root)) if wanted(work.run))
+    works = works_of(plan, Prices(store.root), weights=checked.weights)
+    pool.add(work for work in works if wanted(work.run))
     return pool
 
 
-def _checked(
-    plan: Plan, todo: Iterable[str], cache: Path, console: Console
-) -> Sequence[Mapping[str, str]]:
+def _checked(plan: Plan, todo: Iterable[str], cache: Path, console: Console) -> Checked:
     text = f"{plan.study}: {_size(plan)}. Checking before anything is trained ..."
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     with preparing(console) as progress:

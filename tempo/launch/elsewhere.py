@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterable, Mapping
 
-import psutil
-
-from tempo.ledger.port import Hold, Ledger, Owner
+from tempo.ledger.owner import is_dead, this_process
+from tempo.ledger.port import Hold, Ledger
 
 LOOK_SECONDS = 1.0
 """Seconds between two looks into the ledger."""
 
 BURIAL_SECONDS = 30.0
 """How long a run is held to record the end of a worker that could not."""
-
-
-def this_owner() -> Owner:
-    """This process, among all that ever ran on this host."""
-    return Owner(host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time())
-
-
-def is_dead(owner: Owner) -> bool:
-    """Whether an owner is known to be gone; of another host nothing is known."""
-    if owner.host != socket.gethostname():
-        return False
-    try:
-        process = psutil.Process(owner.pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return True
-        return bool(abs(process.create_time() - owner.started) > 1.0)
-    except psutil.NoSuchProcess:
-        return True
 
 
 class Elsewhere:
@@ -51,17 +30,11 @@ class Elsewhere:
         return True
 
     def look(self, keys: Iterable[str]) -> Mapping[str, Hold]:
-        """Who holds which of the keys, or asks for them to stop.
-
-        A lease whose holder died on this host is given back, so that nobody waits for its end.
-        """
+        """Who holds which of the keys, or asks for them to stop; a dead holder holds nothing."""
         if self._ledger is None:
             return {}
         holds = self._ledger.holds(keys)
-        for hold in holds.values():
-            if hold.held and is_dead(hold.owner):
-                self._ledger.release(hold.key, hold.token)
-        return {key: hold for key, hold in holds.items() if hold.asked_to_stop or _alive(hold)}
+        return {key: hold for key, hold in holds.items() if hold.asked_to_stop or goes_on(hold)}
 
     def allow(self, keys: Iterable[str]) -> None:
         """Take back earlier requests to stop."""
@@ -72,13 +45,13 @@ class Elsewhere:
         """Hold a run to write into its records; None when somebody else carries it out."""
         if self._ledger is None:
             return 0
-        self.look([key])
-        return self._ledger.claim(key, this_owner(), BURIAL_SECONDS)
+        return self._ledger.claim(key, this_process(), BURIAL_SECONDS)
 
     def give_back(self, key: str, token: int) -> None:
         if self._ledger is not None:
             self._ledger.release(key, token)
 
 
-def _alive(hold: Hold) -> bool:
+def goes_on(hold: Hold) -> bool:
+    """Whether somebody works on the key now, as far as anybody can tell."""
     return hold.held and hold.left > 0 and not is_dead(hold.owner)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunStatus
 from tempo.launch.autopsy import record_death
-from tempo.launch.elsewhere import Elsewhere
+from tempo.launch.elsewhere import Elsewhere, goes_on
 from tempo.launch.order import precedence
 from tempo.launch.policy import POLICIES, signature
 from tempo.launch.view import RunView, Work
@@ -212,7 +212,7 @@ class Pool:
 
     def _compare(self, view: RunView, hold: Hold | None) -> None:
         """A run that does not go on here: it goes on elsewhere, ended there, or waits."""
-        if hold is not None and hold.held:
+        if hold is not None and goes_on(hold):
             view.read()
             view.status, view.elsewhere = RunStatus.RUNNING, hold.owner
         elif view.elsewhere is not None:
