@@ -1,0 +1,162 @@
+"""A key that this process holds: its token, and until when it may act on it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import NoReturn
+
+from tempo.core.errors import LeaseLostError, LedgerError
+from tempo.ledger.owner import this_process
+from tempo.ledger.port import Hold, Ledger
+
+VARIABLE = "TEMPO_LEASE_SECONDS"
+DEFAULT_TTL = 15.0
+RETRY = 0.1
+"""Seconds between two tries to claim a key that somebody is about to give back."""
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine sleeps, and nobody sets it (macOS: its CLOCK_MONOTONIC does, too)."""
+
+
+def now() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
+def default_ttl() -> float:
+    """`$TEMPO_LEASE_SECONDS`, or 15.
+
+    Raises:
+        LedgerError: when it is no number of at least 1.
+    """
+    text = os.environ.get(VARIABLE, "")
+    try:
+        seconds = float(text) if text else DEFAULT_TTL
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds < float("inf"):
+        raise LedgerError(f"{VARIABLE} must be a number of seconds from 1 on, not {text!r}")
+    return seconds
+
+
+class Lease:
+    """Safe to use from several threads. `ttl`, and the end that follows from it, are in seconds.
+
+    The end is reckoned from before the ledger was asked, so it never lies after the ledger's own.
+    """
+
+    def __init__(self, ledger: Ledger, key: str, token: int, ttl: float, since: float) -> None:
+        self.ledger, self.key, self.token, self.ttl = ledger, key, token, ttl
+        self._end = since + ttl
+        self._lock = threading.Lock()
+
+    @property
+    def left(self) -> float:
+        """Seconds for which nobody else can hold the key, by this host's clock."""
+        return self._end - now()
+
+    def renew(self) -> Hold | None:
+        """Hold on for another time to live; None when somebody else took the key over."""
+        with self._lock:
+            begun = now()
+            hold = self.ledger.renew(self.key, self.token, self.ttl)
+            if hold is not None:
+                self._end = begun + self.ttl
+            return hold
+
+    def check(self) -> None:
+        """Call before anything is written. A process that was frozen past the lease's end asks the
+        ledger first whether it still holds the key.
+
+        Raises:
+            LeaseLostError: when it does not.
+            LedgerError: when the ledger cannot be reached.
+        """
+        if self.left <= 0 and self.renew() is None:
+            self._lost()
+
+    def publish(self) -> None:
+        """Make sure that this result is the one that counts, and of the time to write it.
+
+        Tries again while the lease lasts when the ledger cannot be reached.
+
+        Raises:
+            LeaseLostError, LedgerError: as `check`.
+        """
+        while True:
+            try:
+                with self._lock:
+                    begun = now()
+                    if not self.ledger.publish(self.key, self.token):
+                        self._lost()
+                    self._end = begun + self.ttl
+                    return
+            except LedgerError:
+                if self.left <= 1.0:
+                    raise
+            time.sleep(min(1.0, self.ttl / 10))
+
+    def again(self) -> None:
+        """Go on under a new token, larger than any before.
+
+        Raises:
+            LeaseLostError, LedgerError: as `check`.
+        """
+        with self._lock:
+            begun = now()
+            token = self.ledger.again(self.key, self.token)
+            if token is None:
+                self._lost()
+            self.token, self._end = token, begun + self.ttl
+
+    def began(self, step: int) -> None:
+        self.ledger.began(self.key, self.token, step)
+
+    def reached(self, step: int) -> None:
+        self.ledger.reached(self.key, self.token, step)
+
+    def release(self) -> None:
+        self.ledger.release(self.key, self.token)
+
+    def _lost(self) -> NoReturn:
+        hold = self.ledger.holds([self.key]).get(self.key)
+        by = f", held by {hold.owner} now" if hold is not None and hold.held else ""
+        raise LeaseLostError(f"{self.key} was taken over from claim {self.token}{by}")
+
+
+def take(
+    ledger: Ledger, key: str, *, ttl: float | None = None, above: int = 0, patience: float = 0.0
+) -> Lease | None:
+    """Claim a key, waiting up to `patience` seconds for its holder to leave; None when it stays.
+
+    Raises:
+        LedgerError: when the ledger cannot be reached.
+    """
+    ttl = default_ttl() if ttl is None else ttl
+    owner, give_up = this_process(), now() + patience
+    while True:
+        begun = now()
+        token = ledger.claim(key, owner, ttl, above)
+        if token is not None:
+            return Lease(ledger, key, token, ttl, begun)
+        if begun >= give_up:
+            return None
+        time.sleep(RETRY)
+
+
+def refusal(hold: Hold | None, run: str) -> str:
+    """Why a key could not be claimed, and what to do about it."""
+    if hold is None or not (hold.held or hold.asked_to_stop):
+        return f"{run} was just given back; try again"
+    if not hold.held:
+        return f"{run} was asked to stop; tempo retry {run} allows it again"
+    if hold.left == float("inf"):
+        return (
+            f"{run} is held by {hold.owner}. Claim files never expire: if that process is gone, "
+            f"free the run with: tempo retry {run}"
+        )
+    return (
+        f"{run} is held by {hold.owner}; unless that goes on it can be taken over "
+        f"in {max(hold.left, 0):.0f} s"
+    )
