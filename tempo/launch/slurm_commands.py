@@ -1,0 +1,225 @@
+"""Slurm's own commands, with time-outs, and retries while its controller is away."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tempo.core.errors import MissingError, TempoError
+
+PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol")
+TRIES = 3
+PAUSE = 2.0
+"""Seconds before the first repetition; doubled for each further one."""
+
+MANY = 400
+"""Jobs named in one command, so that it stays below the system's limit of its length."""
+
+_AWAY = re.compile(
+    r"unable to contact slurm controller|connection refused|timed out|zero bytes were transmitted"
+    r"|transport endpoint|temporarily (?:unable|unavailable)|communication connection failure",
+    re.IGNORECASE,
+)
+_ENDED = re.compile(r"invalid job id|already complet|not pending|^$", re.IGNORECASE)
+"""What scancel and scontrol say of jobs that are in another state than was thought."""
+
+_NO_CLUSTER = re.compile(r"establish a configuration source|fetch_config", re.IGNORECASE)
+
+FIELDS = (
+    "JobID",
+    "ArrayJobID",
+    "ArrayTaskID",
+    "State",
+    "exit_code",
+    "Reason",
+    "RestartCnt",
+    "NodeList",
+    "Comment",
+)
+"""Columns of squeue, in the order of `Row`."""
+
+
+class AwayError(TempoError):
+    """Slurm's controller did not answer, however often it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A job as squeue or sacct shows it. `code`: as of wait(2), 256 times the exit code or the
+    signal; `array` and `index` name the task, `job` the job that it became."""
+
+    job: str
+    array: str
+    index: str
+    state: str
+    code: int
+    reason: str
+    restarts: int
+    nodes: str
+    comment: str
+
+    @property
+    def task(self) -> str:
+        """How Slurm's commands name the task."""
+        return f"{self.array}_{self.index}"
+
+
+class Slurm:
+    """The cluster that this machine's Slurm commands talk to.
+
+    Args:
+        patience: seconds that one command may take.
+
+    Every method raises AwayError when the controller does not answer, and MissingError where
+    Slurm is not installed or knows no cluster.
+    """
+
+    def __init__(self, patience: float = 30.0, pause: float = PAUSE) -> None:
+        self._patience, self._pause = patience, pause
+        self._accounting = shutil.which("sacct") is not None
+
+    def check(self) -> None:
+        """Raises:
+        MissingError: when Slurm's commands are not here.
+        """
+        lacking = [name for name in PROGRAMS if shutil.which(name) is None]
+        if lacking:
+            raise MissingError(
+                f"--launcher slurm needs Slurm's {', '.join(lacking)} on the path: start this on "
+                "a login node of the cluster, or choose --launcher local"
+            )
+
+    def submit(self, script: Path, environment: Mapping[str, str]) -> str:
+        """The number of the array; one try, since an unanswered one may have succeeded.
+
+        Jobs inherit this process's environment and `environment`.
+        """
+        argv = ("sbatch", "--parsable", "--export=ALL", str(script))
+        answer = self._run(*argv, tries=1, environment=environment)
+        return answer.strip().partition(";")[0]
+
+    def rows(self) -> list[Row]:
+        """Every job of this user that the controller still remembers, a row for each task."""
+        columns = ":|,".join(FIELDS)
+        argv = ["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}"]
+        text = self._run(*argv, f"--Format={columns}:.400")
+        return [_row(line) for line in text.splitlines() if line.count("|") >= len(FIELDS) - 1]
+
+    def remembered(self, arrays: Sequence[str]) -> list[Row]:
+        """What accounting, where there is any, knows of these arrays' tasks."""
+        rows: list[Row] = []
+        for some in _parts(arrays):
+            if not self._accounting:
+                break
+            argv = ["sacct", "--noheader", "--parsable2", "--allocations", "--array"]
+            names = "--format=JobID,State,ExitCode,NodeList"
+            try:
+                text = self._run(*argv, f"--jobs={','.join(some)}", names, tries=1)
+            except TempoError:
+                # A cluster without accounting: the records say what became of its jobs.
+                self._accounting = False
+                break
+            rows += [row for line in text.splitlines() if (row := _accounted(line))]
+        return rows
+
+    def signal(self, tasks: Sequence[str], name: str) -> None:
+        """Signal the batch scripts of running tasks; others are left alone."""
+        self._cancel(tasks, "--batch", f"--signal={name}", "--state=RUNNING")
+
+    def withdraw(self, tasks: Sequence[str]) -> None:
+        """Take tasks that wait out of the queue; running ones are left alone."""
+        self._cancel(tasks, "--state=PENDING")
+
+    def kill(self, tasks: Sequence[str]) -> None:
+        """End running tasks, their steps included, at once."""
+        self._cancel(tasks, "--full", "--signal=KILL", "--state=RUNNING")
+
+    def start_now(self, jobs: Sequence[str]) -> None:
+        """Let requeued jobs start before the two minutes that Slurm makes them wait."""
+        for job in jobs:
+            argv = ("scontrol", "update", f"JobId={job}", "StartTime=now")
+            self._run(*argv, harmless=_ENDED)
+
+    def largest_array(self) -> int:
+        """Tasks that one array may have here."""
+        found = re.search(r"MaxArraySize\s*=\s*(\d+)", self._run("scontrol", "show", "config"))
+        return int(found[1]) if found else 1001
+
+    def _cancel(self, tasks: Sequence[str], *how: str) -> None:
+        for some in _parts(tasks):
+            self._run("scancel", "--quiet", *how, *some, harmless=_ENDED)
+
+    def _run(
+        self,
+        *argv: str,
+        tries: int = TRIES,
+        harmless: re.Pattern[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
+        for attempt in range(tries):
+            if attempt:
+                time.sleep(self._pause * 2 ** (attempt - 1))
+            try:
+                done = subprocess.run(
+                    argv,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    errors="surrogateescape",
+                    timeout=self._patience,
+                    env={**os.environ, **(environment or {})},
+                )
+            except subprocess.TimeoutExpired:
+                problem = f"no answer within {self._patience:g} s"
+                continue
+            except FileNotFoundError:
+                self.check()
+                raise
+            problem = done.stderr.strip()
+            if done.returncode == 0 or (harmless and harmless.search(problem)):
+                return done.stdout
+            if _NO_CLUSTER.search(problem):
+                raise MissingError(f"{argv[0]} knows no Slurm cluster on this machine: {problem}")
+            if not _AWAY.search(problem):
+                raise TempoError(f"{argv[0]} failed: {problem or f'exit code {done.returncode}'}")
+        raise AwayError(f"Slurm's controller does not answer {argv[0]} ({problem})")
+
+
+def _parts(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[start : start + MANY] for start in range(0, len(names), MANY)]
+
+
+def _row(line: str) -> Row:
+    fields = [field.strip() for field in line.split("|", len(FIELDS) - 1)]
+    job, array, index, state, code, reason, restarts, nodes, comment = fields
+    return Row(
+        job=job,
+        array=array,
+        index=index,
+        state=state,
+        code=int(code) if code.isdigit() else 0,
+        reason=reason,
+        restarts=int(restarts) if restarts.isdigit() else 0,
+        nodes="" if nodes in {"N/A", "(null)"} else nodes,
+        comment=comment,
+    )
+
+
+def _accounted(line: str) -> Row | None:
+    """A line of sacct; None when it is no task of an array."""
+    fields = line.split("|")
+    array, underscore, index = fields[0].partition("_")
+    if len(fields) != 4 or not underscore or not index.isdigit():
+        return None
+    exit_code, _, signal = fields[2].partition(":")
+    code = int(signal) if signal.strip("0") else int(exit_code or 0) << 8
+    nodes = "" if fields[3] == "None assigned" else fields[3]
+    # "CANCELLED by 1000" says who did it.
+    return Row("", array, index, fields[1].split()[0], code, "", 0, nodes, "")
