@@ -30,6 +30,8 @@ def fronts(measured: Measured, table: Sequence[Row]) -> tuple[Pareto, ...]:
         for row in table
         if row.role != "reference" and metric in row.estimates and row.rank is not None
     ]
+    if not rows:
+        return ()
     drawn = draws(measured.model, [row.variant for row in rows]) if measured.model else None
     made = [_front(name, unit, rows, drawn, measured) for name, unit in COSTS.items()]
     return tuple(front for front in made if front)

@@ -48,6 +48,12 @@ class Change:
     """The order of the colour channels."""
 
 
+@lru_cache(maxsize=4)
+def _shuffled(seed: int, epoch: int, clips: int) -> npt.NDArray[np.int64]:
+    """The order of an epoch. A batch may straddle two epochs, so that more than one is kept."""
+    return np.random.default_rng(stream(seed, "order", epoch)).permutation(clips)
+
+
 class TrainBatches:
     """Shuffled, cropped and augmented batches of a split.
 
@@ -84,22 +90,16 @@ class TrainBatches:
         _check(split, batch, crop, rank, world)
         self.split, self.seed, self.crop, self.augment = split, seed, crop, augment
         self._batch, self._share, self._rank = batch, batch // world, rank
-        # Bound to the object, not to the class: an order is dropped with the batches it serves.
-        self._order = lru_cache(maxsize=2)(self._shuffled)
 
     @property
     def clips_per_epoch(self) -> int:
         """Clips in one pass over the split."""
         return len(self.split)
 
-    def _shuffled(self, epoch: int) -> npt.NDArray[np.int64]:
-        random = np.random.default_rng(stream(self.seed, "order", epoch))
-        return random.permutation(len(self.split))
-
     def sample(self, position: int) -> tuple[int, int]:
         """(epoch, index) of the sample at `position`, counted over all steps."""
         epoch, place = divmod(position, len(self.split))
-        return epoch, int(self._order(epoch)[place])
+        return epoch, int(_shuffled(self.seed, epoch, len(self.split))[place])
 
     def batch(self, step: int) -> Batch:
         """The batch of `step`, counted from 0."""

@@ -1,26 +1,36 @@
-"""Decoded pictures on disk: a folder with one memory-mapped array and a JSON index of its clips.
+"""Decoded pictures on disk: a folder with one memory-mapped array and an index of its clips.
 
 A shard is either there and whole or not there: it is written beside its place and renamed. Its
 name says what is in it, so an existing shard is never written again.
+
+    frames.npy      uint8 [pictures, H, W, 3]
+    clips.jsonl     one clip a line
+    offsets.npy     uint64 [clips + 1]: where each line begins
+    index.json      format, counts, what was skipped, notes
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from tempo.core.errors import RecordError
 from tempo.data.clips import Pixels
 
-FRAMES, INDEX = "frames.npy", "index.json"
+FORMAT = 2
+"""Version of this layout. It is part of a cache's path, so another version is never read."""
+
+FRAMES, CLIPS, OFFSETS, INDEX = "frames.npy", "clips.jsonl", "offsets.npy", "index.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +56,10 @@ class ShardWriter:
     def __init__(self, folder: Path, size: tuple[int, int], told: Callable[[], None]) -> None:
         folder.mkdir(parents=True)
         self._folder, self._picture, self._told = folder, (*size, 3), told
-        self._file: BinaryIO = (folder / FRAMES).open("wb")
+        self._frames: BinaryIO = (folder / FRAMES).open("wb")
+        self._clips: BinaryIO = (folder / CLIPS).open("wb")
         self._pictures = 0
-        self._entries: list[Entry] = []
+        self._offsets = [0]
         self.counts: dict[str, int] = {}
         self.skipped: list[str] = []
         self.notes: list[str] = []
@@ -63,14 +74,20 @@ class ShardWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._frames.close()
+        self._clips.close()
 
     def _write_header(self) -> None:
         # NumPy pads its header so that the first axis can grow without moving the data.
-        self._file.seek(0)
+        self._frames.seek(0)
         shape = (self._pictures, *self._picture)
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
+        np.lib.format.write_array_header_1_0(self._frames, header)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of every picture."""
+        return self._picture[0], self._picture[1]
 
     def picture(self, pixels: Pixels) -> int:
         """Append one uint8 [H, W, 3] picture and return its position."""
@@ -79,13 +96,14 @@ class ShardWriter:
                 f"a picture here is uint8 {list(self._picture)}, "
                 f"not {pixels.dtype} {list(pixels.shape)}"
             )
-        self._file.write(np.ascontiguousarray(pixels).data)
+        self._frames.write(np.ascontiguousarray(pixels).data)
         self._pictures += 1
         return self._pictures - 1
 
     def clip(self, entry: Entry) -> None:
         """Add a clip whose pictures were appended before."""
-        self._entries.append(entry)
+        text = json.dumps(asdict(entry), separators=(",", ":"), allow_nan=False) + "\n"
+        self._offsets.append(self._offsets[-1] + self._clips.write(text.encode()))
         self._told()
 
     def count(self, what: str, by: int = 1) -> None:
@@ -99,13 +117,17 @@ class ShardWriter:
         self.notes.append(note)
 
     def finish(self) -> None:
-        """Write the final header and the index, and flush both to disk."""
+        """Write the final header and the index, and flush all to disk."""
         self._write_header()
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        for file in (self._frames, self._clips):
+            file.flush()
+            os.fsync(file.fileno())
+        with (self._folder / OFFSETS).open("wb") as file:
+            np.save(file, np.array(self._offsets, np.uint64))
         index = {
+            "format": FORMAT,
             "pictures": self._pictures,
-            "clips": [asdict(entry) for entry in self._entries],
+            "clips": len(self._offsets) - 1,
             "counts": self.counts,
             "skipped": self.skipped,
             "notes": self.notes,
@@ -125,7 +147,7 @@ def write_shard(
     """Let `fill` write a shard for pictures of `size`, then move it to `folder` in one step.
 
     Nothing happens when `folder` exists: a shard's name stands for its content. `told` is called
-    after each clip. One process at a time may write to the folder around.
+    after each clip. One process at a time may write this shard.
     """
     if folder.exists():
         return
@@ -140,23 +162,58 @@ def write_shard(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+class Entries(Sequence[Entry]):
+    """The clips of a shard, read one at a time from its file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._offsets: npt.NDArray[np.uint64] = np.load(folder / OFFSETS, mmap_mode="r")
+        self._lines = _mapped(folder / CLIPS)
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Entry: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Entry]: ...
+    def __getitem__(self, place: int | slice) -> Entry | Sequence[Entry]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        number = place + len(self) if place < 0 else place
+        if not 0 <= number < len(self):
+            raise IndexError(f"the shard has {len(self)} clips, no clip {place}")
+        return _entry(json.loads(self._lines[slice(*map(int, self._offsets[number : number + 2]))]))
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (self[place] for place in range(len(self)))
+
+
 class Shard:
     """A shard opened for reading. Pixels stay on disk until they are asked for."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         try:
             index = json.loads((folder / INDEX).read_text())
             self._pixels: Pixels = np.load(folder / FRAMES, mmap_mode="r")
+            self.entries: Sequence[Entry] = Entries(folder)
         except (OSError, ValueError) as error:
-            raise RecordError(
-                f"the cached pictures in {folder} cannot be read ({error}); "
-                "delete that folder and they are made again"
-            ) from error
-        self.folder = folder
-        self.entries: Sequence[Entry] = tuple(_entry(fields) for fields in index["clips"])
+            raise self._damaged(str(error)) from error
+        if index.get("format") != FORMAT or index["clips"] != len(self.entries):
+            raise self._damaged(f"format {index.get('format')}, not {FORMAT}, or clips missing")
         self.counts: Mapping[str, int] = index["counts"]
         self.skipped: Sequence[str] = index["skipped"]
         self.notes: Sequence[str] = index["notes"]
+
+    def __reduce__(self) -> tuple[type[Shard], tuple[Path]]:
+        # Sent to another process, it is opened there again; its pixels are not copied.
+        return Shard, (self.folder,)
+
+    def _damaged(self, why: str) -> RecordError:
+        return RecordError(
+            f"the cached pictures in {self.folder} cannot be read ({why}); "
+            "delete that folder and they are made again"
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -167,6 +224,20 @@ class Shard:
     def pixels(self) -> Pixels:
         """uint8 [pictures, H, W, 3], memory-mapped and read-only."""
         return self._pixels
+
+    def release(self) -> None:
+        """Give the pages that were read back to the system; they are read again when needed."""
+        held = self._pixels.base
+        if isinstance(held, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            held.madvise(mmap.MADV_DONTNEED)
+
+
+def _mapped(path: Path) -> mmap.mmap | bytes:
+    """The bytes of a file. An empty file cannot be mapped."""
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return b""
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _entry(fields: dict[str, Any]) -> Entry:

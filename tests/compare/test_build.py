@@ -124,6 +124,16 @@ def test_no_result_at_all_is_an_error_that_counts(planted: ModuleType, tmp_path:
         compare(store, plan)
 
 
+def test_references_alone_are_a_table_that_says_so(planted: ModuleType, tmp_path: Path) -> None:
+    every = {"broken": frozenset(range(4))}
+    found = compare(*write(planted, tmp_path, three(planted, a=every, b=every, c=every)))
+    assert found.row("average").estimates["psnr"].mean > 0
+    assert found.row("a").estimates == {}
+    assert len(found.failures) == 12
+    assert not found.complete
+    assert found.pareto == ()
+
+
 def test_damaged_records_are_failures_with_their_reason(
     planted: ModuleType, tmp_path: Path
 ) -> None:

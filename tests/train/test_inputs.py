@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ def test_the_stream_from_any_step_is_the_tail_of_the_whole(cache: Path, workers:
             assert torch.equal(batch.target_time, expected.target_time)
             assert torch.equal(batch.indices, expected.indices)
     assert torch.equal(torch.get_rng_state(), streams)
+
+
+def test_preparing_processes_are_sent_no_pixels(cache: Path) -> None:
+    """Where processes start afresh (as below a fork server), the stream travels as a pickle."""
+    steps = steps_of(cache)
+    first = steps[0]
+    sent = pickle.dumps(steps)
+    shard, _ = steps._stages[0][1].split.locate(0)
+    assert len(sent) < shard.pixels.nbytes / 4
+    received = pickle.loads(sent)
+    assert torch.equal(received[0].frames, first.frames)
+    assert torch.equal(received[11].frames, steps[11].frames)
 
 
 def test_resuming_with_preparing_processes_ends_in_the_same_bits(
