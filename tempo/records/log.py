@@ -58,8 +58,14 @@ def _cut_unfinished(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def read_events(folder: Path, offset: int = 0, without: Collection[str] = ()) -> Iterator[Logged]:
+def read_events(
+    folder: Path, offset: int = 0, without: Collection[str] = (), newest: int = 0
+) -> Iterator[Logged]:
     """The events from byte `offset` on, in file order, superseded ones included.
+
+    What an attempt writes after a newer one began, as a worker does that was frozen when another
+    took its run over, never happened: such lines are passed over. `newest` is the newest attempt
+    before `offset`, of which only a reader that goes on there has to think.
 
     Lines of a kind in `without` are skipped unparsed, which is what makes reading thousands of
     runs for their results quick. A last line without its newline is still being written and is
@@ -84,8 +90,10 @@ def read_events(folder: Path, offset: int = 0, without: Collection[str] = ()) ->
                 logged = from_json(json.loads(line.decode()), offset + len(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise RecordError(f"{path}: byte {offset}: not an event ({error!r})") from error
-            yield logged
             offset = logged.end
+            if logged.attempt >= newest:
+                newest = logged.attempt
+                yield logged
 
 
 def last_attempt(folder: Path) -> int:
