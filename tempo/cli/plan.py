@@ -15,7 +15,7 @@ from tempo.cli.console import make_console
 from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.records.layout import Store
-from tempo.records.run import is_complete
+from tempo.records.tail import is_complete
 from tempo.spec.load import load_study
 from tempo.spec.study import RunConfig
 

@@ -17,13 +17,14 @@ from tempo.records.events import (
     Finished,
     Logged,
     Trained,
+    Validated,
     from_json,
     to_json,
 )
 from tempo.records.layout import Store
 from tempo.records.log import EventLog, last_attempt, read_events
 from tempo.records.run import read_run
-from tempo.records.tail import Tail
+from tempo.records.tail import Tail, is_complete
 
 
 def trained(step: int, loss: float = 0.5) -> Trained:
@@ -134,3 +135,42 @@ def test_tail_reads_each_event_once_and_follows_the_last_attempt(folder: Path) -
         list(tail.read())
     assert (tail.progress.step, tail.progress.first_step) == (5, 5)
     assert tail.progress.rate is None
+
+
+def test_catching_up_tells_what_reading_every_event_tells(folder: Path) -> None:
+    with EventLog(folder, 1) as log:
+        log.append(AttemptStarted(resumed_step=0, total_steps=40))
+        for step in range(1, 31):
+            log.append(trained(step))
+            if step % 10 == 0:
+                log.append(validated(step, float(step)))
+            _compare_tails(folder)
+    with EventLog(folder, 3) as log:
+        log.append(AttemptStarted(resumed_step=15, total_steps=40))
+        _compare_tails(folder)
+        log.append(trained(20))
+    with EventLog(folder, 1) as log:
+        log.append(validated(30, 99.0))
+    _compare_tails(folder)
+    tail = Tail(folder)
+    tail.catch_up()
+    assert (tail.progress.step, list(tail.progress.curve)) == (20, [10])
+    with EventLog(folder, 3) as log:
+        log.append(validated(40, 40.0))
+        log.append(finished("complete", 40))
+    tail.catch_up()
+    assert (tail.progress.step, list(tail.progress.curve)) == (40, [10, 40])
+    assert is_complete(folder)
+    _compare_tails(folder)
+
+
+def validated(step: int, psnr: float) -> Validated:
+    values = {"psnr": psnr}
+    return Validated(step=step, clips=step, epoch=0.1, seconds=1.0, values=values)
+
+
+def _compare_tails(folder: Path) -> None:
+    whole, quick = Tail(folder), Tail(folder)
+    assert list(whole.read())
+    quick.catch_up()
+    assert quick.progress == whole.progress
