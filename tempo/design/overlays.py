@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tempo.core.place import Place
+from tempo.spec.batch import short_form
 from tempo.spec.merge import merge, spread
 from tempo.spec.tree import Entry, Mapped, Node, nested
 
@@ -28,6 +29,7 @@ def piece(path: str, value: Node, place: Place) -> tuple[Piece, ...]:
     """`value` at a dotted path; a preset that it brings becomes a piece of its own."""
     node = nested(path.split("."), value, place)
     assert isinstance(node, Mapped)
+    node = short_form(node)
     preset, rest = _split(node)
     depth = path.count(".") + 1
     return (*preset, *((Piece(depth, rest),) if rest.entries else ()))
@@ -44,7 +46,7 @@ def own(node: Mapped) -> tuple[Piece, ...]:
     """The changes of a variant's `set`, which win over those of its levels."""
     whole = spread(node, merge)
     assert isinstance(whole, Mapped)
-    preset, rest = _split(whole)
+    preset, rest = _split(short_form(whole))
     return (*preset, Piece(LAST, rest))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
+from tempo.spec.batch import short_form
 from tempo.spec.environment import resolve
 from tempo.spec.explain import validate
 from tempo.spec.merge import expand_preset, merge, put
@@ -61,7 +62,7 @@ def load_study(
     layers, tree = _profiles(tree), tree.without("profiles")
     name = _profile_name(layers, profile, path)
     if name is not None and isinstance(overlay := layers[name].node, Mapped):
-        tree = _mapping(merge(tree, overlay))
+        tree = _mapping(merge(tree, short_form(overlay)))
     for text in overrides:
         tree = _override(tree, text)
     spec, tree = checked(tree)
@@ -123,7 +124,7 @@ def _read(path: Path) -> Mapped:
     tree = read_tree(text, source)
     if tree is None or (isinstance(tree, Scalar) and tree.value is None):
         raise SpecError("the file is empty: a study needs `study`, `data` and `recipe`", start)
-    return _mapping(tree)
+    return short_form(_mapping(tree))
 
 
 def _with_base(path: Path, chain: tuple[Path, ...]) -> Mapped:
@@ -190,4 +191,5 @@ def _override(tree: Mapped, text: str) -> Mapped:
     if key.split(".")[0] in BESIDE:
         raise SpecError(f"{key.split('.')[0]!r} cannot be overridden", place)
     node = read_tree(value, place.source, lambda *_: place) or Scalar(None, place)
-    return _mapping(put(tree, key.strip(), node, place))
+    over = _mapping(put(Mapped({}, place), key.strip(), node, place))
+    return _mapping(merge(tree, short_form(over)))
