@@ -33,6 +33,15 @@ def add_records(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reuse(parser: argparse.ArgumentParser) -> None:
+    """Whether results of other code count."""
+    parser.add_argument(
+        "--reuse-stale",
+        action="store_true",
+        help="take results that other code made, instead of making them again",
+    )
+
+
 def positive(text: str) -> int:
     """A whole number from 1, for argparse."""
     number = int(text) if text.isascii() and text.isdigit() else 0

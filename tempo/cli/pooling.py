@@ -18,7 +18,7 @@ from tempo.launch.processes import TEMPO, ForkServer
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
-from tempo.records.run import is_complete
+from tempo.records.reuse import look
 
 PRELOAD = ("tempo.train.worker", "torch._dynamo")
 """What every worker imports, loaded once."""
@@ -37,7 +37,8 @@ def open_pool(
     todo = {
         run.variant
         for run in plan.runs
-        if wanted(run) and not is_complete(store.run_dir(run.run_id))
+        if wanted(run)
+        and not look(store.run_dir(run.run_id)).reusable(stale_too=options.reuse_stale)
     }
     checked = Checked(({},), {})
     server = ForkServer(main, PRELOAD)
@@ -51,6 +52,7 @@ def open_pool(
         open_ledger(None, store.root),
         command=lambda folder: worker_argv(folder, options),
         fail_fast=options.fail_fast,
+        reuse_stale=options.reuse_stale,
     )
     works = works_of(plan, Prices(store.root), weights=checked.weights)
     pool.add(work for work in works if wanted(work.run))
@@ -93,4 +95,5 @@ def _together(slots: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
 def worker_argv(folder: Path, options: argparse.Namespace) -> list[str]:
     """What every launcher executes for a run."""
     argv = [*TEMPO, "worker", str(folder), "--cache", str(options.cache), "--with-parent"]
+    argv += ["--reuse-stale"] if options.reuse_stale else []
     return [*argv, "--ddp", str(options.ddp)] if options.ddp > 1 else argv

@@ -63,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--slots", type=shared.positive, metavar="N", help="runs side by side (default: devices)"
     )
     add_ddp(parser)
+    shared.add_reuse(parser)
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failed run")
     parser.add_argument(
         "--mlflow",
@@ -82,7 +83,7 @@ def execute(options: argparse.Namespace) -> int:
         return show_plan(plan, store, options)
     console = make_console()
     if started_by_torchrun():
-        carry_out_together(plan, store, options.cache)
+        carry_out_together(plan, store, options.cache, reuse_stale=options.reuse_stale)
         if not leads():
             return 0
         mirror = _open_mirror(plan, store, options)

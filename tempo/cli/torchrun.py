@@ -20,7 +20,9 @@ def started_by_torchrun() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
 
 
-def carry_out_together(plan: Plan, store: Store, cache: Path) -> None:
+def carry_out_together(
+    plan: Plan, store: Store, cache: Path, *, reuse_stale: bool = False
+) -> None:
     """Carry out all runs of a plan, one after the other, as one rank of the user's torchrun.
 
     Rank 0 checks the machine, prepares the data and writes the plan while the others wait.
@@ -40,7 +42,7 @@ def carry_out_together(plan: Plan, store: Store, cache: Path) -> None:
     join_group(cuda=wants_cuda(config.runtime)).share("ready")
     codes = []
     for planned in plan.distinct_runs:
-        codes.append(run(store.run_dir(planned.run_id), cache))
+        codes.append(run(store.run_dir(planned.run_id), cache, reuse_stale=reuse_stale))
         if codes[-1] == RESUMABLE:
             raise StoppedError("stopped; the same command continues from the last checkpoint")
     if any(codes):

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo.cli.options import add_reuse
 from tempo.cli.torchrun import add_ddp
 from tempo.core.errors import TempoError
 from tempo.records.layout import load_run
@@ -31,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Carry out one run from its folder, resuming where it stopped."
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run's records")
     add_ddp(parser)
+    add_reuse(parser)
     _add_process_options(parser)
     parser.set_defaults(handler=_worker)
 
@@ -77,10 +79,11 @@ def _worker(options: argparse.Namespace) -> int:
 
         target = ["-m", "tempo.cli.main", "worker", str(options.run)]
         target += ["--cache", str(options.cache), "--with-parent"]
+        target += ["--reuse-stale"] if options.reuse_stale else []
         return run_spread(options.run, Processes(per_node=options.ddp), target)
     from tempo.train.worker import run
 
-    return run(options.run, options.cache)
+    return run(options.run, options.cache, reuse_stale=options.reuse_stale)
 
 
 def _say(**message: Any) -> None:

@@ -71,7 +71,7 @@ def _peak(runs: Sequence[Run]) -> int | None:
         attempt.finish.peak_memory
         for run in runs
         if run.record and run.record.model
-        for attempt in run.record.attempts
+        for attempt in run.record.lineage
         if attempt.finish
     ]
     return max(peaks, default=None)
@@ -85,5 +85,5 @@ def _step_ms(run: Run) -> float | None:
     logged = [each.values["step_ms"] for each in record.train if "step_ms" in each.values]
     if logged:
         return sorted(logged)[len(logged) // 2]
-    steps = sum(each.finish.step - each.resumed_step for each in record.attempts if each.finish)
+    steps = sum(each.finish.step - each.resumed_step for each in record.lineage if each.finish)
     return 1000 * record.train_seconds / steps if steps > 0 else None

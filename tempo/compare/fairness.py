@@ -94,7 +94,7 @@ def _of_attempt(name: str, record: RunRecord) -> object:
     """The fact under every attempt: a run resumed elsewhere shows both."""
     seen = dict.fromkeys(
         str(attempt.environment[name])
-        for attempt in record.attempts
+        for attempt in record.lineage
         if attempt.environment.get(name) is not None
     )
     return " | ".join(seen) or None
@@ -215,9 +215,9 @@ def _order(sample: Sample) -> list[Difference]:
 
 def _resumed(runs: Sequence[Run]) -> list[Difference]:
     counts = {
-        run.planned.title: str(len(run.record.attempts))
+        run.planned.title: str(len(run.record.lineage))
         for run in runs
-        if run.record and len(run.record.attempts) > 1
+        if run.record and len(run.record.lineage) > 1
     }
     if not counts:
         return []

@@ -58,7 +58,7 @@ def failures(sample: Sample) -> tuple[Failure, ...]:
 
 def _failure(run: Run) -> Failure:
     finish = run.record.finish if run.record else None
-    attempts = len(run.record.attempts) if run.record else 0
+    attempts = run.record.attempts[-1].number if run.record and run.record.attempts else 0
     log = run.folder / "attempts" / f"{attempts}.log"
     return Failure(
         run_id=run.run_id,

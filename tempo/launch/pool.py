@@ -17,6 +17,7 @@ from tempo.ledger.port import Hold, Ledger
 from tempo.records.events import Finished
 from tempo.records.layout import Store
 from tempo.records.log import last_attempt
+from tempo.records.reuse import look
 from tempo.records.tail import Tail
 
 BUSY_PAUSE = 3.0
@@ -36,6 +37,7 @@ class Pool:
         resources: what each run needs.
         limit: most jobs in flight, beside the launcher's own slots.
         fail_fast: stop everything at the first failure instead of going on.
+        reuse_stale: take results that other code made, instead of having them made again.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class Pool:
         resources: Resources | None = None,
         limit: int | None = None,
         fail_fast: bool = False,
+        reuse_stale: bool = False,
     ) -> None:
         self.store, self.launcher = store, launcher
         self._command, self._resources = command, resources or Resources()
         self._limit, self._fail_fast = limit, fail_fast
+        self._reuse_stale = reuse_stale
         self._elsewhere = Elsewhere(ledger)
         self._views: dict[str, RunView] = {}
         self._jobs: set[str] = set()
@@ -108,10 +112,13 @@ class Pool:
             position=len(self._views),
             replicate=len(kin),
         )
-        view.read()
+        view.tail.catch_up()
         view.attempt = view.progress.attempt
+        found = look(folder, work.spec.config.get("runtime"))
+        if found.stale and not self._reuse_stale:
+            view.outdated = view.attempt
         if _is_complete(view):
-            view.status, view.reused = RunStatus.COMPLETE, True
+            view.status, view.reused, view.beside = RunStatus.COMPLETE, True, found.beside
         else:
             self.store.save_run(work.spec)
         return view
@@ -277,7 +284,8 @@ class Pool:
 
 def _is_complete(view: RunView) -> bool:
     finish = view.progress.finish
-    return finish is not None and finish.status == RunStatus.COMPLETE
+    counts = view.progress.attempt > view.outdated
+    return counts and finish is not None and finish.status == RunStatus.COMPLETE
 
 
 def _failed(view: RunView) -> bool:

@@ -25,7 +25,9 @@ class RunView:
 
     Attributes:
         replicate: how many works of the same variant were added before it.
-        reused: it was complete before it was added.
+        reused: it was complete before it was added; `beside` says under what other machine
+            settings.
+        outdated: attempts up to this one were made by other code and are not taken.
         elsewhere: who carries it out, while that is another invocation.
         queued: a cluster has it and has not begun it.
         where: the host or slot that executes it, or did last; `avoid`: those that lost it.
@@ -40,6 +42,8 @@ class RunView:
     position: int
     replicate: int
     reused: bool = False
+    beside: tuple[str, ...] = ()
+    outdated: int = 0
     elsewhere: Owner | None = None
     queued: bool = False
     where: str = ""

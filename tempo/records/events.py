@@ -18,8 +18,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed(Event):
+    """A process took the run over: the first line of an attempt, whose number is the token of the
+    claim. From here on nothing that older attempts write counts."""
+
+    kind: ClassVar[str] = "claim"
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted(Event):
     """A process begins to carry out the run from `resumed_step` (0: from the start).
+
+    `afresh`: it starts over because other code made what was there, none of which counts any more.
 
     `environment` holds what is recorded beside a result and is not part of its identity: host,
     pid, device, threads, world size, micro-batch, versions, commit, code stamp, data digest.
@@ -29,6 +41,7 @@ class AttemptStarted(Event):
     resumed_step: int
     total_steps: int
     environment: Mapping[str, Any] = field(default_factory=dict)
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +163,7 @@ class Finished(Event):
 EVENTS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
+        Claimed,
         AttemptStarted,
         ModelBuilt,
         Trained,

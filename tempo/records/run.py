@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from tempo.core.records import RunSpec, RunStatus
 from tempo.records.events import (
     AttemptStarted,
     CheckpointSaved,
+    Claimed,
     Evaluated,
     Finished,
     ImageSaved,
@@ -22,12 +22,15 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import load_run
-from tempo.records.log import NAME, read_events
+from tempo.records.log import read_events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One process execution. `last_step` is the last step it reported; `finish` None: killed."""
+    """One process execution. `last_step` is the last step it reported; `finish` None: killed.
+
+    `afresh`: it left nothing of what earlier attempts did.
+    """
 
     number: int
     started: float
@@ -37,11 +40,15 @@ class Attempt:
     total_steps: int
     environment: Mapping[str, Any]
     finish: Finished | None
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """A run as recorded, without what a resumed attempt superseded."""
+    """A run as recorded, without what a later attempt superseded.
+
+    `attempts` are all there were; `lineage` those whose work is part of the result.
+    """
 
     folder: Path
     spec: RunSpec
@@ -73,32 +80,43 @@ class RunRecord:
         return max(trained, saved)
 
     @property
+    def lineage(self) -> tuple[Attempt, ...]:
+        """The attempts from the last one that started afresh on."""
+        starts = [place for place, each in enumerate(self.attempts) if each.afresh]
+        return self.attempts[starts[-1] :] if starts else self.attempts
+
+    @property
     def train_seconds(self) -> float:
         """Seconds spent training in all finished attempts; killed ones count by their span."""
         return sum(
             attempt.finish.train_seconds if attempt.finish else attempt.ended - attempt.started
-            for attempt in self.attempts
+            for attempt in self.lineage
         )
 
 
 def effective(events: Iterable[Logged]) -> list[Logged]:
-    """The events that count: an attempt resumed at step s supersedes what came after s."""
+    """The events that count: an attempt resumed at step s supersedes what came after s, and one
+    that starts afresh supersedes everything but the starts and ends of attempts."""
     kept: list[Logged] = []
     for logged in events:
         if isinstance(logged.event, AttemptStarted):
-            kept = [old for old in kept if not _superseded(old, logged.event.resumed_step)]
+            kept = [old for old in kept if not _superseded(old, logged.event)]
         kept.append(logged)
     return kept
 
 
-def _superseded(logged: Logged, resumed_step: int) -> bool:
+def _superseded(logged: Logged, start: AttemptStarted) -> bool:
     event = logged.event
-    if isinstance(event, AttemptStarted | Finished | ModelBuilt):
+    if isinstance(event, Claimed | AttemptStarted | Finished):
+        return False
+    if start.afresh:
+        return True
+    if isinstance(event, ModelBuilt):
         return False
     if isinstance(event, Noted) and event.lasting:
         return False
     step: int = getattr(event, "step", 0)
-    return step > resumed_step
+    return step > start.resumed_step
 
 
 def _attempts(events: list[Logged]) -> tuple[Attempt, ...]:
@@ -119,6 +137,7 @@ def _attempt(number: int, events: list[Logged]) -> Attempt:
         total_steps=start.total_steps if start else 0,
         environment=start.environment if start else {},
         finish=finish,
+        afresh=start.afresh if start else False,
     )
 
 
@@ -128,26 +147,6 @@ def _status(attempts: tuple[Attempt, ...]) -> RunStatus:
         return RunStatus.PLANNED
     finish = attempts[-1].finish
     return RunStatus(finish.status) if finish else RunStatus.STOPPED
-
-
-TAIL_BYTES = 1 << 16
-"""More than the end of an attempt takes, its traceback included."""
-
-
-def is_complete(folder: Path) -> bool:
-    """Whether a run's folder holds a finished result: its last event says so."""
-    path = folder / NAME
-    if not path.is_file() or not (folder / "run.json").is_file():
-        return False
-    with path.open("rb") as file:
-        file.seek(max(path.stat().st_size - TAIL_BYTES, 0))
-        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    # A longer or unfinished line does not parse, and is not the end of a complete run.
-    try:
-        event = json.loads(last)
-    except ValueError:
-        return False
-    return bool(event.get("kind") == "finish" and event.get("status") == RunStatus.COMPLETE)
 
 
 CURVES = ("train", "val", "image", "checkpoint")

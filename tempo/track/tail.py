@@ -53,7 +53,7 @@ def pending(folder: Path, position: Position | None) -> list[Logged]:
 
     Raises:
         SupersededError: the file is another one than `position` was taken in, or an attempt
-            resumed from before a step that was mirrored.
+            started afresh or resumed from before a step that was mirrored.
     """
     if position is None:
         return list(read_events(folder))
@@ -65,7 +65,11 @@ def pending(folder: Path, position: Position | None) -> list[Logged]:
         raise SupersededError(f"{folder}: byte {position.start} holds another event")
     for logged in events[1:]:
         event = logged.event
-        if isinstance(event, AttemptStarted) and event.resumed_step < position.step:
+        if not isinstance(event, AttemptStarted):
+            continue
+        if event.afresh:
+            raise SupersededError(f"{folder}: attempt {logged.attempt} started afresh")
+        if event.resumed_step < position.step:
             raise SupersededError(
                 f"{folder}: attempt {logged.attempt} resumed from step {event.resumed_step}, "
                 f"and step {position.step} was mirrored"

@@ -50,7 +50,8 @@ def _died(before: RunRecord, after: RunRecord) -> bool:
         return False
     finish = after.attempts[-1].finish
     lost = finish is None or finish.failure == "node"
-    return lost and (after.step > before.step or not before.attempts)
+    further = after.step > before.step or after.attempts[-1].afresh
+    return lost and (further or not before.attempts)
 
 
 def _code(before: RunRecord, after: RunRecord, code: int) -> int:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import socket
 from functools import cache
 from typing import Any
 
-from tempo.core.provenance import PACKAGE, commit, version_of
+from tempo.core.code import code_stamp
+from tempo.core.provenance import commit, version_of
 
-STAMPED = ("data", "losses", "metrics", "models", "train")
-"""The packages whose sources decide a result."""
-
-
-@cache
-def code_stamp() -> str:
-    """A hash of the sources that decide a result: equal stamps, equal code."""
-    digest = hashlib.sha256()
-    for package in STAMPED:
-        for path in sorted((PACKAGE / package).rglob("*.py")):
-            digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+code_stamp()  # Of the sources as they are now, when they are imported: a fork keeps it.
 
 
 @cache

@@ -87,7 +87,7 @@ def rehearse(config: RunConfig) -> float:
         with FlopCounterMode(display=False) as counter:
             prediction = trainer.model(pictures, times, moment).float()
         evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
-    return counter.get_total_flops() / 2 * (config.recipe.crop / SIDE) ** 2
+    return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
 
 
 def small_trainer(config: RunConfig, device: torch.device) -> Trainer:

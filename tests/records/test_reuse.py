@@ -1,0 +1,181 @@
+"""Which results stand for a run that is asked for now, and what a fresh start makes void."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tempo.core import code
+from tempo.core.code import NOT_STAMPED, STAMPED, code_stamp, stamped_files
+from tempo.core.provenance import PACKAGE
+from tempo.core.records import RunSpec
+from tempo.records.events import (
+    AttemptStarted,
+    CheckpointSaved,
+    Event,
+    Finished,
+    ModelBuilt,
+    Noted,
+    Trained,
+    Validated,
+)
+from tempo.records.layout import Store
+from tempo.records.log import EventLog
+from tempo.records.reuse import look, other_studies
+from tempo.records.run import read_run
+
+RUNTIME = {"threads": 1, "compile": "off", "micro_batch": "auto", "device": "cpu"}
+MINE = {"code_stamp": code_stamp(), "device": "cpu", "world_size": 1, **RUNTIME, "micro_batch": 4}
+OTHER = {**MINE, "code_stamp": "0" * 16}
+
+
+def started(environment: Mapping[str, Any], *, step: int = 0, afresh: bool = False) -> Event:
+    return AttemptStarted(resumed_step=step, total_steps=9, environment=environment, afresh=afresh)
+
+
+def finished(status: str = "complete", step: int = 9) -> Event:
+    return Finished(status=status, step=step, seconds=10, train_seconds=8, peak_memory=1)
+
+
+def worked(loss: float, step: int = 9) -> list[Event]:
+    return [
+        ModelBuilt(parameters=int(loss), macs=1, mac_size=(8, 8)),
+        Trained(step=step, clips=step, epoch=1.0, values={"loss": loss}),
+        Validated(step=step, clips=step, epoch=1.0, seconds=1.0, values={"psnr": loss}),
+        CheckpointSaved(step=step, path="x.pt", sha256="0", best=True),
+        Noted(step=step, topic="rollback", message="went back", lasting=True),
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Store(tmp_path).save_run(RunSpec(run_id="a", seed=0, config={"runtime": RUNTIME}))
+
+
+def write(folder: Path, attempt: int, events: Iterable[Event]) -> None:
+    with EventLog(folder, attempt) as log:
+        for event in events:
+            log.append(event)
+
+
+def test_nothing_is_found_in_an_empty_folder(tmp_path: Path, folder: Path) -> None:
+    assert not look(tmp_path / "no" / "run").complete
+    found = look(folder, RUNTIME)
+    assert (found.complete, found.stale, found.beside) == (False, False, ())
+
+
+def test_a_result_of_this_code_is_reused(folder: Path) -> None:
+    write(folder, 1, [started(MINE), *worked(1), finished()])
+    assert look(folder, RUNTIME).reusable(stale_too=False)
+
+
+def test_a_result_of_other_code_is_reused_only_when_asked(folder: Path) -> None:
+    write(folder, 1, [started(OTHER), *worked(1), finished()])
+    found = look(folder, RUNTIME)
+    assert found.stale
+    assert not found.reusable(stale_too=False)
+    assert found.reusable(stale_too=True)
+
+
+def test_one_attempt_by_other_code_makes_the_whole_result_stale(folder: Path) -> None:
+    write(folder, 1, [started(OTHER), *worked(1, step=3)])
+    write(folder, 2, [started(MINE, step=3), *worked(2), finished()])
+    assert look(folder).stale
+
+
+def test_a_fresh_start_leaves_nothing_of_the_old_attempt(folder: Path) -> None:
+    write(folder, 1, [started(OTHER), *worked(1), finished()])
+    write(folder, 2, [started(MINE, afresh=True), *worked(2, step=4)])
+    run = read_run(folder)
+    assert not look(folder).complete
+    assert not look(folder).stale
+    assert [each.values["loss"] for each in run.train] == [2]
+    assert [each.values["psnr"] for each in run.validations] == [2]
+    assert run.model is not None and run.model.parameters == 2
+    assert run.step == 4
+    assert len(run.notes) == 1
+    assert [each.number for each in run.attempts] == [1, 2]
+    assert [each.number for each in run.lineage] == [2]
+    assert run.train_seconds < 8
+    write(folder, 3, [started(MINE, step=4), *worked(3), finished()])
+    assert look(folder).reusable(stale_too=False)
+    assert [each.number for each in read_run(folder).lineage] == [2, 3]
+
+
+def test_imported_runs_carry_no_stamp_and_are_not_stale(folder: Path) -> None:
+    write(folder, 1, [started({"device": "elsewhere"}), *worked(1), finished()])
+    assert not look(folder).stale
+
+
+@pytest.mark.parametrize(
+    ("was", "asked", "said"),
+    [
+        ({}, {}, ()),
+        ({"threads": 2}, {}, ("threads 2 (asked: 1)",)),
+        ({"compile": "default"}, {}, ("compile default (asked: off)",)),
+        ({"micro_batch": 2}, {"micro_batch": 4}, ("micro_batch 2 (asked: 4)",)),
+        ({"device": "NVIDIA H100"}, {}, ("device NVIDIA H100 (asked: cpu)",)),
+        ({"device": "NVIDIA H100"}, {"device": "auto"}, ()),
+        ({"world_size": 2}, {}, ("world_size 2",)),
+    ],
+)
+def test_reuse_across_machine_settings_is_labelled(
+    folder: Path, was: dict[str, Any], asked: dict[str, Any], said: tuple[str, ...]
+) -> None:
+    write(folder, 1, [started(MINE | was), *worked(1), finished()])
+    found = look(folder, RUNTIME | asked)
+    assert found.reusable(stale_too=False)
+    assert found.beside == said
+
+
+def test_runs_of_other_studies_are_known_by_name(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for study, text in [("one", '"run_id": "ab12"'), ("two", '{"run_id":"ab12"}, "cd34"')]:
+        path = store.study_dir(study) / "plans" / "full.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    assert other_studies(store, "three") == {"ab12": ("one", "two")}
+    assert other_studies(store, "one") == {"ab12": ("two",)}
+
+
+# --- the stamp -------------------------------------------------------------------------------
+
+
+def test_every_module_that_a_worker_executes_is_stamped_or_left_out_by_name() -> None:
+    """Of the packages that compute; core, spec and records hold data and their schema."""
+    text = "import sys, tempo.train.worker, tempo.data.open, tempo.metrics.references\n"
+    text += "print('\\n'.join(m for m in sys.modules if m.startswith('tempo.')))"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    stamped = {path.relative_to(PACKAGE).as_posix() for path in stamped_files()}
+    for module in done.stdout.split():
+        path = PACKAGE.joinpath(*module.split(".")[1:])
+        source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        name = source.relative_to(PACKAGE).as_posix()
+        if name.split("/")[0] in {"data", "losses", "metrics", "models", "train"}:
+            assert name in stamped or name in NOT_STAMPED, name
+
+
+def test_reports_and_commands_are_not_stamped() -> None:
+    names = [path.relative_to(PACKAGE).as_posix() for path in stamped_files()]
+    assert len(names) == len(set(names)) > 50
+    assert not [n for n in names if n.split("/")[0] in {"cli", "report", "compare", "track"}]
+    assert all((PACKAGE / name).is_file() for name in NOT_STAMPED), NOT_STAMPED
+    assert all((PACKAGE / name).exists() for name in STAMPED)
+
+
+def test_any_change_of_a_stamped_source_changes_the_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code_stamp()
+    assert re.fullmatch("[0-9a-f]{16}", before)
+    read = Path.read_bytes
+
+    def changed(path: Path) -> bytes:
+        return read(path) + (b"#" if path.name == "charbonnier.py" else b"")
+
+    monkeypatch.setattr(Path, "read_bytes", changed)
+    assert code.code_stamp.__wrapped__() != before
