@@ -1,0 +1,93 @@
+"""GPU-hours: what a study will cost by its prices, and what it has cost by its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tempo.core.errors import MissingError, TempoError
+from tempo.core.records import Plan, PlannedRun
+from tempo.launch.cost import seconds
+from tempo.records.prices import Price, Prices
+from tempo.records.run import read_result
+
+Config = Mapping[str, Any]
+_HOUR = 3600.0
+
+
+def expected_hours(
+    plan: Plan,
+    runs: Iterable[PlannedRun],
+    prices: Prices,
+    *,
+    world: int = 1,
+    device: str | None = None,
+) -> float:
+    """GPU-hours that `runs` cost by price; references are free.
+
+    Args:
+        world: GPUs of a run. A price of one GPU stands in for one of several: perfect scaling.
+        device: whose price counts; without it the dearest of a config's prices.
+
+    Raises:
+        MissingError: for variants without a price; says how to measure one.
+    """
+    names = [run.variant for run in runs]
+    trained = [v for v in plan.variants if v.name in names and v.config["method"] == "network"]
+    costs = {v.name: _dearest(v.config, prices, world, device) for v in trained}
+    missing = [name for name, cost in costs.items() if cost is None]
+    if missing:
+        on = f" on {device}" if device else ""
+        raise MissingError(
+            f"budget.gpu_hours needs a price{on} for {', '.join(missing)}: measure it on a machine "
+            f"with that GPU by `tempo plan {plan.source} --price`"
+        )
+    return sum(costs.get(name) or 0.0 for name in names)
+
+
+def _dearest(config: Config, prices: Prices, world: int, device: str | None) -> float | None:
+    """GPU-hours of one run; None without a price."""
+    for size in dict.fromkeys((world, 1)):
+        known = [p for p in prices.known(config, size) if device in {None, p.device}]
+        hours = [cost for price in known if (cost := _hours(config, price)) is not None]
+        if hours:
+            return max(hours)
+    return None
+
+
+def _hours(config: Config, price: Price) -> float | None:
+    """At the price's own number of GPUs; None where it does not say how long an epoch is."""
+    recipe = config["recipe"]
+    epochs = recipe["budget"].get("epochs")
+    if epochs is not None:
+        if price.train_clips is None:
+            return None
+        recipe = {**recipe, "budget": {"clips": epochs * price.train_clips}}
+    return seconds({**config, "recipe": recipe}, price) * price.world_size / _HOUR
+
+
+def spent_hours(folders: Iterable[Path]) -> float:
+    """GPU-hours that the attempts at these runs have used; those on a CPU cost none."""
+    return sum(_spent(folder) for folder in folders if (folder / "run.json").is_file())
+
+
+def _spent(folder: Path) -> float:
+    used = 0.0
+    for attempt in read_result(folder).attempts:
+        if str(attempt.environment.get("device", "cpu")).startswith("cpu"):
+            continue
+        world = int(attempt.environment.get("world_size", 1))
+        used += (attempt.ended - attempt.started) * world / _HOUR
+    return used
+
+
+def check_budget(limit: float | None, expected: float, spent: float) -> None:
+    """Raises:
+    TempoError: when what is left of `limit` GPU-hours does not cover what is to come.
+    """
+    if limit is not None and expected + spent > limit:
+        raise TempoError(
+            f"budget.gpu_hours is {limit:g}: {spent:.3g} were spent, and by price the runs to go "
+            f"cost {expected:.3g} more; nothing was submitted. Raise it, or ask for fewer runs"
+        )
