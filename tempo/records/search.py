@@ -1,0 +1,227 @@
+"""What a search found: one JSON file per profile, beside the study's plans.
+
+<root>/studies/<study>/search/journal.log            the trials, as Optuna keeps them by default
+<root>/studies/<study>/search/<profile>/summary.json  what is written here
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tempo.core.errors import RecordError
+from tempo.records.files import write_json
+from tempo.records.layout import Store
+
+State = Literal["complete", "pruned", "failed", "running", "outside"]
+Origin = Literal["sampled", "enqueued", "promoted", "warm_start"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A mean over `count` values with a two-sided 95 % interval, which needs two of them."""
+
+    mean: float
+    count: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveInfo:
+    """What is optimised: on validation, as a mean over a trial's seeds."""
+
+    name: str
+    unit: str
+    better: Literal["higher", "lower"]
+    digits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterInfo:
+    """A factor of the space: its `levels`, or a range from `low` to `high`.
+
+    `when`: the levels of other factors under which it applies at all.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    levels: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+    step: float | None = None
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRun:
+    """One seed of a trial. `values`: one for each objective; none while unknown."""
+
+    seed: int
+    run_id: str
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """One proposal and what became of it.
+
+    `number` is its ticket of the budget, None for a warm start. `variant` is its name in the
+    study's plan. `values` are means over the seeds that ran. `raced`: it lost so clearly that not
+    all seeds were run. `outside` names the fields that no point of the space has; the sampler does
+    not see such a trial. `curve`: step and value of the first seed's validations; `note`: why it
+    failed.
+    """
+
+    number: int | None
+    variant: str
+    state: State
+    origin: Origin
+    params: Mapping[str, str | float]
+    values: tuple[float, ...] = ()
+    runs: tuple[TrialRun, ...] = ()
+    raced: bool = False
+    outside: tuple[str, ...] = ()
+    curve: tuple[tuple[int, float], ...] = ()
+    started: float | None = None
+    seconds: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """A trial run again on seeds that the search never saw.
+
+    `role`: `best`, or `baseline` for an enqueued one. `search` is what the search believed of the
+    first objective, `fresh` what the fresh seeds say of it, `shrinkage` is fresh minus search
+    where more is better and search minus fresh where less is: negative when the search was
+    optimistic, as the best of many noisy values is. `test`: by metric, fresh seeds on the test
+    split. `gain`: by baseline, the paired difference of the fresh values.
+    """
+
+    variant: str
+    trial: str
+    role: Literal["best", "baseline"]
+    runs: tuple[TrialRun, ...]
+    search: Estimate
+    fresh: Estimate | None = None
+    shrinkage: Estimate | None = None
+    test: Mapping[str, Estimate] = field(default_factory=dict)
+    gain: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importance:
+    """A factor's share of an objective's variance over the trials, with a bootstrap interval."""
+
+    evaluator: Literal["fanova", "ped_anova"]
+    objective: str
+    parameter: str
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """`device_hours`: of all runs the search carried out; `hours`: in which one was running."""
+
+    trials: int
+    device_hours: float
+    hours: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSummary:
+    """A search as it stands. `best` and `front` name trials by their variant.
+
+    `rejected`: proposals that broke a constraint or were no valid config, counted by reason; they
+    cost nothing. `rules` are sentences about pruning and racing as they were applied. `budget` is
+    what was allowed, `spent` what was used. `over`: the budget is spent and all is confirmed.
+    """
+
+    study: str
+    profile: str | None
+    question: str
+    source: str
+    objectives: tuple[ObjectiveInfo, ...]
+    space: tuple[ParameterInfo, ...]
+    sampler: str
+    pruner: str
+    constraints: tuple[str, ...]
+    rules: tuple[str, ...]
+    seeds: tuple[int, ...]
+    trials: tuple[TrialRecord, ...]
+    rejected: Mapping[str, int]
+    best: tuple[str, ...]
+    front: tuple[str, ...]
+    confirmed: tuple[Confirmation, ...]
+    importances: tuple[Importance, ...]
+    budget: Mapping[str, float]
+    spent: Spent
+    storage: str
+    optuna_study: str
+    over: bool
+
+    def trial(self, variant: str) -> TrialRecord:
+        """The trial of that name.
+
+        Raises:
+            RecordError: when there is none; names the best ones.
+        """
+        for trial in self.trials:
+            if trial.variant == variant or str(trial.number) == variant:
+                return trial
+        known = ", ".join((*self.best, *(t.variant for t in self.trials[:3])))
+        raise RecordError(f"search {self.study!r} has no trial {variant!r} (it has {known} ...)")
+
+
+def search_dir(store: Store, study: str) -> Path:
+    """Where a study's searches lie."""
+    return store.study_dir(study) / "search"
+
+
+def _path(store: Store, study: str, profile: str | None) -> Path:
+    return search_dir(store, study) / (profile or "default") / "summary.json"
+
+
+def save_search(store: Store, summary: SearchSummary) -> Path:
+    """Write the summary; returns its file."""
+    from pydantic import TypeAdapter
+
+    path = _path(store, summary.study, summary.profile)
+    write_json(path, TypeAdapter(SearchSummary).dump_python(summary, mode="json"))
+    return path
+
+
+def load_search(store: Store, study: str, profile: str | None = None) -> SearchSummary:
+    """The summary of a study's search under `profile`, or of the one that was written last.
+
+    Raises:
+        RecordError: when there is none; names the searches that are there.
+    """
+    from pydantic import TypeAdapter
+
+    if profile is not None:
+        found = [path for path in [_path(store, study, profile)] if path.is_file()]
+    else:
+        found = sorted(
+            search_dir(store, study).glob("*/summary.json"), key=lambda path: path.stat().st_mtime
+        )
+    if not found:
+        known = ", ".join(searches(store)) or "none"
+        under = f" under profile {profile!r}" if profile else ""
+        raise RecordError(f"no search {study!r}{under} in {store.root} (known: {known})")
+    value: Any = json.loads(found[-1].read_text())
+    return TypeAdapter(SearchSummary).validate_python(value)
+
+
+def searches(store: Store) -> list[str]:
+    """Names of the studies that have a search's summary."""
+    found = store.root.glob("studies/*/search/*/summary.json")
+    return sorted({path.parents[2].name for path in found})

@@ -1,0 +1,53 @@
+"""When a trial has lost before all its seeds ran."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, variance
+
+MIN_FREEDOM = 3
+"""Degrees of freedom below which the spread between seeds is not trusted."""
+
+
+def pooled_sd(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """The standard deviation within trials, pooled, and its degrees of freedom."""
+    several = [values for values in groups if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in several)
+    if freedom == 0:
+        return math.nan, 0
+    squares = sum((len(values) - 1) * variance(values) for values in several)
+    return math.sqrt(squares / freedom), freedom
+
+
+def has_lost(
+    values: Sequence[float], complete: Sequence[Sequence[float]], *, seeds: int, z: float
+) -> bool:
+    """Whether the mean of the first few values is clearly worse than the best trial's.
+
+    Args:
+        values: the trial's values so far, larger is better.
+        complete: the values of trials all of whose seeds ran.
+        seeds: how many a trial has in all.
+        z: how many standard errors apart is clear.
+
+    The standard error is that of the difference of the two means, from the pooled standard
+    deviation between seeds; with fewer than `MIN_FREEDOM` degrees of freedom nobody has lost.
+    """
+    sd, freedom = pooled_sd(complete)
+    if not complete or freedom < MIN_FREEDOM:
+        return False
+    best = max(fmean(each) for each in complete)
+    error = sd * math.sqrt(1 / len(values) + 1 / seeds)
+    return best - fmean(values) > z * error
+
+
+def rule(z: float | None, seeds: int) -> str:
+    """The rule as a sentence."""
+    if z is None or seeds < 2:
+        return "Every trial runs all its seeds."
+    return (
+        f"A trial runs its first seed and goes on to the other {seeds - 1} unless its mean so far "
+        f"is worse than the best trial's by more than {z:g} standard errors (standard deviation "
+        f"between seeds pooled over the trials, from {MIN_FREEDOM} degrees of freedom on)."
+    )

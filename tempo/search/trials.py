@@ -1,0 +1,124 @@
+"""Trials: what Optuna's storage holds of them, and one that a driver carries out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
+from tempo.search.space import Params, Point
+from tempo.search.tickets import Ticket
+from tempo.spec.study import run_id
+
+TICKET, NAME, ORIGIN, RESULT = "ticket", "name", "origin", "result"
+"""User attributes of a trial in the storage; optuna-dashboard shows them."""
+
+REJECTED = "rejected"
+"""User attribute: why a proposal was never trained."""
+
+POINT = "point"
+"""User attribute: the named variant that an enqueued trial stands for."""
+
+
+def ticket_of(frozen: FrozenTrial) -> Ticket | None:
+    """The ticket of a trial; None for rejected proposals and warm starts."""
+    if REJECTED in frozen.user_attrs:
+        return None
+    ticket: Ticket | None = frozen.user_attrs.get(TICKET)
+    return ticket
+
+
+def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
+    """The trial of each ticket, in the order they were made.
+
+    Should there be two, one of which a driver made that had been frozen past its lease, the first
+    one counts.
+    """
+    out: dict[Ticket, FrozenTrial] = {}
+    for frozen in trials:
+        ticket = ticket_of(frozen)
+        if ticket is not None:
+            out.setdefault(ticket, frozen)
+    return out
+
+
+def is_over(frozen: FrozenTrial) -> bool:
+    return frozen.state.is_finished()
+
+
+def result_of(frozen: FrozenTrial) -> Mapping[str, Any]:
+    """What was written down when the trial ended; empty before."""
+    found: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {})
+    return found
+
+
+def seed_values(frozen: FrozenTrial) -> list[tuple[float, ...]]:
+    """The objectives of each seed that ran."""
+    return [tuple(run["values"]) for run in result_of(frozen).get("runs", ()) if run["values"]]
+
+
+def is_complete(frozen: FrozenTrial, seeds: int) -> bool:
+    """Whether a trial ended with all its seeds."""
+    done = frozen.state is TrialState.COMPLETE or bool(result_of(frozen).get("outside"))
+    return done and len(seed_values(frozen)) >= seeds
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """A trial that this driver carries out.
+
+    `done`: objectives by seed; `steps`: the validations that were reported. `prunable`: whether
+    the pruner may stop it.
+    """
+
+    ticket: Ticket
+    optuna_id: int
+    number: int
+    name: str
+    origin: str
+    point: Point
+    runs: Mapping[int, PlannedRun]
+    started: float
+    prunable: bool
+    done: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    steps: set[int] = field(default_factory=set)
+    asked: set[int] = field(default_factory=set)
+    over: bool = False
+
+    @property
+    def params(self) -> Params:
+        return self.point.params
+
+    @property
+    def first_seed(self) -> int:
+        return next(iter(self.runs))
+
+    def variant(self) -> PlannedVariant:
+        """The trial as a variant of the study's plan."""
+        return variant_of(self.name, self.point)
+
+    def spec(self, seed: int) -> RunSpec:
+        """What a worker needs to carry out one of its seeds."""
+        config = self.point.resolved.config
+        return RunSpec(run_id=self.runs[seed].run_id, seed=seed, config=config)
+
+
+def variant_of(name: str, point: Point) -> PlannedVariant:
+    """A point as a variant of a plan."""
+    return PlannedVariant(
+        name=name, role="variant", levels=dict(point.labels), config=point.resolved.config
+    )
+
+
+def runs_of(name: str, point: Point, seeds: Sequence[int]) -> dict[int, PlannedRun]:
+    """The ordinary runs of a point, by seed, under their ordinary identity."""
+    resolved = point.resolved
+    return {
+        seed: PlannedRun(
+            run_id=run_id(resolved.chosen, resolved.method, seed), variant=name, seed=seed
+        )
+        for seed in seeds
+    }
