@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ import torch
 from tempo.core.errors import MissingError, SpecError
 from tempo.core.seeding import stream
 from tempo.data.clips import Pixels
-from tempo.data.shards import Entry
+from tempo.data.shards import Entry, Shard
 from tempo.data.splits import Split
 from tempo.spec.recipe import Augment
 
@@ -105,7 +107,7 @@ class TrainBatches:
         """The batch of `step`, counted from 0."""
         first = step * self._batch + self._rank * self._share
         samples = [self.sample(first + number) for number in range(self._share)]
-        located = [self.split.locate(index) for _, index in samples]
+        located = [self.split.draw(index, self.seed, epoch) for epoch, index in samples]
         inputs = len(located[0][1].inputs)
         shape = (self._share, inputs + 1, self.crop, self.crop, 3)
         pixels = np.empty(shape, np.uint8)
@@ -114,6 +116,7 @@ class TrainBatches:
             change = self.change(epoch, index, entry, shard.size)
             _fill(pixels[row], shard.pixels, entry, change)
             times[row] = _times(entry, change)
+        self.split.used(_mapped_bytes(located))
         pictures = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3)
         return Batch(
             frames=pictures[:, :inputs],
@@ -158,6 +161,12 @@ def _check(split: Split, batch: int, crop: int, rank: int, world: int) -> None:
             f"recipe.crop is {crop}, but pictures of the {split.name} split are only {smallest} "
             f"pixels on their shorter side: choose a crop of at most {smallest}, or larger clips"
         )
+
+
+def _mapped_bytes(located: Sequence[tuple[Shard, Entry]]) -> int:
+    """The bytes of the pictures that were touched, whole ones: their rows lie side by side."""
+    sizes = [(len(entry.inputs) + 1, *shard.size, 3) for shard, entry in located]
+    return sum(map(prod, sizes))
 
 
 def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Change) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -13,12 +12,17 @@ from filelock import FileLock
 
 from tempo.core.catalog import Catalog
 from tempo.core.errors import MissingError
-from tempo.data.shards import write_shard
-from tempo.data.splits import SPLITS, ShardPlan, Split, SplitName, SplitPlan, open_shards
+from tempo.core.identity import short_hash
+from tempo.data.build import Place, Progress, build, folder_of, nothing
+from tempo.data.mixed import MixedSplit, Part
+from tempo.data.shards import Shard
+from tempo.data.splits import SPLITS, Split, SplitName, SplitPlan
+from tempo.data.windowed import WindowedSplit
+from tempo.spec.data import Mixture
 from tempo.spec.options import Options
 
-Progress = Callable[[int, int, str], None]
-"""Called with clips done, clips in all (a guess for videos) and what is being worked on."""
+NAMED = 5
+"""Unreadable clips that an error names."""
 
 
 class Source(Protocol):
@@ -34,31 +38,27 @@ MODULES: Catalog[str] = Catalog(
     {
         "procedural": "tempo.data.procedural",
         "video": "tempo.data.video",
+        "frames": "tempo.data.frames",
         "vimeo90k": "tempo.data.vimeo90k",
+        "vimeo90k_septuplet": "tempo.data.vimeo90k",
+        "x4k1000fps": "tempo.data.x4k1000fps",
     },
 )
 """Kind of data set to the module that reads it, imported on first use."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the shards of one split lie."""
-
-    plan: SplitPlan
-    folder: Path
-
-    @property
-    def missing(self) -> list[ShardPlan]:
-        """The shards that are not there yet."""
-        return [each for each in self.plan.shards if not (self.folder / each.name).exists()]
 
 
 def _source(options: Options) -> Source:
     return cast(Source, import_module(MODULES.get(options.kind)))
 
 
-def _place(options: Options, split: SplitName, cache: Path) -> _Place:
-    return _Place(_source(options).plan_split(options, split, cache), cache / options.kind)
+def _single(options: Options) -> list[Options]:
+    """The data sets of a mixture, or the one that `options` is."""
+    return [part.data for part in options.parts] if isinstance(options, Mixture) else [options]
+
+
+def _place(options: Options, split: SplitName, cache: Path) -> Place:
+    plan = _source(options).plan_split(options, split, cache)
+    return Place(plan, folder_of(cache, options.kind))
 
 
 def check_available(options: Options) -> None:
@@ -67,77 +67,106 @@ def check_available(options: Options) -> None:
     Raises:
         MissingError: saying what is missing, where it was looked for and how to get it.
     """
-    _source(options).check_available(options)
+    for each in _single(options):
+        _source(each).check_available(each)
 
 
-def _nothing(done: int, total: int, what: str) -> None:
-    return
-
-
-class _Report:
-    """Turns single clips into calls of a `Progress`. The guessed total is never overshot."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total = progress, total
-        self._done = self._clips = self._expected = 0
-        self._what = ""
-
-    def start(self, what: str, expected: int) -> None:
-        """A shard of about `expected` clips begins."""
-        self._done += self._expected
-        self._what, self._clips, self._expected = what, 0, expected
-        self._progress(self._done, self._total, what)
-
-    def clip(self) -> None:
-        """One clip more is written."""
-        self._clips += 1
-        done = self._done + min(self._clips, self._expected)
-        self._progress(done, self._total, self._what)
-
-
-def _build(places: list[_Place], cache: Path, progress: Progress) -> None:
-    if not any(place.missing for place in places):
-        return
-    folder = places[0].folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        for stale in folder.glob(".*.tmp"):
-            shutil.rmtree(stale)
-        # Looked at again: another process may have built them while this one waited.
-        missing = [(place.plan.name, shard) for place in places for shard in place.missing]
-        report = _Report(progress, sum(shard.clips for _, shard in missing))
-        for split, shard in missing:
-            report.start(f"{split}: {shard.name}", shard.clips)
-            write_shard(folder / shard.name, shard.size, shard.fill, report.clip)
-        report.start("ready", 0)
-
-
-def prepare(options: Options, cache: Path, progress: Progress = _nothing) -> None:
+def prepare(
+    options: Options, cache: Path, progress: Progress = nothing, jobs: int = 1
+) -> dict[SplitName, Split]:
     """Build every split's pictures under `cache`; nothing happens for those already there.
 
     Two processes may call this at once: one builds, the other waits. An interrupted build goes on
     with the first shard that is not whole.
 
+    Args:
+        options: of the data set.
+        cache: the folder of all caches.
+        progress: told how far the build is.
+        jobs: processes that build side by side, where there is enough to do.
+
     Raises:
-        MissingError: when the data set is not on this machine.
+        MissingError: when the data set is not on this machine, or too many of its clips cannot be
+            read: after all were tried, naming them.
     """
     check_available(options)
-    _build([_place(options, split, cache) for split in SPLITS], cache, progress)
+    build([_place(each, split, cache) for each in _single(options) for split in SPLITS],
+          progress, jobs)  # fmt: skip
+    return {split: open_split(options, split, cache) for split in SPLITS}
 
 
 def open_split(options: Options, split: SplitName, cache: Path) -> Split:
     """The clips of one split, built first when the cache does not hold them.
 
     Raises:
-        MissingError: when the data set is not on this machine, or the split has no clips.
+        MissingError: when the data set is not on this machine, the split has no clips, or more of
+            them cannot be read than the data set tolerates.
     """
     check_available(options)
+    opened = [_opened(each, split, cache) for each in _single(options)]
+    if not isinstance(options, Mixture):
+        return opened[0]
+    parts = [Part(part.label, part.weight, one)
+             for part, one in zip(options.parts, opened, strict=True)]  # fmt: skip
+    return MixedSplit(split, parts)
+
+
+def _opened(options: Options, split: SplitName, cache: Path) -> Split:
     place = _place(options, split, cache)
-    _build([place], cache, _nothing)
+    build([place])
     opened = open_shards(place.plan, place.folder)
+    _check_readable(opened, options.kind, place.plan.tolerated)
     if not len(opened):
         told = [f"{count} {what}" for what, count in opened.counts.items()] + list(opened.notes)
         raise MissingError(
             f"the {split} split of data set {options.kind!r} has no clips ({'; '.join(told)})"
         )
     return opened
+
+
+def open_shards(plan: SplitPlan, folder: Path) -> Split:
+    """The split described by `plan`, whose shards lie in `folder`.
+
+    Clips that could not be read change its digest: a split with holes is another split.
+    """
+    shards = [Shard(folder / shard.name) for shard in plan.shards]
+    skipped = [clip for shard in shards for clip in shard.skipped]
+    digest = short_hash([plan.digest, skipped], len(plan.digest)) if skipped else plan.digest
+    if plan.window is None:
+        return Split(plan.name, digest, shards)
+    return WindowedSplit(plan.name, digest, shards, plan.window)
+
+
+def _check_readable(split: Split, kind: str, tolerated: float) -> None:
+    """One bad clip stops no training; more than a few mean that something is wrong."""
+    bad, clips = len(split.skipped), len(split) + len(split.skipped)
+    if not bad or (tolerated and bad <= max(1, tolerated * clips)):
+        return
+    named = "\n  ".join(islice(split.notes, NAMED))
+    more = f"\n  and {bad - NAMED} more" if bad > NAMED else ""
+    allowed = f"at most {tolerated:.0%} may be" if tolerated else "none may be here"
+    raise MissingError(
+        f"{bad} of {clips} clips of the {split.name} split of data set {kind!r} are unreadable, "
+        f"{allowed}:\n  {named}{more}\n"
+        "replace the files, then `tempo data prepare` reads them again"
+    )
+
+
+def forget_unreadable(options: Options, cache: Path) -> int:
+    """Remove the shards that leave out unreadable clips, so that the next build tries them again.
+
+    Returns how many were removed. A study that runs meanwhile keeps the pictures it has open.
+    """
+    removed = 0
+    for each in _single(options):
+        places = [_place(each, split, cache) for split in SPLITS]
+        folder = places[0].folder
+        if not folder.is_dir():
+            continue
+        with FileLock(folder / ".lock"):
+            built = [folder / shard.name for place in places for shard in place.plan.shards]
+            for shard in built:
+                if shard.exists() and Shard(shard).skipped:
+                    shutil.rmtree(shard)
+                    removed += 1
+    return removed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,18 +69,20 @@ def _digest(options: Procedural, split: SplitName, clips: int) -> str:
 
 
 def _shard(options: Procedural, split: SplitName, indices: range) -> ShardPlan:
-    def fill(writer: ShardWriter) -> None:
-        for index in indices:
-            _write(writer, options, split, index)
-
     # A shard's pixels do not depend on how long its split is.
     key = _digest(options, split, 0)
     return ShardPlan(
         name=f"{split}-{key}-{indices.start:06d}-{indices.stop:06d}",
         size=options.size,
         clips=len(indices),
-        fill=fill,
+        pictures=len(indices) * (2 + len(target_times(options, split, indices.start))),
+        fill=partial(_fill, options=options, split=split, indices=indices),
     )
+
+
+def _fill(writer: ShardWriter, options: Procedural, split: SplitName, indices: range) -> None:
+    for index in indices:
+        _write(writer, options, split, index)
 
 
 def _write(writer: ShardWriter, options: Procedural, split: SplitName, index: int) -> None:

@@ -122,8 +122,7 @@ class ShardWriter:
         for file in (self._frames, self._clips):
             file.flush()
             os.fsync(file.fileno())
-        with (self._folder / OFFSETS).open("wb") as file:
-            np.save(file, np.array(self._offsets, np.uint64))
+        np.save(self._folder / OFFSETS, np.array(self._offsets, np.uint64))
         index = {
             "format": FORMAT,
             "pictures": self._pictures,
@@ -132,10 +131,10 @@ class ShardWriter:
             "skipped": self.skipped,
             "notes": self.notes,
         }
-        with (self._folder / INDEX).open("w") as file:
-            json.dump(index, file, separators=(",", ":"), allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
+        with (self._folder / INDEX).open("w") as text:
+            json.dump(index, text, separators=(",", ":"), allow_nan=False)
+            text.flush()
+            os.fsync(text.fileno())
 
 
 def write_shard(

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from tempo.spec.options import NOT_RESULT, ListOf, Options, kinds
+from tempo.spec.options import (
+    NOT_RESULT,
+    Label,
+    ListOf,
+    Options,
+    Section,
+    Slot,
+    kinds,
+    register,
+    slot_of,
+)
 
 Size = Annotated[tuple[int, int], ListOf]
 """(height, width) in pixels."""
+Names = Annotated[tuple[Label, ...], ListOf]
+
+SEPTUPLET = 7
 
 
 class Procedural(Options):
@@ -30,25 +44,54 @@ class Procedural(Options):
     seed: int = Field(0, ge=0)
 
 
-class Video(Options):
-    """Triplets from the video files of a folder, decoded once into a cache.
+class Footage(Options):
+    """What video files and folders of numbered pictures have in common.
 
-    Clips are split by file, so that no source appears on two sides. Triplets whose frames are
-    cut apart (`cut`) or hardly move (`static`) are skipped; both are mean absolute differences of
-    8-bit luma, of the frames made 112 x 64 pixels small: `cut` between neighbouring frames,
-    `static` between the middle frame and an outer one. `root` may hold `${NAME:-default}`.
+    Clips are split by source, so that none appears on two sides. The anchors of a clip are
+    2 `stride` frames apart; its target is the frame half-way or, in training with
+    `target_times: any`, each frame between them at its own time. Clips are skipped when their
+    frames are cut apart (`cut`), hardly move (`static`) or, with targets in the middle, are
+    unevenly spaced in time. Both thresholds are mean absolute differences of 8-bit luma, of the
+    frames made 112 x 64 pixels small: `cut` between neighbouring frames, `static` between a target
+    and an outer one.
+
+    `root` may hold `${NAME:-default}`. Where it lies cannot change a result, so it is no part of a
+    run's identity: what is in it is, through the digests in the record. `name` tells apart runs on
+    two folders that a spec uses with the same options.
     """
 
-    kind: Literal["video"] = "video"
-    root: str
+    name: str = Field("", description="what these pictures are called; part of the identity")
+    root: str = Field(json_schema_extra=NOT_RESULT)
     size: Size = (256, 448)
     stride: int = Field(1, ge=1)
-    every: int = Field(3, ge=1, description="distance between the first frames of two triplets")
+    every: int = Field(3, ge=1, description="distance between the first frames of two clips")
+    target_times: Literal["middle", "any"] = "middle"
     static: float = Field(0.5, ge=0)
     cut: float = Field(36.0, gt=0)
-    val: Annotated[tuple[str, ...], ListOf] = ()
-    test: Annotated[tuple[str, ...], ListOf] = ()
-    limit: int | None = Field(None, ge=1, description="most triplets taken from one file")
+    val: Names = ()
+    test: Names = ()
+    limit: int | None = Field(None, ge=1, description="most clips taken from one source")
+
+    @model_validator(mode="after")
+    def _between(self) -> Footage:
+        if self.target_times == "any" and self.stride == 1:
+            raise ValueError(
+                "target_times: any needs stride: 2 or more; with stride: 1 there is one frame "
+                "between the anchors"
+            )
+        return self
+
+
+class Video(Footage):
+    """Clips from the video files of a folder, decoded once into a cache."""
+
+    kind: Literal["video"] = "video"
+
+
+class Frames(Footage):
+    """Clips from folders of numbered pictures, one folder for each sequence."""
+
+    kind: Literal["frames"] = "frames"
 
 
 class Vimeo90k(Options):
@@ -64,4 +107,99 @@ class Vimeo90k(Options):
     test_limit: int | None = Field(None, ge=1)
 
 
-DATASETS = kinds("data set", Procedural, Video, Vimeo90k)
+class Vimeo90kSeptuplet(Options):
+    """Vimeo-90K septuplets (Xue et al. 2019): `inputs` are shown, counted from 1.
+
+    The target is frame 4 or, in training with `target_times: any`, every frame between the outer
+    inputs that is not shown. Splits are made as for the triplets.
+    """
+
+    kind: Literal["vimeo90k_septuplet"] = "vimeo90k_septuplet"
+    root: str = Field("datasets/vimeo_septuplet", json_schema_extra=NOT_RESULT)
+    inputs: Annotated[tuple[int, ...], ListOf] = (1, 3, 5, 7)
+    target_times: Literal["middle", "any"] = "middle"
+    val_clips: int = Field(512, ge=1)
+    test_limit: int | None = Field(None, ge=1)
+
+    @field_validator("inputs")
+    @classmethod
+    def _inside(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        rising = all(one < other for one, other in pairwise(value))
+        if len(value) < 2 or not rising or value[0] < 1 or value[-1] > SEPTUPLET:
+            raise ValueError(f"inputs are two or more rising numbers of 1 to 7, not {list(value)}")
+        middle = (SEPTUPLET + 1) // 2
+        if middle in value or not value[0] < middle < value[-1]:
+            raise ValueError(f"inputs surround frame {middle} and leave it out: {list(value)}")
+        return value
+
+
+class X4k1000fps(Options):
+    """X-TRAIN of X4K1000FPS (Sim et al. 2021): sequences of 65 frames at 1000 frames a second.
+
+    The anchors of a clip are `spacing` frames apart, at a random start in training; one cache
+    serves every spacing, so that it can be a factor. Validation and test show the central window
+    of held-out scenes with its middle frame. `size` other than 768 x 768 makes pictures smaller
+    (bicubic): at full size the cache takes 115 MB a sequence.
+    """
+
+    kind: Literal["x4k1000fps"] = "x4k1000fps"
+    root: str = Field("datasets/x4k1000fps/train", json_schema_extra=NOT_RESULT)
+    spacing: int = Field(32, ge=2, le=64)
+    target_times: Literal["middle", "any"] = "any"
+    size: Size = (768, 768)
+    val: Names = ()
+    test: Names = ()
+    limit: int | None = Field(None, ge=1, description="most sequences taken from one scene")
+
+    @model_validator(mode="after")
+    def _halves(self) -> X4k1000fps:
+        if self.target_times == "middle" and self.spacing % 2:
+            raise ValueError(
+                f"target_times: middle needs an even spacing, not {self.spacing}: choose "
+                f"{self.spacing - 1} or {self.spacing + 1}, or target_times: any"
+            )
+        return self
+
+
+DATASETS = kinds("data set", Procedural, Video, Frames, Vimeo90k, Vimeo90kSeptuplet, X4k1000fps)
+
+
+class MixturePart(Section):
+    """One data set of a mixture. `name` is needed where two parts are of one kind."""
+
+    data: Annotated[Slot, slot_of(DATASETS)]
+    weight: float = Field(1.0, gt=0)
+    name: str = ""
+
+    @field_validator("data")
+    @classmethod
+    def _single(cls, value: Options) -> Options:
+        if isinstance(value, Mixture):
+            raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
+                "a mixture has single data sets as its parts, not mixtures"
+            )
+        return value
+
+    @property
+    def label(self) -> str:
+        """What the part's clips and random streams are named by."""
+        return self.name or self.data.kind
+
+
+class Mixture(Options):
+    """Several data sets trained on as one. An epoch is as long as all of them together, and holds
+    each in the share of its `weight`; validation and test see every clip of every part once."""
+
+    kind: Literal["mixture"] = "mixture"
+    parts: Annotated[tuple[MixturePart, ...], ListOf] = Field(min_length=1)
+
+    @field_validator("parts")
+    @classmethod
+    def _distinct(cls, value: tuple[MixturePart, ...]) -> tuple[MixturePart, ...]:
+        labels = [part.label for part in value]
+        if len(set(labels)) != len(labels):
+            raise ValueError(f"the parts of a mixture need names of their own: {labels}")
+        return value
+
+
+register(DATASETS, Mixture)

@@ -40,7 +40,8 @@ def test_a_shard_gives_back_what_was_written(tmp_path):
     shard = Shard(tmp_path / "one")
     np.testing.assert_array_equal(shard.pixels, pixels)
     assert isinstance(shard.pixels, np.memmap)
-    assert shard.entries == (entry("a", 0), entry("b", 3))
+    assert list(shard.entries) == [entry("a", 0), entry("b", 3)]
+    assert shard.entries[-1] == shard.entries[0:2][1] == entry("b", 3)
     assert dict(shard.counts) == {"skipped": 1}
     assert len(told) == 2
 
@@ -85,13 +86,13 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         prepare(TINY, tmp_path, stop)
-    built = sorted(path.name for path in (tmp_path / "procedural").glob("train-*"))
+    built = sorted(path.name for path in (tmp_path / "procedural-v2").glob("train-*"))
     assert len(built) == 2
-    (tmp_path / "procedural" / ".train-left-by-a-killed-process.tmp").mkdir()
+    (tmp_path / "procedural-v2" / ".train-left-by-a-killed-process.tmp").mkdir()
     calls = []
     prepare(TINY, tmp_path, lambda done, total, what: calls.append(total))
     assert calls[-1] == 6
-    assert not list((tmp_path / "procedural").glob(".*.tmp"))
+    assert not list((tmp_path / "procedural-v2").glob(".*.tmp"))
     assert len(open_split(TINY, "train", tmp_path)) == 6
 
 

@@ -11,7 +11,7 @@ from tempo.core.errors import MissingError
 from tempo.data import video
 from tempo.data.open import check_available, open_split, prepare
 from tempo.data.roots import Fingerprints, resolve_root
-from tempo.data.triplets import THUMBNAIL, Frame, needed, triplets
+from tempo.data.triplets import THUMBNAIL, Frame, find_clips, needed
 from tempo.spec.data import Video
 
 CLIPS = Path(os.environ.get("TEMPO_CLIPS", "../shared/data/clips"))
@@ -122,10 +122,11 @@ def test_a_cut_between_the_frames_of_a_wide_triplet_is_found():
         return Frame(number=number, thumbnail=luma, pixels=None)
 
     counts = []
-    found = triplets(
+    found = find_clips(
         map(frame, range(9)), stride=2, every=1, static=0.5, cut=50.0, count=counts.append
     )
-    assert [[each.number for each in triplet] for triplet in found] == [[3, 5, 7], [4, 6, 8]]
+    numbers = [(f.first.number, f.targets[0].number, f.last.number) for f in found]
+    assert numbers == [(3, 5, 7), (4, 6, 8)]
     assert counts.count("with a cut") == 3
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tempo.core.errors import MissingError
 from tempo.data import vimeo90k
-from tempo.data.open import check_available, open_split, prepare
+from tempo.data.open import check_available, forget_unreadable, open_split, prepare
 from tempo.data.photographs import PHOTOGRAPHS, read_rgb
 from tempo.spec.data import Video, Vimeo90k
 
@@ -113,24 +113,47 @@ def damage(root, name, how):
         ("small", "440x256, not 448x256"),
     ],
 )
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_a_bad_image_is_named(root, tmp_path, how, said, split):
-    names = vimeo90k.sequences(options(root), split)
-    path = damage(root, names[-1], how)
+def test_a_bad_test_image_is_named_before_any_training(root, tmp_path, how, said):
+    path = damage(root, TEST[-1], how)
     with pytest.raises(MissingError, match=said) as caught:
-        open_split(options(root), split, tmp_path / "cache")
+        prepare(options(root), tmp_path / "cache")
     assert str(path) in str(caught.value)
+    assert "1 of 2 clips of the test split" in str(caught.value)
 
 
-def test_few_bad_training_triplets_are_left_out_and_change_the_digest(root, tmp_path, monkeypatch):
+@pytest.mark.parametrize("how", ["missing", "truncated", "empty", "small"])
+def test_a_bad_training_triplet_is_left_out_and_changes_the_digest(root, tmp_path, how):
     whole = open_split(options(root), "train", tmp_path / "whole")
-    monkeypatch.setattr(vimeo90k, "TOLERATED", 0.4)
-    path = damage(root, whole[1].id, "truncated")
+    path = damage(root, whole[1].id, how)
     holed = open_split(options(root), "train", tmp_path / "holed")
     assert [clip.id for clip in holed] == [whole[0].id, whole[2].id]
     assert holed.counts == {"unreadable clips": 1}
+    assert holed.skipped == (whole[1].id,)
     assert str(path) in holed.notes[0]
     assert holed.digest != whole.digest
+
+
+def test_too_many_bad_triplets_are_an_error_that_names_them_all(root, tmp_path):
+    names = vimeo90k.sequences(options(root), "train")
+    paths = [damage(root, name, "truncated") for name in names[:2]]
+    with pytest.raises(MissingError, match="2 of 3 clips of the train split") as caught:
+        open_split(options(root), "train", tmp_path)
+    assert all(str(path) in str(caught.value) for path in paths)
+    assert "at most 1% may be" in str(caught.value)
+
+
+def test_a_repaired_triplet_is_read_again_when_asked(root, tmp_path):
+    name = vimeo90k.sequences(options(root), "train")[0]
+    path = root / "sequences" / name / "im2.png"
+    kept = path.read_bytes()
+    damage(root, name, "truncated")
+    assert len(open_split(options(root), "train", tmp_path)) == 2
+    path.write_bytes(kept)
+    # A study never sees its data change under it; preparation looks again.
+    assert len(open_split(options(root), "train", tmp_path)) == 2
+    assert forget_unreadable(options(root), tmp_path) == 1
+    assert len(open_split(options(root), "train", tmp_path)) == 3
+    assert forget_unreadable(options(root), tmp_path) == 0
 
 
 def test_what_is_missing_is_named_with_how_to_get_it(root, tmp_path):
