@@ -28,6 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from tempo.data.batches import Batch
+from tempo.ledger.keeper import Keeper
+from tempo.ledger.lease import take
+from tempo.ledger.open import open_ledger
 from tempo.losses import build_objective
 from tempo.models.build import build_model
 from tempo.spec.study import RunConfig
@@ -207,7 +210,10 @@ def engine(config: RunConfig, device: torch.device) -> Run:
     trainer = Trainer(build_model(config.arch, 0), config, plan, kind, Group())
     folder = Path(tempfile.mkdtemp(prefix="engine-overhead-"))
     prepared = Prepared(iter(()))
-    parts: Any = (trainer, config, prepared, None, folder, Journal(folder, Group()), StopRequest())
+    lease, stop = take(open_ledger(None, folder), "overhead"), StopRequest()
+    assert lease is not None
+    Keeper(lease, stop.ask).start()
+    parts: Any = (trainer, config, prepared, None, folder, Journal(folder, Group(), lease), stop)
     training = Endless(*parts)
 
     def run(batches: Iterator[Batch], steps: int) -> float:

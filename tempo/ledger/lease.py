@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 from tempo.core.errors import LeaseLostError, LedgerError
 from tempo.ledger.owner import this_process
 from tempo.ledger.port import Hold, Ledger
+
+T = TypeVar("T")
 
 VARIABLE = "TEMPO_LEASE_SECONDS"
 DEFAULT_TTL = 15.0
@@ -79,23 +82,13 @@ class Lease:
     def publish(self) -> None:
         """Make sure that this result is the one that counts, and of the time to write it.
 
-        Tries again while the lease lasts when the ledger cannot be reached.
-
         Raises:
             LeaseLostError, LedgerError: as `check`.
         """
-        while True:
-            try:
-                with self._lock:
-                    begun = now()
-                    if not self.ledger.publish(self.key, self.token):
-                        self._lost()
-                    self._end = begun + self.ttl
-                    return
-            except LedgerError:
-                if self.left <= 1.0:
-                    raise
-            time.sleep(min(1.0, self.ttl / 10))
+        begun = now()
+        if not self._insist(lambda: self.ledger.publish(self.key, self.token)):
+            self._lost()
+        self._end = max(self._end, begun + self.ttl)
 
     def again(self) -> None:
         """Go on under a new token, larger than any before.
@@ -111,10 +104,20 @@ class Lease:
             self.token, self._end = token, begun + self.ttl
 
     def began(self, step: int) -> None:
-        self.ledger.began(self.key, self.token, step)
+        self._insist(lambda: self.ledger.began(self.key, self.token, step))
 
     def reached(self, step: int) -> None:
-        self.ledger.reached(self.key, self.token, step)
+        self._insist(lambda: self.ledger.reached(self.key, self.token, step))
+
+    def _insist(self, ask: Callable[[], T]) -> T:
+        """Ask until the ledger answers, while the lease lasts."""
+        while True:
+            try:
+                return ask()
+            except LedgerError:
+                if self.left <= 1.0:
+                    raise
+            time.sleep(min(1.0, self.ttl / 10))
 
     def release(self) -> None:
         self.ledger.release(self.key, self.token)

@@ -27,6 +27,18 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def of_attempt(path: Path, attempt: int) -> Path:
+    """`path` with the attempt in its name: attempts never write the same file, so one that goes on
+    after another took its run over damages nothing."""
+    return path.with_stem(f"{path.stem}-a{attempt:04d}")
+
+
+def attempt_of(path: Path) -> int:
+    """The attempt in a file's name; 0 when there is none."""
+    number = path.stem.rpartition("-a")[2]
+    return int(number) if number.isdecimal() else 0
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"

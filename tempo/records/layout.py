@@ -74,6 +74,11 @@ class Store:
         return folder
 
 
+def root_of(folder: Path) -> Path:
+    """The folder of all records that a run's folder is in; itself when it is in none."""
+    return folder.parent.parent if folder.parent.name == "runs" else folder
+
+
 def load_run(folder: Path) -> RunSpec:
     """The RunSpec in a run's folder.
 

@@ -116,7 +116,9 @@ def _prepared(task: Task) -> tuple[Training, TestEvaluation]:
 def _resumable(task: Task) -> Resumable:
     if not task.group.leads:
         return Resumable(None, None)
-    return newest_sound(Checkpoints(task.folder), saved_checkpoints(task.journal.past))
+    return newest_sound(
+        Checkpoints(task.folder, task.journal.attempt), saved_checkpoints(task.journal.past)
+    )
 
 
 def _announce(task: Task, step: int, total: int, digests: Mapping[SplitName, str]) -> None:
@@ -171,7 +173,9 @@ def _training(task: Task, splits: Mapping[SplitName, Split], plan: Horizon) -> T
         trainer=trainer,
         config=config,
         steps=Steps(splits["train"], config.recipe, plan, seed, group),
-        validation=Validation(splits["val"], limit, task.device, group, task.folder, first),
+        validation=Validation(
+            splits["val"], limit, task.device, group, task.folder, task.journal.attempt, first
+        ),
         folder=task.folder,
         journal=task.journal,
         stop=task.stop,
@@ -214,8 +218,10 @@ def _count(arch: ArchSpec, frames: int, height: int, width: int) -> Cost:
 
 
 def _test(task: Task, split: Split) -> TestEvaluation:
-    config = task.config
-    return prepare_test(split, config.data, config.evaluation, task.device, task.group, task.folder)
+    config, attempt = task.config, task.journal.attempt
+    return prepare_test(
+        split, config.data, config.evaluation, task.device, task.group, task.folder, attempt
+    )
 
 
 def _evaluated(task: Task) -> bool:

@@ -13,7 +13,7 @@ import torch
 
 from tempo.core.errors import RecordError
 from tempo.records.events import CheckpointSaved, Logged
-from tempo.records.files import write_atomic
+from tempo.records.files import attempt_of, of_attempt, write_atomic
 from tempo.records.run import effective
 
 KEEP = 2
@@ -22,12 +22,17 @@ KEEP = 2
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """The folder `checkpoints` of a run: one file a step, the complete state of training."""
+    """The folder `checkpoints` of a run: one file a step, the complete state of training.
+
+    `attempt` is the one that saves; whoever only loads needs none.
+    """
 
     folder: Path
+    attempt: int = 0
 
     def path(self, step: int) -> Path:
-        return self.folder / "checkpoints" / f"step-{step:08d}.pt"
+        """Where this attempt saves `step`."""
+        return of_attempt(self.folder / "checkpoints" / f"step-{step:08d}.pt", self.attempt)
 
     def save(self, step: int, state: dict[str, Any], *, best: bool) -> CheckpointSaved:
         """Write `state` atomically; returns the event to log once it is on the disk."""
@@ -59,11 +64,21 @@ class Checkpoints:
 
     def rotate(self, needed: Iterable[int], newest: int = KEEP) -> None:
         """Delete all but the `newest` newest files and those of the steps `needed`."""
-        keep = {self.path(step) for step in needed}
-        files = sorted(self.path(0).parent.glob("step-*.pt"))
+        keep, files = set(needed), self._files()
         for path in files[: max(0, len(files) - newest)]:
-            if path not in keep:
+            if _step_of(path) not in keep:
                 path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        """Those of this attempt and of earlier ones, oldest first. Those of later attempts are no
+        business of an attempt that was frozen while another took its run over."""
+        found = (self.folder / "checkpoints").glob("step-*.pt")
+        mine = [path for path in found if attempt_of(path) <= self.attempt]
+        return sorted(mine, key=lambda path: (attempt_of(path), _step_of(path)))
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.split("-")[1])
 
 
 def saved_checkpoints(events: Sequence[Logged]) -> list[CheckpointSaved]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 
-from tempo.core.errors import MissingError, RecordError, RunError
+from tempo.core.errors import LedgerError, MissingError, RecordError, RunError
 
 
 def failure_of(error: BaseException) -> str:
@@ -16,7 +16,7 @@ def failure_of(error: BaseException) -> str:
         return "oom"
     if isinstance(error, MissingError | RecordError | FileNotFoundError | PermissionError):
         return "data"
-    if isinstance(error, dist.DistError | OSError) or _lost_peer(error):
+    if isinstance(error, dist.DistError | OSError | LedgerError) or _lost_peer(error):
         return "node"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
 

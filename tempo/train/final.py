@@ -15,7 +15,7 @@ from tempo.data.protocol import protocol
 from tempo.data.splits import Split
 from tempo.metrics.table import metric_infos
 from tempo.records.events import Evaluated
-from tempo.records.files import sha256_of, write_atomic
+from tempo.records.files import of_attempt, sha256_of, write_atomic
 from tempo.spec.metrics import DEFAULT_METRICS
 from tempo.spec.options import Options
 from tempo.spec.recipe import Evaluation
@@ -24,8 +24,6 @@ from tempo.train.gallery import choose, keep
 from tempo.train.group import Group
 from tempo.train.sequences import judge_in_time, share_of_stretches, stretches
 from tempo.train.stop import StopRequest
-
-TABLE = "clips.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,7 @@ class TestEvaluation:
     device: torch.device
     group: Group
     folder: Path
+    attempt: int
     metrics: tuple[str, ...] = DEFAULT_METRICS
 
     def run(
@@ -52,11 +51,11 @@ class TestEvaluation:
         for judged in judge_in_time(found, together, self.metrics):
             rows.append(judged.row)
             if judged.row.index in self.gallery:
-                kept.append((judged.row.index, keep(judged, self.folder)))
+                kept.append((judged.row.index, keep(judged, self.folder, self.attempt)))
         every = in_order(collect(rows, self.group, stop))
         entries = dict(collect(kept, self.group, stop))
         if self.group.leads:
-            write_table(self.folder / TABLE, every)
+            write_table(self.folder / self.table, every)
         return self._event(every, [entries[each] for each in self.gallery], step, checkpoint)
 
     def _event(
@@ -73,10 +72,15 @@ class TestEvaluation:
             infos={name: asdict(infos[name]) for name in measured(rows)},
             protocol=meaning,
             protocol_hash=short_hash(meaning),
-            table=TABLE,
-            table_sha256=sha256_of(self.folder / TABLE) if self.group.leads else "",
+            table=str(self.table),
+            table_sha256=sha256_of(self.folder / self.table) if self.group.leads else "",
             gallery=tuple(gallery),
         )
+
+    @property
+    def table(self) -> Path:
+        """Where the rows go, within the run's folder."""
+        return of_attempt(Path("clips.parquet"), self.attempt)
 
     def protocol(self) -> dict[str, Any]:
         """Everything these numbers mean, as data."""
@@ -93,10 +97,13 @@ def prepare_test(
     device: torch.device,
     group: Group,
     folder: Path,
+    attempt: int,
 ) -> TestEvaluation:
     """Choose the gallery; call before training."""
     gallery = choose(split, evaluation.gallery)
-    return TestEvaluation(split, options, gallery, device, group, folder, evaluation.metrics)
+    return TestEvaluation(
+        split, options, gallery, device, group, folder, attempt, evaluation.metrics
+    )
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tempo.data.splits import Split
+from tempo.records.files import of_attempt
 from tempo.train.evaluate import Judged
 from tempo.train.pictures import given, save_png, to_pixels
 
@@ -27,12 +28,12 @@ def choose(split: Split, count: int) -> tuple[int, ...]:
     return tuple(order[int((place + 0.5) * len(order) / count)] for place in range(count))
 
 
-def keep(judged: Judged, folder: Path) -> Mapping[str, str]:
+def keep(judged: Judged, folder: Path, attempt: int) -> Mapping[str, str]:
     """Write the pictures of a clip under `folder`/gallery; returns its id and their paths."""
     pictures = given(judged.clip) | {"prediction": to_pixels(judged.prediction)}
     entry = {"clip": judged.row.clip}
     for part, pixels in pictures.items():
-        path = Path("gallery") / f"{judged.row.index:05d}-{part}.png"
+        path = of_attempt(Path("gallery") / f"{judged.row.index:05d}-{part}.png", attempt)
         save_png(folder / path, pixels)
         entry[part] = str(path)
     return entry

@@ -10,7 +10,7 @@ import torch
 
 from tempo.data.batches import Batch
 from tempo.records.events import Noted
-from tempo.records.files import write_atomic
+from tempo.records.files import of_attempt, write_atomic
 from tempo.train.rng import rng_state
 from tempo.train.trainer import Step
 
@@ -18,7 +18,9 @@ MOST_FILES = 20
 """Steps whose evidence is kept; later ones are only noted."""
 
 
-def skipped(folder: Path, step: int, batch: Batch, done: Step, ceiling: float) -> Noted:
+def skipped(
+    folder: Path, attempt: int, step: int, batch: Batch, done: Step, ceiling: float
+) -> Noted:
     """Save what led to a step that was left out, and say so.
 
     The file holds the batch's clip indices, the random streams, loss, terms, learning rate and the
@@ -33,7 +35,7 @@ def skipped(folder: Path, step: int, batch: Batch, done: Step, ceiling: float) -
         "grad_norm": done.grad_norm,
         "norms": dict(done.norms),
     }
-    path = _save(folder, step, evidence | {"rng": rng_state()})
+    path = _save(folder, attempt, step, evidence | {"rng": rng_state()})
     reason = (
         "the fp16 gradients overflowed; their scale was lowered"
         if done.excused
@@ -45,8 +47,8 @@ def skipped(folder: Path, step: int, batch: Batch, done: Step, ceiling: float) -
     return Noted(step=step, topic="skipped", message=message, values=evidence, path=path)
 
 
-def _save(folder: Path, step: int, evidence: dict[str, Any]) -> str | None:
-    path = folder / "incidents" / f"step-{step:08d}.pt"
+def _save(folder: Path, attempt: int, step: int, evidence: dict[str, Any]) -> str | None:
+    path = of_attempt(folder / "incidents" / f"step-{step:08d}.pt", attempt)
     if not path.is_file() and len(list(path.parent.glob("step-*.pt"))) >= MOST_FILES:
         return None
     buffer = BytesIO()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tempo.records.events import Event, Logged, Noted
-from tempo.records.log import EventLog, last_attempt, read_events
+from tempo.core.records import RunStatus
+from tempo.ledger.lease import Lease
+from tempo.records.events import AttemptStarted, Claimed, Event, Finished, Logged, Noted
+from tempo.records.log import EventLog, read_events
 from tempo.train.group import Group
 
-DURABLE = {"checkpoint", "evaluation", "finish", "note"}
+DURABLE = {"claim", "checkpoint", "evaluation", "finish", "note"}
 """Events that later work relies on: on the disk before it goes on."""
 
 
@@ -36,23 +40,68 @@ def history_of(past: Sequence[Logged]) -> History:
     )
 
 
-class Journal:
-    """Events of one attempt. On other processes than the leading one `emit` does nothing."""
+def _past(folder: Path) -> tuple[Logged, ...]:
+    events = list(read_events(folder))
+    starts = [place for place, each in enumerate(events) if _starts_afresh(each)]
+    return tuple(events[starts[-1] :] if starts else events)
 
-    def __init__(self, folder: Path, group: Group) -> None:
-        self._folder = folder
-        self.attempt: int = group.share(last_attempt(folder) + 1 if group.leads else None)
-        self.past: tuple[Logged, ...] = tuple(read_events(folder)) if group.leads else ()
-        """What earlier attempts recorded; empty on other processes than the leading one."""
+
+def _starts_afresh(logged: Logged) -> bool:
+    return isinstance(logged.event, AttemptStarted) and logged.event.afresh
+
+
+class Journal:
+    """Events of one attempt, numbered by the token of its claim. On other processes than the
+    leading one `emit` does nothing.
+
+    Args:
+        lease: the leading process's hold on the run; None on the others.
+        afresh: nothing that earlier attempts did counts for this one.
+
+    Every method that writes raises LeaseLostError when another worker took the run over.
+    """
+
+    def __init__(
+        self, folder: Path, group: Group, lease: Lease | None, *, afresh: bool = False
+    ) -> None:
+        self._folder, self._group, self._lease, self.afresh = folder, group, lease, afresh
+        self.attempt: int = group.share(lease.token if lease else None)
+        self._log = EventLog(folder, self.attempt) if lease else None
+        # What is in the record before this line counts, and what earlier attempts add to it after
+        # this line does not: all readers see the same past as this attempt.
+        self.emit(Claimed(host=socket.gethostname(), pid=os.getpid()))
+        self.past: tuple[Logged, ...] = _past(folder) if lease and not afresh else ()
+        """What earlier attempts recorded and no fresh start made void; empty on other processes
+        than the leading one."""
         self.history: History = group.share(history_of(self.past) if group.leads else None)
-        self._log = EventLog(folder, self.attempt) if group.leads else None
         self.step = 0
         self.train_seconds = 0.0
         """Of this attempt."""
 
+    def next(self) -> Journal:
+        """The journal of another attempt by this worker."""
+        if self._lease is not None:
+            self._lease.again()
+        return Journal(self._folder, self._group, self._lease)
+
     def emit(self, event: Event) -> None:
+        if self._log is None or self._lease is None:
+            return
+        self._lease.check()
+        if isinstance(event, AttemptStarted):
+            self._lease.began(event.resumed_step)
+        self._log.append(event, durable=event.kind in DURABLE)
+
+    def finish(self, event: Finished) -> None:
+        """Write the end of the attempt. A result is complete only once the ledger confirmed that
+        nobody took the run over, and that nobody can while this is written."""
+        if self._lease is not None:
+            if event.status == RunStatus.COMPLETE:
+                self._lease.publish()
+            self.emit(event)
+            self._lease.reached(event.step)
         if self._log is not None:
-            self._log.append(event, durable=event.kind in DURABLE)
+            self._log.close()
 
     def insist(self, event: Event) -> None:
         """Write an event from whatever process, for what the leading one cannot know."""
@@ -65,7 +114,3 @@ class Journal:
     def events(self) -> list[Logged]:
         """The whole record of the run, as it is on the disk now."""
         return list(read_events(self._folder))
-
-    def close(self) -> None:
-        if self._log is not None:
-            self._log.close()

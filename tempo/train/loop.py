@@ -61,11 +61,11 @@ class Training:
         self.trainer, self.config, self.steps = trainer, config, steps
         self.validation, self.folder = validation, folder
         self.journal, self.stop = journal, stop
-        self.checkpoints = Checkpoints(folder)
+        self.checkpoints = Checkpoints(folder, journal.attempt)
         self.reports = Reports(trainer.horizon)
         self.guard = Guard(config.recipe.guard)
         self.progress = Progress()
-        self._profiler = StepProfiler(config.runtime.profile_steps, folder)
+        self._profiler = StepProfiler(config.runtime.profile_steps, folder, journal.attempt)
         self._saved = 0
 
     def resume(self, state: dict[str, Any]) -> None:
@@ -129,7 +129,9 @@ class Training:
         if verdict is Verdict.SOUND:
             return
         if self.trainer.group.leads:
-            self.journal.emit(skipped(self.folder, step, batch, done, ceiling))
+            self.journal.emit(
+                skipped(self.folder, self.journal.attempt, step, batch, done, ceiling)
+            )
         if verdict is Verdict.ACT:
             strikes = self.guard.options.strikes
             reason = f"{strikes} steps in a row up to step {step} had to be left out"

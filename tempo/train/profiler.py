@@ -8,13 +8,14 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tempo.records.events import Noted
+from tempo.records.files import of_attempt
 
 
 class StepProfiler:
     """Records the steps `first` to `last` (counted from 1) of an attempt; None records nothing."""
 
-    def __init__(self, span: tuple[int, int] | None, folder: Path) -> None:
-        self._span, self._folder = span, folder
+    def __init__(self, span: tuple[int, int] | None, folder: Path, attempt: int) -> None:
+        self._span, self._folder, self._attempt = span, folder, attempt
         self._profile: profile | None = None
 
     def before(self, step: int) -> None:
@@ -31,7 +32,7 @@ class StepProfiler:
         if self._span is None or self._profile is None or step < self._span[1]:
             return None
         self._profile.stop()
-        path = Path("profile") / f"steps-{self._span[0]}-{step}.json"
+        path = of_attempt(Path("profile") / f"steps-{self._span[0]}-{step}.json", self._attempt)
         (self._folder / path).parent.mkdir(exist_ok=True)
         self._profile.export_chrome_trace(str(self._folder / path))
         self._profile, self._span = None, None

@@ -15,19 +15,28 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StopRequest:
-    """Whether, and by which signal, this process was asked to stop."""
+    """Whether, and by what, this process was asked to stop.
 
-    def __init__(self) -> None:
+    `wakes`: a signal reaches `receive`.
+    """
+
+    def __init__(self, *, wakes: bool = False) -> None:
         self.signal: str | None = None
-        self._at_once = False
+        self._at_once, self._wakes = False, wakes
 
     def __bool__(self) -> bool:
         return self.signal is not None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        self.signal = signal.Signals(number).name
+        self.signal = self.signal or signal.Signals(number).name
         if self._at_once:
             self.check()
+
+    def ask(self, by: str = "tempo stop") -> None:
+        """Ask from another thread; a signal interrupts what is to end at once."""
+        self.signal = self.signal or by
+        if self._wakes:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -52,10 +61,10 @@ class StopRequest:
 def listening() -> Iterator[StopRequest]:
     """Turn the signals into a request for the time of the block; outside the main thread, which
     alone may do that, nothing is installed."""
-    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield request
+        yield StopRequest()
         return
+    request = StopRequest(wakes=True)
     previous = {number: signal.signal(number, request.receive) for number in SIGNALS}
     try:
         yield request

@@ -10,6 +10,7 @@ import torch
 
 from tempo.data.splits import Split
 from tempo.records.events import ImageSaved
+from tempo.records.files import of_attempt
 from tempo.train.evaluate import Judged, Predictor, Row, collect, in_order, judge, means, share_of
 from tempo.train.group import Group
 from tempo.train.pictures import Pixels, given, save_png, to_pixels
@@ -28,6 +29,7 @@ class Validation:
     device: torch.device
     group: Group
     folder: Path
+    attempt: int
     first_step: int
     """The step of the first validation: inputs and targets are kept with it."""
 
@@ -57,5 +59,6 @@ class Validation:
         yield self._save(step, f"{name}/prediction", path, to_pixels(judged.prediction))
 
     def _save(self, step: int, key: str, path: Path, pixels: Pixels) -> ImageSaved:
+        path = of_attempt(path, self.attempt)
         save_png(self.folder / path, pixels)
         return ImageSaved(step=step, key=key, path=str(path))

@@ -1,6 +1,6 @@
 """Carrying out the run in a folder: one worker at a time, and an exit code that says how it went.
 
-0 complete, 1 failed, 85 stopped and resumable, 75 locked by another worker.
+0 complete, 1 failed, 85 stopped and resumable, 75 held by another worker.
 """
 
 from __future__ import annotations
@@ -9,35 +9,38 @@ import sys
 import time
 import traceback
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from tempo.core.errors import StoppedError
+from tempo.core.errors import LeaseLostError, StoppedError
 from tempo.core.jobs import BUSY, RESUMABLE
-from tempo.core.records import RunSpec, RunStatus
+from tempo.core.records import RunStatus
+from tempo.ledger.keeper import keeping
+from tempo.ledger.lease import Lease, refusal, take
+from tempo.ledger.open import open_ledger
 from tempo.records.events import Finished, Noted
-from tempo.records.layout import load_run
-from tempo.records.run import read_run
+from tempo.records.layout import load_run, root_of
+from tempo.records.log import last_attempt
+from tempo.records.reuse import look
 from tempo.spec.study import RunConfig
 from tempo.train.attempt import Task, carry_out
 from tempo.train.device import peak_memory, wants_cuda
 from tempo.train.failures import failure_of
-from tempo.train.group import Group, join_group
+from tempo.train.group import join_group
 from tempo.train.guard import RollBack
 from tempo.train.journal import Journal
 from tempo.train.stop import StopRequest, listening
 
 COMPLETE, FAILED = 0, 1
-PATIENCE = 5.0
+PATIENCE = 1.0
 """Seconds to wait for another worker of the same run to leave."""
 
 
-def run(folder: Path, cache: Path) -> int:
+def run(folder: Path, cache: Path, *, reuse_stale: bool = False) -> int:
     """Carry out the run in `folder`, or what is left of it; `cache` holds decoded pictures.
 
-    Under torchrun every process calls this, and together they are one worker.
+    Under torchrun every process calls this, and together they are one worker. What other
+    result-relevant code left there is done again from the start, unless `reuse_stale`.
 
     Returns:
         `COMPLETE` (also when the run was complete before), `FAILED`, `RESUMABLE` or `BUSY`.
@@ -45,22 +48,55 @@ def run(folder: Path, cache: Path) -> int:
     spec = load_run(folder)
     config = RunConfig.model_validate(dict(spec.config))
     group = join_group(cuda=wants_cuda(config.runtime))
-    with ExitStack() as held, listening() as stop:
-        code = group.share(_claim(folder, held) if group.leads else None)
-        if code is not None:
-            return int(code)
-        return _attempts(folder, cache, spec, config, group, stop)
-
-
-def _claim(folder: Path, held: ExitStack) -> int | None:
-    """Take the run's lock; a code when there is nothing to do."""
-    lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
+        with ExitStack() as held, listening() as stop:
+            claim = _Claim(folder, spec.run_id, held, stop)
+            begin = group.share(claim.begin(reuse_stale=reuse_stale) if group.leads else None)
+            if isinstance(begin, int):
+                return begin
+            journal = Journal(folder, group, claim.lease, afresh=begin.afresh)
+            return _attempts(Task(folder, cache, spec.seed or 0, config, group, journal, stop))
+    except LeaseLostError as lost:
+        print(f"{lost}; leaving", file=sys.stderr, flush=True)
         return BUSY
-    held.callback(lock.release)
-    return COMPLETE if read_run(folder).status is RunStatus.COMPLETE else None
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """How the work begins: `afresh` leaves what other code did, otherwise it is gone on with."""
+
+    afresh: bool
+
+
+@dataclass(slots=True)
+class _Claim:
+    """The leading process's claim to a run; `held` gives back what it takes."""
+
+    folder: Path
+    key: str
+    held: ExitStack
+    stop: StopRequest
+    lease: Lease | None = None
+
+    def begin(self, *, reuse_stale: bool) -> Begin | int:
+        """Take the run; an exit code when there is nothing to do."""
+        if look(self.folder).reusable(stale_too=reuse_stale):
+            return COMPLETE
+        ledger = open_ledger(None, root_of(self.folder))
+        self.held.callback(ledger.close)
+        above = last_attempt(self.folder)
+        self.lease = take(ledger, self.key, above=above, patience=PATIENCE)
+        if self.lease is None:
+            hold = ledger.holds([self.key]).get(self.key)
+            print(refusal(hold, self.key), file=sys.stderr, flush=True)
+            return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
+        self.held.callback(self.lease.release)
+        # Somebody may have completed it between the look and the claim; nobody can from here on.
+        found = look(self.folder)
+        if found.reusable(stale_too=reuse_stale):
+            return COMPLETE
+        self.held.enter_context(keeping(self.lease, self.stop.ask))
+        return Begin(afresh=found.stale and not reuse_stale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +110,20 @@ class Outcome:
     detail: str = ""
 
 
-def _attempts(
-    folder: Path, cache: Path, spec: RunSpec, config: RunConfig, group: Group, stop: StopRequest
-) -> int:
+def _attempts(task: Task) -> int:
     while True:
         begun = time.perf_counter()
-        journal = Journal(folder, group)
-        task = Task(folder, cache, spec.seed or 0, config, group, journal, stop)
         outcome = _outcome(task)
         if outcome.detail:
             print(outcome.detail, file=sys.stderr, flush=True)
-        _finish(journal, outcome, time.perf_counter() - begun)
+        _finish(task.journal, outcome, time.perf_counter() - begun)
         if outcome.code is not None:
             return outcome.code
+        task = replace(task, journal=task.journal.next())
 
 
 def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
-    journal.emit(
+    journal.finish(
         Finished(
             status=outcome.status,
             step=journal.step,
@@ -102,7 +135,6 @@ def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
             detail=outcome.detail,
         )
     )
-    journal.close()
 
 
 def _outcome(task: Task) -> Outcome:
@@ -112,6 +144,8 @@ def _outcome(task: Task) -> Outcome:
         return Outcome(RESUMABLE, RunStatus.STOPPED, message=str(stopped))
     except RollBack as back:
         return _rolled_back(task, back)
+    except LeaseLostError:
+        raise
     except (Exception, KeyboardInterrupt) as error:
         return Outcome(
             FAILED,

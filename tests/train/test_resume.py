@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,25 @@ def differences(first: Path, second: Path) -> list[str]:
         for a, b in zip(mine.validations, theirs.validations, strict=True)
         if (a.step, a.values) != (b.step, b.values)
     ]
-    assert mine.test is not None and theirs.test is not None
-    pictures = [a.path for a in mine.images] != [b.path for b in theirs.images]
-    tests = mine.test != theirs.test
+    pictures = [a.key for a in mine.images] != [b.key for b in theirs.images]
+    pictures |= any(
+        (first / a.path).read_bytes() != (second / b.path).read_bytes()
+        for a, b in zip(mine.images, theirs.images, strict=False)
+    )
+    tests = evaluation_of(first) != evaluation_of(second)
     return [*states, *map(str, reports), *map(str, validations)] + ["test"] * (tests or pictures)
+
+
+def evaluation_of(folder: Path) -> tuple[Any, ...]:
+    """The evaluation of a run with the content of its files in place of their names, which differ
+    between attempts."""
+    test = read_run(folder).test
+    assert test is not None
+    pictures = [
+        {part: path if part == "clip" else (folder / path).read_bytes() for part, path in e.items()}
+        for e in test.gallery
+    ]
+    return replace(test, table="", gallery=()), pictures
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:

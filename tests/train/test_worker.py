@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from filelock import FileLock
 
 from tempo.core.errors import RunError
-from tempo.core.jobs import BUSY
+from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import FAILURES, RunStatus
+from tempo.ledger.open import open_ledger
+from tempo.ledger.owner import this_process
 from tempo.records.events import CheckpointSaved
 from tempo.records.files import sha256_of
+from tempo.records.layout import root_of
 from tempo.records.log import read_events
 from tempo.records.run import read_run
 from tempo.train import trainer, worker
@@ -63,13 +66,33 @@ def test_a_complete_run_is_never_repeated(undisturbed: Make, cache: Path) -> Non
 
 
 def test_a_second_worker_leaves_the_run_alone(
-    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make()
     monkeypatch.setattr(worker, "PATIENCE", 0.05)
-    with FileLock(folder / "lock"):
-        assert worker.run(folder, cache) == BUSY
+    ledger = open_ledger(None, root_of(folder))
+    token = ledger.claim(folder.name, this_process(), 60)
+    assert token is not None
+    assert worker.run(folder, cache) == BUSY
+    said = capsys.readouterr().err
+    assert f"{folder.name} is held by process {os.getpid()} on " in said
     assert not (folder / "events.jsonl").exists()
+    ledger.release(folder.name, token)
+    assert worker.run(folder, cache) == 0
+
+
+def test_a_run_that_was_asked_to_stop_is_not_begun(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make()
+    monkeypatch.setattr(worker, "PATIENCE", 0.05)
+    ledger = open_ledger(None, root_of(folder))
+    ledger.ask_to_stop([folder.name])
+    assert worker.run(folder, cache) == RESUMABLE
+    assert "was asked to stop" in capsys.readouterr().err
+    assert not (folder / "events.jsonl").exists()
+    ledger.ask_to_stop([folder.name], stop=False)
+    assert worker.run(folder, cache) == 0
 
 
 @pytest.mark.parametrize("method", ["average", "nearest"])
@@ -107,7 +130,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     with monkeypatch.context() as patched:
         patched.setattr(trainer.Trainer, "advance", broken)
         assert worker.run(folder, cache) == 1
-    newest = folder / "checkpoints" / "step-00000008.pt"
+    newest = folder / "checkpoints" / "step-00000008-a0001.pt"
     content = bytearray(newest.read_bytes())
     if harm == "truncate":
         del content[len(content) // 2 :]
@@ -118,7 +141,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     record = read_run(folder)
     assert record.attempts[1].resumed_step == 5
     (note,) = [note for note in record.notes if note.topic == "checkpoint"]
-    assert "step-00000008.pt" in note.message and "resumed from step 5" in note.message
+    assert "step-00000008-a0001.pt" in note.message and "resumed from step 5" in note.message
 
 
 def test_a_failure_is_classified_and_explained(
