@@ -211,6 +211,6 @@ def _running(views: Sequence[RunView]) -> Table:
         psnr = "" if progress.psnr is None else f"val {progress.psnr:.2f} dB"
         bar = ProgressBar(total=max(progress.total, 1), completed=progress.step, width=24)
         steps = f"{progress.step}/{progress.total}"
-        eta = f"ETA {duration(run_seconds_left(view))}"
+        eta = f"ETA {duration(run_seconds_left(view.status, progress))}"
         table.add_row(Text(view.run.title), bar, steps, rate, psnr, eta)
     return table

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
+from typing import Protocol
 
-from tempo.core.records import RunStatus
-from tempo.launch.view import RunView
+from tempo.core.records import PlannedRun, RunStatus
+from tempo.records.tail import Progress
 
 
-def run_seconds_left(view: RunView) -> float | None:
+class Seen(Protocol):
+    """A run of which something is known."""
+
+    @property
+    def run(self) -> PlannedRun: ...
+    @property
+    def status(self) -> RunStatus: ...
+    @property
+    def progress(self) -> Progress: ...
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more becomes of it."""
+
+
+def run_seconds_left(status: RunStatus, progress: Progress) -> float | None:
     """Seconds a running run still needs at its rate so far; None before its first steps."""
-    progress = view.progress
-    if view.status is not RunStatus.RUNNING or progress.rate is None:
+    if status is not RunStatus.RUNNING or progress.rate is None:
         return None
     return max(progress.total - progress.step, 0) / progress.rate
 
 
-def _whole(view: RunView) -> float | None:
+def _whole(view: Seen) -> float | None:
     """Seconds the whole run takes, if it has shown enough to tell."""
     progress = view.progress
     if progress.finish is not None and progress.finish.status == RunStatus.COMPLETE:
@@ -32,22 +46,23 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def study_seconds_left(views: Sequence[RunView], slots: int) -> float | None:
+def study_seconds_left(views: Sequence[Seen], slots: int) -> float | None:
     """Seconds until all runs ended on `slots` slots; None while nothing is known.
 
     A run that has not started is taken to last as long as its variant's other replicates, or
     else as long as the mean run.
     """
     whole = {view.run.run_id: _whole(view) for view in views}
+    kin: dict[str, list[float | None]] = {}
+    for view in views:
+        kin.setdefault(view.run.variant, []).append(whole[view.run.run_id])
+    mean = {variant: _mean(values) for variant, values in kin.items()}
     anyone = _mean(whole[view.run.run_id] for view in views if view.run.seed is not None)
     left = []
     for view in views:
         if view.ended:
             continue
-        own = run_seconds_left(view)
-        if own is None:
-            kin = [v for v in views if v.run.variant == view.run.variant]
-            own = _mean(whole[v.run.run_id] for v in kin) or anyone
+        own = run_seconds_left(view.status, view.progress) or mean[view.run.variant] or anyone
         if own is not None:
             left.append(own)
     if not left and not all(view.ended for view in views):

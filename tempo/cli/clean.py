@@ -1,0 +1,95 @@
+"""`tempo clean`: give back the disk that nothing needs; shows first, deletes on `--yes`."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tempo.cli import options as shared
+from tempo.cli.worker import default_cache
+from tempo.launch.leftovers import Leftover, find
+from tempo.ledger.open import open_ledger
+from tempo.records.layout import Store
+
+EPILOG = """examples:
+  tempo clean                    what could go, and how much it takes; deletes nothing
+  tempo clean --yes              delete it, but for what a report cites
+  tempo clean --only checkpoints --yes
+  tempo clean --cited --yes      delete cited runs as well: their reports cannot be made again
+"""
+
+KINDS = {
+    "checkpoints": "checkpoints of complete runs that their results were not made with",
+    "logs": "output of the workers of complete runs",
+    "caches": "prepared data: it is built again when a run needs it",
+    "runs": "runs that no plan mentions any more",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show what can be deleted, with sizes; delete it only when told to."
+    parser.epilog = EPILOG
+    parser.add_argument("--yes", action="store_true", help="delete what is listed")
+    parser.add_argument(
+        "--only", action="append", choices=KINDS, help="this kind alone; may be given several times"
+    )
+    parser.add_argument(
+        "--cited", action="store_true", help="runs that a report cites as well, for good"
+    )
+    parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR")
+    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
+    shared.add_records(parser)
+    parser.set_defaults(handler=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    store = Store(options.records)
+    found = find(store, open_ledger(None, store.root), options.cache, options.reports)
+    chosen = [each for each in found if not options.only or each.kind in options.only]
+    kept = [each for each in chosen if each.cited_by and not options.cited]
+    going = [each for each in chosen if each not in kept]
+    for line in _list(going):
+        print(line)
+    for each in kept:
+        print(f"keep   {size(each.bytes):>10}  {each.path}  (cited by {each.cited_by}; --cited)")
+    total = size(sum(each.bytes for each in going))
+    if not options.yes:
+        print(f"{total} can go; nothing was deleted, `tempo clean --yes` does it")
+        return 0
+    for each in going:
+        _delete(each.path)
+    print(f"deleted {total}")
+    return 0
+
+
+def _list(found: Sequence[Leftover]) -> Iterable[str]:
+    """Runs and caches one by one, the files of complete runs summed up by kind."""
+    sums: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for each in found:
+        sums[each.kind] += each.bytes
+        counts[each.kind] += 1
+        if each.path.is_dir():
+            yield f"delete {size(each.bytes):>10}  {each.path}"
+    for kind, meaning in KINDS.items():
+        if counts[kind]:
+            yield f"{kind:11} {size(sums[kind]):>10}  {counts[kind]} x: {meaning}"
+
+
+def size(count: int) -> str:
+    """Bytes as people read them: `1.2 GiB`."""
+    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def _delete(path: Path) -> None:
+    """Remove a file or a folder; a link is removed, never what it points at."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

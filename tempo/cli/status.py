@@ -1,0 +1,208 @@
+"""`tempo status`: how the runs of a study stand, from another terminal or another host."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tempo.cli import options as shared
+from tempo.cli.console import make_console
+from tempo.cli.naming import plan_named
+from tempo.core.errors import RecordError
+from tempo.core.records import Plan
+from tempo.launch.standing import Standing, StudyStanding, standing_of
+from tempo.ledger.open import open_ledger
+from tempo.records.layout import Store
+
+EPILOG = """examples:
+  tempo status se_dilation                                       the plan that was run last
+  tempo status ablations/se_dilation.yaml --profile demo --watch
+  tempo status se_dilation --json | jq '.runs[] | select(.state == "failed")'
+  tempo status                                                   every study, one line each
+"""
+
+REFRESH_SECONDS = 2.0
+ORDER = ("running", "stopping", "failed", "stopped", "pruned", "planned", "complete")
+STYLES = {"running": "cyan", "stopping": "yellow", "failed": "red", "complete": "green"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show how each run of a study stands. Reads records, imports no torch."
+    parser.epilog = EPILOG
+    parser.add_argument("name", nargs="?", metavar="SPEC|STUDY", help="default: all studies")
+    parser.add_argument("--profile", help="of the spec, or which plan of the study")
+    parser.add_argument("--metric", default="psnr", metavar="NAME", help="default: %(default)s")
+    parser.add_argument("--watch", action="store_true", help="refresh until every run has ended")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    shared.add_records(parser)
+    parser.set_defaults(handler=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    store = Store(options.records)
+    ledger = open_ledger(None, store.root)
+    if options.name is None:
+        return _overview(store, options)
+    plan = plan_named(options.name, store, options.profile)
+
+    def look() -> StudyStanding:
+        return standing_of(plan, store, ledger, options.metric)
+
+    if options.json:
+        print(json.dumps(as_json(look()), indent=2))
+        return 0
+    console = make_console()
+    if options.watch:
+        _watch(look, console)
+    else:
+        _print(look(), console)
+    return 0
+
+
+def _overview(store: Store, options: argparse.Namespace) -> int:
+    """One line per study."""
+    ledger = open_ledger(None, store.root)
+    plans = [store.load_plan(study) for study in store.studies()]
+    if not plans:
+        raise RecordError(f"{store.root} holds no study yet")
+    found = [standing_of(plan, store, ledger, options.metric) for plan in plans]
+    if options.json:
+        print(json.dumps([as_json(each) for each in found], indent=2))
+        return 0
+    console = make_console()
+    for each in found:
+        console.print(headline(each), markup=False, soft_wrap=True)
+    return 0
+
+
+def _watch(look: Callable[[], StudyStanding], console: Console) -> None:
+    """Refresh in place in a terminal; elsewhere a line whenever something changed."""
+    standing = look()
+    if not console.is_terminal:
+        said = ""
+        while True:
+            if headline(standing) != said:
+                said = headline(standing)
+                console.print(said, markup=False, soft_wrap=True)
+            if _over(standing):
+                return
+            time.sleep(REFRESH_SECONDS)
+            standing = look()
+    with Live(_table(standing), console=console, auto_refresh=False) as live:
+        while not _over(standing):
+            time.sleep(REFRESH_SECONDS)
+            standing = look()
+            live.update(_table(standing), refresh=True)
+
+
+def _over(standing: StudyStanding) -> bool:
+    return all(run.ended for run in standing.runs)
+
+
+def _print(standing: StudyStanding, console: Console) -> None:
+    console.print(_table(standing))
+    for run in standing.runs:
+        finish = run.progress.finish
+        if run.state == "failed" and finish is not None:
+            text = f"FAILED    {run.run.title} ({finish.failure}): {finish.message}"
+            console.print(text, markup=False, soft_wrap=True)
+            console.print(f"  tempo logs {run.run.run_id}", markup=False, soft_wrap=True)
+
+
+def headline(standing: StudyStanding) -> str:
+    """`se_dilation (demo): 3 of 12 complete, 2 running, ETA 0:04:10`."""
+    states = [run.state for run in standing.runs]
+    counts = [f"{states.count(name)} {name}" for name in ORDER[:-1] if name in states]
+    of = f"{states.count('complete')} of {len(states)} complete"
+    eta = [] if standing.eta is None else [f"ETA {duration(standing.eta)}"]
+    profile = f" ({standing.profile})" if standing.profile else ""
+    return f"{standing.study}{profile}: " + ", ".join([of, *counts, *eta])
+
+
+def duration(seconds: float | None) -> str:
+    """`1:02:03`, or a dash while unknown."""
+    return "-" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def _table(standing: StudyStanding) -> Table:
+    table = Table(title=headline(standing), title_justify="left", box=None, pad_edge=False)
+    table.add_column("run", no_wrap=True)
+    table.add_column("id", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    common = "" if standing.step is None else f"at {standing.step}"
+    for name in ("attempt", "step", standing.metric, common, "ETA", "memory"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("device", no_wrap=True)
+    table.add_column("where", no_wrap=True)
+    for run in standing.runs:
+        table.add_row(*_cells(run))
+    return table
+
+
+def _cells(run: Standing) -> list[Text]:
+    progress = run.progress
+    steps = f"{progress.step}/{progress.total}" if progress.total else "-"
+    texts = [
+        str(progress.attempt or "-"),
+        steps,
+        _number(run.value),
+        _number(run.common),
+        duration(run.eta),
+        "-" if run.memory is None else f"{run.memory / 2**20:,.0f} MiB",
+        run.device or "-",
+        run.where or "-",
+    ]
+    state = Text(run.state, style=STYLES.get(run.state, ""))
+    return [Text(run.run.title), Text(run.run.run_id), state, *map(Text, texts)]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def as_json(standing: StudyStanding) -> dict[str, Any]:
+    """What the table shows, in seconds and bytes, with null for what is not known."""
+    return {
+        "study": standing.study,
+        "profile": standing.profile,
+        "metric": standing.metric,
+        "common_step": standing.step,
+        "eta_s": standing.eta,
+        "runs": [_run_json(run) for run in standing.runs],
+    }
+
+
+def _run_json(run: Standing) -> dict[str, Any]:
+    progress = run.progress
+    finish = progress.finish
+    return {
+        "run_id": run.run.run_id,
+        "variant": run.run.variant,
+        "seed": run.run.seed,
+        "state": run.state,
+        "attempt": progress.attempt or None,
+        "step": progress.step,
+        "steps": progress.total or None,
+        "value": run.value,
+        "value_at_common_step": run.common,
+        "eta_s": run.eta,
+        "device": run.device or None,
+        "memory_bytes": run.memory,
+        "where": run.where or None,
+        "failure": finish.failure if finish else None,
+        "message": finish.message if finish else None,
+    }
+
+
+def all_runs(plan: Plan) -> list[str]:
+    """The ids of a plan's runs."""
+    return [run.run_id for run in plan.distinct_runs]

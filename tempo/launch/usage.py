@@ -1,0 +1,114 @@
+"""What the GPUs of this machine do now, as nvidia-smi tells; nothing where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psutil
+
+TOOL = "nvidia-smi"
+_GPUS = (
+    "--query-gpu=index,utilization.gpu,memory.used,memory.total",
+    "--format=csv,noheader,nounits",
+)
+_PROCESSES = ("--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits")
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """`busy` in percent of time, memory in bytes; None where the driver does not tell."""
+
+    index: str
+    busy: float | None
+    used: float | None
+    total: float | None
+
+    def __str__(self) -> str:
+        busy = "-" if self.busy is None else f"{self.busy:.0f} %"
+        if self.used is None or self.total is None:
+            return f"GPU {self.index} {busy}"
+        return f"GPU {self.index} {busy}, {self.used / 2**30:.1f} of {self.total / 2**30:.0f} GiB"
+
+
+class GpuWatch:
+    """Asks nvidia-smi in a process of its own, so that a slow driver keeps nobody waiting."""
+
+    def __init__(self) -> None:
+        self._tool = shutil.which(TOOL)
+        self._process: subprocess.Popen[str] | None = None
+        self.gpus: tuple[Gpu, ...] = ()
+
+    def poll(self) -> tuple[Gpu, ...]:
+        """The newest answer; asks again once the last question was answered."""
+        if self._tool is None:
+            return ()
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [self._tool, *_GPUS],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+            )
+        elif self._process.poll() is not None:
+            text, _ = self._process.communicate()
+            self.gpus = parse_gpus(text) if self._process.returncode == 0 else ()
+            self._process = None
+        return self.gpus
+
+    def close(self) -> None:
+        """End a question that is still open."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def parse_gpus(text: str) -> tuple[Gpu, ...]:
+    """The rows of nvidia-smi, whose memory is in MiB."""
+    gpus = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) == len(("index", "busy", "used", "total")):
+            busy, used, total = (_number(cell) for cell in cells[1:])
+            gpus.append(Gpu(index=cells[0], busy=busy, used=_bytes(used), total=_bytes(total)))
+    return tuple(gpus)
+
+
+def memory_of(pids: Sequence[int]) -> dict[int, float]:
+    """Memory of running processes of this host in bytes: on a GPU where they use one, else
+    resident. Processes that ended are left out."""
+    found: dict[int, float] = {}
+    on_gpu = _gpu_memory() if pids else {}
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            found[pid] = on_gpu.get(pid) or float(psutil.Process(pid).memory_info().rss)
+    return found
+
+
+def _gpu_memory() -> dict[int, float]:
+    tool = shutil.which(TOOL)
+    if tool is None:
+        return {}
+    done = subprocess.run([tool, *_PROCESSES], capture_output=True, text=True, check=False)
+    rows = [line.split(",") for line in done.stdout.splitlines() if line.count(",") == 1]
+    values = {pid.strip(): _bytes(_number(used)) for pid, used in rows}
+    return {int(pid): used for pid, used in values.items() if pid.isdigit() and used}
+
+
+def _number(cell: str) -> float | None:
+    """None for `[N/A]`."""
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _bytes(mib: float | None) -> float | None:
+    return None if mib is None else mib * MIB
