@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tempo.core.errors import RecordError, RunError
 from tempo.train.averaging import Weights, mean_weights, put
@@ -36,7 +36,11 @@ def select(training: Training) -> Selected:
     if not steps:
         raise RunError("no validation gave a number, so no checkpoint can be chosen", "non_finite")
     states = [_weights(training, step) for step in steps]
-    predict = _ensemble(training, states) if name == "ensemble" else _single(training, states)
+    if name == "ensemble":
+        live = dict(training.trainer.model.named_parameters())
+        predict = ensemble(live, predictor(training.trainer), states)
+    else:
+        predict = _single(training, states)
     label = name if name in {"best", "last"} else f"{name} of {len(steps)}"
     return Selected(predict, steps[-1], label)
 
@@ -66,10 +70,11 @@ def _single(training: Training, states: Sequence[Weights]) -> Predictor:
     return predictor(training.trainer)
 
 
-def _ensemble(training: Training, states: Sequence[Weights]) -> Predictor:
-    """The mean of the predictions of several sets of weights."""
-    live = dict(training.trainer.model.named_parameters())
-    predict = predictor(training.trainer)
+def ensemble(
+    live: Mapping[str, nn.Parameter], predict: Predictor, states: Sequence[Weights]
+) -> Predictor:
+    """The mean of the predictions of several sets of weights, put one after the other into the
+    parameters `live` that `predict` uses."""
 
     def mean_prediction(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
         total = torch.zeros_like(frames[:, 0])

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, unflatten
 
 from tempo.core.errors import SpecError
 from tempo.models.family import STRIDE, pad_to_stride, unpad
@@ -69,7 +69,7 @@ def tiled(predict: Predictor, tiling: Tiling) -> Predictor:
     def predict_in_tiles(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
         batch, views = frames.shape[:2]
         flat, margins = pad_to_stride(frames.flatten(0, 1))
-        padded = flat.unflatten(0, (batch, views))
+        padded = unflatten(flat, 0, (batch, views))
         height, width = padded.shape[-2:]
         if height <= tiling.side and width <= tiling.side:
             return predict(frames, times, moment)
