@@ -17,13 +17,19 @@ from tempo.launch.pool import Pool
 POLL_SECONDS = 0.1
 
 
-def drive(pool: Pool, console: Console) -> None:
-    """Step the pool to its end. Ctrl-C or SIGTERM once: checkpoint and leave; twice: now."""
+def drive(pool: Pool, console: Console, *, detach: bool = False) -> None:
+    """Step the pool to its end. Ctrl-C or SIGTERM once: checkpoint and leave; twice: now.
+
+    With `detach`, once is enough to leave, and the runs go on without this process.
+    """
     with make_view(console) as view, asked_to_stop() as asked:
         told = 0
         while pool.busy:
             pool.step()
             view.update(pool)
+            if asked.count and detach:
+                view.note("leaving: the jobs go on; the same command follows them again")
+                return
             if asked.count > told:
                 told = asked.count
                 _stop(pool, view, told)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from tempo.cli.launching import QUEUED, guard_budget, make_launcher, needs_of, worker_argv
 from tempo.cli.live import preparing
 from tempo.cli.preflight import Checked, check
-from tempo.core.records import Plan, PlannedRun
+from tempo.core.records import Plan, PlannedRun, PlannedVariant
 from tempo.launch.cost import works_of
-from tempo.launch.local import LocalLauncher
+from tempo.launch.launchers import Setting
 from tempo.launch.pool import Pool
-from tempo.launch.processes import TEMPO, ForkServer
+from tempo.launch.processes import ForkServer
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
@@ -23,47 +25,72 @@ from tempo.records.reuse import look
 PRELOAD = ("tempo.train.worker", "torch._dynamo")
 """What every worker imports, loaded once."""
 
+Wanted = Callable[[Store, PlannedRun], bool]
+"""Whether a run of the plan is to be carried out."""
+
+
+def everything(store: Store, run: PlannedRun) -> bool:
+    return True
+
 
 def open_pool(
     plan: Plan,
     store: Store,
     options: argparse.Namespace,
     console: Console,
-    wanted: Callable[[PlannedRun], bool] = lambda run: True,
+    wanted: Wanted = everything,
 ) -> Pool:
     """A pool of a plan's `wanted` runs, once the machine and every variant were checked."""
     from tempo.cli.main import main
 
+    needs = needs_of(plan, options)
     todo = {
         run.variant
         for run in plan.runs
-        if wanted(run)
+        if wanted(store, run)
         and not look(store.run_dir(run.run_id)).reusable(stale_too=options.reuse_stale)
     }
     checked = Checked(({},), {})
     server = ForkServer(main, PRELOAD)
     if todo:
-        server.warm()
-        checked = _checked(plan, todo, options.cache, console)
-    slots = _limit(checked.slots, options.slots or plan.spec["runtime"]["slots"], options.ddp)
+        guard_budget(plan, store, needs)
+        if options.launcher == "local":
+            server.warm()
+        checked = _checked(
+            _elsewhere(plan) if options.launcher in QUEUED else plan, todo, options.cache, console
+        )
+    asked, each = options.slots or plan.spec["runtime"]["slots"], needs.processes.per_node
+    setting = Setting(
+        entry=main,
+        slots=_limit(checked.slots, asked, each),
+        start=server,
+        say=lambda text: note(console, text),
+    )
+    launcher = make_launcher(plan, store, options, needs, setting)
     pool = Pool(
         store,
-        LocalLauncher(slots, server),
+        launcher,
         open_ledger(None, store.root),
-        command=lambda folder: worker_argv(folder, options),
+        command=lambda folder: worker_argv(folder, options, needs),
+        resources=needs.resources(),
+        limit=needs.limits.jobs if launcher.slots is not None else None,
         fail_fast=options.fail_fast,
         reuse_stale=options.reuse_stale,
     )
     works = works_of(plan, Prices(store.root), weights=checked.weights)
-    pool.add(work for work in works if wanted(work.run))
+    pool.add(work for work in works if wanted(store, work.run))
     return pool
 
 
 def _checked(plan: Plan, todo: Iterable[str], cache: Path, console: Console) -> Checked:
-    text = f"{plan.study}: {_size(plan)}. Checking before anything is trained ..."
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    note(console, f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
     with preparing(console) as progress:
         return check(plan, sorted(todo), cache, progress)
+
+
+def note(console: Console, text: str) -> None:
+    """Say something as it is written: no markup, no line breaks of rich's."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _size(plan: Plan) -> str:
@@ -92,8 +119,13 @@ def _together(slots: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
     return {name: ",".join(slot[name] for slot in slots) for name in slots[0]}
 
 
-def worker_argv(folder: Path, options: argparse.Namespace) -> list[str]:
-    """What every launcher executes for a run."""
-    argv = [*TEMPO, "worker", str(folder), "--cache", str(options.cache), "--with-parent"]
-    argv += ["--reuse-stale"] if options.reuse_stale else []
-    return [*argv, "--ddp", str(options.ddp)] if options.ddp > 1 else argv
+def _elsewhere(plan: Plan) -> Plan:
+    """The plan as a login node can rehearse it: without the cluster's GPUs and their precision."""
+    return replace(plan, variants=tuple(_on_cpu(variant) for variant in plan.variants))
+
+
+def _on_cpu(variant: PlannedVariant) -> PlannedVariant:
+    config = variant.config
+    runtime = {**config["runtime"], "device": "cpu", "compile": "off"}
+    recipe = {**config["recipe"], "precision": "fp32"}
+    return replace(variant, config={**config, "runtime": runtime, "recipe": recipe})

@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,16 @@ from tempo.cli import options as shared
 from tempo.cli.compare import report
 from tempo.cli.console import make_console
 from tempo.cli.drive import drive
+from tempo.cli.launching import QUEUED, add_launching, follow, show_launch
 from tempo.cli.plan import add_plan_options, show_plan
-from tempo.cli.pooling import open_pool
-from tempo.cli.torchrun import add_ddp, carry_out_together, leads, started_by_torchrun
+from tempo.cli.pooling import Wanted, everything, open_pool
+from tempo.cli.torchrun import carry_out_together, leads, started_by_torchrun
 from tempo.cli.worker import default_cache
 from tempo.core.errors import StoppedError
 from tempo.core.provenance import commit, versions
 from tempo.core.records import Plan, RunStatus
 from tempo.design.expand import expand
+from tempo.launch.pool import Pool
 from tempo.launch.view import RunView
 from tempo.records.layout import Store
 from tempo.spec.load import load_study
@@ -36,6 +39,7 @@ EPILOG = """examples:
   python run_experiment.py ablations/se_dilation.yaml --profile demo
   python run_experiment.py ablations/se_dilation.yaml --plan --counts
   python run_experiment.py experiments/tempo_v3.yaml --set recipe.lr=1e-4 --set seeds=3
+  python run_experiment.py ablations/v2_to_v3.yaml --launcher slurm --dry-run
 
 Stop with Ctrl-C and run the same command again: it finishes only what is missing.
 """
@@ -62,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slots", type=shared.positive, metavar="N", help="runs side by side (default: devices)"
     )
-    add_ddp(parser)
+    add_launching(parser)
     shared.add_reuse(parser)
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failed run")
     parser.add_argument(
@@ -74,13 +78,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(handler=execute)
 
 
-def execute(options: argparse.Namespace) -> int:
-    """Carry out the study; see `tempo.cli.main.main` for the exit codes."""
+def execute(options: argparse.Namespace, wanted: Wanted = everything) -> int:
+    """Carry out the `wanted` runs of a study; see `tempo.cli.main.main` for the exit codes."""
     loaded = load_study(options.spec, profile=options.profile, overrides=options.overrides)
     plan = expand(loaded)
     store = Store(options.records)
     if options.plan:
         return show_plan(plan, store, options)
+    if options.dry_run:
+        return show_launch(plan, store, options)
     console = make_console()
     if started_by_torchrun():
         carry_out_together(plan, store, options.cache, reuse_stale=options.reuse_stale)
@@ -88,17 +94,34 @@ def execute(options: argparse.Namespace) -> int:
             return 0
         mirror = _open_mirror(plan, store, options)
         return _conclude(plan, [], store, options, console, mirror)
-    pool = open_pool(plan, store, options, console)
+    pool = open_pool(plan, store, options, console, wanted)
     store.save_plan(plan)
+    queued = options.launcher in QUEUED
+    if queued and not options.wait and _handed_over(pool, plan, options, console):
+        return 0
     mirror = _open_mirror(plan, store, options)
     if mirror is not None:
         mirror.start()
     try:
-        drive(pool, console)
+        drive(pool, console, detach=queued)
         return _conclude(plan, list(pool.views.values()), store, options, console, mirror)
     finally:
         if mirror is not None:
             mirror.stop(timeout=MIRROR_GRACE)
+
+
+def _handed_over(pool: Pool, plan: Plan, options: argparse.Namespace, console: Console) -> bool:
+    """Submit what is missing and say how to follow it; False when nothing is left to wait for."""
+    pool.step()
+    if not pool.busy:
+        return False
+    say = _note(console)
+    counts = Counter("queued" if view.queued else str(view.status) for view in pool.views.values())
+    said = ", ".join(f"{count} {what}" for what, count in counts.items())
+    say(f"{plan.study} is with {options.launcher}: {said} of {len(pool.views)} runs.")
+    for line in follow(plan, options):
+        say(line)
+    return True
 
 
 def _note(console: Console) -> Callable[[str], None]:

@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 from tempo.cli.options import positive
-from tempo.core.errors import RunError, StoppedError
+from tempo.core.errors import MissingError, RunError, StoppedError
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import Plan
+from tempo.core.torchrun import RENDEZVOUS, Processes, default_rendezvous
 from tempo.records.layout import Store
 
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -20,9 +21,7 @@ def started_by_torchrun() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
 
 
-def carry_out_together(
-    plan: Plan, store: Store, cache: Path, *, reuse_stale: bool = False
-) -> None:
+def carry_out_together(plan: Plan, store: Store, cache: Path, *, reuse_stale: bool = False) -> None:
     """Carry out all runs of a plan, one after the other, as one rank of the user's torchrun.
 
     Rank 0 checks the machine, prepares the data and writes the plan while the others wait.
@@ -75,3 +74,30 @@ def add_ddp(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes per run: Tempo starts torchrun for each run",
     )
+
+
+def add_nodes(parser: argparse.ArgumentParser) -> None:
+    """For runs on several machines: this command is started on each of them."""
+    parser.add_argument(
+        "--nodes", type=positive, default=1, metavar="N", help="machines that share the run"
+    )
+    parser.add_argument(
+        "--rendezvous",
+        metavar="HOST:PORT",
+        default=default_rendezvous(),
+        help=f"where several machines meet (default: ${RENDEZVOUS})",
+    )
+
+
+def spread_of(options: argparse.Namespace) -> Processes:
+    """How the options spread a run.
+
+    Raises:
+        MissingError: when several machines are not told where they meet.
+    """
+    if options.nodes > 1 and not options.rendezvous:
+        raise MissingError(
+            f"--nodes {options.nodes} needs --rendezvous HOST:PORT, the same on every machine: the "
+            f"first one's address and a free port there (or ${RENDEZVOUS})"
+        )
+    return Processes(per_node=options.ddp, nodes=options.nodes, rendezvous=options.rendezvous)

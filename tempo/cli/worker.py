@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.cli.options import add_reuse
-from tempo.cli.torchrun import add_ddp
+from tempo.cli.torchrun import add_ddp, add_nodes, spread_of
 from tempo.core.errors import TempoError
+from tempo.core.records import RunSpec
 from tempo.records.layout import load_run
 
 if TYPE_CHECKING:
@@ -32,7 +33,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Carry out one run from its folder, resuming where it stopped."
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run's records")
     add_ddp(parser)
+    add_nodes(parser)
     add_reuse(parser)
+    parser.add_argument(
+        "--scratch", metavar="DIR", help="this node's own disk: copy the data cache there first"
+    )
+    parser.add_argument(
+        "--raise", action="store_true", dest="reraise", help="record a failure, then raise it"
+    )
     _add_process_options(parser)
     parser.set_defaults(handler=_worker)
 
@@ -73,17 +81,31 @@ def _worker(options: argparse.Namespace) -> int:
     limit_threads(spec.config["runtime"]["threads"])
     if options.with_parent:
         die_with_parent()
-    if options.ddp > 1:
-        from tempo.core.torchrun import Processes
+    cache = _staged(options, spec) if options.scratch else options.cache
+    spread = spread_of(options)
+    if spread.world > 1:
         from tempo.train.elastic import run_spread
 
-        target = ["-m", "tempo.cli.main", "worker", str(options.run)]
-        target += ["--cache", str(options.cache), "--with-parent"]
-        target += ["--reuse-stale"] if options.reuse_stale else []
-        return run_spread(options.run, Processes(per_node=options.ddp), target)
+        target = spread_target(options.run, cache, reuse_stale=options.reuse_stale)
+        return run_spread(options.run, spread, target)
     from tempo.train.worker import run
 
-    return run(options.run, options.cache, reuse_stale=options.reuse_stale)
+    return run(options.run, cache, reuse_stale=options.reuse_stale, reraise=options.reraise)
+
+
+def spread_target(folder: Path, cache: Path, *, reuse_stale: bool) -> list[str]:
+    """What each process of a run on several executes, as torchrun takes it."""
+    target = ["-m", "tempo.cli.main", "worker", str(folder), "--cache", str(cache)]
+    return [*target, "--with-parent", *(["--reuse-stale"] if reuse_stale else [])]
+
+
+def _staged(options: argparse.Namespace, spec: RunSpec) -> Path:
+    """The cache to use on this node; says what was copied, or why nothing was."""
+    from tempo.data.staging import stage
+    from tempo.spec.study import RunConfig
+
+    config = RunConfig.model_validate(dict(spec.config))
+    return stage(config.data, options.cache, os.path.expandvars(options.scratch), print)
 
 
 def _say(**message: Any) -> None:

@@ -95,6 +95,13 @@ def prepare(
     return {split: open_split(options, split, cache) for split in SPLITS}
 
 
+def shard_folders(options: Options, cache: Path) -> list[Path]:
+    """Where the shards of every split lie under `cache`, each named once."""
+    places = [_place(each, split, cache) for each in _single(options) for split in SPLITS]
+    folders = [place.folder / shard.name for place in places for shard in place.plan.shards]
+    return list(dict.fromkeys(folders))
+
+
 def open_split(options: Options, split: SplitName, cache: Path) -> Split:
     """The clips of one split, built first when the cache does not hold them.
 

@@ -36,7 +36,7 @@ PATIENCE = 1.0
 """Seconds to wait for another worker of the same run to leave."""
 
 
-def run(folder: Path, cache: Path, *, reuse_stale: bool = False) -> int:
+def run(folder: Path, cache: Path, *, reuse_stale: bool = False, reraise: bool = False) -> int:
     """Carry out the run in `folder`, or what is left of it; `cache` holds decoded pictures.
 
     Under torchrun every process calls this, and together they are one worker. What other
@@ -44,6 +44,9 @@ def run(folder: Path, cache: Path, *, reuse_stale: bool = False) -> int:
 
     Returns:
         `COMPLETE` (also when the run was complete before), `FAILED`, `RESUMABLE` or `BUSY`.
+
+    Raises:
+        BaseException: what a run failed by, once it is recorded; only with `reraise`.
     """
     spec = load_run(folder)
     config = RunConfig.model_validate(dict(spec.config))
@@ -55,7 +58,8 @@ def run(folder: Path, cache: Path, *, reuse_stale: bool = False) -> int:
             if isinstance(begin, int):
                 return begin
             journal = Journal(folder, group, claim.lease, afresh=begin.afresh)
-            return _attempts(Task(folder, cache, spec.seed or 0, config, group, journal, stop))
+            task = Task(folder, cache, spec.seed or 0, config, group, journal, stop)
+            return _attempts(task, reraise=reraise)
     except LeaseLostError as lost:
         print(f"{lost}; leaving", file=sys.stderr, flush=True)
         return BUSY
@@ -108,15 +112,18 @@ class Outcome:
     failure: str | None = None
     message: str = ""
     detail: str = ""
+    error: BaseException | None = None
 
 
-def _attempts(task: Task) -> int:
+def _attempts(task: Task, *, reraise: bool) -> int:
     while True:
         begun = time.perf_counter()
         outcome = _outcome(task)
         if outcome.detail:
             print(outcome.detail, file=sys.stderr, flush=True)
         _finish(task.journal, outcome, time.perf_counter() - begun)
+        if outcome.error is not None and reraise:
+            raise outcome.error
         if outcome.code is not None:
             return outcome.code
         task = replace(task, journal=task.journal.next())
@@ -153,6 +160,7 @@ def _outcome(task: Task) -> Outcome:
             failure=failure_of(error),
             message=f"{type(error).__name__}: {error}",
             detail=traceback.format_exc(),
+            error=error,
         )
     return Outcome(COMPLETE, RunStatus.COMPLETE)
 

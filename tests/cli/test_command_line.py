@@ -10,22 +10,29 @@ from tempo.cli.main import COMMANDS, main, parser, shim
 
 ROOT = Path(__file__).parents[2]
 
+RUN = {
+    "--profile",
+    "--set",
+    "--records",
+    "--plan",
+    "--counts",
+    "--arch",
+    "--json",
+    "--reports",
+    "--cache",
+    "--slots",
+    "--launcher",
+    "--ddp",
+    "--dry-run",
+    "--wait",
+    "--scratch",
+    "--reuse-stale",
+    "--fail-fast",
+    "--mlflow",
+}
+
 OPTIONS = {
-    "run": {
-        "--profile",
-        "--set",
-        "--records",
-        "--plan",
-        "--counts",
-        "--arch",
-        "--json",
-        "--reports",
-        "--cache",
-        "--slots",
-        "--ddp",
-        "--fail-fast",
-        "--mlflow",
-    },
+    "run": RUN,
     "plan": {"--profile", "--set", "--records", "--counts", "--arch", "--json"},
     "compare": {
         "--profile",
@@ -48,10 +55,40 @@ OPTIONS = {
         "--reports",
         "--no-report",
     },
+    "interpolate": {
+        "--video",
+        "--between",
+        "-o",
+        "--output",
+        "--x",
+        "-n",
+        "--cut",
+        "--crf",
+        "--device",
+        "--precision",
+        "--tile",
+        "--overlap",
+        "--threads",
+        "--records",
+    },
+    "status": {"--profile", "--metric", "--watch", "--json", "--records"},
+    "logs": {"-f", "--follow", "--attempt", "--records"},
+    "stop": {"--profile", "--records"},
+    "retry": RUN | {"--failed"},
+    "clean": {"--yes", "--only", "--cited", "--reports", "--cache", "--records"},
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow"},
     "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
-    "worker": {"--cache", "--ddp", "--with-parent"},
+    "worker": {
+        "--cache",
+        "--ddp",
+        "--nodes",
+        "--rendezvous",
+        "--scratch",
+        "--raise",
+        "--reuse-stale",
+        "--with-parent",
+    },
     "preflight": {"--cache", "--with-parent"},
 }
 
@@ -66,7 +103,9 @@ def test_the_options_of_a_command_are_these(command: str) -> None:
     assert strings - {"-h", "--help"} == OPTIONS[command]
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "compare", "ui", "sync", "import"])
+@pytest.mark.parametrize(
+    "command", [command for command in OPTIONS if command not in {"worker", "preflight"}]
+)
 def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         parser().parse_args([command, "--help"])

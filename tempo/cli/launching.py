@@ -1,0 +1,209 @@
+"""Which launcher carries a study out, with what, and what it would do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tempo.cli.torchrun import add_ddp
+from tempo.cli.worker import spread_target
+from tempo.core.errors import SpecError
+from tempo.core.jobs import JobSpec, Launcher
+from tempo.core.records import Plan
+from tempo.core.torchrun import Processes, launch_command, launch_environment
+from tempo.launch.launchers import LAUNCHERS, Setting
+from tempo.launch.needs import Needs
+from tempo.launch.processes import TEMPO
+from tempo.launch.slurm import SlurmLauncher
+from tempo.launch.slurm_site import load_site
+from tempo.launch.spending import check_budget, expected_hours, spent_hours
+from tempo.ledger.open import VARIABLE
+from tempo.records.layout import Store
+from tempo.records.log import last_attempt
+from tempo.records.prices import Prices
+from tempo.records.tail import is_complete
+
+QUEUED = ("slurm",)
+"""Launchers with a queue of their own, whose jobs outlive this command."""
+
+RENDEZVOUS = "HOST:29400"
+"""What stands in a printed command for the first machine and a free port there."""
+
+FILES = (
+    f"No {VARIABLE}: which run is whose is noted in files below the records. They never expire, so "
+    f"a run whose node died waits until its claim is freed by hand. For takeover on several hosts: "
+    f"export {VARIABLE}=postgresql://USER@HOST/DATABASE (password: ~/.pgpass)"
+)
+
+
+def add_launching(parser: argparse.ArgumentParser) -> None:
+    """The launcher, and how it is used."""
+    parser.add_argument(
+        "--launcher",
+        choices=list(LAUNCHERS),
+        default="local",
+        help="what carries out the runs: processes of this machine (default), this very process "
+        "(for a debugger), a fresh torchrun for each, or a Slurm cluster",
+    )
+    add_ddp(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be launched, launch nothing"
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="stay until the cluster is done, then report"
+    )
+    parser.add_argument(
+        "--scratch",
+        metavar="DIR",
+        help="a node's own disk, to copy the data cache to (as $TMPDIR, expanded on the node)",
+    )
+
+
+def needs_of(plan: Plan, options: argparse.Namespace) -> Needs:
+    """What the plan's runs need from the chosen launcher.
+
+    Raises:
+        SpecError: when a launcher of one machine is asked for several nodes.
+    """
+    site = load_site() if options.launcher in QUEUED else None
+    needs = Needs.of(plan.spec, options.ddp, site)
+    nodes = needs.wanted.nodes
+    if nodes > 1 and options.launcher not in QUEUED and not options.dry_run:
+        raise SpecError(
+            f"resources.nodes is {nodes}, and --launcher {options.launcher} has one machine: "
+            "choose --launcher slurm, or see by --dry-run what to start on each machine"
+        )
+    return needs
+
+
+def make_launcher(
+    plan: Plan,
+    store: Store,
+    options: argparse.Namespace,
+    needs: Needs,
+    setting: Setting,
+) -> Launcher:
+    """The launcher of `options`; `setting` holds what this machine offers."""
+    if options.launcher in QUEUED and VARIABLE not in os.environ:
+        # Jobs inherit the environment; SQLite's locks do not hold across hosts.
+        os.environ[VARIABLE] = "files"
+        setting.say(FILES)
+    full = replace(
+        setting,
+        stopped=lambda: signal.raise_signal(signal.SIGINT),
+        submissions=store.root / "slurm",
+        manner=needs.manner(plan.study, options.slots),
+        patience=needs.site.patience,
+    )
+    return LAUNCHERS.get(options.launcher)(full)
+
+
+def worker_argv(folder: Path, options: argparse.Namespace, needs: Needs) -> list[str]:
+    """What every launcher executes for a run."""
+    argv = [*TEMPO, "worker", str(folder), "--cache", str(options.cache)]
+    argv += ["--with-parent"] if options.launcher != "inline" else []
+    argv += ["--raise"] if options.launcher == "inline" and options.fail_fast else []
+    argv += ["--reuse-stale"] if options.reuse_stale else []
+    scratch = options.scratch or needs.site.scratch
+    argv += ["--scratch", scratch] if scratch else []
+    spread = needs.processes
+    if options.launcher in {"inline", "torchrun"} or spread.world == 1:
+        return argv
+    argv += ["--ddp", str(spread.per_node)]
+    return [*argv, "--nodes", str(spread.nodes)] if spread.nodes > 1 else argv
+
+
+def guard_budget(plan: Plan, store: Store, needs: Needs) -> None:
+    """Refuse what the study's GPU-hours do not cover.
+
+    Raises:
+        TempoError: when they do not.
+        MissingError: when a variant that would run has no price.
+    """
+    limit = needs.limits.gpu_hours
+    if limit is None or not needs.on_gpus:
+        return
+    runs = plan.distinct_runs
+    to_go = [run for run in runs if not is_complete(store.run_dir(run.run_id))]
+    expected = expected_hours(
+        plan, to_go, Prices(store.root), world=needs.gpus, device=needs.site.device
+    )
+    check_budget(limit, expected, spent_hours(store.run_dir(run.run_id) for run in runs))
+
+
+def show_launch(plan: Plan, store: Store, options: argparse.Namespace) -> int:
+    """Print exactly what would be launched for the runs that are not complete."""
+    needs = needs_of(plan, options)
+    jobs = _jobs(plan, store, options, needs)
+    titles = {run.run_id: run.title for run in plan.distinct_runs}
+    if not jobs:
+        print("Nothing to launch: every run is complete")
+    elif options.launcher == "slurm":
+        _show_arrays(plan, store, options, needs, jobs)
+    else:
+        for job in jobs:
+            print(f"# {titles[job.key]}")
+            print(_command(job, options, needs), end="\n\n")
+    return 0
+
+
+def _jobs(plan: Plan, store: Store, options: argparse.Namespace, needs: Needs) -> Sequence[JobSpec]:
+    """The jobs of what is to do."""
+    jobs = []
+    for run in plan.distinct_runs:
+        folder = store.run_dir(run.run_id)
+        if not is_complete(folder):
+            argv = worker_argv(folder, options, needs)
+            log = folder / "attempts" / f"{last_attempt(folder) + 1}.log"
+            jobs.append(JobSpec(key=run.run_id, argv=argv, log=log, resources=needs.resources()))
+    return jobs
+
+
+def _show_arrays(
+    plan: Plan,
+    store: Store,
+    options: argparse.Namespace,
+    needs: Needs,
+    jobs: Sequence[JobSpec],
+) -> None:
+    manner = needs.manner(plan.study, options.slots)
+    titles = {run.run_id: run.title for run in plan.distinct_runs}
+    for script, some in SlurmLauncher(store.root / "slurm", manner).scripts(jobs):
+        print(script)
+        print("# The file of tasks holds, by index:")
+        for index, job in enumerate(some):
+            print(f"#   {index}  {titles[job.key]}: {shlex.join(job.argv)}")
+
+
+def _command(job: JobSpec, options: argparse.Namespace, needs: Needs) -> str:
+    """The command of a run on this machine, as a shell would take it."""
+    spread = needs.processes
+    if options.launcher != "torchrun" and spread.world == 1:
+        return shlex.join(job.argv)
+    if spread.nodes > 1:
+        spread = Processes(per_node=spread.per_node, nodes=spread.nodes, rendezvous=RENDEZVOUS)
+    folder = Path(job.argv[len(TEMPO) + 1])
+    environment = launch_environment(spread, needs.runtime.threads)
+    words = launch_command(
+        spread, spread_target(folder, options.cache, reuse_stale=options.reuse_stale)
+    )
+    start = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
+    where = f"# on each of {spread.nodes} machines:\n" if spread.nodes > 1 else ""
+    return f"{where}{start} {shlex.join(words)}"
+
+
+def follow(plan: Plan, options: argparse.Namespace) -> Sequence[str]:
+    """How to go on once a cluster has the runs, a line each."""
+    return (
+        f"  tempo status {options.spec}         what each run is doing",
+        "  tempo logs RUN -f               the log of one of them",
+        f"  tempo stop {plan.study}           checkpoint and leave",
+        "When all runs are complete, the same command compares and reports (--wait stays):",
+        f"  {shlex.join(sys.argv)}",
+    )
