@@ -166,7 +166,7 @@ def _cells(run: Standing) -> list[Text]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    return "-" if value is None else f"{value:#.4g}"
 
 
 def as_json(standing: StudyStanding) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Both give the worker a process group of its own, its log as output, and its slot
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import subprocess
@@ -78,7 +79,8 @@ class ForkServer:
     """
 
     def __init__(self, entry: Callable[[Sequence[str]], int], preload: Sequence[str]) -> None:
-        self._entry = entry
+        # A name, so that what fails in importing it fails in the worker's own log.
+        self._entry = f"{entry.__module__}:{entry.__qualname__}"
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
 
@@ -100,7 +102,7 @@ class ForkServer:
 
 
 def _become(
-    entry: Callable[[Sequence[str]], int],
+    entry: str,
     arguments: Sequence[str],
     log: str,
     environment: Mapping[str, str],
@@ -115,4 +117,5 @@ def _become(
         for source, target in ((empty, 0), (output, 1), (output, 2)):
             os.dup2(source, target)
     os.environ.update(environment)
-    sys.exit(entry(arguments))
+    module, _, name = entry.partition(":")
+    sys.exit(getattr(importlib.import_module(module), name)(arguments))
