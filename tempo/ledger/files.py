@@ -113,7 +113,7 @@ class FilesLedger:
 
     def _newest(self, key: str, token: int) -> bool:
         released = self._claim(key, token).with_suffix(".released")
-        return self._token(key) == token and not released.exists()
+        return token > 0 and self._token(key) == token and not released.exists()
 
     def _hold(self, key: str) -> Hold | None:
         token, stop = self._token(key), (self._folder(key) / "stop").exists()
