@@ -107,7 +107,8 @@ class Evaluated(Event):
     `values`: mean over clips of each metric; `infos`: MetricInfo fields by metric;
     `protocol`: everything a number means, hashed in `protocol_hash`; `table`: Parquet with one
     row a clip (clip, source, motion, occlusion, then the metrics) and its SHA-256; `gallery`:
-    for each kept clip its id and the paths of its pictures (input0, input1, target, prediction).
+    for each kept clip its id, the paths of its pictures (input0, input1, target, prediction) and
+    `prediction_sha256`.
     """
 
     kind: ClassVar[str] = "evaluation"

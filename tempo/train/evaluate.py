@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tempo.core.errors import StoppedError
-from tempo.data.clips import Clip
-from tempo.data.splits import Split
+from tempo.core.errors import MissingError, StoppedError
+from tempo.data.clips import Clip, Pixels
 from tempo.metrics.table import METRICS, evaluate_pair
 from tempo.spec.metrics import DEFAULT_METRICS
 from tempo.train.group import Group
@@ -50,10 +49,23 @@ class Judged:
     prediction: Tensor
 
 
-@torch.inference_mode()
+class Clips(Protocol):
+    """Clips by number: a split, a test set."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Clip: ...
+
+
+PredictClips = Callable[[Sequence[Clip]], Tensor]
+"""Clips of one size -> pictures [B, 3, H, W] on the evaluation's device."""
+
+Broken = Callable[[int, MissingError], None]
+"""Told the index of a clip that cannot be judged, and why."""
+
+
 def judge(
     predict: Predictor,
-    split: Split,
+    split: Clips,
     indices: Sequence[int],
     device: torch.device,
     stop: StopRequest,
@@ -65,31 +77,78 @@ def judge(
 
     Clips of one size share a batch. Ends early when a stop was asked for; `collect` then raises.
     """
-    for batch in _batches(split, indices):
+    return judge_clips(called(predict, device), split, indices, device, stop, metrics)
+
+
+def called(predict: Predictor, device: torch.device) -> PredictClips:
+    """`predict`, given clips."""
+    return lambda clips: predict(*_inputs(clips, device))
+
+
+@torch.inference_mode()
+def judge_clips(
+    predict: PredictClips,
+    split: Clips,
+    indices: Sequence[int],
+    device: torch.device,
+    stop: StopRequest,
+    metrics: Sequence[str],
+    broken: Broken | None = None,
+) -> Iterator[Judged]:
+    """`judge` for whatever predicts clips. A clip that cannot be read is told to `broken` and left
+    out; without `broken` it ends the evaluation."""
+    for batch in _batches(split, indices, broken):
         if stop:
             return
-        clips = [clip for _, clip in batch]
-        frames, times, moment, target = _tensors(clips, device)
-        prediction = predict(frames, times, moment).float()
-        found = evaluate_pair(prediction, target, metrics)
-        values = {name: each.tolist() for name, each in found.items()}
-        for place, (index, clip) in enumerate(batch):
-            row = Row(
-                index=index,
-                clip=clip.id,
-                source=clip.source,
-                motion=clip.motion,
-                occlusion=clip.occlusion,
-                values={name: each[place] for name, each in values.items()},
-            )
-            yield Judged(row, clip, prediction[place])
+        yield from _judged(predict, batch, device, metrics, broken)
 
 
-def _batches(split: Split, indices: Sequence[int]) -> Iterator[list[tuple[int, Clip]]]:
+def _judged(
+    predict: PredictClips,
+    batch: Sequence[tuple[int, Clip]],
+    device: torch.device,
+    metrics: Sequence[str],
+    broken: Broken | None,
+) -> Iterator[Judged]:
+    try:
+        prediction = predict([clip for _, clip in batch]).float()
+    except MissingError as error:
+        if broken is None:
+            raise
+        if len(batch) == 1:
+            broken(batch[0][0], error)
+            return
+        for one in batch:
+            yield from _judged(predict, [one], device, metrics, broken)
+        return
+    target = _pictures([clip.target for _, clip in batch], device)
+    found = evaluate_pair(prediction, target, metrics)
+    values = {name: each.tolist() for name, each in found.items()}
+    for place, (index, clip) in enumerate(batch):
+        row = Row(
+            index=index,
+            clip=clip.id,
+            source=clip.source,
+            motion=clip.motion,
+            occlusion=clip.occlusion,
+            values={name: each[place] for name, each in values.items()},
+        )
+        yield Judged(row, clip, prediction[place])
+
+
+def _batches(
+    split: Clips, indices: Sequence[int], broken: Broken | None
+) -> Iterator[list[tuple[int, Clip]]]:
     """Runs of neighbours with equal shapes."""
     batch: list[tuple[int, Clip]] = []
     for index in indices:
-        clip = split[index]
+        try:
+            clip = split[index]
+        except MissingError as error:
+            if broken is None:
+                raise
+            broken(index, error)
+            continue
         if batch and (
             clip.frames.shape != batch[0][1].frames.shape or len(batch) == _limit(batch[0][1])
         ):
@@ -105,17 +164,16 @@ def _limit(clip: Clip) -> int:
     return max(1, min(MOST_CLIPS, BATCH_PIXELS // pixels))
 
 
-def _tensors(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _inputs(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     frames = torch.from_numpy(np.stack([clip.frames for clip in clips])).to(device)
-    target = torch.from_numpy(np.stack([clip.target for clip in clips])).to(device)
     times = torch.tensor([clip.times for clip in clips], dtype=torch.float32, device=device)
     moment = torch.tensor([clip.target_time for clip in clips], dtype=torch.float32, device=device)
-    return (
-        frames.permute(0, 1, 4, 2, 3).float().div_(255),
-        times,
-        moment,
-        target.permute(0, 3, 1, 2).float().div_(255),
-    )
+    return frames.permute(0, 1, 4, 2, 3).float().div_(255), times, moment
+
+
+def _pictures(stack: Sequence[Pixels], device: torch.device) -> Tensor:
+    pictures = torch.from_numpy(np.stack(stack)).to(device)
+    return pictures.permute(0, 3, 1, 2).float().div_(255)
 
 
 def means(rows: Sequence[Row]) -> dict[str, float]:

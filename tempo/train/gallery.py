@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tempo.data.splits import Split
-from tempo.records.files import of_attempt
+from tempo.records.files import of_attempt, sha256_of
 from tempo.train.evaluate import Judged
 from tempo.train.pictures import given, save_png, to_pixels
 
@@ -23,17 +23,24 @@ def choose(split: Split, count: int) -> tuple[int, ...]:
         motion = split.locate(index)[1].motion
         return (-math.inf if motion is None else motion, index)
 
-    order = sorted(range(len(split)), key=key)
+    return spread(sorted(range(len(split)), key=key), count)
+
+
+def spread(order: Sequence[int], count: int) -> tuple[int, ...]:
+    """`count` of `order`, or all of it, evenly spaced."""
     count = min(count, len(order))
     return tuple(order[int((place + 0.5) * len(order) / count)] for place in range(count))
 
 
 def keep(judged: Judged, folder: Path, attempt: int) -> Mapping[str, str]:
-    """Write the pictures of a clip under `folder`/gallery; returns its id and their paths."""
+    """Write the pictures of a clip under `folder`/gallery.
+
+    Returns its id, their paths, and the SHA-256 of the file with the prediction.
+    """
     pictures = given(judged.clip) | {"prediction": to_pixels(judged.prediction)}
     entry = {"clip": judged.row.clip}
     for part, pixels in pictures.items():
         path = of_attempt(Path("gallery") / f"{judged.row.index:05d}-{part}.png", attempt)
         save_png(folder / path, pixels)
         entry[part] = str(path)
-    return entry
+    return entry | {"prediction_sha256": sha256_of(folder / entry["prediction"])}
