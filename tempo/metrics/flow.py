@@ -70,8 +70,12 @@ def farneback_flow(first: Grey, second: Grey) -> Flow:
     return flow
 
 
-def sample(values: npt.NDArray[np.float32], flow: Flow) -> npt.NDArray[np.float32]:
-    """`values` [H, W] or [H, W, C] of the second picture, seen from the first: bilinear.
+def sample(
+    values: npt.NDArray[np.float32], flow: Flow, *, cubic: bool = False
+) -> npt.NDArray[np.float32]:
+    """`values` [H, W] or [H, W, C] of the second picture, seen from the first.
+
+    Bilinear, or bicubic, which blurs less and may overshoot.
 
     Places outside the picture take its nearest pixel.
     """
@@ -81,9 +85,12 @@ def sample(values: npt.NDArray[np.float32], flow: Flow) -> npt.NDArray[np.float3
         np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     )
     seen: npt.NDArray[np.float32] = cv2.remap(
-        values, across + flow[..., 0], down + flow[..., 1], cv2.INTER_LINEAR,
+        values,
+        across + flow[..., 0],
+        down + flow[..., 1],
+        cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    )
     return seen
 
 

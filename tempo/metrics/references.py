@@ -1,7 +1,7 @@
-"""Methods without weights that every table shows, called like a network.
+"""Methods without weights that a table can show, called like a network.
 
-Both take `frames` float [B, N, 3, H, W] in [0, 1], `times` [B, N] ascending and `target_time` [B],
-and return [B, 3, H, W].
+Each takes `frames` float [B, N, 3, H, W] in [0, 1], `times` [B, N] ascending and `target_time` [B],
+and returns [B, 3, H, W].
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ def average(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
 
     Outside the frames' times the nearest frame is repeated.
     """
-    after = (times < target_time[:, None]).sum(dim=1).clamp(1, times.shape[1] - 1)
-    before = after - 1
-    rows = torch.arange(len(frames), device=frames.device)
-    start, end = times[rows, before], times[rows, after]
-    share = ((target_time - start) / (end - start)).clamp(0, 1).to(frames.dtype)
-    return torch.lerp(frames[rows, before], frames[rows, after], share.view(-1, 1, 1, 1))
+    before, after, share = _around(frames, times, target_time)
+    return torch.lerp(before, after, share.view(-1, 1, 1, 1))
 
 
 def nearest(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
@@ -31,8 +27,29 @@ def nearest(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
     return frames[torch.arange(len(frames), device=frames.device), chosen]
 
 
+def flow(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
+    """The two frames around the target time, warped by optical flow between them and blended with
+    regard to occlusion (`tempo.metrics.flow_interpolation`). Computed on the CPU.
+    """
+    from tempo.metrics.flow_interpolation import interpolate
+
+    pairs = zip(*_around(frames, times, target_time), strict=True)
+    return torch.stack([interpolate(one, other, share.item()) for one, other, share in pairs])
+
+
+def _around(frames: Tensor, times: Tensor, target_time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The frames before and after the target time, [B, 3, H, W], and its place between, 0 to 1."""
+    after = (times < target_time[:, None]).sum(dim=1).clamp(1, times.shape[1] - 1)
+    before = after - 1
+    rows = torch.arange(len(frames), device=frames.device)
+    start, end = times[rows, before], times[rows, after]
+    share = ((target_time - start) / (end - start)).clamp(0, 1).to(frames.dtype)
+    return frames[rows, before], frames[rows, after], share
+
+
 REFERENCES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "average": average,
     "nearest": nearest,
+    "flow": flow,
 }
 """Name in a spec's `references` to method."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tempo.core.catalog import Catalog
 from tempo.core.records import MetricInfo
-from tempo.metrics import edges, fidelity, temporal
+from tempo.metrics import edges, fidelity, similarity, temporal
 from tempo.metrics.temporal import Moment
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
 
@@ -57,8 +57,9 @@ def _temporal(name: str, function: MomentFunction, needs: Needs) -> None:
 
 _frame("psnr", fidelity.psnr)
 _frame("psnr_uint8", fidelity.psnr_uint8)
-_frame("ssim", fidelity.ssim)
-_frame("ssim_matlab", fidelity.ssim_matlab)
+_frame("ssim", similarity.ssim)
+_frame("ssim_matlab", similarity.ssim_matlab)
+_frame("ms_ssim", similarity.ms_ssim)
 _frame("ie", fidelity.interpolation_error)
 _frame("edge", edges.edge_error)
 _temporal("tof", temporal.tof, "pair")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 WINDOW, SIGMA = 11, 1.5
 """Side and standard deviation of SSIM's Gaussian window (Wang et al. 2004)."""
+
+BLOCK = 32
+"""Means that one matrix product computes along an axis: few enough that most of the matrix is the
+window, enough that the product runs at full speed."""
 
 
 def gaussian(like: Tensor) -> Tensor:
@@ -18,28 +21,47 @@ def gaussian(like: Tensor) -> Tensor:
 
 
 def window_means(planes: Tensor) -> Tensor:
-    """Gaussian means where the window fits, turned: [B, P, H, W] to [B, P, W-10, H-10].
+    """Gaussian means where the window fits: [P, H, W] contiguous to [P, H-10, W-10].
 
-    SSIM averages over the picture, so it does not mind, and turning back would cost as much as
-    the window itself. On a CPU each axis is a depthwise convolution over channels-last rows.
-    Elsewhere the means are shifted sums: on a GPU a convolution may round its input to TF32,
-    which costs the fourth digit.
+    On a CPU each axis is a product with a banded matrix, block by block. Elsewhere the means are
+    shifted sums: on a GPU a product may round its input to TF32, which costs the fourth digit.
     """
     if planes.device.type != "cpu":
-        return _shifted(_shifted(planes, -2), -1).transpose(-2, -1)
-    return _down(_down(planes).transpose(-2, -1).contiguous())
+        return _shifted(_shifted(planes, -2), -1)
+    return _across(_down(planes))
+
+
+def _band(like: Tensor) -> Tensor:
+    """The window on each of `BLOCK` neighbouring places, [BLOCK, BLOCK + 10]."""
+    matrix = like.new_zeros(BLOCK, BLOCK + WINDOW - 1)
+    for place, weight in enumerate(gaussian(like)):
+        matrix.diagonal(place).fill_(weight)
+    return matrix
 
 
 def _down(planes: Tensor) -> Tensor:
-    """Window means along the rows, [B, P, H, W] contiguous to [B, P, H-10, W].
+    """Window means along the columns, [P, H, W] to [P, H-10, W]."""
+    count, height, width = planes.shape
+    means = planes.new_empty(count, height - WINDOW + 1, width)
+    band = _band(planes)
+    for top in range(0, means.shape[1], BLOCK):
+        out = means[:, top : top + BLOCK]
+        wide = out.shape[1] + WINDOW - 1
+        torch.matmul(band[: out.shape[1], :wide], planes[:, top : top + wide], out=out)
+    return means
 
-    A plane whose columns are taken for channels is channels-last already: nothing is moved.
-    """
-    batch, count, height, width = planes.shape
-    weights = gaussian(planes).view(1, 1, -1, 1).expand(width, 1, -1, 1)
-    columns = planes.reshape(batch * count, height, 1, width).permute(0, 3, 1, 2)
-    means: Tensor = conv2d(columns, weights, groups=width)
-    return means.permute(0, 2, 3, 1).reshape(batch, count, height - WINDOW + 1, width)
+
+def _across(planes: Tensor) -> Tensor:
+    """Window means along the rows, [P, H, W] to [P, H, W-10]."""
+    count, height, width = planes.shape
+    rows = planes.view(-1, width)
+    means = rows.new_empty(len(rows), width - WINDOW + 1)
+    band = _band(planes).T.contiguous()
+    for left in range(0, means.shape[1], BLOCK):
+        out = means[:, left : left + BLOCK]
+        wide = out.shape[1] + WINDOW - 1
+        torch.mm(rows[:, left : left + wide], band[:wide, : out.shape[1]], out=out)
+    return means.view(count, height, -1)
 
 
 def _shifted(planes: Tensor, axis: int) -> Tensor:

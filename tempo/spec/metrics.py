@@ -57,6 +57,18 @@ _add(
 )
 _add(
     MetricInfo(
+        name="ms_ssim",
+        unit="",
+        better="higher",
+        digits=4,
+        definition=(
+            "multi-scale structural similarity on five scales, window as ssim, mean of the RGB "
+            "channels; sides of at least 176"
+        ),
+    ),
+)
+_add(
+    MetricInfo(
         name="ie",
         unit="grey levels",
         better="lower",

@@ -17,10 +17,12 @@ from tempo.spec.recipe import Evaluation, Recipe, Runtime
 from tempo.spec.resources import Limits, Resources
 from tempo.spec.search import SearchSpec
 
-REFERENCES: tuple[Literal["average", "nearest"], ...] = ("average", "nearest")
+Reference = Literal["average", "nearest", "flow"]
+
+REFERENCES: tuple[Reference, ...] = ("average", "nearest")
 """Methods without weights that every table shows, judged by the same evaluator."""
 
-Method = Literal["network", "average", "nearest"]
+Method = Literal["network", "average", "nearest", "flow"]
 
 
 class RunConfig(Section):
@@ -45,11 +47,11 @@ class StudySpec(RunConfig):
     )
     design: Annotated[tuple[Design, ...], ListOf] = ()
     exclude: Annotated[tuple[Exclude, ...], ListOf] = ()
-    equal: Literal["steps", "epochs", "clips"] | None = Field(
-        None, description="the budget that all trained variants must share"
+    equal: Literal["steps", "epochs", "clips", "gpu_hours"] | None = Field(
+        None, description="the budget that all trained variants share"
     )
     baseline: str | None = Field(None, description="name of the control variant")
-    references: Annotated[tuple[Literal["average", "nearest"], ...], ListOf] = REFERENCES
+    references: Annotated[tuple[Reference, ...], ListOf] = REFERENCES
     seeds: Annotated[tuple[int, ...], ListOf] = (0,)
     resources: Resources = Resources()
     budget: Limits = Limits()
