@@ -7,9 +7,10 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tempo.cli.torchrun import add_ddp
 from tempo.cli.worker import spread_target
@@ -104,8 +105,13 @@ def make_launcher(
     return LAUNCHERS.get(options.launcher)(full)
 
 
+def needs_of_run(needs: Needs, config: Mapping[str, Any], options: argparse.Namespace) -> Needs:
+    """What one run needs; on this machine all runs get the same slots."""
+    return needs.of_method(config) if options.launcher in QUEUED else needs
+
+
 def worker_argv(folder: Path, options: argparse.Namespace, needs: Needs) -> list[str]:
-    """What every launcher executes for a run."""
+    """What every launcher executes for a run with these needs."""
     argv = [*TEMPO, "worker", str(folder), "--cache", str(options.cache)]
     argv += ["--with-parent"] if options.launcher != "inline" else []
     argv += ["--raise"] if options.launcher == "inline" and options.fail_fast else []
@@ -159,9 +165,10 @@ def _jobs(plan: Plan, store: Store, options: argparse.Namespace, needs: Needs) -
     for run in plan.distinct_runs:
         folder = store.run_dir(run.run_id)
         if not is_complete(folder):
-            argv = worker_argv(folder, options, needs)
+            own = needs_of_run(needs, plan.variant(run.variant).config, options)
+            argv = worker_argv(folder, options, own)
             log = folder / "attempts" / f"{last_attempt(folder) + 1}.log"
-            jobs.append(JobSpec(key=run.run_id, argv=argv, log=log, resources=needs.resources()))
+            jobs.append(JobSpec(key=run.run_id, argv=argv, log=log, resources=own.resources()))
     return jobs
 
 

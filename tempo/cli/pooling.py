@@ -9,16 +9,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tempo.cli.launching import QUEUED, guard_budget, make_launcher, needs_of, worker_argv
+from tempo.cli.launching import (
+    QUEUED,
+    guard_budget,
+    make_launcher,
+    needs_of,
+    needs_of_run,
+    worker_argv,
+)
 from tempo.cli.live import preparing
 from tempo.cli.preflight import Checked, check
-from tempo.core.records import Plan, PlannedRun, PlannedVariant
+from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
 from tempo.launch.cost import works_of
 from tempo.launch.launchers import Setting
+from tempo.launch.needs import Needs
 from tempo.launch.pool import Pool
 from tempo.launch.processes import ForkServer
 from tempo.ledger.open import open_ledger
-from tempo.records.layout import Store
+from tempo.records.layout import Store, load_run
 from tempo.records.prices import Prices
 from tempo.records.reuse import look
 
@@ -39,21 +47,28 @@ def open_pool(
     options: argparse.Namespace,
     console: Console,
     wanted: Wanted = everything,
+    *,
+    begin: bool = True,
 ) -> Pool:
-    """A pool of a plan's `wanted` runs, once the machine and every variant were checked."""
+    """A pool of a plan's `wanted` runs, once the machine and every variant were checked.
+
+    Without `begin` every variant is checked and the pool stays empty, for runs to come.
+    """
     from tempo.cli.main import main
 
     needs = needs_of(plan, options)
     todo = {
         run.variant
         for run in plan.runs
-        if wanted(store, run)
+        if not begin
+        or wanted(store, run)
         and not look(store.run_dir(run.run_id)).reusable(stale_too=options.reuse_stale)
     }
     checked = Checked(({},), {})
     server = ForkServer(main, PRELOAD)
     if todo:
-        guard_budget(plan, store, needs)
+        if begin:
+            guard_budget(plan, store, needs)
         if options.launcher == "local":
             server.warm()
         checked = _checked(
@@ -66,19 +81,23 @@ def open_pool(
         start=server,
         say=lambda text: note(console, text),
     )
+
+    def own(spec: RunSpec) -> Needs:
+        return needs_of_run(needs, spec.config, options)
+
     launcher = make_launcher(plan, store, options, needs, setting)
     pool = Pool(
         store,
         launcher,
         open_ledger(None, store.root),
-        command=lambda folder: worker_argv(folder, options, needs),
-        resources=needs.resources(),
+        command=lambda folder: worker_argv(folder, options, own(load_run(folder))),
+        resources=lambda spec: own(spec).resources(),
         limit=needs.limits.jobs if launcher.slots is not None else None,
         fail_fast=options.fail_fast,
         reuse_stale=options.reuse_stale,
     )
     works = works_of(plan, Prices(store.root), weights=checked.weights)
-    pool.add(work for work in works if wanted(store, work.run))
+    pool.add(work for work in works if begin and wanted(store, work.run))
     return pool
 
 

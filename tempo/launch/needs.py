@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tempo.core.jobs import Resources
@@ -43,6 +43,14 @@ class Needs:
             site=site or Site(),
             ddp=ddp,
         )
+
+    def of_method(self, config: Mapping[str, Any]) -> Needs:
+        """What a run of this config needs: a reference method trains nothing, so that a second GPU
+        or node would idle."""
+        if config["method"] == "network":
+            return self
+        alone = self.wanted.model_copy(update={"nodes": 1, "gpus_per_run": 1})
+        return replace(self, wanted=alone, ddp=1)
 
     @property
     def on_gpus(self) -> bool:

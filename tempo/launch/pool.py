@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
-from tempo.core.records import RunStatus
+from tempo.core.records import RunSpec, RunStatus
 from tempo.launch.autopsy import record_death
 from tempo.launch.elsewhere import Elsewhere, goes_on
 from tempo.launch.order import precedence
@@ -34,7 +34,7 @@ class Pool:
     Args:
         ledger: who carries out what, of all invocations; None when there is no other.
         command: the worker's argument vector for a run's folder.
-        resources: what each run needs.
+        resources: what a run needs.
         limit: most jobs in flight, beside the launcher's own slots.
         fail_fast: stop everything at the first failure instead of going on.
         reuse_stale: take results that other code made, instead of having them made again.
@@ -47,13 +47,13 @@ class Pool:
         ledger: Ledger | None = None,
         *,
         command: Callable[[Path], Sequence[str]],
-        resources: Resources | None = None,
+        resources: Callable[[RunSpec], Resources] = lambda spec: Resources(),
         limit: int | None = None,
         fail_fast: bool = False,
         reuse_stale: bool = False,
     ) -> None:
         self.store, self.launcher = store, launcher
-        self._command, self._resources = command, resources or Resources()
+        self._command, self._resources = command, resources
         self._limit, self._fail_fast = limit, fail_fast
         self._reuse_stale = reuse_stale
         self._elsewhere = Elsewhere(ledger)
@@ -189,7 +189,7 @@ class Pool:
             key=view.key,
             argv=self._command(folder),
             log=view.log,
-            resources=self._resources,
+            resources=self._resources(view.work.spec),
             avoid=view.avoid,
         )
 

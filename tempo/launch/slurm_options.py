@@ -39,7 +39,7 @@ OURS = [
 """Options of sbatch that Tempo sets itself: `resources.extra` cannot."""
 
 _NAME = re.compile(r"^[a-z][a-z0-9-]*$")
-_PLAIN = re.compile(r"^[A-Za-z0-9_./:=@,+\[\]&|-]+$")
+_PLAIN = re.compile(r"^[A-Za-z0-9_./:=@%,+\[\]&|-]+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
