@@ -19,11 +19,16 @@ Say = Callable[[int, int, str], None]
 
 
 class Checked(NamedTuple):
-    """`slots`: the environment of each place where a run can execute, side by side. `weights`:
-    about how much work a training clip is, by variant (0 for a method without weights)."""
+    """What a study can count on.
+
+    `slots`: the environment of each place where a run can execute, side by side. `weights`: about
+    how much work a training clip is, by variant (0 for a method without weights). `device`: the
+    name of the device that runs get, as prices know it.
+    """
 
     slots: tuple[Mapping[str, str], ...]
     weights: Mapping[str, float]
+    device: str = "cpu"
 
 
 def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapping[str, Any]]:
@@ -45,9 +50,11 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Checked
     broken: list[str] = []
     slots: list[dict[str, str]] = []
     weights: dict[str, float] = {}
+    device = "cpu"
     for answer in _ask(request, cache):
         missing += answer.get("sentences", ())
         slots += answer.get("slots", ())
+        device = answer.get("device", device)
         if "rehearsed" in answer:
             weights[answer["rehearsed"]] = answer["weight"]
         elif "broken" in answer:
@@ -60,7 +67,7 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Checked
         raise SpecError(
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
         )
-    return Checked(tuple(slots), weights)
+    return Checked(tuple(slots), weights, device)
 
 
 def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:

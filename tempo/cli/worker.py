@@ -41,17 +41,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raise", action="store_true", dest="reraise", help="record a failure, then raise it"
     )
-    _add_process_options(parser)
+    add_process_options(parser)
     parser.set_defaults(handler=_worker)
 
 
 def configure_preflight(parser: argparse.ArgumentParser) -> None:
     parser.description = "Answer a study's questions about this machine, as JSON lines."
-    _add_process_options(parser)
+    add_process_options(parser)
     parser.set_defaults(handler=_preflight)
 
 
-def _add_process_options(parser: argparse.ArgumentParser) -> None:
+def add_process_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
     parser.add_argument("--with-parent", action="store_true", help="leave when the parent ends")
 
@@ -117,15 +117,16 @@ def _preflight(options: argparse.Namespace) -> int:
 
     Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}}. Every label gets
     {"missing": label, "sentences": [...]}. When nothing is missing and there is something to
-    rehearse: {"slots": [environment, ...]}, then {"rehearsed": variant, "weight": work a clip} or
-    {"broken": variant, "message": ...} for each, then {"prepare": what, "done": n, "total": n}
-    while data is cached.
+    rehearse: {"slots": [environment, ...], "device": name}, then {"rehearsed": variant, "weight":
+    work a clip} or {"broken": variant, "message": ...} for each, then {"prepare": what, "done": n,
+    "total": n} while data is cached.
     """
     limit_threads(1)
     if options.with_parent:
         die_with_parent()
     request = json.load(sys.stdin)
     from tempo.spec.study import RunConfig
+    from tempo.train.device import device_name, pick_device
     from tempo.train.preflight import missing
     from tempo.train.slots import device_slots
 
@@ -141,7 +142,8 @@ def _preflight(options: argparse.Namespace) -> int:
     }
     if lacking or not variants:
         return 0
-    _say(slots=device_slots(variants.values()))
+    device = device_name(pick_device(next(iter(variants.values())).runtime))
+    _say(slots=device_slots(variants.values()), device=device)
     broken = [name for name, config in variants.items() if not _rehearsed(name, config)]
     if not broken:
         _prepare(variants.values(), options.cache)

@@ -83,7 +83,8 @@ class Plan:
     Two variants that differ in nothing that can change a result share their run ids: each has its
     entries in `runs`, and `distinct_runs` names every run to carry out once. `spec` is the
     resolved StudySpec as JSON values; `spec_hash` is the hash of it. Each of `aliases` is a group
-    of effects (`a`, `a:b`) that a fractional design cannot tell apart.
+    of effects (`a`, `a:b`) that a fractional design cannot tell apart. `notes` say what was decided
+    by measurement, and what is planned only once more is measured.
     """
 
     study: str
@@ -97,6 +98,7 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     exclusions: tuple[Exclusion, ...] = ()
     aliases: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def distinct_runs(self) -> tuple[PlannedRun, ...]:
@@ -132,6 +134,7 @@ class Plan:
         given["runs"] = tuple(PlannedRun(**item) for item in value["runs"])
         given["exclusions"] = tuple(Exclusion(**item) for item in value["exclusions"])
         given["aliases"] = tuple(tuple(group) for group in value.get("aliases", ()))
+        given["notes"] = tuple(value.get("notes", ()))
         return cls(**given)
 
 

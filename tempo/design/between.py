@@ -8,11 +8,10 @@ from typing import Any
 
 from tempo.core.catalog import unknown
 from tempo.core.place import Place
-from tempo.design.configs import Resolved
+from tempo.design.ends import End, end_of
 from tempo.design.factors import Candidate
 from tempo.design.study import Study, Where
 from tempo.spec import designs as spec
-from tempo.spec.presets import PRESETS
 from tempo.spec.shape import path_problem
 from tempo.spec.study import RESULT_SECTIONS, RunConfig
 from tempo.spec.tree import Mapped, nested, written
@@ -22,25 +21,15 @@ Parts = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
-    candidate: Candidate
-    config: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        return self.candidate.name
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
+class Way:
     """Two ends and the parts in which they differ."""
 
-    start: _End
-    end: _End
+    start: End
+    end: End
     parts: Parts
     place: Place
 
-    def at(self, name: str, base: _End, other: _End, changed: tuple[str, ...]) -> Candidate:
+    def at(self, name: str, base: End, other: End, changed: tuple[str, ...]) -> Candidate:
         """`base` with the `changed` parts taken from `other`."""
         overlays = [
             nested(path.split("."), written(_value(other.config, path), self.place), self.place)
@@ -61,7 +50,7 @@ class _Way:
 
 def leave_one_out(design: spec.LeaveOneOut, study: Study, where: Where) -> Iterator[Candidate]:
     """Both ends, then the end without one part at a time: `V3 - se`."""
-    way = _way(design, study, where)
+    way = way_between(design, study, where)
     if way is not None:
         yield from way.ends()
         for part in way.parts:
@@ -70,7 +59,7 @@ def leave_one_out(design: spec.LeaveOneOut, study: Study, where: Where) -> Itera
 
 def add_one_in(design: spec.AddOneIn, study: Study, where: Where) -> Iterator[Candidate]:
     """Both ends, then the start with one part at a time: `V2 + se`."""
-    way = _way(design, study, where)
+    way = way_between(design, study, where)
     if way is not None:
         yield from way.ends()
         for part in way.parts:
@@ -79,8 +68,8 @@ def add_one_in(design: spec.AddOneIn, study: Study, where: Where) -> Iterator[Ca
 
 def ladder(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidate]:
     """Both ends and, between, the parts added in order: `V2 + blocks + se`."""
-    way = _way(design, study, where)
-    if way is None:
+    way = way_between(design, study, where)
+    if way is None or design.order == "greedy":
         return
     for index, part in enumerate(design.order):
         at = study.factors.place(*where, "order", index)
@@ -101,8 +90,9 @@ def ladder(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidat
         yield way.at(" + ".join((way.start.name, *climbed)), way.start, way.end, climbed)
 
 
-def _way(design: spec.Between, study: Study, where: Where) -> _Way | None:
-    ends = [_end(study, getattr(design, name), (*where, name)) for name in ("start", "end")]
+def way_between(design: spec.Between, study: Study, where: Where) -> Way | None:
+    """The two ends of a design and what lies between; None, with problems, when there is none."""
+    ends = [end_of(study, getattr(design, name), (*where, name)) for name in ("start", "end")]
     start, end = ends
     if start is None or end is None:
         return None
@@ -110,25 +100,7 @@ def _way(design: spec.Between, study: Study, where: Where) -> _Way | None:
     place = study.factors.place(*where)
     if not parts and not study.problems:
         study.problems.add(f"{start.name} and {end.name} do not differ", place)
-    return None if study.problems else _Way(start, end, parts, place)
-
-
-def _end(study: Study, name: str, where: Where) -> _End | None:
-    """A named variant, or a preset of the architecture in the study's own setting."""
-    place = study.factors.place(*where)
-    found: Candidate | None
-    if name in study.spec.variants:
-        found = study.factors.variant(name, place)
-    elif name in PRESETS:
-        overlay = nested(("arch", "preset"), written(name, place), place)
-        overlays = (overlay,) if isinstance(overlay, Mapped) else ()
-        found = Candidate(name=name, levels=(), overlays=overlays, place=place)
-    else:
-        known = [*study.spec.variants, *PRESETS]
-        study.problems.add(unknown("variant or preset", name, known), place)
-        return None
-    resolved: Resolved | None = study.configs.resolve(found.overlays) if found else None
-    return _End(found, resolved.config) if found and resolved else None
+    return None if study.problems else Way(start, end, parts, place)
 
 
 def _value(config: Mapping[str, Any], path: str) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
-from typing import Any
+from typing import Any, TypeGuard
 
 from tempo.core.seeding import stream
 from tempo.design import sobol
 from tempo.design.between import add_one_in, ladder, leave_one_out
 from tempo.design.factors import Candidate, Levels
 from tempo.design.fraction import MOST, Fraction, smallest
+from tempo.design.greedy import greedy_ladder
+from tempo.design.match import matched
 from tempo.design.study import Study, Where
 from tempo.spec import designs as spec
 from tempo.spec.options import Options
@@ -161,17 +163,27 @@ def listed(design: spec.VariantList, study: Study, where: Where) -> Iterator[Can
             yield found
 
 
+def climbed(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidate]:
+    """A ladder in the order it was given, or in the order that measurements find."""
+    rule = greedy_ladder if design.order == "greedy" else ladder
+    yield from rule(design, study, where)
+
+
 RULES: dict[type[Options], Rule] = {
     spec.Factorial: factorial,
     spec.Fractional: fractional,
     spec.OneFactor: one_factor,
     spec.LeaveOneOut: leave_one_out,
     spec.AddOneIn: add_one_in,
-    spec.Ladder: ladder,
+    spec.Ladder: climbed,
     spec.VariantList: listed,
     spec.Zip: zipped,
     spec.Sobol: sobol_points,
 }
+
+
+def _matches(design: Options) -> TypeGuard[spec.DesignOptions]:
+    return isinstance(design, spec.DesignOptions) and design.match is not None
 
 
 def candidates(study: Study) -> Iterator[Candidate]:
@@ -183,4 +195,8 @@ def candidates(study: Study) -> Iterator[Candidate]:
         yield study.candidate(study.spec.study, (), study.factors.place("study"))
         return
     for index, design in enumerate(study.spec.design or (spec.VariantList(),)):
-        yield from RULES[type(design)](design, study, ("design", index))
+        where = ("design", index)
+        found = RULES[type(design)](design, study, where)
+        for candidate in matched(design, found, study, where) if _matches(design) else found:
+            study.seen.setdefault(candidate.name, candidate)
+            yield candidate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
@@ -11,6 +11,8 @@ from tempo.core.records import Exclusion, Plan, PlannedVariant
 from tempo.design.configs import Resolved
 from tempo.design.designs import candidates
 from tempo.design.factors import Candidate
+from tempo.design.hours import share_hours
+from tempo.design.measured import Measured, Unmeasured
 from tempo.design.schedule import Work, runs
 from tempo.design.study import Study
 from tempo.spec.load import LoadedStudy
@@ -18,13 +20,16 @@ from tempo.spec.problems import Problems
 from tempo.spec.tree import Entry, Mapped, Scalar, shown
 
 
-def expand(loaded: LoadedStudy) -> Plan:
+def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
     """The variants and runs of a study.
 
+    `measured` knows the prices, widths and results that a plan may ask for.
+
     Raises:
-        SpecError: naming the place of every factor, level or variant that breaks a rule.
+        SpecError: naming the place of every factor, level or variant that breaks a rule, and of
+            what asks for a measurement that there is none of.
     """
-    study = Study(loaded)
+    study = Study(loaded, measured or Unmeasured())
     study.problems.raise_any()
     chosen = _Chosen()
     for candidate in candidates(study):
@@ -36,6 +41,8 @@ def expand(loaded: LoadedStudy) -> Plan:
     _check_budgets(chosen, study)
     study.problems.raise_any()
     baseline = _baseline(chosen, study)
+    if study.spec.equal == "gpu_hours":
+        chosen.revise(share_hours(chosen.variants, baseline or next(iter(chosen.variants)), study))
     _references(chosen, study)
     study.problems.raise_any()
     return _plan(study, chosen, baseline)
@@ -74,10 +81,17 @@ class _Chosen:
                 resolved,
             )
 
+    def revise(self, configs: Mapping[str, Resolved]) -> None:
+        """Give kept variants other configs."""
+        for name, resolved in configs.items():
+            self.variants[name] = self.variants[name][0], resolved
+
 
 def _check_budgets(chosen: _Chosen, study: Study) -> None:
     """What `equal` asks for: every trained variant has the first one's budget, in that unit."""
     unit = study.spec.equal
+    if unit == "gpu_hours":
+        return
     first: tuple[str, float] | None = None
     for name, (candidate, resolved) in chosen.variants.items():
         amount = resolved.config["recipe"]["budget"].get(unit)
@@ -153,4 +167,5 @@ def _plan(study: Study, chosen: _Chosen, baseline: str | None) -> Plan:
         runs=tuple(runs(work, study.spec.seeds)),
         exclusions=tuple(chosen.exclusions.values()),
         aliases=tuple(study.aliases),
+        notes=tuple(study.notes),
     )

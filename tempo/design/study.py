@@ -6,6 +6,7 @@ from tempo.core.place import Place
 from tempo.design.conditions import Conditions
 from tempo.design.configs import Configs
 from tempo.design.factors import Candidate, Factors, Levels
+from tempo.design.measured import Measured
 from tempo.spec.load import LoadedStudy
 from tempo.spec.problems import Problems
 
@@ -14,16 +15,23 @@ Where = tuple[str | int, ...]
 
 
 class Study:
-    """A loaded study, ready to be expanded. What breaks a rule gathers in `problems`."""
+    """A loaded study, ready to be expanded. What breaks a rule gathers in `problems`.
 
-    def __init__(self, loaded: LoadedStudy) -> None:
+    `seen` are the candidates of the designs so far, by name; `notes` say what was decided by
+    measurement.
+    """
+
+    def __init__(self, loaded: LoadedStudy, measured: Measured) -> None:
         self.loaded = loaded
+        self.measured = measured
         self.spec = loaded.spec
         self.problems = Problems()
         self.factors = Factors(loaded, self.problems)
         self.conditions = Conditions(self.factors)
         self.configs = Configs(loaded.tree, self.problems)
         self.aliases: list[tuple[str, ...]] = []
+        self.notes: list[str] = []
+        self.seen: dict[str, Candidate] = {}
 
     def candidate(self, name: str, levels: Levels, place: Place) -> Candidate:
         """The candidate of an assignment."""

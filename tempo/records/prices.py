@@ -15,16 +15,26 @@ from typing import Any
 from tempo.core.identity import short_hash
 from tempo.records.files import write_json
 
-NOT_PRICED = ("budget", "lr", "warmup", "grad_clip", "schedule", "guard", "augment")
-"""Fields of a recipe that leave the cost of a step alone."""
+NOT_PRICED: Mapping[str, tuple[str, ...]] = {
+    "data": ("seed", "motion"),
+    "recipe": ("budget", "lr", "warmup", "grad_clip", "schedule", "guard"),
+    "evaluation": ("val_every",),
+    "runtime": ("device", "slots", "log_every", "checkpoint_every", "profile_steps"),
+}
+"""Fields that leave alone what a step, a validation, a checkpoint and the final test cost: how
+long, how often and how high, not what is computed. The device is named beside the key, by what it
+turned out to be. Everything else counts, fields that do not exist yet included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """Cost of one training step of a config on `device`, at `world_size` processes.
 
-    `step_ms` is the median of `steps` timed steps; `setup_s` is what comes before the first one;
-    `validation_s` is one validation and `evaluation_s` the final test; `peak_memory` is in bytes.
+    `step_ms` is the median of `steps` timed steps (of every crop, weighted by its share of the
+    budget); `setup_s` is what comes before the first of them, compilation included; `validation_s`
+    is one validation and `evaluation_s` the final test; `peak_memory` is in bytes. `train_clips`
+    is the size of the training split. `checkpoint_s` and `checkpoint_bytes` are of one checkpoint.
+    `measured` is when, in Unix seconds. None is unknown.
     """
 
     device: str
@@ -35,13 +45,24 @@ class Price:
     validation_s: float
     evaluation_s: float
     peak_memory: int
+    train_clips: int | None = None
+    checkpoint_s: float = 0.0
+    checkpoint_bytes: int | None = None
+    micro_batch: int | None = None
+    measured: float = 0.0
 
 
 def price_key(config: Mapping[str, Any]) -> str:
     """The hash of what a step's cost depends on."""
-    recipe = {k: v for k, v in config["recipe"].items() if k not in NOT_PRICED}
-    kept = {name: config[name] for name in ("method", "arch", "data", "evaluation", "runtime")}
-    return short_hash({**kept, "recipe": recipe})
+    sections = ("method", "arch", "data", "recipe", "evaluation", "runtime")
+    return short_hash({name: _priced(name, config[name]) for name in sections})
+
+
+def _priced(section: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    left_out = NOT_PRICED.get(section, ())
+    return {name: each for name, each in value.items() if name not in left_out}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +71,33 @@ class Prices:
 
     root: Path
 
-    def _path(self, config: Mapping[str, Any], device: str) -> Path:
-        return self.root / "prices" / f"{price_key(config)}-{short_hash(device, 6)}.json"
+    def _path(self, config: Mapping[str, Any], device: str, world: int) -> Path:
+        name = f"{price_key(config)}-{short_hash(device, 6)}"
+        return self.root / "prices" / (f"{name}.json" if world == 1 else f"{name}-x{world}.json")
 
-    def get(self, config: Mapping[str, Any], device: str) -> Price | None:
+    def get(self, config: Mapping[str, Any], device: str, world: int = 1) -> Price | None:
         """The price measured for a config on a device; None when there is none yet."""
-        path = self._path(config, device)
-        return Price(**json.loads(path.read_text())) if path.is_file() else None
+        path = self._path(config, device, world)
+        return _read(path) if path.is_file() else None
+
+    def known(self, config: Mapping[str, Any], world: int = 1) -> list[Price]:
+        """The prices of a config on all devices it may run on, the newest first."""
+        found = map(_read, (self.root / "prices").glob(f"{price_key(config)}-*.json"))
+        kind = config["runtime"]["device"]
+        fitting = [
+            each
+            for each in found
+            if each.world_size == world and kind in {"auto", _kind(each.device)}
+        ]
+        return sorted(fitting, key=lambda each: each.measured, reverse=True)
 
     def save(self, config: Mapping[str, Any], price: Price) -> None:
-        write_json(self._path(config, price.device), asdict(price))
+        write_json(self._path(config, price.device, price.world_size), asdict(price))
+
+
+def _kind(device: str) -> str:
+    return "cpu" if device == "cpu" else "cuda"
+
+
+def _read(path: Path) -> Price:
+    return Price(**json.loads(path.read_text()))

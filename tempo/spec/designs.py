@@ -121,14 +121,26 @@ class Exclude(Section):
 Factors = Annotated[tuple[Label, ...], ListOf, Field(min_length=1)]
 
 
-class Factorial(Options):
+class DesignOptions(Options):
+    """What every kind of design can be asked.
+
+    `match` makes each of its variants as wide (`arch.base_channels`) as it takes to have the
+    parameters, the multiply-accumulates or the time of a step of the variant `match_to` (the
+    study's baseline, when it is not given), within 2 %.
+    """
+
+    match: Literal["parameters", "macs", "step_time"] | None = None
+    match_to: Label | None = None
+
+
+class Factorial(DesignOptions):
     """Every combination of the levels of `factors`."""
 
     kind: Literal["factorial"] = "factorial"
     factors: Factors
 
 
-class Fractional(Options):
+class Fractional(DesignOptions):
     """The smallest regular two-level fraction of at least this resolution (Box and Hunter 1961).
 
     At resolution 3 main effects are clear of each other, at 4 also of two-factor interactions, at
@@ -140,7 +152,7 @@ class Fractional(Options):
     resolution: Literal[3, 4, 5] = 4
 
 
-class OneFactor(Options):
+class OneFactor(DesignOptions):
     """The baseline, and each other level of each factor alone against it.
 
     `baseline` gives factors their level in the baseline; for the others the study counts as it is.
@@ -152,14 +164,14 @@ class OneFactor(Options):
     name: str = Field("baseline", min_length=1, max_length=300)
 
 
-class Zip(Options):
+class Zip(DesignOptions):
     """The first levels of all factors together, the second levels together, and so on."""
 
     kind: Literal["zip"] = "zip"
     factors: Factors
 
 
-class Sobol(Options):
+class Sobol(DesignOptions):
     """`points` of a Sobol sequence over the factors' levels and ranges.
 
     Ranges are covered evenly; a digital shift by `seed` keeps the first point off the corner.
@@ -171,14 +183,14 @@ class Sobol(Options):
     seed: int = Field(0, ge=0)
 
 
-class VariantList(Options):
+class VariantList(DesignOptions):
     """The named variants of the study: those listed, or all."""
 
     kind: Literal["list"] = "list"
     variants: Annotated[tuple[Label, ...], ListOf] = ()
 
 
-class Between(Options):
+class Between(DesignOptions):
     """A way between two named variants, or presets of the architecture.
 
     Each field in which they differ is a part, named by its last key: `arch.se` is `se`. `parts`
@@ -203,10 +215,15 @@ class AddOneIn(Between):
 
 
 class Ladder(Between):
-    """From `start` to `end`, adding the parts one by one in the given order."""
+    """From `start` to `end`, adding the parts one by one in the given order.
+
+    In a `greedy` order each rung is the part that gains the most over the rung before, by the mean
+    validation PSNR over the seeds: the candidates for a rung are planned once the rung before is
+    measured.
+    """
 
     kind: Literal["ladder"] = "ladder"
-    order: Annotated[tuple[Label, ...], ListOf] = Field(min_length=1)
+    order: Literal["greedy"] | Annotated[tuple[Label, ...], ListOf, Field(min_length=1)]
 
 
 DESIGNS = kinds(

@@ -131,6 +131,8 @@ def _guesses(info: Any, value: Any) -> Iterator[Any]:
         yield not value
     words = [info.annotation, *get_args(info.annotation)]
     yield from (word for each in words if get_origin(each) is Literal for word in get_args(each))
+    if isinstance(value, tuple):
+        yield from (list(value[:-1]), list(value[1:]), list(reversed(value)))
     if isinstance(value, int | float):
         yield from (value + type(value)(1), value - type(value)(1), value * 2, value / 2)
     yield from GUESSES

@@ -1,0 +1,137 @@
+"""Pricing a plan: a few real steps of every variant, each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tempo.cli.calibrate import CONFIG, PRICE
+from tempo.cli.live import preparing
+from tempo.cli.preflight import Checked, check
+from tempo.cli.progress import advancing
+from tempo.core.errors import TempoError
+from tempo.core.jobs import JobSpec
+from tempo.core.records import Plan, PlannedVariant
+from tempo.launch.processes import TEMPO, Child, ForkServer
+from tempo.records.files import write_json
+from tempo.records.prices import Price, Prices, price_key
+
+POLL_SECONDS = 0.05
+PRELOAD = ("tempo.train.calibrate", "torch._dynamo")
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrator:
+    """Prices configs on this machine, `world` processes to a run."""
+
+    prices: Prices
+    cache: Path
+    environment: Mapping[str, str]
+    world: int
+    start: ForkServer
+
+    def price(self, config: Config) -> Price:
+        """Measure a config and keep its price.
+
+        Raises:
+            TempoError: with what the calibration said, when it failed.
+        """
+        with tempfile.TemporaryDirectory(prefix="tempo-price-") as name:
+            folder = Path(name)
+            write_json(folder / CONFIG, dict(config))
+            argv = [*TEMPO, "calibrate", name, "--cache", str(self.cache.resolve())]
+            argv += ["--with-parent", *(["--ddp", str(self.world)] if self.world > 1 else [])]
+            log = folder / "log"
+            code = _wait(self.start(JobSpec(key=name, argv=argv, log=log), self.environment))
+            if code != 0:
+                raise TempoError(_why(log.read_text(errors="replace"), code))
+            price = Price(**json.loads((folder / PRICE).read_text()))
+        self.prices.save(config, price)
+        return price
+
+
+def _wait(child: Child) -> int:
+    """The exit code of a process, which is ended when this one is interrupted."""
+    try:
+        while (code := child.code()) is None:
+            time.sleep(POLL_SECONDS)
+        return code
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        raise
+
+
+def _why(log: str, code: int) -> str:
+    """The last line that a failed calibration printed."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else f"its process ended with code {code}"
+
+
+@contextmanager
+def ready(
+    plan: Plan, prices: Prices, cache: Path, world: int, console: Console
+) -> Iterator[tuple[Checked, Calibrator]]:
+    """What this machine offers, and a calibrator on its first device."""
+    from tempo.cli.main import main
+
+    server = ForkServer(main, PRELOAD)
+    server.warm()
+    with preparing(console) as progress:
+        checked = check(plan, [variant.name for variant in plan.variants], cache, progress)
+    names = {name for slot in checked.slots for name in slot}
+    together = {
+        name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(names)
+    }
+    yield checked, Calibrator(prices, cache, together, world, server)
+
+
+def price_plan(
+    plan: Plan, checked: Checked, calibrator: Calibrator, console: Console, *, again: bool
+) -> dict[str, str]:
+    """Price every variant that has no price on this device yet, or all `again`.
+
+    Returns:
+        By variant, why it could not be priced.
+    """
+    todo = _distinct(plan, checked, calibrator, again=again)
+    failed: dict[str, str] = {}
+    with advancing(console, "Pricing", "configs") as advance:
+        for done, variants in enumerate(todo):
+            advance(done, len(todo))
+            try:
+                calibrator.price(variants[0].config)
+            except TempoError as error:
+                failed |= {each.name: str(error) for each in variants}
+        advance(len(todo), len(todo))
+    return failed
+
+
+def _distinct(
+    plan: Plan, checked: Checked, calibrator: Calibrator, *, again: bool
+) -> list[list[PlannedVariant]]:
+    """The variants to price, those of one price together."""
+    groups: dict[str, list[PlannedVariant]] = {}
+    for variant in plan.variants:
+        device = "cpu" if variant.config["runtime"]["device"] == "cpu" else checked.device
+        known = calibrator.prices.get(variant.config, device, world_of(variant, calibrator.world))
+        if again or known is None:
+            groups.setdefault(price_key(variant.config), []).append(variant)
+    return list(groups.values())
+
+
+def world_of(variant: PlannedVariant, world: int) -> int:
+    """Processes of a variant's run: a method without weights has one."""
+    return world if variant.config["method"] == "network" else 1

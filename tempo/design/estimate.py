@@ -1,0 +1,116 @@
+"""What a run will cost, from its config and the measured price of its steps."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tempo.records.prices import Price
+
+NEWEST = 2
+"""Checkpoints a run keeps beside those that its evaluation needs."""
+
+VALIDATION_PICTURES = 4
+"""Pictures kept at every validation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCost:
+    """One run alone on its devices. `device_hours` counts each of its devices; `disk` is in bytes,
+    at most: its checkpoints, and its pictures as if they did not compress."""
+
+    steps: int
+    seconds: float
+    device_hours: float
+    disk: int | None
+
+
+def steps_of(config: Mapping[str, Any], train_clips: int | None) -> int:
+    """Optimiser steps of a run; a part of a batch at the end counts as a whole one.
+
+    Raises:
+        ValueError: for a budget in epochs where the size of the training split is unknown.
+    """
+    budget, batch = config["recipe"]["budget"], config["recipe"]["batch"]
+    if budget["steps"] is not None:
+        return int(budget["steps"])
+    if budget["clips"] is not None:
+        return max(1, math.ceil(int(budget["clips"]) / int(batch)))
+    if train_clips is None:
+        raise ValueError("the size of the training split is unknown")
+    return max(1, math.ceil(round(float(budget["epochs"]) * train_clips / int(batch), 9)))
+
+
+def run_cost(config: Mapping[str, Any], price: Price, steps: int | None = None) -> RunCost:
+    """What a run costs at a price; `steps` stands in for its own budget."""
+    if config["method"] != "network":
+        seconds = price.setup_s + price.evaluation_s
+        disk = _pictures(config, validations=0)
+        return RunCost(steps=0, seconds=seconds, device_hours=seconds / 3600, disk=disk)
+    if steps is None:
+        steps = steps_of(config, price.train_clips)
+    validations, checkpoints = _times(config, steps)
+    seconds = (
+        price.setup_s
+        + steps * price.step_ms / 1e3
+        + validations * price.validation_s
+        + checkpoints * price.checkpoint_s
+        + price.evaluation_s
+    )
+    return RunCost(
+        steps=steps,
+        seconds=seconds,
+        device_hours=seconds * price.world_size / 3600,
+        disk=_disk(config, price, validations),
+    )
+
+
+def _times(config: Mapping[str, Any], steps: int) -> tuple[int, int]:
+    """How often a run validates and how often it saves: at every validation, and in between."""
+    val, save = config["evaluation"]["val_every"], config["runtime"]["checkpoint_every"]
+    validations = math.ceil(steps / val)
+    between = steps // save - steps // math.lcm(val, save)
+    return validations, validations + between
+
+
+def affordable_steps(config: Mapping[str, Any], price: Price, device_hours: float) -> int | None:
+    """The most steps that a run can do within `device_hours`; None when not even one fits."""
+    if run_cost(config, price, 1).device_hours > device_hours:
+        return None
+    low, high = 1, 2
+    while run_cost(config, price, high).device_hours <= device_hours:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if run_cost(config, price, middle).device_hours <= device_hours:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _disk(config: Mapping[str, Any], price: Price, validations: int) -> int | None:
+    if price.checkpoint_bytes is None:
+        return None
+    evaluation = config["evaluation"]
+    needed = {"best": 1, "last": 0}.get(str(evaluation["select"]), int(evaluation["over"]))
+    pictures = _pictures(config, validations)
+    return (NEWEST + needed) * price.checkpoint_bytes + (pictures or 0)
+
+
+def _pictures(config: Mapping[str, Any], validations: int) -> int | None:
+    """Bytes of the gallery (two inputs, target, prediction) and of the validations' samples."""
+    size = config["data"].get("size") or (config["recipe"]["crop"],) * 2
+    kept = 4 * config["evaluation"]["gallery"] + VALIDATION_PICTURES * (validations + 3)
+    return int(kept * 3 * size[0] * size[1])
+
+
+def elapsed(seconds: Iterable[float], slots: int) -> float:
+    """Seconds until all runs ended on `slots` slots, the longest begun first (Graham 1969)."""
+    ends = [0.0] * max(slots, 1)
+    for each in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + each)
+    return max(ends)

@@ -1,0 +1,79 @@
+"""A ladder whose order is found on the way: each rung is the part that gained the most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import fmean
+
+from tempo.design.between import Way, way_between
+from tempo.design.factors import Candidate
+from tempo.design.study import Study, Where
+from tempo.spec.designs import Ladder
+from tempo.spec.study import run_id
+
+
+def greedy_ladder(design: Ladder, study: Study, where: Where) -> Iterator[Candidate]:
+    """Both ends, then rung by rung every part that could come next, as far as is measured.
+
+    A rung's candidates are planned once those of the rung before have results under every seed;
+    the one of the highest mean validation PSNR is the rung, the first of them in a tie.
+    """
+    way = way_between(design, study, where)
+    if way is None:
+        return
+    yield from way.ends()
+    climbed: tuple[str, ...] = ()
+    gains: list[str] = []
+    below = _quality(study, way.at(way.start.name, way.start, way.end, ()))
+    for rung in range(1, len(way.parts)):
+        tried = dict(_candidates(way, climbed, study))
+        yield from tried.values()
+        found = {part: _quality(study, each) for part, each in tried.items()}
+        waiting = [part for part, value in found.items() if value is None]
+        measured = {part: value for part, value in found.items() if value is not None}
+        if waiting or not measured or below is None:
+            study.notes.append(_so_far(way, gains, rung, tried, waiting))
+            return
+        best = max(measured, key=measured.__getitem__)
+        gains.append(f"{best} ({measured[best] - below:+.3f} dB)")
+        climbed, below = (*climbed, best), measured[best]
+    last = next(part for part in way.parts if part not in climbed)
+    order = ", ".join([*gains, last])
+    study.notes.append(f"greedy ladder from {way.start.name} to {way.end.name}: {order}")
+
+
+def _candidates(
+    way: Way, climbed: tuple[str, ...], study: Study
+) -> Iterator[tuple[str, Candidate]]:
+    for part in way.parts:
+        if part in climbed:
+            continue
+        parts = (*climbed, part)
+        rung = way.at(" + ".join((way.start.name, *parts)), way.start, way.end, parts)
+        if study.conditions.excluded(rung.levels) is None:
+            yield part, rung
+
+
+def _quality(study: Study, candidate: Candidate) -> float | None:
+    """The mean validation PSNR over the seeds; None when one is missing."""
+    resolved = study.configs.resolve(candidate.overlays)
+    if resolved is None:
+        return None
+    ids = [run_id(resolved.chosen, resolved.method, seed) for seed in study.spec.seeds]
+    values = [study.measured.quality(each) for each in ids]
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
+
+
+def _so_far(
+    way: Way, gains: list[str], rung: int, tried: Mapping[str, Candidate], waiting: list[str]
+) -> str:
+    last = len(way.parts)
+    after = f" after {', '.join(gains)}" if gains else ""
+    if not tried:
+        return f"greedy ladder: every part of rung {rung} of {last} is excluded{after}"
+    return (
+        f"greedy ladder from {way.start.name} to {way.end.name}: rung {rung} of {last} is planned"
+        f"{after}; {len(waiting)} of its {len(tried)} candidates have no result under every seed "
+        "yet. The same command goes on with the next rung once they have"
+    )

@@ -1,0 +1,57 @@
+"""What a plan asks of the world: prices, widths and results. All of it may be unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tempo.records.prices import Price
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Width:
+    """The width whose cost comes nearest to what is wanted: `cost` beside `wanted`."""
+
+    base_channels: int
+    cost: float
+    wanted: float
+
+    @property
+    def off(self) -> float:
+        """The relative difference; -0.05 is 5 % too little."""
+        return self.cost / self.wanted - 1
+
+
+class Measured(Protocol):
+    """What was measured or can be counted. None: not known, and not to be guessed."""
+
+    @property
+    def pricing(self) -> bool:
+        """The plan is made only to price its variants, so budgets are left as they are written."""
+
+    def price(self, config: Config) -> Price | None:
+        """The price of a config on the device at hand."""
+
+    def width(self, config: Config, target: Config, by: str) -> Width | None:
+        """The width at which `config` costs what `target` costs: parameters, macs or step_time."""
+
+    def quality(self, run_id: str) -> float | None:
+        """The validation PSNR in dB of a run's chosen checkpoint; None unless it is complete."""
+
+
+class Unmeasured:
+    """Nothing is known."""
+
+    pricing = False
+
+    def price(self, config: Config) -> Price | None:
+        return None
+
+    def width(self, config: Config, target: Config, by: str) -> Width | None:
+        return None
+
+    def quality(self, run_id: str) -> float | None:
+        return None
