@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from types import TracebackType
 from typing import Protocol
 
@@ -17,18 +15,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tempo.cli.changes import Changes, counts, duration
 from tempo.core.records import RunStatus
 from tempo.launch.estimate import run_seconds_left, study_seconds_left
 from tempo.launch.pool import Pool
+from tempo.launch.usage import GpuWatch
 from tempo.launch.view import RunView
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain progress lines."""
-
-
-def duration(seconds: float | None) -> str:
-    """`1:02:03`, or a dash while unknown."""
-    return "-" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 @contextmanager
@@ -79,58 +74,13 @@ def make_view(console: Console) -> View:
     return TerminalView(console) if console.is_terminal else PlainView(console)
 
 
-def _counts(views: Sequence[RunView]) -> str:
-    ended = Counter(view.status for view in views)
-    reused = sum(view.reused for view in views)
-    parts = [f"{ended[RunStatus.COMPLETE]} of {len(views)} runs complete"]
-    if reused:
-        parts.append(f"{reused} of them before")
-    if ended[RunStatus.FAILED]:
-        parts.append(f"{ended[RunStatus.FAILED]} failed")
-    return ", ".join(parts)
-
-
-def _change(view: RunView) -> str | None:
-    """The sentence for a run that just reached a new status; None for one not worth a line."""
-    progress = view.progress
-    if view.status is RunStatus.RUNNING:
-        return f"started   {view.run.title} ({view.run.run_id})"
-    if view.status is RunStatus.COMPLETE and not view.reused and progress.finish is not None:
-        psnr = "" if progress.psnr is None else f", validation PSNR {progress.psnr:.2f} dB"
-        return f"complete  {view.run.title} in {duration(progress.finish.seconds)}{psnr}"
-    if view.status is RunStatus.FAILED and progress.finish is not None:
-        finish = progress.finish
-        return f"FAILED    {view.run.title} ({finish.failure}): {finish.message}\n  log: {view.log}"
-    if view.status is RunStatus.STOPPED:
-        return f"stopped   {view.run.title} at step {progress.step}"
-    if view.status is RunStatus.PLANNED and view.lost:
-        return f"killed    {view.run.title} at step {progress.step}; it will be tried again"
-    return None
-
-
-class _Changes:
-    """Which runs changed their status since the last look."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, RunStatus] = {}
-
-    def since(self, views: Sequence[RunView]) -> list[str]:
-        lines = []
-        for view in views:
-            before = self._last.get(view.run.run_id, RunStatus.PLANNED)
-            self._last[view.run.run_id] = view.status
-            line = _change(view) if view.status is not before else None
-            if line:
-                lines.append(line)
-        return lines
-
-
 class PlainView:
     """One line for each change, and one with the state of things every quarter of a minute."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._changes = _Changes()
+        self._changes = Changes()
+        self._gpus = GpuWatch()
         self._next = time.monotonic() + PLAIN_INTERVAL
 
     def __enter__(self) -> PlainView:
@@ -142,7 +92,7 @@ class PlainView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        return None
+        self._gpus.close()
 
     def note(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -151,16 +101,17 @@ class PlainView:
         views = list(pool.views.values())
         for line in self._changes.since(views):
             self.note(line)
+        gpus = self._gpus.poll()
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + PLAIN_INTERVAL
-        left = study_seconds_left(views, pool.width)
         running = [
             f"{view.run.title} {view.progress.step}/{view.progress.total}"
             for view in views
-            if view.status is RunStatus.RUNNING
+            if view.status is RunStatus.RUNNING and not view.queued
         ]
-        self.note(f"{_counts(views)}; {', '.join(running)}; ETA {duration(left)}")
+        eta = f"ETA {duration(study_seconds_left(views, pool.width))}"
+        self.note("; ".join([counts(views), *running, eta, *map(str, gpus)]))
 
 
 class TerminalView:
@@ -168,7 +119,8 @@ class TerminalView:
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._changes = _Changes()
+        self._changes = Changes()
+        self._gpus = GpuWatch()
         self._started = time.monotonic()
 
     def __enter__(self) -> TerminalView:
@@ -181,6 +133,7 @@ class TerminalView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._gpus.close()
         self._live.__exit__(kind, error, trace)
 
     def note(self, text: str) -> None:
@@ -195,16 +148,26 @@ class TerminalView:
     def _draw(self, views: Sequence[RunView], pool: Pool) -> RenderableType:
         left = study_seconds_left(views, pool.width)
         elapsed = duration(time.monotonic() - self._started)
-        head = Text(f"{_counts(views)}   {elapsed} so far, ETA {duration(left)}", style="bold")
+        head = Text(f"{counts(views)}   {elapsed} so far, ETA {duration(left)}", style="bold")
         if pool.stopping:
             head.append("   stopping: checkpoints are being written", style="yellow")
-        return Group(head, _running(views))
+        done = sum(_share(view) for view in views)
+        parts: list[RenderableType] = [head, ProgressBar(total=max(len(views), 1), completed=done)]
+        gpus = self._gpus.poll()
+        return Group(*parts, _running(views), *[Text(f"{gpu}", style="dim") for gpu in gpus])
+
+
+def _share(view: RunView) -> float:
+    """How much of a run is done, from 0 to 1."""
+    if view.ended:
+        return 1.0
+    return view.progress.step / view.progress.total if view.progress.total else 0.0
 
 
 def _running(views: Sequence[RunView]) -> Table:
     table = Table.grid(padding=(0, 2))
     for view in views:
-        if view.status is not RunStatus.RUNNING:
+        if view.status is not RunStatus.RUNNING or view.queued:
             continue
         progress = view.progress
         rate = "" if progress.rate is None else f"{progress.rate:.1f} it/s"
@@ -212,5 +175,6 @@ def _running(views: Sequence[RunView]) -> Table:
         bar = ProgressBar(total=max(progress.total, 1), completed=progress.step, width=24)
         steps = f"{progress.step}/{progress.total}"
         eta = f"ETA {duration(run_seconds_left(view.status, progress))}"
-        table.add_row(Text(view.run.title), bar, steps, rate, psnr, eta)
+        where = Text(str(view.elsewhere or view.where), style="dim")
+        table.add_row(Text(view.run.title), bar, steps, rate, psnr, eta, where)
     return table

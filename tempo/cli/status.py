@@ -6,7 +6,6 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -15,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli import options as shared
+from tempo.cli.changes import duration
 from tempo.cli.console import make_console
 from tempo.cli.naming import plan_named
 from tempo.core.errors import RecordError
-from tempo.core.records import Plan
 from tempo.launch.standing import Standing, StudyStanding, standing_of
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
@@ -128,11 +127,6 @@ def headline(standing: StudyStanding) -> str:
     return f"{standing.study}{profile}: " + ", ".join([of, *counts, *eta])
 
 
-def duration(seconds: float | None) -> str:
-    """`1:02:03`, or a dash while unknown."""
-    return "-" if seconds is None else str(timedelta(seconds=round(seconds)))
-
-
 def _table(standing: StudyStanding) -> Table:
     table = Table(title=headline(standing), title_justify="left", box=None, pad_edge=False)
     table.add_column("run", no_wrap=True)
@@ -201,8 +195,3 @@ def _run_json(run: Standing) -> dict[str, Any]:
         "failure": finish.failure if finish else None,
         "message": finish.message if finish else None,
     }
-
-
-def all_runs(plan: Plan) -> list[str]:
-    """The ids of a plan's runs."""
-    return [run.run_id for run in plan.distinct_runs]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus
 from tempo.launch.processes import Child, Start, spawn
@@ -44,7 +44,7 @@ class LocalLauncher:
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
         for job in jobs:
             if job.key not in self._jobs:
-                slot = self._free_slot()
+                slot = self._free_slot(job.avoid)
                 self._jobs[job.key] = _Running(self._start(job, self._environments[slot]), slot)
         return {job.key: str(self._jobs[job.key].child.pid) for job in jobs}
 
@@ -52,15 +52,23 @@ class LocalLauncher:
         """Nothing: workers on this machine leave with the driver that started them."""
         return {}
 
-    def _free_slot(self) -> int:
+    def _free_slot(self, avoid: Collection[str]) -> int:
         busy = {job.slot for job in self._jobs.values() if job.child.code() is None}
         free = [slot for slot in range(self.slots) if slot not in busy]
         if not free:
             raise RuntimeError(f"all {self.slots} slots are busy")
-        return free[0]
+        return next((slot for slot in free if self._name(slot) not in avoid), free[0])
+
+    def _name(self, slot: int) -> str:
+        """What people call a slot; empty where nothing tells slots apart."""
+        gpus = self._environments[slot].get("CUDA_VISIBLE_DEVICES")
+        return f"GPU {gpus}" if gpus else ""
 
     def poll(self) -> Mapping[str, JobStatus]:
-        return {key: _status(job.child.code()) for key, job in self._jobs.items()}
+        return {
+            key: replace(_status(job.child.code()), where=self._name(job.slot))
+            for key, job in self._jobs.items()
+        }
 
     def forget(self, key: str) -> None:
         del self._jobs[key]
