@@ -16,7 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tempo.cli.live import PLAIN_INTERVAL, duration
+from tempo.cli.changes import duration
+from tempo.cli.live import PLAIN_INTERVAL
 
 Advance = Callable[[int, int | None], None]
 """Called with what is done and what there is in all, None while unknown."""
