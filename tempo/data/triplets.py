@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +47,14 @@ class Found:
     target_times: tuple[float, ...]
 
 
-def difference(one: Frame, other: Frame) -> float:
+class Thumbnailed(Protocol):
+    """Anything with a thumbnail."""
+
+    @property
+    def thumbnail(self) -> npt.NDArray[np.float32]: ...
+
+
+def difference(one: Thumbnailed, other: Thumbnailed) -> float:
     """Mean absolute difference of two thumbnails, 0 to 255."""
     return float(np.abs(one.thumbnail - other.thumbnail).mean())
 

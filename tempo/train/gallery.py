@@ -44,3 +44,14 @@ def keep(judged: Judged, folder: Path, attempt: int) -> Mapping[str, str]:
         save_png(folder / path, pixels)
         entry[part] = str(path)
     return entry | {"prediction_sha256": sha256_of(folder / entry["prediction"])}
+
+
+def keep_prediction(judged: Judged, folder: Path) -> Mapping[str, str]:
+    """Write only the prediction of a clip under `folder`/gallery; the rest is in the test set.
+
+    Returns the clip's id, the path and the file's SHA-256.
+    """
+    path = Path("gallery") / f"{judged.row.index:05d}-prediction.png"
+    save_png(folder / path, to_pixels(judged.prediction))
+    digest = sha256_of(folder / path)
+    return {"clip": judged.row.clip, "prediction": str(path), "prediction_sha256": digest}

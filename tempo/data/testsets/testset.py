@@ -145,6 +145,10 @@ class TestSet:
         stretches = map(range, starts, [*starts[1:], len(self)])
         return [stretch for stretch in stretches if len(stretch) > 1]
 
+    def clip_id(self, index: int) -> str:
+        """The id of a clip, without reading it."""
+        return self.items[index].id
+
     def without(self, ids: Collection[str], note: str) -> TestSet:
         """The set less some clips: another digest, and a note that says so."""
         left = [item for item in self.items if item.id not in ids]
