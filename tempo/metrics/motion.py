@@ -9,6 +9,9 @@ from torch import Tensor
 
 from tempo.metrics import flow
 
+ESTIMATE = "dis1"
+"""Names this way of estimating; another name when it changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:

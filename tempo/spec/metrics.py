@@ -124,6 +124,6 @@ _add(
     ),
 )
 
-DEFAULT_METRICS = ("psnr", "psnr_uint8", "ssim", "ssim_matlab", "ie", "edge")
+DEFAULT_METRICS = ("psnr", "psnr_uint8", "ssim", "ssim_matlab", "ms_ssim", "ie", "edge")
 """Cheap enough for every validation and test. The others estimate optical flow or need more than
 one target."""

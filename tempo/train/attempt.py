@@ -218,9 +218,14 @@ def _count(arch: ArchSpec, frames: int, height: int, width: int) -> Cost:
 
 
 def _test(task: Task, split: Split) -> TestEvaluation:
-    config, attempt = task.config, task.journal.attempt
     return prepare_test(
-        split, config.data, config.evaluation, task.device, task.group, task.folder, attempt
+        split,
+        task.config,
+        device=task.device,
+        group=task.group,
+        folder=task.folder,
+        cache=task.cache,
+        attempt=task.journal.attempt,
     )
 
 

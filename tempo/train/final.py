@@ -18,10 +18,11 @@ from tempo.records.events import Evaluated
 from tempo.records.files import of_attempt, sha256_of, write_atomic
 from tempo.spec.metrics import DEFAULT_METRICS
 from tempo.spec.options import Options
-from tempo.spec.recipe import Evaluation
+from tempo.spec.study import RunConfig
 from tempo.train.evaluate import Predictor, Row, collect, in_order, judge, means, measured
 from tempo.train.gallery import choose, keep
 from tempo.train.group import Group
+from tempo.train.motion import Motions
 from tempo.train.sequences import judge_in_time, share_of_stretches, stretches
 from tempo.train.stop import StopRequest
 
@@ -37,6 +38,7 @@ class TestEvaluation:
     group: Group
     folder: Path
     attempt: int
+    motions: Motions
     metrics: tuple[str, ...] = DEFAULT_METRICS
 
     def run(
@@ -48,7 +50,7 @@ class TestEvaluation:
         together = stretches(self.split)
         mine = share_of_stretches(together, self.group)
         found = judge(predict, self.split, mine, self.device, stop, self.metrics)
-        for judged in judge_in_time(found, together, self.metrics):
+        for judged in self.motions.describe(judge_in_time(found, together, self.metrics)):
             rows.append(judged.row)
             if judged.row.index in self.gallery:
                 kept.append((judged.row.index, keep(judged, self.folder, self.attempt)))
@@ -92,17 +94,25 @@ class TestEvaluation:
 
 def prepare_test(
     split: Split,
-    options: Options,
-    evaluation: Evaluation,
+    config: RunConfig,
+    *,
     device: torch.device,
     group: Group,
     folder: Path,
+    cache: Path,
     attempt: int,
 ) -> TestEvaluation:
-    """Choose the gallery; call before training."""
-    gallery = choose(split, evaluation.gallery)
+    """Choose the gallery; call before training. `cache` keeps what is estimated of the clips."""
     return TestEvaluation(
-        split, options, gallery, device, group, folder, attempt, evaluation.metrics
+        split=split,
+        options=config.data,
+        gallery=choose(split, config.evaluation.gallery),
+        device=device,
+        group=group,
+        folder=folder,
+        attempt=attempt,
+        motions=Motions(cache / "motion", split.digest),
+        metrics=config.evaluation.metrics,
     )
 
 

@@ -103,13 +103,14 @@ def surrounding(clip: Clip) -> tuple[int, int]:
 
 
 def _frame(judged: Judged) -> Frame:
-    return Frame(judged.prediction.clamp(0, 1).cpu(), _picture(judged.clip.target))
+    return Frame(judged.prediction.clamp(0, 1).cpu(), picture(judged.clip.target))
 
 
 def _input(pixels: Pixels) -> Frame:
-    picture = _picture(pixels)
-    return Frame(picture, picture)
+    same = picture(pixels)
+    return Frame(same, same)
 
 
-def _picture(pixels: Pixels) -> torch.Tensor:
+def picture(pixels: Pixels) -> torch.Tensor:
+    """uint8 [H, W, 3] as float32 [3, H, W] in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float().div_(255)
