@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from tempo.core.errors import MissingError
+
 TIMEOUT = timedelta(seconds=float(os.environ.get("TEMPO_COLLECTIVE_TIMEOUT", "900")))
 """How long a collective waits for a slow rank. A dead one breaks its connection at once."""
 
@@ -55,6 +57,9 @@ def join_group(*, cuda: bool) -> Group:
     """The group that torchrun's environment describes: gloo on a CPU, NCCL on GPUs.
 
     A second run in the same process joins the group that is already there.
+
+    Raises:
+        MissingError: when this machine has fewer GPUs than processes.
     """
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         return Group()
@@ -62,8 +67,19 @@ def join_group(*, cuda: bool) -> Group:
     if not dist.is_initialized():
         backend = "gloo"
         if cuda:
+            _needs_own_gpu(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
             # Pictures of a dead rank's state travel over gloo, gradients over NCCL.
             backend = "cpu:gloo,cuda:nccl"
-            torch.cuda.set_device(local_rank % torch.cuda.device_count())
+            torch.cuda.set_device(local_rank)
         dist.init_process_group(backend, timeout=TIMEOUT)
     return Group(dist.get_rank(), dist.get_world_size(), local_rank)
+
+
+def _needs_own_gpu(processes: int) -> None:
+    """NCCL refuses two processes on one GPU, in words that do not say so."""
+    gpus = torch.cuda.device_count()
+    if gpus < processes:
+        raise MissingError(
+            f"{processes} processes need a GPU each, and this machine shows {gpus}; start "
+            f"{gpus or 'none'} of them, or train on the CPU with runtime.device=cpu"
+        )

@@ -46,6 +46,14 @@ def test_every_preset_rehearses(preset: str) -> None:
     rehearse(type(made).model_validate({**made.model_dump(mode="json"), "arch": arch}))
 
 
+def test_nothing_is_compiled_before_the_study_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    assert rehearse(config({"runtime": {"compile": "default"}})) > 0
+
+
 def test_the_full_size_network_trains_a_step() -> None:
     made = config()
     full = type(made).model_validate({**made.model_dump(mode="json"), "arch": {}})
