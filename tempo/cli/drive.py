@@ -32,13 +32,14 @@ def drive(pool: Pool, console: Console, *, detach: bool = False) -> None:
                 return
             if asked.count > told:
                 told = asked.count
-                _stop(pool, view, told)
+                stop_pool(pool, view, told)
             time.sleep(POLL_SECONDS)
         pool.step()
         view.update(pool)
 
 
-def _stop(pool: Pool, view: View, times: int) -> None:
+def stop_pool(pool: Pool, view: View, times: int) -> None:
+    """What a request to stop does, the first time and again."""
     if times == 1:
         view.note("stopping: the running runs write a checkpoint first; Ctrl-C again to leave now")
         pool.stop()

@@ -61,8 +61,10 @@ def open_pool(
         run.variant
         for run in plan.runs
         if not begin
-        or wanted(store, run)
-        and not look(store.run_dir(run.run_id)).reusable(stale_too=options.reuse_stale)
+        or (
+            wanted(store, run)
+            and not look(store.run_dir(run.run_id)).reusable(stale_too=options.reuse_stale)
+        )
     }
     checked = Checked(({},), {})
     server = ForkServer(main, PRELOAD)

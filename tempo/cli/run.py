@@ -31,7 +31,7 @@ from tempo.design.expand import expand
 from tempo.launch.pool import Pool
 from tempo.launch.view import RunView
 from tempo.records.layout import Store
-from tempo.spec.load import load_study
+from tempo.spec.load import LoadedStudy, load_study
 from tempo.track.mlflow_store import MlflowMirror
 from tempo.track.views import hints
 
@@ -81,6 +81,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace, wanted: Wanted = everything) -> int:
     """Carry out the `wanted` runs of a study; see `tempo.cli.main.main` for the exit codes."""
     loaded = load_study(options.spec, profile=options.profile, overrides=options.overrides)
+    if loaded.spec.search is not None:
+        from tempo.cli.search import run_search
+
+        return run_search(loaded, options)
+    return _run_study(loaded, options, wanted)
+
+
+def _run_study(loaded: LoadedStudy, options: argparse.Namespace, wanted: Wanted) -> int:
     plan = expand(loaded)
     store = Store(options.records)
     if options.plan:
@@ -92,14 +100,14 @@ def execute(options: argparse.Namespace, wanted: Wanted = everything) -> int:
         carry_out_together(plan, store, options.cache, reuse_stale=options.reuse_stale)
         if not leads():
             return 0
-        mirror = _open_mirror(plan, store, options)
+        mirror = open_mirror(plan, store, options)
         return _conclude(plan, [], store, options, console, mirror)
     pool = open_pool(plan, store, options, console, wanted)
     store.save_plan(plan)
     queued = options.launcher in QUEUED
     if queued and not options.wait and _handed_over(pool, plan, options, console):
         return 0
-    mirror = _open_mirror(plan, store, options)
+    mirror = open_mirror(plan, store, options)
     if mirror is not None:
         mirror.start()
     try:
@@ -141,7 +149,8 @@ def _invocation(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _open_mirror(plan: Plan, store: Store, options: argparse.Namespace) -> MlflowMirror | None:
+def open_mirror(plan: Plan, store: Store, options: argparse.Namespace) -> MlflowMirror | None:
+    """The mirror of an invocation that begins now; None when it is off."""
     if options.mlflow == "off":
         return None
     mirror = MlflowMirror(store, options.mlflow)
@@ -173,14 +182,15 @@ def _conclude(
         return FAILED if failed and options.fail_fast else StoppedError.exit_code
     page = report(store, plan, options.reports, console)
     if mirror is not None:
-        _complete_mirror(mirror, plan, failed=failed, page=page, say=say)
+        complete_mirror(mirror, plan, failed=failed, page=page, say=say)
     say(f"Report:  {page}")
     return FAILED if failed else 0
 
 
-def _complete_mirror(
+def complete_mirror(
     mirror: MlflowMirror, plan: Plan, *, failed: bool, page: Path, say: Callable[[str], None]
 ) -> None:
+    """Close the invocation, with the report beside it, and say where to look."""
     say("Completing the MLflow mirror ...")
     mirror.finish(RunStatus.FAILED if failed else RunStatus.COMPLETE, (page.parent,))
     say(f"MLflow:  mlflow ui --backend-store-uri {mirror.uri}   (or: tempo ui)")

@@ -47,7 +47,7 @@ class Proposals:
     ) -> None:
         self._space, self._storage, self._name = space, storage, name
         self._tickets, self._costs = tickets, costs
-        self.first = {_first_ticket(key): (key, point) for key, point in _named(space)}
+        self.first = {_first_ticket(key): (key, point) for key, point in named(space)}
         self._sequence = sequence(space)
         self._points: list[Point] = []
         self.rejected: Counter[str] = Counter()
@@ -214,14 +214,24 @@ class Proposals:
         )
 
     def point_of(self, frozen: FrozenTrial) -> Point:
-        """The point of a trial that has all its params."""
+        """The point of a trial.
+
+        Raises:
+            RejectedError: another driver is still deciding about its params.
+        """
         ticket = ticket_of(frozen)
         if ticket in self.first and self.first[ticket][1].outside:
             return self.first[ticket][1]
-        return self._space.point(frozen.params)
+        params: dict[str, str | float] = {}
+        for parameter in self._space.parameters:
+            if parameter.applies(params):
+                if parameter.name not in frozen.params:
+                    raise RejectedError(f"{parameter.name} is not decided yet")
+                params[parameter.name] = frozen.params[parameter.name]
+        return self._space.point(params)
 
 
-def _named(space: Space) -> Iterator[tuple[str, Point]]:
+def named(space: Space) -> Iterator[tuple[str, Point]]:
     """The enqueued points under names that do not depend on their order."""
     for (name, point), entry in zip(enqueued(space), space.search.enqueue, strict=True):
         yield (name if isinstance(entry, str) else f"first-{short_hash(entry, 4)}"), point

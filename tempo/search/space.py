@@ -12,6 +12,7 @@ from tempo.core.errors import SpecError
 from tempo.core.place import Place
 from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate, Levels
+from tempo.design.measured import Unmeasured
 from tempo.design.study import Study
 from tempo.search.differences import at_path, differences
 from tempo.spec.designs import Range, When
@@ -79,7 +80,7 @@ class Space:
         self.loaded = loaded
         assert loaded.spec.search is not None
         self.search: SearchSpec = loaded.spec.search
-        study = Study(loaded)
+        study = _study(loaded)
         self.place_of = study.factors.place
         self.place = self.place_of("search")
         names = self._names(study)
@@ -107,7 +108,7 @@ class Space:
     @property
     def base(self) -> Point:
         """The study as it is."""
-        return self._point(Study(self.loaded), (), {}, ())
+        return self._point(_study(self.loaded), (), {}, ())
 
     def point(self, params: Params) -> Point:
         """The config of an assignment.
@@ -115,7 +116,7 @@ class Space:
         Raises:
             RejectedError: it is excluded, a level does not apply, or the config breaks a rule.
         """
-        study = Study(self.loaded)
+        study = _study(self.loaded)
         levels = tuple(
             self._level(study, parameter, params[parameter.name])
             for parameter in self.parameters
@@ -155,7 +156,7 @@ class Space:
         Raises:
             SpecError: there is none of that name, or its config breaks a rule.
         """
-        study = Study(self.loaded)
+        study = _study(self.loaded)
         candidate: Candidate | None = study.factors.variant(name, place)
         study.problems.raise_any()
         assert candidate is not None
@@ -204,15 +205,22 @@ class Space:
         """What a config under a level has at the factor's paths; None when it cannot be."""
         key = parameter.name, label
         if key not in self._labelled:
-            params = {parameter.name: label, **self._enabling(parameter)}
             try:
-                config = self.point(params).resolved.config
+                config = self.with_level(parameter, label).resolved.config
             except RejectedError:
                 self._labelled[key] = None
             else:
                 kept = [path for path in parameter.paths if path != PRESET]
                 self._labelled[key] = tuple(at_path(config, path) for path in kept)
         return self._labelled[key]
+
+    def with_level(self, parameter: Parameter, label: str) -> Point:
+        """The study under one level, and what its condition needs.
+
+        Raises:
+            RejectedError: this is no variant of the study.
+        """
+        return self.point({**self._enabling(parameter), parameter.name: label})
 
     def _enabling(self, parameter: Parameter) -> dict[str, str | float]:
         """Levels of other factors under which this one applies."""
@@ -227,6 +235,11 @@ class Space:
     def own(self) -> Params:
         """The params of the study as it is, as far as its values are levels of the space."""
         return self.project(self.base.resolved.config)[0]
+
+
+def _study(loaded: LoadedStudy) -> Study:
+    """A study of its own for each point, so that problems of one are not those of the next."""
+    return Study(loaded, Unmeasured())
 
 
 def _labels(params: Params) -> dict[str, str]:
@@ -265,7 +278,7 @@ def enqueued(space: Space) -> Sequence[tuple[str, Point]]:
         SpecError: an entry names no variant, no factor or no level.
     """
     out: list[tuple[str, Point]] = []
-    study = Study(space.loaded)
+    study = _study(space.loaded)
     for index, entry in enumerate(space.search.enqueue):
         place = study.factors.place("search", "enqueue", index)
         if isinstance(entry, str):

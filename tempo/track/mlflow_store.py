@@ -82,6 +82,10 @@ class MlflowMirror:
         if invocation is not None:
             self._own = self._book().begin(invocation)
 
+    def grow(self, plan: Plan) -> None:
+        """The same study's plan with more variants and runs, from the next pass on."""
+        self._plan = plan
+
     def start(self) -> None:
         """Mirror in the background from now on."""
         self._background.start()
@@ -159,4 +163,5 @@ class MlflowMirror:
                 state=state,
                 limits=self._limits,
             )
+        self._mirror.plan = self._opened()
         return self._mirror
