@@ -95,9 +95,8 @@ def test_one_ledger_serves_several_threads(opened: Opened) -> None:
     claimed: list[str] = []
 
     def work(number: int) -> None:
-        for n in range(20):
-            if opened.ledger.claim(f"k{n}", replace(FAR, pid=number), 600) is not None:
-                claimed.append(f"k{n}")
+        owner, keys = replace(FAR, pid=number), [f"k{n}" for n in range(20)]
+        claimed.extend(key for key in keys if opened.ledger.claim(key, owner, 600) is not None)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for thread in threads:

@@ -85,7 +85,7 @@ def evaluation_of(folder: Path) -> tuple[Any, ...]:
     test = read_run(folder).test
     assert test is not None
     pictures = [
-        {part: path if part == "clip" else (folder / path).read_bytes() for part, path in e.items()}
+        [(folder / text).read_bytes() if (folder / text).is_file() else text for text in e.values()]
         for e in test.gallery
     ]
     return replace(test, table="", gallery=()), pictures
