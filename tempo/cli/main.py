@@ -8,7 +8,22 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tempo import __version__
-from tempo.cli import compare, mlflow, plan, run, worker
+from tempo.cli import (
+    calibrate,
+    clean,
+    compare,
+    data,
+    evaluate,
+    interpolate,
+    logs,
+    mlflow,
+    plan,
+    retry,
+    run,
+    status,
+    stop,
+    worker,
+)
 from tempo.core.errors import TempoError
 
 Configure = Callable[[argparse.ArgumentParser], None]
@@ -17,11 +32,20 @@ COMMANDS: dict[str, tuple[str, Configure]] = {
     "run": ("carry out a study: train, evaluate, compare, report", run.configure),
     "plan": ("list variants and runs of a spec, and what they weigh", plan.configure),
     "compare": ("rebuild table, figures and page from records, offline", compare.configure),
+    "data": ("prepare data sets, and look at them", data.configure),
+    "evaluate": ("methods on test sets, by the field's protocols", evaluate.configure),
+    "interpolate": ("new frames for a video, or between two pictures", interpolate.configure),
+    "status": ("how the runs of a study stand, from any terminal", status.configure),
+    "logs": ("what a run did, and what its worker printed", logs.configure),
+    "stop": ("ask runs to checkpoint and leave", stop.configure),
+    "retry": ("carry out the failed runs of a study again", retry.configure),
+    "clean": ("delete what nothing needs any more; shows it first", clean.configure),
     "ui": ("browse the runs in the MLflow UI", mlflow.configure_ui),
     "sync": ("complete the MLflow mirror from the records", mlflow.configure_sync),
     "import": ("write runs that others logged to MLflow as records", mlflow.configure_import),
     "worker": ("carry out one run (what a launcher executes)", worker.configure),
     "preflight": ("check what a plan needs (what a study does first)", worker.configure_preflight),
+    "calibrate": ("measure what a config costs (what --price executes)", calibrate.configure),
 }
 """Each command: its line in the help, and what sets up its options and handler."""
 

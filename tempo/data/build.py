@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -18,7 +19,7 @@ from time import sleep
 
 from filelock import FileLock
 
-from tempo.core.errors import MissingError
+from tempo.core.errors import MissingError, TempoError
 from tempo.data.shards import FORMAT, write_shard
 from tempo.data.splits import ShardPlan, SplitPlan
 
@@ -143,12 +144,17 @@ def _side_by_side(shards: Sequence[ShardPlan], folder: Path, report: _Report, jo
     try:
         futures = [pool.submit(_one, folder, shard) for shard in shards]
         _follow(futures, written, report, jobs)
-    except BaseException:
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
             child.terminate()
             child.join()
         remove_unfinished(folder)
+        if isinstance(error, BrokenProcessPool):
+            raise TempoError(
+                f"one of the {jobs} processes that build the cache was ended from outside, perhaps "
+                "for want of memory; what is whole stays: go on with fewer jobs"
+            ) from error
         raise
     pool.shutdown()
 

@@ -71,6 +71,16 @@ def check_available(options: Options) -> None:
         _source(each).check_available(each)
 
 
+def published_lists(options: Options) -> dict[str, tuple[Path, int, int]]:
+    """The lists a data set was published with: each one's file, how many clips it names here, and
+    how many it named when published. Empty for sets without lists."""
+    found: dict[str, tuple[Path, int, int]] = {}
+    for each in _single(options):
+        lists = getattr(_source(each), "lists", None)
+        found |= lists(each) if lists else {}
+    return found
+
+
 def prepare(
     options: Options, cache: Path, progress: Progress = nothing, jobs: int = 1
 ) -> dict[SplitName, Split]:
