@@ -125,6 +125,14 @@ class Cluster:
         process.kill()
         process.wait()
 
+    def rebuild(self) -> None:
+        """The controller comes back without any memory of jobs, which slurmd's then end."""
+        controller = self.processes.pop("slurmctld")
+        controller.kill()
+        controller.wait()
+        self._start("slurmctld", "slurmctld", "-D", "-c", "-f", f"{self.root}/slurm.conf")
+        self.wait_for_nodes("idle", *NODES)
+
     def signal_daemon(self, name: str, number: signal.Signals) -> None:
         """Signal a node's slurmd alone; its jobs go on."""
         # The daemon is the grandchild: unshare starts bash, which starts slurmd.
