@@ -83,9 +83,10 @@ def notes(groups: Sequence[Group]) -> Iterator[str]:
             odd = _differing(group, groups)
             if odd:
                 yield f"  {group.protocol_hash}: {odd}"
-    for group in groups:
-        for row in group.rows:
-            yield from _about(row.record)
+    records = [row.record for group in groups for row in group.rows]
+    yield from dict.fromkeys(note for record in records for note in record.notes)
+    for record in records:
+        yield from _about(record)
 
 
 def _differing(group: Group, groups: Sequence[Group]) -> str:
@@ -99,8 +100,6 @@ def _differing(group: Group, groups: Sequence[Group]) -> str:
 
 def _about(record: EvaluationRecord) -> Iterator[str]:
     what = f"{record.method} on {record.test_set}"
-    for note in record.notes:
-        yield f"{what}: {note}"
     for clip, why in list(record.broken.items())[:3]:
         yield f"{what}: clip {clip}: {why}"
     compared = record.compared

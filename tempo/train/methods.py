@@ -98,7 +98,7 @@ def of_run(folder: Path, name: str) -> Method:
     return Method(
         name=name,
         load=load,
-        identity={"weights": [each.sha256 for each in used], "select": how},
+        identity={"weights": tuple(each.sha256 for each in used), "select": how},
         records=folder / "evaluations",
         checkpoints=tuple(_told(folder, each) for each in used),
         run_id=spec.run_id,
@@ -166,7 +166,7 @@ def of_file(path: Path, root: Path) -> Method:
     return Method(
         name=path.stem,
         load=load,
-        identity={"weights": [digest]},
+        identity={"weights": (digest,)},
         records=root / "evaluations" / f"{path.stem}-{digest[:8]}",
         checkpoints=(told,),
     )
@@ -196,7 +196,7 @@ def _training_checkpoint(path: Path, saved: Mapping[str, Any], told: dict[str, A
     return Method(
         name=f"{spec.run_id} step {step}",
         load=lambda device: _network(config.arch, [_evaluated(saved)], device),
-        identity={"weights": [told["sha256"]], "select": "file"},
+        identity={"weights": (told["sha256"],), "select": "file"},
         records=folder / "evaluations" / path.stem,
         checkpoints=(told | {"step": step},),
         run_id=spec.run_id,

@@ -113,4 +113,4 @@ def _input(pixels: Pixels) -> Frame:
 
 def picture(pixels: Pixels) -> torch.Tensor:
     """uint8 [H, W, 3] as float32 [3, H, W] in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float().div_(255)
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div_(255)
