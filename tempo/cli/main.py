@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, Configure]] = {
     "ui": ("browse the runs in the MLflow UI", mlflow.configure_ui),
     "sync": ("complete the MLflow mirror from the records", mlflow.configure_sync),
     "import": ("write runs that others logged to MLflow as records", mlflow.configure_import),
+    "mirror": ("mirror a study while it runs (what a study starts)", mlflow.configure_mirror),
     "worker": ("carry out one run (what a launcher executes)", worker.configure),
     "preflight": ("check what a plan needs (what a study does first)", worker.configure_preflight),
     "calibrate": ("measure what a config costs (what --price executes)", calibrate.configure),

@@ -22,10 +22,9 @@ def plan_named(name: str, store: Store, profile: str | None = None) -> Plan:
         RecordError: when nothing is called so; names the studies there are.
     """
     if Path(name).suffix in SPEC_SUFFIXES:
-        from tempo.design.expand import expand
-        from tempo.spec.load import load_study
+        from tempo.cli.planning import plan_file
 
-        return expand(load_study(Path(name), profile=profile))
+        return plan_file(Path(name), store, profile)
     return store.load_plan(name, profile)
 
 

@@ -1,27 +1,31 @@
-"""`tempo plan`: what a spec expands to, without running anything."""
+"""`tempo plan`: what a spec expands to, what it weighs and what it costs, without running it."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
 from tempo.cli import options as shared
 from tempo.cli.console import make_console
+from tempo.cli.plan_costs import Bill
+from tempo.cli.plan_counts import architectures, count_all
+from tempo.cli.plan_tables import PlanView, print_json, print_tables
+from tempo.cli.planning import load, records_of
+from tempo.cli.torchrun import add_ddp
+from tempo.cli.worker import default_cache
 from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.records.layout import Store
-from tempo.records.tail import is_complete
-from tempo.spec.load import load_study
-from tempo.spec.study import RunConfig
+from tempo.records.prices import Prices
+from tempo.records.reuse import Found, look, other_studies
 
 EPILOG = """examples:
   tempo plan ablations/se_dilation.yaml
   tempo plan ablations/se_dilation.yaml --profile demo --counts
+  tempo plan ablations/se_dilation.yaml --profile demo --price
   tempo plan experiments/tempo_v3.yaml --arch
   tempo plan ablations/se_dilation.yaml --json
 """
@@ -33,145 +37,102 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_spec(parser)
     shared.add_records(parser)
     add_plan_options(parser)
+    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
+    parser.add_argument(
+        "--slots", type=shared.positive, metavar="N", help="runs side by side (default: devices)"
+    )
+    add_ddp(parser)
+    shared.add_reuse(parser)
     parser.set_defaults(handler=execute)
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """What `tempo plan` and `tempo run --plan` share."""
     parser.add_argument(
-        "--counts", action="store_true", help="with the plan: parameters and MACs (imports torch)"
+        "--counts",
+        action="store_true",
+        help="with the plan: parameters, MACs and activation memory (imports torch)",
     )
     parser.add_argument(
         "--arch",
         action="store_true",
         help="with the plan: each network stage by stage (imports torch)",
     )
+    parser.add_argument(
+        "--price",
+        action="store_true",
+        help="with the plan: train a few steps of every variant that has no price on this device, "
+        "and say what the study will take",
+    )
+    parser.add_argument(
+        "--reprice", action="store_true", help="the same, measuring every variant again"
+    )
     parser.add_argument("--json", action="store_true", help="with the plan: print it as JSON")
 
 
 def execute(options: argparse.Namespace) -> int:
-    loaded = load_study(options.spec, profile=options.profile, overrides=options.overrides)
-    return show_plan(expand(loaded), Store(options.records), options)
-
-
-def show_plan(plan: Plan, store: Store, options: argparse.Namespace) -> int:
-    """Print the plan as tables or as JSON."""
-    counts = count_all(plan) if options.counts else {}
-    done = {run.run_id for run in plan.runs if is_complete(store.run_dir(run.run_id))}
-    if options.json:
-        value = plan.to_json() | {"counts": counts, "complete": sorted(done)}
-        print(json.dumps(value, indent=2))
-        return 0
     console = make_console()
-    console.print(f"{plan.study}: {plan.question.strip() or '(no question given)'}", markup=False)
-    console.print(_variants(plan, counts))
-    if options.arch:
-        for name, summary in architectures(plan).items():
-            console.print(f"\n{name}", *summary, sep="\n", markup=False, soft_wrap=True)
-        console.print()
-    console.print(_runs(plan, done))
-    for exclusion in plan.exclusions:
-        console.print(f"excluded {dict(exclusion.levels)}: {exclusion.reason}", markup=False)
-    console.print(f"{len(plan.runs)} runs, {len(done)} complete in {store.root}", markup=False)
-    return 0
+    if options.price or options.reprice:
+        plan, bill = priced(options, make_console(stderr=options.json))
+    else:
+        loaded = load(options)
+        plan, bill = expand(loaded, records_of(loaded.spec, options)), None
+    return _show(plan, Store(options.records), options, console, bill)
 
 
-def _variants(plan: Plan, counts: Mapping[str, Mapping[str, int]]) -> Table:
-    """A row a variant, and below it what differs from the control."""
-    table = Table(title="variants", title_justify="left", box=None, pad_edge=False)
-    table.add_column("variant", overflow="fold")
-    table.add_column("role", no_wrap=True)
-    if counts:
-        table.add_column("parameters", justify="right", no_wrap=True)
-        table.add_column("MACs", justify="right", no_wrap=True)
-    control = plan.variant(plan.baseline or plan.variants[0].name).config
-    for variant in plan.variants:
-        label = Text(variant.name)
-        if variant.role != "reference":
-            label.append(_difference(control, variant.config), style="dim")
-        cells = [_plain(variant.role)]
-        if counts:
-            cells += map(_plain, _weight(counts.get(variant.name)))
-        table.add_row(label, *cells)
-    return table
+def priced(options: argparse.Namespace, console: Console) -> tuple[Plan, Bill]:
+    """The plan with the price of every variant, measured where there is none.
+
+    Variants are priced first as far as they are known without a price; what a plan decides by
+    prices (equal GPU-hours, equal time of a step) is measured as it is decided.
+    """
+    from tempo.cli.pricing import price_plan, ready
+
+    loaded = load(options)
+    records = records_of(loaded.spec, options)
+    first = expand(loaded, replace(records, pricing=True))
+    prices = Prices(records.store.root)
+    with ready(first, prices, records.cache, records.world, console) as (checked, calibrator):
+        failed = price_plan(first, checked, calibrator, console, again=options.reprice)
+        measuring = replace(records, measure=calibrator.price, device=checked.device)
+        plan = first if failed else expand(loaded, measuring)
+        if plan is not first:
+            failed = price_plan(plan, checked, calibrator, console, again=False)
+    slots = options.slots or plan.spec["runtime"]["slots"] or len(checked.slots) // records.world
+    return plan, Bill.of(plan, measuring, max(slots, 1), failed)
 
 
-def _weight(cost: Mapping[str, int] | None) -> list[str]:
-    if cost is None:
-        return ["-", "-"]
-    return [f"{cost['parameters']:,}", f"{cost['macs'] / 1e9:.3g} G"]
+def _show(
+    plan: Plan, store: Store, options: argparse.Namespace, console: Console, bill: Bill | None
+) -> int:
+    """Print the plan as tables or as JSON."""
+    found = _found(plan, store)
+    complete = any(each.complete for each in found.values())
+    view = PlanView(
+        plan=plan,
+        found=found,
+        elsewhere=other_studies(store, plan.study) if complete else {},
+        counts=count_all(plan) if options.counts else {},
+        architectures=architectures(plan) if options.arch else {},
+        bill=bill,
+        power=None,
+        root=store.root,
+        reuse_stale=options.reuse_stale,
+    )
+    if options.json:
+        print_json(view)
+    else:
+        print_tables(view, console)
+    return 1 if bill and bill.failed else 0
 
 
-def _plain(text: str) -> Text:
-    """Cells are text, never rich's markup: a label may hold brackets."""
-    return Text(text)
-
-
-def _difference(control: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """`path=value` on lines of their own; a slot of another kind is named by its kind alone."""
-    changes = [f"{path}={value}" for path, value in _changes(control, config, "")]
-    return "".join(f"\n    {line}" for line in changes)
-
-
-def _changes(
-    control: Mapping[str, Any], config: Mapping[str, Any], path: str
-) -> Iterator[tuple[str, str]]:
-    for key, value in config.items():
-        here = f"{path}.{key}" if path else key
-        other = control.get(key)
-        if value == other:
-            continue
-        if not (isinstance(value, Mapping) and isinstance(other, Mapping)):
-            yield here, json.dumps(value)
-        elif value.get("kind") != other.get("kind"):
-            yield here, str(value.get("kind"))
-        else:
-            yield from _changes(other, value, here)
-
-
-def _runs(plan: Plan, done: set[str]) -> Table:
-    table = Table(title="runs", title_justify="left", box=None, pad_edge=False)
-    for name in ("run", "variant", "seed", "state"):
-        table.add_column(name)
-    for run in plan.runs:
-        seed = "-" if run.seed is None else str(run.seed)
-        state = "complete" if run.run_id in done else "planned"
-        table.add_row(*map(_plain, [run.run_id, run.variant, seed, state]))
-    return table
-
-
-def count_all(plan: Plan) -> dict[str, dict[str, int]]:
-    """Parameters and MACs (one forward pass at the training crop) of each variant's network."""
-    from tempo.models.count import count
-
-    counted = {
-        name: count(config.arch, height=config.recipe.crop, width=config.recipe.crop)
-        for name, config in _networks(plan)
-    }
+def _found(plan: Plan, store: Store) -> dict[str, Found]:
+    """What is recorded of each run that is recorded at all."""
+    runs = store.root / "runs"
+    there = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
+    runtimes = {variant.name: variant.config["runtime"] for variant in plan.variants}
     return {
-        name: {"parameters": cost.parameters, "macs": cost.macs} for name, cost in counted.items()
+        run.run_id: look(store.run_dir(run.run_id), runtimes[run.variant])
+        for run in plan.distinct_runs
+        if run.run_id in there
     }
-
-
-def architectures(plan: Plan) -> dict[str, list[str]]:
-    """Each variant's network stage by stage, as lines; equal networks are described once."""
-    from tempo.models.count import summarise, text
-
-    described: dict[Any, str] = {}
-    out: dict[str, list[str]] = {}
-    for name, config in _networks(plan):
-        key = (config.arch.model_dump_json(), config.recipe.crop)
-        if key in described:
-            out[name] = [f"as {described[key]}"]
-            continue
-        described[key] = name
-        crop = config.recipe.crop
-        out[name] = text(summarise(config.arch, height=crop, width=crop))
-    return out
-
-
-def _networks(plan: Plan) -> Iterator[tuple[str, RunConfig]]:
-    for variant in plan.variants:
-        config = RunConfig.model_validate(variant.config)
-        if config.method == "network":
-            yield variant.name, config

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.records import Plan
 from tempo.design.expand import expand
+from tempo.design.measured import Width
 from tempo.launch.processes import TEMPO
 from tempo.spec.load import load_study
 
@@ -68,6 +69,13 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, say: Say) -> Checked
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
         )
     return Checked(tuple(slots), weights, device)
+
+
+def find_width(asked: Mapping[str, Any], cache: Path) -> Width:
+    """The width at which the network of `asked["config"]` has the parameters or the MACs, as
+    `asked["by"]` says, of that of `asked["target"]`, at the training crop of each."""
+    (answer,) = _ask({"missing": {}, "rehearse": {}, "widths": [asked]}, cache)
+    return Width(**answer["width"])
 
 
 def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:

@@ -52,7 +52,8 @@ class Calibrator:
             folder = Path(name)
             write_json(folder / CONFIG, dict(config))
             argv = [*TEMPO, "calibrate", name, "--cache", str(self.cache.resolve())]
-            argv += ["--with-parent", *(["--ddp", str(self.world)] if self.world > 1 else [])]
+            world = world_of(config, self.world)
+            argv += ["--with-parent", *(["--ddp", str(world)] if world > 1 else [])]
             log = folder / "log"
             code = _wait(self.start(JobSpec(key=name, argv=argv, log=log), self.environment))
             if code != 0:
@@ -64,14 +65,15 @@ class Calibrator:
 
 def _wait(child: Child) -> int:
     """The exit code of a process, which is ended when this one is interrupted."""
+    code = None
     try:
         while (code := child.code()) is None:
             time.sleep(POLL_SECONDS)
-        return code
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        raise
+    finally:
+        if code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+    return code
 
 
 def _why(log: str, code: int) -> str:
@@ -126,12 +128,14 @@ def _distinct(
     groups: dict[str, list[PlannedVariant]] = {}
     for variant in plan.variants:
         device = "cpu" if variant.config["runtime"]["device"] == "cpu" else checked.device
-        known = calibrator.prices.get(variant.config, device, world_of(variant, calibrator.world))
+        known = calibrator.prices.get(
+            variant.config, device, world_of(variant.config, calibrator.world)
+        )
         if again or known is None:
             groups.setdefault(price_key(variant.config), []).append(variant)
     return list(groups.values())
 
 
-def world_of(variant: PlannedVariant, world: int) -> int:
-    """Processes of a variant's run: a method without weights has one."""
-    return world if variant.config["method"] == "network" else 1
+def world_of(config: Config, world: int) -> int:
+    """Processes of a config's run: a method without weights has one."""
+    return world if config["method"] == "network" else 1

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli.console import make_console
-from tempo.cli.plan import count_all
+from tempo.cli.plan_counts import count_all
 from tempo.cli.search_text import show_space
 from tempo.records.layout import Store
 
@@ -55,7 +55,8 @@ def _trials(plan: Plan, space: Space, counts: dict[str, dict[str, int]]) -> Tabl
     for name in ("trial", *names, *(("parameters", "MACs") if counts else ())):
         table.add_column(name, overflow="fold")
     for variant in plan.variants:
-        cells = [variant.name, *(variant.levels.get(name, "") for name in names)]
+        name = variant.name if variant.levels else f"{variant.name} (outside the space)"
+        cells = [name, *(variant.levels.get(name, "") for name in names)]
         if variant.name in counts:
             cells += [f"{counts[variant.name][key]:,}" for key in ("parameters", "macs")]
         table.add_row(*map(Text, cells))

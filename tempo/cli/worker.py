@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,9 @@ def _say(**message: Any) -> None:
 def _preflight(options: argparse.Namespace) -> int:
     """Read a request from stdin, answer in JSON lines.
 
-    Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}}. Every label gets
+    Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}, "widths":
+    [{"config": config, "target": config, "by": "parameters" or "macs"}, ...]}. Every width gets
+    {"width": ...}, in order. Every label gets
     {"missing": label, "sentences": [...]}. When nothing is missing and there is something to
     rehearse: {"slots": [environment, ...], "device": name}, then {"rehearsed": variant, "weight":
     work a clip} or {"broken": variant, "message": ...} for each, then {"prepare": what, "done": n,
@@ -130,6 +133,8 @@ def _preflight(options: argparse.Namespace) -> int:
     from tempo.train.preflight import missing
     from tempo.train.slots import device_slots
 
+    for asked in request.get("widths", ()):
+        _say(width=_width(**asked))
     lacking = False
     for label, configs in request["missing"].items():
         sentences: dict[str, None] = {}
@@ -148,6 +153,15 @@ def _preflight(options: argparse.Namespace) -> int:
     if not broken:
         _prepare(variants.values(), options.cache)
     return 0
+
+
+def _width(config: dict[str, Any], target: dict[str, Any], by: str) -> dict[str, Any]:
+    from tempo.spec.study import RunConfig
+    from tempo.train.widths import same_cost
+
+    one, other = RunConfig.model_validate(config), RunConfig.model_validate(target)
+    crops = one.recipe.crop, other.recipe.crop
+    return asdict(same_cost(one.arch, other.arch, by, crops))
 
 
 def _rehearsed(name: str, config: RunConfig) -> bool:

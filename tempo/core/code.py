@@ -40,6 +40,7 @@ NOT_STAMPED = frozenset(
         "train/profiler.py",
         "train/slots.py",
         "train/stop.py",
+        "train/widths.py",
         "train/worker.py",
     }
 )

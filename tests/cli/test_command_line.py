@@ -10,14 +10,15 @@ from tempo.cli.main import COMMANDS, main, parser, shim
 
 ROOT = Path(__file__).parents[2]
 
+PLAN = {"--counts", "--arch", "--price", "--reprice", "--json"}
+"""What a plan can be asked beside itself."""
+
 RUN = {
+    *PLAN,
     "--profile",
     "--set",
     "--records",
     "--plan",
-    "--counts",
-    "--arch",
-    "--json",
     "--reports",
     "--cache",
     "--slots",
@@ -33,7 +34,8 @@ RUN = {
 
 OPTIONS = {
     "run": RUN,
-    "plan": {"--profile", "--set", "--records", "--counts", "--arch", "--json"},
+    "plan": PLAN
+    | {"--profile", "--set", "--records", "--cache", "--slots", "--ddp", "--reuse-stale"},
     "compare": {
         "--profile",
         "--records",
@@ -98,6 +100,7 @@ OPTIONS = {
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow"},
     "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
+    "mirror": set(),
     "worker": {
         "--cache",
         "--ddp",
@@ -109,6 +112,7 @@ OPTIONS = {
         "--with-parent",
     },
     "preflight": {"--cache", "--with-parent"},
+    "calibrate": {"--cache", "--ddp", "--with-parent"},
 }
 
 
@@ -122,9 +126,11 @@ def test_the_options_of_a_command_are_these(command: str) -> None:
     assert strings - {"-h", "--help"} == OPTIONS[command]
 
 
-@pytest.mark.parametrize(
-    "command", [command for command in OPTIONS if command not in {"worker", "preflight"}]
-)
+INNER = {"mirror", "worker", "preflight", "calibrate"}
+"""Commands that other commands execute."""
+
+
+@pytest.mark.parametrize("command", [command for command in OPTIONS if command not in INNER])
 def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         parser().parse_args([command, "--help"])
