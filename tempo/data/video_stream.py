@@ -16,6 +16,7 @@ import numpy.typing as npt
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from tempo.core.errors import MissingError
@@ -31,12 +32,18 @@ ENCODERS = {
 }
 """What pictures are encoded with, by the suffix of the file."""
 
-UNSPECIFIED_SPACE, FULL_RANGE = 2, 2
-"""AVCOL_SPC_UNSPECIFIED and AVCOL_RANGE_JPEG of FFmpeg."""
+ELSEWHERE = "another container may take it: try .mkv"
+
+FULL_RANGE = 2
+"""AVCOL_RANGE_JPEG of FFmpeg."""
 SCALER_SPACES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 """FFmpeg's AVColorSpace to swscale's number for its matrix; anything else is swscale's default."""
 SCALER_DEFAULT = 5
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+"""How colours are converted: swscale's default truncates, which darkens by a level there and back
+again."""
 
 Sound = Callable[["Packet[Any]"], None]
 """Takes packets of sound as they come by."""
@@ -123,7 +130,8 @@ def _rising(pts: int | None, last: int | None, step: int) -> int:
 def _shown(frame: VideoFrame, pts: int, rotation: int) -> Shown:
     height, width = THUMBNAIL
     luma = frame.to_ndarray(format="gray", width=width, height=height, interpolation="AREA")
-    pixels = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+    whole = frame.to_ndarray(format="rgb24", interpolation=EXACT)
+    pixels = np.asarray(whole, dtype=np.uint8)
     upright = np.ascontiguousarray(np.rot90(pixels, rotation // 90)) if rotation else pixels
     return Shown(pixels=upright, pts=pts, thumbnail=luma.astype(np.float32))
 
@@ -207,10 +215,7 @@ class VideoWriter:
         self.time_base = source.info.time_base / factor
         self._stream = _video_stream(container, encoder, source.info, factor, crf)
         self._stream.codec_context.time_base = self.time_base
-        self._sound = {
-            each: container.add_stream_from_template(each)
-            for each in source.container.streams.audio
-        }
+        self._sound = _sound_streams(container, source)
 
     def write(self, pixels: Pixels, pts: int) -> None:
         """Encode a picture shown from `pts` on."""
@@ -219,6 +224,7 @@ class VideoWriter:
             format=self._stream.pix_fmt,
             dst_colorspace=SCALER_SPACES.get(space, SCALER_DEFAULT),
             dst_color_range=span if span == FULL_RANGE else 1,
+            interpolation=EXACT,
         )
         frame.colorspace, frame.color_range = space, span
         frame.color_primaries, frame.color_trc = primaries, transfer
@@ -233,6 +239,16 @@ class VideoWriter:
     def finish(self) -> None:
         """Write what the encoder still holds back."""
         self._container.mux(self._stream.encode(None))
+
+
+def _sound_streams(container: OutputContainer, source: VideoReader) -> dict[Any, Any]:
+    try:
+        sound = source.container.streams.audio
+        return {each: container.add_stream_from_template(each) for each in sound}
+    except ValueError as error:
+        raise MissingError(
+            f"{error}: the sound of {source.path} is copied as it is; {ELSEWHERE}"
+        ) from error
 
 
 def _video_stream(
@@ -273,8 +289,6 @@ def writing(path: Path, source: VideoReader, factor: int, crf: int) -> Iterator[
             writer.finish()
         temporary.replace(path)
     except av.FFmpegError as error:
-        raise MissingError(
-            f"cannot write {path} ({error}); another container may take this sound: try .mkv"
-        ) from error
+        raise MissingError(f"cannot write {path} ({error}); {ELSEWHERE}") from error
     finally:
         temporary.unlink(missing_ok=True)
