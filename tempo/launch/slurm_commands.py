@@ -26,13 +26,14 @@ _AWAY = re.compile(
     r"|transport endpoint|temporarily (?:unable|unavailable)|communication connection failure",
     re.IGNORECASE,
 )
-_ENDED = re.compile(r"invalid job id|already complet|not pending|^$", re.IGNORECASE)
+_ENDED = re.compile(
+    r"invalid job id|already (?:complet|finished)|no longer pending|^$", re.IGNORECASE
+)
 """What scancel and scontrol say of jobs that are in another state than was thought."""
 
 _NO_CLUSTER = re.compile(r"establish a configuration source|fetch_config", re.IGNORECASE)
 
 FIELDS = (
-    "JobID",
     "ArrayJobID",
     "ArrayTaskID",
     "State",
@@ -51,10 +52,13 @@ class AwayError(TempoError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A job as squeue or sacct shows it. `code`: as of wait(2), 256 times the exit code or the
-    signal; `array` and `index` name the task, `job` the job that it became."""
+    """A task of an array as squeue or sacct shows it. `code`: as of wait(2), 256 times the exit
+    code, or the signal.
 
-    job: str
+    The number that Slurm gives a task as a job is of no use: that of the array's last task is also
+    the array's, and what is asked of it is done to all tasks.
+    """
+
     array: str
     index: str
     state: str
@@ -140,11 +144,9 @@ class Slurm:
         """End running tasks, their steps included, at once."""
         self._cancel(tasks, "--full", "--signal=KILL", "--state=RUNNING")
 
-    def start_now(self, jobs: Sequence[str]) -> None:
-        """Let requeued jobs start before the two minutes that Slurm makes them wait."""
-        for job in jobs:
-            argv = ("scontrol", "update", f"JobId={job}", "StartTime=now")
-            self._run(*argv, harmless=_ENDED)
+    def start_now(self, task: str) -> None:
+        """Let a requeued task start before the two minutes that Slurm makes it wait."""
+        self._run("scontrol", "update", f"JobId={task}", "StartTime=now", harmless=_ENDED)
 
     def largest_array(self) -> int:
         """Tasks that one array may have here."""
@@ -198,9 +200,8 @@ def _parts(names: Sequence[str]) -> list[Sequence[str]]:
 
 def _row(line: str) -> Row:
     fields = [field.strip() for field in line.split("|", len(FIELDS) - 1)]
-    job, array, index, state, code, reason, restarts, nodes, comment = fields
+    array, index, state, code, reason, restarts, nodes, comment = fields
     return Row(
-        job=job,
         array=array,
         index=index,
         state=state,
@@ -222,4 +223,4 @@ def _accounted(line: str) -> Row | None:
     code = int(signal) if signal.strip("0") else int(exit_code or 0) << 8
     nodes = "" if fields[3] == "None assigned" else fields[3]
     # "CANCELLED by 1000" says who did it.
-    return Row("", array, index, fields[1].split()[0], code, "", 0, nodes, "")
+    return Row(array, index, fields[1].split()[0], code, "", 0, nodes, "")

@@ -64,8 +64,10 @@ done
 # the job goes back into the queue, unless it was cancelled.
 if {{ [ "$code" = {resumable} ] && [ "$asked" = again ]; }} ||
    {{ [ "$code" = {busy} ] && [ "$asked" != leave ]; }}; then
-  case "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" in
-    RUNNING | PREEMPTED) scontrol requeue "$SLURM_JOB_ID" ;;
+  # By its own name: the number of one task is also that of the whole array.
+  me="${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
+  case "$(squeue --noheader --jobs="$me" --format=%T)" in
+    RUNNING | PREEMPTED) scontrol requeue "$me" ;;
   esac
 fi
 exit "$code"
