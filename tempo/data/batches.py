@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -50,12 +49,6 @@ class Change:
     """The order of the colour channels."""
 
 
-@lru_cache(maxsize=4)
-def _shuffled(seed: int, epoch: int, clips: int) -> npt.NDArray[np.int64]:
-    """The order of an epoch. A batch may straddle two epochs, so that more than one is kept."""
-    return np.random.default_rng(stream(seed, "order", epoch)).permutation(clips)
-
-
 class TrainBatches:
     """Shuffled, cropped and augmented batches of a split.
 
@@ -92,6 +85,7 @@ class TrainBatches:
         _check(split, batch, crop, rank, world)
         self.split, self.seed, self.crop, self.augment = split, seed, crop, augment
         self._batch, self._share, self._rank = batch, batch // world, rank
+        self._orders: dict[int, npt.NDArray[np.int64]] = {}
 
     @property
     def clips_per_epoch(self) -> int:
@@ -101,7 +95,14 @@ class TrainBatches:
     def sample(self, position: int) -> tuple[int, int]:
         """(epoch, index) of the sample at `position`, counted over all steps."""
         epoch, place = divmod(position, len(self.split))
-        return epoch, int(_shuffled(self.seed, epoch, len(self.split))[place])
+        return epoch, int(self._order(epoch)[place])
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        """The order of an epoch. A batch may straddle two epochs, so that two are kept."""
+        if epoch not in self._orders:
+            last = {each: self._orders[each] for each in list(self._orders)[-1:]}
+            self._orders = last | {epoch: self.split.order(self.seed, epoch)}
+        return self._orders[epoch]
 
     def batch(self, step: int) -> Batch:
         """The batch of `step`, counted from 0."""

@@ -79,6 +79,10 @@ class _Report:
         done = self._done + min(self._clips, self._expected)
         self._progress(done, self._total, self._what)
 
+    def ready(self) -> None:
+        """All is written."""
+        self._progress(self._total, self._total, "ready")
+
     def at(self, done: int, what: str) -> None:
         """`done` clips of all are written."""
         self._progress(min(done, self._total), self._total, what)
@@ -116,7 +120,7 @@ def _build(places: Sequence[Place], folder: Path, progress: Progress, jobs: int)
             for split, shard in missing.values():
                 report.start(f"{split}: {shard.name}", shard.clips)
                 write_shard(folder / shard.name, shard.size, shard.fill, report.clip)
-        report.start("ready", 0)
+        report.ready()
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -10,9 +10,15 @@ from PIL import Image
 
 from tempo.core.errors import MissingError
 from tempo.data import vimeo90k
-from tempo.data.open import check_available, forget_unreadable, open_split, prepare
+from tempo.data.open import (
+    check_available,
+    forget_unreadable,
+    open_split,
+    prepare,
+    published_lists,
+)
 from tempo.data.photographs import PHOTOGRAPHS, read_rgb
-from tempo.spec.data import Video, Vimeo90k
+from tempo.spec.data import Video, Vimeo90k, Vimeo90kSeptuplet
 
 CLIPS = Path(os.environ.get("TEMPO_CLIPS", "../shared/data/clips"))
 
@@ -171,3 +177,57 @@ def test_what_is_missing_is_named_with_how_to_get_it(root, tmp_path):
     (root / "tri_testlist.txt").write_text("00009/0001")
     with pytest.raises(MissingError, match=r"00009/0001/im1\.png is missing"):
         check_available(options(root))
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory):
+    """Three training and one test septuplet; frame k has the red 10 k."""
+    folder = tmp_path_factory.mktemp("septuplets")
+    names = ["00001/0001", "00001/0002", "00002/0001", "00003/0001"]
+    for place, name in enumerate(names):
+        (folder / "sequences" / name).mkdir(parents=True)
+        for k in range(1, 8):
+            pixels = np.full((256, 448, 3), (10 * k, place, 0), np.uint8)
+            Image.fromarray(pixels).save(folder / "sequences" / name / f"im{k}.png")
+    (folder / "sep_trainlist.txt").write_bytes("\r\n\r\n".join([*names[:3], ""]).encode())
+    (folder / "sep_testlist.txt").write_text(names[3])
+    return folder
+
+
+def reds(clip):
+    return [int(frame[0, 0, 0]) // 10 for frame in (*clip.frames, clip.target)]
+
+
+def test_septuplets_show_four_frames_around_the_fourth(seven, tmp_path):
+    splits = prepare(Vimeo90kSeptuplet(root=str(seven), val_clips=1), tmp_path)
+    assert {name: len(split) for name, split in splits.items()} == {"train": 2, "val": 1, "test": 1}
+    assert reds(splits["test"][0]) == [1, 3, 5, 7, 4]
+    assert splits["test"][0].times == (0.0, 1 / 3, 2 / 3, 1.0)
+    assert splits["train"].locate(0)[1].target_times == (0.5,)
+
+
+def test_septuplets_at_any_time_and_other_inputs(seven, tmp_path):
+    chosen = Vimeo90kSeptuplet(root=str(seven), val_clips=1, inputs=(1, 7), target_times="any")
+    splits = prepare(chosen, tmp_path)
+    shard, entry = splits["train"].locate(0)
+    assert entry.target_times == tuple(k / 6 for k in range(1, 6))
+    assert [int(shard.pixels[place][0, 0, 0]) // 10 for place in entry.targets] == [2, 3, 4, 5, 6]
+    # Judging asks for the middle alone.
+    assert reds(splits["val"][0]) == [1, 7, 4]
+    assert splits["val"].locate(0)[1].targets == (1,)
+    four = Vimeo90kSeptuplet(root=str(seven), val_clips=1)
+    assert open_split(four, "train", tmp_path).digest != splits["train"].digest
+
+
+@pytest.mark.parametrize("inputs", [(1,), (3, 1), (0, 7), (1, 8), (1, 4, 7), (1, 3), (5, 7)])
+def test_inputs_surround_the_fourth_frame(inputs):
+    with pytest.raises(ValueError, match="inputs"):
+        Vimeo90kSeptuplet(inputs=inputs)
+
+
+def test_the_lists_are_held_against_the_published_numbers(root):
+    told = published_lists(options(root))
+    assert {name: (count, expected) for name, (_, count, expected) in told.items()} == {
+        "tri_trainlist.txt": (5, 51313),
+        "tri_testlist.txt": (2, 3782),
+    }
