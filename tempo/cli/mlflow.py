@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 
 from tempo.cli import options as shared
 from tempo.cli.console import make_console
@@ -28,6 +30,24 @@ def configure_sync(parser: argparse.ArgumentParser) -> None:
     shared.add_records(parser)
     _add_uri(parser)
     parser.set_defaults(handler=_sync)
+
+
+def configure_mirror(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Mirror a study while it runs, as its command asks over a pipe."
+    parser.set_defaults(handler=_mirror)
+
+
+def _mirror(options: argparse.Namespace) -> int:
+    from tempo.track.apart import serve
+
+    # Ctrl-C and SIGTERM are for the study: the mirror leaves when nobody asks it any more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with os.fdopen(answers, "w") as file:
+        serve(sys.stdin, file)
+    return 0
 
 
 def configure_import(parser: argparse.ArgumentParser) -> None:

@@ -42,6 +42,26 @@ def add_reuse(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_profile_steps(parser: argparse.ArgumentParser) -> None:
+    """A profiler trace, as one more override of the spec."""
+    parser.add_argument(
+        "--profile-steps",
+        action="append",
+        dest="overrides",
+        type=_profiled,
+        metavar="FIRST:LAST",
+        help="record a profiler trace of these steps of each run that is carried out",
+    )
+
+
+def _profiled(text: str) -> str:
+    """`3:5` as the override that it stands for."""
+    first, colon, last = text.partition(":")
+    if not (colon and first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"FIRST:LAST, two steps counted from 1, not {text!r}")
+    return f"runtime.profile_steps=[{int(first)}, {int(last)}]"
+
+
 def positive(text: str) -> int:
     """A whole number from 1, for argparse."""
     number = int(text) if text.isascii() and text.isdigit() else 0

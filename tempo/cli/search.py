@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tempo.search.plan import GrowingPlan
     from tempo.search.session import Search
     from tempo.spec.load import LoadedStudy
-    from tempo.track.mlflow_store import MlflowMirror
+    from tempo.track.apart import MirrorProcess
 
 EPILOG = """examples:
   python run_experiment.py experiments/search_v3.yaml --profile demo   carry a search out
@@ -110,24 +110,19 @@ class _Carrying:
         self._options, self._console = options, console
         self._say: Callable[[str], None] = partial(note, console)
         self._plan: GrowingPlan = GrowingPlan(search)
-        self._mirror: MlflowMirror | None = None
+        self._mirror: MirrorProcess | None = None
         self._candidates: tuple[Candidate, ...] = ()
 
     def run(self) -> int:
-        from tempo.cli.run import MIRROR_GRACE, open_mirror
+        from tempo.cli.mirroring import begin, mirroring
 
         store = self._search.store
         plan = self._plan.now()
         store.save_plan(plan)
-        self._mirror = open_mirror(plan, store, self._options)
-        if self._mirror is not None:
-            self._mirror.start()
-        try:
+        with mirroring(store, self._options) as self._mirror:
+            begin(self._mirror, plan, self._options)
             self._drive()
             return self._conclude()
-        finally:
-            if self._mirror is not None:
-                self._mirror.stop(timeout=MIRROR_GRACE)
 
     def _grow(self) -> None:
         plan = self._plan.now(self._candidates)
@@ -178,12 +173,10 @@ class _Carrying:
 
     def _conclude(self) -> int:
         """Write and show what was found; choose the exit code."""
-        from tempo.cli.run import FAILED, MIRROR_GRACE
+        from tempo.cli.run import FAILED
         from tempo.cli.search_text import show_summary
         from tempo.search.summary import summarise
 
-        if self._mirror is not None:
-            self._mirror.stop(timeout=MIRROR_GRACE)
         stopped = self._pool.stopping
         summary = summarise(self._search, over=not stopped)
         path = save_search(self._search.store, summary)
@@ -202,7 +195,7 @@ class _Carrying:
     def _finish_mirror(self, summary: SearchSummary, path: Path, *, failed: bool) -> None:
         if self._mirror is None:
             return
-        from tempo.cli.run import complete_mirror
+        from tempo.cli.mirroring import complete_mirror
 
         plan = self._plan.now(self._candidates)
         complete_mirror(self._mirror, plan, failed=failed, page=path, say=self._say)

@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -89,6 +90,14 @@ def _create_once(client_class: type[MlflowClient], database: Path) -> None:
     Processes that create one store at the same time break it, and so does one that dies half-way:
     it is built under a lock and another name, and renamed when it is whole.
     """
+    _put_once(database, lambda draft: _build(client_class, draft))
+
+
+def _build(client_class: type[MlflowClient], path: Path) -> None:
+    client_class(f"sqlite:///{path}").search_experiments(max_results=1)
+
+
+def _put_once(database: Path, write: Callable[[Path], object]) -> None:
     if database.exists():
         return
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -97,8 +106,32 @@ def _create_once(client_class: type[MlflowClient], database: Path) -> None:
             return
         draft = database.with_name(f".{database.name}.{os.getpid()}.new")
         draft.unlink(missing_ok=True)
-        client_class(f"sqlite:///{draft}").search_experiments(max_results=1)
+        write(draft)
         draft.replace(database)
+
+
+def prepare(uri: str, folder: Path) -> Path | None:
+    """Do ahead of time what `connect` would spend seconds on: import MLflow and, for an sqlite
+    store that does not exist, build an empty one in `folder`; returns it, for `adopt`.
+
+    Raises:
+        MissingError: when mlflow is not installed.
+    """
+    with _IMPORT:
+        client_class = _import_client()
+    database = sqlite_file(uri)
+    if database is None or database.exists():
+        return None
+    draft = folder / "empty.db"
+    _build(client_class, draft)
+    return draft
+
+
+def adopt(draft: Path, uri: str) -> None:
+    """Make a prepared store the one at `uri`, unless there is one by now."""
+    database = sqlite_file(uri)
+    if database is not None:
+        _put_once(database, lambda path: copyfile(draft, path))
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -27,6 +27,7 @@ RUN = {
     "--dry-run",
     "--wait",
     "--scratch",
+    "--profile-steps",
     "--reuse-stale",
     "--fail-fast",
     "--mlflow",
@@ -57,6 +58,7 @@ OPTIONS = {
         "--reports",
         "--no-report",
     },
+    "search": set(),
     "data": set(),
     "evaluate": {
         "--on",
