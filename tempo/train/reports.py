@@ -22,7 +22,7 @@ class Reports:
         self.horizon = horizon
         self.meters = Meters()
         self._since: tuple[int, float] | None = None
-        self._warned = False
+        self._reports, self._warned = 0, False
 
     def begin(self, step: int, seconds: float) -> None:
         """Speed is measured from here: `seconds` of training were spent on `step` steps."""
@@ -48,9 +48,13 @@ class Reports:
         return Trained(step=step, clips=clips, epoch=epoch, values=values)
 
     def waiting(self, report: Trained) -> Noted | None:
-        """A note when batches came too slowly, once an attempt."""
+        """A note when batches came too slowly, once an attempt.
+
+        Its first report is not judged: the processes that prepare batches were still starting.
+        """
         share = report.values["data_ms"] / report.values["step_ms"]
-        if self._warned or share <= WAITING:
+        self._reports += 1
+        if self._warned or self._reports == 1 or share <= WAITING:
             return None
         self._warned = True
         message = (

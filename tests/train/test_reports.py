@@ -64,13 +64,13 @@ def test_waiting_for_data_is_noted_once() -> None:
     reports = Reports(PLAN)
     reports.begin(0, 0.0)
     notes = []
-    for step, waited in ((1, 0.0), (2, 0.2), (3, 0.2)):
+    for step, waited in ((1, 0.5), (2, 0.0), (3, 0.2), (4, 0.2)):
         reports.add(done(), waited)
         event = reports.trained(step, float(step), {})
         assert event is not None
         notes.append(reports.waiting(event))
-    assert notes[0] is None and notes[2] is None
-    assert notes[1] is not None and "20%" in notes[1].message
+    assert [note is None for note in notes] == [True, True, False, True]
+    assert "20%" in notes[2].message
 
 
 def curve(*psnr: float, every: int = 10) -> list[Validated]:
