@@ -82,7 +82,7 @@ class TrialRecord:
     variant: str
     state: State
     origin: Origin
-    params: Mapping[str, str | float]
+    params: Mapping[str, str | int | float]
     values: tuple[float, ...] = ()
     runs: tuple[TrialRun, ...] = ()
     raced: bool = False

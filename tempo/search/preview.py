@@ -8,12 +8,14 @@ from optuna.study import StudyDirection
 from tempo.core.records import Plan
 from tempo.search.plan import plan_of
 from tempo.search.proposals import named
+from tempo.search.quiet import quiet
 from tempo.search.samplers import make_sampler, sequence, suggest
 from tempo.search.space import Point, RejectedError, Space
 
 
 def preview(space: Space, drawn: int) -> Plan:
     """What is enqueued, and up to `drawn` trials that follow, as a plan."""
+    quiet()
     points = dict(named(space))
     for index in range(drawn):
         point = _drawn(space, index)

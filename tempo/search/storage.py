@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -17,6 +15,7 @@ from optuna.study import StudyDirection
 from tempo.core.errors import MissingError, SpecError
 from tempo.core.place import Place
 from tempo.search.differences import at_path, differences
+from tempo.search.quiet import quiet
 from tempo.spec.search import MAXIMISED, SearchSpec
 from tempo.spec.tree import shown
 
@@ -53,8 +52,7 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
         MissingError: the database does not answer, or its driver is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("optuna").setLevel(logging.WARNING)
-    warnings.simplefilter("ignore", ExperimentalWarning)
+    quiet()
     if url is None:
         return JournalStorage(JournalFileBackend(journal_url(folder)))
     try:

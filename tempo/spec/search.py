@@ -170,6 +170,11 @@ class SearchSpec(Section):
         30.0, ge=1, description="seconds of silence after which a trial is taken over"
     )
 
+    @field_validator("objectives", "space", "warm_start", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
     @field_validator("objectives")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
