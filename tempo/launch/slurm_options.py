@@ -59,11 +59,11 @@ def check_extra(extra: Mapping[str, str]) -> None:
     """
     for name, value in extra.items():
         if not _NAME.match(name):
-            raise ValueError(f"extra: {name!r} is not a long option of sbatch, as in `qos: high`")
+            raise ValueError(f"{name!r} is not a long option of sbatch, as in `qos: high`")
         if name in OURS:
-            raise ValueError(f"extra: {name!r} is set by Tempo (as are {', '.join(OURS)})")
+            raise ValueError(f"{name!r} is set by Tempo (as are {', '.join(OURS)})")
         if "\n" in value:
-            raise ValueError(f"extra: the value of {name!r} holds a line break")
+            raise ValueError(f"the value of {name!r} holds a line break")
 
 
 def minutes(seconds: int) -> str:
@@ -82,7 +82,7 @@ def options(resources: Resources, placement: Placement) -> list[tuple[str, str]]
     try:
         check_extra(placement.extra)
     except ValueError as error:
-        raise SpecError(f"resources.{error}") from None
+        raise SpecError(f"resources.extra: {error}") from None
     wanted = [
         ("partition", placement.partition),
         ("account", placement.account),
