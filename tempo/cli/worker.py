@@ -180,13 +180,15 @@ def _rehearsed(name: str, config: RunConfig) -> bool:
 
 
 def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
+    from tempo.data.build import cores
     from tempo.data.open import prepare
 
     def report(done: int, total: int, what: str) -> None:
         _say(prepare=what, done=done, total=total)
 
-    for config in configs:
-        prepare(config.data, cache, report)
+    distinct = {config.data.model_dump_json(): config.data for config in configs}
+    for data in distinct.values():
+        prepare(data, cache, report, cores())
 
 
 def _distinct(configs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -129,7 +129,7 @@ class Evaluated(Event):
 class Noted(Event):
     """Something a reader of the result should know, or a by-product worth finding.
 
-    `topic`: checkpoint, oom, skipped, rollback, data_wait, compile, profile or milestones.
+    `topic`: checkpoint, oom, skipped, rollback, data, data_wait, compile, profile or milestones.
     `step` is where it happened; a `lasting` note is not superseded by a resumed attempt. `path` is
     a file with more, if any.
     """

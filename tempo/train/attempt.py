@@ -22,6 +22,7 @@ from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.budget import Horizon, horizon
 from tempo.train.checkpoints import Checkpoints, Resumable, newest_sound, saved_checkpoints
+from tempo.train.data_record import check_same_data, left_out
 from tempo.train.device import configure, device_name, pick_device
 from tempo.train.environment import host
 from tempo.train.final import TestEvaluation, prepare_test
@@ -102,7 +103,11 @@ def _prepared(task: Task) -> tuple[Training, TestEvaluation]:
     evaluation = _test(task, splits["test"])
     found: Resumable = task.group.share(_resumable(task))
     step = found.saved.step if found.saved else 0
-    _announce(task, step, plan.steps, {name: split.digest for name, split in splits.items()})
+    digests = {name: split.digest for name, split in splits.items()}
+    check_same_data(task.journal.past, digests, step)
+    _announce(task, step, plan.steps, digests)
+    for note in left_out(splits, step):
+        task.journal.emit(note)
     for problem in found.damaged:
         message = f"{problem}; resumed from step {step} instead"
         task.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
