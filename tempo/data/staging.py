@@ -65,7 +65,7 @@ def _copy(source: Path, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        shutil.copytree(source, temporary)
+        _copy_tree(source, temporary)
         for file in sorted(source.rglob("*")):
             copy = temporary / file.relative_to(source)
             if file.is_file() and sha256_of(file) != sha256_of(copy):
@@ -73,6 +73,10 @@ def _copy(source: Path, target: Path) -> None:
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    shutil.copytree(source, target)
 
 
 def _copy_fingerprints(cache: Path, folder: Path) -> None:
