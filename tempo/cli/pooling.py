@@ -19,6 +19,7 @@ from tempo.cli.launching import (
 )
 from tempo.cli.live import preparing
 from tempo.cli.preflight import Checked, check
+from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
 from tempo.launch.cost import works_of
 from tempo.launch.launchers import Setting
@@ -126,12 +127,20 @@ def _limit(
     """One slot for each run side by side: `processes` devices each, at most `wanted` runs.
 
     More runs than there are devices, when asked for, share the devices in turn.
+
+    Raises:
+        MissingError: when one run needs more GPUs than there are.
     """
     if processes > 1:
         groups = [slots[i : i + processes] for i in range(0, len(slots), processes)]
-        slots = [_together(group) for group in groups if len(group) == processes] or [
-            _together(slots)
-        ]
+        whole = [_together(group) for group in groups if len(group) == processes]
+        if not whole and slots[0]:
+            raise MissingError(
+                f"{processes} processes per run need {processes} GPUs, this machine shows "
+                f"{len(slots)}; ask for fewer (--ddp), or train on the CPU "
+                "(--set runtime.device=cpu)"
+            )
+        slots = whole or [_together(slots)]
     return slots if wanted is None else [slots[n % len(slots)] for n in range(wanted)]
 
 
