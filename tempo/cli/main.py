@@ -6,51 +6,39 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from tempo import __version__
-from tempo.cli import (
-    calibrate,
-    clean,
-    compare,
-    data,
-    evaluate,
-    interpolate,
-    logs,
-    mlflow,
-    plan,
-    retry,
-    run,
-    search,
-    status,
-    stop,
-    worker,
-)
 from tempo.core.errors import TempoError
 
 Configure = Callable[[argparse.ArgumentParser], None]
 
-COMMANDS: dict[str, tuple[str, Configure]] = {
-    "run": ("carry out a study: train, evaluate, compare, report", run.configure),
-    "plan": ("list variants and runs of a spec, and what they weigh", plan.configure),
-    "compare": ("rebuild table, figures and page from records, offline", compare.configure),
-    "search": ("show what a search found, export the winner", search.configure),
-    "data": ("prepare data sets, and look at them", data.configure),
-    "evaluate": ("methods on test sets, by the field's protocols", evaluate.configure),
-    "interpolate": ("new frames for a video, or between two pictures", interpolate.configure),
-    "status": ("how the runs of a study stand, from any terminal", status.configure),
-    "logs": ("what a run did, and what its worker printed", logs.configure),
-    "stop": ("ask runs to checkpoint and leave", stop.configure),
-    "retry": ("carry out the failed runs of a study again", retry.configure),
-    "clean": ("delete what nothing needs any more; shows it first", clean.configure),
-    "ui": ("browse the runs in the MLflow UI", mlflow.configure_ui),
-    "sync": ("complete the MLflow mirror from the records", mlflow.configure_sync),
-    "import": ("write runs that others logged to MLflow as records", mlflow.configure_import),
-    "mirror": ("mirror a study while it runs (what a study starts)", mlflow.configure_mirror),
-    "worker": ("carry out one run (what a launcher executes)", worker.configure),
-    "preflight": ("check what a plan needs (what a study does first)", worker.configure_preflight),
-    "calibrate": ("measure what a config costs (what --price executes)", calibrate.configure),
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("carry out a study: train, evaluate, compare, report", "run:configure"),
+    "plan": ("list variants and runs of a spec, and what they weigh", "plan:configure"),
+    "compare": ("rebuild table, figures and page from records, offline", "compare:configure"),
+    "search": ("show what a search found, export the winner", "search:configure"),
+    "data": ("prepare data sets, and look at them", "data:configure"),
+    "evaluate": ("methods on test sets, by the field's protocols", "evaluate:configure"),
+    "interpolate": ("new frames for a video, or between two pictures", "interpolate:configure"),
+    "status": ("how the runs of a study stand, from any terminal", "status:configure"),
+    "logs": ("what a run did, and what its worker printed", "logs:configure"),
+    "stop": ("ask runs to checkpoint and leave", "stop:configure"),
+    "retry": ("carry out the failed runs of a study again", "retry:configure"),
+    "clean": ("delete what nothing needs any more; shows it first", "clean:configure"),
+    "ui": ("browse the runs in the MLflow UI", "mlflow:configure_ui"),
+    "sync": ("complete the MLflow mirror from the records", "mlflow:configure_sync"),
+    "import": ("write runs that others logged to MLflow as records", "mlflow:configure_import"),
+    "mirror": ("mirror a study while it runs (what a study starts)", "mlflow:configure_mirror"),
+    "worker": ("carry out one run (what a launcher executes)", "worker:configure"),
+    "preflight": (
+        "check what a plan needs (what a study does first)",
+        "worker:configure_preflight",
+    ),
+    "calibrate": ("measure what a config costs (what --price executes)", "calibrate:configure"),
 }
-"""Each command: its line in the help, and what sets up its options and handler."""
+"""Each command: its line in the help, and the module of this package with the function that sets up
+its options and handler. It is imported only for the command that is asked for."""
 
 EPILOG = """examples:
   tempo run ablations/se_dilation.yaml --profile demo    train, evaluate, compare, report
@@ -60,8 +48,14 @@ EPILOG = """examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def _configure(command: str, parser: argparse.ArgumentParser) -> None:
+    module, _, function = COMMANDS[command][1].partition(":")
+    configure: Configure = getattr(import_module(f"tempo.cli.{module}"), function)
+    configure(_raw(parser))
+
+
+def parser(*commands: str) -> argparse.ArgumentParser:
+    """The whole command line, or only `commands` with their options and the others by name."""
     top = argparse.ArgumentParser(
         prog="tempo",
         description="Ablation studies for TEMPO: from a YAML spec to a verdict.",
@@ -69,9 +63,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"tempo {__version__}")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for name, (line, configure) in COMMANDS.items():
-        configure(_raw(commands.add_parser(name, help=line)))
+    added = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, (line, _) in COMMANDS.items():
+        one = added.add_parser(name, help=line)
+        if name in (commands or COMMANDS):
+            _configure(name, one)
     return top
 
 
@@ -83,14 +79,18 @@ def _raw(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def shim(command: str, program: str) -> argparse.ArgumentParser:
     """The parser of one command under a name of its own, as run_experiment.py has it."""
-    alone = _raw(argparse.ArgumentParser(prog=program))
-    COMMANDS[command][1](alone)
+    alone = argparse.ArgumentParser(prog=program)
+    _configure(command, alone)
     return alone
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code (0 done, 1 a run failed, 2 bad input, 130 stopped)."""
-    return _carry_out(parser().parse_args(argv))
+    words = sys.argv[1:] if argv is None else list(argv)
+    # The command is the first word that is no option of the program itself.
+    named = [word for word in words if not word.startswith("-")][:1]
+    known = [word for word in named if word in COMMANDS]
+    return _carry_out(parser(*(known or list(COMMANDS)[:1])).parse_args(words))
 
 
 def run_shim(command: str, program: str) -> int:
