@@ -125,8 +125,8 @@ def render(array: Array) -> str:
         "#!/bin/bash",
         *_directives(array),
         "",
-        "set -u",
         *array.setup,
+        "set -u",
         READ_TASK.format(
             fields=array.fields, tasks=shlex.quote(str(tasks_file(array.folder))), head=HEAD
         ),
