@@ -30,7 +30,7 @@ from tempo.records.log import read_events
 from tempo.records.run import RunRecord, read_run
 from tempo.spec.study import RunConfig, identity
 
-MACHINE = ("_ms", "_per_s", "_mib", "seconds")
+MACHINE = ("_ms", "_per_s", "_mib", "seconds", "_megabytes", "_percentage")
 """Ends of the names of figures that depend on the clock or the memory."""
 
 

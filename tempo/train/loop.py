@@ -24,6 +24,7 @@ from tempo.train.profiler import StepProfiler
 from tempo.train.reports import Reports
 from tempo.train.rng import rng_state, set_rng_state
 from tempo.train.stop import StopRequest
+from tempo.train.system import SystemMeter
 from tempo.train.trainer import Step, Trainer
 from tempo.train.validate import Validation
 
@@ -62,7 +63,7 @@ class Training:
         self.validation, self.folder = validation, folder
         self.journal, self.stop = journal, stop
         self.checkpoints = Checkpoints(folder, journal.attempt)
-        self.reports = Reports(trainer.horizon)
+        self.reports = Reports(trainer.horizon, SystemMeter(trainer.precision.device))
         self.guard = Guard(config.recipe.guard)
         self.progress = Progress()
         self._profiler = StepProfiler(config.runtime.profile_steps, folder, journal.attempt)

@@ -9,6 +9,7 @@ from tempo.records.events import Noted, Trained
 from tempo.train.budget import Horizon
 from tempo.train.device import peak_memory
 from tempo.train.meters import Meters
+from tempo.train.system import SystemMeter
 from tempo.train.trainer import Step
 
 WAITING = 0.05
@@ -16,10 +17,10 @@ WAITING = 0.05
 
 
 class Reports:
-    """Gathers steps and turns them into `Trained` events."""
+    """Gathers steps and turns them into `Trained` events, with a look at the machine."""
 
-    def __init__(self, horizon: Horizon) -> None:
-        self.horizon = horizon
+    def __init__(self, horizon: Horizon, system: SystemMeter) -> None:
+        self.horizon, self._system = horizon, system
         self.meters = Meters()
         self._since: tuple[int, float] | None = None
         self._reports, self._warned = 0, False
@@ -43,6 +44,7 @@ class Reports:
             "step_ms": 1e3 * spent / steps,
             **phases,
             "peak_memory_mib": peak_memory() / 2**20,
+            **self._system.sample(),
         }
         clips, epoch = self.horizon.clips(step), self.horizon.epoch(step)
         return Trained(step=step, clips=clips, epoch=epoch, values=values)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tempo.records.events import Validated
 from tempo.records.run import read_run
@@ -14,10 +15,12 @@ from tempo.train.budget import Horizon
 from tempo.train.meters import Meters
 from tempo.train.milestones import milestones
 from tempo.train.reports import Reports
+from tempo.train.system import SystemMeter
 from tempo.train.trainer import Step
 
 from .conftest import Make
 
+CPU = torch.device("cpu")
 PLAN = Horizon(steps=100, batch=4, train_clips=40)
 
 
@@ -37,7 +40,7 @@ def test_meters_are_means_since_the_last_report_and_survive_a_checkpoint() -> No
 
 
 def test_speed_counts_the_global_batch() -> None:
-    reports = Reports(PLAN)
+    reports = Reports(PLAN, SystemMeter(CPU))
     reports.begin(10, 5.0)
     for _ in range(5):
         reports.add(done(), 0.001)
@@ -51,7 +54,7 @@ def test_speed_counts_the_global_batch() -> None:
 
 
 def test_a_step_that_was_left_out_does_not_spoil_the_means() -> None:
-    reports = Reports(PLAN)
+    reports = Reports(PLAN, SystemMeter(CPU))
     reports.begin(0, 0.0)
     reports.add(done(2.0), 0.0)
     reports.add(done(float("nan"), applied=False), 0.0)
@@ -61,7 +64,7 @@ def test_a_step_that_was_left_out_does_not_spoil_the_means() -> None:
 
 
 def test_waiting_for_data_is_noted_once() -> None:
-    reports = Reports(PLAN)
+    reports = Reports(PLAN, SystemMeter(CPU))
     reports.begin(0, 0.0)
     notes = []
     for step, waited in ((1, 0.5), (2, 0.0), (3, 0.2), (4, 0.2)):

@@ -34,6 +34,10 @@ MACHINE = {
 """Figures of the clock and the memory, which no two runs share."""
 
 
+def of_machine(name: str) -> bool:
+    return name in MACHINE or name.startswith("system/")
+
+
 def flat(value: Any, path: str = "") -> dict[str, Any]:
     if isinstance(value, dict):
         parts = [flat(item, f"{path}/{key}") for key, item in value.items()]
@@ -63,7 +67,7 @@ def differences(first: Path, second: Path) -> list[str]:
         (a.step, name)
         for a, b in zip(mine.train, theirs.train, strict=True)
         for name in a.values
-        if name not in MACHINE and (a.step, a.values[name]) != (b.step, b.values.get(name))
+        if not of_machine(name) and (a.step, a.values[name]) != (b.step, b.values.get(name))
     ]
     validations = [
         a.step
