@@ -1,17 +1,23 @@
 """The pool's decisions, with a launcher whose jobs end as the test says."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
-from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunStatus
+from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
+from tempo.launch import elsewhere
 from tempo.launch import pool as pooling
 from tempo.launch.cost import works_of
 from tempo.launch.estimate import study_seconds_left
 from tempo.launch.policy import RETRIES
 from tempo.launch.pool import Pool
+from tempo.launch.view import Work
+from tempo.ledger.owner import this_process
+from tempo.ledger.sqlite import SqliteLedger
 from tempo.records.events import AttemptStarted, Finished, Trained
 from tempo.records.layout import Store
 from tempo.records.log import EventLog
@@ -21,8 +27,10 @@ from tempo.records.run import read_run
 class FakeLauncher:
     """Jobs run until `end` is called."""
 
-    def __init__(self, slots: int = 2) -> None:
+    def __init__(self, slots: int | None = 2, live: Sequence[str] = ()) -> None:
         self.slots = slots
+        self.live = live
+        self.specs: dict[str, JobSpec] = {}
         self.jobs: dict[str, JobStatus] = {}
         self.started: list[str] = []
         self.asked: list[str] = []
@@ -31,10 +39,14 @@ class FakeLauncher:
         for job in jobs:
             self.jobs[job.key] = JobStatus(state=JobState.RUNNING)
             self.started.append(job.key)
+            self.specs[job.key] = job
         return {job.key: job.key for job in jobs}
 
     def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
-        return {}
+        """`live` are the jobs of an earlier driver."""
+        found = [key for key in keys if key in self.live]
+        self.jobs |= {key: JobStatus(state=JobState.PENDING) for key in found}
+        return {key: key for key in found}
 
     def poll(self) -> Mapping[str, JobStatus]:
         return dict(self.jobs)
@@ -84,12 +96,29 @@ def step(pool: Pool) -> bool:
     return pool.busy
 
 
-def finish(store: Store, run_id: str, status: str, attempt: int = 1, step: int = 10) -> None:
+def finish(
+    store: Store,
+    run_id: str,
+    status: str,
+    attempt: int = 1,
+    step: int = 10,
+    failure: str | None = None,
+    detail: str = "",
+) -> None:
     with EventLog(store.run_dir(run_id), attempt) as log:
         log.append(AttemptStarted(resumed_step=0, total_steps=10))
         log.append(Trained(step=step, clips=1, epoch=0.1, values={}))
         log.append(
-            Finished(status=status, step=step, seconds=5.0, train_seconds=4.0, peak_memory=0)
+            Finished(
+                status=status,
+                step=step,
+                seconds=5.0,
+                train_seconds=4.0,
+                peak_memory=0,
+                failure=failure,
+                message="it broke" if failure else "",
+                detail=detail,
+            )
         )
 
 
@@ -232,3 +261,221 @@ def test_the_estimate_counts_what_is_left_on_the_slots_there_are(store: Store) -
     views = list(pool.views.values())
     assert study_seconds_left(views, 1) == pytest.approx(10.0)
     assert study_seconds_left(views, 2) == pytest.approx(5.0)
+
+
+def work(variant: str, seed: int, cost: float | None = None) -> Work:
+    run = PlannedRun(run_id=f"{variant}{seed}", variant=variant, seed=seed)
+    spec = RunSpec(run_id=run.run_id, seed=seed, config=CONFIG)
+    return Work(run=run, spec=spec, cost=cost)
+
+
+CONFIG = {"method": "average", "runtime": {}}
+TRACE = 'Traceback ...\n  File "/code/{file}.py", line 7, in step\nValueError: {text}\n'
+
+
+def make_pool(
+    store: Store, launcher: FakeLauncher, *works: Work, ledger: SqliteLedger | None = None
+) -> Pool:
+    pool = Pool(store, launcher, ledger, command=lambda folder: ["worker", str(folder)])
+    pool.add(works)
+    return pool
+
+
+def test_the_longest_begins_first_replicate_by_replicate(store: Store) -> None:
+    launcher = FakeLauncher(slots=1)
+    works = [
+        work(name, seed, cost) for name, cost in [("a", 1), ("b", 5), ("c", 3)] for seed in (0, 1)
+    ]
+    pool = make_pool(store, launcher, *works)
+    while pool.busy:
+        pool.step()
+        for key in list(launcher.jobs):
+            finish(store, key, "complete")
+            launcher.end(key, JobState.OK, 0)
+    assert launcher.started == ["b0", "c0", "a0", "b1", "c1", "a1"]
+
+
+def test_runs_can_be_added_while_others_run_and_ends_are_told_once(store: Store) -> None:
+    launcher = FakeLauncher(slots=1)
+    pool = make_pool(store, launcher, work("a", 0))
+    assert pool.step() == ()
+    finish(store, "a0", "complete")
+    launcher.end("a0", JobState.OK, 0)
+    assert [view.key for view in pool.step()] == ["a0"]
+    assert not pool.busy
+    pool.add([work("b", 0), work("a", 0)])
+    assert [view.key for view in pool.step()] == ["a0"], "what is complete is told at once"
+    assert launcher.started == ["a0", "b0"]
+    pool.stop(["b0"])
+    assert launcher.asked == ["b0"]
+    finish(store, "b0", "stopped")
+    launcher.end("b0", JobState.STOPPED, 85)
+    assert [(view.key, view.status) for view in pool.step()] == [("b0", RunStatus.STOPPED)]
+    assert not pool.busy, "a run that was stopped is not begun again"
+
+
+@pytest.mark.parametrize(
+    ("failure", "tries"),
+    [("oom", 1), ("data", 1), ("non_finite", 1), ("bug", 1), ("node", 1 + RETRIES)],
+)
+def test_what_follows_from_a_failure_depends_on_its_kind(
+    store: Store, failure: str, tries: int
+) -> None:
+    launcher = FakeLauncher(slots=1)
+    pool = make_pool(store, launcher, work("a", 0))
+    for attempt in range(1, tries + 1):
+        assert step(pool)
+        finish(store, "a0", "failed", attempt, failure=failure)
+        launcher.end("a0", JobState.FAILED, 1)
+    assert not step(pool)
+    assert launcher.started == ["a0"] * tries
+    assert pool.views["a0"].status is RunStatus.FAILED
+    assert len(read_run(store.run_dir("a0")).attempts) == tries
+
+
+def test_a_lost_run_is_tried_elsewhere(store: Store) -> None:
+    launcher = FakeLauncher(slots=1)
+    pool = make_pool(store, launcher, work("a", 0))
+    pool.step()
+    launcher.jobs["a0"] = JobStatus(state=JobState.LOST, code=-9, where="GPU 3")
+    pool.step()
+    assert launcher.specs["a0"].avoid == ("GPU 3",)
+
+
+def test_a_bug_that_two_variants_share_holds_everything_back(store: Store) -> None:
+    launcher = FakeLauncher(slots=2)
+    works = [work(name, seed) for name in "abc" for seed in (0, 1)]
+    pool = make_pool(store, launcher, *works)
+    pool.step()
+    for key, text in (("a0", "got 3"), ("b0", "got 4")):
+        finish(store, key, "failed", failure="bug", detail=TRACE.format(file="x", text=text))
+        launcher.end(key, JobState.FAILED, 1)
+    pool.step()
+    assert launcher.started == ["a0", "b0"]
+    assert {view.key for view in pool.views.values() if view.held_back} == {"a1", "b1", "c0", "c1"}
+    assert pool.views["c0"].held_back.endswith("ValueError at /code/x.py:7")
+    assert not pool.busy
+
+
+def test_bugs_of_their_own_hold_back_their_own_variant_only(store: Store) -> None:
+    launcher = FakeLauncher(slots=2)
+    pool = make_pool(store, launcher, *[work(name, seed) for name in "abc" for seed in (0, 1)])
+    pool.step()
+    for key in ("a0", "b0"):
+        finish(store, key, "failed", failure="bug", detail=TRACE.format(file=key, text="no"))
+        launcher.end(key, JobState.FAILED, 1)
+    pool.step()
+    assert launcher.started == ["a0", "b0", "c0", "c1"]
+
+
+def test_a_cluster_queues_by_itself_and_jobs_of_an_earlier_driver_are_followed(
+    store: Store,
+) -> None:
+    launcher = FakeLauncher(slots=None, live=["a0"])
+    pool = Pool(store, launcher, command=lambda folder: ["worker"], limit=2)
+    pool.add([work("a", seed) for seed in range(4)])
+    pool.step()
+    assert launcher.started == ["a1"], "two in flight, one of them from before"
+    pool.step()
+    assert pool.views["a0"].queued
+    finish(store, "a0", "complete")
+    launcher.end("a0", JobState.UNKNOWN, 0)
+    pool.step()
+    assert pool.views["a0"].status is RunStatus.COMPLETE
+    assert launcher.started == ["a1", "a2"]
+
+
+@pytest.fixture
+def ledger(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteLedger]:
+    monkeypatch.setattr(elsewhere, "LOOK_SECONDS", 0.0)
+    ledger = SqliteLedger(store.root / "ledger.db")
+    yield ledger
+    ledger.close()
+
+
+def test_a_run_of_another_invocation_is_followed_and_never_begun(
+    store: Store, ledger: SqliteLedger
+) -> None:
+    token = ledger.claim("a0", this_process(), 60.0)
+    assert token is not None
+    launcher = FakeLauncher(slots=2)
+    pool = make_pool(store, launcher, work("a", 0), work("a", 1), ledger=ledger)
+    pool.step()
+    assert launcher.started == ["a1"]
+    view = pool.views["a0"]
+    assert (view.status, view.elsewhere) == (RunStatus.RUNNING, this_process())
+    finish(store, "a0", "complete", attempt=token)
+    ledger.release("a0", token)
+    assert [view.key for view in pool.step()] == ["a0"]
+    assert (view.status, view.elsewhere, view.reused) == (RunStatus.COMPLETE, None, False)
+    assert launcher.started == ["a1"]
+
+
+@pytest.mark.parametrize(("status", "begun"), [("failed", []), ("stopped", ["a0"])])
+def test_what_another_invocation_leaves_is_taken_over_but_not_its_failure(
+    store: Store, ledger: SqliteLedger, status: str, begun: list[str]
+) -> None:
+    token = ledger.claim("a0", this_process(), 60.0)
+    assert token is not None
+    launcher = FakeLauncher()
+    pool = make_pool(store, launcher, work("a", 0), ledger=ledger)
+    pool.step()
+    finish(store, "a0", status, attempt=token, failure="data" if status == "failed" else None)
+    ledger.release("a0", token)
+    pool.step()
+    assert launcher.started == begun
+
+
+CLAIM = """
+import sys
+from pathlib import Path
+from tempo.ledger.owner import this_process
+from tempo.ledger.sqlite import SqliteLedger
+print(SqliteLedger(Path(sys.argv[1])).claim("a0", this_process(), 600.0), flush=True)
+"""
+
+
+def test_a_run_whose_owner_died_is_begun_at_once(store: Store, ledger: SqliteLedger) -> None:
+    path = str(store.root / "ledger.db")
+    claimed = subprocess.run(
+        [sys.executable, "-c", CLAIM, path], capture_output=True, text=True, check=True
+    )
+    assert claimed.stdout == "1\n"
+    launcher = FakeLauncher()
+    pool = make_pool(store, launcher, work("a", 0), ledger=ledger)
+    pool.step()
+    assert launcher.started == ["a0"]
+
+
+def test_a_request_to_stop_ends_the_pool_and_beginning_anew_takes_it_back(
+    store: Store, ledger: SqliteLedger
+) -> None:
+    launcher = FakeLauncher(slots=1)
+    pool = make_pool(store, launcher, work("a", 0), work("a", 1), ledger=ledger)
+    pool.step()
+    ledger.ask_to_stop(["a0", "a1"])
+    pool.step()
+    assert launcher.asked == ["a0"]
+    assert pool.busy, "a0 writes its checkpoint"
+    finish(store, "a0", "stopped")
+    launcher.end("a0", JobState.STOPPED, 85)
+    pool.step()
+    assert not pool.busy
+    assert launcher.started == ["a0"]
+    again = FakeLauncher(slots=2)
+    make_pool(store, again, work("a", 0), work("a", 1), ledger=ledger).step()
+    assert again.started == ["a0", "a1"]
+
+
+def test_a_death_is_not_recorded_for_a_run_that_another_carries_on(
+    store: Store, ledger: SqliteLedger
+) -> None:
+    launcher = FakeLauncher(slots=1)
+    pool = make_pool(store, launcher, work("a", 0), ledger=ledger)
+    pool.step()
+    assert ledger.claim("a0", this_process(), 60.0) is not None
+    launcher.end("a0", JobState.FAILED, 1)
+    pool.step()
+    assert read_run(store.run_dir("a0")).attempts == ()
+    pool.step()
+    assert pool.views["a0"].elsewhere == this_process()
