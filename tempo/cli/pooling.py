@@ -26,6 +26,8 @@ from tempo.launch.launchers import Setting
 from tempo.launch.needs import Needs
 from tempo.launch.pool import Pool
 from tempo.launch.processes import ForkServer
+from tempo.launch.share import runs_that_fit, share_gpus
+from tempo.launch.usage import smallest_gpu
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store, load_run
 from tempo.records.prices import Prices
@@ -80,7 +82,7 @@ def open_pool(
     asked, each = options.slots or plan.spec["runtime"]["slots"], needs.processes.per_node
     setting = Setting(
         entry=main,
-        slots=_limit(checked.slots, asked, each),
+        slots=_limit(_shared(plan, store, needs, checked), asked, each),
         start=server,
         say=lambda text: note(console, text),
     )
@@ -99,7 +101,7 @@ def open_pool(
         fail_fast=options.fail_fast,
         reuse_stale=options.reuse_stale,
     )
-    works = works_of(plan, Prices(store.root), weights=checked.weights)
+    works = works_of(plan, Prices(store.root), checked.device, checked.weights)
     pool.add(work for work in works if begin and wanted(store, work.run))
     return pool
 
@@ -119,6 +121,18 @@ def _size(plan: Plan) -> str:
     seeds = len({run.seed for run in plan.runs} - {None})
     variants = sum(variant.role != "reference" for variant in plan.variants)
     return f"{variants} variants x {seeds} seeds, {len(plan.distinct_runs)} runs with references"
+
+
+def _shared(
+    plan: Plan, store: Store, needs: Needs, checked: Checked
+) -> Sequence[Mapping[str, str]]:
+    """The slots, several on a GPU where the spec lets small runs share one."""
+    asked = needs.wanted.runs_per_gpu
+    if asked == 1 or needs.processes.per_node > 1:
+        return checked.slots
+    trained = [each.config for each in plan.variants if each.config["method"] == "network"]
+    prices = [Prices(store.root).get(config, checked.device) for config in trained]
+    return share_gpus(checked.slots, runs_that_fit(asked, prices, smallest_gpu()))
 
 
 def _limit(

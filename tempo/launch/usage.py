@@ -70,6 +70,16 @@ class GpuWatch:
             self._process = None
 
 
+def smallest_gpu() -> float | None:
+    """Memory in bytes of the smallest GPU here; None where nvidia-smi does not tell."""
+    tool = shutil.which(TOOL)
+    if tool is None:
+        return None
+    done = subprocess.run([tool, *_GPUS], capture_output=True, text=True, check=False)
+    totals = [gpu.total for gpu in parse_gpus(done.stdout) if gpu.total]
+    return min(totals, default=None)
+
+
 def parse_gpus(text: str) -> tuple[Gpu, ...]:
     """The rows of nvidia-smi, whose memory is in MiB."""
     gpus = []

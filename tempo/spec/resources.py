@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,10 @@ class Resources(Section):
     """
 
     gpus_per_run: int = Field(1, ge=1, description="GPUs of one run, on each of its nodes")
-    runs_per_gpu: int = Field(1, ge=1, description="small runs that share a GPU")
+    runs_per_gpu: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        1,
+        description="small runs that share a GPU; auto goes by the memory in their prices",
+    )
     nodes: int = Field(1, ge=1)
     cpus: int | None = Field(None, ge=1, description="CPUs per node; null follows runtime.threads")
     mem: str | None = Field(None, pattern=r"^[1-9][0-9]*[KMGT]?$", description="per node, as 32G")
