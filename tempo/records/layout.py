@@ -1,7 +1,7 @@
 """Where records lie: one folder for all studies, each run once.
 
-<root>/runs/<run_id>/      run.json, events.jsonl, clips.parquet, gallery/, images/,
-                           checkpoints/, attempts/<n>.log, lock
+<root>/runs/<run_id>/      run.json, events.jsonl, clips-a<n>.parquet, gallery/, images/,
+                           checkpoints/, attempts/<n>.log
 <root>/studies/<study>/    plans/<profile>.json, current
 """
 
