@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -17,16 +17,31 @@ from tempo.launch.pool import Pool
 POLL_SECONDS = 0.1
 
 
-def drive(pool: Pool, console: Console, *, detach: bool = False) -> None:
+def content() -> str | None:
+    """A watch that never objects."""
+    return None
+
+
+def drive(
+    pool: Pool,
+    console: Console,
+    *,
+    detach: bool = False,
+    watch: Callable[[], str | None] = content,
+) -> None:
     """Step the pool to its end. Ctrl-C or SIGTERM once: checkpoint and leave; twice: now.
 
-    With `detach`, once is enough to leave, and the runs go on without this process.
+    With `detach`, once is enough to leave, and the runs go on without this process. `watch` says
+    why everything has to stop, if it does.
     """
     with make_view(console) as view, asked_to_stop() as asked:
         told = 0
         while pool.busy:
             pool.step()
             view.update(pool)
+            if not pool.stopping and (objection := watch()):
+                view.note(objection)
+                pool.stop()
             if asked.count and detach:
                 view.note("leaving: the jobs go on; the same command follows them again")
                 return

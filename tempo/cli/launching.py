@@ -7,11 +7,12 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tempo.cli.drive import content
 from tempo.cli.torchrun import add_ddp
 from tempo.cli.worker import spread_target
 from tempo.core.errors import SpecError
@@ -23,7 +24,7 @@ from tempo.launch.needs import Needs
 from tempo.launch.processes import TEMPO
 from tempo.launch.slurm import SlurmLauncher
 from tempo.launch.slurm_site import load_site
-from tempo.launch.spending import check_budget, expected_hours, spent_hours
+from tempo.launch.spending import Watch, check_budget, expected_hours, spent_hours
 from tempo.ledger.open import VARIABLE
 from tempo.records.layout import Store
 from tempo.records.log import last_attempt
@@ -141,6 +142,14 @@ def guard_budget(plan: Plan, store: Store, needs: Needs) -> None:
         plan, to_go, Prices(store.root), world=needs.gpus, device=needs.site.device
     )
     check_budget(limit, expected, spent_hours(store.run_dir(run.run_id) for run in runs))
+
+
+def watch_of(plan: Plan, store: Store, options: argparse.Namespace) -> Callable[[], str | None]:
+    """What looks after the GPU-hours of a study while it goes on."""
+    limit = needs_of(plan, options).limits.gpu_hours
+    if limit is None:
+        return content
+    return Watch(limit, [store.run_dir(run.run_id) for run in plan.distinct_runs])
 
 
 def show_launch(plan: Plan, store: Store, options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from tempo.cli import options as shared
 from tempo.cli.compare import report
 from tempo.cli.console import make_console
 from tempo.cli.drive import drive
-from tempo.cli.launching import QUEUED, add_launching, follow, show_launch
+from tempo.cli.launching import QUEUED, add_launching, follow, show_launch, watch_of
 from tempo.cli.mirroring import begin, complete_mirror, mirroring
 from tempo.cli.plan import add_plan_options
 from tempo.cli.plan import execute as show_plan
@@ -103,7 +103,7 @@ def _run_study(loaded: LoadedStudy, options: argparse.Namespace, wanted: Wanted)
         if queued and not options.wait and _handed_over(pool, plan, options, console):
             return 0
         begin(mirror, plan, options)
-        drive(pool, console, detach=queued)
+        drive(pool, console, detach=queued, watch=watch_of(plan, store, options))
         return _conclude(plan, list(pool.views.values()), store, options, console, mirror)
 
 

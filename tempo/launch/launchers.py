@@ -63,6 +63,7 @@ def _torchrun(setting: Setting) -> Launcher:
 
 def _slurm(setting: Setting) -> SlurmLauncher:
     slurm = Slurm(setting.patience)
+    slurm.check()
     return SlurmLauncher(setting.submissions, setting.manner, slurm, setting.say)
 
 

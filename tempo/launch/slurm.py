@@ -80,7 +80,6 @@ class SlurmLauncher:
     ) -> None:
         self._arrays, self._manner, self._say = Arrays(root), manner, say
         self._slurm = slurm or Slurm()
-        self._slurm.check()
         self._tasks: dict[str, _Task] = {}
         self._next = 0.0
         self._away = False

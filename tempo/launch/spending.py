@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tempo.records.run import read_result
 
 Config = Mapping[str, Any]
 _HOUR = 3600.0
+PAUSE = 60.0
+"""Seconds between two looks at what was spent."""
 
 
 def expected_hours(
@@ -90,4 +93,25 @@ def check_budget(limit: float | None, expected: float, spent: float) -> None:
         raise TempoError(
             f"budget.gpu_hours is {limit:g}: {spent:.3g} were spent, and by price the runs to go "
             f"cost {expected:.3g} more; nothing was submitted. Raise it, or ask for fewer runs"
+        )
+
+
+class Watch:
+    """Looks once a minute at what the runs in `folders` have spent of `limit` GPU-hours."""
+
+    def __init__(self, limit: float, folders: Iterable[Path]) -> None:
+        self._limit, self._folders = limit, tuple(folders)
+        self._next = time.monotonic() + PAUSE
+
+    def __call__(self) -> str | None:
+        """Why everything has to stop; None while it may go on."""
+        if time.monotonic() < self._next:
+            return None
+        self._next = time.monotonic() + PAUSE
+        spent = spent_hours(self._folders)
+        if spent < self._limit:
+            return None
+        return (
+            f"stopping: {spent:.3g} GPU-hours were spent and budget.gpu_hours is {self._limit:g}; "
+            "the running runs write a checkpoint first"
         )

@@ -9,6 +9,7 @@ import pytest
 
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
+from tempo.launch import spending
 from tempo.launch.needs import Needs, mebibytes, seconds
 from tempo.launch.slurm_site import Site
 from tempo.launch.spending import check_budget, expected_hours, spent_hours
@@ -159,6 +160,15 @@ def test_what_was_spent_counts_gpus_alone(tmp_path: Path, monkeypatch: pytest.Mo
             log.append(AttemptStarted(resumed_step=0, total_steps=9, environment=environment))
             log.append(Trained(step=1, clips=1, epoch=0.1, values={}))
     assert spent_hours([*folders, tmp_path / "never begun"]) == pytest.approx(4.0)
+
+
+def test_a_watch_objects_once_the_budget_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = iter([0.5, 1.5])
+    monkeypatch.setattr(spending, "spent_hours", lambda folders: next(spent))
+    monkeypatch.setattr(spending, "PAUSE", 0.0)
+    watch = spending.Watch(1.0, [])
+    assert watch() is None
+    assert "1.5 GPU-hours were spent and budget.gpu_hours is 1" in (watch() or "")
 
 
 def test_a_budget_is_kept() -> None:
