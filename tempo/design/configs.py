@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import ValidationError, create_model
 
 from tempo.core.errors import SpecError
-from tempo.core.identity import canonical
 from tempo.core.place import Place
 from tempo.spec.explain import validate
 from tempo.spec.merge import expand_preset, merge
@@ -37,7 +36,7 @@ def _alone(name: str) -> type[Section]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One section's value, its JSON, what of it counts for the identity, and its canonical text."""
+    """One section's value, its JSON, what of it counts for the identity, and its text."""
 
     value: Any
     dumped: Any
@@ -123,7 +122,8 @@ class Configs:
         if alone is None or len(self.problems) > before:
             return None
         dumped = alone.model_dump(mode="json")
-        text = canonical(dumped[name])
+        # Fields come in the order of the schema, so equal values give equal text.
+        text = alone.model_dump_json()
         return Part(getattr(alone, name), dumped[name], result_fields(alone, dumped), text)
 
     def _together(self, parts: Sequence[Part], overlays: Sequence[Mapped]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
@@ -29,7 +31,24 @@ def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
         SpecError: naming the place of every factor, level or variant that breaks a rule, and of
             what asks for a measurement that there is none of.
     """
-    study = Study(loaded, measured or Unmeasured())
+    with _uncollected():
+        return _expanded(Study(loaded, measured or Unmeasured()))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would visit a large plan as it grows, again and again,
+    to find that nothing of it is garbage."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _expanded(study: Study) -> Plan:
     study.problems.raise_any()
     chosen = _Chosen()
     for candidate in candidates(study):

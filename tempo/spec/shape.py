@@ -68,10 +68,16 @@ def inner(shape: Shape, node: Node | None, part: str | int) -> Shape | None:
     section = section_of(shape, node)
     if section is not None:
         return fields(section).get(str(part))
-    arguments = get_args(shape.type)
-    if get_origin(shape.type) is dict and len(arguments) == 2:
+    return _within(shape.type)
+
+
+@cache
+def _within(kind: Any) -> Shape | None:
+    """The shape of a mapping's values or a list's items."""
+    arguments = get_args(kind)
+    if get_origin(kind) is dict and len(arguments) == 2:
         return _shape(arguments[1])
-    if get_origin(shape.type) in {tuple, list} and arguments[-1:] == (...,):
+    if get_origin(kind) in {tuple, list} and arguments[-1:] == (...,):
         return _shape(arguments[0])
     return None
 

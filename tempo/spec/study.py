@@ -107,7 +107,9 @@ def _counted(section: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
         if isinstance(extra, dict) and extra.get("changes_result") is False:
             continue
         always = name == "kind" or info.is_required()
-        out.append((name, _REQUIRED if always else info.get_default(call_default_factory=True)))
+        # The very object that validation hands out, not a copy, so that it is known by identity.
+        default = info.default_factory() if info.default_factory else info.default  # type: ignore[call-arg]
+        out.append((name, _REQUIRED if always else default))
     return tuple(out)
 
 
@@ -123,11 +125,13 @@ def result_fields(section: BaseModel, dumped: Any = None) -> dict[str, Any]:
 def _result(value: Any, dumped: Any) -> Any:
     """The part of `dumped` that counts; sections inside lists are cut down as well."""
     if isinstance(value, BaseModel):
-        return {
-            name: _result(getattr(value, name), dumped[name])
-            for name, default in _counted(type(value))
-            if default is _REQUIRED or getattr(value, name) != default
-        }
+        out = {}
+        for name, default in _counted(type(value)):
+            own = getattr(value, name)
+            # A default that nobody wrote is often the very object: comparing it would take longer.
+            if own is not default and (default is _REQUIRED or own != default):
+                out[name] = _result(own, dumped[name])
+        return out
     if isinstance(value, tuple) and any(isinstance(each, BaseModel) for each in value):
         return [_result(each, text) for each, text in zip(value, dumped, strict=True)]
     return dumped
