@@ -12,9 +12,8 @@ from pathlib import Path
 from tempo.cli import options as shared
 from tempo.cli.naming import run_named
 from tempo.core.errors import RecordError
-from tempo.launch.elsewhere import goes_on
 from tempo.ledger.open import open_ledger
-from tempo.ledger.port import Hold
+from tempo.ledger.owner import goes_on
 from tempo.records.events import (
     AttemptStarted,
     CheckpointSaved,
@@ -93,7 +92,7 @@ def _follow(page: Page, store: Store, key: str, *, newer: bool) -> None:
             page = Page(page.folder, latest)
         elif page.over:
             return
-        elif not _held(ledger.holds([key]).get(key)) and not page.print_new():
+        elif not goes_on(ledger.holds([key]).get(key)) and not page.print_new():
             print("nobody carries it out now", flush=True)
             return
 
@@ -190,7 +189,3 @@ def _(event: Finished) -> str:
 def _values(values: Mapping[str, float], names: tuple[str, ...] = ()) -> str:
     chosen = {name: value for name, value in values.items() if not names or name in names}
     return "  ".join(f"{name} {value:.5g}" for name, value in chosen.items())
-
-
-def _held(hold: Hold | None) -> bool:
-    return hold is not None and goes_on(hold)

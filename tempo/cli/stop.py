@@ -9,8 +9,8 @@ from pathlib import Path
 from tempo.cli import options as shared
 from tempo.cli.naming import SPEC_SUFFIXES, plan_named, plans_of, run_named
 from tempo.core.records import Plan, PlannedRun
-from tempo.launch.elsewhere import goes_on
 from tempo.ledger.open import open_ledger
+from tempo.ledger.owner import goes_on
 from tempo.ledger.port import Ledger
 from tempo.records.layout import Store
 from tempo.records.tail import is_complete

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from tempo.ledger.owner import is_dead, this_process
+from tempo.ledger.owner import goes_on, this_process
 from tempo.ledger.port import Hold, Ledger
 
 LOOK_SECONDS = 1.0
@@ -50,8 +50,3 @@ class Elsewhere:
     def give_back(self, key: str, token: int) -> None:
         if self._ledger is not None:
             self._ledger.release(key, token)
-
-
-def goes_on(hold: Hold) -> bool:
-    """Whether somebody works on the key now, as far as anybody can tell."""
-    return hold.held and hold.left > 0 and not is_dead(hold.owner)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tempo.launch.elsewhere import goes_on
-from tempo.ledger.port import Hold, Ledger
+from tempo.ledger.owner import goes_on
+from tempo.ledger.port import Ledger
 from tempo.records.layout import Store
 from tempo.records.run import read_result
 from tempo.records.tail import is_complete
@@ -43,7 +43,7 @@ def find(store: Store, ledger: Ledger, cache: Path, reports: Path) -> list[Lefto
     found: list[Leftover] = []
     waiting = False
     for folder in folders:
-        if _held(holds.get(folder.name)):
+        if goes_on(holds.get(folder.name)):
             waiting = True
         elif folder.name not in planned:
             found.append(_leftover("runs", folder, cited.get(folder.name, "")))
@@ -55,10 +55,6 @@ def find(store: Store, ledger: Ledger, cache: Path, reports: Path) -> list[Lefto
     if not waiting and planned_runs(store) <= begun:
         found += [_leftover("caches", path) for path in sorted(cache.glob("*/*"))]
     return found
-
-
-def _held(hold: Hold | None) -> bool:
-    return hold is not None and goes_on(hold)
 
 
 def _of_complete(folder: Path) -> Iterator[Leftover]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunSpec, RunStatus
 from tempo.launch.autopsy import record_death
-from tempo.launch.elsewhere import Elsewhere, goes_on
+from tempo.launch.elsewhere import Elsewhere
 from tempo.launch.order import precedence
 from tempo.launch.policy import POLICIES, signature
 from tempo.launch.view import RunView, Work
+from tempo.ledger.owner import goes_on
 from tempo.ledger.port import Hold, Ledger
 from tempo.records.events import Finished
 from tempo.records.layout import Store

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tempo.core.records import Plan, PlannedRun, RunStatus
-from tempo.launch.elsewhere import goes_on
 from tempo.launch.estimate import run_seconds_left, study_seconds_left
 from tempo.launch.usage import memory_of
+from tempo.ledger.owner import goes_on
 from tempo.ledger.port import Hold, Ledger
 from tempo.records.layout import Store
 from tempo.records.tail import Progress, Tail
@@ -92,7 +92,7 @@ def _progress(store: Store, run: PlannedRun) -> Progress:
 
 
 def _status(progress: Progress, hold: Hold | None) -> RunStatus:
-    if hold is not None and goes_on(hold):
+    if goes_on(hold):
         return RunStatus.RUNNING
     if not progress.attempt:
         return RunStatus.PLANNED

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from tempo.ledger.port import Owner
+from tempo.ledger.port import Hold, Owner
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -28,6 +28,11 @@ def is_dead(owner: Owner) -> bool:
     if not owner.space or owner.space != _space(os.getpid()):
         return False
     return _started(owner.pid) != owner.started
+
+
+def goes_on(hold: Hold | None) -> bool:
+    """Whether somebody works on the key now, as far as anybody can tell."""
+    return hold is not None and hold.held and hold.left > 0 and not is_dead(hold.owner)
 
 
 @cache

@@ -97,7 +97,7 @@ class MlflowMirror:
     def sync(self, *, over: bool | None = None) -> bool:
         """One pass; see Tracker. A store that is down makes it False and sets `problem`.
 
-        A run whose worker holds its lock is going on, whatever `over` says.
+        A run that somebody holds in the ledger is going on, whatever `over` says.
         """
         if over is None:
             over = self._own is None and not self._book().live(None)

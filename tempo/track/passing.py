@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun
+from tempo.ledger.open import open_ledger
+from tempo.ledger.owner import goes_on
 from tempo.records.layout import Store
 from tempo.records.log import NAME
 from tempo.track.child import ChildSender, Outcome
@@ -14,7 +16,6 @@ from tempo.track.content import Limits
 from tempo.track.failures import concerns_one_run, explain
 from tempo.track.invocations import Invocations
 from tempo.track.parent import ParentSender
-from tempo.track.process import holds_lock
 from tempo.track.state import MirrorState
 from tempo.track.summary import summarise
 
@@ -68,9 +69,12 @@ class StudyMirror:
         )
         problems: list[str] = []
         changed = False
+        ledger = open_ledger(None, self.store.root)
+        holds = ledger.holds([run.run_id for run in self.plan.distinct_runs]) if over else {}
+        ledger.close()
         for run in self.plan.distinct_runs:
             path = self.store.run_dir(run.run_id) / NAME
-            ended = over and not holds_lock(path.parent)
+            ended = over and not goes_on(holds.get(run.run_id))
             size = (path.stat().st_size if path.is_file() else 0, ended)
             if self.seen.get(run.run_id) == size:
                 continue

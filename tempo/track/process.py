@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock, Timeout
 
 
 def this_process() -> dict[str, Any]:
@@ -19,18 +17,6 @@ def this_process() -> dict[str, Any]:
         "pid": os.getpid(),
         "born": psutil.Process().create_time(),
     }
-
-
-def holds_lock(folder: Path) -> bool:
-    """Whether a worker carries out the run in `folder` at this moment."""
-    if not folder.is_dir():
-        return False
-    lock = FileLock(folder / "lock")
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def is_dead(process: Mapping[str, Any]) -> bool:

@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from mlflow import MlflowClient
 
 from tempo.core.records import Plan
+from tempo.ledger.open import open_ledger
+from tempo.ledger.owner import this_process
 from tempo.track.content import Content, Limits
 from tempo.track.mlflow_store import MlflowMirror
 
@@ -18,6 +21,17 @@ from .conftest import Study, make_plan
 from .reader import assert_equal, in_store
 
 ABOUT = {"git_commit": "c0ffee", "git_dirty": False, "versions": {"torch": "2.13.0"}}
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A run that a worker, this process, carries out."""
+    ledger = open_ledger(None, folder.parent.parent)
+    token = ledger.claim(folder.name, this_process(), 60.0)
+    assert token is not None
+    yield
+    ledger.release(folder.name, token)
+    ledger.close()
 
 
 def opened(study: Study, plan: Plan | None = None, **options: Any) -> MlflowMirror:
@@ -165,7 +179,7 @@ def test_a_run_whose_worker_lives_is_not_reaped(study: Study) -> None:
     run = study.write("on0").begin().train(0, 20).checkpoint(20)
     completing = MlflowMirror(study.store)
     completing.open(study.plan, None)
-    with FileLock(run.folder / "lock"):
+    with held(run.folder):
         assert completing.sync()
         assert runs(study)["se=on s0"].info.status == "RUNNING"
     assert completing.sync()
