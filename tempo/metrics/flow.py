@@ -14,8 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tempo.metrics.edges import LUMA
-
 Grey: TypeAlias = npt.NDArray[np.uint8]
 Flow: TypeAlias = npt.NDArray[np.float32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -37,10 +35,12 @@ def opencv() -> Any:
 
 
 def grey(picture: Tensor) -> Grey:
-    """Luma of one picture [3, H, W] in [0, 1], rounded to 8 bits."""
-    luma = torch.einsum("chw,c->hw", picture.float(), picture.new_tensor(LUMA).float())
-    levels: Grey = (luma * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    return levels
+    """Luma of one picture [3, H, W] in [0, 1], which is rounded to 8 bits before: OpenCV's whole
+    numbers are the same on every machine, and a flow moves with a single grey level."""
+    levels = (picture.detach() * 255).round().clamp(0, 255).to(torch.uint8)
+    rows = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+    luma: Grey = opencv().cvtColor(rows, opencv().COLOR_RGB2GRAY)
+    return luma
 
 
 def pixels(picture: Tensor) -> npt.NDArray[np.float32]:

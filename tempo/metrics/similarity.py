@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from tempo.metrics.checks import checked
-from tempo.metrics.windows import WINDOW, replicated_channel_means, window_means
+from tempo.metrics.windows import WINDOW, Workspace, replicated_channel_means, shifted_means
 
 C1, C2 = 0.01**2, 0.03**2
 """SSIM's constants (K1 = 0.01, K2 = 0.03) for a data range of 1."""
@@ -22,10 +22,10 @@ SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the five scales of MS-SSIM, finest first (Wang et al. 2003)."""
 
 STRIP = 64
-"""Rows a CPU works on at a time, so that they stay in its cache."""
+"""Rows of means that a CPU computes at a time."""
 
 Score = Callable[[Tensor], Tensor]
-"""From window means [B, 4, 3, h, w] to one value a pixel [B, 3, h, w]."""
+"""From window means [B, 4, 3, h, w], which it may overwrite, to one value a pixel [B, 3, h, w]."""
 
 
 def ssim(prediction: Tensor, target: Tensor) -> Tensor:
@@ -82,55 +82,68 @@ def ms_ssim(prediction: Tensor, target: Tensor) -> Tensor | None:
 
 
 def _mean(prediction: Tensor, target: Tensor, score: Score) -> Tensor:
-    """The mean score of each picture, float64 [B]. A CPU takes `STRIP` rows of one at a time."""
-    batch, channels, rows, columns = target.shape
+    """The mean score of each picture, float64 [B]. A CPU takes one picture at a time, in strips."""
+    if target.device.type == "cpu":
+        pairs = zip(prediction, target, strict=True)
+        return torch.stack([_mean_in_strips(one, other, score) for one, other in pairs])
+    return _mean_at_once(prediction, target, score)
+
+
+def _mean_at_once(prediction: Tensor, target: Tensor, score: Score) -> Tensor:
+    planes = target.new_empty(len(target), 4, *target.shape[1:])
+    _fill(planes, prediction, target)
+    return score(shifted_means(planes)).mean(dim=(1, 2, 3), dtype=torch.float64)
+
+
+def _mean_in_strips(prediction: Tensor, target: Tensor, score: Score) -> Tensor:
+    """The mean score of one picture [3, H, W], `STRIP` rows at a time, which stay in the cache."""
+    channels, rows, columns = target.shape
     rows, columns = rows - WINDOW + 1, columns - WINDOW + 1
-    on_cpu = target.device.type == "cpu"
-    pictures, step = (1, STRIP) if on_cpu else (batch, rows)
-    total = target.new_zeros(batch, dtype=torch.float64)
-    for first in range(0, batch, pictures):
-        part = slice(first, first + pictures)
-        for top in range(0, rows, step):
-            strip = slice(top, min(top + step, rows) + WINDOW - 1)
-            means = _window(prediction[part, :, strip], target[part, :, strip])
-            total[part] += score(means).sum(dim=(1, 2, 3), dtype=torch.float64)
+    step = min(STRIP, rows)
+    work = Workspace(4 * channels, step, target.shape[-1], target)
+    total = target.new_zeros((), dtype=torch.float64)
+    for top in range(0, rows, step):
+        height = min(step, rows - top)
+        strip = slice(top, top + height + WINDOW - 1)
+        planes = work.strip(height).view(1, 4, channels, -1, target.shape[-1])
+        _fill(planes, prediction[None, :, strip], target[None, :, strip])
+        means = work.means(height).view(1, 4, channels, height, columns)
+        total += score(means).sum()
     return total / (channels * rows * columns)
 
 
-def _window(prediction: Tensor, target: Tensor) -> Tensor:
-    """Window means of s, d, s^2 and d^2 for s = x + y - 1, d = x - y: [B, 4, 3, h, w].
+def _fill(planes: Tensor, prediction: Tensor, target: Tensor) -> None:
+    """Write s, d, s^2 + 2 C2 and d^2 for s = x + y, d = x - y into `planes` [B, 4, 3, H, W].
 
     The sum and the difference hold all that SSIM needs of x, y, x^2 + y^2 and x y in four planes
-    instead of five, and where the pictures agree d is small, so fp32 loses little.
+    instead of five, and where the pictures agree d is small, so fp32 loses little. A constant
+    added here comes through the window, whose weights sum to 1, as it is.
     """
-    batch, channels, height, width = target.shape
-    planes = target.new_empty(batch, 4, channels, height, width)
     total, apart, total2, apart2 = planes.unbind(1)
-    torch.add(prediction, target, out=total).sub_(1)
+    torch.add(prediction, target, out=total)
     torch.sub(prediction, target, out=apart)
-    torch.mul(total, total, out=total2)
+    torch.addcmul(total.new_tensor(2 * C2), total, total, out=total2)
     torch.mul(apart, apart, out=apart2)
-    means = window_means(planes.flatten(0, 2))
-    return means.view(batch, 4, channels, *means.shape[-2:])
 
 
 def _variances(means: Tensor) -> tuple[Tensor, Tensor]:
-    """The variances vs and vd of s and d: 2 cov = (vs - vd) / 2, var x + var y = (vs + vd) / 2."""
+    """vs + 2 C2 and vd, the variances of s and d: 2 cov = (vs - vd) / 2, var x + var y =
+    (vs + vd) / 2. They take the place of the means of the squares."""
     total, apart, total2, apart2 = means.unbind(1)
-    return total2.addcmul(total, total, value=-1), apart2.addcmul(apart, apart, value=-1)
+    return total2.addcmul_(total, total, value=-1), apart2.addcmul_(apart, apart, value=-1)
 
 
 def _similarity(means: Tensor) -> Tensor:
-    """SSIM of each pixel."""
+    """SSIM of each pixel. Overwrites `means`."""
     vs, vd = _variances(means)
-    # What holds for the variances holds for the squared means, whose sum was shifted by 1.
-    ms, md = (means[:, 0] + 1).square_(), means[:, 1].square()
-    over = (vs - vd).add_(2 * C2).mul_((ms - md).add_(2 * C1))
-    under = vs.add_(vd).add_(2 * C2).mul_(ms.add_(md).add_(2 * C1))
-    return over.div_(under)
+    # What holds for the variances holds for the squared means.
+    total, apart = means[:, 0], means[:, 1].square_()
+    ms = torch.addcmul(total.new_tensor(2 * C1), total, total)
+    over = (vs - vd).mul_(torch.sub(ms, apart, out=total))
+    return over.div_(vs.add_(vd).mul_(ms.add_(apart)))
 
 
 def _contrast(means: Tensor) -> Tensor:
-    """SSIM of each pixel without its luminance term."""
+    """SSIM of each pixel without its luminance term. Overwrites `means`."""
     vs, vd = _variances(means)
-    return (vs - vd).add_(2 * C2).div_(vs.add_(vd).add_(2 * C2))
+    return (vs - vd).div_(vs.add_(vd))

@@ -20,15 +20,65 @@ def gaussian(like: Tensor) -> Tensor:
     return (weights / weights.sum()).to(like)
 
 
-def window_means(planes: Tensor) -> Tensor:
-    """Gaussian means where the window fits: [P, H, W] contiguous to [P, H-10, W-10].
+def shifted_means(planes: Tensor) -> Tensor:
+    """Gaussian means where the window fits, [..., H, W] to [..., H-10, W-10], as shifted sums.
 
-    On a CPU each axis is a product with a banded matrix, block by block. Elsewhere the means are
-    shifted sums: on a GPU a product may round its input to TF32, which costs the fourth digit.
+    For a GPU, where a product or a convolution may round its input to TF32, which costs the
+    fourth digit.
     """
-    if planes.device.type != "cpu":
-        return _shifted(_shifted(planes, -2), -1)
-    return _across(_down(planes))
+    return _shifted(_shifted(planes, -2), -1)
+
+
+def _shifted(planes: Tensor, axis: int) -> Tensor:
+    weights = gaussian(planes).tolist()
+    length = planes.shape[axis] - WINDOW + 1
+    out: Tensor = planes.narrow(axis, 0, length) * weights[0]
+    for offset in range(1, WINDOW):
+        out.add_(planes.narrow(axis, offset, length), alpha=weights[offset])
+    return out
+
+
+class Workspace:
+    """Gaussian means on a CPU, strip by strip in the same memory.
+
+    Fresh memory of this size costs more than the arithmetic: the system hands it out page by page.
+    Each axis is a product with a banded matrix, block by block.
+
+    Args:
+        planes: how many planes a strip has.
+        height: the most rows of means in a strip.
+        width: of a plane.
+        like: gives the dtype.
+    """
+
+    def __init__(self, planes: int, height: int, width: int, like: Tensor) -> None:
+        self._strip = like.new_empty(planes, height + WINDOW - 1, width)
+        self._down = like.new_empty(planes * height * width)
+        self._means = like.new_empty(planes * height * (width - WINDOW + 1))
+        self._band = _band(like)
+        self._turned = self._band.T.contiguous()
+
+    def strip(self, height: int) -> Tensor:
+        """The planes to fill for `height` rows of means: [P, height + 10, W]."""
+        return self._strip[:, : height + WINDOW - 1]
+
+    def means(self, height: int) -> Tensor:
+        """The means of what was filled in, [P, height, W-10]; overwritten by the next call."""
+        strip = self.strip(height)
+        count, _, width = strip.shape
+        down = self._down[: count * height * width].view(count, height, width)
+        for top in range(0, height, BLOCK):
+            out = down[:, top : top + BLOCK]
+            used = out.shape[1] + WINDOW - 1
+            band = self._band[: out.shape[1], :used]
+            torch.matmul(band, strip[:, top : top + used], out=out)
+        rows, kept = down.view(-1, width), width - WINDOW + 1
+        means = self._means[: len(rows) * kept].view(-1, kept)
+        for left in range(0, kept, BLOCK):
+            out = means[:, left : left + BLOCK]
+            used = out.shape[1] + WINDOW - 1
+            torch.mm(rows[:, left : left + used], self._turned[:used, : out.shape[1]], out=out)
+        return means.view(count, height, kept)
 
 
 def _band(like: Tensor) -> Tensor:
@@ -37,41 +87,6 @@ def _band(like: Tensor) -> Tensor:
     for place, weight in enumerate(gaussian(like)):
         matrix.diagonal(place).fill_(weight)
     return matrix
-
-
-def _down(planes: Tensor) -> Tensor:
-    """Window means along the columns, [P, H, W] to [P, H-10, W]."""
-    count, height, width = planes.shape
-    means = planes.new_empty(count, height - WINDOW + 1, width)
-    band = _band(planes)
-    for top in range(0, means.shape[1], BLOCK):
-        out = means[:, top : top + BLOCK]
-        wide = out.shape[1] + WINDOW - 1
-        torch.matmul(band[: out.shape[1], :wide], planes[:, top : top + wide], out=out)
-    return means
-
-
-def _across(planes: Tensor) -> Tensor:
-    """Window means along the rows, [P, H, W] to [P, H, W-10]."""
-    count, height, width = planes.shape
-    rows = planes.view(-1, width)
-    means = rows.new_empty(len(rows), width - WINDOW + 1)
-    band = _band(planes).T.contiguous()
-    for left in range(0, means.shape[1], BLOCK):
-        out = means[:, left : left + BLOCK]
-        wide = out.shape[1] + WINDOW - 1
-        torch.mm(rows[:, left : left + wide], band[:wide, : out.shape[1]], out=out)
-    return means.view(count, height, -1)
-
-
-def _shifted(planes: Tensor, axis: int) -> Tensor:
-    """Window means along one axis."""
-    weights = gaussian(planes).tolist()
-    length = planes.shape[axis] - WINDOW + 1
-    out: Tensor = planes.narrow(axis, 0, length) * weights[0]
-    for offset in range(1, WINDOW):
-        out.add_(planes.narrow(axis, offset, length), alpha=weights[offset])
-    return out
 
 
 def replicated_channel_means(channels: int, like: Tensor) -> Tensor:

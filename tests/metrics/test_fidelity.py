@@ -14,7 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tempo.metrics import fidelity, similarity
 from tempo.metrics.table import METRICS, evaluate_pair, metric_infos
-from tempo.metrics.windows import gaussian, window_means
+from tempo.metrics.windows import WINDOW, Workspace, gaussian, shifted_means
 from tempo.spec.metrics import METRIC_INFOS
 
 FRAME = [name for name in METRICS if METRICS.get(name).needs == "frame"]
@@ -91,12 +91,27 @@ def test_the_two_ssims_differ_on_purpose(pairs):
 
 
 def test_other_devices_take_another_way_to_the_same_means(pairs):
-    from tempo.metrics import windows
-
     planes = stack([pairs[0][0]])[0]
-    ways = windows._shifted(windows._shifted(planes, -2), -1)
-    torch.testing.assert_close(ways, window_means(planes), atol=1e-6, rtol=0)
+    height, width = planes.shape[1:]
+    rows = height - WINDOW + 1
+    for step in (rows, 40):
+        work = Workspace(3, step, width, planes)
+        expected = shifted_means(planes)
+        for top in range(0, rows, step):
+            taken = min(step, rows - top)
+            work.strip(taken).copy_(planes[:, top : top + taken + WINDOW - 1])
+            found = work.means(taken)
+            torch.testing.assert_close(found, expected[:, top : top + taken], atol=1e-6, rtol=0)
     assert gaussian(planes).sum().item() == pytest.approx(1, abs=1e-6)
+
+
+def test_the_gpus_way_gives_the_same_values(pairs, monkeypatch):
+    one, other = (stack([each]) for each in pairs[0])
+    functions = (similarity.ssim, similarity.ssim_matlab)
+    expected = [f(one, other) for f in functions]
+    monkeypatch.setattr(similarity, "_mean", similarity._mean_at_once)
+    for function, value in zip(functions, expected, strict=True):
+        torch.testing.assert_close(function(one, other), value, atol=1e-6, rtol=0)
 
 
 def test_equal_pictures_have_infinite_psnr_and_full_similarity(pairs):
