@@ -112,7 +112,7 @@ class Tail:
         """Take in at once what a log holds that was not followed: of the steps between two
         validations only the last is looked at, so that long logs are read quickly."""
         end = self._offset
-        trained = _last_trained(self.folder, self._offset)
+        trained = last = _last_trained(self.folder, self._offset)
         for logged in read_events(self.folder, self._offset, BETWEEN, self.progress.attempt):
             if trained is not None and trained.end < logged.end:
                 self.progress.take(trained)
@@ -122,7 +122,12 @@ class Tail:
         if trained is not None:
             self.progress.take(trained)
             end = trained.end
-        self._offset = end
+        if last is not None and last.attempt < self.progress.attempt:
+            # It was written by an attempt that is over, and may hide the newest one's.
+            for _ in self.read():
+                pass
+        else:
+            self._offset = end
 
     def read(self) -> Iterator[Logged]:
         """The events that are new, in order. `progress` has taken them in."""
