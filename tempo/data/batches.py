@@ -15,6 +15,7 @@ from tempo.core.seeding import stream
 from tempo.data.clips import Pixels
 from tempo.data.shards import Entry, Shard
 from tempo.data.splits import Split
+from tempo.data.turns import put
 from tempo.spec.recipe import Augment
 
 
@@ -176,10 +177,16 @@ def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Change) -> None:
     inputs = entry.inputs[::-1] if change.reversed else entry.inputs
     area = (slice(change.top, change.top + crop), slice(change.left, change.left + crop))
     for slot, picture in zip(out, (*inputs, entry.targets[change.target]), strict=True):
-        cut = pixels[picture][area][:: change.rows, :: change.columns]
+        cut = pixels[picture][area]
         if change.colours != (0, 1, 2):
-            cut = cut[..., list(change.colours)]
-        slot[...] = np.rot90(cut) if change.turned else cut
+            cut = np.ascontiguousarray(cut[..., list(change.colours)])
+        put(
+            slot,
+            cut,
+            upside_down=change.rows < 0,
+            mirrored=change.columns < 0,
+            turned=change.turned,
+        )
 
 
 def _times(entry: Entry, change: Change) -> tuple[float, ...]:
