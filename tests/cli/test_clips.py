@@ -35,3 +35,26 @@ def test_a_tiny_v3_learns_from_video_files(folder: Folder) -> None:
     assert len(losses) == 10
     assert all(map(math.isfinite, losses))
     assert fmean(losses[-4:]) < fmean(losses[:4])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="TEMPO_CLIPS is not on this machine")
+def test_one_command_puts_averaging_flow_v2_and_v3_in_one_table(folder: Folder) -> None:
+    spec = str(ROOT / "experiments" / "clips.yaml")
+    done = subprocess.run(
+        folder.argv("run_experiment.py", spec, "--profile", "smoke"),
+        cwd=folder.path,
+        env={**folder.environment(), "TEMPO_CLIPS": str(CLIPS.resolve())},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    store = Store(folder.records)
+    tests = {
+        run.variant: read_run(store.run_dir(run.run_id)).test
+        for run in store.load_plan("clips").runs
+    }
+    assert set(tests) == {"V2", "V3", "average", "nearest", "flow"}
+    assert len({test.protocol_hash for test in tests.values() if test}) == 1
+    assert all(test and math.isfinite(test.values["psnr"]) for test in tests.values())
+    assert all(f"{name} " in done.stdout for name in tests)
