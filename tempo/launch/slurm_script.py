@@ -44,7 +44,7 @@ command=(srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-ta
 CARRY_OUT = """\
 # Pre-emption, the time limit and scancel let the worker write a checkpoint and leave.
 asked='' interrupted='' child=''
-forward() {{ interrupted=yes; if [ -n "$child" ]; then kill -s TERM "$child" 2>/dev/null; fi; }}
+forward() {{ interrupted=yes; if [ -n "$child" ]; then kill -s {signal} "$child" 2>/dev/null; fi; }}
 on_notice() {{ asked=${{asked:-again}}; forward; }}
 on_cancel() {{ asked=leave; forward; }}
 trap on_notice USR2 TERM
@@ -140,7 +140,9 @@ def render(array: Array) -> str:
                 wait=array.notice,
             )
         )
-    parts.append(CARRY_OUT.format(resumable=RESUMABLE, busy=BUSY))
+    # srun hands USR2 on to the nodes; TERM makes it end them at once.
+    notice = "USR2" if array.resources.nodes > 1 else "TERM"
+    parts.append(CARRY_OUT.format(resumable=RESUMABLE, busy=BUSY, signal=notice))
     return "\n".join(parts)
 
 

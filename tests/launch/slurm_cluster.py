@@ -230,7 +230,7 @@ def wait_until(condition: object, what: str, seconds: float = PATIENCE) -> None:
 
 
 @contextlib.contextmanager
-def running_cluster(root: Path, *, grace: int = 10) -> Iterator[Cluster]:
+def running_cluster(root: Path, *, grace: int = 30) -> Iterator[Cluster]:
     """A cluster in the new folder `root`; partition `high` pre-empts `low` after `grace` s."""
     cluster = Cluster(root)
     try:

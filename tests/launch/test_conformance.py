@@ -8,13 +8,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus, Launcher
+from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.launch.inline import InlineLauncher
 from tempo.launch.launchers import LAUNCHERS, Setting
 from tempo.launch.local import LocalLauncher
@@ -337,6 +337,38 @@ def test_a_job_survives_its_node(
     finally:
         cluster.start_node(node)
         cluster.wait_for_nodes("idle", node)
+
+
+NOTED = f"""
+import os, signal, sys
+from pathlib import Path
+again = "SLURM_RESTART_COUNT" in os.environ
+def leave(number, frame):
+    Path(sys.argv[1], "left-" + os.environ["SLURMD_NODENAME"]).touch()
+    sys.exit({RESUMABLE})
+for number in (signal.SIGTERM, signal.SIGUSR2):
+    signal.signal(number, leave)
+Path(sys.argv[1], ("again-" if again else "begun-") + os.environ["SLURMD_NODENAME"]).touch()
+if not again:
+    signal.sigtimedwait([], 60)
+"""
+"""Leaves in order on its first execution, and ends well on the second."""
+
+
+@pytest.mark.slow
+def test_a_job_on_two_nodes_is_preempted_in_order_and_begun_again(
+    cluster: Cluster, tmp_path: Path, entry: Callable[[Sequence[str]], int]
+) -> None:
+    bench = make_bench("slurm", tmp_path, entry)
+    job = replace(bench.job("x", NOTED, str(tmp_path)), resources=Resources(nodes=2, mem_mb=100))
+    bench.submit(job)
+    noted = lambda what: len(list(tmp_path.glob(f"{what}-node?"))) == 2  # noqa: E731
+    wait_until(lambda: noted("begun"), "both nodes to begin", PATIENCE)
+    urgent = ("-p", "high", "-w", "node2", "--exclusive", "-o", "/dev/null", "--wrap", "true")
+    cluster.command("sbatch", *urgent)
+    assert bench.end("x") == JobStatus(state=JobState.OK, code=0, where="node[1-2]")
+    assert noted("left") and noted("again")
+    assert {path.name for path in job.log.parent.iterdir()} == {"1.log", "2.log"}
 
 
 def test_what_a_cluster_forgot_is_unknown_and_no_success(

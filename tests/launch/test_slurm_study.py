@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 
 from tempo.core.errors import RecordError
@@ -212,12 +214,36 @@ def disturb(cluster: Cluster, place: Place) -> list[RunRecord]:
         "another run on node1",
         place,
     )[0]
+    fourth = wait_for(
+        lambda: [
+            job
+            for job in going_on(cluster, place, "node2")
+            if attempts(place, job.record) == 1 and job.record.run_id != third.record.run_id
+        ],
+        "another run on node2",
+        place,
+    )[0]
     cluster.signal_daemon("node2", signal.SIGSTOP)
+    # However fast this host is, the run goes on when Slurm has begun it a second time.
+    worker = writer_of(fourth.record.folder / "attempts" / "1.log")
+    worker.suspend()
     cluster.kill_node("node1")
     cluster.start_node("node1")
+    again = fourth.record.folder / "attempts" / "2.log"
+    wait_for(again.exists, "Slurm to begin the frozen node's run elsewhere", place)
+    worker.resume()
     wait_for(lambda: attempts(place, third.record) > 1, "the killed node's run to go on", place)
     cluster.signal_daemon("node2", signal.SIGCONT)
     return [first.record, second.record, third.record]
+
+
+def writer_of(log: Path) -> psutil.Process:
+    """The process whose output goes to a log."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{process.pid}/fd/1").readlink() == log:
+                return process
+    raise AssertionError(f"nobody writes to {log}")
 
 
 def check_spans(place: Place) -> None:
