@@ -12,6 +12,7 @@ from tempo.data import frames
 from tempo.data.open import check_available, open_split
 from tempo.data.triplets import THUMBNAIL, Frame, find_clips, needed
 from tempo.spec.data import Frames, Video
+from tempo.spec.study import RunConfig, identity
 
 HEIGHT, WIDTH = 48, 64
 
@@ -227,3 +228,13 @@ def test_missing_folders_are_named(tmp_path):
         check_available(sequence(root, val=("d",)))
     with pytest.raises(MissingError, match=r"2 picture folders .* at least 3 are needed"):
         check_available(sequence(folders(tmp_path / "few", names=("a", "b")), val=(), test=()))
+
+
+def test_where_data_lie_does_not_name_a_run_but_what_they_are_called_does():
+    def run(**change):
+        data = {"kind": "video", "root": "a"} | change
+        config = {"data": data, "recipe": {"budget": {"steps": 1}}}
+        return identity(RunConfig.model_validate(config), 0)
+
+    assert run() == run(root="/elsewhere/b")
+    assert len({run(), run(name="mine"), run(stride=2)}) == 3

@@ -159,3 +159,21 @@ def test_the_protocol_is_json_and_changes_with_what_it_names():
     assert one != protocol(TINY, "val", "abc", (16, 16))
     assert one["data_range"] == 1.0
     assert one["test_time_augmentation"] == "none"
+
+
+def test_pages_are_given_back_while_a_split_is_read(tmp_path, monkeypatch):
+    split = open_split(TINY, "train", tmp_path)
+    clip = split[0].frames.nbytes + split[0].target.nbytes
+    monkeypatch.setattr("tempo.data.splits.RESIDENT", 2.5 * clip)
+    released = []
+
+    def release(shard):
+        released.append(shard)
+
+    monkeypatch.setattr(shards.Shard, "release", release)
+    before = [each.target.sum() for each in split]
+    assert len(released) == 2 * len(split.shards)
+    monkeypatch.undo()
+    for shard in split.shards:
+        shard.release()
+    assert [each.target.sum() for each in split] == before
