@@ -6,6 +6,7 @@ import argparse
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from tempo.cli import options as shared
@@ -47,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     store = Store(options.records)
-    found = find(store, open_ledger(None, store.root), options.cache, options.reports)
+    with closing(open_ledger(None, store.root)) as ledger:
+        found = find(store, ledger, options.cache, options.reports)
     chosen = [each for each in found if not options.only or each.kind in options.only]
     kept = [each for each in chosen if each.cited_by and not options.cited]
     going = [each for each in chosen if each not in kept]

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -103,7 +104,8 @@ def _run_study(loaded: LoadedStudy, options: argparse.Namespace, wanted: Wanted)
         if queued and not options.wait and _handed_over(pool, plan, options, console):
             return 0
         begin(mirror, plan, options)
-        drive(pool, console, detach=queued, watch=watch_of(plan, store, options))
+        with closing(pool):
+            drive(pool, console, detach=queued, watch=watch_of(plan, store, options))
         return _conclude(plan, list(pool.views.values()), store, options, console, mirror)
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from rich.console import Console
@@ -18,8 +19,10 @@ from tempo.cli.changes import duration
 from tempo.cli.console import make_console
 from tempo.cli.naming import plan_named
 from tempo.core.errors import RecordError
+from tempo.core.records import Plan
 from tempo.launch.standing import Standing, StudyStanding, standing_of
 from tempo.ledger.open import open_ledger
+from tempo.ledger.port import Ledger
 from tempo.records.layout import Store
 
 EPILOG = """examples:
@@ -48,39 +51,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     store = Store(options.records)
-    ledger = open_ledger(None, store.root)
-    if options.name is None:
-        return _overview(store, options)
-    plan = plan_named(options.name, store, options.profile)
+    with closing(open_ledger(None, store.root)) as ledger:
+        if options.name is None:
+            _overview(store, ledger, options)
+        else:
+            _one(plan_named(options.name, store, options.profile), store, ledger, options)
+    return 0
 
+
+def _one(plan: Plan, store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
     def look() -> StudyStanding:
         return standing_of(plan, store, ledger, options.metric)
 
     if options.json:
         print(json.dumps(as_json(look()), indent=2))
-        return 0
-    console = make_console()
-    if options.watch:
-        _watch(look, console)
+    elif options.watch:
+        _watch(look, make_console())
     else:
-        _print(look(), console)
-    return 0
+        _print(look(), make_console())
 
 
-def _overview(store: Store, options: argparse.Namespace) -> int:
+def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
     """One line per study."""
-    ledger = open_ledger(None, store.root)
     plans = [store.load_plan(study) for study in store.studies()]
     if not plans:
         raise RecordError(f"{store.root} holds no study yet")
     found = [standing_of(plan, store, ledger, options.metric) for plan in plans]
     if options.json:
         print(json.dumps([as_json(each) for each in found], indent=2))
-        return 0
+        return
     console = make_console()
     for each in found:
         console.print(headline(each), markup=False, soft_wrap=True)
-    return 0
 
 
 def _watch(look: Callable[[], StudyStanding], console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from tempo.cli import options as shared
@@ -40,7 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     store = Store(options.records)
-    ledger = open_ledger(None, store.root)
+    with closing(open_ledger(None, store.root)) as ledger:
+        _stop(store, ledger, options)
+    return 0
+
+
+def _stop(store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
     runs = _chosen(" ".join(options.name), store, ledger, options.profile)
     open_ = [run for run in runs if not is_complete(store.run_dir(run.run_id))]
     keys = [run.run_id for run in open_]
@@ -54,7 +60,6 @@ def execute(options: argparse.Namespace) -> int:
         print(f"{waiting} more will not begin until the study's command is given again")
     if not open_:
         print("nothing to stop: every run is complete" if runs else "nothing is going on")
-    return 0
 
 
 def _chosen(name: str, store: Store, ledger: Ledger, profile: str | None) -> Sequence[PlannedRun]:

@@ -50,3 +50,7 @@ class Elsewhere:
     def give_back(self, key: str, token: int) -> None:
         if self._ledger is not None:
             self._ledger.release(key, token)
+
+    def close(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()

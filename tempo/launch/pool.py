@@ -156,6 +156,10 @@ class Pool:
         self.stopping = True
         self.launcher.kill(sorted(self._jobs))
 
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._elsewhere.close()
+
     def _fill(self) -> None:
         """Begin as many runs as there is room for."""
         room = self.width - len(self._jobs)

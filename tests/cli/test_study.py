@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +20,8 @@ import pytest
 
 from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
+from tempo.ledger.open import open_ledger
+from tempo.ledger.owner import goes_on
 from tempo.records.layout import Store
 from tempo.records.run import RunRecord, read_run
 
@@ -243,6 +248,86 @@ def test_the_death_of_the_fork_server_is_survived(
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     assert results(folder) == undisturbed
+
+
+def test_two_invocations_share_a_study_and_stop_reaches_both(
+    folder: Folder, undisturbed: dict[str, object]
+) -> None:
+    command = ("run_experiment.py", "tiny.yaml", "--mlflow", "off", "--slots", "2")
+    both = [folder.start(*command), folder.start(*command)]
+    wait_until_steps(folder, 40)
+    children = [child for process in both for child in workers_below(process.pid)]
+    stop = subprocess.run(
+        [sys.executable, "-m", "tempo.cli.main", "stop", "tiny"],
+        cwd=folder.path,
+        env=folder.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert stop.returncode == 0 and "stopping" in stop.stdout, stop.stdout + stop.stderr
+    said = [process.communicate(timeout=PATIENCE)[0] for process in both]
+    assert [process.returncode for process in both] == [130, 130], said
+    assert all("the same command continues" in output for output in said)
+    assert all_gone(children)
+    again = [folder.start(*command), folder.start(*command)]
+    said = [process.communicate(timeout=PATIENCE)[0] for process in again]
+    assert [process.returncode for process in again] == [0, 0], said
+    assert results(folder) == undisturbed
+    with closing(open_ledger(None, folder.records)) as ledger:
+        for record in records_of(folder).values():
+            spans = ledger.spans(record.run_id)
+            for before, after in pairwise(spans):
+                assert before.last is not None and before.last <= after.first, record.run_id
+
+
+def family_of(folder: Folder) -> set[int]:
+    """Every process that works in the folder: children inherit where their parent stands."""
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cwd() == str(folder.path) and process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process.pid)
+    return found
+
+
+def shared_memory_of(pids: set[int]) -> list[str]:
+    """Names in /dev/shm that carry one of these process ids."""
+    folder = Path("/dev/shm")
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [name for name in names if pids & {int(n) for n in re.findall(r"\d+", name)}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["success", "failure", "SIGINT", "SIGTERM", "twice", "SIGKILL"])
+def test_nothing_is_left_behind(folder: Folder, end: str) -> None:
+    if end == "failure":
+        listed = json.loads(folder.run("run_experiment.py", "tiny.yaml", "--plan", "--json").stdout)
+        for run in listed["runs"]:
+            victim = Store(folder.records).run_dir(run["run_id"])
+            victim.mkdir(parents=True, exist_ok=True)
+            (victim / "checkpoints").write_text("in the way")
+    process = folder.start("run_experiment.py", "tiny.yaml")
+    if end not in {"success", "failure"}:
+        wait_until_steps(folder, 20)
+    pids = family_of(folder)
+    if end == "SIGKILL":
+        process.kill()
+    elif end == "twice":
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+    elif end.startswith("SIG"):
+        process.send_signal(getattr(signal, end))
+    output, _ = process.communicate(timeout=PATIENCE)
+    deadline = time.monotonic() + 30.0
+    while family_of(folder) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not family_of(folder), output
+    assert not shared_memory_of(pids | {process.pid}), output
+    with closing(open_ledger(None, folder.records)) as ledger:
+        plan = Store(folder.records).load_plan("tiny")
+        holds = ledger.holds([run.run_id for run in plan.distinct_runs])
+        assert not [key for key, hold in holds.items() if goes_on(hold)]
 
 
 def test_a_failing_variant_is_shown_and_does_not_take_the_study_down(folder: Folder) -> None:

@@ -1,0 +1,266 @@
+"""Status, logs, stop, retry and clean: what they say of records, and what they change."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tempo.cli.main import main
+from tempo.cli.retry import failed
+from tempo.core.records import Plan, PlannedRun
+from tempo.design.expand import expand
+from tempo.ledger.owner import this_process
+from tempo.ledger.sqlite import SqliteLedger
+from tempo.records.events import AttemptStarted, CheckpointSaved, Evaluated, Finished, Validated
+from tempo.records.layout import Store
+from tempo.records.log import EventLog
+from tempo.spec.load import load_study
+
+from .conftest import ROOT, TINY
+
+MIB = 2**20
+
+
+class Study:
+    """A planned study, whose runs a test lets happen."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "tiny.yaml").write_text(TINY)
+        self.folder, self.store = folder, Store(folder / "records")
+        self.plan: Plan = expand(load_study(folder / "tiny.yaml"))
+        self.store.save_plan(self.plan)
+        self.ledger = SqliteLedger(self.store.root / "ledger.db")
+
+    def run(self, title: str) -> PlannedRun:
+        return next(run for run in self.plan.distinct_runs if run.title == title)
+
+    def train(self, title: str, *steps: int, end: str | None = None) -> Path:
+        """Validate at `steps` (at PSNR 20 + step / 10), then end as `complete` or `failed`."""
+        run = self.run(title)
+        folder = self.store.save_run(self.plan.spec_of(run))
+        environment = {"host": "far", "pid": 7, "device": "cpu"}
+        with EventLog(folder, 1) as log:
+            log.append(AttemptStarted(resumed_step=0, total_steps=60, environment=environment))
+            for step in steps:
+                values = {"psnr": 20 + step / 10}
+                log.append(Validated(step=step, clips=step, epoch=0.1, seconds=1.0, values=values))
+                path = f"checkpoints/step-{step:08d}.pt"
+                (folder / "checkpoints").mkdir(exist_ok=True)
+                (folder / path).write_bytes(b"x" * MIB)
+                log.append(CheckpointSaved(step=step, path=path, sha256="", best=True))
+            if end == "complete":
+                log.append(_evaluated(max(steps)))
+            if end:
+                log.append(_finished(end, max(steps, default=0)))
+        (folder / "attempts").mkdir(exist_ok=True)
+        (folder / "attempts" / "1.log").write_text(f"hello from {title}\n")
+        return folder
+
+    def hold(self, title: str) -> int:
+        token = self.ledger.claim(self.run(title).run_id, this_process(), 60.0)
+        assert token is not None
+        return token
+
+    def call(self, *argv: str) -> int:
+        return main([*argv, "--records", str(self.store.root)])
+
+
+def _evaluated(step: int) -> Evaluated:
+    return Evaluated(
+        split="test",
+        step=step,
+        checkpoint="best",
+        clips=1,
+        values={"psnr": 30.0},
+        infos={},
+        protocol={},
+        protocol_hash="p",
+        table="clips.parquet",
+        table_sha256="",
+        gallery=(),
+    )
+
+
+def _finished(status: str, step: int) -> Finished:
+    failed = status == "failed"
+    return Finished(
+        status=status,
+        step=step,
+        seconds=5.0,
+        train_seconds=4.0,
+        peak_memory=300 * MIB,
+        failure="data" if failed else None,
+        message="no such file" if failed else "",
+    )
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    study = Study(tmp_path)
+    yield study
+    study.ledger.close()
+
+
+def _status(study: Study, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
+    capsys.readouterr()
+    assert study.call("status", "tiny", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    shown_by = {f"{run['variant']} s{run['seed']}": run for run in shown["runs"]}
+    return {"": shown, **shown_by}
+
+
+def test_status_tells_states_metrics_and_the_common_step(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.train("se=on s0", 20, 40, 60, end="complete")
+    study.train("se=off s0", 20, 40)
+    study.train("se=on s1", 20, end="failed")
+    token = study.hold("se=off s0")
+    shown = _status(study, capsys)
+    states = {name: run["state"] for name, run in shown.items() if name}
+    assert states == {
+        "se=on s0": "complete",
+        "se=off s0": "running",
+        "se=on s1": "failed",
+        "se=off s1": "planned",
+        "average sNone": "planned",
+        "nearest sNone": "planned",
+    }
+    assert shown[""]["common_step"] == 20
+    complete, running = shown["se=on s0"], shown["se=off s0"]
+    assert (complete["value"], complete["value_at_common_step"]) == (26.0, 22.0)
+    assert complete["memory_bytes"] == 300 * MIB
+    assert (running["step"], running["steps"], running["attempt"]) == (40, 60, 1)
+    assert running["where"] == f"{this_process().host} {this_process().pid}"
+    assert running["memory_bytes"] and running["eta_s"] is not None
+    assert (shown["se=on s1"]["failure"], shown["se=off s1"]["step"]) == ("data", 0)
+    study.ledger.release(study.run("se=off s0").run_id, token)
+    assert _status(study, capsys)["se=off s0"]["state"] == "stopped"
+
+
+def test_status_names_the_studies_there_are(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert study.call("status") == 0
+    assert capsys.readouterr().out == "tiny: 0 of 6 complete, 6 planned\n"
+    assert study.call("status", "tinny") == 2
+    assert "no study 'tinny'" in capsys.readouterr().err
+
+
+def test_logs_by_title_by_prefix_and_by_mistake(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.train("se=off s0", 20, 40, end="failed")
+    assert study.call("logs", "se=off", "s0") == 0
+    shown = capsys.readouterr().out
+    assert "step 40  validation  psnr 24" in shown
+    assert "failed (data) at step 40  no such file" in shown
+    assert shown.endswith("hello from se=off s0\n")
+    assert study.call("logs", study.run("se=off s0").run_id[:6], "-f") == 0
+    assert capsys.readouterr().out == shown
+    assert study.call("logs", "se=of s0") == 2
+    assert "did you mean 'se=off s0'?" in capsys.readouterr().err
+    assert study.call("logs", "se=on s0") == 2
+    assert "has not begun" in capsys.readouterr().err
+
+
+def test_stop_asks_what_runs_and_what_waits_and_nothing_complete(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.train("se=on s0", 60, end="complete")
+    study.hold("se=off s0")
+    assert study.call("stop", "tiny") == 0
+    said = capsys.readouterr().out
+    assert f"stopping  se=off s0 ({study.run('se=off s0').run_id})" in said
+    assert "4 more will not begin until the study's command is given again" in said
+    holds = study.ledger.holds([run.run_id for run in study.plan.distinct_runs])
+    assert study.run("se=on s0").run_id not in holds
+    assert all(hold.asked_to_stop for hold in holds.values()) and len(holds) == 5
+    assert _status(study, capsys)["se=off s0"]["state"] == "stopping"
+
+
+def test_one_run_is_stopped_alone(study: Study) -> None:
+    assert study.call("stop", "se=off", "s1") == 0
+    assert list(study.ledger.holds([run.run_id for run in study.plan.distinct_runs])) == [
+        study.run("se=off s1").run_id
+    ]
+
+
+def test_retry_is_for_what_failed(study: Study) -> None:
+    study.train("se=on s0", 60, end="complete")
+    study.train("se=on s1", 20, end="failed")
+    study.train("se=off s0", 20)
+    chosen = [run.title for run in study.plan.distinct_runs if failed(study.store, run)]
+    assert chosen == ["se=on s1"]
+
+
+def _clean(study: Study, *options: str) -> int:
+    reports, cache = study.folder / "reports", study.folder / "cache"
+    return study.call("clean", *options, "--reports", str(reports), "--cache", str(cache))
+
+
+def _files(study: Study) -> list[Path]:
+    """All files but the ledger, which a look into it may create."""
+    return sorted(path for path in study.folder.rglob("*") if "ledger" not in path.name)
+
+
+def test_clean_shows_first_and_keeps_what_results_and_reports_need(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete = study.train("se=on s0", 20, 40, end="complete")
+    resumable = study.train("se=off s0", 20, 40)
+    study.train("se=on s1", 20)
+    orphans = [study.store.root / "runs" / name for name in ("0" * 12, "1" * 12)]
+    for orphan in orphans:
+        orphan.mkdir()
+        (orphan / "run.json").write_text("{}")
+    (study.folder / "reports" / "old").mkdir(parents=True)
+    (study.folder / "reports" / "old" / "index.html").write_text(f"<td>{'1' * 12}</td>")
+    (study.folder / "cache" / "procedural" / "train").mkdir(parents=True)
+    before = _files(study)
+    assert _clean(study) == 0
+    said = capsys.readouterr().out
+    assert "nothing was deleted" in said and "1.0 MiB" in said
+    assert "cited by" in said and "cache" not in said
+    assert _files(study) == before
+    assert _clean(study, "--yes") == 0
+    assert [path.name for path in (complete / "checkpoints").iterdir()] == ["step-00000040.pt"]
+    assert not list((complete / "attempts").iterdir())
+    assert len(list((resumable / "checkpoints").iterdir())) == 2
+    assert (resumable / "attempts" / "1.log").is_file()
+    assert [orphan.is_dir() for orphan in orphans] == [False, True]
+    assert _clean(study, "--yes", "--cited") == 0
+    assert not orphans[1].exists()
+
+
+def test_clean_leaves_a_held_run_alone(study: Study) -> None:
+    folder = study.store.root / "runs" / ("2" * 12)
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    token = study.ledger.claim(folder.name, this_process(), 60.0)
+    assert token is not None
+    assert _clean(study, "--yes") == 0
+    assert folder.is_dir()
+    study.ledger.release(folder.name, token)
+    assert _clean(study, "--yes") == 0
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("argv", [["status", "tiny"], ["stop", "tiny"], ["clean"]])
+def test_control_imports_nothing_heavy(study: Study, argv: list[str]) -> None:
+    command = ["-X", "importtime", "-m", "tempo.cli.main", *argv]
+    done = subprocess.run(
+        [sys.executable, *command, "--records", str(study.store.root)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert "tempo.launch.elsewhere" in imported or "tempo.ledger.owner" in imported
+    assert not {"torch", "mlflow", "optuna", "matplotlib", "pandas"} & imported
