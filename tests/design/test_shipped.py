@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tempo.core.records import Plan
 from tempo.design.expand import expand
+from tempo.design.measured import Config, Unmeasured, Width
+from tempo.records.layout import Store
+from tempo.records.tail import is_complete
 from tempo.spec.load import load_study
 from tempo.spec.study import RunConfig
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted([*ROOT.glob("experiments/*.yaml"), *ROOT.glob("ablations/*.yaml")])
+DEMOS = ("se_dilation", "v2_to_v3", "optimiser", "norm", "tempo_v3")
+"""Studies whose demonstration is carried out as well."""
+
+SHORT = ("--set", "recipe.budget.steps=24", "--set", "evaluation.val_every=12")
+"""A demonstration's every step but their number, which takes minutes (`make demo` takes them)."""
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +31,15 @@ def _clips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPO_CLIPS", "clips")
 
 
+class Guessed(Unmeasured):
+    """Every width is found: counting networks takes torch, and the smoke tests do it."""
+
+    def width(self, config: Config, target: Config, by: str) -> Width | None:
+        return Width(base_channels={"parameters": 5, "macs": 6}[by], cost=1.0, wanted=1.0)
+
+
 def plan_of(path: Path, profile: str | None) -> Plan:
-    return expand(load_study(path, profile=profile))
+    return expand(load_study(path, profile=profile), Guessed())
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -71,3 +89,73 @@ def test_the_dilation_pattern_dilates_something_at_every_size() -> None:
         arch = plan.variant("se=on dilation=pattern").config["arch"]
         longest = max(size for scale in arch["blocks"] for size in scale)
         assert max(arch["dilations"][:longest]) > 1
+
+
+# --- carried out -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records that all studies share: what one has done another reuses."""
+    return tmp_path_factory.mktemp("shipped")
+
+
+def carried_out(path: Path, folder: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [
+            *[sys.executable, str(ROOT / "run_experiment.py"), str(path)],
+            *["--slots", "2", "--mlflow", "off", *arguments],
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    page = folder / "reports" / path.stem / "index.html"
+    assert page.is_file()
+    plan = Store(folder / "records").load_plan(path.stem)
+    for run in plan.distinct_runs:
+        assert is_complete(folder / "records" / "runs" / run.run_id), run.title
+
+
+def _self_contained(path: Path) -> bool:
+    """Whether a smoke test needs neither files nor a search, which have tests of their own."""
+    loaded = load_study(path, profile="smoke")
+    return loaded.spec.data.kind == "procedural" and loaded.spec.search is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_its_smoke_profile_passes(path: Path, folder: Path) -> None:
+    if not _self_contained(path):
+        pytest.skip("its smoke profile reads files or searches: tested beside what it needs")
+    carried_out(path, folder, "--profile", "smoke")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DEMOS)
+def test_its_demo_profile_passes(name: str, folder: Path) -> None:
+    (path,) = [each for each in STUDIES if each.stem == name]
+    carried_out(path, folder, "--profile", "demo", *SHORT)
+
+
+@pytest.mark.slow
+def test_what_one_study_has_done_another_shows_as_reused(folder: Path) -> None:
+    """After the smoke tests: the baseline of `se` is that of `norm`."""
+    for name in ("norm", "se"):
+        carried_out(ROOT / "ablations" / f"{name}.yaml", folder, "--profile", "smoke")
+    done = subprocess.run(
+        [
+            *[sys.executable, "-m", "tempo.cli.main", "plan"],
+            *[str(ROOT / "ablations/se.yaml"), "--profile", "smoke", "--json"],
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    assert len(said["complete"]) == len({run["run_id"] for run in said["runs"]})
+    baseline = next(run["run_id"] for run in said["runs"] if run["variant"] == "se=r8")
+    assert "norm" in said["reused"][baseline]["studies"]

@@ -133,11 +133,19 @@ VALUES = st.recursive(
 )
 
 
+class _Quoting(yaml.SafeDumper):
+    """PyYAML writes for YAML 1.1 and leaves text such as 0E0 plain, so all text is quoted."""
+
+
+_Quoting.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
 def _core_dump(value: Any, flow: bool) -> str:
-    """Text of a value. PyYAML writes for YAML 1.1, so what it would leave plain is quoted."""
-    return yaml.safe_dump(
-        value, default_style='"' if isinstance(value, str) else None, default_flow_style=flow,
-        allow_unicode=True, width=10_000, sort_keys=False,
+    return yaml.dump(
+        value, Dumper=_Quoting, default_flow_style=flow, allow_unicode=True, width=10_000,
+        sort_keys=False,
     )  # fmt: skip
 
 
