@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, variance
+from statistics import fmean
 
 MIN_FREEDOM = 3
 """Degrees of freedom below which the spread between seeds is not trusted."""
@@ -16,7 +16,7 @@ def pooled_sd(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
     freedom = sum(len(values) - 1 for values in several)
     if freedom == 0:
         return math.nan, 0
-    squares = sum((len(values) - 1) * variance(values) for values in several)
+    squares = sum(math.fsum((x - fmean(values)) ** 2 for x in values) for values in several)
     return math.sqrt(squares / freedom), freedom
 
 
