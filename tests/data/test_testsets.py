@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,10 +11,18 @@ from PIL import Image
 
 from tempo.core.errors import MissingError, UnknownNameError
 from tempo.core.identity import short_hash
-from tempo.data.testsets import TEST_SETS, TestSet, expand_names, facts_of, open_test_set
+from tempo.data.testsets import (
+    TEST_SETS,
+    TestSet,
+    expand_names,
+    facts_of,
+    open_test_set,
+    x_test,
+    xiph,
+)
 from tempo.data.transforms import central_half, half_by_area
 
-FOUR_K = (2160, 4096)
+SMALL = (216, 408)
 
 
 def noise(seed, size):
@@ -26,10 +35,15 @@ def save(path, pixels):
     return pixels
 
 
-def coarse(seed, size=FOUR_K):
-    """A picture that is cheap to compress and still different in every block."""
-    height, width = size
-    return noise(seed, (height // 240, width // 256)).repeat(240, 0).repeat(256, 1)
+def shrink(monkeypatch, module):
+    """The same sets with files a tenth as large; what was published is returned."""
+    published = module.SETS
+    smaller = [
+        replace(facts, stored=SMALL, size=tuple(side * facts.size[0] // 2160 for side in SMALL))
+        for facts in published
+    ]
+    monkeypatch.setattr(module, "SETS", tuple(smaller))
+    return published
 
 
 def vimeo(root, listed, numbers, size=(256, 448)):
@@ -119,11 +133,14 @@ def test_a_line_that_is_no_triplet_is_shown(snu):
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat):
+def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat, monkeypatch):
+    published = shrink(monkeypatch, xiph)
+    assert {(facts.stored, facts.size) for facts in published} == {((2160, 4096), (1080, 2048))}
+
     def path(clip, n):
         return tmp_path / (f"{clip}-{n:03d}.png" if flat else f"{clip}/{n:03d}.png")
 
-    stored = [save(path("Tango", n), coarse(n)) for n in (1, 2, 3)]
+    stored = [save(path("Tango", n), noise(n, SMALL)) for n in (1, 2, 3)]
     for n in range(4, 103):
         path("Tango", n).touch()
     two, four = open_test_set("xiph_2k", tmp_path), open_test_set("xiph_4k", tmp_path)
@@ -132,23 +149,26 @@ def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat):
     assert two.sequences() == [range(49)]
     assert two.has_consecutive_targets
     assert two.expected == 8 * 49
-    small = [cv2.resize(each, (2048, 1080), interpolation=cv2.INTER_AREA) for each in stored]
+    small = [cv2.resize(each, (204, 108), interpolation=cv2.INTER_AREA) for each in stored]
     np.testing.assert_array_equal(two[0].frames, [small[0], small[2]])
     np.testing.assert_array_equal(two[0].target, small[1])
-    np.testing.assert_array_equal(four[0].target, stored[1][540:-540, 1024:-1024])
+    np.testing.assert_array_equal(four[0].target, stored[1][54:-54, 102:-102])
     assert two.protocol != four.protocol
     path("Tango", 50).unlink()
     with pytest.raises(MissingError, match="Tango has no frame 50"):
         open_test_set("xiph_2k", tmp_path)
 
 
-def test_x_test_asks_for_seven_times(tmp_path):
+def test_x_test_asks_for_seven_times(tmp_path, monkeypatch):
+    published = shrink(monkeypatch, x_test)
+    assert [facts.stored for facts in published] == [(2160, 4096)] * 2
+    assert [facts.size for facts in published] == [(2160, 4096), (1080, 2048)]
     for kind, scene in (("Type1", "TEST02_045_f0465"), ("Type2", "TEST10_172_f1905")):
         for n in range(33):
             (tmp_path / kind / scene).mkdir(parents=True, exist_ok=True)
             (tmp_path / kind / scene / f"{n:04d}.png").touch()
     folder = tmp_path / "Type1" / "TEST02_045_f0465"
-    stored = {n: save(folder / f"{n:04d}.png", coarse(n)) for n in (0, 12, 32)}
+    stored = {n: save(folder / f"{n:04d}.png", noise(n, SMALL)) for n in (0, 12, 32)}
     clips = open_test_set("x_test", tmp_path)
     assert len(clips) == 14
     assert clips.sequences() == [range(7), range(7, 14)]

@@ -139,6 +139,23 @@ def test_a_bad_training_triplet_is_left_out_and_changes_the_digest(root, tmp_pat
     assert holed.digest != whole.digest
 
 
+def test_a_file_that_may_not_be_read_is_named_and_left_out(root, tmp_path, monkeypatch):
+    name = vimeo90k.sequences(options(root), "train")[0]
+    path = root / "sequences" / name / "im2.png"
+    real = Image.open
+
+    def guarded(file, *args, **more):
+        # Root may read everything, so the refusal is played.
+        if file == path:
+            raise PermissionError(13, "Permission denied", str(file))
+        return real(file, *args, **more)
+
+    monkeypatch.setattr(Image, "open", guarded)
+    split = open_split(options(root), "train", tmp_path)
+    assert split.skipped == (name,)
+    assert f"cannot read {path} (Permission denied)" in split.notes[0]
+
+
 def test_too_many_bad_triplets_are_an_error_that_names_them_all(root, tmp_path):
     names = vimeo90k.sequences(options(root), "train")
     paths = [damage(root, name, "truncated") for name in names[:2]]
