@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="SETS",
         help="test sets, separated by commas: vimeo90k, snu_film_hard, xiph_4k ... (snu_film and "
-        "xiph mean all of theirs), or a spec (.yaml) for its test split",
+        "xiph mean all of theirs), or a spec (.yaml, .yaml:PROFILE) for its test split",
     )
     parser.add_argument(
         "--root",
@@ -68,10 +68,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metrics",
-        default=",".join(DEFAULT_METRICS),
+        default=",".join([*DEFAULT_METRICS, "flicker"]),
         metavar="NAMES",
-        help="separated by commas, or all (default: %(default)s, and flicker where targets are "
-        "consecutive)",
+        help="separated by commas, or all (default: %(default)s)",
     )
     parser.add_argument(
         "--check",
@@ -157,7 +156,7 @@ def _sets(given: Sequence[str]) -> list[str]:
     names = [name.strip() for text in given for name in text.split(",") if name.strip()]
     out: list[str] = []
     for name in names:
-        out += [name] if name.endswith((".yaml", ".yml")) else expand_names([name])
+        out += [name] if _is_spec(name) else expand_names([name])
     return list(dict.fromkeys(out))
 
 
@@ -185,19 +184,24 @@ def _roots(given: Sequence[str]) -> dict[str, Path]:
 def _open(name: str, roots: Mapping[str, Path], cache: Path) -> TestClips:
     from tempo.data.testsets import FAMILIES, open_test_set
 
-    if name.endswith((".yaml", ".yml")):
+    if _is_spec(name):
         return _own_test(name, cache)
     families = [family for family, members in FAMILIES.items() if name in members]
     root = next((roots[each] for each in (name, *families) if each in roots), None)
     return open_test_set(name, root)
 
 
-def _own_test(spec: str, cache: Path) -> TestClips:
+def _is_spec(name: str) -> bool:
+    return name.partition(":")[0].endswith((".yaml", ".yml"))
+
+
+def _own_test(name: str, cache: Path) -> TestClips:
     from tempo.data.open import open_split
     from tempo.spec.load import load_study
     from tempo.train.own_test import OwnTest
 
-    study = load_study(Path(spec)).spec
+    spec, _, profile = name.partition(":")
+    study = load_study(Path(spec), profile=profile or None).spec
     return OwnTest(study.study, open_split(study.data, "test", cache), study.data)
 
 
