@@ -102,7 +102,7 @@ class Vimeo90k(Options):
     """
 
     kind: Literal["vimeo90k"] = "vimeo90k"
-    root: str = Field("datasets/vimeo_triplet", json_schema_extra=NOT_RESULT)
+    root: str = Field("${TEMPO_DATASETS:-datasets}/vimeo_triplet", json_schema_extra=NOT_RESULT)
     val_clips: int = Field(512, ge=1)
     test_limit: int | None = Field(None, ge=1)
 
@@ -115,7 +115,7 @@ class Vimeo90kSeptuplet(Options):
     """
 
     kind: Literal["vimeo90k_septuplet"] = "vimeo90k_septuplet"
-    root: str = Field("datasets/vimeo_septuplet", json_schema_extra=NOT_RESULT)
+    root: str = Field("${TEMPO_DATASETS:-datasets}/vimeo_septuplet", json_schema_extra=NOT_RESULT)
     inputs: Annotated[tuple[int, ...], ListOf] = (1, 3, 5, 7)
     target_times: Literal["middle", "any"] = "middle"
     val_clips: int = Field(512, ge=1)
@@ -143,7 +143,7 @@ class X4k1000fps(Options):
     """
 
     kind: Literal["x4k1000fps"] = "x4k1000fps"
-    root: str = Field("datasets/x4k1000fps/train", json_schema_extra=NOT_RESULT)
+    root: str = Field("${TEMPO_DATASETS:-datasets}/x4k1000fps/train", json_schema_extra=NOT_RESULT)
     spacing: int = Field(32, ge=2, le=64)
     target_times: Literal["middle", "any"] = "any"
     size: Size = (768, 768)
