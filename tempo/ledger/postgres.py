@@ -30,10 +30,9 @@ REACH = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "application_name": "tempo",
-    "options": "-c statement_timeout=10000 -c lock_timeout=10000",
 }
-"""A server that does not answer is noticed well before a lease expires. An address that says
-otherwise wins; `options` are not passed on to a pooler that refuses them."""
+"""A server that does not answer is noticed well before a lease expires; an address that says
+otherwise wins."""
 
 
 class PostgresLedger(SqlLedger):
@@ -70,8 +69,14 @@ class PostgresLedger(SqlLedger):
             return self._once(statement, values)
 
     def _once(self, statement: str, values: Mapping[str, object]) -> Rows:
-        text = re.sub(r":(\w+)", r"%(\1)s", statement).replace("{now}", NOW)
-        return self._open().execute(text.encode(), dict(values)).fetchall()
+        text = re.sub(r":(\w+)", r"%(\1)s", statement).replace("{now}", NOW).encode()
+        connection = self._open()
+        if statement != sql.RENEW:
+            return connection.execute(text, dict(values)).fetchall()
+        # A renewal that a crash of the server undoes only ends the lease sooner.
+        with connection.pipeline(), connection.transaction():
+            connection.execute("SET LOCAL synchronous_commit = off")
+            return connection.execute(text, dict(values)).fetchall()
 
     def _open(self) -> Connection[Any]:
         """The connection of this process: one that was made before a fork must not be used."""

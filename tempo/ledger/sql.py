@@ -14,8 +14,8 @@ from tempo.ledger.port import Hold, Owner, Span
 
 Rows = Sequence[Sequence[Any]]
 
-FEW = 20
-"""Keys asked for one by one; more are picked from all rows."""
+CHUNK = 500
+"""Keys asked for in one statement."""
 
 
 class SqlLedger(ABC):
@@ -42,15 +42,13 @@ class SqlLedger(ABC):
 
     def claim(self, key: str, owner: Owner, ttl: float, above: int = 0) -> int | None:
         taken = {"key": key, "ttl": float(ttl), "above": above, **asdict(owner)}
-        rows = self._run(sql.CLAIM, **taken)
-        if not rows:
-            rows = self._succeed(key, taken)
+        found = self._run(sql.TAKEN, key=key)
+        rows = self._succeed(_hold(found[0]), taken) if found else self._run(sql.CLAIM, **taken)
         return int(rows[0][0]) if rows else None
 
-    def _succeed(self, key: str, taken: Mapping[str, object]) -> Rows:
+    def _succeed(self, hold: Hold, taken: Mapping[str, object]) -> Rows:
         """Take over at once from a holder that died on this host."""
-        hold = self.holds([key]).get(key)
-        if hold is None or not hold.held or not is_dead(hold.owner):
+        if hold.asked_to_stop or not is_dead(hold.owner):
             return []
         return self._run(sql.SUCCEED, seen=hold.token, **taken)
 
@@ -80,13 +78,13 @@ class SqlLedger(ABC):
             self._run(sql.STOP if stop else sql.ALLOW, key=key)
 
     def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
+        found: dict[str, Hold] = {}
         wanted = list(dict.fromkeys(keys))
-        if len(wanted) <= FEW:
-            rows = [row for key in wanted for row in self._run(sql.ROW, key=key)]
-        else:
-            among = set(wanted)
-            rows = [row for row in self._run(sql.ROWS) if row[0] in among]
-        return {str(row[0]): _hold(row) for row in rows}
+        for start in range(0, len(wanted), CHUNK):
+            values = {f"key{n}": key for n, key in enumerate(wanted[start : start + CHUNK])}
+            rows = self._run(sql.rows(values), **values)
+            found |= {str(row[0]): _hold(row) for row in rows}
+        return found
 
     def spans(self, key: str) -> tuple[Span, ...]:
         return tuple(_span(row) for row in self._run(sql.SPANS, key=key))

@@ -6,6 +6,8 @@ it computes. Parameters are written `:name`; `{now}` is the database's clock in 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tempo.ledger.port import MARGIN
 
 TABLES = (
@@ -48,6 +50,11 @@ CLAIM = f"""INSERT INTO tempo_lease AS lease
       AND (lease.held = 0 OR lease.expires + {MARGIN} * lease.ttl < {{now}})
     RETURNING token"""
 
+TAKEN = f"""SELECT {_ROW} FROM tempo_lease AS lease WHERE key = :key
+    AND NOT (lease.stop = 0
+      AND (lease.held = 0 OR lease.expires + {MARGIN} * lease.ttl < {{now}}))"""
+"""What a claim would run into: asked first, since a write that changes nothing costs a commit."""
+
 SUCCEED = f"""UPDATE tempo_lease AS lease SET {_TOKEN}, {_TAKEN}
     WHERE key = :key AND token = :seen AND stop = 0 RETURNING token"""
 """Take over from the holder of the token `seen`, of whom the caller knows that it is dead."""
@@ -81,9 +88,11 @@ STOP = """INSERT INTO tempo_lease
 
 ALLOW = "UPDATE tempo_lease SET stop = 0 WHERE key = :key AND stop = 1 RETURNING token"
 
-ROW = f"SELECT {_ROW} FROM tempo_lease WHERE key = :key"
-
-ROWS = f"SELECT {_ROW} FROM tempo_lease"
-
 SPANS = """SELECT key, host, pid, started, space, token, first, last FROM tempo_span
     WHERE key = :key ORDER BY token"""
+
+
+def rows(names: Iterable[str]) -> str:
+    """The statement that reads the rows of the keys that are the parameters `names`."""
+    among = ", ".join(f":{name}" for name in names)
+    return f"SELECT {_ROW} FROM tempo_lease WHERE key IN ({among})"

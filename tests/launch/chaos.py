@@ -20,7 +20,7 @@ import psutil
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 from tempo.records.run import read_run
-from tempo.records.tail import is_complete
+from tempo.records.tail import Tail, is_complete
 
 ROOT = Path(__file__).parents[2]
 MARK = "TEMPO_CHAOS"
@@ -75,6 +75,19 @@ class Study:
         ledger.close()
         return [hold.owner.pid for hold in holds if hold.held]
 
+    def progress(self) -> int:
+        """The steps that all runs together are at."""
+        tails = [Tail(self.records / "runs" / run) for run in self.runs()]
+        for tail in tails:
+            tail.catch_up()
+        return sum(tail.progress.step for tail in tails)
+
+    def end(self) -> None:
+        """End whatever is left of it."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
     def complete(self) -> bool:
         return all(is_complete(self.records / "runs" / run) for run in self.runs())
 
@@ -97,23 +110,27 @@ class Study:
 
 @dataclass
 class Chaos:
-    """Kills and freezes a study's processes until `enough` blows were dealt; the frozen wake up
-    later, some after others took over."""
+    """Kills or freezes a process of a study whenever its runs got `every` steps further, whatever
+    the speed of the machine; the frozen wake up later, some after others took over."""
 
     study: Study
     dice: random.Random
-    enough: int
+    every: int
     blows: Counter[str] = field(default_factory=Counter)
+    due: int = 0
     frozen: dict[int, float] = field(default_factory=dict)
 
     def strike(self, invocations: Sequence[subprocess.Popen[bytes]]) -> None:
-        """One blow."""
+        """One blow, if it is time for one."""
+        if self.study.progress() < self.due:
+            return
         workers = [pid for pid in self.study.holders() if pid not in self.frozen]
         schedulers = [one.pid for one in invocations if one.pid not in self.frozen]
         kind = "worker" if workers and self.dice.random() < 0.75 else "scheduler"
         targets = workers if kind == "worker" else schedulers
-        if not targets or sum(self.blows.values()) >= self.enough:
+        if not targets:
             return
+        self.due = self.study.progress() + self.every
         pid, freeze = self.dice.choice(targets), self.dice.random() < 0.5
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP if freeze else signal.SIGKILL)
@@ -137,7 +154,7 @@ def carry_out(study: Study, chaos: Chaos, *, seconds: float) -> None:
     try:
         while any(one.poll() is None for one in invocations) or not study.complete():
             assert time.monotonic() < give_up, f"not done in time: {chaos.blows}"
-            time.sleep(chaos.dice.uniform(0.3, 1.0))
+            time.sleep(chaos.dice.uniform(0.1, 0.5))
             if study_begun.is_dir() and any(study_begun.glob("*/current")):
                 chaos.wake()
                 chaos.strike(invocations)
@@ -146,5 +163,9 @@ def carry_out(study: Study, chaos: Chaos, *, seconds: float) -> None:
                     study.start() if again and one.poll() is not None else one
                     for one in invocations
                 ]
+        assert all(one.wait() == 0 for one in invocations)
+    except BaseException:
+        study.end()
+        raise
     finally:
         chaos.wake(everyone=True)

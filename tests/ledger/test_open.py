@@ -17,6 +17,7 @@ import pytest
 from tempo.core.errors import LedgerError
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import is_dead
+from tempo.ledger.sql import CHUNK
 
 from .conftest import DEAD, FAR, ME, Opened
 
@@ -107,7 +108,7 @@ def test_one_ledger_serves_several_threads(opened: Opened) -> None:
 
 
 def test_many_rows_are_read_at_once(opened: Opened) -> None:
-    keys = [f"k{n}" for n in range(30)]
+    keys = [f"k{n}" for n in range(CHUNK + 5)]
     tokens = {key: opened.ledger.claim(key, ME, 60) for key in keys}
     opened.ledger.claim("other", ME, 60)
     holds = opened.ledger.holds([*keys, "never claimed"])
