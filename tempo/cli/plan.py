@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tempo.cli import options as shared
 from tempo.cli.console import make_console
 from tempo.cli.plan_costs import Bill
 from tempo.cli.plan_counts import architectures, count_all
+from tempo.cli.plan_power import power_statement
 from tempo.cli.plan_tables import PlanView, print_json, print_tables
 from tempo.cli.planning import load, records_of
 from tempo.cli.torchrun import add_ddp
@@ -115,7 +117,7 @@ def _show(
         counts=count_all(plan) if options.counts else {},
         architectures=architectures(plan) if options.arch else {},
         bill=bill,
-        power=None,
+        power=power_statement(plan, store, _reusable(found, options)),
         root=store.root,
         reuse_stale=options.reuse_stale,
     )
@@ -124,6 +126,11 @@ def _show(
     else:
         print_tables(view, console)
     return 1 if bill and bill.failed else 0
+
+
+def _reusable(found: Mapping[str, Found], options: argparse.Namespace) -> set[str]:
+    stale_too = options.reuse_stale
+    return {name for name, each in found.items() if each.reusable(stale_too=stale_too)}
 
 
 def _found(plan: Plan, store: Store) -> dict[str, Found]:
