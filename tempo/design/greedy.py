@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from statistics import fmean
 
 from tempo.design.between import Way, way_between
@@ -26,13 +26,12 @@ def greedy_ladder(design: Ladder, study: Study, where: Where) -> Iterator[Candid
     gains: list[str] = []
     below = _quality(study, way.at(way.start.name, way.start, way.end, ()))
     for rung in range(1, len(way.parts)):
-        tried = dict(_candidates(way, climbed, study))
+        tried = dict(_candidates(way, climbed))
         yield from tried.values()
         found = {part: _quality(study, each) for part, each in tried.items()}
-        waiting = [part for part, value in found.items() if value is None]
         measured = {part: value for part, value in found.items() if value is not None}
-        if waiting or not measured or below is None:
-            study.notes.append(_so_far(way, gains, rung, tried, waiting))
+        if below is None or len(measured) < len(found):
+            study.notes.append(_so_far(way, gains, rung, len(found), len(found) - len(measured)))
             return
         best = max(measured, key=measured.__getitem__)
         gains.append(f"{best} ({measured[best] - below:+.3f} dB)")
@@ -42,16 +41,12 @@ def greedy_ladder(design: Ladder, study: Study, where: Where) -> Iterator[Candid
     study.notes.append(f"greedy ladder from {way.start.name} to {way.end.name}: {order}")
 
 
-def _candidates(
-    way: Way, climbed: tuple[str, ...], study: Study
-) -> Iterator[tuple[str, Candidate]]:
+def _candidates(way: Way, climbed: tuple[str, ...]) -> Iterator[tuple[str, Candidate]]:
     for part in way.parts:
         if part in climbed:
             continue
         parts = (*climbed, part)
-        rung = way.at(" + ".join((way.start.name, *parts)), way.start, way.end, parts)
-        if study.conditions.excluded(rung.levels) is None:
-            yield part, rung
+        yield part, way.at(" + ".join((way.start.name, *parts)), way.start, way.end, parts)
 
 
 def _quality(study: Study, candidate: Candidate) -> float | None:
@@ -65,15 +60,10 @@ def _quality(study: Study, candidate: Candidate) -> float | None:
     return fmean(known) if len(known) == len(values) else None
 
 
-def _so_far(
-    way: Way, gains: list[str], rung: int, tried: Mapping[str, Candidate], waiting: list[str]
-) -> str:
-    last = len(way.parts)
+def _so_far(way: Way, gains: list[str], rung: int, tried: int, waiting: int) -> str:
     after = f" after {', '.join(gains)}" if gains else ""
-    if not tried:
-        return f"greedy ladder: every part of rung {rung} of {last} is excluded{after}"
     return (
-        f"greedy ladder from {way.start.name} to {way.end.name}: rung {rung} of {last} is planned"
-        f"{after}; {len(waiting)} of its {len(tried)} candidates have no result under every seed "
+        f"greedy ladder from {way.start.name} to {way.end.name}: rung {rung} of {len(way.parts)} "
+        f"is planned{after}; {waiting} of its {tried} candidates have no result under every seed "
         "yet. The same command goes on with the next rung once they have"
     )
