@@ -15,7 +15,8 @@ from .conftest import Folder
 
 SHORT = ("--set", "recipe.budget.steps=4", "--set", "seeds=1", "--set", "design=[]",
          "--set", "factors={}", "--set", "variants={only: {}}", "--set", "baseline=only",
-         "--set", "evaluation.val_every=4", "--set", "references=[]", "--mlflow", "off")  # fmt: skip
+         "--set", "evaluation.val_every=4",
+         "--set", "references=[]", "--mlflow", "off")  # fmt: skip
 
 
 def only(folder: Folder, records: str = "records") -> RunRecord:
