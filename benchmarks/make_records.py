@@ -57,6 +57,13 @@ INFOS: dict[str, dict[str, Any]] = {
         "digits": 2,
         "definition": "mean absolute difference of pictures rounded to 8 bits",
     },
+    "edge": {
+        "name": "edge",
+        "unit": "grey levels/px",
+        "better": "lower",
+        "digits": 3,
+        "definition": "mean absolute difference of Sobel gradient magnitudes",
+    },
 }
 BASE = 30.0
 """PSNR of a variant without gain on a clip without difficulty, in dB."""
@@ -253,6 +260,7 @@ def _measures(psnr: np.ndarray) -> dict[str, np.ndarray]:
         "psnr": psnr,
         "ssim": 0.9 + 0.01 * (psnr - BASE),
         "ie": 8.0 - 0.5 * (psnr - BASE),
+        "edge": 20.0 - 1.5 * (psnr - BASE),
     }
 
 

@@ -62,7 +62,8 @@ def build(measured: Measured) -> Comparison:
     for each in found:
         by_variant.setdefault(each.variant, {})[each.metric] = each
     metrics = [info.name for info in measured.infos]
-    table = rows(sample, metrics, by_variant, measured.baseline)
+    estimated = [*metrics, *(info.name for info in measured.panels)]
+    table = rows(sample, estimated, by_variant, measured.baseline)
     table = ranked(table, metrics[0], measured.primary.sign, measured.baseline)
     table = _ordered(table, query)
     meanings = protocols(sample, measured.baseline)
@@ -82,6 +83,7 @@ def build(measured: Measured) -> Comparison:
         baseline=measured.baseline,
         metric=metrics[0],
         metrics=measured.infos,
+        panels=measured.panels,
         delta=measured.primary.delta,
         level=query.level,
         at=_at(sample),

@@ -126,7 +126,8 @@ class Difference:
 class Comparison:
     """All contrasts of a study, and what is needed to show and to check them.
 
-    `metric` is the primary one; `metrics` those of the table, primary first. `at` says which
+    `metric` is the primary one; `metrics` those of the table, primary first; `panels` further ones
+    (of edges and of time) that rows have estimates of but no contrasts. `at` says which
     checkpoint the numbers are of, as a sentence. `headline` holds the sentences to read first;
     `fingerprint` identifies the records that went in: see `tempo.compare.build.fingerprint`.
     `disagreements`: per variant the clips that differ most from the baseline, gains then losses.
@@ -175,6 +176,7 @@ class Comparison:
     fingerprint: str
     stale: tuple[str, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
+    panels: tuple[MetricInfo, ...] = ()
 
     def row(self, variant: str) -> Row:
         """The row of `variant`; KeyError when there is none."""
@@ -184,8 +186,8 @@ class Comparison:
         raise KeyError(variant)
 
     def info(self, metric: str) -> MetricInfo:
-        """The definition of `metric`; KeyError when the table has no such column."""
-        for info in self.metrics:
+        """The definition of `metric`; KeyError when nothing here is measured by it."""
+        for info in (*self.metrics, *self.panels):
             if info.name == metric:
                 return info
         raise KeyError(metric)

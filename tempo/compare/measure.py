@@ -17,14 +17,21 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import RecordError, TempoError
 from tempo.core.records import MetricInfo
 
+PANELS = ("edge", "tof", "warping", "flicker")
+"""Metrics of edges and of time: a page shows them beside the table, wherever they were measured."""
+
 
 @dataclass(frozen=True)
 class Measured:
-    """A sample with the models of its metrics: what every part of a comparison starts from."""
+    """A sample with the models of its metrics: what every part of a comparison starts from.
+
+    `infos` are the metrics of the table, `panels` those shown beside it.
+    """
 
     sample: Sample
     baseline: str | None
     infos: tuple[MetricInfo, ...]
+    panels: tuple[MetricInfo, ...]
     clips: Clips | None
     models: Mapping[str, Crossed]
     hashes: Mapping[str, str | None]
@@ -49,7 +56,8 @@ class Measured:
 
 def measure(sample: Sample) -> Measured:
     """Choose baseline and metrics, read per-clip values and fit the models."""
-    infos = _infos(sample)
+    known = _known(sample)
+    infos = _infos(sample, known)
     baseline = _baseline(sample)
     _check_group(sample)
     hashes = {each.name: _hash(sample.done(each.name)) for each in sample.variants}
@@ -62,11 +70,11 @@ def measure(sample: Sample) -> Measured:
         models = _clip_models(clips, metrics)
     else:
         models = _mean_models(same, metrics)
-    return Measured(sample, baseline, infos, clips, models, hashes)
+    return Measured(sample, baseline, infos, _panels(known, metrics), clips, models, hashes)
 
 
-def _infos(sample: Sample) -> tuple[MetricInfo, ...]:
-    """The metrics of the table, primary first; those no run has are left out."""
+def _known(sample: Sample) -> dict[str, MetricInfo]:
+    """What the metrics that some run has mean, by name."""
     known: dict[str, MetricInfo] = {}
     for run in sample.runs:
         test = run.record.test if run.record else None
@@ -79,11 +87,20 @@ def _infos(sample: Sample) -> tuple[MetricInfo, ...]:
         said = ", ".join(f"{count} {state}" for state, count in states.items())
         where = "" if sample.query.at.kind == "final" else f" at {sample.query.at}"
         raise RecordError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
+    return known
+
+
+def _infos(sample: Sample, known: Mapping[str, MetricInfo]) -> tuple[MetricInfo, ...]:
+    """The metrics of the table, primary first; those no run has are left out."""
     query = sample.query
     if sample.metric not in known:
         raise TempoError(unknown("metric", sample.metric, known))
     names = dict.fromkeys([sample.metric, *(each for each in query.metrics if each in known)])
     return tuple(known[name] for name in names)
+
+
+def _panels(known: Mapping[str, MetricInfo], shown: Sequence[str]) -> tuple[MetricInfo, ...]:
+    return tuple(known[name] for name in PANELS if name in known and name not in shown)
 
 
 def _bare(name: str) -> MetricInfo:

@@ -72,6 +72,7 @@ SECTIONS = (
             "table:strata",
         ),
     ),
+    Section("edges", "Edges and flicker", ("figure:edges_and_time",)),
     Section("fairness", "Fairness audit", ("table:fairness",)),
     Section("health", "Training health", ("figure:health", "failures")),
     Section("claims", "What the seed text expects", ("table:claims",)),

@@ -124,6 +124,18 @@ def test_no_result_at_all_is_an_error_that_counts(planted: ModuleType, tmp_path:
         compare(store, plan)
 
 
+def test_a_metric_of_the_panels_is_estimated_beside_the_table(study: tuple[Store, Plan]) -> None:
+    found = compare(*study)
+    assert [info.name for info in found.panels] == ["edge"]
+    assert "edge" not in [info.name for info in found.metrics]
+    runs = [run for run in found.runs if run.variant == "b"]
+    assert found.row("b").estimates["edge"].n == len(runs) == 4
+    assert {each.metric for each in found.contrasts} == {"psnr", "ssim"}
+    asked = compare(*study, Query(metric="edge"))
+    assert asked.panels == ()
+    assert asked.contrast("b").verdict.word == Word.BETTER
+
+
 def test_references_alone_are_a_table_that_says_so(planted: ModuleType, tmp_path: Path) -> None:
     every = {"broken": frozenset(range(4))}
     found = compare(*write(planted, tmp_path, three(planted, a=every, b=every, c=every)))

@@ -19,6 +19,17 @@ PSNR = MetricInfo(name="psnr", unit="dB", better="higher", digits=2, definition=
 SSIM = MetricInfo(
     name="ssim", unit="", better="higher", digits=4, definition="2-D Gaussian SSIM per channel"
 )
+EDGE = MetricInfo(
+    name="edge",
+    label="edge error",
+    unit="grey levels/px",
+    better="lower",
+    digits=3,
+    definition="of Sobel gradients",
+)
+FLICKER = MetricInfo(
+    name="flicker", unit="grey levels", better="lower", digits=2, definition="of changes over time"
+)
 LEVELS: dict[str, dict[str, str]] = {
     "se=on,dilation=mixed": {"se": "on", "dilation": "mixed"},
     "se=off,dilation=mixed": {"se": "off", "dilation": "mixed"},
@@ -103,6 +114,8 @@ def _row(index: int, name: str, rng: np.random.Generator, base: str) -> c.Row:
         estimates={
             "psnr": _estimate("psnr", psnr.tolist(), run_ids),
             "ssim": _estimate("ssim", ssim.tolist(), run_ids),
+            "edge": _estimate("edge", (40 - psnr).tolist(), run_ids),
+            "flicker": _estimate("flicker", (60 - 2 * psnr).tolist(), run_ids),
         },
         contrasts={}
         if name == base
@@ -420,6 +433,7 @@ def comparison(
         baseline=base,
         metric="psnr",
         metrics=(PSNR, SSIM),
+        panels=(EDGE, FLICKER),
         delta=0.1,
         level=0.95,
         at="the checkpoint that is best on validation, evaluated once on test",

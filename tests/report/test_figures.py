@@ -104,6 +104,31 @@ def test_every_seed_mean_and_interval_is_plotted(whole: Comparison) -> None:
         assert has(axes, estimate.high or 0, place)
 
 
+def test_panels_of_edges_and_time_show_each_mean_and_interval(whole: Comparison) -> None:
+    panels = draw("edges_and_time", whole)
+    assert [axes.get_xlabel() for axes in panels] == [
+        "edge error (grey levels/px)",
+        "flicker (grey levels)",
+    ]
+    trained = [row for row in whole.rows if row.role != "reference"]
+    for axes, metric in zip(panels, ("edge", "flicker"), strict=True):
+        for place, row in enumerate(trained):
+            estimate = row.estimates[metric]
+            assert has(axes, estimate.mean, place)
+            assert has(axes, estimate.low or 0, place)
+            assert has(axes, estimate.high or 0, place)
+
+
+def test_what_was_not_measured_is_said_and_never_zero(whole: Comparison) -> None:
+    from dataclasses import replace
+
+    drawn = FIGURES["edges_and_time"](whole)
+    assert isinstance(drawn, Drawing)
+    assert "Not measured here: tOF, warping error." in drawn.caption
+    none = FIGURES["edges_and_time"](replace(whole, panels=()))
+    assert isinstance(none, NotApplicable)
+
+
 def test_the_forest_shows_each_contrast_and_its_interval(whole: Comparison) -> None:
     (axes,) = draw("forest", whole)
     labels = [tick.get_text() for tick in axes.get_yticklabels()]

@@ -12,6 +12,7 @@ from tempo.compare.comparison import Comparison
 from tempo.report.figures import (
     attribution,
     clip_scatter,
+    edges_and_time,
     effects,
     forest,
     health,
@@ -42,5 +43,6 @@ FIGURES: dict[str, Draw] = {
     "strata": strata.draw,
     "strata_difference": strata_difference.draw,
     "clip_scatter": clip_scatter.draw,
+    "edges_and_time": edges_and_time.draw,
     "health": health.draw,
 }
