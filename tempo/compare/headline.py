@@ -52,7 +52,7 @@ def _verdicts(measured: Measured, contrasts: Sequence[Contrast]) -> list[str]:
         names = [each.variant for each in mine if each.verdict.word == word]
         if names:
             said.append(f"{word.value}: {_names(names)}")
-    metric = measured.primary.info.name.upper()
+    metric = measured.primary.info.title
     sentences = [f"Against {measured.baseline} in {metric}: {'; '.join(said)}."]
     few = [len(each.seeds) for each in mine if each.difference]
     if few and max(few) < 3:

@@ -25,13 +25,19 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricInfo:
-    """A named number: its unit, which direction is better, digits to print, and its definition."""
+    """A named number: its unit, which direction is better, digits to print, its definition, and
+    what people call it (`label`; empty: its name in capitals)."""
 
     name: str
     unit: str
     better: Literal["higher", "lower"]
     digits: int
     definition: str
+    label: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name.upper()
 
 
 def _shallow(record: Any) -> dict[str, Any]:

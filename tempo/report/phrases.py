@@ -29,7 +29,7 @@ def axis_label(info: MetricInfo, prefix: str = "") -> str:
 def title(info: MetricInfo) -> str:
     """How a metric is called in print."""
     known = {"psnr": "PSNR", "ssim": "SSIM", "psnr_uint8": "PSNR, 8 bit", "ms_ssim": "MS-SSIM"}
-    return known.get(info.name, info.name.replace("_", " "))
+    return info.label or known.get(info.name, info.name.replace("_", " "))
 
 
 def percent(level: float) -> str:

@@ -16,6 +16,7 @@ def _add(info: MetricInfo) -> None:
 _add(
     MetricInfo(
         name="psnr",
+        label="PSNR",
         unit="dB",
         better="higher",
         digits=2,
@@ -25,6 +26,7 @@ _add(
 _add(
     MetricInfo(
         name="psnr_uint8",
+        label="PSNR, 8 bit",
         unit="dB",
         better="higher",
         digits=2,
@@ -34,6 +36,7 @@ _add(
 _add(
     MetricInfo(
         name="ssim",
+        label="SSIM",
         unit="",
         better="higher",
         digits=4,
@@ -46,6 +49,7 @@ _add(
 _add(
     MetricInfo(
         name="ssim_matlab",
+        label="SSIM, 3-D",
         unit="",
         better="higher",
         digits=4,
@@ -58,6 +62,7 @@ _add(
 _add(
     MetricInfo(
         name="ms_ssim",
+        label="MS-SSIM",
         unit="",
         better="higher",
         digits=4,
@@ -70,6 +75,7 @@ _add(
 _add(
     MetricInfo(
         name="ie",
+        label="IE",
         unit="grey levels",
         better="lower",
         digits=2,
@@ -79,6 +85,7 @@ _add(
 _add(
     MetricInfo(
         name="edge",
+        label="edge error",
         unit="grey levels/px",
         better="lower",
         digits=3,
@@ -90,6 +97,7 @@ _add(
 _add(
     MetricInfo(
         name="tof",
+        label="tOF",
         unit="px",
         better="lower",
         digits=3,
@@ -102,6 +110,7 @@ _add(
 _add(
     MetricInfo(
         name="warping",
+        label="warping error",
         unit="1e-4",
         better="lower",
         digits=2,
@@ -114,6 +123,7 @@ _add(
 _add(
     MetricInfo(
         name="flicker",
+        label="flicker",
         unit="grey levels",
         better="lower",
         digits=2,

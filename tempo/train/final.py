@@ -71,7 +71,8 @@ class TestEvaluation:
             checkpoint=checkpoint,
             clips=len(rows),
             values=means(rows),
-            infos={name: asdict(infos[name]) for name in measured(rows)},
+            # One that was asked for and has no value is not applicable, which a reader must see.
+            infos={name: asdict(infos[name]) for name in self.metrics},
             protocol=meaning,
             protocol_hash=short_hash(meaning),
             table=str(self.table),

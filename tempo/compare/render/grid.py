@@ -32,13 +32,13 @@ def results(comparison: Comparison) -> Grid:
     ]
     if any(row.group is not None for row in comparison.rows):
         columns.insert(0, ("group", False, lambda row: row.group or MISSING))
-    columns += [(_heading(info), True, _metric(info)) for info in comparison.metrics]
+    columns += [(_heading(info), True, _metric(info, comparison)) for info in comparison.metrics]
     first = comparison.metrics[0]
     columns += [
         ("seeds", True, lambda row: f"{row.seeds}/{row.planned_seeds}"),
         ("params", True, lambda row: count(row.cost.parameters)),
         ("time", True, lambda row: duration(row.cost.train_seconds)),
-        (f"Δ {first.name.upper()}", True, _difference(comparison, first)),
+        (f"Δ {first.title}", True, _difference(comparison, first)),
         ("verdict", False, _verdict(comparison)),
     ]
     return Grid(
@@ -63,6 +63,11 @@ def notes(comparison: Comparison) -> tuple[str, ...]:
         + f": {fields(each.fields)}"
         for each in comparison.protocols
     ]
+    told += [
+        f"{info.title} is not applicable: no clip has a value ({info.definition})."
+        for info in comparison.metrics
+        if not _applies(info, comparison)
+    ]
     told += comparison.headline
     told += [
         f"{each.status.capitalize()}: {shorten(each.variant)} s{each.seed}, "
@@ -84,14 +89,21 @@ def _label(row: Row) -> str:
 
 
 def _heading(info: MetricInfo) -> str:
-    return info.name.upper() + (f" ({info.unit})" if info.unit else "")
+    return info.title + (f" ({info.unit})" if info.unit else "")
 
 
-def _metric(info: MetricInfo) -> Callable[[Row], str]:
+def _applies(info: MetricInfo, comparison: Comparison) -> bool:
+    """Whether any variant has a value of a metric that was asked for."""
+    return any(row.estimates.get(info.name) for row in comparison.rows)
+
+
+def _metric(info: MetricInfo, comparison: Comparison) -> Callable[[Row], str]:
+    none = MISSING if _applies(info, comparison) else "n/a"
+
     def show(row: Row) -> str:
         estimate = row.estimates.get(info.name)
         if estimate is None:
-            return row.state if row.state in ("failed", "missing") else MISSING
+            return row.state if row.state in ("failed", "missing") else none
         mean = f"{estimate.mean:.{info.digits}f}"
         return mean if estimate.sd is None else f"{mean} ± {estimate.sd:.{info.digits}f}"
 
