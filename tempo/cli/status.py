@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -33,6 +33,8 @@ EPILOG = """examples:
 """
 
 REFRESH_SECONDS = 2.0
+MANY = 60
+"""Runs that are all listed; of more, those that wait or are complete are only counted."""
 ORDER = ("running", "stopping", "failed", "stopped", "pruned", "planned", "complete")
 STYLES = {"running": "cyan", "stopping": "yellow", "failed": "red", "complete": "green"}
 
@@ -44,7 +46,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", help="of the spec, or which plan of the study")
     parser.add_argument("--metric", default="psnr", metavar="NAME", help="default: %(default)s")
     parser.add_argument("--watch", action="store_true", help="refresh until every run has ended")
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument(
+        "--all", action="store_true", help=f"list every run, also of more than {MANY}"
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON, every run")
     shared.add_records(parser)
     parser.set_defaults(handler=execute)
 
@@ -66,9 +71,9 @@ def _one(plan: Plan, store: Store, ledger: Ledger, options: argparse.Namespace) 
     if options.json:
         print(json.dumps(as_json(look()), indent=2))
     elif options.watch:
-        _watch(look, make_console())
+        _watch(look, make_console(), every=options.all)
     else:
-        _print(look(), make_console())
+        _print(look(), make_console(), every=options.all)
 
 
 def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
@@ -85,7 +90,7 @@ def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None
         console.print(headline(each), markup=False, soft_wrap=True)
 
 
-def _watch(look: Callable[[], StudyStanding], console: Console) -> None:
+def _watch(look: Callable[[], StudyStanding], console: Console, *, every: bool) -> None:
     """Refresh in place in a terminal; elsewhere a line whenever something changed."""
     standing = look()
     if not console.is_terminal:
@@ -98,19 +103,19 @@ def _watch(look: Callable[[], StudyStanding], console: Console) -> None:
                 return
             time.sleep(REFRESH_SECONDS)
             standing = look()
-    with Live(_table(standing), console=console, auto_refresh=False) as live:
+    with Live(_table(standing, every=every), console=console, auto_refresh=False) as live:
         while not _over(standing):
             time.sleep(REFRESH_SECONDS)
             standing = look()
-            live.update(_table(standing), refresh=True)
+            live.update(_table(standing, every=every), refresh=True)
 
 
 def _over(standing: StudyStanding) -> bool:
     return all(run.ended for run in standing.runs)
 
 
-def _print(standing: StudyStanding, console: Console) -> None:
-    console.print(_table(standing))
+def _print(standing: StudyStanding, console: Console, *, every: bool) -> None:
+    console.print(_table(standing, every=every))
     for run in standing.runs:
         finish = run.progress.finish
         if run.state == "failed" and finish is not None:
@@ -129,7 +134,13 @@ def headline(standing: StudyStanding) -> str:
     return f"{standing.study}{profile}: " + ", ".join([of, *counts, *eta])
 
 
-def _table(standing: StudyStanding) -> Table:
+def _listed(standing: StudyStanding, *, every: bool) -> Sequence[Standing]:
+    if every or len(standing.runs) <= MANY:
+        return standing.runs
+    return [run for run in standing.runs if run.state not in {"planned", "complete"}]
+
+
+def _table(standing: StudyStanding, *, every: bool) -> Table:
     table = Table(title=headline(standing), title_justify="left", box=None, pad_edge=False)
     table.add_column("run", no_wrap=True)
     table.add_column("id", no_wrap=True)
@@ -139,8 +150,12 @@ def _table(standing: StudyStanding) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("device", no_wrap=True)
     table.add_column("where", no_wrap=True)
-    for run in standing.runs:
+    listed = _listed(standing, every=every)
+    for run in listed:
         table.add_row(*_cells(run))
+    if len(listed) < len(standing.runs):
+        table.caption = f"{len(standing.runs) - len(listed)} more, complete or planned (--all)"
+        table.caption_justify = "left"
     return table
 
 

@@ -94,7 +94,7 @@ OPTIONS = {
         "--threads",
         "--records",
     },
-    "status": {"--profile", "--metric", "--watch", "--json", "--records"},
+    "status": {"--profile", "--metric", "--watch", "--all", "--json", "--records"},
     "logs": {"-f", "--follow", "--attempt", "--records"},
     "stop": {"--profile", "--records"},
     "retry": RUN | {"--failed"},
