@@ -95,9 +95,9 @@ def test_the_format_is_in_the_path_and_another_is_never_read(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from tempo.data import build
+from tempo.data import build, procedural
 from tempo.data.open import prepare
-from tempo.spec.data import Frames, Procedural
+from tempo.spec.data import Procedural
 
 if __name__ == "__main__":
     procedural.CLIPS_PER_SHARD = 4
@@ -112,15 +112,18 @@ def test_a_stopped_build_leaves_no_process_and_goes_on(tmp_path, how):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(tmp_path / "cache")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    told = (tmp_path / "stderr").open("w+")
+    process = subprocess.Popen(command, stderr=told, start_new_session=True)
     folder = folder_of(tmp_path / "cache", "procedural")
     try:
-        _until(lambda: len(list(folder.glob("train-*"))) >= 2)
+        _until(lambda: process.poll() is not None or len(list(folder.glob("train-*"))) >= 2, 150)
+        assert process.poll() is None, (tmp_path / "stderr").read_text()
         process.send_signal(how)
         process.wait(timeout=30)
         _until(lambda: not _alive(process.pid))
     finally:
         process.kill()
+        told.close()
     whole = {path.name: path.stat().st_mtime_ns for path in folder.glob("train-*")}
     assert 2 <= len(whole) < 100
     assert all(Shard(folder / name).pixels.shape[0] == 12 for name in whole)
