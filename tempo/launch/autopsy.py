@@ -32,9 +32,12 @@ def _end_of(log: Path) -> str:
 def record_death(folder: Path, status: JobStatus, log: Path, *, attempt: int) -> None:
     """Append the missing `Finished` event of `attempt`; does nothing when it is there.
 
-    Call only when the worker's process is gone, so that nothing else writes to the log.
+    Call only when the worker's process is gone, so that nothing else writes to the log. A worker
+    whose predecessor died between claim and first line has a higher number than was foreseen: the
+    newest attempt is the one that died, and only its end counts.
     """
     record = read_run(folder)
+    attempt = max([attempt, *(each.number for each in record.attempts)])
     mine = next((each for each in record.attempts if each.number == attempt), None)
     if mine is not None and mine.finish is not None:
         return
