@@ -1,0 +1,128 @@
+"""`plan` as a user meets it: prices, equal hours, stale and reused results."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Folder, make_folder
+
+EQUAL = """
+base: tiny.yaml
+study: equal
+question: Which is better in the same time?
+factors:
+  width: {path: arch.base_channels, levels: {4: 4, 16: 16}}
+design: [{kind: factorial, factors: [width]}]
+baseline: width=16
+equal: gpu_hours
+seeds: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def priced(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Folder:
+    folder = make_folder(tmp_path_factory.mktemp("priced"), shared_cache)
+    (folder.path / "equal.yaml").write_text(EQUAL)
+    return folder
+
+
+def plan_of(folder: Folder, *arguments: str) -> dict[str, Any]:
+    done = folder.run("run_experiment.py", *arguments, "--plan", "--json")
+    assert done.returncode == 0, done.stderr
+    value: dict[str, Any] = json.loads(done.stdout)
+    return value
+
+
+@pytest.mark.slow
+def test_equal_hours_need_a_price_and_then_have_one(priced: Folder) -> None:
+    before = priced.run("run_experiment.py", "equal.yaml", "--plan")
+    assert before.returncode == 2
+    assert "equal.yaml:9:8: `equal: gpu_hours` needs the price of" in before.stderr
+    assert "--price" in before.stderr
+    said = plan_of(priced, "equal.yaml", "--price")
+    narrow, wide = said["prices"]["width=4"], said["prices"]["width=16"]
+    assert wide["price"]["device"] == "cpu"
+    assert wide["price"]["step_ms"] > 0
+    assert wide["price"]["peak_memory"] > 50 << 20
+    assert wide["price"]["steps"] >= 5
+    assert wide["run"]["steps"] == 60
+    assert narrow["run"]["device_hours"] <= wide["run"]["device_hours"]
+    assert said["total"]["runs"] == 4
+    assert said["total"]["disk"] > 0
+    # The prices are kept, so the budgets are now part of the plan.
+    again = plan_of(priced, "equal.yaml")
+    budget = again["variants"][0]["config"]["recipe"]["budget"]
+    assert budget == {"steps": narrow["run"]["steps"], "epochs": None, "clips": None}
+    assert [run["run_id"] for run in again["runs"]] == [run["run_id"] for run in said["runs"]]
+
+
+@pytest.mark.slow
+def test_prices_are_shown_as_columns_and_not_measured_twice(priced: Folder) -> None:
+    shown = priced.run("run_experiment.py", "tiny.yaml", "--plan", "--price", "--counts")
+    assert shown.returncode == 0, shown.stderr
+    for column in ("parameters", "MACs", "activations", "ms/step", "memory", "hours/run"):
+        assert column in shown.stdout
+    assert "CPU-hours on cpu" in shown.stdout
+    kept = {path: path.read_text() for path in (priced.records / "prices").glob("*.json")}
+    said = plan_of(priced, "tiny.yaml", "--price")
+    assert set(said["prices"]) == {"se=on", "se=off", "average", "nearest"}
+    assert {path: path.read_text() for path in kept} == kept
+
+
+@pytest.mark.slow
+def test_ctrl_c_during_pricing_leaves_nothing_half_written(priced: Folder) -> None:
+    process = priced.start("run_experiment.py", "tiny.yaml", "--plan", "--reprice")
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode in {0, 130}
+    assert "Traceback" not in out
+    assert not list((priced.records / "prices").glob(".*"))
+
+
+def starts(log: Path) -> list[dict[str, Any]]:
+    """The starts of a run's attempts."""
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    return [each for each in events if each["kind"] == "attempt"]
+
+
+@pytest.mark.slow
+def test_results_of_other_code_are_stale_and_made_again_unless_asked(folder: Folder) -> None:
+    small = ["tiny.yaml", "--set", "recipe.budget.steps=4", "--set", "seeds=1"]
+    run = [*small, "--mlflow", "off", "--slots", "2"]
+    assert folder.run("run_experiment.py", *run).returncode == 0
+    logs = list(folder.records.glob("runs/*/events.jsonl"))
+    for log in logs:
+        stamp = starts(log)[0]["environment"]["code_stamp"]
+        log.write_text(log.read_text().replace(stamp, "0" * 16))
+    said = plan_of(folder, *small)
+    assert said["complete"] == []
+    assert len(said["stale"]) == len(logs) == 4
+    assert len(plan_of(folder, *small, "--reuse-stale")["complete"]) == 4
+    assert folder.run("run_experiment.py", *run, "--reuse-stale").returncode == 0
+    assert all(len(starts(log)) == 1 for log in logs)
+    assert folder.run("run_experiment.py", *run).returncode == 0
+    for log in logs:
+        assert [each["afresh"] for each in starts(log)] == [False, True]
+    after = plan_of(folder, *small)
+    assert (len(after["complete"]), after["stale"]) == (4, [])
+
+
+def test_runs_done_by_another_study_are_shown_as_reused(folder: Folder) -> None:
+    text = (folder.path / "tiny.yaml").read_text()
+    (folder.path / "other.yaml").write_text(text.replace("study: tiny", "study: other"))
+    runs = [run["run_id"] for run in plan_of(folder, "tiny.yaml")["runs"]]
+    assert [run["run_id"] for run in plan_of(folder, "other.yaml")["runs"]] == runs
+
+
+def test_thousands_of_runs_print_as_a_page(folder: Folder) -> None:
+    done = folder.run("run_experiment.py", "tiny.yaml", "--plan", "--set", "seeds=2000")
+    assert done.returncode == 0, done.stderr
+    assert "... and 3,802 more runs; --json lists all" in done.stdout
+    assert "4002 runs, 0 complete" in done.stdout
