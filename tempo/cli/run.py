@@ -99,6 +99,8 @@ def _run_study(loaded: LoadedStudy, options: argparse.Namespace, wanted: Wanted)
             return _conclude(plan, [], store, options, console, mirror)
     queued = options.launcher in QUEUED
     with mirroring(store, options) as mirror:
+        for text in plan.notes:
+            _note(console)(text)
         pool = open_pool(plan, store, options, console, wanted)
         store.save_plan(plan)
         if queued and not options.wait and _handed_over(pool, plan, options, console):

@@ -146,7 +146,7 @@ def _epochs(comparison: Comparison) -> float:
 
 _VIMEO = "Vimeo-90K triplet test split, 100 epochs, base 64"
 _LADDER = "ablations/v2_to_v3.yaml"
-_STEP = "benchmarks/model_step.py"
+_STEP = "experiments/memory_speed.yaml"
 
 CLAIMS = (
     Claim("PSNR", "V2 32.0 dB, V3 34–35 dB", _VIMEO, _LADDER, _quality("psnr", 2)),
@@ -173,6 +173,6 @@ CLAIMS = (
     Claim("memory, 256 × 256", "about 4 times; batch 4 → 2", "one GPU, base 64", _STEP, _never),
     Claim("memory, 448 × 256", "about 4 times; batch 2 → 1", "one GPU, base 64", _STEP, _never),
     Claim("memory, 512 × 512", "about 4 times; batch 1", "one GPU, base 64", _STEP, _never),
-    Claim("bf16 AMP", "30–40% faster", "V3, one GPU, base 64", "ablations/precision.yaml", _never),
+    Claim("bf16 AMP", "30–40% faster", "V3, one GPU, base 64", _STEP, _never),
     Claim("torch.compile", "10–20% faster", "V3, one GPU, base 64", _STEP, _never),
 )
