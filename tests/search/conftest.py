@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tempo.search import importance
 from tempo.search.session import Search
 
 from . import simulate
@@ -30,3 +31,9 @@ def open_search(tmp_path: Path) -> Open:
 def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here survives a power cut, and a journal waits for the disk at every write."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals of importance cost most of a summary's time."""
+    monkeypatch.setattr(importance, "RESAMPLES", 3)

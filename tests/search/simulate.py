@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -32,7 +33,7 @@ factors:
   se: {path: arch.se, levels: {on: squeeze_excite, off: none}}
   dilation:
     path: arch.dilations
-    levels: {off: [1], pattern: [1, 1, 2], wide: [1, 2, 4]}
+    levels: {off: [1], pattern: [1, 1, 2, 1, 2, 1], wide: [1, 2, 4]}
     when: {se: on}
 search:
   budget: {trials: 12}
@@ -83,8 +84,10 @@ def open_search(
 class Runs:
     """Plays the workers: writes what a run would have written."""
 
-    def __init__(self, store: Store, value: Callable[[Params, int], float] = noisy) -> None:
-        self.store, self.value = store, value
+    def __init__(
+        self, store: Store, value: Callable[[Params, int], float] = noisy, pause: float = 0.0
+    ) -> None:
+        self.store, self.value, self.pause = store, value, pause
         self.carried_out: list[str] = []
 
     def carry_out(self, trial: Trial, seed: int, *, upto: int = STEPS[-1]) -> None:
@@ -98,6 +101,7 @@ class Runs:
         number = last_attempt(folder) + 1
         with EventLog(folder, number) as log:
             log.append(AttemptStarted(resumed_step=begun, total_steps=STEPS[-1]))
+            time.sleep(self.pause)
             if begun == 0:
                 log.append(ModelBuilt(parameters=1000, macs=5000, mac_size=(8, 8)))
             for step in STEPS:

@@ -140,7 +140,7 @@ def test_a_trial_below_the_median_is_pruned_and_keeps_its_record(open_search: Op
         record = next(t for t in summary.trials if t.number == pruned[0].number)
         assert record.state == "pruned" and record.curve and not record.values
         folder = search.store.run_dir(record.runs[0].run_id)
-        assert 0 < read_run(folder).step < 90
+        assert 0 < read_run(folder).validations[-1].step < 90
 
 
 def test_a_promoted_trial_goes_on_from_where_it_was_pruned(open_search: Open) -> None:
@@ -193,7 +193,10 @@ def test_what_breaks_a_constraint_is_never_trained(open_search: Open) -> None:
         }
 
 
-def test_constraints_that_leave_nothing_are_an_error(open_search: Open) -> None:
+def test_constraints_that_leave_nothing_are_an_error(
+    open_search: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempo.search.proposals.PATIENCE", 10)
     text = SPEC + "  constraints: [macs <= 1k]\n  sampler: random\n"
     with (
         open_search(text=text, costs=lambda config, names: {"macs": 2000.0}) as search,
@@ -218,8 +221,8 @@ def test_earlier_results_warm_start_a_search(open_search: Open) -> None:
     with open_search("search.warm_start=[earlier]", "search.budget.trials=5") as search:
         known = [f for f in search.trials() if f.user_attrs.get("warm_start")]
         assert len(known) == 12
-        assert {f.params["lr"] for f in known} == pytest.approx(
-            {float(f"{float(trial.params['lr']):.4g}") for trial in done}
+        assert sorted(f.params["lr"] for f in known) == pytest.approx(
+            sorted(float(f"{float(trial.params['lr']):.4g}") for trial in done)
         )
         assert len(work(search, Runs(search.store))) == 5
     with open_search("search.warm_start=[earlier]", "search.budget.trials=5") as search:
@@ -245,18 +248,14 @@ def test_a_failed_run_fails_its_trial_and_spends_its_ticket(open_search: Open) -
         assert record.state == "failed" and record.note == "seed 0: out of memory"
 
 
-def test_device_hours_end_a_search(open_search: Open) -> None:
-    text = SPEC.replace("{trials: 12}", "{hours: 0.0005}")
+def test_a_budget_of_time_ends_a_search(open_search: Open) -> None:
+    text = SPEC.replace("{trials: 12}", "{hours: 0.0002}")
     with open_search(text=text) as search:
-        runs = Runs(search.store)
-        begun = time.monotonic()
-        while (trial := search.ask()) is not None:
-            search.begin(trial)
-            time.sleep(0.4)
-            finish(search, trial, runs)
-        assert 1.0 < time.monotonic() - begun < 60
+        trials = work(search, Runs(search.store, pause=0.1))
+        assert 1 <= len(trials) <= 3
+        spent = search.spending()
+        assert spent.trials == len(trials) and spent.hours >= 0.0002
         assert search.finished()
-        assert search.spending().hours >= 0.0005 or search.spending().trials > 0
 
 
 TWO = SPEC.replace("pruner: none", "objectives: [psnr, parameters]")
@@ -286,8 +285,6 @@ def test_confirmation_shows_how_much_of_the_winner_was_luck(open_search: Open) -
         assert all(seed not in search.seeds for each in chosen for seed in each.runs)
         for each in chosen:
             for seed in each.runs:
-                folder = search.store.save_run(each.spec(seed))
-                assert folder.name == each.runs[seed].run_id
                 runs.carry_out(_as_trial(search, each), seed)
         found = summarise(search, over=True).confirmed
         winner = found[0]

@@ -80,7 +80,8 @@ def test_sobol_points_cover_each_half_of_a_range_evenly(space: Space) -> None:
 def test_what_no_point_of_the_space_has_is_outside(tmp_path: Path) -> None:
     text = (
         SPEC
-        + "  enqueue: [V2, {lr: 1e-4, se: off}]\nvariants:\n  V2: {set: {arch: {preset: tempo_v2}}}\n"
+        + "  enqueue: [V2, {lr: 1e-4, se: off}]\n"
+        + "variants:\n  V2: {set: {arch: {preset: tempo_v2}}}\n"
     )
     (name, v2), (_, inside) = enqueued(Space(load(tmp_path, text=text)))
     assert name == "V2" and "arch.block" in v2.outside and not v2.params
@@ -100,7 +101,7 @@ def test_what_no_point_of_the_space_has_is_outside(tmp_path: Path) -> None:
 def test_a_wrong_first_trial_is_named_with_its_place(
     tmp_path: Path, extra: str, sentence: str
 ) -> None:
-    with pytest.raises(SpecError, match="planted.yaml:") as caught:
+    with pytest.raises(SpecError, match=r"planted\.yaml:") as caught:
         enqueued(Space(load(tmp_path, text=SPEC + extra)))
     assert sentence in str(caught.value)
 
