@@ -8,6 +8,10 @@ torch loaded, and through the pool, each run in a process of its own. A run's ti
 of the call; through the pool it is from the moment its slot is given to it until the slot is free
 again. Bars: the median of the differences at most 1 s, and at most 5 % for runs of 30 s.
 
+On a busy machine that difference drowns. What the pool adds is also read from the runs themselves:
+from the moment the slot is given to the run's first event, and from its last event until the slot
+is free again.
+
 Where hydra-core with hydra-joblib-launcher, or ray[tune], can be imported, they carry out the same
 trainings with two at a time, and the times of the whole are compared.
 """
@@ -24,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.cli.drive import POLL_SECONDS
@@ -37,6 +42,7 @@ from tempo.launch.processes import TEMPO, ForkServer
 from tempo.launch.view import Work
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
+from tempo.records.log import read_events
 from tempo.spec.study import RunConfig, identity
 
 SLOTS = 2
@@ -149,18 +155,33 @@ class Timed(LocalLauncher):
         super().__init__([{}] * SLOTS, server)
         self.begun: dict[str, float] = {}
         self.took: dict[str, float] = {}
+        self.given: dict[str, float] = {}
+        self.freed: dict[str, float] = {}
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
         self.begun |= {job.key: time.perf_counter() for job in jobs}
+        self.given |= {job.key: time.time() for job in jobs}
         return super().submit(jobs)
 
     def forget(self, key: str) -> None:
         self.took[key] = time.perf_counter() - self.begun[key]
+        self.freed[key] = time.time()
         super().forget(key)
 
 
-def pooled(store: Store, runs: Sequence[RunSpec], cache: Path) -> tuple[list[float], float]:
-    """Seconds of each run through the pool, and of the whole."""
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Seconds of each run, of the whole, and of each run before its first and after its last
+    event."""
+
+    took: list[float]
+    whole: float
+    before: list[float]
+    after: list[float]
+
+
+def pooled(store: Store, runs: Sequence[RunSpec], cache: Path) -> Pooled:
+    """Carry the runs out through the pool."""
     server = ForkServer(tempo_main, PRELOAD)
     server.warm()
     launcher = Timed(server)
@@ -181,7 +202,14 @@ def pooled(store: Store, runs: Sequence[RunSpec], cache: Path) -> tuple[list[flo
     _drive(pool, works[SLOTS:])
     whole = time.perf_counter() - begun
     pool.close()
-    return [launcher.took[work.run.run_id] for work in works[SLOTS:]], whole
+    keys = [work.run.run_id for work in works[SLOTS:]]
+    times = {key: [each.time for each in read_events(store.run_dir(key))] for key in keys}
+    return Pooled(
+        took=[launcher.took[key] for key in keys],
+        whole=whole,
+        before=[times[key][0] - launcher.given[key] for key in keys],
+        after=[launcher.freed[key] - times[key][-1] for key in keys],
+    )
 
 
 def _drive(pool: Pool, works: Sequence[Work]) -> None:
@@ -239,15 +267,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store, cache = Store(Path(folder) / "records"), Path(folder) / "cache"
         alone = direct(store, specs(count, chosen.steps, 0), cache)
-        through, whole = pooled(store, specs(count, chosen.steps, 1000), cache)
+        through = pooled(store, specs(count, chosen.steps, 1000), cache)
         alone += direct(store, specs(count, chosen.steps, 2000), cache)
-        base, pool = statistics.median(alone), statistics.median(through)
+        base, pool = statistics.median(alone), statistics.median(through.took)
         ideal = base * chosen.runs / SLOTS
         print(f"{chosen.runs} runs on {SLOTS} slots; load of the machine before: {load:.1f}")
         print(f"directly in one process   median {base:6.2f} s a run")
         print(f"through the pool          median {pool:6.2f} s a run, each in its own process")
         print(f"added                     {pool - base:6.2f} s a run ({(pool / base - 1):.1%})")
-        print(f"whole, over the ideal     {whole / ideal:6.2f}   Tempo's pool")
+        before, after = statistics.median(through.before), statistics.median(through.after)
+        print(f"before the first event    {before:6.2f} s, after the last {after:.2f} s a run")
+        print(f"whole, over the ideal     {through.whole / ideal:6.2f}   Tempo's pool")
         for number, (name, (modules, carry_out)) in enumerate(OTHERS.items()):
             if not installed(modules):
                 print(f"not installed: {' and '.join(modules)} ({name})")

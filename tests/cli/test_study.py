@@ -250,6 +250,7 @@ def test_the_death_of_the_fork_server_is_survived(
     assert results(folder) == undisturbed
 
 
+@pytest.mark.slow
 def test_two_invocations_share_a_study_and_stop_reaches_both(
     folder: Folder, undisturbed: dict[str, object]
 ) -> None:
