@@ -10,6 +10,7 @@ import pytest
 
 from tempo.design.designs import RULES
 from tempo.design.expand import expand
+from tempo.design.measured import Config, Unmeasured, Width
 from tempo.spec.designs import DESIGNS
 from tempo.spec.load import load_study
 from tempo.spec.study import StudySpec
@@ -30,8 +31,18 @@ def test_the_whole_study_plans(tmp_path: Path) -> None:
     assert len(plan.runs) == 4 * 2 + 2
 
 
+class Counted(Unmeasured):
+    """Any width matches."""
+
+    def width(self, config: Config, target: Config, by: str) -> Width | None:
+        return Width(base_channels=127, cost=1.0, wanted=1.0)
+
+
 @pytest.mark.parametrize("block", BLOCKS[1:])
-def test_every_fragment_is_valid(plan_of: PlanOf, block: str) -> None:
+def test_every_fragment_is_valid(
+    plan_of: PlanOf, monkeypatch: pytest.MonkeyPatch, block: str
+) -> None:
+    monkeypatch.setattr("tempo.design.expand.Unmeasured", Counted)
     factors = (
         "factors:\n"
         "  block: {path: arch.block, levels: {conv: pre_act, swin: swin}}\n"
@@ -46,6 +57,8 @@ def test_every_fragment_is_valid(plan_of: PlanOf, block: str) -> None:
         block = factors + sizes + block
     elif block.startswith("variants:"):
         block = factors + block
+    elif block.startswith("design:"):
+        block = "variants: {V2: {set: {arch: {preset: tempo_v2}}}, V3: {}}\n" + block
     assert plan_of(block, head=HEAD).study == "s"
 
 
