@@ -8,7 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from tempo.compare.comparison import Comparison, Row
+from tempo.report.numbers import MISSING
 from tempo.report.phrases import visible
+from tempo.report.tables.grid import Cell, Table
 
 
 def results_csv(comparison: Comparison) -> str:
@@ -21,6 +23,21 @@ def results_csv(comparison: Comparison) -> str:
     writer.writeheader()
     writer.writerows({key: _text(value) for key, value in line.items()} for line in lines)
     return buffer.getvalue()
+
+
+def table_csv(table: Table) -> str:
+    """Any table of a page: numbers at full precision where a cell has one, text elsewhere."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([_text(column.heading) for column in table.columns])
+    writer.writerows([_text(_value(cell)) for cell in line.cells] for line in table.lines)
+    return buffer.getvalue()
+
+
+def _value(cell: Cell) -> Any:
+    if isinstance(cell.key, int | float):
+        return cell.key
+    return "" if cell.text == MISSING else cell.text
 
 
 def _line(row: Row, comparison: Comparison, factors: list[str]) -> dict[str, Any]:

@@ -1,44 +1,64 @@
-"""Writing a report: a page, its figures and its tables, from a comparison and nothing else."""
+"""Writing a report: a page, its figures and its tables, from records and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from tempo.compare.comparison import Comparison
 from tempo.records.files import write_atomic
-from tempo.report.csv_table import results_csv
+from tempo.report.csv_table import results_csv, table_csv
 from tempo.report.export import FORMATS, Plate, plates
+from tempo.report.figures import FIGURES
 from tempo.report.latex import latex
 from tempo.report.markdown import report_md
-from tempo.report.page import render
+from tempo.report.page import Page, render
+from tempo.report.pictures import BUDGET
+from tempo.report.study import study_page
 from tempo.report.tables import TABLES
 from tempo.report.tables.grid import Table
 
 PAGE = "index.html"
 
 
-def write_report(comparison: Comparison, folder: Path) -> Path:
+def write_report(
+    comparison: Comparison,
+    folder: Path,
+    *,
+    formats: Sequence[str] = tuple(FORMATS),
+    pictures: int = BUDGET,
+) -> Path:
     """Write `index.html`, `report.md`, `table.csv`, `figures/` and `tables/`; returns the page.
+
+    Args:
+        formats: of the figures beside the page, of `png`, `pdf` and `svg`.
+        pictures: most bytes of gallery pictures in the page.
+    """
+    figures = plates(FIGURES, comparison, formats)
+    tables = {name: build(comparison) for name, build in TABLES.items()}
+    page = study_page(comparison, figures, tables, pictures)
+    return write_page(page, folder, {"table.csv": results_csv(comparison).encode()})
+
+
+def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = None) -> Path:
+    """Write any page with its figures and tables, and `extra` files beside it.
 
     Everything is rendered before anything is written, and each file is replaced as a whole, the
     page last: a report that breaks half-way leaves the old page, complete. Figures and tables of
     an earlier report that no longer apply are removed.
     """
-    figures = plates(comparison)
-    tables = {name: build(comparison) for name, build in TABLES.items()}
-    files: dict[str, bytes] = {}
-    for plate in figures.values():
+    files = dict(extra or {})
+    for plate in page.figures.values():
         if isinstance(plate, Plate):
             files |= {f"figures/{plate.name}.{end}": data for end, data in plate.files.items()}
-    for table in tables.values():
+    for table in page.tables.values():
         if isinstance(table, Table):
             files[f"tables/{table.name}.tex"] = latex(table).encode()
-    files["report.md"] = report_md(comparison, figures, tables).encode()
-    files["table.csv"] = results_csv(comparison).encode()
-    files[PAGE] = render(comparison, figures, tables).encode()
+            files[f"tables/{table.name}.csv"] = table_csv(table).encode()
+    files["report.md"] = report_md(page).encode()
+    files[PAGE] = render(page).encode()
     _replace(folder, files)
     return folder / PAGE
 
@@ -50,7 +70,7 @@ def _write(data: bytes, file: BinaryIO) -> None:
 def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
         write_atomic(folder / name, partial(_write, data))
-    for place, suffixes in (("figures", FORMATS), ("tables", ("tex",))):
+    for place, suffixes in (("figures", tuple(FORMATS)), ("tables", ("tex", "csv"))):
         for path in (folder / place).glob("*"):
             stale = f"{place}/{path.name}" not in files and path.suffix[1:] in suffixes
             if stale:

@@ -7,16 +7,17 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tempo.compare.comparison import Comparison
 from tempo.report import style
-from tempo.report.figures import FIGURES
 from tempo.report.figures.frame import Drawing
 from tempo.report.parts import NotApplicable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 200, "facecolor": "#ffffff", "pil_kwargs": {"compress_level": 4}},
@@ -39,22 +40,30 @@ class Plate:
 
 Made = Plate | NotApplicable
 
+Subject = TypeVar("Subject")
+Draws = Mapping[str, Callable[[Subject], Drawing | NotApplicable]]
 
-def plates(comparison: Comparison) -> dict[str, Made]:
+
+def plates(
+    draws: Draws[Subject], subject: Subject, formats: Sequence[str] = tuple(FORMATS)
+) -> dict[str, Made]:
     """Every figure that applies, and the reason where one does not.
 
     Figures are independent, so two processes share them where the system can fork cheaply.
     """
     _warm()
     if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
-        return {name: make(comparison, name) for name in FIGURES}
+        return {name: make(name, draw, subject, formats) for name, draw in draws.items()}
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(
-        2, mp_context=get_context("fork"), initializer=_inherit, initargs=(comparison,)
+        2,
+        mp_context=get_context("fork"),
+        initializer=_inherit,
+        initargs=(draws, subject, formats),
     ) as pool:
-        return dict(zip(FIGURES, pool.map(_make_inherited, FIGURES), strict=True))
+        return dict(zip(draws, pool.map(_make_inherited, draws), strict=True))
 
 
 def _warm() -> None:
@@ -63,22 +72,28 @@ def _warm() -> None:
         importlib.import_module(f"matplotlib.{name}")
 
 
-_inherited: list[Comparison] = []
+_inherited: list[tuple[Draws[Any], Any, Sequence[str]]] = []
 
 
-def _inherit(comparison: Comparison) -> None:
-    _inherited[:] = [comparison]
+def _inherit(draws: Draws[Any], subject: Any, formats: Sequence[str]) -> None:
+    _inherited[:] = [(draws, subject, formats)]
 
 
 def _make_inherited(name: str) -> Made:
-    return make(_inherited[0], name)
+    draws, subject, formats = _inherited[0]
+    return make(name, draws[name], subject, formats)
 
 
-def make(comparison: Comparison, name: str) -> Made:
-    """The figure called `name`, in every format."""
+def make(
+    name: str,
+    draw: Callable[[Subject], Drawing | NotApplicable],
+    subject: Subject,
+    formats: Sequence[str] = tuple(FORMATS),
+) -> Made:
+    """The figure called `name`, as files of `formats`."""
     with _settings():
-        drawn = FIGURES[name](comparison)
-        return drawn if isinstance(drawn, NotApplicable) else _plate(name, drawn)
+        drawn = draw(subject)
+        return drawn if isinstance(drawn, NotApplicable) else _plate(name, drawn, formats)
 
 
 @contextmanager
@@ -95,19 +110,22 @@ def _settings() -> Iterator[None]:
         yield
 
 
-def _plate(name: str, drawing: Drawing) -> Plate:
+def _plate(name: str, drawing: Drawing, formats: Sequence[str]) -> Plate:
     figure = drawing.figure
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine(None)  # or each save would lay it out once more
-    files = {}
-    for suffix, options in FORMATS.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix, **options)
-        files[suffix] = buffer.getvalue()
+    files = {suffix: _saved(figure, suffix) for suffix in dict.fromkeys((*formats, "svg"))}
     page = inline(files["svg"].decode(), name)
-    return Plate(name, drawing.caption, files, page, figure.get_figwidth() > style.COLUMN)
+    kept = {suffix: files[suffix] for suffix in formats}
+    return Plate(name, drawing.caption, kept, page, figure.get_figwidth() > style.COLUMN)
+
+
+def _saved(figure: Figure, suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=suffix, **FORMATS[suffix])
+    return buffer.getvalue()
 
 
 def inline(svg: str, name: str) -> str:

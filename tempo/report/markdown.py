@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from tempo.compare.comparison import Comparison
-from tempo.report.export import Made, Plate
-from tempo.report.parts import NotApplicable
+from tempo.report.export import Plate
+from tempo.report.front import Box
+from tempo.report.page import Page
 from tempo.report.phrases import visible
-from tempo.report.summary import summary
 from tempo.report.tables.grid import Table
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
@@ -24,45 +23,43 @@ def escape(text: str) -> str:
     )
 
 
-def report_md(
-    comparison: Comparison, figures: Mapping[str, Made], tables: Mapping[str, Table | NotApplicable]
-) -> str:
-    """Everything but the viewer: the verdict, tables, figures as files, failures."""
-    return "\n".join(_blocks(comparison, figures, tables)) + "\n"
+def report_md(page: Page) -> str:
+    """Everything but the viewer and the runs: the verdict, tables, figures as files."""
+    return "\n".join(_blocks(page)) + "\n"
 
 
-def _blocks(
-    comparison: Comparison, figures: Mapping[str, Made], tables: Mapping[str, Table | NotApplicable]
-) -> Iterator[str]:
-    told = summary(comparison)
-    yield f"# {escape(comparison.study)}\n"
-    if comparison.question:
-        yield f"*{escape(comparison.question)}*\n"
-    for banner in told.banners:
+def _blocks(page: Page) -> Iterator[str]:
+    yield f"# {escape(page.title)}\n"
+    if page.question:
+        yield f"*{escape(page.question)}*\n"
+    for banner in page.front.banners:
         yield f"> **{escape(banner.title)}.** {escape(banner.text)}\n"
-    yield f"**{escape(told.verdict)}**\n"
-    yield from (f"- {escape(sentence)}" for sentence in told.also)
+    yield f"**{escape(page.front.verdict)}**\n"
+    yield from (f"- {escape(sentence)}" for sentence in page.front.also)
     yield ""
-    for title, entries in (("Study", told.facts), ("Held equal", told.equal)):
-        if entries:
-            yield f"## {title}\n"
-            yield from (f"- {escape(name)}: {escape(value)}" for name, value in entries.items())
-            yield ""
-    yield "## Failed or differs\n"
-    bad = (*told.failed, *told.differs)
-    yield from (f"- {escape(sentence)}" for sentence in bad or ("Nothing.",))
-    yield ""
-    for name, table in tables.items():
+    for box in page.front.boxes:
+        yield from _box(box)
+    for name, table in page.tables.items():
         if isinstance(table, Table):
             yield f"## {escape(name.replace('_', ' ').capitalize())}\n"
-            yield from _table(table)
-    for plate in figures.values():
-        if isinstance(plate, Plate):
+            yield from table_md(table)
+    for plate in page.figures.values():
+        if isinstance(plate, Plate) and "png" in plate.files:
             yield f"![{escape(plate.caption)}](figures/{plate.name}.png)\n"
             yield f"*{escape(plate.caption)}*\n"
 
 
-def _table(table: Table) -> Iterator[str]:
+def _box(box: Box) -> Iterator[str]:
+    yield f"## {escape(box.title)}\n"
+    yield from (f"- {escape(name)}: {escape(value)}" for name, value in box.entries.items())
+    yield from (f"- {escape(each.text)}" for each in box.remarks)
+    if not box.entries and not box.remarks:
+        yield escape(box.empty)
+    yield ""
+
+
+def table_md(table: Table) -> Iterator[str]:
+    """The lines of `table` as a Markdown table, its notes beneath it."""
     yield f"{escape(table.caption)}\n"
     yield "| " + " | ".join(escape(column.heading) for column in table.columns) + " |"
     yield "|" + "|".join("---:" if column.numeric else "---" for column in table.columns) + "|"

@@ -1,4 +1,4 @@
-"""The page: what stands where, rendered by the templates."""
+"""A page: a first screen, then sections of figures, tables and texts, rendered by templates."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tempo.compare.comparison import Comparison
 from tempo.report import style
 from tempo.report.export import Made, Plate
 from tempo.report.fonts import font_faces
+from tempo.report.front import Front
 from tempo.report.parts import NotApplicable
 from tempo.report.phrases import visible
-from tempo.report.pictures import Gallery, gallery
-from tempo.report.runs import reproduction, run_groups
-from tempo.report.summary import summary
 from tempo.report.tables.grid import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,50 +34,6 @@ class Section:
     parts: tuple[Part, ...]
 
 
-SECTIONS = (
-    Section("results", "Results", ("table:results", ("figure:seeds", "figure:forest"))),
-    Section(
-        "curves",
-        "Learning curves",
-        (
-            {
-                "learning_curves": "by step",
-                "learning_by_epoch": "by epoch",
-                "learning_by_time": "by time",
-            },
-            "table:learning",
-        ),
-    ),
-    Section("samples", "Samples", ("figure:strip", "gallery")),
-    Section("contrasts", "Contrasts", ("precision", "table:contrasts")),
-    Section("effects", "Main effects and interactions", ("figure:effects", "table:effects")),
-    Section(
-        "attribution",
-        "How one variant becomes another",
-        ("figure:attribution", "table:attribution"),
-    ),
-    Section(
-        "cost",
-        "Quality and cost",
-        ("figure:pareto", "table:fronts", "table:costs", "table:budgets"),
-    ),
-    Section(
-        "where",
-        "Where they differ",
-        (
-            ({"strata": "values", "strata_difference": "differences"}, "figure:clip_scatter"),
-            "table:strata",
-        ),
-    ),
-    Section("edges", "Edges and flicker", ("figure:edges_and_time",)),
-    Section("fairness", "Fairness audit", ("table:fairness",)),
-    Section("health", "Training health", ("figure:health", "failures")),
-    Section("claims", "What the seed text expects", ("table:claims",)),
-    Section("runs", "Runs", ("runs",)),
-    Section("reproduction", "Reproduction", ("reproduction",)),
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Block:
     """A part that is there: what it is, and what its template needs."""
@@ -89,53 +42,62 @@ class Block:
     content: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """All that the sections draw on."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Whatever a report is about: a first screen, and sections of figures, tables and texts.
 
-    comparison: Comparison
+    `texts`: finished HTML by name, empty for a text that has nothing to say. `colophon`: what
+    the foot says of where the numbers come from.
+    """
+
+    kind: str
+    title: str
+    question: str
+    front: Front
+    sections: tuple[Section, ...]
     figures: Mapping[str, Made]
     tables: Mapping[str, Table | NotApplicable]
-    gallery: Gallery
+    texts: Mapping[str, str]
+    colophon: str
 
 
-def render(
-    comparison: Comparison, figures: Mapping[str, Made], tables: Mapping[str, Table | NotApplicable]
-) -> str:
+def render(page: Page) -> str:
     """The whole page as HTML, with nothing outside it."""
-    material = Material(comparison, figures, tables, gallery(comparison))
     absent: dict[str, str] = {}
     sections = [
         (section, blocks)
-        for section in SECTIONS
-        if (blocks := _blocks(section.parts, material, absent))
+        for section in page.sections
+        if (blocks := _blocks(section.parts, page, absent))
     ]
-    body: str = _template("page.html").render(
-        comparison=comparison,
-        summary=summary(comparison),
+    body = text(
+        "page.html",
+        page=page,
         sections=sections,
         absent=absent,
-        gallery=material.gallery,
-        runs=run_groups(comparison),
-        reproduction=reproduction(comparison),
         colours=style.css_variables(),
         css=(TEMPLATES / "page.css").read_text(),
         js=(TEMPLATES / "page.js").read_text(),
         numbering=_numbering(sections),
     )
-    text = re.sub(r"<svg.*?</svg>", "", body, flags=re.DOTALL)
-    return body.replace("/*fonts*/", font_faces(text), 1)
+    words = re.sub(r"<svg.*?</svg>", "", body, flags=re.DOTALL)
+    return body.replace("/*fonts*/", font_faces(words), 1)
 
 
-def _blocks(parts: tuple[Part, ...], material: Material, absent: dict[str, str]) -> list[Block]:
+def text(name: str, **values: Any) -> str:
+    """The template `name` filled in; labels in `values` are escaped."""
+    filled: str = _template(name).render(**values)
+    return filled
+
+
+def _blocks(parts: tuple[Part, ...], page: Page, absent: dict[str, str]) -> list[Block]:
     """The parts that are there; why the others are not goes into `absent`."""
     blocks = []
     for part in parts:
         if isinstance(part, tuple):
-            row = _blocks(part, material, absent)
+            row = _blocks(part, page, absent)
             blocks += [Block("row", row)] if len(row) > 1 else row
             continue
-        made = _block(part, material)
+        made = _block(part, page)
         if isinstance(made, Block):
             blocks.append(made)
         elif made is not None:
@@ -144,24 +106,18 @@ def _blocks(parts: tuple[Part, ...], material: Material, absent: dict[str, str])
     return blocks
 
 
-def _block(part: str | Mapping[str, str], material: Material) -> Block | NotApplicable | None:
+def _block(part: str | Mapping[str, str], page: Page) -> Block | NotApplicable | None:
     """The block of `part`; None for a text that has nothing to say."""
     if not isinstance(part, str):
-        made = {label: material.figures[name] for name, label in part.items()}
+        made = {label: page.figures[name] for name, label in part.items()}
         plates = {label: plate for label, plate in made.items() if isinstance(plate, Plate)}
         missing = next((m for m in made.values() if isinstance(m, NotApplicable)), None)
         return Block("switch", plates) if plates else missing
     kind, _, name = part.partition(":")
     if name:
-        found = material.figures[name] if kind == "figure" else material.tables[name]
+        found = page.figures[name] if kind == "figure" else page.tables[name]
         return found if isinstance(found, NotApplicable) else Block(kind, found)
-    told = material.comparison
-    there = {
-        "gallery": bool(material.gallery.clips),
-        "precision": bool(told.noise or told.power),
-        "failures": bool(told.failures or told.exclusions),
-    }
-    return Block(kind, None) if there.get(kind, True) else None
+    return Block("text", page.texts[part]) if page.texts[part] else None
 
 
 def _numbering(sections: list[tuple[Section, list[Block]]]) -> dict[str, str]:

@@ -28,8 +28,19 @@ def axis_label(info: MetricInfo, prefix: str = "") -> str:
 
 def title(info: MetricInfo) -> str:
     """How a metric is called in print."""
-    known = {"psnr": "PSNR", "ssim": "SSIM", "psnr_uint8": "PSNR, 8 bit", "ms_ssim": "MS-SSIM"}
-    return info.label or known.get(info.name, info.name.replace("_", " "))
+    return info.label or title_of(info.name)
+
+
+def title_of(name: str) -> str:
+    """A name from records in print: abbreviations as they are known, others in words."""
+    known = {
+        "psnr": "PSNR",
+        "ssim": "SSIM",
+        "psnr_uint8": "PSNR, 8 bit",
+        "ms_ssim": "MS-SSIM",
+        "macs": "MACs",
+    }
+    return known.get(name, name.replace("_", " "))
 
 
 def percent(level: float) -> str:

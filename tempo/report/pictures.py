@@ -16,7 +16,7 @@ from tempo.report.parts import references
 from tempo.report.phrases import title, visible
 
 BUDGET = 8_000_000
-"""Most bytes of pictures in a page, as base64; further clips are left out and counted."""
+"""Most bytes of pictures in a page, as base64, unless told otherwise."""
 
 VARIANTS = 8
 SMALL = 128
@@ -37,8 +37,9 @@ class Gallery:
     omitted: str
 
 
-def gallery(comparison: Comparison) -> Gallery:
-    """The clips on which variants disagree most, until the budget is spent."""
+def gallery(comparison: Comparison, budget: int = BUDGET) -> Gallery:
+    """The clips on which variants disagree most, until `budget` bytes are spent; further clips
+    are left out and counted."""
     have = {picture.variant for clip in comparison.gallery for picture in clip.pictures}
     players = cast(comparison, have, VARIANTS)
     names = (*players.names, *(r.variant for r in references(comparison) if r.variant in have))
@@ -49,7 +50,7 @@ def gallery(comparison: Comparison) -> Gallery:
         if entry is None:
             continue
         spent += sum(len(item["src"]) for item in entry["pictures"])
-        if spent > BUDGET:
+        if spent > budget:
             break
         clips.append(entry)
     trained = [visible(name) for name in players.names]

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tempo.compare.comparison import Comparison
+from tempo.report.front import Banner, Box, Front, Remark, demonstration
 from tempo.report.parts import trained
 
-DEMONSTRATIONS = ("demo", "smoke")
 
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """A warning at the top. `tone`: note, or alert for what makes numbers untrustworthy."""
-
-    tone: str
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """`facts` and `equal` map a label to a value; `differs` and `failed` are sentences."""
-
-    banners: tuple[Banner, ...]
-    verdict: str
-    also: tuple[str, ...]
-    facts: Mapping[str, str]
-    equal: Mapping[str, str]
-    differs: tuple[str, ...]
-    failed: tuple[str, ...]
-
-
-def summary(comparison: Comparison) -> Summary:
+def summary(comparison: Comparison) -> Front:
     """Everything on the first screen; sentences come from the comparison, word for word."""
-    return Summary(
-        banners=tuple(_banners(comparison)),
+    failed = tuple(Remark(sentence, "#failures") for sentence in _failed(comparison))
+    differs = tuple(
+        Remark(each.sentence, "#fairness")
+        for each in comparison.fairness
+        if each.severity == "unintended"
+    )
+    return Front(
+        banners=(*_banners(comparison), *demonstration(comparison.profile, "a report")),
         verdict=comparison.headline[0] if comparison.headline else "No run has finished yet.",
         also=comparison.headline[1:],
-        facts=_facts(comparison),
-        equal=held_equal(comparison),
-        differs=tuple(
-            each.sentence for each in comparison.fairness if each.severity == "unintended"
+        boxes=(
+            Box("Study", _facts(comparison)),
+            Box(
+                "Held equal",
+                held_equal(comparison),
+                empty="Nothing that the spec names: the variants differ in every part.",
+            ),
+            Box(
+                "Failed or differs",
+                remarks=(*failed, *differs),
+                empty="No run failed, and the runs differ in nothing but what the study varies.",
+            ),
         ),
-        failed=tuple(_failed(comparison)),
     )
 
 
@@ -65,14 +54,6 @@ def _banners(comparison: Comparison) -> Iterator[Banner]:
             "alert",
             "Different protocols",
             "The rows were not all evaluated by one protocol: they are shown, but not ranked.",
-        )
-    if comparison.profile in DEMONSTRATIONS:
-        yield Banner(
-            "note",
-            "This is a demonstration",
-            f"It was run under the profile “{comparison.profile}”: small networks, few steps, "
-            "small clips. It shows that the machinery works, and what a report looks like; its "
-            "numbers say nothing about the networks at full size.",
         )
 
 

@@ -14,10 +14,11 @@ import pytest
 from tempo.compare.comparison import Comparison
 from tempo.report import document
 from tempo.report.document import write_report
-from tempo.report.export import Made, make
+from tempo.report.export import Draws, Made, make
 from tempo.report.figures import FIGURES
 from tempo.report.parts import NotApplicable
 from tempo.report.pictures import gallery
+from tempo.report.study import study_page
 
 
 class Reader(HTMLParser):
@@ -57,8 +58,9 @@ ABSENT = NotApplicable("left out of this test")
 def forest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw one figure instead of all, where a test is not about figures."""
 
-    def plates(comparison: Comparison) -> dict[str, Made]:
-        return dict.fromkeys(FIGURES, ABSENT) | {"forest": make(comparison, "forest")}
+    def plates(draws: Draws[Comparison], comparison: Comparison, *_: object) -> dict[str, Made]:
+        forest = make("forest", draws["forest"], comparison)
+        return dict.fromkeys(FIGURES, ABSENT) | {"forest": forest}
 
     monkeypatch.setattr(document, "plates", plates)
 
@@ -132,8 +134,8 @@ def test_what_a_reader_must_know_first_stands_on_top(
     quiet = replace(whole, profile=None)
     figures: dict[str, Made] = dict.fromkeys(FIGURES, ABSENT)
     tables = {name: table(quiet) for name, table in document.TABLES.items()}
-    before = document.render(quiet, figures, tables)
-    after = document.render(replace(quiet, **change), figures, tables)
+    before = document.render(study_page(quiet, figures, tables))
+    after = document.render(study_page(replace(quiet, **change), figures, tables))
     assert words not in before
     assert words in after
     assert after.index(words) < after.index('class="verdict"')
@@ -196,12 +198,11 @@ def test_the_same_comparison_gives_the_same_bytes(
 
 
 def test_pictures_stop_at_the_budget_and_the_page_says_how_many(
-    whole: Comparison, monkeypatch: pytest.MonkeyPatch
+    whole: Comparison,
 ) -> None:
     everything = gallery(whole)
     assert (everything.kept, everything.total) == (6, 6)
     size = sum(len(item["src"]) for item in everything.clips[0]["pictures"])
-    monkeypatch.setattr("tempo.report.pictures.BUDGET", int(2.5 * size))
-    some = gallery(whole)
+    some = gallery(whole, int(2.5 * size))
     assert some.kept == 2
     assert some.total == 6
