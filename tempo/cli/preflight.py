@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.records import Plan
 from tempo.design.expand import expand
-from tempo.design.measured import Width
+from tempo.design.measured import Undecided, Width
 from tempo.launch.processes import TEMPO
 from tempo.spec.load import load_study
 
@@ -114,7 +114,8 @@ def _fitting_profiles(plan: Plan, cache: Path) -> list[str]:
     names = [name for name in load_study(source).profiles if name != plan.profile]
     asked = {}
     for name in names:
-        other = expand(load_study(source, profile=name))
+        # What it needs does not depend on what its budgets and widths will turn out to be.
+        other = expand(load_study(source, profile=name), Undecided())
         asked[name] = list(configs_of(other).values())
     answers = _ask({"missing": asked, "rehearse": {}}, cache)
     lacking = {answer["missing"]: answer["sentences"] for answer in answers if "missing" in answer}

@@ -55,3 +55,9 @@ class Unmeasured:
 
     def quality(self, run_id: str) -> float | None:
         return None
+
+
+class Undecided(Unmeasured):
+    """Nothing is known yet, and what would be decided by measurement is left out of the plan."""
+
+    pricing = True
