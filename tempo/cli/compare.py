@@ -11,6 +11,8 @@ from rich.console import Console
 
 from tempo.cli import options as shared
 from tempo.cli.console import make_console
+from tempo.cli.mlflow_names import without_mlflow
+from tempo.cli.stores import add_store
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 EPILOG = """examples:
   python compare.py se_dilation                         the study's last plan, from ./records
   python compare.py path/to/records                     every study in a folder of records
+  python compare.py mlflow:old_study                    an experiment of MLflow, whoever logged it
+  python compare.py se_dilation "mlflow:tags.variant = 'x'" --mlflow http://127.0.0.1:5000
   python compare.py se_dilation --baseline V2 --metric ssim,psnr
   python compare.py se_dilation --at 300 --where 'se = on'
   python compare.py se_dilation --latex > table.tex     also --md, --csv, --json
@@ -39,10 +43,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="+",
         metavar="STUDY",
-        help="a study's name, a folder of records, or run ids; several are put side by side",
+        help="a study's name, a folder of records, run ids, or mlflow:NAME for an experiment, run "
+        "id or filter string of MLflow; several are put side by side",
     )
     parser.add_argument("--profile", help="which plan of a study (default: the last one run)")
     shared.add_records(parser)
+    add_store(parser)
     _add_question(parser)
     output = parser.add_mutually_exclusive_group()
     for name in ("md", "csv", "json", "latex"):
@@ -85,7 +91,8 @@ def execute(options: argparse.Namespace) -> int:
 
     query = _query(options)
     gate = parse_gate(options.gate) if options.gate else None
-    chosen = select(options.names, options.records, options.profile)
+    names = without_mlflow(options.names, options, make_console(stderr=True).print)
+    chosen = select(names, options.records, options.profile)
     console = make_console()
     if options.against:
         _show_changes(options, chosen, query, console)
@@ -141,7 +148,8 @@ def _show_changes(
     from tempo.compare.select import select
     from tempo.core.errors import RecordError
 
-    before = select([options.against], options.records)
+    against = without_mlflow([options.against], options, make_console(stderr=True).print)
+    before = select(against, options.records)
     if len(before) != 1 or len(after) != 1:
         raise RecordError(
             f"--against compares one study with one other, not {len(after)} with {len(before)}"

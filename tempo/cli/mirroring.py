@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tempo.cli.stores import OFF
 from tempo.core.provenance import commit, versions
 from tempo.core.records import Plan, RunStatus
 from tempo.launch.processes import TEMPO
@@ -29,7 +30,7 @@ MIRROR_GRACE = 60.0
 @contextmanager
 def mirroring(store: Store, options: argparse.Namespace) -> Iterator[MirrorProcess | None]:
     """A mirror that makes itself ready from now on, and is gone afterwards; None when it is off."""
-    if options.mlflow == "off":
+    if options.mlflow == OFF:
         yield None
         return
     mirror = MirrorProcess(store, options.mlflow, (*TEMPO, "mirror"))

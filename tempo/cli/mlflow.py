@@ -9,6 +9,7 @@ import sys
 
 from tempo.cli import options as shared
 from tempo.cli.console import make_console
+from tempo.cli.stores import add_store, store, store_of
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 
@@ -17,7 +18,7 @@ def configure_ui(parser: argparse.ArgumentParser) -> None:
     parser.description = "Start the MLflow UI on the store beside the records; print its address."
     parser.epilog = "example:\n  tempo ui --port 5001"
     shared.add_records(parser)
-    _add_uri(parser)
+    add_store(parser)
     parser.add_argument("--port", type=int, help="default: a free one")
     parser.set_defaults(handler=_ui)
 
@@ -28,7 +29,7 @@ def configure_sync(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY")
     parser.add_argument("--profile", help="which plan of the study (default: the last one run)")
     shared.add_records(parser)
-    _add_uri(parser)
+    add_store(parser)
     parser.set_defaults(handler=_sync)
 
 
@@ -55,7 +56,7 @@ def configure_import(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "example:\n  tempo import http://127.0.0.1:5000 --experiment old --rename psnr=test/psnr"
     )
-    parser.add_argument("uri", metavar="URI", help="the MLflow store to read")
+    parser.add_argument("uri", metavar="URI", type=store, help="the MLflow store to read")
     parser.add_argument("--study", help="name of the study they become (default: the experiment)")
     parser.add_argument("--experiment", action="append", default=[], metavar="NAME")
     parser.add_argument("--run", action="append", default=[], metavar="ID", help="an MLflow run id")
@@ -71,20 +72,10 @@ def configure_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(handler=_import)
 
 
-def _add_uri(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--mlflow",
-        metavar="URI",
-        default=os.environ.get("MLFLOW_TRACKING_URI"),
-        help="MLflow store (default: the sqlite file beside the records)",
-    )
-
-
 def _ui(options: argparse.Namespace) -> int:
-    from tempo.track.address import default_uri
     from tempo.track.ui import serve
 
-    return serve(options.mlflow or default_uri(options.records), options.port)
+    return serve(store_of(options), options.port)
 
 
 def _sync(options: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections import Counter
@@ -23,6 +22,7 @@ from tempo.cli.plan import add_plan_options
 from tempo.cli.plan import execute as show_plan
 from tempo.cli.planning import records_of
 from tempo.cli.pooling import Wanted, everything, open_pool
+from tempo.cli.stores import add_store
 from tempo.cli.torchrun import carry_out_together, leads, started_by_torchrun
 from tempo.cli.worker import default_cache
 from tempo.core.errors import StoppedError
@@ -63,12 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_profile_steps(parser)
     shared.add_reuse(parser)
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failed run")
-    parser.add_argument(
-        "--mlflow",
-        metavar="URI",
-        default=os.environ.get("MLFLOW_TRACKING_URI"),
-        help="MLflow store to mirror into, or `off` (default: a sqlite file beside the records)",
-    )
+    add_store(parser, may_be_off=True)
     parser.set_defaults(handler=execute)
 
 

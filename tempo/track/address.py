@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tempo.core.errors import TempoError
 from tempo.core.identity import short_hash
 
 _SQLITE = "sqlite:///"
+_URI = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|file:|arn:|databricks(?:-uc)?$)")
+_DATABASES = frozenset({".db", ".sqlite", ".sqlite3"})
 
 
 def default_uri(root: Path) -> str:
     """The sqlite file beside the records; absolute, so that it means the same everywhere."""
     return f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
+
+
+def store_uri(text: str) -> str:
+    """The URI of the tracking store that a user names: a URI as it is, an sqlite file by its path,
+    a folder of records by the store in it, a folder of MLflow's own by its path.
+
+    Raises:
+        TempoError: for a text that is neither a URI nor such a path.
+    """
+    if _URI.match(text):
+        return text
+    path = Path(text).expanduser()
+    if text and path.is_dir():
+        inside = path.resolve() / "mlflow.db"
+        return f"{_SQLITE}{inside}" if inside.is_file() else path.resolve().as_uri()
+    if path.suffix in _DATABASES or path.is_file():
+        return f"{_SQLITE}{path.resolve()}"
+    raise TempoError(
+        f"{text!r} is no MLflow store: a URI (http://HOST:PORT, postgresql://..., "
+        "sqlite:///FILE), the path of an sqlite file (*.db), or a folder that exists"
+    )
 
 
 def sqlite_file(uri: str) -> Path | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tempo.core.errors import MissingError
+from tempo.core.errors import MissingError, RecordError
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
 from tempo.records.events import Logged, to_json
@@ -47,12 +47,14 @@ def import_runs(
 
     Raises:
         MissingError: when nothing is chosen.
+        RecordError: when a study of this name was not imported.
     """
     found = read_runs(uri, experiments, where, run_ids)
     runs = [run for run in found if run.tags.get("role") != "study" and run.history]
     if not runs:
         raise MissingError(f"no runs with metrics in {redacted(uri)} are what was asked for")
-    plan = _plan(runs, study, redacted(uri))
+    plan = _plan(runs, study, redacted(uri), rename or {})
+    _keep_others(store, plan)
     for run, planned in zip(runs, plan.runs, strict=True):
         config = plan.variant(planned.variant).config
         folder = store.save_run(RunSpec(run_id=planned.run_id, seed=planned.seed, config=config))
@@ -67,7 +69,17 @@ def write_events(folder: Path, events: Iterable[Logged]) -> None:
     write_atomic(folder / NAME, lambda file: file.write(content))
 
 
-def _plan(runs: Sequence[StoredRun], study: str | None, source: str) -> Plan:
+def _keep_others(store: Store, plan: Plan) -> None:
+    if plan.study in store.studies() and "imported" not in store.load_plan(plan.study).spec:
+        raise RecordError(
+            f"study {plan.study!r} of {store.root} was carried out by Tempo; import under another "
+            "name (--study)"
+        )
+
+
+def _plan(
+    runs: Sequence[StoredRun], study: str | None, source: str, rename: Mapping[str, str]
+) -> Plan:
     names = _variant_names(runs)
     planned: list[PlannedRun] = []
     for run, name in zip(runs, names, strict=True):
@@ -77,11 +89,11 @@ def _plan(runs: Sequence[StoredRun], study: str | None, source: str) -> Plan:
     configs = {name: _config(run) for run, name in zip(runs, names, strict=True)}
     levels = _levels(configs)
     return Plan(
-        study=study or _study_name(runs[0].experiment),
+        study=study or study_name(runs[0].experiment),
         question="",
         profile=None,
         source=source,
-        spec={"imported": {"from": source, "runs": [run.id for run in runs]}},
+        spec={"imported": {"from": source, "runs": [r.id for r in runs], "rename": dict(rename)}},
         spec_hash=short_hash([run.id for run in runs]),
         baseline=None,
         variants=tuple(
@@ -92,7 +104,7 @@ def _plan(runs: Sequence[StoredRun], study: str | None, source: str) -> Plan:
     )
 
 
-def _study_name(experiment: str) -> str:
+def study_name(experiment: str) -> str:
     """The experiment's name with what a study's name may not hold replaced by `_`."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", experiment).strip("_.-")[:80] or "imported"
 

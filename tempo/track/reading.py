@@ -55,7 +55,7 @@ def read_runs(
         names = _experiments(client, experiments)
         found = {run.info.run_id: run for run in map(client.get_run, run_ids)}
         if experiments or where or not run_ids:
-            found |= {run.info.run_id: run for run in _search(client, list(names), where)}
+            found |= {run.info.run_id: run for run in search_runs(client, list(names), where)}
         runs = [_stored(client, run, names) for run in found.values()]
     except (MlflowException, OSError) as error:
         raise TempoError(f"cannot read runs from MLflow: {explain(error, uri)}") from error
@@ -72,7 +72,8 @@ def _experiments(client: MlflowClient, wanted: Sequence[str]) -> dict[str, str]:
     return {key: name for key, name in names.items() if not wanted or name in wanted}
 
 
-def _search(client: MlflowClient, ids: list[str], where: str) -> Iterator[Any]:
+def search_runs(client: MlflowClient, ids: list[str], where: str) -> Iterator[Any]:
+    """The runs of the experiments `ids` that a filter keeps, page by page."""
     token: str | None = None
     while True:
         page = client.search_runs(ids, filter_string=where, max_results=PAGE, page_token=token)

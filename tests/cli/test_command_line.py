@@ -57,6 +57,7 @@ OPTIONS = {
         "--latex",
         "--reports",
         "--no-report",
+        "--mlflow",
     },
     "search": set(),
     "data": set(),

@@ -144,7 +144,16 @@ class Written:
                 checkpoint="best",
                 clips=8,
                 values=values,
-                infos={"psnr": {"unit": "dB"}},
+                infos={
+                    name: {
+                        "name": name,
+                        "unit": unit,
+                        "better": "higher",
+                        "digits": 2,
+                        "definition": "as written in tests",
+                    }
+                    for name, unit in (("psnr", "dB"), ("ssim", ""))
+                },
                 protocol={"rounding": False},
                 protocol_hash="p1",
                 table="clips.parquet",

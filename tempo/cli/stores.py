@@ -1,0 +1,45 @@
+"""Which MLflow store a command speaks to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from tempo.core.errors import TempoError
+from tempo.track.address import default_uri, store_uri
+
+OFF = "off"
+"""The store of a study that is not mirrored."""
+
+_WORDS_FOR_OFF = {"off", "none"}
+
+
+def add_store(parser: argparse.ArgumentParser, *, may_be_off: bool = False) -> None:
+    """`--mlflow`, by default what MLFLOW_TRACKING_URI says."""
+    off = ", or `off`" if may_be_off else ""
+    parser.add_argument(
+        "--mlflow",
+        metavar="URI",
+        type=_store_or_off if may_be_off else store,
+        default=os.environ.get("MLFLOW_TRACKING_URI") or None,
+        help=f"MLflow store{off} (default: the sqlite file beside the records)",
+    )
+
+
+def store_of(options: argparse.Namespace) -> str:
+    """The store that was asked for, or the one beside the records."""
+    records: Path = options.records
+    return options.mlflow or default_uri(records)
+
+
+def store(text: str) -> str:
+    """The URI of a store, for argparse."""
+    try:
+        return store_uri(text)
+    except TempoError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _store_or_off(text: str) -> str:
+    return OFF if text.lower() in _WORDS_FOR_OFF else store(text)
