@@ -78,7 +78,7 @@ def run_search(loaded: LoadedStudy, options: argparse.Namespace) -> int:
     from tempo.cli.torchrun import started_by_torchrun
     from tempo.ledger.open import open_ledger
     from tempo.search.plan import rehearsal
-    from tempo.search.session import Search
+    from tempo.search.session import Search, check_unchanged
     from tempo.search.space import Space
 
     store, console = Store(options.records), make_console()
@@ -87,6 +87,7 @@ def run_search(loaded: LoadedStudy, options: argparse.Namespace) -> int:
     if started_by_torchrun() or options.dry_run:
         what = "--dry-run" if options.dry_run else "torchrun"
         raise SpecError(f"a search decides as it goes, so {what} cannot know it; use --ddp N")
+    check_unchanged(loaded, store)
     pool = open_pool(rehearsal(Space(loaded)), store, options, console, begin=False)
     say = partial(note, console)
     ledger = open_ledger(None, store.root)

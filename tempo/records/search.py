@@ -101,7 +101,8 @@ class Confirmation:
     first objective, `fresh` what the fresh seeds say of it, `shrinkage` is fresh minus search
     where more is better and search minus fresh where less is: negative when the search was
     optimistic, as the best of many noisy values is. `test`: by metric, fresh seeds on the test
-    split. `gain`: by baseline, the paired difference of the fresh values.
+    split. `gain`: by enqueued trial, the paired difference of the fresh
+    values.
     """
 
     variant: str

@@ -22,7 +22,7 @@ from tempo.records.search import Confirmation, Estimate, ObjectiveInfo, TrialRun
 from tempo.search.estimates import difference, estimate, paired
 from tempo.search.objectives import values_of
 from tempo.search.space import Point
-from tempo.search.trials import NAME, runs_of, seed_values
+from tempo.search.trials import NAME, ORIGIN, runs_of, seed_values
 
 FIRST_SEED = 1000
 """Fresh seeds begin here, so that seeds added later stay apart from them."""
@@ -32,9 +32,11 @@ Role = Literal["best", "baseline"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A trial to confirm. `searched`: its objectives by seed of the search."""
+    """A trial to confirm. `searched`: its objectives by seed of the search; `enqueued`: others are
+    compared with it."""
 
     trial: str
+    enqueued: bool
     role: Role
     point: Point
     searched: tuple[tuple[float, ...], ...]
@@ -57,6 +59,7 @@ def candidate(frozen: FrozenTrial, point: Point, role: Role, seeds: Sequence[int
     name = str(frozen.user_attrs[NAME])
     return Candidate(
         trial=name,
+        enqueued=frozen.user_attrs.get(ORIGIN) == "enqueued",
         role=role,
         point=point,
         searched=tuple(seed_values(frozen)),
@@ -116,7 +119,7 @@ def _confirmation(
         gain={
             other.trial: gain
             for other in candidates
-            if other.role == "baseline"
+            if other.enqueued
             and other.trial != one.trial
             and (gain := _gain(mine, _values(found[other.trial], objectives)))
         },

@@ -30,11 +30,24 @@ from tempo.search.results import result_json
 from tempo.search.signature import optuna_name, signature
 from tempo.search.space import Space
 from tempo.search.spending import Spending, spending
-from tempo.search.storage import ensure_study, open_storage
+from tempo.search.storage import check_study, ensure_study, open_storage
 from tempo.search.tickets import Ticket, Tickets
 from tempo.search.trials import RESULT, Trial, by_ticket, is_complete, is_over, seed_values
 from tempo.search.warm import add_known
 from tempo.spec.load import LoadedStudy
+
+
+def check_unchanged(loaded: LoadedStudy, store: Store) -> None:
+    """See at once whether a search goes on that was begun before; makes nothing.
+
+    Raises:
+        SpecError: it was begun with another space.
+    """
+    space = Space(loaded)
+    folder = search_dir(store, loaded.spec.study)
+    if folder.is_dir():
+        storage = open_storage(space.search.storage, folder)
+        check_study(storage, optuna_name(loaded), signature(space), space.place)
 
 
 class Search:

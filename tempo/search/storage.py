@@ -90,15 +90,26 @@ def ensure_study(
         made = storage.create_new_study(directions, name)
         storage.set_study_user_attr(made, SIGNATURE, dict(signature))
         return True
+    check_study(storage, name, signature, place)
     number = storage.get_study_id_from_name(name)
-    before = storage.get_study_user_attrs(number).get(SIGNATURE)
-    if before is None:
-        storage.set_study_user_attr(number, SIGNATURE, dict(signature))
-        return True
-    _check_same(name, before, signature, place)
-    if before != signature:
+    if storage.get_study_user_attrs(number).get(SIGNATURE) != signature:
         storage.set_study_user_attr(number, SIGNATURE, dict(signature))
     return False
+
+
+def check_study(
+    storage: BaseStorage, name: str, signature: Mapping[str, Any], place: Place
+) -> None:
+    """Check that a search, if it is there, is the same one.
+
+    Raises:
+        SpecError: as `ensure_study`.
+    """
+    if name not in {study.study_name for study in storage.get_all_studies()}:
+        return
+    attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    if SIGNATURE in attributes:
+        _check_same(name, attributes[SIGNATURE], signature, place)
 
 
 def _check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any], place: Place) -> None:
