@@ -33,7 +33,9 @@ def mirroring(store: Store, options: argparse.Namespace) -> Iterator[MirrorProce
     if options.mlflow == OFF:
         yield None
         return
-    mirror = MirrorProcess(store, options.mlflow, (*TEMPO, "mirror"))
+    mirror = MirrorProcess(
+        store, options.mlflow, (*TEMPO, "mirror"), checkpoint_mib=options.mlflow_checkpoints
+    )
     mirror.warm()
     try:
         yield mirror

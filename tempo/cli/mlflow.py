@@ -9,7 +9,7 @@ import sys
 
 from tempo.cli import options as shared
 from tempo.cli.console import make_console
-from tempo.cli.stores import add_store, store, store_of
+from tempo.cli.stores import add_checkpoints, add_store, store, store_of
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 
@@ -30,6 +30,7 @@ def configure_sync(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", help="which plan of the study (default: the last one run)")
     shared.add_records(parser)
     add_store(parser)
+    add_checkpoints(parser)
     parser.set_defaults(handler=_sync)
 
 
@@ -79,11 +80,13 @@ def _ui(options: argparse.Namespace) -> int:
 
 
 def _sync(options: argparse.Namespace) -> int:
+    from tempo.track.content import Limits
     from tempo.track.mlflow_store import MlflowMirror
 
     store = Store(options.records)
     plan = store.load_plan(options.study, options.profile)
-    mirror = MlflowMirror(store, options.mlflow)
+    limits = Limits(checkpoint_mib=options.mlflow_checkpoints)
+    mirror = MlflowMirror(store, options.mlflow, limits=limits)
     mirror.open(plan, None)
     complete = mirror.sync()
     make_console().print(

@@ -22,7 +22,7 @@ from tempo.cli.plan import add_plan_options
 from tempo.cli.plan import execute as show_plan
 from tempo.cli.planning import records_of
 from tempo.cli.pooling import Wanted, everything, open_pool
-from tempo.cli.stores import add_store
+from tempo.cli.stores import add_checkpoints, add_store
 from tempo.cli.torchrun import carry_out_together, leads, started_by_torchrun
 from tempo.cli.worker import default_cache
 from tempo.core.errors import StoppedError
@@ -64,6 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_reuse(parser)
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failed run")
     add_store(parser, may_be_off=True)
+    add_checkpoints(parser)
     parser.set_defaults(handler=execute)
 
 

@@ -27,6 +27,27 @@ def add_store(parser: argparse.ArgumentParser, *, may_be_off: bool = False) -> N
     )
 
 
+def add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    """Whether checkpoints go to MLflow."""
+    parser.add_argument(
+        "--mlflow-checkpoints",
+        metavar="MIB",
+        type=_size,
+        default=0.0,
+        help="send each run's best and last checkpoint, if not larger than this (default: none)",
+    )
+
+
+def _size(text: str) -> float:
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not size >= 0:
+        raise argparse.ArgumentTypeError(f"a size in MiB, 0 for none, not {text!r}")
+    return size
+
+
 def store_of(options: argparse.Namespace) -> str:
     """The store that was asked for, or the one beside the records."""
     records: Path = options.records

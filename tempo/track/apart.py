@@ -2,7 +2,8 @@
 beside the training, and the report is drawn while the last runs are sent.
 
 Both sides speak JSON, a line a message. The parent never waits but in `finish` and `stop`, and the
-process leaves when its parent does, however that ends.
+process leaves when its parent does, however that ends. A process that was killed is started again
+when it is next needed: what it sent is in the store, what it did not is in the records.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tempo.core.records import Plan
 from tempo.records.layout import Store
 from tempo.track.address import default_uri, redacted
 from tempo.track.client import adopt, prepare
+from tempo.track.content import Limits
 from tempo.track.mlflow_store import MlflowMirror
 
 LAST_WORDS = 300
@@ -30,10 +32,18 @@ class MirrorProcess:
 
     Args:
         argv: the command that calls `serve`.
+        checkpoint_mib: size up to which checkpoints are sent; see Limits.
     """
 
-    def __init__(self, store: Store, uri: str | None, argv: Sequence[str]) -> None:
-        self._store, self._argv = store, list(argv)
+    def __init__(
+        self,
+        store: Store,
+        uri: str | None,
+        argv: Sequence[str],
+        *,
+        checkpoint_mib: float = 0.0,
+    ) -> None:
+        self._store, self._argv, self._checkpoint_mib = store, list(argv), checkpoint_mib
         self._uri = uri or default_uri(store.root)
         self._opening: dict[str, Any] | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -70,6 +80,7 @@ class MirrorProcess:
             "study": plan.study,
             "profile": plan.profile or "default",
             "invocation": None if invocation is None else dict(invocation),
+            "checkpoint_mib": self._checkpoint_mib,
         }
 
     def start(self) -> None:
@@ -82,12 +93,12 @@ class MirrorProcess:
 
     def grow(self, plan: Plan) -> None:
         """Go on with a larger plan, which is saved in the store."""
+        self._revive()
         self._tell("grow")
 
     def sync(self, *, over: bool | None = None) -> bool:
         """Mirror once what the records hold; see Tracker."""
-        self._tell("sync", over=over)
-        return self._answer()
+        return self._ask("sync", over=over)
 
     def finish(
         self,
@@ -96,11 +107,8 @@ class MirrorProcess:
         metrics: Mapping[str, float] | None = None,
     ) -> bool:
         """Close the invocation, sync a last time, and end the process; see Tracker."""
-        if self._process is None:
-            self.start()
         paths = [str(path.absolute()) for path in artifacts]
-        self._tell("finish", status=status, artifacts=paths, metrics=dict(metrics or {}))
-        sent = self._answer()
+        sent = self._ask("finish", status=status, artifacts=paths, metrics=dict(metrics or {}))
         self.stop()
         return sent
 
@@ -121,6 +129,24 @@ class MirrorProcess:
             self._errors.close()
             self._errors = None
 
+    def _revive(self) -> None:
+        """Start the process unless it lives."""
+        if self._process is not None and self._process.poll() is not None:
+            self.stop()
+        if self._process is None:
+            self.start()
+
+    def _ask(self, what: str, **message: Any) -> bool:
+        """Have something done and wait for it, by a second process if the first one dies over it;
+        whether everything was sent."""
+        for _ in range(2):
+            self._revive()
+            self._tell(what, **message)
+            sent = self._answer()
+            if sent is not None:
+                return sent
+        return False
+
     def _tell(self, what: str, **message: Any) -> None:
         """Say something; that nobody listens any more shows in the answer."""
         if self._process is None or self._process.stdin is None:
@@ -130,14 +156,15 @@ class MirrorProcess:
         except BrokenPipeError:
             self.problem = self._died()
 
-    def _answer(self) -> bool:
-        """Wait for the answer; whether everything was sent."""
+    def _answer(self) -> bool | None:
+        """Wait for the answer; whether everything was sent, None when the process died."""
         if self._process is None or self._process.stdout is None:
-            return False
+            return None
         line = self._process.stdout.readline()
         if not line:
             self.problem = self._died()
-            return False
+            self._process.wait()
+            return None
         answer = json.loads(line)
         self.problem, self.experiment_id = answer["problem"], answer["experiment_id"]
         return bool(answer["sent"])
@@ -176,12 +203,19 @@ class _Server:
             self._draft = prepare(uri, self._folder)
 
     def do_open(
-        self, records: str, uri: str, study: str, profile: str, invocation: dict[str, Any] | None
+        self,
+        records: str,
+        uri: str,
+        study: str,
+        profile: str,
+        invocation: dict[str, Any] | None,
+        checkpoint_mib: float,
     ) -> None:
         self._store, self._named = Store(Path(records)), (study, profile)
         if self._draft is not None:
             adopt(self._draft, uri)
-        self._mirror = MlflowMirror(self._store, uri)
+        limits = Limits(checkpoint_mib=checkpoint_mib)
+        self._mirror = MlflowMirror(self._store, uri, limits=limits)
         self._mirror.open(self._store.load_plan(study, profile), invocation)
         self._mirror.start()
 

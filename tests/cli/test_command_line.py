@@ -31,6 +31,7 @@ RUN = {
     "--reuse-stale",
     "--fail-fast",
     "--mlflow",
+    "--mlflow-checkpoints",
 }
 
 OPTIONS = {
@@ -57,6 +58,7 @@ OPTIONS = {
         "--latex",
         "--reports",
         "--no-report",
+        "--example",
         "--mlflow",
     },
     "search": set(),
@@ -101,7 +103,7 @@ OPTIONS = {
     "retry": RUN | {"--failed"},
     "clean": {"--yes", "--only", "--cited", "--reports", "--cache", "--records"},
     "ui": {"--records", "--mlflow", "--port"},
-    "sync": {"--profile", "--records", "--mlflow"},
+    "sync": {"--profile", "--records", "--mlflow", "--mlflow-checkpoints"},
     "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
     "mirror": set(),
     "worker": {
