@@ -30,6 +30,8 @@ EPILOG = """examples:
   python compare.py se_dilation --at 300 --where 'se = on'
   python compare.py se_dilation --latex > table.tex     also --md, --csv, --json
   python compare.py after --against before              two studies: what got better or worse
+  python compare.py search_v3                           of a search: its page
+  python compare.py se_dilation --example reports/example      a small report, to be kept
   python compare.py nightly --gate 'psnr >= baseline - 0.05'   exit code 1 when a variant fails
 """
 
@@ -61,6 +63,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR")
     parser.add_argument("--no-report", action="store_true", help="print the table only")
+    parser.add_argument(
+        "--example",
+        type=Path,
+        metavar="DIR",
+        help="write a report under 1 MB there instead: few pictures, figures as PNG",
+    )
     parser.set_defaults(handler=execute)
 
 
@@ -103,9 +111,25 @@ def execute(options: argparse.Namespace) -> int:
     elif options.no_report:
         show(comparison, console)
     else:
-        page = publish(comparison, options.reports, console)
-        console.print(f"Report:  {page}", markup=False, soft_wrap=True)
+        _say_page(_write(options, comparison, chosen, console), console)
     return 0 if gate is None else _judge(comparison, gate, console)
+
+
+def _write(
+    options: argparse.Namespace,
+    comparison: Comparison,
+    chosen: list[tuple[Store, Plan]],
+    console: Console,
+) -> Path:
+    from tempo.cli.pages import write_example, write_page
+
+    if options.example:
+        return write_example(comparison, options.example)
+    return write_page(comparison, chosen, options.reports, console)
+
+
+def _say_page(page: Path, console: Console) -> None:
+    console.print(f"Report:  {page}", markup=False, soft_wrap=True)
 
 
 def _query(options: argparse.Namespace) -> Query:
@@ -143,6 +167,7 @@ def _show_changes(
     query: Query,
     console: Console,
 ) -> None:
+    from tempo.cli.pages import print_changes, write_changes_page
     from tempo.compare.changes import changes
     from tempo.compare.render.changes_text import changes_text
     from tempo.compare.select import select
@@ -154,7 +179,14 @@ def _show_changes(
         raise RecordError(
             f"--against compares one study with one other, not {len(after)} with {len(before)}"
         )
-    console.print(changes_text(changes(before[0], after[0], query)))
+    found = changes(before[0], after[0], query)
+    if options.format:
+        print_changes(found, options.format)
+        return
+    console.print(changes_text(found))
+    if not options.no_report:
+        plans = (before[0][1], after[0][1])
+        _say_page(write_changes_page(found, plans, options.reports), console)
 
 
 def _judge(comparison: Comparison, gate: Gate, console: Console) -> int:

@@ -51,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="trials, confirmation, importance")
     show.add_argument("--all", action="store_true", help="every trial, not the best ones only")
     show.add_argument("--json", action="store_true", help="print the record")
+    show.add_argument("--reports", type=Path, metavar="DIR", help="write the page there as well")
     promote = actions.add_parser("promote", help="have pruned trials finished by the next run")
     export = actions.add_parser("export", help="write a trial as a study file")
     for action, handler in ((show, _show), (promote, _promote), (export, _export)):
@@ -174,6 +175,7 @@ class _Carrying:
 
     def _conclude(self) -> int:
         """Write and show what was found; choose the exit code."""
+        from tempo.cli.pages import write_search_page
         from tempo.cli.run import FAILED
         from tempo.cli.search_text import show_summary
         from tempo.search.summary import summarise
@@ -189,8 +191,10 @@ class _Carrying:
             if self._mirror is not None:
                 self._mirror.finish(RunStatus.STOPPED)
             return FAILED if failed and self._options.fail_fast else StoppedError.exit_code
-        self._finish_mirror(summary, path, failed=failed)
+        page = write_search_page(self._search.store, summary, self._options.reports)
+        self._finish_mirror(summary, page, failed=failed)
         self._say(f"Summary: {path}")
+        self._say(f"Report:  {page}")
         return FAILED if failed else 0
 
     def _finish_mirror(self, summary: SearchSummary, path: Path, *, failed: bool) -> None:
@@ -215,6 +219,11 @@ def _show(options: argparse.Namespace) -> int:
         print(TypeAdapter(SearchSummary).dump_json(summary, indent=2).decode())
     else:
         show_summary(summary, make_console(), every=options.all)
+    if options.reports:
+        from tempo.cli.pages import write_search_page
+
+        page = write_search_page(Store(options.records), summary, options.reports)
+        print(f"Report:  {page}", file=sys.stderr if options.json else sys.stdout)
     return 0
 
 

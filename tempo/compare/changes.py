@@ -13,7 +13,7 @@ from tempo.compare.merge import merged
 from tempo.compare.quantities import Interval, Verdict, Word
 from tempo.compare.query import Query
 from tempo.compare.where import flatten
-from tempo.core.records import Plan
+from tempo.core.records import MetricInfo, Plan
 from tempo.records.layout import Store
 
 BEFORE, AFTER = "before", "after"
@@ -23,7 +23,8 @@ BEFORE, AFTER = "before", "after"
 class Change:
     """A variant in both studies, by name; `same_runs` when all of its runs are the very same.
 
-    `difference` is after minus before, paired by the seeds and clips that both have.
+    `difference` is after minus before, paired by the seeds and clips that both have. `runs_before`
+    and `runs_after` are the ids of the finished runs behind the means.
     """
 
     variant: str
@@ -35,6 +36,8 @@ class Change:
     verdict: Verdict
     same_runs: bool
     config: Mapping[str, tuple[Any, Any]]
+    runs_before: tuple[str, ...] = ()
+    runs_after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class Changes:
     removed: tuple[str, ...]
     changes: tuple[Change, ...]
     spec: Mapping[str, tuple[Any, Any]]
+    info: MetricInfo
 
     def of(self, word: Word) -> tuple[Change, ...]:
         """The changes with this verdict."""
@@ -89,10 +93,13 @@ def changes(
                 same_runs={run.folder for run in old.of(name)}
                 == {run.folder for run in new.of(name)},
                 config=differences(was[name].config, now[name].config),
+                runs_before=_runs(measured, BEFORE, name),
+                runs_after=_runs(measured, AFTER, name),
             )
             for name, each in tested.items()
         ),
         spec=differences(before[1].spec, after[1].spec),
+        info=measured.primary.info,
     )
 
 
@@ -138,6 +145,10 @@ def _verdict(tested: Examined | Verdict, judged: Judged | None) -> Verdict:
     if judged is None:
         raise AssertionError("every examined change is judged")
     return judged.verdict
+
+
+def _runs(measured: Measured, label: str, name: str) -> tuple[str, ...]:
+    return tuple(run.run_id for run in measured.sample.done(_name(label, name)))
 
 
 def _mean(measured: Measured, label: str, name: str) -> float | None:

@@ -43,7 +43,7 @@ def _panel(axes: Axes, summary: SearchSummary, index: int) -> None:
         if x is not None and y is not None:
             points.append((x, y, marks.kind(trial, summary)))
     if len(summary.objectives) == 2:
-        front = sorted((x, y) for x, y, kind in points if kind == "best")
+        front = sorted((x, y) for x, y, kind in points if kind in marks.WINNERS)
         later = summary.objectives[1].better == "lower"
         axes.plot(
             [x for x, _ in front],

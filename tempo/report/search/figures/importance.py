@@ -6,7 +6,7 @@ from tempo.records.search import Importance, SearchSummary
 from tempo.report import numbers
 from tempo.report.figures.frame import Drawing, blank, legend, whisker
 from tempo.report.parts import NotApplicable
-from tempo.report.phrases import sentences
+from tempo.report.phrases import sentences, title_of
 from tempo.report.style import SERIES
 
 METHODS = {"fanova": "fANOVA", "ped_anova": "PED-ANOVA"}
@@ -39,7 +39,7 @@ def draw(summary: SearchSummary) -> Drawing | NotApplicable:
         axes.set_yticks(range(len(order)), [numbers.shorten(name, 24) for name in order])
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlim(left=0)
-        axes.set_xlabel(f"share of the variance of {objective}")
+        axes.set_xlabel(f"share of the variance of {title_of(objective)}")
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
     legend(figure, panels[0])

@@ -13,6 +13,7 @@ from tempo.report.style import BAD, RULE, SERIES, TEXT, UNSURE
 
 LOOKS = {
     "best": (TEXT.light, "solid", 1.6, 4),
+    "on the front": (TEXT.light, "solid", 1.6, 4),
     "first trial": (SERIES[1].light, (0, (4, 1.5)), 1.1, 3),
     "pruned": (UNSURE.light, "solid", 0.7, 2),
     "failed": (BAD.light, (0, (1, 1.2)), 0.7, 2),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DOT = SERIES[0].light
 MARKS = {
     "best": ("*", TEXT.light, True),
+    "on the front": ("*", TEXT.light, True),
     "first trial": ("D", SERIES[1].light, True),
     "complete": ("o", DOT, True),
     "warm start": ("s", SERIES[2].light, True),
@@ -23,13 +24,13 @@ MARKS = {
     "running": (".", UNSURE.light, False),
     "failed": ("x", BAD.light, True),
 }
-SIZES = {"best": 8.0}
+WINNERS = {"best", "on the front"}
 
 
 def kind(trial: TrialRecord, summary: SearchSummary) -> str:
     """The key of `MARKS` for a trial."""
     if trial.variant in (summary.front or summary.best):
-        return "best"
+        return "on the front" if summary.front else "best"
     if trial.raced:
         return "raced out"
     if trial.state in {"pruned", "failed", "running"}:
@@ -49,9 +50,10 @@ def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
                 marker,
                 color=colour,
                 markerfacecolor=colour if filled else PAPER.light,
-                markersize=SIZES.get(name, 3.8),
+                markersize=8.0 if name in WINNERS else 3.8,
                 label=name,
-                zorder=4 if name == "best" else 3,
+                zorder=4 if name in WINNERS else 3,
+                clip_on=False,
             )
 
 

@@ -109,5 +109,6 @@ def _ticks(axes: Axes, place: int, words: tuple[str, ...] | list[str]) -> None:
             fontsize=6.5,
             va="center",
             color=style.TEXT.light,
+            bbox={"facecolor": style.PAPER.light, "linewidth": 0, "pad": 0.6},
             zorder=5,
         )

@@ -65,8 +65,15 @@ def points(
 def _panel(
     axes: Axes, parameter: ParameterInfo, summary: SearchSummary, ends: tuple[float, float]
 ) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
     if parameter.log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=6))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    elif not parameter.levels:
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=parameter.whole))
     marks.scatter(axes, points(parameter, summary, ends))
     if parameter.levels:
         words = [numbers.shorten(level, 10) for level in parameter.levels]

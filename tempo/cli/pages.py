@@ -1,0 +1,106 @@
+"""Which page a comparison gets: of a study, of a search, of two studies, or a small example."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tempo.core.records import Plan
+from tempo.records.layout import Store
+from tempo.records.search import SearchSummary, load_search, search_dir
+
+if TYPE_CHECKING:
+    from tempo.compare.changes import Changes
+    from tempo.compare.comparison import Comparison
+
+EXAMPLE_PICTURES = 250_000
+"""Most bytes of gallery pictures in an example, so that the page stays under 1 MB."""
+
+
+def write_example(comparison: Comparison, folder: Path) -> Path:
+    """A report small enough to be kept in a repository; returns the page."""
+    from tempo.report.document import write_report
+
+    return write_report(comparison, folder, formats=("png",), pictures=EXAMPLE_PICTURES)
+
+
+def find_search(store: Store, plan: Plan) -> SearchSummary | None:
+    """The search that `plan` is the growing plan of, once there is a summary of it."""
+    profile = plan.profile or "default"
+    there = (search_dir(store, plan.study) / profile / "summary.json").is_file()
+    return load_search(store, plan.study, profile) if there else None
+
+
+def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Path:
+    """The page of a search, with what its confirmed trials do on the test split."""
+    from tempo.compare.names import file_name
+    from tempo.report.search.page import write_search_report
+
+    folder = reports / file_name(summary.study)
+    return write_search_report(summary, folder, _confirmed(store, summary))
+
+
+def _confirmed(store: Store, summary: SearchSummary) -> Comparison | None:
+    """The trials that were run again, as a study; the first baseline is what it compares with."""
+    from tempo.compare.build import compare
+
+    done = [each for each in summary.confirmed if each.fresh is not None]
+    if not done:
+        return None
+    plan = store.load_plan(summary.study, summary.profile)
+    names = {each.variant for each in done}
+    names |= {each.name for each in plan.variants if each.role == "reference"}
+    small = replace(
+        plan,
+        baseline=next((each.variant for each in done if each.role == "baseline"), None),
+        variants=tuple(each for each in plan.variants if each.name in names),
+        runs=tuple(each for each in plan.runs if each.variant in names),
+    )
+    return compare(store, small)
+
+
+def write_changes_page(changes: Changes, folders: tuple[Plan, Plan], reports: Path) -> Path:
+    """The page of two studies (before, after)."""
+    import shlex
+    import sys
+
+    from tempo.compare.names import file_name
+    from tempo.report.changes.page import write_changes_report
+
+    before, after = (file_name(plan.study) for plan in folders)
+    command = shlex.join(["python", "compare.py", *sys.argv[1:]])
+    return write_changes_report(changes, reports / f"{after}_against_{before}", command=command)
+
+
+def print_changes(changes: Changes, form: str) -> None:
+    """What changed, as `md`, `csv`, `latex` or `json` on standard output."""
+    from tempo.core.errors import RecordError
+    from tempo.report.changes.tables import changed
+    from tempo.report.parts import NotApplicable
+    from tempo.report.printing import PRINTERS
+
+    if form == "json":
+        from pydantic import TypeAdapter
+
+        print(TypeAdapter(type(changes)).dump_json(changes, indent=2).decode())
+        return
+    table = changed(changes)
+    if isinstance(table, NotApplicable):
+        raise RecordError(f"{changes.before} and {changes.after}: {table.reason}")
+    print(PRINTERS[form](table), end="")
+
+
+def write_page(
+    comparison: Comparison, chosen: list[tuple[Store, Plan]], reports: Path, console: Console
+) -> Path:
+    """Print the table and write the page: of the search where the one study chosen is one."""
+    from tempo.cli.compare import publish, show
+
+    search = find_search(*chosen[0]) if len(chosen) == 1 else None
+    if search is None:
+        return publish(comparison, reports, console)
+    show(comparison, console)
+    return write_search_page(chosen[0][0], search, reports)
