@@ -13,7 +13,9 @@ import pytest
 class Opened:
     """A page, what it logged, and what it asked for."""
 
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+    def __init__(
+        self, browser: Any, path: Path, wait: str = "#viewer .canvas", **options: Any
+    ) -> None:
         self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         self.page = self.context.new_page()
         self.trouble: list[str] = []
@@ -22,7 +24,7 @@ class Opened:
         self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
-        self.page.wait_for_selector("#viewer .canvas")
+        self.page.wait_for_selector(wait)
 
     def names(self, table: str = "results") -> list[str]:
         rows = self.page.locator(f"#grid-{table} tbody tr:not(.note):visible th")

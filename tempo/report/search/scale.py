@@ -29,7 +29,7 @@ def window(values: Sequence[float]) -> tuple[float, float]:
     if len(values) < 4:
         low, high = min(values), max(values)
     else:
-        first, _, third = quantiles(values, n=4)
+        first, _, third = quantiles(values, n=4, method="inclusive")
         reach = 3 * (third - first)
         low, high = max(min(values), first - reach), min(max(values), third + reach)
     pad = 0.06 * (high - low) or max(1e-9, abs(high) * 0.01)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tempo.compare.comparison import Comparison
-from tempo.compare.evidence import Passing
+from tempo.compare.evidence import Learning, Milestone, Passing
 from tempo.report import numbers
 from tempo.report.parts import NotApplicable
 from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell
+
+AT_EPOCH = "PSNR at epoch "
+"""How milestones by epoch begin."""
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:
@@ -16,6 +21,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
         return NotApplicable("no validation curve is long enough")
     info = comparison.info(comparison.metric)
     links = Links.of(comparison)
+    milestones = _milestones(found)
     levels = sorted({passing.level for each in found for passing in each.passings})
     columns = [
         Column("variant", numeric=False),
@@ -25,6 +31,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
             for level in levels
         ),
         Column("plateau from step"),
+        *(Column(each.name, each.unit, hint="noted while training") for each in milestones),
     ]
     lines = []
     for each in found:
@@ -38,11 +45,29 @@ def build(comparison: Comparison) -> Table | NotApplicable:
             ),
             *(_passing(passings.get(level)) for level in levels),
             Cell("still rising" if each.plateau is None else f"{each.plateau}", each.plateau),
+            *(_milestone(each, milestone) for milestone in milestones),
         ]
         lines.append(Line(tuple(cells)))
     notes = tuple(sorted({each.definition for each in found if each.definition}))
     caption = "Speed of learning, from the validation curves."
     return Table("learning", caption, tuple(columns), tuple(lines), notes)
+
+
+def _milestones(found: Sequence[Learning]) -> list[Milestone]:
+    """One of each name, those by epoch first."""
+    seen = {milestone.name: milestone for each in found for milestone in each.milestones}
+    by_epoch = {name: each for name, each in seen.items() if name.startswith(AT_EPOCH)}
+    ordered = sorted(by_epoch, key=lambda name: int(name.removeprefix(AT_EPOCH)))
+    return [seen[name] for name in (*ordered, *(name for name in seen if name not in by_epoch))]
+
+
+def _milestone(learning: Learning, milestone: Milestone) -> Cell:
+    own = next((each for each in learning.milestones if each.name == milestone.name), None)
+    if own is None:
+        return Cell("not reached", None, tone="quiet")
+    digits = 2 if own.unit else 1
+    seeds = "1 seed" if own.seeds == 1 else f"mean of {own.seeds} seeds"
+    return Cell(numbers.fixed(own.value, digits), own.value, hint=seeds)
 
 
 def _passing(passing: Passing | None) -> Cell:
