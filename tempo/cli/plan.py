@@ -78,6 +78,10 @@ def execute(options: argparse.Namespace) -> int:
         plan, bill = priced(options, make_console(stderr=options.json))
     else:
         loaded = load(options)
+        if loaded.spec.search is not None:
+            from tempo.cli.search_plan import show_search_plan
+
+            return show_search_plan(loaded, Store(options.records), options)
         plan, bill = expand(loaded, records_of(loaded.spec, options)), None
     return _show(plan, Store(options.records), options, console, bill)
 

@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +94,11 @@ def run_search(loaded: LoadedStudy, options: argparse.Namespace) -> int:
     say = partial(note, console)
     ledger = open_ledger(None, store.root)
     measuring = Measuring(make_calibrator(Prices(store.root), options, {}, options.ddp))
-    with measuring as costs, Search(loaded, store, ledger, costs=costs) as search:
+    with (
+        closing(pool),
+        measuring as costs,
+        Search(loaded, store, ledger, costs=costs) as search,
+    ):
         for reason, count in search.skipped.items():
             say(f"warm_start: {count} variants left out ({reason})")
         return _Carrying(search, pool, options, console).run()
