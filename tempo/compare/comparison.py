@@ -51,7 +51,7 @@ class Cost:
     `macs` is one forward pass over `mac_size` (height, width) pixels; `train_seconds` wall-clock
     training of one run; `device_hours` the same times its devices; `peak_memory` in bytes;
     `step_ms` per optimiser step; `gain_per_hour` is the metric's gain over frame averaging per
-    device hour.
+    device hour. `compile_seconds` is compilation, which `train_seconds` leaves out.
     """
 
     parameters: int | None = None
@@ -63,6 +63,7 @@ class Cost:
     step_ms: float | None = None
     gain_per_hour: float | None = None
     device: str | None = None
+    compile_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

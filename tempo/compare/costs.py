@@ -7,6 +7,7 @@ from statistics import fmean
 
 from tempo.compare.comparison import Cost
 from tempo.compare.gather import Run
+from tempo.records.run import RunRecord
 
 HOUR = 3600.0
 
@@ -37,6 +38,7 @@ def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
         step_ms=_mean(ms for ms in map(_step_ms, done) if ms is not None),
         gain_per_hour=gain,
         device=_device(done),
+        compile_seconds=_mean(each for each in map(_compile_seconds, records) if each is not None),
     )
 
 
@@ -53,6 +55,12 @@ def _mean(values: Iterable[float]) -> float | None:
 def _environment(run: Run) -> dict[str, object]:
     attempts = run.record.attempts if run.record else ()
     return dict(attempts[-1].environment) if attempts else {}
+
+
+def _compile_seconds(record: RunRecord) -> float | None:
+    """Of all attempts: each compiles anew, if from a cache."""
+    seconds = [float(note.values["seconds"]) for note in record.notes if note.topic == "compile"]
+    return sum(seconds) if seconds else None
 
 
 def _devices(run: Run) -> int:

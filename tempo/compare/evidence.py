@@ -49,12 +49,25 @@ class Passing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """A point of the learning curve that runs noted themselves; `value` is the mean over `seeds`.
+
+    `name`: "PSNR at epoch 20", "plateau from epoch"; `unit`: dB, or empty for a number of epochs.
+    """
+
+    name: str
+    value: float
+    unit: str
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
     """Speed of learning of a variant, from its validation curve.
 
     `area`: mean height of the curve over steps (area divided by span), in the metric's unit;
     `plateau`: first step after which the metric never again improves by more than `tolerance` in
-    total, None when it still improved at the end.
+    total, None when it still improved at the end; `milestones`: those that some seed noted.
     """
 
     variant: str
@@ -64,6 +77,7 @@ class Learning:
     plateau: int | None
     tolerance: float
     definition: str
+    milestones: tuple[Milestone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

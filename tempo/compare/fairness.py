@@ -9,6 +9,7 @@ from typing import Literal
 
 from tempo.compare.comparison import Difference
 from tempo.compare.gather import Run, Sample
+from tempo.compare.troubles import noted
 from tempo.compare.where import flatten
 from tempo.records.run import RunRecord
 
@@ -26,9 +27,10 @@ ENVIRONMENT = {
     "compile": "compilation",
     "channels_last": "the memory format",
     "precision": "the arithmetic precision",
-    "data_order": "the order of training clips",
 }
-"""Recorded facts that can change a result and that no factor of a study sets."""
+"""Recorded facts that can change a result."""
+SET_BY = {"precision": ("recipe.precision",), "data": ("data",)}
+"""Where a study sets such a fact itself: it is then meant to differ."""
 HARMLESS = {
     "threads": "CPU threads",
     "micro_batch": "the micro-batch",
@@ -52,11 +54,12 @@ def audit(sample: Sample, baseline: str | None) -> tuple[Difference, ...]:
         *_progress(runs),
         *_rates(runs),
         *_skipped(runs),
+        *_data_order(runs),
         *_order(sample),
         *_configured(sample, baseline),
         *_environment(runs, HARMLESS, "note"),
         *_resumed(runs),
-        *_noted(runs),
+        *noted(runs),
     ]
     rank = {"unintended": 0, "intended": 1, "note": 2}
     return tuple(sorted(found, key=lambda each: rank[each.severity]))
@@ -84,10 +87,36 @@ def _environment(
     found = []
     for name, what in names.items():
         values = _by_variant(runs, partial(_of_attempt, name))
-        if _differ(values):
+        if not _differ(values):
+            continue
+        if any(_planned(runs, path) for path in SET_BY.get(name, ())):
+            said = f"{what} differed between runs, as the spec asks"
+            found.append(_difference(name, "intended", values, said))
+        else:
             said = f"{what} differed between runs, which no factor asked for"
             found.append(_difference(name, severity, values, said))
     return found
+
+
+def _data_order(runs: Sequence[Run]) -> list[Difference]:
+    """Whether runs with one seed took the training clips in one order, as pairs must."""
+    orders: dict[int | None, dict[str, str]] = {}
+    for run in runs:
+        order = _of_attempt("data_order", run.record) if run.record else None
+        if order is not None:
+            orders.setdefault(run.seed, {})[run.name] = str(order)
+    values: dict[str, list[str]] = {}
+    for seed, of_variant in orders.items():
+        if len(set(of_variant.values())) > 1:
+            for name, order in of_variant.items():
+                values.setdefault(name, []).append(f"seed {seed}: {order}")
+    if not values:
+        return []
+    meant = _planned(runs, "data")
+    why = "as the spec asks" if meant else "so these pairs did not learn from the same batches"
+    said = f"the order of training clips differed between variants at one seed, {why}"
+    shown = {name: ", ".join(texts) for name, texts in values.items()}
+    return [_difference("data_order", "intended" if meant else "unintended", shown, said)]
 
 
 def _of_attempt(name: str, record: RunRecord) -> object:
@@ -109,9 +138,17 @@ def _sentence(text: str) -> str:
 
 
 def _planned(runs: Sequence[Run], path: str) -> bool:
-    """Whether the study itself varies a field of the config."""
-    values = [str(flatten(run.variant.config).get(f"params.{path}")) for run in runs]
-    return len(set(values)) > 1
+    """Whether the study itself varies a field of the config, or one below it."""
+    below = f"params.{path}"
+    values = {
+        tuple(
+            (name, str(value))
+            for name, value in sorted(flatten(run.variant.config).items())
+            if name == below or name.startswith(f"{below}.")
+        )
+        for run in runs
+    }
+    return len(values) > 1
 
 
 def _progress(runs: Sequence[Run]) -> list[Difference]:
@@ -222,24 +259,6 @@ def _resumed(runs: Sequence[Run]) -> list[Difference]:
     if not counts:
         return []
     return [_difference("attempts", "note", counts, "some runs took more than one attempt")]
-
-
-def _times(run: Run, topic: str) -> int:
-    return sum(note.topic == topic for note in (run.record.notes if run.record else ()))
-
-
-TROUBLES = ("oom", "rollback", "data_wait")
-"""Topics of notes that bear on fairness; skipped steps are counted from the training log."""
-
-
-def _noted(runs: Sequence[Run]) -> list[Difference]:
-    found = []
-    for topic in TROUBLES:
-        counts = {run.planned.title: str(count) for run in runs if (count := _times(run, topic))}
-        if counts:
-            said = f"some runs noted {topic.replace('_', ' ')} (times it happened)"
-            found.append(_difference(topic, "note", counts, said))
-    return found
 
 
 def _configured(sample: Sample, baseline: str | None) -> list[Difference]:

@@ -12,6 +12,7 @@ from tempo.compare import student
 from tempo.compare.curves import Series, by_seed
 from tempo.compare.evidence import Learning, Passing
 from tempo.compare.measure import Measured
+from tempo.compare.milestones import milestones
 from tempo.compare.panel import Array
 from tempo.compare.quantities import Interval
 
@@ -68,6 +69,7 @@ def _learning(
             f"at least half do. Plateau: the first validation after which the mean curve's best "
             f"value improves by at most {shown} in all."
         ),
+        milestones=milestones(measured.sample.done(name)),
     )
 
 

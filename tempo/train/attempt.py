@@ -22,7 +22,7 @@ from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.budget import Horizon, horizon
 from tempo.train.checkpoints import Checkpoints, Resumable, newest_sound, saved_checkpoints
-from tempo.train.data_record import check_same_data, left_out
+from tempo.train.data_record import check_same_data, left_out, order_digest
 from tempo.train.device import configure, device_name, pick_device
 from tempo.train.environment import host
 from tempo.train.final import TestEvaluation, prepare_test
@@ -105,7 +105,8 @@ def _prepared(task: Task) -> tuple[Training, TestEvaluation]:
     step = found.saved.step if found.saved else 0
     digests = {name: split.digest for name, split in splits.items()}
     check_same_data(task.journal.past, digests, step)
-    _announce(task, step, plan.steps, digests)
+    order = order_digest(splits["train"], task.seed)
+    _announce(task, step, plan.steps, digests, data_order=order)
     for note in left_out(splits, step):
         task.journal.emit(note)
     for problem in found.damaged:
@@ -126,7 +127,14 @@ def _resumable(task: Task) -> Resumable:
     )
 
 
-def _announce(task: Task, step: int, total: int, digests: Mapping[SplitName, str]) -> None:
+def _announce(
+    task: Task,
+    step: int,
+    total: int,
+    digests: Mapping[SplitName, str],
+    *,
+    data_order: str | None = None,
+) -> None:
     runtime, recipe = task.config.runtime, task.config.recipe
     environment: dict[str, Any] = {
         **host(),
@@ -141,6 +149,7 @@ def _announce(task: Task, step: int, total: int, digests: Mapping[SplitName, str
         "precision": recipe.precision,
         "lr_scale": _lr_scale(task),
         "data": dict(digests),
+        "data_order": data_order,
     }
     started = AttemptStarted(
         resumed_step=step,

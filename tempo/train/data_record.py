@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from itertools import islice
 
 from tempo.core.errors import RunError
@@ -11,6 +12,9 @@ from tempo.records.events import AttemptStarted, Logged, Noted
 
 NAMED = 5
 """Clips that a note names."""
+
+EPOCHS = 2
+"""Epochs whose order is recorded; one seed orders all of them."""
 
 
 def left_out(splits: Mapping[SplitName, Split], step: int) -> Iterator[Noted]:
@@ -27,6 +31,14 @@ def left_out(splits: Mapping[SplitName, Split], step: int) -> Iterator[Noted]:
             message=f"{bad} of {clips} clips of {name} are unreadable and left out: {named}{more}",
             values={"split": name, "unreadable": bad, "clips": clips},
         )
+
+
+def order_digest(split: Split, seed: int) -> str:
+    """A short name of the order in which the first epochs of a seed take the clips of `split`."""
+    digest = sha256()
+    for epoch in range(EPOCHS):
+        digest.update(split.order(seed, epoch).tobytes())
+    return digest.hexdigest()[:12]
 
 
 def check_same_data(past: Iterable[Logged], digests: Mapping[SplitName, str], step: int) -> None:
