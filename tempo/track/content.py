@@ -122,7 +122,9 @@ class Content:
             return []
         if not (self.folder / path).is_file():
             return [self.folder / path]
-        self.client.log_artifact(self.mlflow_id, str(self.folder / path), "notes")
+        folder = Path(path).parent.as_posix()
+        target = "notes" if folder == "." else folder
+        self.client.log_artifact(self.mlflow_id, str(self.folder / path), target)
         return []
 
     def _attach_table(self, event: Evaluated) -> list[Path]:

@@ -140,6 +140,7 @@ def about_tags(about: Mapping[str, Any]) -> dict[str, str]:
     return {
         SYSTEM_TAGS.get(path, safe_key(f"tempo.{path}")): as_text(value)
         for path, value in flatten(about)
+        if value is not None
     }
 
 

@@ -85,7 +85,7 @@ def describe_experiment(
         "tempo.spec_hash": plan.spec_hash,
         "tempo.baseline": plan.baseline or "",
     }
-    tags |= {f"tempo.{path}": as_text(value) for path, value in flatten(about)}
+    tags |= {f"tempo.{path}": as_text(value) for path, value in flatten(about) if value is not None}
     for name, value in tags.items():
         client.set_experiment_tag(experiment_id, safe_key(name), value)
 

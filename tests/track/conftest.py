@@ -103,6 +103,7 @@ class Written:
         """Training events for the steps after `first`, up to `last`."""
         for step in range(first + EVERY, last + 1, EVERY):
             values = {"loss": 1 / step, "loss/charbonnier": 1 / step, "lr": 1e-4, "grad_norm": 2.0}
+            values |= {"system/cpu_utilization_percentage": 50.0 + step}
             self.log.append(Trained(step=step, clips=16 * step, epoch=step / 10, values=values))
         return self
 

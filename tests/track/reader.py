@@ -82,8 +82,9 @@ def _shown(lines: list[dict], folder: Path) -> Shown:
             step = 0 if kind == "evaluation" else line["step"]
             for name, value in line["values"].items():
                 number = float(value["float"]) if isinstance(value, dict) else float(value)
-                shown.points[f"{prefix}/{name}", step, stamp, value_of(number)] += 1
-                shown.last[f"{prefix}/{name}"] = value_of(number)
+                key = name if name.startswith("system/") else f"{prefix}/{name}"
+                shown.points[key, step, stamp, value_of(number)] += 1
+                shown.last[key] = value_of(number)
         if kind == "image":
             shown.images[line["key"], line["step"]] += 1
             if line["key"].endswith("/prediction"):

@@ -136,6 +136,15 @@ def test_pictures_stand_side_by_side_and_over_steps(shown: tuple[Any, str, str])
     keep(page, "pictures_later")
 
 
+def test_system_metrics_have_a_page_of_their_own(shown: tuple[Any, str, str]) -> None:
+    page, address, number = shown
+    visit(page, f"{address}/{leaderboard(number)}", "runs", "se=on s1")
+    page.get_by_text("se=on s1", exact=True).first.click()
+    page.get_by_text("System metrics", exact=True).first.click()
+    page.get_by_text("system/cpu_utilization_percentage").first.wait_for()
+    keep(page, "system_metrics")
+
+
 def test_the_ui_needs_a_store(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="run a study first"):
         serve(f"sqlite:///{tmp_path}/mlflow.db")
