@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from tempo.compare.changes import Changes
     from tempo.compare.comparison import Comparison
 
-EXAMPLE_PICTURES = 250_000
-"""Most bytes of gallery pictures in an example, so that the page stays under 1 MB."""
+EXAMPLE = 1_000_000
+"""Bytes that the page of an example stays under."""
 
 
 def write_example(comparison: Comparison, folder: Path) -> Path:
     """A report small enough to be kept in a repository; returns the page."""
     from tempo.report.document import write_report
 
-    return write_report(comparison, folder, formats=("png",), pictures=EXAMPLE_PICTURES)
+    return write_report(comparison, folder, formats=("png",), limit=EXAMPLE)
 
 
 def find_search(store: Store, plan: Plan) -> SearchSummary | None:

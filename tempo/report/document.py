@@ -10,7 +10,7 @@ from typing import BinaryIO
 from tempo.compare.comparison import Comparison
 from tempo.records.files import write_atomic
 from tempo.report.csv_table import results_csv, table_csv
-from tempo.report.export import FORMATS, Plate, plates
+from tempo.report.export import FORMATS, Made, Plate, plates
 from tempo.report.figures import FIGURES
 from tempo.report.latex import latex
 from tempo.report.markdown import report_md
@@ -22,24 +22,34 @@ from tempo.report.tables.grid import Table
 
 PAGE = "index.html"
 
+LIMIT = 15_000_000
+WORDS = 200_000
+"""Bytes of a page beside its figures and pictures: type, style, script, tables, runs."""
+
 
 def write_report(
     comparison: Comparison,
     folder: Path,
     *,
     formats: Sequence[str] = tuple(FORMATS),
-    pictures: int = BUDGET,
+    limit: int = LIMIT,
 ) -> Path:
     """Write `index.html`, `report.md`, `table.csv`, `figures/` and `tables/`; returns the page.
 
     Args:
         formats: of the figures beside the page, of `png`, `pdf` and `svg`.
-        pictures: most bytes of gallery pictures in the page.
+        limit: bytes that the page should stay under; gallery pictures are left out for it.
     """
     figures = plates(FIGURES, comparison, formats)
     tables = {name: build(comparison) for name, build in TABLES.items()}
-    page = study_page(comparison, figures, tables, pictures)
+    page = study_page(comparison, figures, tables, left_for_pictures(figures, limit))
     return write_page(page, folder, {"table.csv": results_csv(comparison).encode()})
+
+
+def left_for_pictures(figures: Mapping[str, Made], limit: int) -> int:
+    """Bytes that the figures of a page of `limit` bytes leave for gallery pictures."""
+    drawn = sum(len(plate.inline) for plate in figures.values() if isinstance(plate, Plate))
+    return min(BUDGET, max(0, limit - drawn - WORDS))
 
 
 def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -58,8 +59,10 @@ ABSENT = NotApplicable("left out of this test")
 def forest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw one figure instead of all, where a test is not about figures."""
 
-    def plates(draws: Draws[Comparison], comparison: Comparison, *_: object) -> dict[str, Made]:
-        forest = make("forest", draws["forest"], comparison)
+    def plates(
+        draws: Draws[Comparison], comparison: Comparison, formats: Sequence[str]
+    ) -> dict[str, Made]:
+        forest = make("forest", draws["forest"], comparison, formats)
         return dict.fromkeys(FIGURES, ABSENT) | {"forest": forest}
 
     monkeypatch.setattr(document, "plates", plates)
@@ -206,3 +209,12 @@ def test_pictures_stop_at_the_budget_and_the_page_says_how_many(
     some = gallery(whole, int(2.5 * size))
     assert some.kept == 2
     assert some.total == 6
+
+
+@pytest.mark.usefixtures("forest_alone")
+def test_a_small_report_leaves_pictures_and_formats_out(whole: Comparison, tmp_path: Path) -> None:
+    page = write_report(whole, tmp_path, formats=("png",), limit=1_000_000)
+    assert page.stat().st_size < 1_000_000
+    tight = write_report(whole, tmp_path, formats=("png",), limit=250_000)
+    assert 'id="viewer"' not in tight.read_text()
+    assert [path.suffix for path in (tmp_path / "figures").iterdir()] == [".png"]

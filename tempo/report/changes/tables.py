@@ -29,8 +29,8 @@ def changed(changes: Changes) -> Table | NotApplicable:
     )
     some = next((each.difference for each in changes.changes if each.difference), None)
     caption = sentences(
-        f"{title(changes.info)} before ({changes.before}) and after ({changes.after}):",
-        "means over finished seeds; the difference is paired by the seeds and clips that both",
+        f"{title(changes.info)}, means over finished seeds. Before: {changes.before}; after:",
+        f"{changes.after}. The difference is paired by the seeds and clips that both",
         "have, all variants judged as one family.",
         interval_kind(some),
     )

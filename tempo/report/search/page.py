@@ -12,7 +12,6 @@ from tempo.report.document import write_page
 from tempo.report.export import FORMATS, plates
 from tempo.report.figures import FIGURES
 from tempo.report.page import Page, Section, text
-from tempo.report.pictures import BUDGET
 from tempo.report.search.figures import SEARCH_FIGURES
 from tempo.report.search.front import front
 from tempo.report.search.groups import groups
@@ -46,14 +45,12 @@ def write_search_report(
     comparison: Comparison | None = None,
     *,
     formats: Sequence[str] = tuple(FORMATS),
-    pictures: int = BUDGET,
 ) -> Path:
     """Write `index.html`, `report.md`, `figures/` and `tables/` of a search; returns the page.
 
     Args:
         comparison: of the confirmed trials, to be shown in a section of its own.
         formats: of the figures beside the page, of `png`, `pdf` and `svg`.
-        pictures: most bytes of gallery pictures in the page.
     """
     figures = plates(SEARCH_FIGURES, summary, formats)
     tables = {name: build(summary) for name, build in SEARCH_TABLES.items()}
@@ -69,7 +66,7 @@ def write_search_report(
     if comparison is not None:
         figures |= plates({name: FIGURES[name] for name in FROM_STUDY}, comparison, formats)
         tables["results"] = TABLES["results"](comparison)
-        words |= texts(comparison, pictures)
+        words |= texts(comparison)
         sections = (*SECTIONS[:2], CONFIRMED, *SECTIONS[2:], RUNS, REPRODUCTION)
     page = Page(
         kind="search report",
