@@ -47,6 +47,7 @@ class Proposals:
     ) -> None:
         self._space, self._storage, self._name = space, storage, name
         self._tickets, self._costs = tickets, costs
+        self._study_id = storage.get_study_id_from_name(name)
         self.first = {_first_ticket(key): (key, point) for key, point in named(space)}
         self._sequence = sequence(space)
         self._points: list[Point] = []
@@ -113,8 +114,7 @@ class Proposals:
             user_attrs=attributes,
             system_attrs={} if fixed is None else {FIXED: dict(fixed)},
         )
-        study = self._storage.get_study_id_from_name(self._name)
-        return self._storage.create_new_trial(study, template)
+        return self._storage.create_new_trial(self._study_id, template)
 
     def _name_of(self, ticket: Ticket) -> str:
         if isinstance(ticket, int):
@@ -123,8 +123,7 @@ class Proposals:
         return f"{self._promoted(rest).user_attrs[NAME]}+" if kind == "promoted" else rest
 
     def _promoted(self, number: str) -> FrozenTrial:
-        study = self._storage.get_study_id_from_name(self._name)
-        trials = self._storage.get_all_trials(study, deepcopy=False)
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
         return trials[int(number)]
 
     def _fixed(self, ticket: Ticket) -> Mapping[str, Any] | None:

@@ -7,7 +7,7 @@ like any other runs, lets `observe` look at what they wrote, and says how they e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,9 @@ class Search:
             self.spec, config["evaluation"]["val_every"], config["recipe"]["budget"]["steps"]
         )
         self.proposals = Proposals(self.space, self.storage, self.name, self.tickets, costs)
+        self._study_id = self.storage.get_study_id_from_name(self.name)
         self._tails: dict[int, Tail] = {}
+        self._handles: dict[int, optuna.trial.Trial] = {}
 
     def __enter__(self) -> Search:
         self.tickets.__enter__()
@@ -91,8 +93,7 @@ class Search:
 
     def trials(self) -> list[FrozenTrial]:
         """All trials as the storage has them now."""
-        number = self.storage.get_study_id_from_name(self.name)
-        return self.storage.get_all_trials(number, deepcopy=False)
+        return self.storage.get_all_trials(self._study_id, deepcopy=False)
 
     # --- asking --------------------------------------------------------------------------
 
@@ -101,32 +102,24 @@ class Search:
 
         None while others hold all that is left, and when nothing is left.
         """
-        known = by_ticket(self.trials())
-        ticket = self.tickets.claim(self._open_tickets(known, active))
+        ticket = self.tickets.claim(self._open_tickets(self.trials(), active))
         if ticket is None:
             return None
+        # Another driver may have finished it between the look and the claim.
         now = by_ticket(self.trials()).get(ticket)
         if now is not None and is_over(now):
             self.tickets.release(ticket)
             return None
-        if now is None and ticket not in self._new_tickets(known, active):
-            self.tickets.release(ticket)
-            return None
         return self.proposals.make(ticket, now, self.seeds, prunable=self.spec.curve is not None)
 
-    def _open_tickets(
-        self, known: Mapping[Ticket, FrozenTrial], active: Sequence[Trial]
-    ) -> list[Ticket]:
+    def _open_tickets(self, trials: Sequence[FrozenTrial], active: Sequence[Trial]) -> list[Ticket]:
+        """What is left to do: trials that began, then new ones while there is budget."""
+        known = by_ticket(trials)
         begun: list[Ticket] = [t for t, frozen in known.items() if not is_over(frozen)]
-        return begun + self._new_tickets(known, active)
-
-    def _new_tickets(
-        self, known: Mapping[Ticket, FrozenTrial], active: Sequence[Trial]
-    ) -> list[Ticket]:
-        spent = self.spending(active)
+        spent = spending(trials, [trial.started for trial in active])
         if spent.exceeds(self.spec.budget):
-            return []
-        return self.proposals.new_tickets(known)
+            return begun
+        return begun + self.proposals.new_tickets(known)
 
     def spending(self, active: Sequence[Trial] = ()) -> Spending:
         """What the search has used so far, and this driver's trials until now."""
@@ -134,7 +127,7 @@ class Search:
 
     def finished(self) -> bool:
         """Whether nothing is left to do, here or elsewhere."""
-        return not self._open_tickets(by_ticket(self.trials()), ())
+        return not self._open_tickets(self.trials(), ())
 
     # --- following -----------------------------------------------------------------------
 
@@ -184,10 +177,12 @@ class Search:
         return True
 
     def _handle(self, trial: Trial) -> optuna.trial.Trial:
-        study = optuna.study.Study(
-            self.name, self.storage, optuna.samplers.RandomSampler(seed=0), self._pruner
-        )
-        return optuna.trial.Trial(study, trial.optuna_id)
+        if trial.optuna_id not in self._handles:
+            study = optuna.study.Study(
+                self.name, self.storage, optuna.samplers.RandomSampler(seed=0), self._pruner
+            )
+            self._handles[trial.optuna_id] = optuna.trial.Trial(study, trial.optuna_id)
+        return self._handles[trial.optuna_id]
 
     def _run_dir(self, run: PlannedRun) -> Path:
         return self.store.run_dir(run.run_id)
@@ -243,6 +238,7 @@ class Search:
         """Write down how a trial ended, if it is still this driver's."""
         trial.over = True
         self._tails.pop(trial.optuna_id, None)
+        self._handles.pop(trial.optuna_id, None)
         if not self.tickets.confirm(trial.ticket):
             return
         if self.storage.get_trial(trial.optuna_id).state.is_finished():
