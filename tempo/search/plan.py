@@ -14,8 +14,9 @@ from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant
 from tempo.design.expand import expand
 from tempo.search.confirm import Candidate
+from tempo.search.first import enqueued
 from tempo.search.session import Search
-from tempo.search.space import Point, RejectedError, Space, enqueued
+from tempo.search.space import Point, RejectedError, Space
 from tempo.search.storage import redacted
 from tempo.search.trials import NAME, by_ticket, result_of, runs_of, variant_of
 from tempo.spec.load import LoadedStudy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -269,53 +269,3 @@ def _ordered(needs: Mapping[str, set[str]], complain: Any, space: Space) -> list
         done.append(ready)
         left.remove(ready)
     return done
-
-
-def enqueued(space: Space) -> Sequence[tuple[str, Point]]:
-    """The first trials that the spec asks for, by name.
-
-    Raises:
-        SpecError: an entry names no variant, no factor or no level.
-    """
-    out: list[tuple[str, Point]] = []
-    study = _study(space.loaded)
-    for index, entry in enumerate(space.search.enqueue):
-        place = study.factors.place("search", "enqueue", index)
-        if isinstance(entry, str):
-            out.append((entry, space.variant(entry, place)))
-            continue
-        params = {**space.own, **_checked(space, entry, place)}
-        kept: dict[str, str | float] = {}
-        for parameter in space.parameters:
-            if parameter.applies(kept):
-                if parameter.name not in params:
-                    raise SpecError(
-                        f"the study's own {parameter.name} is no point of the space; name it here",
-                        place,
-                    )
-                kept[parameter.name] = params[parameter.name]
-        try:
-            out.append((f"first-{index}", space.point(kept)))
-        except RejectedError as error:
-            raise SpecError(str(error), place) from error
-    return out
-
-
-def _checked(space: Space, entry: Mapping[str, str | float], place: Place) -> Params:
-    known = {parameter.name: parameter for parameter in space.parameters}
-    out: dict[str, str | float] = {}
-    for name, value in entry.items():
-        if name not in known:
-            raise SpecError(unknown("factor of the space", name, known), place)
-        parameter = known[name]
-        if parameter.range is not None:
-            if not parameter.contains(value):
-                low, high = parameter.range.low, parameter.range.high
-                raise SpecError(f"{name} ranges from {low:g} to {high:g}, not {value!r}", place)
-            out[name] = value
-            continue
-        label = value if isinstance(value, str) else f"{value:g}"
-        if label not in parameter.levels:
-            raise SpecError(unknown(f"level of {name}:", label, parameter.levels), place)
-        out[name] = label
-    return out
