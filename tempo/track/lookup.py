@@ -93,6 +93,7 @@ def _children(client: MlflowClient, ids: list[str], where: str) -> Iterator[Any]
 
 
 def _found(runs: Iterator[Any], names: dict[str, str]) -> tuple[Found, ...]:
+    """Each run once, the oldest first: MLflow lists the newest first."""
     by_id = {
         run.info.run_id: Found(
             id=run.info.run_id,
@@ -101,4 +102,4 @@ def _found(runs: Iterator[Any], names: dict[str, str]) -> tuple[Found, ...]:
         )
         for run in runs
     }
-    return tuple(by_id.values())
+    return tuple(reversed(by_id.values()))

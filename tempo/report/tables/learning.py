@@ -12,6 +12,10 @@ from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell
 
 AT_EPOCH = "PSNR at epoch "
 """How milestones by epoch begin."""
+NOTED = (
+    "Epochs: validation PSNR there, and where it went flat, as runs noted it themselves; means "
+    "over seeds"
+)
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:
@@ -31,7 +35,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
             for level in levels
         ),
         Column("plateau from step"),
-        *(Column(each.name, each.unit, hint="noted while training") for each in milestones),
+        *(Column(_short(each), each.unit, hint=each.name) for each in milestones),
     ]
     lines = []
     for each in found:
@@ -49,6 +53,8 @@ def build(comparison: Comparison) -> Table | NotApplicable:
         ]
         lines.append(Line(tuple(cells)))
     notes = tuple(sorted({each.definition for each in found if each.definition}))
+    if milestones:
+        notes += (NOTED,)
     caption = "Speed of learning, from the validation curves."
     return Table("learning", caption, tuple(columns), tuple(lines), notes)
 
@@ -59,6 +65,11 @@ def _milestones(found: Sequence[Learning]) -> list[Milestone]:
     by_epoch = {name: each for name, each in seen.items() if name.startswith(AT_EPOCH)}
     ordered = sorted(by_epoch, key=lambda name: int(name.removeprefix(AT_EPOCH)))
     return [seen[name] for name in (*ordered, *(name for name in seen if name not in by_epoch))]
+
+
+def _short(milestone: Milestone) -> str:
+    """A heading narrow enough for a page."""
+    return milestone.name.removeprefix("PSNR at ").replace("PSNR where the plateau begins", "there")
 
 
 def _milestone(learning: Learning, milestone: Milestone) -> Cell:
