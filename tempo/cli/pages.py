@@ -24,7 +24,19 @@ def write_example(comparison: Comparison, folder: Path) -> Path:
     """A report small enough to be kept in a repository; returns the page."""
     from tempo.report.document import write_report
 
-    return write_report(comparison, folder, formats=("png",), limit=EXAMPLE)
+    return write_report(_anywhere(comparison), folder, formats=("png",), limit=EXAMPLE)
+
+
+def _anywhere(comparison: Comparison) -> Comparison:
+    """The comparison without the folders of this machine: runs by their place in the records."""
+    return replace(
+        comparison,
+        runs=tuple(replace(run, folder=Path("runs", run.run_id)) for run in comparison.runs),
+        failures=tuple(
+            replace(each, folder=Path("runs", each.run_id), log=None)
+            for each in comparison.failures
+        ),
+    )
 
 
 def find_search(store: Store, plan: Plan) -> SearchSummary | None:
