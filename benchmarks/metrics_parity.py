@@ -170,7 +170,8 @@ CASES = (
     Case("ie", "NumPy", ie, "relative", 1e-6),
     Case("edge", "scikit-image", edge, "relative", 1e-5),
     Case("tof", "OpenCV, NumPy", tof, "relative", 1e-5),
-    Case("warping", "OpenCV, SciPy", warping, "relative", 1e-3),
+    # A pixel at the threshold of visibility may fall to either side in another precision.
+    Case("warping", "OpenCV, SciPy", warping, "relative", 1e-2),
     Case("flicker", "NumPy", flicker, "relative", 1e-5),
 )
 
