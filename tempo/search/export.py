@@ -72,7 +72,7 @@ def _text(summary: SearchSummary, trial: TrialRecord, point: Point, path: Path) 
         value |= changes
     else:
         value["profiles"] = {summary.profile: {**changes, "seeds": list(summary.seeds)}}
-    head = "".join(f"# {line}\n" for line in _comment(summary, trial, path))
+    head = "".join(f"# {line}".rstrip() + "\n" for line in _comment(summary, trial, path))
     body = yaml.safe_dump(value, sort_keys=False, width=100, default_flow_style=None)
     return head + body
 
@@ -97,8 +97,12 @@ def _comment(summary: SearchSummary, trial: TrialRecord, path: Path) -> list[str
         f"  python run_experiment.py {path}{profile}",
         "",
         f"Validation {first.name} in the search: {trial.values[0]:.{first.digits}f} {first.unit}"
-        f" over {len(trial.runs)} seeds{_confirmed(summary, trial)}.",
+        f" over {_count(len(trial.runs))}{_confirmed(summary, trial)}.",
     ]
+
+
+def _count(number: int, kind: str = "") -> str:
+    return f"{number} {kind}seed{'' if number == 1 else 's'}"
 
 
 def _confirmed(summary: SearchSummary, trial: TrialRecord) -> str:
@@ -108,4 +112,4 @@ def _confirmed(summary: SearchSummary, trial: TrialRecord) -> str:
     if found is None or found.fresh is None:
         return ""
     digits = summary.objectives[0].digits
-    return f"; on {found.fresh.count} fresh seeds: {found.fresh.mean:.{digits}f}"
+    return f"; on {_count(found.fresh.count, 'fresh ')}: {found.fresh.mean:.{digits}f}"
