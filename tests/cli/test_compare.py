@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -75,10 +76,25 @@ def test_two_studies_with_the_same_runs_have_not_changed(finished: Finished) -> 
         plan.write_text(plan.read_text().replace('"study": "tiny"', '"study": "tiny_before"'))
     try:
         done = ask(finished, "tiny", "--against", "tiny_before")
+        printed = ask(finished, "tiny", "--against", "tiny_before", "--csv")
     finally:
         shutil.rmtree(copy)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("the same runs") == 2
+    page = Path(done.stdout.split("Report:")[1].strip())
+    assert "Nothing changed" in (folder.path / page).read_text()
+    rows = list(csv.DictReader(printed.stdout.splitlines()))
+    assert {row["verdict"] for row in rows} == {"the same runs"}
+
+
+def test_an_example_is_small_and_holds_no_place_of_this_machine(finished: Finished) -> None:
+    folder, _ = finished
+    done = ask(finished, "tiny", "--example", "kept")
+    assert done.returncode == 0, done.stderr
+    page = folder.path / "kept/index.html"
+    assert page.stat().st_size < 1_000_000
+    assert str(folder.records) not in page.read_text()
+    assert {path.suffix for path in (page.parent / "figures").iterdir()} == {".png"}
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ def test_the_table_of_changes_tells_the_same_runs_and_the_missing() -> None:
 def test_the_verdict_counts_what_got_better_and_worse() -> None:
     said = verdict(sample_changes.changes())
     assert said == (
-        "Of 7 variants in both studies, 2 got better, 1 got worse, 1 equivalent, "
-        "2 inconclusive, 1 is the same runs in PSNR."
+        "In PSNR, of 7 variants in both studies: 2 got better, 1 got worse, 1 equivalent, "
+        "2 inconclusive, 1 is the same runs."
     )
 
 

@@ -108,7 +108,7 @@ def verdict(changes: Changes) -> str:
     if same:
         words.append(f"{same} {'is' if same == 1 else 'are'} the same runs")
     noun = "variant" if total == 1 else "variants"
-    return f"Of {total} {noun} in both studies, {', '.join(words)} in {title(changes.info)}."
+    return f"In {title(changes.info)}, of {total} {noun} in both studies: {', '.join(words)}."
 
 
 def _largest(changes: Changes) -> Iterator[str]:
@@ -126,4 +126,5 @@ def _size(each: Change) -> float:
 def _sentence(each: Change, word: Word, changes: Changes) -> str:
     unit = f" {changes.info.unit}" if changes.info.unit else ""
     text = numbers.change(each.difference, changes.info.digits)
-    return f"Most {word.value}: {each.variant}, {text}{unit}."
+    what = "gain" if word == Word.BETTER else "loss"
+    return f"Largest {what}: {each.variant}, {text}{unit}."
