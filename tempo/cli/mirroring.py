@@ -19,6 +19,7 @@ from tempo.launch.processes import TEMPO
 from tempo.records.layout import Store
 from tempo.track.apart import MirrorProcess
 from tempo.track.views import hints
+from tempo.track.wandb_store import WandbMirror, require_wandb
 
 VERSIONS = ("tempo-vfi", "torch", "numpy", "mlflow", "pandas")
 """Packages whose versions an invocation notes."""
@@ -29,7 +30,13 @@ MIRROR_GRACE = 60.0
 
 @contextmanager
 def mirroring(store: Store, options: argparse.Namespace) -> Iterator[MirrorProcess | None]:
-    """A mirror that makes itself ready from now on, and is gone afterwards; None when it is off."""
+    """A mirror that makes itself ready from now on, and is gone afterwards; None when it is off.
+
+    Raises:
+        MissingError: when the study shall go to W&B as well and its package is not installed.
+    """
+    if options.wandb:
+        require_wandb()
     if options.mlflow == OFF:
         yield None
         return
@@ -61,6 +68,21 @@ def _invocation(options: argparse.Namespace) -> dict[str, Any]:
         "versions": versions(VERSIONS),
         **commit(),
     }
+
+
+def write_wandb(
+    store: Store, plan: Plan, options: argparse.Namespace, say: Callable[[str], None]
+) -> None:
+    """Write the runs that ended as offline runs of W&B, if that was asked for; none is written
+    twice."""
+    if not options.wandb:
+        return
+    mirror = WandbMirror(store)
+    mirror.open(plan, None)
+    if mirror.sync(over=True):
+        say(f"W&B:     wandb sync {mirror.uri}/offline-run-*")
+    else:
+        say(f"W&B is incomplete ({mirror.problem}); tempo sync {plan.study} --wandb completes it")
 
 
 def complete_mirror(

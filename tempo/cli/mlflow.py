@@ -9,7 +9,7 @@ import sys
 
 from tempo.cli import options as shared
 from tempo.cli.console import make_console
-from tempo.cli.stores import add_checkpoints, add_store, store, store_of
+from tempo.cli.stores import add_checkpoints, add_store, add_wandb, store, store_of
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 
@@ -24,13 +24,17 @@ def configure_ui(parser: argparse.ArgumentParser) -> None:
 
 
 def configure_sync(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Send to MLflow what it does not have yet; nothing is sent twice."
+    parser.description = (
+        "Send to MLflow what it does not have yet, or with --wandb write for W&B; nothing is sent "
+        "twice."
+    )
     parser.epilog = "example:\n  tempo sync se_dilation --mlflow http://127.0.0.1:5000"
     parser.add_argument("study", metavar="STUDY")
     parser.add_argument("--profile", help="which plan of the study (default: the last one run)")
     shared.add_records(parser)
     add_store(parser)
     add_checkpoints(parser)
+    add_wandb(parser)
     parser.set_defaults(handler=_sync)
 
 
@@ -85,6 +89,11 @@ def _sync(options: argparse.Namespace) -> int:
 
     store = Store(options.records)
     plan = store.load_plan(options.study, options.profile)
+    if options.wandb:
+        from tempo.cli.mirroring import write_wandb
+
+        write_wandb(store, plan, options, make_console().print)
+        return 0
     limits = Limits(checkpoint_mib=options.mlflow_checkpoints)
     mirror = MlflowMirror(store, options.mlflow, limits=limits)
     mirror.open(plan, None)

@@ -17,12 +17,12 @@ from tempo.cli.compare import report
 from tempo.cli.console import make_console
 from tempo.cli.drive import drive
 from tempo.cli.launching import QUEUED, add_launching, follow, show_launch, watch_of
-from tempo.cli.mirroring import begin, complete_mirror, mirroring
+from tempo.cli.mirroring import begin, complete_mirror, mirroring, write_wandb
 from tempo.cli.plan import add_plan_options
 from tempo.cli.plan import execute as show_plan
 from tempo.cli.planning import records_of
 from tempo.cli.pooling import Wanted, everything, open_pool
-from tempo.cli.stores import add_checkpoints, add_store
+from tempo.cli.stores import add_checkpoints, add_store, add_wandb
 from tempo.cli.torchrun import carry_out_together, leads, started_by_torchrun
 from tempo.cli.worker import default_cache
 from tempo.core.errors import StoppedError
@@ -65,6 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failed run")
     add_store(parser, may_be_off=True)
     add_checkpoints(parser)
+    add_wandb(parser)
     parser.set_defaults(handler=execute)
 
 
@@ -137,6 +138,7 @@ def _conclude(
 ) -> int:
     """Compare and report what there is, print where to find it, and choose the exit code."""
     say = _note(console)
+    write_wandb(store, plan, options, say)
     failed = any(view.status is RunStatus.FAILED for view in views)
     begun = {RunStatus.COMPLETE, RunStatus.FAILED}
     left = [view for view in views if view.status not in begun and not view.held_back]

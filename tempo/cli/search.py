@@ -180,6 +180,7 @@ class _Carrying:
 
     def _conclude(self) -> int:
         """Write and show what was found; choose the exit code."""
+        from tempo.cli.mirroring import write_wandb
         from tempo.cli.pages import write_search_page
         from tempo.cli.run import FAILED
         from tempo.cli.search_text import show_summary
@@ -189,6 +190,7 @@ class _Carrying:
         summary = summarise(self._search, over=not stopped)
         path = save_search(self._search.store, summary)
         show_summary(summary, self._console)
+        write_wandb(self._search.store, self._plan.now(self._candidates), self._options, self._say)
         failed = any(view.status is RunStatus.FAILED for view in self._pool.views.values())
         if stopped:
             self._say("Stopped; the same command continues:")

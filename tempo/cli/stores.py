@@ -38,6 +38,15 @@ def add_checkpoints(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_wandb(parser: argparse.ArgumentParser) -> None:
+    """Whether a study goes to Weights & Biases as well."""
+    parser.add_argument(
+        "--wandb",
+        action="store_true",
+        help="write ended runs for Weights & Biases too, offline, into RECORDS/wandb",
+    )
+
+
 def _size(text: str) -> float:
     try:
         size = float(text)

@@ -39,7 +39,7 @@ class WandbMirror:
 
     def open(self, plan: Plan, invocation: Mapping[str, Any] | None) -> None:
         """Mirror `plan` from now on; a MissingError says that wandb is not installed."""
-        _wandb()
+        require_wandb()
         self._plan = plan
 
     def start(self) -> None:
@@ -75,7 +75,7 @@ class WandbMirror:
             return
         if noted.is_file() and json.loads(noted.read_text())["end"] == events[-1].end:
             return
-        wandb = _wandb()
+        wandb = require_wandb()
         target = wandb.init(
             mode="offline",
             dir=str(self._store.root),
@@ -110,7 +110,8 @@ def _by_step(
     return sorted(rows.items())
 
 
-def _wandb() -> Any:
+def require_wandb() -> Any:
+    """The package, or a MissingError that says how to install it."""
     try:
         return import_module("wandb")
     except ImportError as error:

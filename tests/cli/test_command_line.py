@@ -32,6 +32,7 @@ RUN = {
     "--fail-fast",
     "--mlflow",
     "--mlflow-checkpoints",
+    "--wandb",
 }
 
 OPTIONS = {
@@ -103,7 +104,7 @@ OPTIONS = {
     "retry": RUN | {"--failed"},
     "clean": {"--yes", "--only", "--cited", "--reports", "--cache", "--records"},
     "ui": {"--records", "--mlflow", "--port"},
-    "sync": {"--profile", "--records", "--mlflow", "--mlflow-checkpoints"},
+    "sync": {"--profile", "--records", "--mlflow", "--mlflow-checkpoints", "--wandb"},
     "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
     "mirror": set(),
     "worker": {
