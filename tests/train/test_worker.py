@@ -48,7 +48,10 @@ def test_the_table_and_the_gallery_are_those_of_the_event(undisturbed: Make) -> 
     assert sha256_of(folder / test.table) == test.table_sha256
     table = pd.read_parquet(folder / test.table)
     assert list(table.columns[:4]) == ["clip", "source", "motion", "occlusion"]
-    assert list(table.columns[4:]) == list(test.values) == list(test.infos)
+    assert list(table.columns[4:]) == list(test.values)
+    # What these clips are too small for has a meaning and no value.
+    assert [name for name in test.infos if name in test.values] == list(test.values)
+    assert set(test.infos) - set(test.values) == {"ms_ssim"}
     assert len(table) == test.clips == 5
     assert table["psnr"].mean() == pytest.approx(test.values["psnr"], abs=1e-12)
     assert len(test.gallery) == 2
