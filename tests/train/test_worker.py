@@ -58,7 +58,9 @@ def test_the_table_and_the_gallery_are_those_of_the_event(undisturbed: Make) -> 
     for entry in test.gallery:
         assert entry["clip"] in set(table["clip"])
         assert {"input0", "input1", "target", "prediction"} <= set(entry)
-        assert all((folder / path).is_file() for key, path in entry.items() if key != "clip")
+        pictures = [key for key in entry if key not in {"clip", "prediction_sha256"}]
+        assert all((folder / entry[key]).is_file() for key in pictures)
+        assert sha256_of(folder / entry["prediction"]) == entry["prediction_sha256"]
 
 
 def test_a_complete_run_is_never_repeated(undisturbed: Make, cache: Path) -> None:
