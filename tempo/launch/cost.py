@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tempo.core.records import Plan, PlannedVariant
+from tempo.core.records import Plan, PlannedVariant, RunSpec
+from tempo.design.estimate import run_cost
 from tempo.launch.view import Work
 from tempo.records.prices import Price, Prices
 
@@ -24,8 +25,14 @@ def works_of(
     variant how much work a clip is; else by the pixels a run trains on. A reference costs nothing.
     """
     cost = variant_costs(plan.variants, prices, device, weights or {})
+    config = {each.name: each.config for each in plan.variants}
     return [
-        Work(run=run, spec=plan.spec_of(run), cost=cost[run.variant]) for run in plan.distinct_runs
+        Work(
+            run=run,
+            spec=RunSpec(run_id=run.run_id, seed=run.seed, config=config[run.variant]),
+            cost=cost[run.variant],
+        )
+        for run in plan.distinct_runs
     ]
 
 
@@ -40,9 +47,11 @@ def variant_costs(
     cost = dict.fromkeys((each.name for each in variants), 0.0)
     found = {v.name: prices.get(v.config, device) if prices else None for v in trained}
     priced = {name: price for name, price in found.items() if price is not None}
+    timed = {v.name: _seconds(v.config, priced[v.name]) for v in trained if v.name in priced}
+    known = {name: time for name, time in timed.items() if time is not None}
     for each in trained:
-        if len(priced) == len(trained):
-            cost[each.name] = seconds(each.config, priced[each.name])
+        if len(known) == len(trained):
+            cost[each.name] = known[each.name]
         elif all(v.name in weights for v in trained):
             cost[each.name] = clips_of(each.config) * weights[each.name]
         else:
@@ -61,9 +70,9 @@ def clips_of(config: Config) -> float:
     return float(budget["epochs"] * (config["data"].get("train_clips") or 1))
 
 
-def seconds(config: Config, price: Price) -> float:
-    """How long a run takes at a measured price, validations and the final test included."""
-    steps = clips_of(config) / float(config["recipe"]["batch"])
-    validations = steps / max(float(config["evaluation"].get("val_every") or steps), 1.0)
-    training = steps * price.step_ms / 1000.0
-    return price.setup_s + training + validations * price.validation_s + price.evaluation_s
+def _seconds(config: Config, price: Price) -> float | None:
+    """None for a budget in epochs at a price that does not say how long one is."""
+    try:
+        return run_cost(config, price).seconds
+    except ValueError:
+        return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.records import Plan, PlannedRun
-from tempo.launch.cost import seconds
+from tempo.design.estimate import run_cost
 from tempo.records.prices import Price, Prices
 from tempo.records.run import read_result
 
@@ -61,13 +61,10 @@ def _dearest(config: Config, prices: Prices, world: int, device: str | None) -> 
 
 def _hours(config: Config, price: Price) -> float | None:
     """At the price's own number of GPUs; None where it does not say how long an epoch is."""
-    recipe = config["recipe"]
-    epochs = recipe["budget"].get("epochs")
-    if epochs is not None:
-        if price.train_clips is None:
-            return None
-        recipe = {**recipe, "budget": {"clips": epochs * price.train_clips}}
-    return seconds({**config, "recipe": recipe}, price) * price.world_size / _HOUR
+    try:
+        return run_cost(config, price).device_hours
+    except ValueError:
+        return None
 
 
 def spent_hours(folders: Iterable[Path]) -> float:

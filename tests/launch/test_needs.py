@@ -85,9 +85,13 @@ def config(budget: dict[str, int]) -> dict[str, Any]:
         "method": "network",
         "arch": {},
         "data": {"kind": "vimeo90k"},
-        "recipe": {"batch": 10, "budget": budget, "crop": 8},
+        "recipe": {
+            "batch": 10,
+            "budget": {"steps": None, "epochs": None, "clips": None, **budget},
+            "crop": 8,
+        },
         "evaluation": {"val_every": 1000},
-        "runtime": {"device": "cuda"},
+        "runtime": {"device": "cuda", "checkpoint_every": 1000},
     }
 
 
