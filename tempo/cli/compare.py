@@ -67,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--example",
         type=Path,
         metavar="DIR",
-        help="write a report under 1 MB there instead: few pictures, figures as PNG",
+        help="write a small report there instead: few pictures, figures as PNG",
     )
     parser.set_defaults(handler=execute)
 
