@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from tempo.cli.console import make_console
-from tempo.cli.data_prepare import facts_of_split, say, show_notes, splits_table
+from tempo.cli.data_prepare import facts_of_split, prepared, say, show_notes, splits_table, tell
 from tempo.cli.progress import advancing
 from tempo.spec.options import Options
 
@@ -33,21 +31,14 @@ def describe_all(wanted: Wanted, options: argparse.Namespace) -> int:
         *(_training(each, options, bar) for each in wanted.training),
         *(_test_set(name, options, bar) for name in wanted.tests),
     ]
-    if options.json:
-        print(json.dumps(told if len(told) > 1 else told[0], indent=2))
-    else:
-        for each in told:
-            _show(each, make_console())
+    tell(told, _show, as_json=options.json)
     return 0
 
 
 def _training(data: Options, options: argparse.Namespace, bar: Console) -> Any:
     from tempo.data.build import cores
-    from tempo.data.open import prepare
 
-    jobs = options.jobs or cores()
-    with advancing(bar, f"preparing {data.kind}", "clips") as advance:
-        splits = prepare(data, options.cache, lambda done, total, _: advance(done, total), jobs)
+    splits = prepared(data, options.cache, options.jobs or cores(), bar)
     chosen = {n: s for n, s in splits.items() if not options.split or n in options.split}
     return {
         "name": data.kind,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from tempo.spec.options import Options
 
 if TYPE_CHECKING:
     from tempo.cli.data import Wanted
-    from tempo.data.splits import Split
+    from tempo.data.splits import Split, SplitName
 
 SHOWN = 20
 """Notes that are printed; --json has them all."""
@@ -30,22 +31,17 @@ def prepare_all(wanted: Wanted, options: argparse.Namespace) -> int:
     from tempo.data.build import cores
 
     jobs = options.jobs or cores()
-    console = make_console()
-    quiet = Console(stderr=True, highlight=False)
+    bar = Console(stderr=True, highlight=False)
     told = [
-        *(_training(each, options, jobs, quiet) for each in wanted.training),
-        *(_test_set(name, options, jobs, quiet) for name in wanted.tests),
+        *(_training(each, options, jobs, bar) for each in wanted.training),
+        *(_test_set(name, options, jobs, bar) for name in wanted.tests),
     ]
-    if options.json:
-        print(json.dumps(told if len(told) > 1 else told[0], indent=2))
-    else:
-        for each in told:
-            _show(each, console)
+    tell(told, _show, as_json=options.json)
     return 0 if all(each["whole"] for each in told) else 1
 
 
 def _training(data: Options, options: argparse.Namespace, jobs: int, bar: Console) -> Any:
-    from tempo.data.open import forget_unreadable, prepare, published_lists
+    from tempo.data.open import forget_unreadable, published_lists
 
     lists = {
         name: {
@@ -56,14 +52,31 @@ def _training(data: Options, options: argparse.Namespace, jobs: int, bar: Consol
         for name, (file, counted, published) in published_lists(data).items()
     }
     forget_unreadable(data, options.cache)
-    with advancing(bar, f"preparing {data.kind}", "clips") as advance:
-        splits = prepare(data, options.cache, lambda done, total, _: advance(done, total), jobs)
+    splits = prepared(data, options.cache, jobs, bar)
     return {
         "data": data.model_dump(mode="json"),
         "lists": lists,
         "splits": {name: facts_of_split(split) for name, split in splits.items()},
         "whole": True,
     }
+
+
+def tell(told: list[Any], show: Callable[[Any, Console], None], *, as_json: bool) -> None:
+    """Print what was found: as JSON, or each as `show` does."""
+    if as_json:
+        print(json.dumps(told if len(told) > 1 else told[0], indent=2))
+        return
+    console = make_console()
+    for each in told:
+        show(each, console)
+
+
+def prepared(data: Options, cache: Path, jobs: int, bar: Console) -> Mapping[SplitName, Split]:
+    """The splits of a data set, built under a progress bar where the cache has them not yet."""
+    from tempo.data.open import prepare
+
+    with advancing(bar, f"preparing {data.kind}", "clips") as advance:
+        return prepare(data, cache, lambda done, total, _: advance(done, total), jobs)
 
 
 def facts_of_split(split: Split) -> dict[str, Any]:

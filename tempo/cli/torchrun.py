@@ -57,8 +57,8 @@ def _prepare(plan: Plan, store: Store, cache: Path) -> None:
     finally:
         os.environ.update(shared)
     store.save_plan(plan)
-    for planned in plan.distinct_runs:
-        store.save_run(plan.spec_of(planned))
+    for _, spec in plan.specs():
+        store.save_run(spec)
 
 
 def leads() -> bool:

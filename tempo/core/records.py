@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal
@@ -125,6 +125,12 @@ class Plan:
         """What a worker needs to carry out `run`."""
         config = self.variant(run.variant).config
         return RunSpec(run_id=run.run_id, seed=run.seed, config=config)
+
+    def specs(self) -> Iterator[tuple[PlannedRun, RunSpec]]:
+        """Every distinct run with what a worker needs, in time that grows with the runs alone."""
+        configs = {variant.name: variant.config for variant in self.variants}
+        for run in self.distinct_runs:
+            yield run, RunSpec(run_id=run.run_id, seed=run.seed, config=configs[run.variant])
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values. Configs are shared with the plan, not copied."""

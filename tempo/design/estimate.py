@@ -68,6 +68,14 @@ def run_cost(config: Mapping[str, Any], price: Price, steps: int | None = None) 
     )
 
 
+def known_cost(config: Mapping[str, Any], price: Price) -> RunCost | None:
+    """What a run costs; None for epochs at a price that does not say how long one is."""
+    try:
+        return run_cost(config, price)
+    except ValueError:
+        return None
+
+
 def _times(config: Mapping[str, Any], steps: int) -> tuple[int, int]:
     """How often a run validates and how often it saves: at every validation, and in between."""
     val, save = config["evaluation"]["val_every"], config["runtime"]["checkpoint_every"]

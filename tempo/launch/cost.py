@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tempo.core.records import Plan, PlannedVariant, RunSpec
-from tempo.design.estimate import run_cost
+from tempo.core.records import Plan, PlannedVariant
+from tempo.design.estimate import known_cost
 from tempo.launch.view import Work
-from tempo.records.prices import Price, Prices
+from tempo.records.prices import Prices
 
 Config = Mapping[str, Any]
 
@@ -25,15 +25,7 @@ def works_of(
     variant how much work a clip is; else by the pixels a run trains on. A reference costs nothing.
     """
     cost = variant_costs(plan.variants, prices, device, weights or {})
-    config = {each.name: each.config for each in plan.variants}
-    return [
-        Work(
-            run=run,
-            spec=RunSpec(run_id=run.run_id, seed=run.seed, config=config[run.variant]),
-            cost=cost[run.variant],
-        )
-        for run in plan.distinct_runs
-    ]
+    return [Work(run=run, spec=spec, cost=cost[run.variant]) for run, spec in plan.specs()]
 
 
 def variant_costs(
@@ -45,10 +37,12 @@ def variant_costs(
     """The cost of a run by variant, in one unit for all of them."""
     trained = [each for each in variants if each.config["method"] == "network"]
     cost = dict.fromkeys((each.name for each in variants), 0.0)
-    found = {v.name: prices.get(v.config, device) if prices else None for v in trained}
-    priced = {name: price for name, price in found.items() if price is not None}
-    timed = {v.name: _seconds(v.config, priced[v.name]) for v in trained if v.name in priced}
-    known = {name: time for name, time in timed.items() if time is not None}
+    known: dict[str, float] = {}
+    for each in trained:
+        price = prices.get(each.config, device) if prices else None
+        found = known_cost(each.config, price) if price else None
+        if found is not None:
+            known[each.name] = found.seconds
     for each in trained:
         if len(known) == len(trained):
             cost[each.name] = known[each.name]
@@ -68,11 +62,3 @@ def clips_of(config: Config) -> float:
     if budget.get("clips") is not None:
         return float(budget["clips"])
     return float(budget["epochs"] * (config["data"].get("train_clips") or 1))
-
-
-def _seconds(config: Config, price: Price) -> float | None:
-    """None for a budget in epochs at a price that does not say how long one is."""
-    try:
-        return run_cost(config, price).seconds
-    except ValueError:
-        return None

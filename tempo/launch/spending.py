@@ -9,8 +9,8 @@ from typing import Any
 
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.records import Plan, PlannedRun
-from tempo.design.estimate import run_cost
-from tempo.records.prices import Price, Prices
+from tempo.design.estimate import known_cost
+from tempo.records.prices import Prices
 from tempo.records.run import read_result
 
 Config = Mapping[str, Any]
@@ -53,18 +53,10 @@ def _dearest(config: Config, prices: Prices, world: int, device: str | None) -> 
     """GPU-hours of one run; None without a price."""
     for size in dict.fromkeys((world, 1)):
         known = [p for p in prices.known(config, size) if device in {None, p.device}]
-        hours = [cost for price in known if (cost := _hours(config, price)) is not None]
-        if hours:
-            return max(hours)
+        costs = [cost for price in known if (cost := known_cost(config, price)) is not None]
+        if costs:
+            return max(cost.device_hours for cost in costs)
     return None
-
-
-def _hours(config: Config, price: Price) -> float | None:
-    """At the price's own number of GPUs; None where it does not say how long an epoch is."""
-    try:
-        return run_cost(config, price).device_hours
-    except ValueError:
-        return None
 
 
 def spent_hours(folders: Iterable[Path]) -> float:
