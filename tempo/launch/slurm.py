@@ -176,7 +176,7 @@ class SlurmLauncher:
             waits = row is not None and row.reason == "BeginTime" and row.restarts > 0
             if row is not None and waits and now - task.hastened >= HASTE:
                 task.hastened = now
-                self._slurm.start_now(row.task)
+                self._slurm.start_soon(row.task)
 
     def _grouped(self, jobs: Sequence[JobSpec]) -> list[Sequence[JobSpec]]:
         """Jobs that ask for the same, in arrays of the size that the cluster allows."""

@@ -18,6 +18,9 @@ TRIES = 3
 PAUSE = 2.0
 """Seconds before the first repetition; doubled for each further one."""
 
+REVOKED = 3
+"""Seconds after which a node surely believes the next credential of a job that it ended."""
+
 MANY = 400
 """Jobs named in one command, so that it stays below the system's limit of its length."""
 
@@ -144,9 +147,14 @@ class Slurm:
         """End running tasks, their steps included, at once."""
         self._cancel(tasks, "--full", "--signal=KILL", "--state=RUNNING")
 
-    def start_now(self, task: str) -> None:
-        """Let a requeued task start before the two minutes that Slurm makes it wait."""
-        self._run("scontrol", "update", f"JobId={task}", "StartTime=now", harmless=_ENDED)
+    def start_soon(self, task: str) -> None:
+        """Let a requeued task start before the two minutes that Slurm makes it wait.
+
+        Not at once: a node that just ended the job takes a credential of the same second for a
+        revoked one, and Slurm then gives the job up as failed.
+        """
+        start = f"StartTime=now+{REVOKED}"
+        self._run("scontrol", "update", f"JobId={task}", start, harmless=_ENDED)
 
     def largest_array(self) -> int:
         """Tasks that one array may have here."""

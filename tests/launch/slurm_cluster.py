@@ -26,7 +26,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ctld}
 SlurmdPort={spare}
 AuthType=auth/munge
-AuthInfo=socket={root}/munge.sock,cred_expire=3
+AuthInfo=socket={root}/munge.sock
 CryptoType=crypto/munge
 CredType=cred/munge
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
