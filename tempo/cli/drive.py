@@ -39,9 +39,7 @@ def drive(
         while pool.busy:
             pool.step()
             view.update(pool)
-            if not pool.stopping and (objection := watch()):
-                view.note(objection)
-                pool.stop()
+            heed(watch, pool, view)
             if asked.count and detach:
                 view.note("leaving: the jobs go on; the same command follows them again")
                 return
@@ -51,6 +49,13 @@ def drive(
             time.sleep(POLL_SECONDS)
         pool.step()
         view.update(pool)
+
+
+def heed(watch: Callable[[], str | None], pool: Pool, view: View) -> None:
+    """Stop what goes on once `watch` says why."""
+    if not pool.stopping and (objection := watch()):
+        view.note(f"{objection}; stopping: the running runs write a checkpoint first")
+        pool.stop()
 
 
 def stop_pool(pool: Pool, view: View, times: int) -> None:

@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tempo.cli.torchrun import add_ddp
 from tempo.cli.worker import spread_target
 from tempo.core.errors import SpecError
 from tempo.core.jobs import JobSpec, Launcher
-from tempo.core.records import Plan
+from tempo.core.records import Plan, PlannedRun, RunSpec
 from tempo.core.torchrun import Processes, launch_command, launch_environment
 from tempo.launch.launchers import LAUNCHERS, Setting
 from tempo.launch.needs import Needs
@@ -29,7 +29,7 @@ from tempo.ledger.open import VARIABLE
 from tempo.records.layout import Store
 from tempo.records.log import last_attempt
 from tempo.records.prices import Prices
-from tempo.records.tail import is_complete
+from tempo.records.reuse import look
 
 QUEUED = ("slurm",)
 """Launchers with a queue of their own, whose jobs outlive this command."""
@@ -111,12 +111,15 @@ def needs_of_run(needs: Needs, config: Mapping[str, Any], options: argparse.Name
     return needs.of_method(config) if options.launcher in QUEUED else needs
 
 
-def worker_argv(folder: Path, options: argparse.Namespace, needs: Needs) -> list[str]:
+def worker_argv(study: str, folder: Path, options: argparse.Namespace, needs: Needs) -> list[str]:
     """What every launcher executes for a run with these needs."""
     argv = [*TEMPO, "worker", str(folder), "--cache", str(options.cache)]
     argv += ["--with-parent"] if options.launcher != "inline" else []
     argv += ["--raise"] if options.launcher == "inline" and options.fail_fast else []
     argv += ["--reuse-stale"] if options.reuse_stale else []
+    # Where the driver may leave before its jobs end, each job heeds the study's budget itself.
+    watched = options.launcher in QUEUED and needs.limits.gpu_hours is not None
+    argv += ["--within", study] if watched else []
     scratch = options.scratch or needs.site.scratch
     argv += ["--scratch", scratch] if scratch else []
     spread = needs.processes
@@ -126,8 +129,20 @@ def worker_argv(folder: Path, options: argparse.Namespace, needs: Needs) -> list
     return [*argv, "--nodes", str(spread.nodes)] if spread.nodes > 1 else argv
 
 
-def guard_budget(plan: Plan, store: Store, needs: Needs) -> None:
-    """Refuse what the study's GPU-hours do not cover.
+def left_to_do(
+    plan: Plan, store: Store, options: argparse.Namespace
+) -> list[tuple[PlannedRun, RunSpec]]:
+    """The distinct runs whose results are not taken as they are."""
+    stale_too = options.reuse_stale
+    return [
+        (run, spec)
+        for run, spec in plan.specs()
+        if not look(store.run_dir(run.run_id)).reusable(stale_too=stale_too)
+    ]
+
+
+def guard_budget(plan: Plan, to_go: Iterable[PlannedRun], store: Store, needs: Needs) -> None:
+    """Refuse what the study's GPU-hours do not cover, with what it spent so far.
 
     Raises:
         TempoError: when they do not.
@@ -136,20 +151,16 @@ def guard_budget(plan: Plan, store: Store, needs: Needs) -> None:
     limit = needs.limits.gpu_hours
     if limit is None or not needs.on_gpus:
         return
-    runs = plan.distinct_runs
-    to_go = [run for run in runs if not is_complete(store.run_dir(run.run_id))]
     expected = expected_hours(
         plan, to_go, Prices(store.root), world=needs.gpus, device=needs.site.device
     )
-    check_budget(limit, expected, spent_hours(store.run_dir(run.run_id) for run in runs))
+    spent = spent_hours(store.run_dir(run.run_id) for run in plan.distinct_runs)
+    check_budget(limit, expected, spent)
 
 
-def watch_of(plan: Plan, store: Store, options: argparse.Namespace) -> Callable[[], str | None]:
-    """What looks after the GPU-hours of a study while it goes on."""
-    limit = needs_of(plan, options).limits.gpu_hours
-    if limit is None:
-        return content
-    return Watch(limit, [store.run_dir(run.run_id) for run in plan.distinct_runs])
+def watch_of(plan: Plan, store: Store) -> Callable[[], str | None]:
+    """What looks after the GPU-hours of a saved plan's study while it goes on."""
+    return Watch.of_study(store, plan.study) or content
 
 
 def show_launch(plan: Plan, store: Store, options: argparse.Namespace) -> int:
@@ -171,13 +182,12 @@ def show_launch(plan: Plan, store: Store, options: argparse.Namespace) -> int:
 def _jobs(plan: Plan, store: Store, options: argparse.Namespace, needs: Needs) -> Sequence[JobSpec]:
     """The jobs of what is to do."""
     jobs = []
-    for run in plan.distinct_runs:
+    for run, spec in left_to_do(plan, store, options):
         folder = store.run_dir(run.run_id)
-        if not is_complete(folder):
-            own = needs_of_run(needs, plan.variant(run.variant).config, options)
-            argv = worker_argv(folder, options, own)
-            log = folder / "attempts" / f"{last_attempt(folder) + 1}.log"
-            jobs.append(JobSpec(key=run.run_id, argv=argv, log=log, resources=own.resources()))
+        own = needs_of_run(needs, spec.config, options)
+        argv = worker_argv(plan.study, folder, options, own)
+        log = folder / "attempts" / f"{last_attempt(folder) + 1}.log"
+        jobs.append(JobSpec(key=run.run_id, argv=argv, log=log, resources=own.resources()))
     return jobs
 
 

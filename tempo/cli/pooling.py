@@ -12,6 +12,7 @@ from rich.console import Console
 from tempo.cli.launching import (
     QUEUED,
     guard_budget,
+    left_to_do,
     make_launcher,
     needs_of,
     needs_of_run,
@@ -31,7 +32,6 @@ from tempo.launch.usage import smallest_gpu
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store, load_run
 from tempo.records.prices import Prices
-from tempo.records.reuse import look
 
 PRELOAD = ("tempo.train.worker", "torch._dynamo")
 """What every worker imports, loaded once."""
@@ -52,28 +52,23 @@ def open_pool(
     wanted: Wanted = everything,
     *,
     begin: bool = True,
+    check: bool = True,
 ) -> Pool:
     """A pool of a plan's `wanted` runs, once the machine and every variant were checked.
 
-    Without `begin` every variant is checked and the pool stays empty, for runs to come.
+    Without `begin` every variant is checked and the pool stays empty, for runs to come; without
+    `check` not even that, because none will come.
     """
     from tempo.cli.main import main
 
     needs = needs_of(plan, options)
-    todo = {
-        run.variant
-        for run in plan.runs
-        if not begin
-        or (
-            wanted(store, run)
-            and not look(store.run_dir(run.run_id)).reusable(stale_too=options.reuse_stale)
-        )
-    }
+    to_go = [run for run, _ in left_to_do(plan, store, options) if wanted(store, run)]
+    todo = {run.variant for run in (to_go if begin else plan.runs)} if check else set()
     checked = Checked(({},), {})
     server = ForkServer(main, PRELOAD)
     if todo:
         if begin:
-            guard_budget(plan, store, needs)
+            guard_budget(plan, to_go, store, needs)
         if options.launcher == "local":
             server.warm()
         checked = _checked(
@@ -95,7 +90,7 @@ def open_pool(
         store,
         launcher,
         open_ledger(None, store.root),
-        command=lambda folder: worker_argv(folder, options, own(load_run(folder))),
+        command=lambda folder: worker_argv(plan.study, folder, options, own(load_run(folder))),
         resources=lambda spec: own(spec).resources(),
         limit=needs.limits.jobs if launcher.slots is not None else None,
         fail_fast=options.fail_fast,

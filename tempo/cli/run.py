@@ -104,7 +104,7 @@ def _run_study(loaded: LoadedStudy, options: argparse.Namespace, wanted: Wanted)
             return 0
         begin(mirror, plan, options)
         with closing(pool):
-            drive(pool, console, detach=queued, watch=watch_of(plan, store, options))
+            drive(pool, console, detach=queued, watch=watch_of(plan, store))
         return _conclude(plan, list(pool.views.values()), store, options, console, mirror)
 
 

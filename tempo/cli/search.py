@@ -6,8 +6,8 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from tempo.records.search import SearchSummary, load_search, save_search
 
 if TYPE_CHECKING:
     from tempo.cli.searching import Driver
+    from tempo.core.records import Plan, PlannedRun
     from tempo.launch.pool import Pool
     from tempo.search.confirm import Candidate
     from tempo.search.plan import GrowingPlan
@@ -89,19 +90,45 @@ def run_search(loaded: LoadedStudy, options: argparse.Namespace) -> int:
     if started_by_torchrun() or options.dry_run:
         what = "--dry-run" if options.dry_run else "torchrun"
         raise SpecError(f"a search decides as it goes, so {what} cannot know it; use --ddp N")
-    check_unchanged(loaded, store)
-    pool = open_pool(rehearsal(Space(loaded)), store, options, console, begin=False)
-    say = partial(note, console)
-    ledger = open_ledger(None, store.root)
+    begun = check_unchanged(loaded, store)
     measuring = Measuring(make_calibrator(Prices(store.root), options, {}, options.ddp))
-    with (
-        closing(pool),
-        measuring as costs,
-        Search(loaded, store, ledger, costs=costs) as search,
-    ):
+    with measuring as costs, ExitStack() as held:
+
+        def opened() -> Search:
+            ledger = open_ledger(None, store.root)
+            return held.enter_context(Search(loaded, store, ledger, costs=costs))
+
+        # A new search is not laid down before this machine and every level were checked.
+        search = opened() if begun else None
+        over = search is not None and _is_over(search, options)
+        pool = open_pool(
+            rehearsal(Space(loaded)), store, options, console, begin=False, check=not over
+        )
+        held.enter_context(closing(pool))
+        search = search or opened()
         for reason, count in search.skipped.items():
-            say(f"warm_start: {count} variants left out ({reason})")
+            note(console, f"warm_start: {count} variants left out ({reason})")
         return _Carrying(search, pool, options, console).run()
+
+
+def _is_over(search: Search, options: argparse.Namespace) -> bool:
+    """Whether neither a trial nor its confirmation is left to carry out."""
+    from tempo.cli.launching import left_to_do
+    from tempo.search.plan import GrowingPlan
+    from tempo.search.summary import candidates
+
+    if not search.finished():
+        return False
+    chosen = candidates(search)
+    plan = GrowingPlan(search).now(chosen)
+    open_ = {run.run_id for run, _ in left_to_do(plan, search.store, options)}
+    return open_.isdisjoint(run.run_id for run in _confirming(plan, chosen))
+
+
+def _confirming(plan: Plan, chosen: Iterable[Candidate]) -> list[PlannedRun]:
+    """The runs beside the trials: the references, and the chosen ones on fresh seeds."""
+    runs = [run for run in plan.distinct_runs if run.seed is None]
+    return runs + [run for each in chosen for run in each.runs.values()]
 
 
 class _Carrying:
@@ -139,11 +166,13 @@ class _Carrying:
 
     def _drive(self) -> None:
         """Search, then confirm. Ctrl-C once: checkpoint and leave; twice: now."""
-        from tempo.cli.drive import asked_to_stop, stop_pool
+        from tempo.cli.drive import asked_to_stop, heed, stop_pool
+        from tempo.cli.launching import watch_of
         from tempo.cli.live import make_view
         from tempo.cli.searching import Driver
 
         width = self._pool.launcher.slots or self._options.slots or QUEUE_WIDTH
+        watch = watch_of(self._plan.now(), self._search.store)
         with make_view(self._console) as view, asked_to_stop() as asked:
             driver: Driver = Driver(self._search, self._pool, width, view.note, self._grow)
             told = 0
@@ -151,6 +180,7 @@ class _Carrying:
             def pause() -> None:
                 nonlocal told
                 view.update(self._pool)
+                heed(watch, self._pool, view)
                 if asked.count > told:
                     told = asked.count
                     stop_pool(self._pool, view, told)
@@ -174,8 +204,7 @@ class _Carrying:
             return
         self._grow()
         plan = self._plan.now(self._candidates)
-        runs = [run for run in plan.distinct_runs if run.seed is None]
-        runs += [run for each in self._candidates for run in each.runs.values()]
+        runs = _confirming(plan, self._candidates)
         carry_out(self._pool, [Work(run=run, spec=plan.spec_of(run)) for run in runs], pause)
 
     def _conclude(self) -> int:

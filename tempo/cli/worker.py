@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from tempo.cli.options import add_reuse
 from tempo.cli.torchrun import add_ddp, add_nodes, spread_of
 from tempo.core.errors import TempoError
+from tempo.core.jobs import RESUMABLE
 from tempo.core.records import RunSpec
-from tempo.records.layout import load_run
+from tempo.records.layout import Store, load_run, root_of
 
 if TYPE_CHECKING:
     from tempo.spec.study import RunConfig
@@ -38,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_reuse(parser)
     parser.add_argument(
         "--scratch", metavar="DIR", help="this node's own disk: copy the data cache there first"
+    )
+    parser.add_argument(
+        "--within", metavar="STUDY", help="leave once this study's budget of GPU-hours is spent"
     )
     parser.add_argument(
         "--raise", action="store_true", dest="reraise", help="record a failure, then raise it"
@@ -79,6 +84,9 @@ def limit_threads(count: int) -> None:
 
 def _worker(options: argparse.Namespace) -> int:
     spec = load_run(options.run)
+    if why := _fruitless(options.run):
+        print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
+        return RESUMABLE
     limit_threads(spec.config["runtime"]["threads"])
     if options.with_parent:
         die_with_parent()
@@ -87,17 +95,47 @@ def _worker(options: argparse.Namespace) -> int:
     if spread.world > 1:
         from tempo.train.elastic import run_spread
 
-        target = spread_target(options.run, cache, reuse_stale=options.reuse_stale)
+        target = spread_target(
+            options.run, cache, reuse_stale=options.reuse_stale, within=options.within
+        )
         return run_spread(options.run, spread, target)
     from tempo.train.worker import run
 
-    return run(options.run, cache, reuse_stale=options.reuse_stale, reraise=options.reraise)
+    # What was imported stays; going through it again and again takes 0.3 s of a short run.
+    gc.freeze()
+    return run(
+        options.run,
+        cache,
+        reuse_stale=options.reuse_stale,
+        reraise=options.reraise,
+        objection=_budget(options),
+    )
 
 
-def spread_target(folder: Path, cache: Path, *, reuse_stale: bool) -> list[str]:
+def _fruitless(folder: Path) -> str | None:
+    from tempo.launch.policy import FRUITLESS, fruitless
+    from tempo.launch.slurm_script import RESTARTS
+    from tempo.records.run import read_run
+
+    restarts = int(os.environ.get(RESTARTS, 0))
+    return fruitless(read_run(folder), restarts) if restarts >= FRUITLESS else None
+
+
+def _budget(options: argparse.Namespace) -> Callable[[], str | None] | None:
+    if options.within is None:
+        return None
+    from tempo.launch.spending import Watch
+
+    return Watch.of_study(Store(root_of(options.run)), options.within)
+
+
+def spread_target(
+    folder: Path, cache: Path, *, reuse_stale: bool, within: str | None = None
+) -> list[str]:
     """What each process of a run on several executes, as torchrun takes it."""
     target = ["-m", "tempo.cli.main", "worker", str(folder), "--cache", str(cache)]
-    return [*target, "--with-parent", *(["--reuse-stale"] if reuse_stale else [])]
+    target += ["--with-parent", *(["--reuse-stale"] if reuse_stale else [])]
+    return [*target, *(["--within", within] if within else [])]
 
 
 def _staged(options: argparse.Namespace, spec: RunSpec) -> Path:

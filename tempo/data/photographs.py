@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.ndimage import spline_filter
 
 from tempo.core.errors import MissingError
 from tempo.data.clips import Pixels
@@ -135,6 +134,9 @@ def read_rgb(path: Path) -> Pixels:
 def reduction(photograph: Photograph, factor: float) -> Reduction:
     """The photograph made smaller by `factor` with a Lanczos filter, which keeps it sharp and
     free of aliasing."""
+    # Imported where it is needed: a run that reads a whole cache, as most do, starts without it.
+    from scipy.ndimage import spline_filter
+
     image = Image.fromarray(read_rgb(photograph.path))
     if factor != 1:
         width, height = (round(side / factor) for side in image.size)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import affine_transform
 
 from tempo.data.clips import Pixels
 from tempo.data.photographs import Floats, Reduction
@@ -136,6 +135,8 @@ class Layer:
 
     def sample(self, time: float, box: tuple[int, int, int, int]) -> Floats:
         """RGB values, float32 [3, h, w], of the layer's texture in a box of the frame."""
+        from scipy.ndimage import affine_transform
+
         top, bottom, left, right = box
         inverse = np.linalg.inv(self.path.linear(time))
         start = np.array([top, left]) - self.path.centre(time)

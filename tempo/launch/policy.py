@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tempo.core.records import RunStatus
+from tempo.records.run import RunRecord
+
 RETRIES = 2
 """How often a run is begun again after its worker, or the node below it, was lost."""
 
@@ -18,6 +21,9 @@ class Policy:
     holds_back: bool = False
     why: str = ""
 
+
+FRUITLESS = 5
+"""How often in a row a queue begins a run again that gets no step further."""
 
 POLICIES: dict[str, Policy] = {
     "oom": Policy(why="the micro-batch was halved as far as it goes, a smaller one is not tried"),
@@ -46,3 +52,18 @@ def signature(detail: str, message: str) -> str:
         return message
     file, line = frames[-1]
     return f"{kinds[-1] if kinds else '?'} at {file}:{line}"
+
+
+def fruitless(record: RunRecord, restarts: int) -> str | None:
+    """Why a run whose queue began it `restarts` times again is not to be begun once more; None
+    while it gets further. A new submission starts counting afresh."""
+    last = [each.finish for each in record.attempts if each.finish is not None][-FRUITLESS:]
+    if restarts < FRUITLESS or len(last) < FRUITLESS:
+        return None
+    stopped = all(finish.status == RunStatus.STOPPED for finish in last)
+    if not stopped or last[-1].step > last[0].step:
+        return None
+    return (
+        f"{FRUITLESS} attempts in a row were stopped before they got past step {last[-1].step}; "
+        "give each of them more time (resources.time) and submit the study again"
+    )

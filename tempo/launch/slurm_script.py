@@ -18,6 +18,9 @@ from tempo.launch.slurm_options import Placement, directive, options
 HEAD = 3
 """Words of a task before those of its command: folder to run in, log, words of the command."""
 
+RESTARTS = "SLURM_RESTART_COUNT"
+"""How often Slurm has begun this job again; unset the first time."""
+
 READ_TASK = """\
 # One task, one run. Its words: folder to run in, log, words of the command, the command.
 mapfile -d '' -t -s "$((SLURM_ARRAY_TASK_ID * {fields}))" -n {fields} task < {tasks} || exit 1

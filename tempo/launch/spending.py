@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.estimate import known_cost
+from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.run import read_result
 
@@ -86,21 +87,36 @@ def check_budget(limit: float | None, expected: float, spent: float) -> None:
 
 
 class Watch:
-    """Looks once a minute at what the runs in `folders` have spent of `limit` GPU-hours."""
+    """Looks from time to time at what the runs in `folders` have spent of `limit` GPU-hours.
 
-    def __init__(self, limit: float, folders: Iterable[Path]) -> None:
-        self._limit, self._folders = limit, tuple(folders)
-        self._next = time.monotonic() + PAUSE
+    At once, then each minute, and less often where a look takes long: a hundredth of the time at
+    most goes into looking.
+    """
+
+    def __init__(self, limit: float, folders: Callable[[], Iterable[Path]]) -> None:
+        self._limit, self._folders = limit, folders
+        self._next = time.monotonic()
+
+    @classmethod
+    def of_study(cls, store: Store, study: str) -> Watch | None:
+        """Of all runs in a study's plan, which may grow; None where its plan sets no limit."""
+        limit = store.load_plan(study).spec.get("budget", {}).get("gpu_hours")
+        if limit is None:
+            return None
+
+        def folders() -> Iterable[Path]:
+            runs = store.load_plan(study).distinct_runs
+            return [store.run_dir(run.run_id) for run in runs]
+
+        return cls(limit, folders)
 
     def __call__(self) -> str | None:
         """Why everything has to stop; None while it may go on."""
-        if time.monotonic() < self._next:
+        begun = time.monotonic()
+        if begun < self._next:
             return None
-        self._next = time.monotonic() + PAUSE
-        spent = spent_hours(self._folders)
+        spent = spent_hours(self._folders())
+        self._next = begun + max(PAUSE, 100 * (time.monotonic() - begun))
         if spent < self._limit:
             return None
-        return (
-            f"stopping: {spent:.3g} GPU-hours were spent and budget.gpu_hours is {self._limit:g}; "
-            "the running runs write a checkpoint first"
-        )
+        return f"budget.gpu_hours is {self._limit:g}, and {spent:.3g} GPU-hours were spent"

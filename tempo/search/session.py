@@ -37,17 +37,18 @@ from tempo.search.warm import add_known
 from tempo.spec.load import LoadedStudy
 
 
-def check_unchanged(loaded: LoadedStudy, store: Store) -> None:
-    """See at once whether a search goes on that was begun before; makes nothing.
+def check_unchanged(loaded: LoadedStudy, store: Store) -> bool:
+    """Whether a search goes on that was begun before; makes nothing.
 
     Raises:
         SpecError: it was begun with another space.
     """
     space = Space(loaded)
     folder = search_dir(store, loaded.spec.study)
-    if folder.is_dir():
-        storage = open_storage(space.search.storage, folder)
-        check_study(storage, optuna_name(loaded), signature(space), space.place)
+    if not folder.is_dir():
+        return False
+    storage = open_storage(space.search.storage, folder)
+    return check_study(storage, optuna_name(loaded), signature(space), space.place)
 
 
 class Search:

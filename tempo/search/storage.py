@@ -117,17 +117,18 @@ def ensure_study(
 
 def check_study(
     storage: BaseStorage, name: str, signature: Mapping[str, Any], place: Place
-) -> None:
-    """Check that a search, if it is there, is the same one.
+) -> bool:
+    """Whether a search is there already; then it is the same one.
 
     Raises:
         SpecError: as `ensure_study`.
     """
     if name not in {study.study_name for study in storage.get_all_studies()}:
-        return
+        return False
     attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
     if SIGNATURE in attributes:
         _check_same(name, attributes[SIGNATURE], signature, place)
+    return SIGNATURE in attributes
 
 
 def _check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any], place: Place) -> None:

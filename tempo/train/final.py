@@ -122,14 +122,16 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns: dict[str, Any] = {
-        "clip": pa.array([row.clip for row in rows], pa.string()),
-        "source": pa.array([row.source for row in rows], pa.string()),
-        "motion": pa.array([row.motion for row in rows], pa.float64()),
-        "occlusion": pa.array([row.occlusion for row in rows], pa.float64()),
+    from tempo.records.columns import numbers, texts
+
+    columns = {
+        "clip": texts([row.clip for row in rows]),
+        "source": texts([row.source for row in rows]),
+        "motion": numbers([row.motion for row in rows]),
+        "occlusion": numbers([row.occlusion for row in rows]),
     }
     for name in measured(rows):
-        columns[name] = pa.array([row.values.get(name) for row in rows], pa.float64())
+        columns[name] = numbers([row.values.get(name) for row in rows])
     buffer = BytesIO()
-    pq.write_table(pa.table(columns), buffer)
+    pq.write_table(pa.Table.from_arrays(list(columns.values()), list(columns)), buffer)
     write_atomic(path, lambda file: file.write(buffer.getbuffer()))

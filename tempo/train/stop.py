@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-from tempo.core.errors import StoppedError
+from tempo.core.errors import StoppedError, TempoError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 """Ctrl-C, a scheduler's request to end, and pre-emption notices."""
+
+PAUSE = 5.0
+"""Seconds between two questions whether anything objects to going on."""
+
+Objection = Callable[[], str | None]
+"""Says why work has to stop; None while it may go on. Cheap where nothing is due."""
 
 
 class StopRequest:
@@ -71,3 +77,25 @@ def listening() -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def heeding(objection: Objection, stop: StopRequest) -> Iterator[None]:
+    """Ask `stop` to stop as soon as there is an objection, for the time of the block."""
+    over = threading.Event()
+
+    def listen() -> None:
+        while not over.wait(PAUSE):
+            # What cannot be read just now, as on a shared disk that is away, objects to nothing.
+            with suppress(TempoError, OSError):
+                if why := objection():
+                    stop.ask(why)
+                    return
+
+    thread = threading.Thread(target=listen, name="tempo-objections", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=1.0)

@@ -29,18 +29,26 @@ from tempo.train.failures import failure_of
 from tempo.train.group import join_group
 from tempo.train.guard import RollBack
 from tempo.train.journal import Journal
-from tempo.train.stop import StopRequest, listening
+from tempo.train.stop import Objection, StopRequest, heeding, listening
 
 COMPLETE, FAILED = 0, 1
 PATIENCE = 1.0
 """Seconds to wait for another worker of the same run to leave."""
 
 
-def run(folder: Path, cache: Path, *, reuse_stale: bool = False, reraise: bool = False) -> int:
+def run(
+    folder: Path,
+    cache: Path,
+    *,
+    reuse_stale: bool = False,
+    reraise: bool = False,
+    objection: Objection | None = None,
+) -> int:
     """Carry out the run in `folder`, or what is left of it; `cache` holds decoded pictures.
 
     Under torchrun every process calls this, and together they are one worker. What other
-    result-relevant code left there is done again from the start, unless `reuse_stale`.
+    result-relevant code left there is done again from the start, unless `reuse_stale`. Nothing is
+    begun, and what goes on stops in order, once `objection` says why.
 
     Returns:
         `COMPLETE` (also when the run was complete before), `FAILED`, `RESUMABLE` or `BUSY`.
@@ -53,7 +61,7 @@ def run(folder: Path, cache: Path, *, reuse_stale: bool = False, reraise: bool =
     group = join_group(cuda=wants_cuda(config.runtime))
     try:
         with ExitStack() as held, listening() as stop:
-            claim = _Claim(folder, spec.run_id, held, stop)
+            claim = _Claim(folder, spec.run_id, held, stop, objection)
             begin = group.share(claim.begin(reuse_stale=reuse_stale) if group.leads else None)
             if isinstance(begin, int):
                 return begin
@@ -80,12 +88,16 @@ class _Claim:
     key: str
     held: ExitStack
     stop: StopRequest
+    objection: Objection | None
     lease: Lease | None = None
 
     def begin(self, *, reuse_stale: bool) -> Begin | int:
         """Take the run; an exit code when there is nothing to do."""
         if look(self.folder).reusable(stale_too=reuse_stale):
             return COMPLETE
+        if self.objection and (why := self.objection()):
+            print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
+            return RESUMABLE
         ledger = open_ledger(None, root_of(self.folder))
         self.held.callback(ledger.close)
         above = last_attempt(self.folder)
@@ -100,6 +112,8 @@ class _Claim:
         if found.reusable(stale_too=reuse_stale):
             return COMPLETE
         self.held.enter_context(keeping(self.lease, self.stop.ask))
+        if self.objection:
+            self.held.enter_context(heeding(self.objection, self.stop))
         return Begin(afresh=found.stale and not reuse_stale)
 
 

@@ -105,6 +105,15 @@ def test_results_of_other_code_are_stale_and_made_again_unless_asked(folder: Fol
     assert said["complete"] == []
     assert len(said["stale"]) == len(logs) == 4
     assert len(plan_of(folder, *small, "--reuse-stale")["complete"]) == 4
+    # What will be made again is shown as work to do, and has to be within the budget.
+    printed = folder.run("run_experiment.py", *run, "--dry-run").stdout
+    assert all(log.parent.name in printed for log in logs)
+    printed = folder.run("run_experiment.py", *run, "--dry-run", "--reuse-stale").stdout
+    assert printed == "Nothing to launch: every run is complete\n"
+    gpu = ("--set", "runtime.device=cuda", "--set", "budget.gpu_hours=1", "--launcher", "slurm")
+    refused = folder.run("run_experiment.py", *run, *gpu)
+    assert refused.returncode == 2
+    assert "budget.gpu_hours needs a price for" in refused.stderr
     assert folder.run("run_experiment.py", *run, "--reuse-stale").returncode == 0
     assert all(len(starts(log)) == 1 for log in logs)
     assert folder.run("run_experiment.py", *run).returncode == 0

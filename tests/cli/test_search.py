@@ -102,6 +102,7 @@ def test_the_same_command_repeats_nothing(
     again = folder.run("run_experiment.py", "hunt.yaml", "--mlflow", "off")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "started" not in again.stdout
+    assert "Checking" not in again.stdout, "nothing is rehearsed that will not be trained"
     assert summary_of(folder).trials == before.trials
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,12 +168,42 @@ def test_what_was_spent_counts_gpus_alone(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_watch_objects_once_the_budget_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    spent = iter([0.5, 1.5])
+    spent, now = iter([0.5, 1.5]), 100.0
     monkeypatch.setattr(spending, "spent_hours", lambda folders: next(spent))
-    monkeypatch.setattr(spending, "PAUSE", 0.0)
-    watch = spending.Watch(1.0, [])
+    monkeypatch.setattr("tempo.launch.spending.time.monotonic", lambda: now)
+    watch = spending.Watch(1.0, list)
     assert watch() is None
-    assert "1.5 GPU-hours were spent and budget.gpu_hours is 1" in (watch() or "")
+    now += spending.PAUSE - 1
+    assert watch() is None, "it does not look all the time"
+    now += 1
+    assert watch() == "budget.gpu_hours is 1, and 1.5 GPU-hours were spent"
+
+
+def test_a_watch_that_takes_long_looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, looks = 0.0, 0
+
+    def slow(folders: object) -> float:
+        nonlocal now, looks
+        now, looks = now + 6.0, looks + 1
+        return 0.0
+
+    monkeypatch.setattr(spending, "spent_hours", slow)
+    monkeypatch.setattr("tempo.launch.spending.time.monotonic", lambda: now)
+    watch = spending.Watch(1.0, list)
+    for _ in range(2000):
+        watch()
+        now += 1.0
+    assert looks == 4, "six seconds of looking in ten minutes at most"
+
+
+def test_a_study_is_watched_as_far_as_its_plan_limits_it(tmp_path: Path) -> None:
+    store, plan = Store(tmp_path), make_plan({"steps": 2})
+    store.save_plan(replace(plan, spec={**plan.spec, "budget": {"gpu_hours": None}}))
+    assert spending.Watch.of_study(store, plan.study) is None
+    store.save_plan(replace(plan, spec={**plan.spec, "budget": {"gpu_hours": 0.0}}))
+    watch = spending.Watch.of_study(store, plan.study)
+    assert watch is not None
+    assert "0 GPU-hours were spent" in (watch() or "")
 
 
 def test_a_budget_is_kept() -> None:

@@ -18,7 +18,7 @@ from tempo.records.files import sha256_of
 from tempo.records.layout import root_of
 from tempo.records.log import read_events
 from tempo.records.run import read_run
-from tempo.train import trainer, worker
+from tempo.train import stop, trainer, worker
 from tempo.train.failures import failure_of
 
 from .conftest import Make
@@ -98,6 +98,41 @@ def test_a_run_that_was_asked_to_stop_is_not_begun(
     assert not (folder / "events.jsonl").exists()
     ledger.ask_to_stop([folder.name], stop=False)
     assert worker.run(folder, cache) == 0
+
+
+def test_nothing_is_begun_under_an_objection(
+    make: Make, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make()
+    assert worker.run(folder, cache, objection=lambda: "the money is spent") == RESUMABLE
+    assert capsys.readouterr().err == "the money is spent; nothing was begun\n"
+    assert not (folder / "events.jsonl").exists()
+
+
+def test_an_objection_stops_a_run_in_order_and_it_goes_on_later(
+    make: Make, cache: Path, undisturbed: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make()
+    monkeypatch.setattr(stop, "PAUSE", 0.001)
+    answers: list[str | None] = []
+
+    def objection() -> str | None:
+        said = read_run(folder).step >= 3 if (folder / "events.jsonl").exists() else False
+        answers.append("the money is spent" if said else None)
+        return answers[-1]
+
+    assert worker.run(folder, cache, objection=objection) == RESUMABLE
+    record = read_run(folder)
+    assert record.status is RunStatus.STOPPED
+    finish = record.attempts[0].finish
+    assert finish is not None
+    assert finish.message == "stopped by the money is spent; the work so far is kept"
+    assert 0 < finish.step < 12
+    assert worker.run(folder, cache, objection=lambda: None) == 0
+    whole = read_run(undisturbed())
+    assert [e.values["loss"] for e in read_run(folder).train] == [
+        e.values["loss"] for e in whole.train
+    ]
 
 
 @pytest.mark.parametrize("method", ["average", "nearest"])
