@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from tempo.cli.drive import content
-from tempo.cli.torchrun import add_ddp
 from tempo.cli.worker import spread_target
 from tempo.core.errors import SpecError
 from tempo.core.jobs import JobSpec, Launcher
@@ -42,29 +41,6 @@ FILES = (
     f"a run whose node died waits until its claim is freed by hand. For takeover on several hosts: "
     f"export {VARIABLE}=postgresql://USER@HOST/DATABASE (password: ~/.pgpass)"
 )
-
-
-def add_launching(parser: argparse.ArgumentParser) -> None:
-    """The launcher, and how it is used."""
-    parser.add_argument(
-        "--launcher",
-        choices=list(LAUNCHERS),
-        default="local",
-        help="what carries out the runs: processes of this machine (default), this very process "
-        "(for a debugger), a fresh torchrun for each, or a Slurm cluster",
-    )
-    add_ddp(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print what would be launched, launch nothing"
-    )
-    parser.add_argument(
-        "--wait", action="store_true", help="stay until the cluster is done, then report"
-    )
-    parser.add_argument(
-        "--scratch",
-        metavar="DIR",
-        help="a node's own disk, to copy the data cache to (as $TMPDIR, expanded on the node)",
-    )
 
 
 def needs_of(plan: Plan, options: argparse.Namespace) -> Needs:

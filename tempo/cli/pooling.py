@@ -40,21 +40,18 @@ Wanted = Callable[[Store, PlannedRun], bool]
 """Whether a run of the plan is to be carried out."""
 
 
-def everything(store: Store, run: PlannedRun) -> bool:
-    return True
-
-
 def open_pool(
     plan: Plan,
     store: Store,
     options: argparse.Namespace,
     console: Console,
-    wanted: Wanted = everything,
+    wanted: Wanted | None = None,
     *,
     begin: bool = True,
     check: bool = True,
 ) -> Pool:
-    """A pool of a plan's `wanted` runs, once the machine and every variant were checked.
+    """A pool of a plan's runs, of all or of the `wanted` ones, once the machine and every variant
+    were checked.
 
     Without `begin` every variant is checked and the pool stays empty, for runs to come; without
     `check` not even that, because none will come.
@@ -62,7 +59,7 @@ def open_pool(
     from tempo.cli.main import main
 
     needs = needs_of(plan, options)
-    to_go = [run for run, _ in left_to_do(plan, store, options) if wanted(store, run)]
+    to_go = [run for run, _ in left_to_do(plan, store, options) if not wanted or wanted(store, run)]
     todo = {run.variant for run in (to_go if begin else plan.runs)} if check else set()
     checked = Checked(({},), {})
     server = ForkServer(main, PRELOAD)
@@ -97,7 +94,7 @@ def open_pool(
         reuse_stale=options.reuse_stale,
     )
     works = works_of(plan, Prices(store.root), checked.device, checked.weights)
-    pool.add(work for work in works if begin and wanted(store, work.run))
+    pool.add(work for work in works if begin and (not wanted or wanted(store, work.run)))
     return pool
 
 

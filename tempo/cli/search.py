@@ -211,10 +211,12 @@ class _Carrying:
         """Write and show what was found; choose the exit code."""
         from tempo.cli.mirroring import write_wandb
         from tempo.cli.pages import write_search_page
-        from tempo.cli.run import FAILED
         from tempo.cli.search_text import show_summary
+        from tempo.cli.study import FAILED
         from tempo.search.summary import summarise
 
+        if self._mirror is not None:
+            self._mirror.hurry()
         stopped = self._pool.stopping
         summary = summarise(self._search, over=not stopped)
         path = save_search(self._search.store, summary)

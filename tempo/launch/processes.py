@@ -6,6 +6,7 @@ Both give the worker a process group of its own, its log as output, and its slot
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -82,7 +83,7 @@ class ForkServer:
         # A name, so that what fails in importing it fails in the worker's own log.
         self._entry = f"{entry.__module__}:{entry.__qualname__}"
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        self._context.set_forkserver_preload(["tempo.launch.preloading", *preload])
 
     def warm(self) -> None:
         """Start the server and its imports now, beside whatever the caller does next."""
@@ -108,6 +109,8 @@ def _become(
     environment: Mapping[str, str],
 ) -> None:
     """In the fork: what `spawn` asks of a new process, then the command itself."""
+    gc.freeze()
+    gc.enable()
     os.setsid()
     with contextlib.ExitStack() as files:
         empty = os.open(os.devnull, os.O_RDONLY)

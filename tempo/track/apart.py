@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tempo.core.records import Plan
+from tempo.core.startup import loading
 from tempo.records.layout import Store
 from tempo.track.address import default_uri, redacted
 from tempo.track.client import adopt, prepare
@@ -95,6 +96,10 @@ class MirrorProcess:
         """Go on with a larger plan, which is saved in the store."""
         self._revive()
         self._tell("grow")
+
+    def hurry(self) -> None:
+        """Have what was recorded so far sent now, beside whatever the caller does next."""
+        self._tell("hurry")
 
     def sync(self, *, over: bool | None = None) -> bool:
         """Mirror once what the records hold; see Tracker."""
@@ -199,7 +204,7 @@ class _Server:
 
     def do_warm(self, uri: str) -> None:
         # What goes wrong here goes wrong again, and is told, when the store is needed.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception), loading():
             self._draft = prepare(uri, self._folder)
 
     def do_open(
@@ -221,6 +226,9 @@ class _Server:
 
     def do_grow(self) -> None:
         self._opened.grow(self._store.load_plan(*self._named))
+
+    def do_hurry(self) -> None:
+        self._opened.hurry()
 
     def do_sync(self, over: bool | None) -> None:
         self._answer(self._opened.sync(over=over))

@@ -16,12 +16,13 @@ class Background:
         self._sync = sync
         self._interval = interval
         self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._stopping, self._due = threading.Event(), threading.Event()
 
     def start(self) -> None:
         if self._thread is not None:
             raise RuntimeError("the mirror runs already")
         self._stopping.clear()
+        self._due.clear()
         self._thread = threading.Thread(target=self._loop, name="tempo-mirror", daemon=True)
         self._thread.start()
 
@@ -29,10 +30,19 @@ class Background:
         """End the thread, if there is one; a call under way is waited for up to `timeout` s."""
         thread, self._thread = self._thread, None
         self._stopping.set()
+        self._due.set()
         if thread is not None:
             thread.join(timeout)
 
+    def hurry(self) -> None:
+        """Call `sync` now rather than when its time has come."""
+        self._due.set()
+
     def _loop(self) -> None:
         wait = self._interval
-        while not self._stopping.wait(wait):
+        while True:
+            self._due.wait(wait)
+            self._due.clear()
+            if self._stopping.is_set():
+                return
             wait = self._interval if self._sync() else min(LONGEST_WAIT, 2 * wait)

@@ -90,6 +90,10 @@ class MlflowMirror:
         """Mirror in the background from now on."""
         self._background.start()
 
+    def hurry(self) -> None:
+        """Look at the records now, in the background."""
+        self._background.hurry()
+
     def stop(self, timeout: float = 10.0) -> None:
         """End the background thread, if there is one; a request under way is waited for."""
         self._background.stop(timeout)

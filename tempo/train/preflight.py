@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tempo.core.errors import MissingError
+from tempo.core.startup import loading
 from tempo.data.batches import Batch
 from tempo.data.open import check_available
 from tempo.metrics.table import evaluate_pair
@@ -76,6 +78,9 @@ def rehearse(config: RunConfig) -> float:
     """
     if config.method != "network":
         return 0.0
+    with loading():
+        # An optimiser's first step would import it.
+        import_module("torch._dynamo")
     device = pick_device(config.runtime)
     configure(device, config.runtime.threads, config.recipe.precision)
     # Compiling takes minutes and belongs to the run: what it would find is not the spec's fault.

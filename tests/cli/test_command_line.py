@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tempo.cli import run
 from tempo.cli.main import COMMANDS, main, parser, shim
+from tempo.launch.launchers import LAUNCHERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,6 +118,7 @@ OPTIONS = {
         "--raise",
         "--reuse-stale",
         "--with-parent",
+        "--within",
     },
     "preflight": {"--cache", "--with-parent"},
     "calibrate": {"--cache", "--ddp", "--with-parent"},
@@ -154,7 +157,7 @@ def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_planning_and_help_import_nothing_heavy(argv: list[str]) -> None:
-    heavy = {"torch", "mlflow", "optuna", "matplotlib", "pandas", "skimage"}
+    heavy = {"torch", "mlflow", "optuna", "matplotlib", "pandas", "skimage", "tempo.launch.pool"}
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *argv], cwd=ROOT, capture_output=True, text=True
     )
@@ -189,3 +192,8 @@ def test_a_closed_pipe_is_no_error() -> None:
         ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
+
+
+def test_the_launchers_are_those_there_are() -> None:
+    assert set(run.LAUNCHERS) == set(LAUNCHERS)
+    assert run.LAUNCHERS[0] == "local", "the default is named first"

@@ -31,6 +31,19 @@ def test_the_thread_follows_the_records_and_stops(study: Study) -> None:
     assert_equal(study.uri, study.store.root, study.plan)
 
 
+def test_a_look_that_is_asked_for_comes_before_its_time(study: Study) -> None:
+    mirror = MlflowMirror(study.store, interval=600)
+    mirror.open(study.plan, {})
+    mirror.start()
+    study.write("on0").whole()
+    mirror.hurry()
+    give_up = time.monotonic() + 30
+    while not list(study.store.root.glob("mirror/*/se_study/runs/on0.json")):
+        assert time.monotonic() < give_up, mirror.problem
+        time.sleep(0.02)
+    mirror.stop()
+
+
 def test_a_mirror_says_what_it_lacks(study: Study) -> None:
     mirror = MlflowMirror(study.store)
     with pytest.raises(RuntimeError, match="open a plan first"):
