@@ -1,6 +1,6 @@
 """What the MLflow mirror costs. A point is one metric key at one step.
 
-    python benchmarks/tracking.py                       about 8 minutes, on a machine at rest
+    python benchmarks/tracking.py                       about 20 minutes, on a machine at rest
     python benchmarks/tracking.py --part steps --rounds 60
     python benchmarks/tracking.py --part backlog --repeats 5
 
@@ -12,7 +12,8 @@
    time from them. Windows with and without come in pairs, in changing order, so that a machine
    that drifts slows both alike; a pair gives one ratio of trimmed means over steps, in wall-clock
    time and in CPU time of the training processes. Bar: 0.5 %, for the median over the pairs.
-   A mirror that was held works off what was logged meanwhile, so what is seen is rather too much.
+   A window is as long as the time between two of the mirror's looks, and begins when what was
+   logged while it was held is worked off, so each holds the work of its own time.
    The CPU time of the mirror over that of all cores does not depend on noise: where training uses
    the cores fully, the mirror cannot take more from it.
 """
@@ -38,7 +39,7 @@ from tempo.records.events import AttemptStarted, CheckpointSaved, Finished, Trai
 from tempo.records.layout import Store
 from tempo.records.log import NAME, EventLog
 from tempo.track.apart import MirrorProcess
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.mlflow_store import INTERVAL, MlflowMirror
 
 MIRROR = (sys.executable, "-m", "tempo.cli.main", "mirror")
 KEYS = (
@@ -231,6 +232,7 @@ def alternate(process: psutil.Process, rounds: int, window: float) -> list[Windo
             for on in (True, False) if number % 2 == 0 else (False, True):
                 if on:
                     process.resume()
+                    time.sleep(INTERVAL + 1.0)
                 else:
                     process.suspend()
                 begun = time.time()
@@ -288,8 +290,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("all", "backlog", "steps"), default="all")
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=40, help="pairs of windows")
-    parser.add_argument("--window", type=float, default=4.0, help="seconds")
+    parser.add_argument("--rounds", type=int, default=30, help="pairs of windows")
+    parser.add_argument("--window", type=float, default=INTERVAL, help="seconds")
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--run", help=argparse.SUPPRESS)
     options = parser.parse_args()

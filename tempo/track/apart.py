@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from tempo.track.client import adopt, prepare
 from tempo.track.content import Limits
 from tempo.track.mlflow_store import MlflowMirror
 
+NICENESS = 10
 LAST_WORDS = 300
 """Characters of what a process that died wrote last."""
 
@@ -222,6 +224,8 @@ class _Server:
         limits = Limits(checkpoint_mib=checkpoint_mib)
         self._mirror = MlflowMirror(self._store, uri, limits=limits)
         self._mirror.open(self._store.load_plan(study, profile), invocation)
+        # From here on it works beside training, which comes first.
+        os.nice(NICENESS)
         self._mirror.start()
 
     def do_grow(self) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+FIRST_WAIT = 3.0
+"""Seconds before the first call, after which a study can be looked at."""
+
 LONGEST_WAIT = 60.0
 """Seconds between two tries of a store that is down, at most."""
 
 
 class Background:
-    """A daemon thread that calls `sync` every `interval` seconds, less often while it fails."""
+    """A daemon thread that calls `sync` every `interval` seconds, sooner the first time, and less
+    often while it fails."""
 
     def __init__(self, sync: Callable[[], bool], interval: float) -> None:
         self._sync = sync
@@ -39,7 +43,7 @@ class Background:
         self._due.set()
 
     def _loop(self) -> None:
-        wait = self._interval
+        wait = min(FIRST_WAIT, self._interval)
         while True:
             self._due.wait(wait)
             self._due.clear()

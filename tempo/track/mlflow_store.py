@@ -25,8 +25,8 @@ from tempo.track.parent import describe_experiment, ensure_experiment
 from tempo.track.passing import StudyMirror
 from tempo.track.state import MirrorState
 
-INTERVAL = 3.0
-"""Seconds between two looks at the records."""
+INTERVAL = 10.0
+"""Seconds between two looks at the records: MLflow's pages refresh themselves less often."""
 
 LOCK_WAIT = 30.0
 """Seconds to wait for another process that mirrors the same study."""

@@ -31,7 +31,10 @@ def test_the_thread_follows_the_records_and_stops(study: Study) -> None:
     assert_equal(study.uri, study.store.root, study.plan)
 
 
-def test_a_look_that_is_asked_for_comes_before_its_time(study: Study) -> None:
+def test_a_look_that_is_asked_for_comes_before_its_time(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempo.track.background.FIRST_WAIT", 600)
     mirror = MlflowMirror(study.store, interval=600)
     mirror.open(study.plan, {})
     mirror.start()
