@@ -87,7 +87,7 @@ def needs_of_run(needs: Needs, config: Mapping[str, Any], options: argparse.Name
     return needs.of_method(config) if options.launcher in QUEUED else needs
 
 
-def worker_argv(study: str, folder: Path, options: argparse.Namespace, needs: Needs) -> list[str]:
+def worker_argv(plan: Plan, folder: Path, options: argparse.Namespace, needs: Needs) -> list[str]:
     """What every launcher executes for a run with these needs."""
     argv = [*TEMPO, "worker", str(folder), "--cache", str(options.cache)]
     argv += ["--with-parent"] if options.launcher != "inline" else []
@@ -95,7 +95,7 @@ def worker_argv(study: str, folder: Path, options: argparse.Namespace, needs: Ne
     argv += ["--reuse-stale"] if options.reuse_stale else []
     # Where the driver may leave before its jobs end, each job heeds the study's budget itself.
     watched = options.launcher in QUEUED and needs.limits.gpu_hours is not None
-    argv += ["--within", study] if watched else []
+    argv += ["--within", plan.study, plan.profile_name] if watched else []
     scratch = options.scratch or needs.site.scratch
     argv += ["--scratch", scratch] if scratch else []
     spread = needs.processes
@@ -136,7 +136,7 @@ def guard_budget(plan: Plan, to_go: Iterable[PlannedRun], store: Store, needs: N
 
 def watch_of(plan: Plan, store: Store) -> Callable[[], str | None]:
     """What looks after the GPU-hours of a saved plan's study while it goes on."""
-    return Watch.of_study(store, plan.study) or content
+    return Watch.of_study(store, plan.study, plan.profile_name) or content
 
 
 def show_launch(plan: Plan, store: Store, options: argparse.Namespace) -> int:
@@ -161,7 +161,7 @@ def _jobs(plan: Plan, store: Store, options: argparse.Namespace, needs: Needs) -
     for run, spec in left_to_do(plan, store, options):
         folder = store.run_dir(run.run_id)
         own = needs_of_run(needs, spec.config, options)
-        argv = worker_argv(plan.study, folder, options, own)
+        argv = worker_argv(plan, folder, options, own)
         log = folder / "attempts" / f"{last_attempt(folder) + 1}.log"
         jobs.append(JobSpec(key=run.run_id, argv=argv, log=log, resources=own.resources()))
     return jobs

@@ -41,7 +41,7 @@ def _anywhere(comparison: Comparison) -> Comparison:
 
 def find_search(store: Store, plan: Plan) -> SearchSummary | None:
     """The search that `plan` is the growing plan of, once there is a summary of it."""
-    profile = plan.profile or "default"
+    profile = plan.profile_name
     there = (search_dir(store, plan.study) / profile / "summary.json").is_file()
     return load_search(store, plan.study, profile) if there else None
 

@@ -87,7 +87,7 @@ def open_pool(
         store,
         launcher,
         open_ledger(None, store.root),
-        command=lambda folder: worker_argv(plan.study, folder, options, own(load_run(folder))),
+        command=lambda folder: worker_argv(plan, folder, options, own(load_run(folder))),
         resources=lambda spec: own(spec).resources(),
         limit=needs.limits.jobs if launcher.slots is not None else None,
         fail_fast=options.fail_fast,

@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--scratch", metavar="DIR", help="this node's own disk: copy the data cache there first"
     )
     parser.add_argument(
-        "--within", metavar="STUDY", help="leave once this study's budget of GPU-hours is spent"
+        "--within",
+        nargs=2,
+        metavar=("STUDY", "PROFILE"),
+        help="leave once this study's budget of GPU-hours is spent",
     )
     parser.add_argument(
         "--raise", action="store_true", dest="reraise", help="record a failure, then raise it"
@@ -124,16 +127,16 @@ def _budget(options: argparse.Namespace) -> Callable[[], str | None] | None:
         return None
     from tempo.launch.spending import Watch
 
-    return Watch.of_study(Store(root_of(options.run)), options.within)
+    return Watch.of_study(Store(root_of(options.run)), *options.within)
 
 
 def spread_target(
-    folder: Path, cache: Path, *, reuse_stale: bool, within: str | None = None
+    folder: Path, cache: Path, *, reuse_stale: bool, within: Sequence[str] | None = None
 ) -> list[str]:
     """What each process of a run on several executes, as torchrun takes it."""
     target = ["-m", "tempo.cli.main", "worker", str(folder), "--cache", str(cache)]
     target += ["--with-parent", *(["--reuse-stale"] if reuse_stale else [])]
-    return [*target, *(["--within", within] if within else [])]
+    return [*target, *(["--within", *within] if within else [])]
 
 
 def _staged(options: argparse.Namespace, spec: RunSpec) -> Path:

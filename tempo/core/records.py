@@ -107,6 +107,11 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
+    def profile_name(self) -> str:
+        """What files and folders call the profile."""
+        return self.profile or "default"
+
+    @property
     def distinct_runs(self) -> tuple[PlannedRun, ...]:
         """The runs to carry out: the first entry of each run id."""
         first: dict[str, PlannedRun] = {}

@@ -98,14 +98,14 @@ class Watch:
         self._next = time.monotonic()
 
     @classmethod
-    def of_study(cls, store: Store, study: str) -> Watch | None:
-        """Of all runs in a study's plan, which may grow; None where its plan sets no limit."""
-        limit = store.load_plan(study).spec.get("budget", {}).get("gpu_hours")
+    def of_study(cls, store: Store, study: str, profile: str) -> Watch | None:
+        """Of all runs in a study's plan, which may grow; None where the plan sets no limit."""
+        limit = store.load_plan(study, profile).spec.get("budget", {}).get("gpu_hours")
         if limit is None:
             return None
 
         def folders() -> Iterable[Path]:
-            runs = store.load_plan(study).distinct_runs
+            runs = store.load_plan(study, profile).distinct_runs
             return [store.run_dir(run.run_id) for run in runs]
 
         return cls(limit, folders)

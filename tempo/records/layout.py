@@ -37,7 +37,7 @@ class Store:
     def save_plan(self, plan: Plan) -> None:
         """Keep the plan under its profile and make it the study's current one."""
         folder = self.study_dir(plan.study)
-        profile = plan.profile or "default"
+        profile = plan.profile_name
         write_json(folder / "plans" / f"{profile}.json", plan.to_json())
         write_atomic(folder / "current", lambda file: file.write(f"{profile}\n".encode()))
 

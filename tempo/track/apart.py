@@ -81,7 +81,7 @@ class MirrorProcess:
             "records": str(self._store.root),
             "uri": self._uri,
             "study": plan.study,
-            "profile": plan.profile or "default",
+            "profile": plan.profile_name,
             "invocation": None if invocation is None else dict(invocation),
             "checkpoint_mib": self._checkpoint_mib,
         }

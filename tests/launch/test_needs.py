@@ -199,9 +199,9 @@ def test_a_watch_that_takes_long_looks_seldom(monkeypatch: pytest.MonkeyPatch) -
 def test_a_study_is_watched_as_far_as_its_plan_limits_it(tmp_path: Path) -> None:
     store, plan = Store(tmp_path), make_plan({"steps": 2})
     store.save_plan(replace(plan, spec={**plan.spec, "budget": {"gpu_hours": None}}))
-    assert spending.Watch.of_study(store, plan.study) is None
+    assert spending.Watch.of_study(store, plan.study, plan.profile_name) is None
     store.save_plan(replace(plan, spec={**plan.spec, "budget": {"gpu_hours": 0.0}}))
-    watch = spending.Watch.of_study(store, plan.study)
+    watch = spending.Watch.of_study(store, plan.study, plan.profile_name)
     assert watch is not None
     assert "0 GPU-hours were spent" in (watch() or "")
 
