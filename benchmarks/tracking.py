@@ -1,21 +1,20 @@
 """What the MLflow mirror costs. A point is one metric key at one step.
 
-    python benchmarks/tracking.py                       about 20 minutes, on a machine at rest
+    python benchmarks/tracking.py                       about 12 minutes, on a machine at rest
     python benchmarks/tracking.py --part steps --rounds 60
     python benchmarks/tracking.py --part backlog --repeats 5
 
 1. backlog: CPU time of the sender a point, and the time from the end of training to the last point
    in a new sqlite store. Bars: 0.4 ms a point, 200,000 points in 60 s. The median of `--repeats`,
    and their range.
-2. steps: the step time of runs that log every 20 steps, while the mirror's process works and while
-   it is held (SIGSTOP). As many runs train as there are cores, so that the mirror has to take its
-   time from them. Windows with and without come in pairs, in changing order, so that a machine
-   that drifts slows both alike; a pair gives one ratio of trimmed means over steps, in wall-clock
-   time and in CPU time of the training processes. Bar: 0.5 %, for the median over the pairs.
-   A window is as long as the time between two of the mirror's looks, and begins when what was
-   logged while it was held is worked off, so each holds the work of its own time.
-   The CPU time of the mirror over that of all cores does not depend on noise: where training uses
-   the cores fully, the mirror cannot take more from it.
+2. steps: what the mirror adds to the steps of runs that log every 20 of them. As many runs train
+   as there are cores, so that the mirror has to take its time from them. It is asked to look at the
+   records about every 10 s, which is how often it does; what the steps of the next two seconds took
+   beyond those of the two seconds before and after is the time that it added in those 10 s, in
+   wall-clock time and in CPU time of the training processes. Comparing neighbours takes out the
+   drift of a shared machine; the same sum around moments at which the mirror sleeps shows what
+   noise is left. Bar: 0.5 %, for the median over the looks. The CPU time of the mirror over that of
+   all cores is printed beside it.
 """
 
 from __future__ import annotations
@@ -52,10 +51,10 @@ KEYS = (
     "step_ms",
     "data_ms",
 )
-SETTLE = 0.3
-"""Seconds at the start of a window that do not count."""
-FEWEST = 5
-"""Steps that each run must have in a window for it to count."""
+PERIOD = INTERVAL - 0.5
+"""Seconds between two looks of the mirror, which is asked a little before its own time."""
+REACH = 2.0
+"""Seconds after a look in which it is over, and of comparison on either side."""
 STOP = "stop"
 """The file at which workers stop."""
 PIECES = 64
@@ -147,17 +146,8 @@ def train(root: Path, run_id: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
-    """Unix seconds, and whether the mirror worked."""
-
-    begun: float
-    ended: float
-    on: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class Added:
-    """Shares of the step time that the mirror added, one of each pair of windows."""
+    """Shares of the step time that were added, one for each moment."""
 
     shares: tuple[float, ...]
 
@@ -165,7 +155,7 @@ class Added:
         ordered = sorted(self.shares)
         low, high = interval_of_median(ordered)
         return (
-            f"{statistics.median(ordered):+.2%} (median of {len(ordered)} pairs; 95 % interval "
+            f"{statistics.median(ordered):+.2%} (median of {len(ordered)}; 95 % interval "
             f"{low:+.2%} to {high:+.2%}; range {ordered[0]:+.2%} to {ordered[-1]:+.2%})"
         )
 
@@ -177,7 +167,7 @@ def interval_of_median(ordered: Sequence[float]) -> tuple[float, float]:
     return ordered[low], ordered[len(ordered) - 1 - low]
 
 
-def measure_step_time(rounds: int, window: float) -> None:
+def measure_step_time(rounds: int) -> None:
     """Print what the mirror adds to steps."""
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
@@ -195,17 +185,22 @@ def measure_step_time(rounds: int, window: float) -> None:
             subprocess.Popen([*command, "--run", run.run_id], env=environment) for run in plan.runs
         ]
         wait_for_steps([store.run_dir(run.run_id) / NAME for run in plan.runs])
-        time.sleep(window)
-        busy, begun = cpu_of(process), time.monotonic()
-        windows = alternate(process, rounds, window)
+        time.sleep(PERIOD)
+        busy, begun, looks = cpu_of(process), time.monotonic(), []
+        for number in range(1, rounds + 1):
+            looks.append(time.time())
+            mirror.hurry()
+            time.sleep(max(0.0, begun + number * PERIOD - time.monotonic()))
         share = (cpu_of(process) - busy) / (time.monotonic() - begun) / cores
         (root / STOP).touch()
         for worker in workers:
             worker.wait()
         mirror.stop()
         logs = [json.loads((root / f"{run.run_id}.json").read_text()) for run in plan.runs]
+    asleep = [look + PERIOD / 2 for look in looks[:-1]]
     for place, name in ((1, "wall-clock"), (2, "CPU time of training")):
-        print(f"added to a step, {name}: {added(windows, logs, place)} (bar 0.5 %)")
+        print(f"added to a step, {name}: {added(looks[:-1], logs, place)} (bar 0.5 %)")
+        print(f"  the same while the mirror sleeps: {added(asleep, logs, place)}")
     steps = [step[1] for log in logs for step in log]
     print(
         f"steps of {1000 * statistics.median(steps):.1f} ms, {cores} runs side by side; the "
@@ -224,54 +219,24 @@ def cpu_of(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def alternate(process: psutil.Process, rounds: int, window: float) -> list[Window]:
-    """Pairs of windows; every other pair begins without the mirror."""
-    windows = []
-    try:
-        for number in range(rounds):
-            for on in (True, False) if number % 2 == 0 else (False, True):
-                if on:
-                    process.resume()
-                    time.sleep(INTERVAL + 1.0)
-                else:
-                    process.suspend()
-                begun = time.time()
-                time.sleep(window)
-                windows.append(Window(begun=begun, ended=time.time(), on=on))
-    finally:
-        process.resume()
-    return windows
-
-
-def added(
-    windows: Sequence[Window], logs: Sequence[Sequence[Sequence[float]]], place: int
-) -> Added:
-    """Of each pair: the step time with over that without, mean over the runs, less one. Pairs in
-    which a run made hardly a step are left out."""
-    shares = []
-    for pair in zip(windows[::2], windows[1::2], strict=True):
-        with_, without = sorted(pair, key=lambda each: not each.on)
-        steps = [(inside(with_, log, place), inside(without, log, place)) for log in logs]
-        if min(len(values) for both in steps for values in both) >= FEWEST:
-            ratios = [typical(one) / typical(other) for one, other in steps]
-            shares.append(statistics.fmean(ratios) - 1)
-    if not shares:
-        raise SystemExit("no pair of windows holds enough steps: take a longer --window")
-    return Added(shares=tuple(shares))
-
-
-def inside(window: Window, log: Sequence[Sequence[float]], place: int) -> list[float]:
-    """What the steps took that began and ended in a window, in order of length."""
-    begun = window.begun + SETTLE
-    return sorted(
-        step[place] for step in log if begun < step[0] - step[1] and step[0] < window.ended
+def added(moments: Sequence[float], logs: Sequence[Sequence[Sequence[float]]], place: int) -> Added:
+    """Of each moment: the time added to all runs' steps, as a share of the time between looks."""
+    return Added(
+        shares=tuple(
+            statistics.fmean(extra(log, moment, place) for log in logs) / PERIOD
+            for moment in moments
+        )
     )
 
 
-def typical(ordered: Sequence[float]) -> float:
-    """The mean without the fastest and the slowest tenth."""
-    cut = len(ordered) // 10
-    return statistics.fmean(ordered[cut : len(ordered) - cut])
+def extra(log: Sequence[Sequence[float]], moment: float, place: int) -> float:
+    """Seconds that the steps after `moment` took beyond as many of their neighbours."""
+
+    def ended(begin: float, end: float) -> list[float]:
+        return [step[place] for step in log if moment + begin < step[0] <= moment + end]
+
+    during = ended(0.0, REACH)
+    return sum(during) - len(during) * statistics.fmean(ended(-REACH, 0) + ended(REACH, 2 * REACH))
 
 
 def measure_backlogs(points: int, repeats: int) -> None:
@@ -290,8 +255,7 @@ def main() -> None:
     parser.add_argument("--part", choices=("all", "backlog", "steps"), default="all")
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=30, help="pairs of windows")
-    parser.add_argument("--window", type=float, default=INTERVAL, help="seconds")
+    parser.add_argument("--rounds", type=int, default=60, help="looks of the mirror")
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--run", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -303,7 +267,7 @@ def main() -> None:
     if options.part != "steps":
         measure_backlogs(options.points, options.repeats)
     if options.part != "backlog":
-        measure_step_time(options.rounds, options.window)
+        measure_step_time(options.rounds)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,12 @@ def _worker(options: argparse.Namespace) -> int:
     if options.with_parent:
         die_with_parent()
     cache = _staged(options, spec) if options.scratch else options.cache
-    spread = spread_of(options)
+    spread, objection = spread_of(options), _budget(options)
     if spread.world > 1:
+        # Its processes could only tell torchrun that they failed.
+        if objection and (why := objection()):
+            print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
+            return RESUMABLE
         from tempo.train.elastic import run_spread
 
         target = spread_target(
@@ -109,7 +113,7 @@ def _worker(options: argparse.Namespace) -> int:
         cache,
         reuse_stale=options.reuse_stale,
         reraise=options.reraise,
-        objection=_budget(options),
+        objection=objection,
     )
 
 

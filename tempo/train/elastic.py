@@ -16,7 +16,8 @@ from types import FrameType
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.core.torchrun import Processes, launch_command, launch_environment
-from tempo.records.layout import load_run
+from tempo.ledger.open import open_ledger
+from tempo.records.layout import load_run, root_of
 from tempo.records.run import RunRecord, read_run
 from tempo.spec.study import RunConfig
 from tempo.train.stop import SIGNALS
@@ -39,8 +40,10 @@ def run_spread(folder: Path, processes: Processes, target: Sequence[str]) -> int
         before = read_run(folder)
         code = _supervise(command, environment)
         after = read_run(folder)
+        if code != 0 and len(after.attempts) == len(before.attempts):
+            return _unbegun(folder)
         if code == 0 or not _died(before, after):
-            return _code(before, after, code)
+            return _code(after)
     return 1
 
 
@@ -54,14 +57,22 @@ def _died(before: RunRecord, after: RunRecord) -> bool:
     return lost and (further or not before.attempts)
 
 
-def _code(before: RunRecord, after: RunRecord, code: int) -> int:
+def _code(after: RunRecord) -> int:
     """torchrun reports every failure as 1; the record knows more."""
     if after.status is RunStatus.COMPLETE:
         return 0
-    if len(after.attempts) == len(before.attempts):
-        return BUSY if code else 0
-    finish = after.attempts[-1].finish
+    finish = after.attempts[-1].finish if after.attempts else None
     return RESUMABLE if finish is not None and finish.status == RunStatus.STOPPED else 1
+
+
+def _unbegun(folder: Path) -> int:
+    """Nothing was done: somebody holds the run, or asked that nobody begins it."""
+    ledger = open_ledger(None, root_of(folder))
+    try:
+        hold = ledger.holds([folder.name]).get(folder.name)
+    finally:
+        ledger.close()
+    return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
 
 
 def _supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tempo.core.jobs import RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.records.layout import Store
 from tempo.records.run import RunRecord, read_run
@@ -98,3 +101,32 @@ def test_a_study_beyond_its_gpu_hours_needs_a_price_first(folder: Folder) -> Non
     assert done.returncode == 2
     assert "budget.gpu_hours needs a price for only" in done.stderr
     assert "tempo plan tiny.yaml --price" in done.stderr
+
+
+def test_a_job_heeds_what_its_whole_study_has_spent(folder: Folder) -> None:
+    options = (*SHORT, "--set", "seeds=2", "--set", "budget.gpu_hours=1")
+    done = folder.run("run_experiment.py", "tiny.yaml", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    store = Store(folder.records)
+    first, second = [store.run_dir(run.run_id) for run in store.load_plan("tiny").distinct_runs]
+    # As if the first had taken two hours of a GPU, and the second were still to be done.
+    events = [json.loads(line) for line in (first / "events.jsonl").read_text().splitlines()]
+    events[0]["time"] -= 7200
+    for event in events:
+        if event["kind"] == "attempt":
+            event["environment"]["device"] = "NVIDIA H100 80GB HBM3"
+    (first / "events.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in events))
+    (second / "events.jsonl").unlink()
+    for processes in ("1", "2"):
+        argv = [sys.executable, "-m", "tempo.cli.main", "worker", str(second), "--ddp", processes]
+        left = subprocess.run(
+            [*argv, "--within", "tiny", "default"],
+            cwd=folder.path,
+            env=folder.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert left.returncode == RESUMABLE, left.stderr
+        assert "budget.gpu_hours is 1, and 2 GPU-hours were spent; nothing was" in left.stderr
+        assert not (second / "events.jsonl").exists()

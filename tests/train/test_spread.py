@@ -14,9 +14,12 @@ import psutil
 import pytest
 import torch
 
-from tempo.core.jobs import RESUMABLE
+from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.core.torchrun import Processes, launch_command, launch_environment
+from tempo.ledger.open import open_ledger
+from tempo.ledger.owner import this_process
+from tempo.records.layout import root_of
 from tempo.records.log import read_events
 from tempo.records.run import read_run
 from tempo.train.evaluate import share_of
@@ -125,6 +128,22 @@ def test_a_signal_stops_all_ranks_at_one_step(make: Make, cache: Path) -> None:
     assert read_run(parts).status is RunStatus.STOPPED
     assert finish(spread(parts, cache)) == 0
     assert differences(whole, parts) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_was_asked_to_stop_is_not_begun_on_several_processes_either(
+    make: Make, cache: Path
+) -> None:
+    folder = make("asked", **LONG)
+    ledger = open_ledger(None, root_of(folder))
+    ledger.ask_to_stop([folder.name])
+    assert finish(spread(folder, cache)) == RESUMABLE, "75 would put its job back for ever"
+    assert not (folder / "events.jsonl").exists()
+    ledger.ask_to_stop([folder.name], stop=False)
+    token = ledger.claim(folder.name, this_process(), 60)
+    assert token is not None
+    assert finish(spread(folder, cache)) == BUSY
+    ledger.release(folder.name, token)
 
 
 def test_every_clip_is_judged_once_whatever_the_number_of_processes() -> None:
