@@ -38,17 +38,20 @@ STATES: dict[TrialState, State] = {
 
 
 def candidates(search: Search) -> tuple[Candidate, ...]:
-    """The trials to confirm: the best ones, and the baselines beside them."""
+    """The trials to confirm: the best ones, of equal points the first, and the baselines beside
+    them."""
     spec, trials = search.spec, search.trials()
     if spec.confirm == 0:
         return ()
     objectives, seeds = infos(spec.objectives), fresh_seeds(spec.confirm, search.seeds)
-    best = ranked(trials, objectives, len(search.seeds))[: spec.top]
-    names = {each.number for each in best}
+    point, best = search.proposals.point_of, dict[tuple[str, ...], FrozenTrial]()
+    for each in ranked(trials, objectives, len(search.seeds)):
+        if len(best) < spec.top:
+            best.setdefault(tuple(point(each).resolved.key), each)
+    names = {each.number for each in best.values()}
     beside = [each for each in baselines(trials) if each.number not in names]
-    point = search.proposals.point_of
     return (
-        *(candidate(each, point(each), "best", seeds) for each in best),
+        *(candidate(each, point(each), "best", seeds) for each in best.values()),
         *(candidate(each, point(each), "baseline", seeds) for each in beside),
     )
 

@@ -298,6 +298,16 @@ def test_confirmation_shows_how_much_of_the_winner_was_luck(open_search: Open) -
             assert gain.mean == pytest.approx(winner.fresh.mean - found[1].fresh.mean)
 
 
+def test_a_point_that_was_tried_twice_is_confirmed_once(open_search: Open) -> None:
+    text = SPEC.replace("pruner: none", "space: [se]\n  sampler: random\n  confirm: 1\n  top: 4")
+    with open_search("search.budget.trials=8", text=text) as search:
+        work(search, Runs(search.store, lambda params, seed: 30.0 + (params["se"] == "on")))
+        assert len({tuple(t.params.items()) for t in summarise(search, over=False).trials}) == 2
+        chosen = candidates(search)
+        assert len(chosen) == 2
+        assert len({tuple(each.point.resolved.key) for each in chosen}) == 2
+
+
 def _as_trial(search: object, each: object) -> object:
     from tempo.search.trials import Trial
 
