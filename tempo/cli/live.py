@@ -106,7 +106,7 @@ class PlainView:
             return
         self._next = time.monotonic() + PLAIN_INTERVAL
         running = [
-            f"{view.run.title} {view.progress.step}/{view.progress.total}"
+            f"{view.run.title} {_steps(view)}"
             for view in views
             if view.status is RunStatus.RUNNING and not view.queued
         ]
@@ -164,6 +164,14 @@ def _share(view: RunView) -> float:
     return view.progress.step / view.progress.total if view.progress.total else 0.0
 
 
+def _steps(view: RunView) -> str:
+    """How far a running run is; a method without weights has no steps, and one that just began
+    does not know them yet."""
+    if view.progress.total:
+        return f"{view.progress.step}/{view.progress.total}"
+    return "is evaluated" if view.run.seed is None else "begins"
+
+
 def _running(views: Sequence[RunView]) -> Table:
     table = Table.grid(padding=(0, 2))
     for view in views:
@@ -173,7 +181,7 @@ def _running(views: Sequence[RunView]) -> Table:
         rate = "" if progress.rate is None else f"{progress.rate:.1f} it/s"
         psnr = "" if progress.psnr is None else f"val {progress.psnr:.2f} dB"
         bar = ProgressBar(total=max(progress.total, 1), completed=progress.step, width=24)
-        steps = f"{progress.step}/{progress.total}"
+        steps = _steps(view)
         eta = f"ETA {duration(run_seconds_left(view.status, progress))}"
         where = Text(str(view.elsewhere or view.where), style="dim")
         table.add_row(Text(view.run.title), bar, steps, rate, psnr, eta, where)
