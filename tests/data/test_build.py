@@ -93,6 +93,7 @@ def test_the_format_is_in_the_path_and_another_is_never_read(tmp_path):
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from tempo.data import build, procedural
@@ -100,6 +101,8 @@ from tempo.data.open import prepare
 from tempo.spec.data import Procedural
 
 if __name__ == "__main__":
+    # As in a terminal: a shell's background jobs, such as these tests may be, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     procedural.CLIPS_PER_SHARD = 4
     build.WORTH_PROCESSES = 1
     prepare(Procedural(size=(96, 96), train_clips=400), Path(sys.argv[1]), jobs=2)

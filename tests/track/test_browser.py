@@ -157,14 +157,21 @@ def test_a_server_has_a_ui_of_its_own() -> None:
 
 
 def test_ctrl_c_ends_the_ui_and_all_it_started(empty_database: Path) -> None:
-    code = "import sys; from tempo.track.ui import serve; sys.exit(serve(sys.argv[1]))"
+    # As in a terminal: a shell's background jobs, such as these tests may be, ignore Ctrl-C.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from tempo.track.ui import serve; sys.exit(serve(sys.argv[1]))"
+    )
     command = [sys.executable, "-u", "-c", code, f"sqlite:///{empty_database}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ui:
-        assert ui.stdout is not None
-        assert ui.stdout.readline().startswith("MLflow: http://127.0.0.1:")
-        started = psutil.Process(ui.pid).children(recursive=True)
-        assert started
-        ui.send_signal(signal.SIGINT)
-        assert ui.stdout.read() == "MLflow UI stopped.\n"
-        assert ui.wait(30) == 0
+        try:
+            assert ui.stdout is not None
+            assert ui.stdout.readline().startswith("MLflow: http://127.0.0.1:")
+            started = psutil.Process(ui.pid).children(recursive=True)
+            assert started
+            ui.send_signal(signal.SIGINT)
+            assert ui.communicate(timeout=60) == ("MLflow UI stopped.\n", None)
+            assert ui.returncode == 0
+        finally:
+            ui.terminate()
     assert psutil.wait_procs(started, timeout=10)[1] == []
