@@ -10,6 +10,7 @@ from importlib import import_module
 
 from tempo import __version__
 from tempo.core.errors import TempoError
+from tempo.core.startup import loading
 
 Configure = Callable[[argparse.ArgumentParser], None]
 
@@ -90,12 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     # The command is the first word that is no option of the program itself.
     named = [word for word in words if not word.startswith("-")][:1]
     known = [word for word in named if word in COMMANDS]
-    return _carry_out(parser(*(known or list(COMMANDS)[:1])).parse_args(words))
+    with loading():
+        options = parser(*(known or list(COMMANDS)[:1])).parse_args(words)
+    return _carry_out(options)
 
 
 def run_shim(command: str, program: str) -> int:
     """What run_experiment.py and compare.py do."""
-    return _carry_out(shim(command, program).parse_args())
+    with loading():
+        options = shim(command, program).parse_args()
+    return _carry_out(options)
 
 
 def _carry_out(options: argparse.Namespace) -> int:
