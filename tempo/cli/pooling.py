@@ -59,7 +59,8 @@ def open_pool(
     from tempo.cli.main import main
 
     needs = needs_of(plan, options)
-    to_go = [run for run, _ in left_to_do(plan, store, options) if not wanted or wanted(store, run)]
+    to_do = left_to_do(plan, store, options) if begin else []
+    to_go = [run for run, _ in to_do if not wanted or wanted(store, run)]
     todo = {run.variant for run in (to_go if begin else plan.runs)} if check else set()
     checked = Checked(({},), {})
     server = ForkServer(main, PRELOAD)

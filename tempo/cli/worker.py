@@ -87,19 +87,19 @@ def limit_threads(count: int) -> None:
 
 def _worker(options: argparse.Namespace) -> int:
     spec = load_run(options.run)
-    if why := _fruitless(options.run):
+    spread, objection = spread_of(options), _budget(options)
+    why = _fruitless(options.run)
+    if spread.world > 1 and objection:
+        # Its processes could only tell torchrun that they failed.
+        why = why or objection()
+    if why:
         print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
         return RESUMABLE
     limit_threads(spec.config["runtime"]["threads"])
     if options.with_parent:
         die_with_parent()
     cache = _staged(options, spec) if options.scratch else options.cache
-    spread, objection = spread_of(options), _budget(options)
     if spread.world > 1:
-        # Its processes could only tell torchrun that they failed.
-        if objection and (why := objection()):
-            print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
-            return RESUMABLE
         from tempo.train.elastic import run_spread
 
         target = spread_target(

@@ -14,6 +14,7 @@ from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 from tempo.records.run import read_run
 from tempo.records.search import load_search
+from tests.cli.conftest import TINY
 from tests.postgres import postgres
 
 from .slurm_cluster import Cluster
@@ -21,31 +22,24 @@ from .slurm_cluster import Cluster
 ROOT = Path(__file__).parents[2]
 STEPS = 20
 
-SEARCH = f"""
-study: hunt
-arch: {{base_channels: 4, blocks: [1, 1, 1, 1]}}
-data:
-  kind: procedural
-  size: [40, 40]
-  motion: [1, 2]
-  train_clips: 16
-  val_clips: 4
-  test_clips: 6
-recipe: {{lr: 1e-3, warmup: 2, batch: 2, crop: 24, budget: {{steps: {STEPS}}}}}
-evaluation: {{val_every: 10, gallery: 1}}
-runtime: {{device: cpu, checkpoint_every: 10, log_every: 5}}
+SEARCH = (
+    TINY.split("factors:")[0]
+    .replace("study: tiny", "study: hunt")
+    .replace("steps: 60", "steps: 20")
+    + """
 factors:
-  lr: {{path: recipe.lr, range: {{low: 1e-4, high: 1e-1, log: true}}}}
+  lr: {path: recipe.lr, range: {low: 1e-4, high: 1e-1, log: true}}
 search:
-  budget: {{trials: 6}}
-  sampler: {{kind: tpe, startup: 2}}
+  budget: {trials: 6}
+  sampler: {kind: tpe, startup: 2}
   pruner: none
   confirm: 1
 references: [average]
 seeds: 1
-resources: {{cpus: 2, mem: 1G}}
-budget: {{jobs: 3}}
+resources: {cpus: 2, mem: 1G}
+budget: {jobs: 3}
 """
+)
 
 
 @pytest.mark.slow
