@@ -34,16 +34,16 @@ from tempo.ledger.open import open_ledger
 from tempo.losses import build_objective
 from tempo.models.build import build_model
 from tempo.spec.study import RunConfig
-from tempo.train.budget import Horizon
-from tempo.train.device import configure
-from tempo.train.group import Group
-from tempo.train.journal import Journal
-from tempo.train.loop import Training
-from tempo.train.optimisers import parameter_groups
-from tempo.train.precision import AUTOCAST, precision
-from tempo.train.schedules import learning_rate
-from tempo.train.stop import StopRequest
-from tempo.train.trainer import Trainer
+from tempo.train.hardware.device import configure
+from tempo.train.hardware.process_group import Group
+from tempo.train.optim.optimisers import parameter_groups
+from tempo.train.optim.precision import AUTOCAST, precision
+from tempo.train.optim.schedules import learning_rate
+from tempo.train.optim.trainer import Trainer
+from tempo.train.run.journal import Journal
+from tempo.train.run.step_budget import Horizon
+from tempo.train.run.stop_request import StopRequest
+from tempo.train.run.training_loop import Training
 
 EMA = 0.999
 BATCHES = 8

@@ -26,13 +26,13 @@ import torch
 from PIL import Image
 
 from tempo.data.batches import TrainBatches
+from tempo.data.cache.shards import Entry, Shard, ShardWriter, write_shard
+from tempo.data.cache.splits import Split
 from tempo.data.clips import Pixels
-from tempo.data.open import open_split
-from tempo.data.photographs import PHOTOGRAPHS, read_rgb
-from tempo.data.pictures import read_picture
-from tempo.data.shards import Entry, Shard, ShardWriter, write_shard
-from tempo.data.splits import Split
-from tempo.data.video import SUFFIXES, decode
+from tempo.data.datasets.photographs import PHOTOGRAPHS, read_rgb
+from tempo.data.datasets.video import SUFFIXES, decode
+from tempo.data.open_dataset import open_split
+from tempo.data.video_io.picture_files import read_picture
 from tempo.spec.data import Video, Vimeo90k
 from tempo.spec.recipe import Augment
 

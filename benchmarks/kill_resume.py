@@ -24,10 +24,10 @@ from typing import Any
 import torch
 
 from tempo.core.records import RunSpec
+from tempo.records.event_log import read_events
 from tempo.records.events import CheckpointSaved, Trained
 from tempo.records.layout import Store
-from tempo.records.log import read_events
-from tempo.records.run import RunRecord, read_run
+from tempo.records.run_record import RunRecord, read_run
 from tempo.spec.study import RunConfig, identity
 
 MACHINE = ("_ms", "_per_s", "_mib", "seconds", "_megabytes", "_percentage")

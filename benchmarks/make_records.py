@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
+from tempo.records.event_log import EventLog
 from tempo.records.events import (
     AttemptStarted,
     Evaluated,
@@ -33,7 +34,6 @@ from tempo.records.events import (
 )
 from tempo.records.files import sha256_of, write_atomic
 from tempo.records.layout import Store
-from tempo.records.log import EventLog
 
 INFOS: dict[str, dict[str, Any]] = {
     "psnr": {

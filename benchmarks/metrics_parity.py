@@ -29,8 +29,8 @@ from skimage.filters import sobel_h, sobel_v
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from tempo.data.video import SUFFIXES, decode
-from tempo.metrics.table import METRICS, FrameMetric
+from tempo.data.datasets.video import SUFFIXES, decode
+from tempo.metrics.metric_table import METRICS, FrameMetric
 from tempo.metrics.temporal import Frame, Moment
 from tempo.spec.data import Video
 

@@ -24,7 +24,7 @@ from plain import PlainTempo
 from torch import Tensor, nn
 
 from tempo.models.build import build_model
-from tempo.models.count import count
+from tempo.models.network_cost import count
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from tempo.data.batches import TrainBatches
-from tempo.data.open import open_split
-from tempo.data.splits import Split
+from tempo.data.cache.splits import Split
+from tempo.data.open_dataset import open_split
 from tempo.models.build import build_model
 from tempo.models.family import TempoNet
 from tempo.spec.arch import ArchSpec

@@ -36,13 +36,13 @@ from tempo.cli.main import main as tempo_main
 from tempo.cli.pooling import PRELOAD
 from tempo.core.jobs import JobSpec
 from tempo.core.records import PlannedRun, RunSpec
-from tempo.launch.local import LocalLauncher
-from tempo.launch.pool import Pool
-from tempo.launch.processes import TEMPO, ForkServer
-from tempo.launch.view import Work
+from tempo.launch.launchers.local import LocalLauncher
+from tempo.launch.launchers.worker_processes import TEMPO, ForkServer
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_view import Work
 from tempo.ledger.open import open_ledger
+from tempo.records.event_log import read_events
 from tempo.records.layout import Store
-from tempo.records.log import read_events
 from tempo.spec.study import RunConfig, identity
 
 SLOTS = 2
@@ -50,7 +50,7 @@ SLOTS = 2
 DIRECT = """
 import json, sys, time
 from pathlib import Path
-from tempo.train.worker import run
+from tempo.train.run.run_folder import run
 cache, *folders = map(Path, sys.argv[1:])
 run(folders.pop(0), cache)
 for folder in folders:
@@ -68,7 +68,7 @@ from omegaconf import OmegaConf
 
 @hydra.main(version_base=None, config_path=None, config_name="config")
 def train(config):
-    from tempo.train.worker import run
+    from tempo.train.run.run_folder import run
     assert run(Path(config.folder), Path(config.cache)) == 0
 
 from hydra.core.config_store import ConfigStore
@@ -84,7 +84,7 @@ from ray import tune
 cache, *folders = sys.argv[1:]
 
 def train(config):
-    from tempo.train.worker import run
+    from tempo.train.run.run_folder import run
     assert run(Path(config["folder"]), Path(cache)) == 0
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)

@@ -34,11 +34,11 @@ from pathlib import Path
 import psutil
 
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
+from tempo.records.event_log import NAME, EventLog
 from tempo.records.events import AttemptStarted, CheckpointSaved, Finished, Trained
 from tempo.records.layout import Store
-from tempo.records.log import NAME, EventLog
-from tempo.track.apart import MirrorProcess
-from tempo.track.mlflow_store import INTERVAL, MlflowMirror
+from tempo.track.mirror_process import MirrorProcess
+from tempo.track.mlflow.mlflow_store import INTERVAL, MlflowMirror
 
 MIRROR = (sys.executable, "-m", "tempo.cli.main", "mirror")
 KEYS = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.track.ui import free_port
+from tempo.track.mlflow.ui import free_port
 
 
 def _postgres_programs() -> Path | None:

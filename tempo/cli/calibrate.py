@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tempo.cli.torchrun import add_ddp
 from tempo.cli.worker import add_process_options, die_with_parent, limit_threads
-from tempo.core.torchrun import Processes, launch_command, launch_environment
+from tempo.core.torchrun_command import Processes, launch_command, launch_environment
 from tempo.records.files import write_json
 
 CONFIG, PRICE = "config.json", "price.json"
@@ -35,9 +35,9 @@ def execute(options: argparse.Namespace) -> int:
     if options.ddp > 1:
         return _together(options, threads)
     from tempo.spec.study import RunConfig
-    from tempo.train.calibrate import calibrate
-    from tempo.train.device import wants_cuda
-    from tempo.train.group import join_group
+    from tempo.train.hardware.calibration import calibrate
+    from tempo.train.hardware.device import wants_cuda
+    from tempo.train.hardware.process_group import join_group
 
     whole = RunConfig.model_validate(config)
     group = join_group(cuda=wants_cuda(whole.runtime))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tempo.core.records import RunStatus
-from tempo.launch.policy import POLICIES
-from tempo.launch.view import RunView
+from tempo.launch.scheduling.failure_policy import POLICIES
+from tempo.launch.scheduling.run_view import RunView
 
 
 def duration(seconds: float | None) -> str:

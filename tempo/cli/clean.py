@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tempo.cli import options as shared
 from tempo.cli.worker import default_cache
-from tempo.launch.leftovers import Leftover, find
+from tempo.launch.cleanup import Leftover, find
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 

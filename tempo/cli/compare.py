@@ -95,7 +95,7 @@ def execute(options: argparse.Namespace) -> int:
     """Compare as asked; 1 when a gate failed."""
     from tempo.compare.build import compare_all
     from tempo.compare.gate import parse_gate
-    from tempo.compare.select import select
+    from tempo.compare.loading.selection import select
 
     query = _query(options)
     gate = parse_gate(options.gate) if options.gate else None
@@ -168,9 +168,9 @@ def _show_changes(
     console: Console,
 ) -> None:
     from tempo.cli.pages import print_changes, write_changes_page
-    from tempo.compare.changes import changes
+    from tempo.compare.loading.selection import select
     from tempo.compare.render.changes_text import changes_text
-    from tempo.compare.select import select
+    from tempo.compare.study_changes import changes
     from tempo.core.errors import RecordError
 
     against = without_mlflow([options.against], options, make_console(stderr=True).print)
@@ -211,7 +211,7 @@ def show(comparison: Comparison, console: Console) -> None:
 
 def publish(comparison: Comparison, reports: Path, console: Console) -> Path:
     """Print the table and write the report; returns the page."""
-    from tempo.compare.names import file_name
+    from tempo.compare.loading.file_names import file_name
     from tempo.report.document import write_report
 
     show(comparison, console)

@@ -123,10 +123,10 @@ def wanted(options: argparse.Namespace) -> Wanted:
 
 def _by_name(kind: str, root: str | None, overrides: Sequence[str]) -> Options:
     """The options of a kind of data set, from the command line."""
-    from tempo.spec.explain import validate
-    from tempo.spec.problems import Problems
-    from tempo.spec.tree import Entry, Mapped, Scalar
-    from tempo.spec.yaml_tree import read_tree
+    from tempo.spec.yaml.error_text import validate
+    from tempo.spec.yaml.problems import Problems
+    from tempo.spec.yaml.strict_yaml import read_tree
+    from tempo.spec.yaml.value_tree import Entry, Mapped, Scalar
 
     tree = read_tree(f"kind: {kind}", "the command line")
     assert isinstance(tree, Mapped)

@@ -16,9 +16,9 @@ from tempo.spec.options import Options
 
 if TYPE_CHECKING:
     from tempo.cli.data import Wanted
+    from tempo.data.cache.splits import Split
+    from tempo.data.clip_statistics import Clips, Measured
     from tempo.data.clips import Clip
-    from tempo.data.splits import Split
-    from tempo.data.statistics import Clips, Measured
 
 ROWS = 12
 """Clips of a contact sheet, from the slowest to the fastest of those measured."""
@@ -36,7 +36,7 @@ def describe_all(wanted: Wanted, options: argparse.Namespace) -> int:
 
 
 def _training(data: Options, options: argparse.Namespace, bar: Console) -> Any:
-    from tempo.data.build import cores
+    from tempo.data.cache.cache_builder import cores
 
     splits = prepared(data, options.cache, options.jobs or cores(), bar)
     chosen = {n: s for n, s in splits.items() if not options.split or n in options.split}
@@ -48,13 +48,13 @@ def _training(data: Options, options: argparse.Namespace, bar: Console) -> Any:
 
 
 def _sources(split: Split) -> dict[str, Any]:
-    from tempo.data.statistics import per_source
+    from tempo.data.clip_statistics import per_source
 
     return dict(per_source(split.locate(index)[1].source for index in range(len(split))))
 
 
 def _test_set(name: str, options: argparse.Namespace, bar: Console) -> Any:
-    from tempo.data.statistics import per_source
+    from tempo.data.clip_statistics import per_source
     from tempo.data.testsets import open_test_set
 
     clips = open_test_set(name, options.root)
@@ -74,7 +74,7 @@ def _test_set(name: str, options: argparse.Namespace, bar: Console) -> Any:
 
 def _looked_at(clips: Clips, name: str, options: argparse.Namespace, bar: Console) -> Any:
     """Motion and occlusion of a sample, and where its contact sheet is."""
-    from tempo.data.statistics import measure_clips, quantiles, spread
+    from tempo.data.clip_statistics import measure_clips, quantiles, spread
 
     chosen = spread(len(clips), options.sample)
     seen: list[Measured] = []
@@ -94,7 +94,7 @@ def _looked_at(clips: Clips, name: str, options: argparse.Namespace, bar: Consol
 def _estimate(clip: Clip) -> tuple[float, float]:
     """Motion and occlusion as evaluations estimate them: optical flow to the frames around."""
     from tempo.metrics.motion import estimate_motion
-    from tempo.train.sequences import picture, surrounding
+    from tempo.train.evaluation.temporal_sequences import picture, surrounding
 
     before, after = surrounding(clip)
     ends = picture(clip.frames[before]), picture(clip.frames[after])
@@ -103,7 +103,7 @@ def _estimate(clip: Clip) -> tuple[float, float]:
 
 
 def _sheet(clips: Clips, seen: Sequence[Measured], name: str, options: argparse.Namespace) -> Path:
-    from tempo.data.contact_sheet import draw_sheet, save_sheet
+    from tempo.data.video_io.contact_sheet import draw_sheet, save_sheet
 
     path: Path = options.sheet or options.cache / "sheets" / f"{name}.png"
     if options.sheet and len(options.split) != 1:

@@ -20,7 +20,7 @@ from tempo.spec.options import Options
 
 if TYPE_CHECKING:
     from tempo.cli.data import Wanted
-    from tempo.data.splits import Split, SplitName
+    from tempo.data.cache.splits import Split, SplitName
 
 SHOWN = 20
 """Notes that are printed; --json has them all."""
@@ -28,7 +28,7 @@ SHOWN = 20
 
 def prepare_all(wanted: Wanted, options: argparse.Namespace) -> int:
     """Prepare every data set; 1 when a test set is not as published."""
-    from tempo.data.build import cores
+    from tempo.data.cache.cache_builder import cores
 
     jobs = options.jobs or cores()
     bar = Console(stderr=True, highlight=False)
@@ -41,7 +41,7 @@ def prepare_all(wanted: Wanted, options: argparse.Namespace) -> int:
 
 
 def _training(data: Options, options: argparse.Namespace, jobs: int, bar: Console) -> Any:
-    from tempo.data.open import forget_unreadable, published_lists
+    from tempo.data.open_dataset import forget_unreadable, published_lists
 
     lists = {
         name: {
@@ -73,7 +73,7 @@ def tell(told: list[Any], show: Callable[[Any, Console], None], *, as_json: bool
 
 def prepared(data: Options, cache: Path, jobs: int, bar: Console) -> Mapping[SplitName, Split]:
     """The splits of a data set, built under a progress bar where the cache has them not yet."""
-    from tempo.data.open import prepare
+    from tempo.data.open_dataset import prepare
 
     with advancing(bar, f"preparing {data.kind}", "clips") as advance:
         return prepare(data, cache, lambda done, total, _: advance(done, total), jobs)
@@ -96,7 +96,7 @@ def facts_of_split(split: Split) -> dict[str, Any]:
 
 def _test_set(name: str, options: argparse.Namespace, jobs: int, bar: Console) -> Any:
     from tempo.data.testsets import open_test_set
-    from tempo.data.verify import unreadable
+    from tempo.data.testsets.verification import unreadable
 
     clips = open_test_set(name, options.root)
     with advancing(bar, f"reading {clips.facts.title}", "pictures") as advance:

@@ -12,7 +12,7 @@ from types import FrameType
 from rich.console import Console
 
 from tempo.cli.live import View, make_view
-from tempo.launch.pool import Pool
+from tempo.launch.scheduling.pool import Pool
 
 POLL_SECONDS = 0.1
 

@@ -20,8 +20,8 @@ from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
 
 if TYPE_CHECKING:
     from tempo.records.evaluations import EvaluationRecord
-    from tempo.train.manner import Manner, TestClips
-    from tempo.train.methods import Method
+    from tempo.train.evaluation.evaluation_settings import Manner, TestClips
+    from tempo.train.evaluation.methods import Method
 
 EPILOG = """examples:
   tempo evaluate RUN_ID average flow --on vimeo90k,snu_film     a run beside the references
@@ -99,9 +99,9 @@ def execute(options: argparse.Namespace) -> int:
     """Evaluate every method on every set, then print one table."""
     names, metrics = _sets(options.on), _metrics(options.metrics)
     roots = _roots(options.root)
-    from tempo.train.manner import Manner
-    from tempo.train.stop import listening
-    from tempo.train.subjects import find_methods
+    from tempo.train.evaluation.evaluation_settings import Manner
+    from tempo.train.evaluation.method_names import find_methods
+    from tempo.train.run.stop_request import listening
 
     # Words go to stderr where a machine reads the table from stdout.
     console = Console(stderr=True, highlight=False) if options.format else make_console()
@@ -130,7 +130,7 @@ def _print(
     records: Sequence[EvaluationRecord], form: str | None, metric: str, console: Console
 ) -> None:
     from tempo.cli import standings as text
-    from tempo.compare.standings import standings
+    from tempo.compare.leaderboard import standings
 
     groups = standings(records, metric)
     if form is None:
@@ -196,9 +196,9 @@ def _is_spec(name: str) -> bool:
 
 
 def _own_test(name: str, cache: Path) -> TestClips:
-    from tempo.data.open import open_split
+    from tempo.data.open_dataset import open_split
     from tempo.spec.load import load_study
-    from tempo.train.own_test import OwnTest
+    from tempo.train.evaluation.spec_test_split import OwnTest
 
     spec, _, profile = name.partition(":")
     study = load_study(Path(spec), profile=profile or None).spec
@@ -212,7 +212,7 @@ def _assess(
     options: argparse.Namespace,
     console: Console,
 ) -> EvaluationRecord:
-    from tempo.train.assess import assess
+    from tempo.train.evaluation.method_evaluation import assess
 
     with advancing(console, f"{method.name} on {test.name}", "clips") as advance:
         done = assess(method, test, manner, advance, again=options.again)

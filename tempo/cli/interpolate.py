@@ -12,8 +12,8 @@ from tempo.cli.progress import advancing
 from tempo.core.errors import MissingError, StoppedError
 
 if TYPE_CHECKING:
-    from tempo.train.evaluate import Predictor
-    from tempo.train.setting import Inference
+    from tempo.train.evaluation.clip_evaluation import Predictor
+    from tempo.train.inference.network_inference import Inference
 
 EPILOG = """examples:
   tempo interpolate RUN_ID --video in.mp4 --x 2 -o out.mp4      twice the frames, sound kept
@@ -113,7 +113,7 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
 
 def inference(options: argparse.Namespace) -> Inference:
     """What `add_inference`'s options ask for."""
-    from tempo.train.setting import make_inference
+    from tempo.train.inference.network_inference import make_inference
 
     return make_inference(
         device=options.device,
@@ -128,8 +128,8 @@ def execute(options: argparse.Namespace) -> int:
     """Write what was asked for; whole or not at all."""
     _check(options)
     from tempo.records.layout import Store
-    from tempo.train.stop import listening
-    from tempo.train.subjects import find_one
+    from tempo.train.evaluation.method_names import find_one
+    from tempo.train.run.stop_request import listening
 
     method = find_one(options.method, Store(options.records))
     try:
@@ -156,7 +156,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _video(options: argparse.Namespace, predict: Predictor, setting: Inference) -> int:
-    from tempo.train.interpolate import Settings, interpolate_video
+    from tempo.train.inference.interpolation import Settings, interpolate_video
 
     console = make_console()
     settings = Settings(
@@ -180,7 +180,7 @@ def _video(options: argparse.Namespace, predict: Predictor, setting: Inference) 
 
 
 def _between(options: argparse.Namespace, predict: Predictor, setting: Inference) -> int:
-    from tempo.train.interpolate import between_pictures
+    from tempo.train.inference.interpolation import between_pictures
 
     console = make_console()
     count = options.n or 1

@@ -17,16 +17,16 @@ from tempo.cli.worker import spread_target
 from tempo.core.errors import SpecError
 from tempo.core.jobs import JobSpec, Launcher
 from tempo.core.records import Plan, PlannedRun, RunSpec
-from tempo.core.torchrun import Processes, launch_command, launch_environment
-from tempo.launch.launchers import LAUNCHERS, Setting
-from tempo.launch.needs import Needs
-from tempo.launch.processes import TEMPO
-from tempo.launch.slurm import SlurmLauncher
-from tempo.launch.slurm_site import load_site
-from tempo.launch.spending import Watch, check_budget, expected_hours, spent_hours
+from tempo.core.torchrun_command import Processes, launch_command, launch_environment
+from tempo.launch.accounting.gpu_hour_budget import Watch, check_budget, expected_hours, spent_hours
+from tempo.launch.accounting.resource_needs import Needs
+from tempo.launch.launchers.catalog import LAUNCHERS, Setting
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher
+from tempo.launch.launchers.slurm.site import load_site
+from tempo.launch.launchers.worker_processes import TEMPO
 from tempo.ledger.open import VARIABLE
+from tempo.records.event_log import last_attempt
 from tempo.records.layout import Store
-from tempo.records.log import last_attempt
 from tempo.records.prices import Prices
 from tempo.records.reuse import look
 

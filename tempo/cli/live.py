@@ -17,10 +17,10 @@ from rich.text import Text
 
 from tempo.cli.changes import Changes, counts, duration
 from tempo.core.records import RunStatus
-from tempo.launch.estimate import run_seconds_left, study_seconds_left
-from tempo.launch.pool import Pool
-from tempo.launch.usage import GpuWatch
-from tempo.launch.view import RunView
+from tempo.launch.accounting.gpu_usage import GpuWatch
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_view import RunView
+from tempo.launch.scheduling.time_left import run_seconds_left, study_seconds_left
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain progress lines."""

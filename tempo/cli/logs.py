@@ -14,6 +14,7 @@ from tempo.cli.naming import run_named
 from tempo.core.errors import RecordError
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import goes_on
+from tempo.records.event_log import read_events
 from tempo.records.events import (
     AttemptStarted,
     CheckpointSaved,
@@ -26,7 +27,6 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import Store
-from tempo.records.log import read_events
 
 EPILOG = """examples:
   tempo logs 3f2a9c -f          follow it until it ends; a run is named by how its id begins

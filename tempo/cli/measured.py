@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tempo.core.code import code_stamp
+from tempo.core.code_stamp import code_stamp
 from tempo.core.identity import short_hash
-from tempo.design.measured import Width
-from tempo.design.widths import nearest_width
+from tempo.design.measurements import Width
+from tempo.design.width_search import nearest_width
 from tempo.records.files import write_json
 from tempo.records.layout import Store
 from tempo.records.prices import Price, Prices
 from tempo.records.reuse import look
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 
 Config = Mapping[str, Any]
 Measure = Callable[[Config], Price]

@@ -12,7 +12,7 @@ from typing import Any
 from tempo.cli.pricing import PRELOAD, Calibrator
 from tempo.core.errors import TempoError
 from tempo.core.identity import canonical
-from tempo.launch.processes import ForkServer
+from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.records.prices import Prices
 
 Config = Mapping[str, Any]

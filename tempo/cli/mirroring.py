@@ -15,10 +15,10 @@ from typing import Any
 from tempo.cli.stores import OFF
 from tempo.core.provenance import commit, versions
 from tempo.core.records import Plan, RunStatus
-from tempo.launch.processes import TEMPO
+from tempo.launch.launchers.worker_processes import TEMPO
 from tempo.records.layout import Store
-from tempo.track.apart import MirrorProcess
-from tempo.track.views import hints
+from tempo.track.mirror_process import MirrorProcess
+from tempo.track.mlflow.ui_views import hints
 from tempo.track.wandb_store import WandbMirror, require_wandb
 
 VERSIONS = ("tempo-vfi", "torch", "numpy", "mlflow", "pandas")

@@ -44,7 +44,7 @@ def configure_mirror(parser: argparse.ArgumentParser) -> None:
 
 
 def _mirror(options: argparse.Namespace) -> int:
-    from tempo.track.apart import serve
+    from tempo.track.mirror_process import serve
 
     # Ctrl-C and SIGTERM are for the study: the mirror leaves when nobody asks it any more.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -78,14 +78,14 @@ def configure_import(parser: argparse.ArgumentParser) -> None:
 
 
 def _ui(options: argparse.Namespace) -> int:
-    from tempo.track.ui import serve
+    from tempo.track.mlflow.ui import serve
 
     return serve(store_of(options), options.port)
 
 
 def _sync(options: argparse.Namespace) -> int:
-    from tempo.track.content import Limits
-    from tempo.track.mlflow_store import MlflowMirror
+    from tempo.track.mlflow.mlflow_store import MlflowMirror
+    from tempo.track.mlflow.run_content import Limits
 
     store = Store(options.records)
     plan = store.load_plan(options.study, options.profile)
@@ -105,7 +105,7 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from tempo.track.importing import import_runs
+    from tempo.track.mlflow_import.import_runs import import_runs
 
     pairs = [text.partition("=") for text in options.rename]
     for theirs, equals, ours in pairs:

@@ -17,7 +17,7 @@ from tempo.records.layout import Store
 
 if TYPE_CHECKING:
     from tempo.core.records import Plan
-    from tempo.track.lookup import Found
+    from tempo.track.mlflow_import.run_lookup import Found
 
 PREFIX = "mlflow:"
 RUN_ID_LENGTH = 32
@@ -53,7 +53,7 @@ def _is_of_mlflow(name: str, store: Store, *, asked: bool) -> bool:
 
 
 def _recorded(name: str, store: Store) -> bool:
-    from tempo.compare.select import select
+    from tempo.compare.loading.selection import select
 
     try:
         select([name], store.root)
@@ -63,7 +63,7 @@ def _recorded(name: str, store: Store) -> bool:
 
 
 def _records_of(text: str, store: Store, uri: str, say: Callable[[str], None]) -> Iterator[str]:
-    from tempo.track.lookup import look_up
+    from tempo.track.mlflow_import.run_lookup import look_up
 
     meant = look_up(uri, text)
     own = [run for run in meant.runs if run.run_id and (store.run_dir(run.run_id)).is_dir()]
@@ -83,7 +83,7 @@ def _records_of(text: str, store: Store, uri: str, say: Callable[[str], None]) -
 
 def _imported(runs: Sequence[Found], experiment: str | None, store: Store, uri: str) -> Plan:
     """`runs` as records and a study of their own, which takes no other study's place."""
-    from tempo.track.importing import import_runs, study_name
+    from tempo.track.mlflow_import.import_runs import import_runs, study_name
 
     name = study_name(runs[0].experiment)
     if experiment is None:

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from tempo.core.records import Plan
 from tempo.records.layout import Store
-from tempo.records.search import SearchSummary, load_search, search_dir
+from tempo.records.search_record import SearchSummary, load_search, search_dir
 
 if TYPE_CHECKING:
-    from tempo.compare.changes import Changes
     from tempo.compare.comparison import Comparison
+    from tempo.compare.study_changes import Changes
 
 EXAMPLE = 1_000_000
 """Bytes that the page of an example stays under."""
@@ -48,8 +48,8 @@ def find_search(store: Store, plan: Plan) -> SearchSummary | None:
 
 def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Path:
     """The page of a search, with what its confirmed trials do on the test split."""
-    from tempo.compare.names import file_name
-    from tempo.report.search.page import write_search_report
+    from tempo.compare.loading.file_names import file_name
+    from tempo.report.pages.search_page import write_search_report
 
     folder = reports / file_name(summary.study)
     return write_search_report(summary, folder, _confirmed(store, summary))
@@ -79,8 +79,8 @@ def write_changes_page(changes: Changes, folders: tuple[Plan, Plan], reports: Pa
     import shlex
     import sys
 
-    from tempo.compare.names import file_name
-    from tempo.report.changes.page import write_changes_report
+    from tempo.compare.loading.file_names import file_name
+    from tempo.report.pages.changes_page import write_changes_report
 
     before, after = (file_name(plan.study) for plan in folders)
     command = shlex.join(["python", "compare.py", *sys.argv[1:]])
@@ -90,9 +90,9 @@ def write_changes_page(changes: Changes, folders: tuple[Plan, Plan], reports: Pa
 def print_changes(changes: Changes, form: str) -> None:
     """What changed, as `md`, `csv`, `latex` or `json` on standard output."""
     from tempo.core.errors import RecordError
-    from tempo.report.changes.tables import changed
-    from tempo.report.parts import NotApplicable
-    from tempo.report.printing import PRINTERS
+    from tempo.report.applicability import NotApplicable
+    from tempo.report.formats.page_text import PRINTERS
+    from tempo.report.tables.changes_tables import changed
 
     if form == "json":
         from pydantic import TypeAdapter

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tempo.core.records import Plan
-from tempo.design.estimate import RunCost, elapsed, run_cost
-from tempo.design.measured import Measured
+from tempo.design.measurements import Measured
+from tempo.design.run_cost import RunCost, elapsed, run_cost
 from tempo.records.prices import Price
 from tempo.records.reuse import Found
 

@@ -12,7 +12,7 @@ from tempo.spec.study import RunConfig
 def count_all(plan: Plan) -> dict[str, dict[str, int]]:
     """What each variant's network weighs: parameters; MACs of a forward pass and bytes kept for
     the backward pass (float32), of one clip at the training crop."""
-    from tempo.models.count import Cost, count
+    from tempo.models.network_cost import Cost, count
 
     counted: dict[tuple[str, int], Cost] = {}
     out: dict[str, dict[str, int]] = {}
@@ -32,7 +32,7 @@ def count_all(plan: Plan) -> dict[str, dict[str, int]]:
 
 def architectures(plan: Plan) -> dict[str, list[str]]:
     """Each variant's network stage by stage, as lines; equal networks are described once."""
-    from tempo.models.count import summarise, text
+    from tempo.models.network_cost import summarise, text
 
     described: dict[Any, str] = {}
     out: dict[str, list[str]] = {}

@@ -9,9 +9,9 @@ from statistics import variance
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
+from tempo.records.event_tail import is_complete
 from tempo.records.layout import Store
-from tempo.records.run import read_result
-from tempo.records.tail import is_complete
+from tempo.records.run_record import read_result
 
 METRIC = "psnr"
 
@@ -35,7 +35,7 @@ def power_statement(plan: Plan, store: Store, reusable: Collection[str]) -> str 
     seeds = len({run.seed for run in plan.runs} - {None})
     if noise is None or not seeds:
         return None
-    from tempo.compare.power import detectable, planned
+    from tempo.compare.statistics.power import detectable, planned
 
     trained = sum(variant.role != "reference" for variant in plan.variants)
     expected = planned(seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2))

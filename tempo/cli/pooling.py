@@ -22,18 +22,18 @@ from tempo.cli.live import preparing
 from tempo.cli.preflight import Checked, check
 from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
-from tempo.launch.cost import works_of
-from tempo.launch.launchers import Setting
-from tempo.launch.needs import Needs
-from tempo.launch.pool import Pool
-from tempo.launch.processes import ForkServer
-from tempo.launch.share import runs_that_fit, share_gpus
-from tempo.launch.usage import smallest_gpu
+from tempo.launch.accounting.gpu_sharing import runs_that_fit, share_gpus
+from tempo.launch.accounting.gpu_usage import smallest_gpu
+from tempo.launch.accounting.resource_needs import Needs
+from tempo.launch.launchers.catalog import Setting
+from tempo.launch.launchers.worker_processes import ForkServer
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_duration import works_of
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store, load_run
 from tempo.records.prices import Prices
 
-PRELOAD = ("tempo.train.worker", "torch._dynamo")
+PRELOAD = ("tempo.train.run.run_folder", "torch._dynamo")
 """What every worker imports, loaded once."""
 
 Wanted = Callable[[Store, PlannedRun], bool]

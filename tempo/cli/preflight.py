@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.records import Plan
 from tempo.design.expand import expand
-from tempo.design.measured import Undecided, Width
-from tempo.launch.processes import TEMPO
+from tempo.design.measurements import Undecided, Width
+from tempo.launch.launchers.worker_processes import TEMPO
 from tempo.spec.load import load_study
 
 Say = Callable[[int, int, str], None]

@@ -23,12 +23,12 @@ from tempo.cli.progress import advancing
 from tempo.core.errors import TempoError
 from tempo.core.jobs import JobSpec
 from tempo.core.records import Plan, PlannedVariant
-from tempo.launch.processes import TEMPO, Child, ForkServer
+from tempo.launch.launchers.worker_processes import TEMPO, Child, ForkServer
 from tempo.records.files import write_json
 from tempo.records.prices import Price, Prices, price_key
 
 POLL_SECONDS = 0.05
-PRELOAD = ("tempo.train.calibrate", "torch._dynamo")
+PRELOAD = ("tempo.train.hardware.calibration", "torch._dynamo")
 Config = Mapping[str, Any]
 
 

@@ -6,8 +6,8 @@ import argparse
 
 from tempo.cli import run
 from tempo.core.records import PlannedRun, RunStatus
+from tempo.records.event_tail import Tail
 from tempo.records.layout import Store
-from tempo.records.tail import Tail
 
 EPILOG = """examples:
   tempo retry --failed ablations/se_dilation.yaml --profile demo

@@ -28,7 +28,7 @@ Stop with Ctrl-C and run the same command again: it finishes only what is missin
 
 
 LAUNCHERS = ("local", "inline", "torchrun", "slurm")
-"""Those of `tempo.launch.launchers`, which what only plans does not import."""
+"""Those of `tempo.launch.launchers.catalog`, which what only plans does not import."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -20,17 +20,17 @@ from tempo.core.errors import SpecError, StoppedError, TempoError
 from tempo.core.records import RunStatus
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
-from tempo.records.search import SearchSummary, load_search, save_search
+from tempo.records.search_record import SearchSummary, load_search, save_search
 
 if TYPE_CHECKING:
     from tempo.cli.searching import Driver
     from tempo.core.records import Plan, PlannedRun
-    from tempo.launch.pool import Pool
-    from tempo.search.confirm import Candidate
-    from tempo.search.plan import GrowingPlan
+    from tempo.launch.scheduling.pool import Pool
+    from tempo.search.confirmation import Candidate
+    from tempo.search.growing_plan import GrowingPlan
     from tempo.search.session import Search
     from tempo.spec.load import LoadedStudy
-    from tempo.track.apart import MirrorProcess
+    from tempo.track.mirror_process import MirrorProcess
 
 EPILOG = """examples:
   python run_experiment.py experiments/search_v3.yaml --profile demo   carry a search out
@@ -80,7 +80,7 @@ def run_search(loaded: LoadedStudy, options: argparse.Namespace) -> int:
     from tempo.cli.search_plan import show_search_plan
     from tempo.cli.torchrun import started_by_torchrun
     from tempo.ledger.open import open_ledger
-    from tempo.search.plan import rehearsal
+    from tempo.search.growing_plan import rehearsal
     from tempo.search.session import Search, check_unchanged
     from tempo.search.space import Space
 
@@ -114,7 +114,7 @@ def run_search(loaded: LoadedStudy, options: argparse.Namespace) -> int:
 def _is_over(search: Search, options: argparse.Namespace) -> bool:
     """Whether neither a trial nor its confirmation is left to carry out."""
     from tempo.cli.launching import left_to_do
-    from tempo.search.plan import GrowingPlan
+    from tempo.search.growing_plan import GrowingPlan
     from tempo.search.summary import candidates
 
     if not search.finished():
@@ -138,7 +138,7 @@ class _Carrying:
         self, search: Search, pool: Pool, options: argparse.Namespace, console: Console
     ) -> None:
         from tempo.cli.pooling import note
-        from tempo.search.plan import GrowingPlan
+        from tempo.search.growing_plan import GrowingPlan
 
         self._search, self._pool = search, pool
         self._options, self._console = options, console
@@ -196,7 +196,7 @@ class _Carrying:
 
     def _confirm(self, pause: Callable[[], None]) -> None:
         from tempo.cli.searching import carry_out
-        from tempo.launch.view import Work
+        from tempo.launch.scheduling.run_view import Work
         from tempo.search.summary import candidates
 
         self._candidates = candidates(self._search)
@@ -272,8 +272,8 @@ def _reopened(summary: SearchSummary) -> LoadedStudy:
 
 
 def _promote(options: argparse.Namespace) -> int:
-    from tempo.records.search import search_dir
-    from tempo.search.storage import open_storage, promote
+    from tempo.records.search_record import search_dir
+    from tempo.search.backend.storage import open_storage, promote
 
     store = Store(options.records)
     summary = load_search(store, options.name, options.profile)
@@ -291,7 +291,7 @@ def _promote(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from tempo.search.export import export
+    from tempo.search.study_export import export
 
     store = Store(options.records)
     summary = load_search(store, options.name, options.profile)

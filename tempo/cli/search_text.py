@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli.changes import duration
-from tempo.records.search import (
+from tempo.records.search_record import (
     Estimate,
     ObjectiveInfo,
     ParameterInfo,

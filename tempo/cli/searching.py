@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from tempo.core.records import RunStatus
-from tempo.launch.pool import Pool
-from tempo.launch.view import RunView, Work
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_view import RunView, Work
 from tempo.search.session import Search
 from tempo.search.trials import Trial
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tempo.compare.standings import Group, Standing
+from tempo.compare.leaderboard import Group, Standing
 from tempo.records.evaluations import EvaluationRecord
 from tempo.records.events import encode
 

@@ -20,7 +20,7 @@ from tempo.cli.console import make_console
 from tempo.cli.naming import plan_named
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
-from tempo.launch.standing import Standing, StudyStanding, standing_of
+from tempo.launch.study_status import Standing, StudyStanding, standing_of
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Ledger
 from tempo.records.layout import Store

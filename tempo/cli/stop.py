@@ -13,8 +13,8 @@ from tempo.core.records import Plan, PlannedRun
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import goes_on
 from tempo.ledger.port import Ledger
+from tempo.records.event_tail import is_complete
 from tempo.records.layout import Store
-from tempo.records.tail import is_complete
 
 EPILOG = """examples:
   tempo stop se_dilation        its workers checkpoint and leave, its command ends

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from tempo.core.errors import TempoError
-from tempo.track.address import default_uri, store_uri
+from tempo.track.store_address import default_uri, store_uri
 
 OFF = "off"
 """The store of a study that is not mirrored."""

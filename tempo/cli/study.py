@@ -22,11 +22,11 @@ from tempo.cli.torchrun import carry_out_together, leads, started_by_torchrun
 from tempo.core.errors import StoppedError
 from tempo.core.records import Plan, RunStatus
 from tempo.design.expand import expand
-from tempo.launch.pool import Pool
-from tempo.launch.view import RunView
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_view import RunView
 from tempo.records.layout import Store
 from tempo.spec.load import LoadedStudy
-from tempo.track.apart import MirrorProcess
+from tempo.track.mirror_process import MirrorProcess
 
 FAILED = 1
 """Exit code of a study in which a run failed."""

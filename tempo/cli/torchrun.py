@@ -10,7 +10,7 @@ from tempo.cli.options import positive
 from tempo.core.errors import MissingError, RunError, StoppedError
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import Plan
-from tempo.core.torchrun import RENDEZVOUS, Processes, default_rendezvous
+from tempo.core.torchrun_command import RENDEZVOUS, Processes, default_rendezvous
 from tempo.records.layout import Store
 
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -31,9 +31,9 @@ def carry_out_together(plan: Plan, store: Store, cache: Path, *, reuse_stale: bo
         RunError: when a run did not complete.
     """
     from tempo.spec.study import RunConfig
-    from tempo.train.device import wants_cuda
-    from tempo.train.group import join_group
-    from tempo.train.worker import run
+    from tempo.train.hardware.device import wants_cuda
+    from tempo.train.hardware.process_group import join_group
+    from tempo.train.run.run_folder import run
 
     config = RunConfig.model_validate(plan.variants[0].config)
     if os.environ["RANK"] == "0":

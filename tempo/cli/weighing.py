@@ -15,7 +15,7 @@ from tempo.cli.worker import die_with_parent, limit_threads
 
 def _weigh(question: dict[str, Any]) -> dict[str, Any]:
     """Parameters and MACs of {"arch": ..., "crop": ...}, or why it cannot be built."""
-    from tempo.models.count import count
+    from tempo.models.network_cost import count
     from tempo.spec.arch import ArchSpec
 
     try:

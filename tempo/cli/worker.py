@@ -100,14 +100,14 @@ def _worker(options: argparse.Namespace) -> int:
         die_with_parent()
     cache = _staged(options, spec) if options.scratch else options.cache
     if spread.world > 1:
-        from tempo.train.elastic import run_spread
+        from tempo.train.hardware.spawn_ranks import run_spread
 
         target = spread_target(
             options.run, cache, reuse_stale=options.reuse_stale, within=options.within
         )
         return run_spread(options.run, spread, target)
     with loading():
-        from tempo.train.worker import run
+        from tempo.train.run.run_folder import run
     return run(
         options.run,
         cache,
@@ -118,9 +118,9 @@ def _worker(options: argparse.Namespace) -> int:
 
 
 def _fruitless(folder: Path) -> str | None:
-    from tempo.launch.policy import FRUITLESS, fruitless
-    from tempo.launch.slurm_script import RESTARTS
-    from tempo.records.run import read_run
+    from tempo.launch.launchers.slurm.script import RESTARTS
+    from tempo.launch.scheduling.failure_policy import FRUITLESS, fruitless
+    from tempo.records.run_record import read_run
 
     restarts = int(os.environ.get(RESTARTS, "0"))
     return fruitless(read_run(folder), restarts) if restarts >= FRUITLESS else None
@@ -129,7 +129,7 @@ def _fruitless(folder: Path) -> str | None:
 def _budget(options: argparse.Namespace) -> Callable[[], str | None] | None:
     if options.within is None:
         return None
-    from tempo.launch.spending import Watch
+    from tempo.launch.accounting.gpu_hour_budget import Watch
 
     return Watch.of_study(Store(root_of(options.run)), *options.within)
 
@@ -145,7 +145,7 @@ def spread_target(
 
 def _staged(options: argparse.Namespace, spec: RunSpec) -> Path:
     """The cache to use on this node; says what was copied, or why nothing was."""
-    from tempo.data.staging import stage
+    from tempo.data.cache.staging import stage
     from tempo.spec.study import RunConfig
 
     config = RunConfig.model_validate(dict(spec.config))
@@ -173,9 +173,9 @@ def _preflight(options: argparse.Namespace) -> int:
     request = json.load(sys.stdin)
     with loading():
         from tempo.spec.study import RunConfig
-        from tempo.train.device import device_name, pick_device
-        from tempo.train.preflight import missing
-        from tempo.train.slots import device_slots
+        from tempo.train.hardware.device import device_name, pick_device
+        from tempo.train.hardware.device_slots import device_slots
+        from tempo.train.hardware.preflight import missing
 
     for asked in request.get("widths", ()):
         _say(width=_width(**asked))
@@ -201,7 +201,7 @@ def _preflight(options: argparse.Namespace) -> int:
 
 def _width(config: dict[str, Any], target: dict[str, Any], by: str) -> dict[str, Any]:
     from tempo.spec.study import RunConfig
-    from tempo.train.widths import same_cost
+    from tempo.train.hardware.matched_width import same_cost
 
     one, other = RunConfig.model_validate(config), RunConfig.model_validate(target)
     crops = one.recipe.crop, other.recipe.crop
@@ -210,7 +210,7 @@ def _width(config: dict[str, Any], target: dict[str, Any], by: str) -> dict[str,
 
 def _rehearsed(name: str, config: RunConfig) -> bool:
     """Whether the variant can be built, trained a step and measured; says so."""
-    from tempo.train.preflight import rehearse
+    from tempo.train.hardware.preflight import rehearse
 
     try:
         weight = rehearse(config)
@@ -224,8 +224,8 @@ def _rehearsed(name: str, config: RunConfig) -> bool:
 
 
 def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
-    from tempo.data.build import cores
-    from tempo.data.open import prepare
+    from tempo.data.cache.cache_builder import cores
+    from tempo.data.open_dataset import prepare
 
     def report(done: int, total: int, what: str) -> None:
         _say(prepare=what, done=done, total=total)

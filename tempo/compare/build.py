@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tempo.compare.comparison import Comparison, Row
-from tempo.compare.contrasts import Field, contrasts
-from tempo.compare.details import Details, full
-from tempo.compare.fairness import audit
-from tempo.compare.gather import Sample, gather
-from tempo.compare.headline import headline
-from tempo.compare.measure import Measured, measure
-from tempo.compare.merge import merged
-from tempo.compare.noise import noise, powers
-from tempo.compare.provenance import (
+from tempo.compare.loading.load_runs import Sample, gather
+from tempo.compare.loading.study_merge import merged
+from tempo.compare.query import At, Query
+from tempo.compare.sections.contrasts import Field, contrasts
+from tempo.compare.sections.details import Details, full
+from tempo.compare.sections.fairness import audit
+from tempo.compare.sections.headline import headline
+from tempo.compare.sections.provenance import (
     failures,
     fingerprint,
     fingerprint_of,
@@ -21,9 +20,10 @@ from tempo.compare.provenance import (
     run_infos,
     staleness,
 )
-from tempo.compare.quantities import Contrast, Noise, Power
-from tempo.compare.query import At, Query
-from tempo.compare.table import ranked, rows
+from tempo.compare.sections.table import ranked, rows
+from tempo.compare.statistics.fitted_study import Measured, measure
+from tempo.compare.statistics.noise_floor import noise, powers
+from tempo.compare.statistics.quantities import Contrast, Noise, Power
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 

@@ -22,7 +22,7 @@ from tempo.compare.evidence import (
     RunInfo,
     Stratum,
 )
-from tempo.compare.quantities import (
+from tempo.compare.statistics.quantities import (
     Alias,
     Attribution,
     Contrast,

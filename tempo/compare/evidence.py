@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tempo.compare.quantities import Estimate, Interval
+from tempo.compare.statistics.quantities import Estimate, Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tempo.compare.comparison import Comparison, Row
-from tempo.compare.quantities import Estimate, Interval
+from tempo.compare.statistics.quantities import Estimate, Interval
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
 

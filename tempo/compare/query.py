@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tempo.compare.where import Where, parse_where
+from tempo.compare.loading.run_filter import Where, parse_where
 from tempo.core.errors import TempoError
 from tempo.core.records import MetricInfo
 

@@ -12,10 +12,10 @@ import torch
 
 from tempo.core.errors import MissingError, SpecError
 from tempo.core.seeding import stream
+from tempo.data.cache.shards import Entry, Shard
+from tempo.data.cache.splits import Split
 from tempo.data.clips import Pixels
-from tempo.data.shards import Entry, Shard
-from tempo.data.splits import Split
-from tempo.data.turns import put
+from tempo.data.picture_turns import put
 from tempo.spec.recipe import Augment
 
 

@@ -11,15 +11,15 @@ from tempo.core.catalog import unknown
 from tempo.core.identity import short_hash
 from tempo.core.records import Exclusion, Plan, PlannedVariant
 from tempo.design.configs import Resolved
-from tempo.design.designs import candidates
+from tempo.design.design_kinds import candidates
+from tempo.design.equal_gpu_hours import share_hours
 from tempo.design.factors import Candidate
-from tempo.design.hours import share_hours
-from tempo.design.measured import Measured, Unmeasured
+from tempo.design.measurements import Measured, Unmeasured
 from tempo.design.schedule import Work, runs
-from tempo.design.study import Study
+from tempo.design.study_context import Study
 from tempo.spec.load import LoadedStudy
-from tempo.spec.problems import Problems
-from tempo.spec.tree import Entry, Mapped, Scalar, shown
+from tempo.spec.yaml.problems import Problems
+from tempo.spec.yaml.value_tree import Entry, Mapped, Scalar, shown
 
 
 def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:

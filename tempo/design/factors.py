@@ -11,10 +11,10 @@ from tempo.core.place import Place
 from tempo.design.overlays import Piece, ordered, own, piece, pieces
 from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy
-from tempo.spec.problems import Problems
-from tempo.spec.shape import path_problem
 from tempo.spec.study import RunConfig
-from tempo.spec.tree import Mapped, Node, Scalar, child, find, written
+from tempo.spec.yaml.problems import Problems
+from tempo.spec.yaml.schema_walk import path_problem
+from tempo.spec.yaml.value_tree import Mapped, Node, Scalar, child, find, written
 
 Levels = tuple[tuple[str, str], ...]
 """Pairs of factor and level label, in the order the factors were named."""

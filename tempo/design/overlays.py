@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from tempo.core.place import Place
 from tempo.spec.batch import short_form
-from tempo.spec.merge import merge, spread
-from tempo.spec.tree import Entry, Mapped, Node, nested
+from tempo.spec.yaml.overlay import merge, spread
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, nested
 
 LAST = 1_000
 """Depth of what overrides all levels: a named variant's own `set`."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tempo.metrics.checks import checked
+from tempo.metrics.picture_checks import checked
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma of ITU-R BT.601."""

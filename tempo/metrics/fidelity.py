@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tempo.metrics.checks import checked
+from tempo.metrics.picture_checks import checked
 
 
 def psnr(prediction: Tensor, target: Tensor) -> Tensor:

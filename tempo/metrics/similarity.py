@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-from tempo.metrics.checks import checked
+from tempo.metrics.picture_checks import checked
 from tempo.metrics.windows import WINDOW, Workspace, replicated_channel_means, shifted_means
 
 C1, C2 = 0.01**2, 0.03**2

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from tempo.models.build import build_model
 from tempo.models.family import TempoNet
-from tempo.models.moments import Moments
 from tempo.models.parts import PARTS
+from tempo.models.temporal.relative_time import Moments
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from tempo.core.catalog import Catalog
-from tempo.models.chain import Chain
-from tempo.models.conditioning import make_conditioning
+from tempo.models.block_chain import Chain
 from tempo.models.layers import ConvNormAct, conv, double
 from tempo.models.site import site_of
+from tempo.models.temporal.conditioning import make_conditioning
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tempo.models.chain import Chain
-from tempo.models.conditioning import make_conditioning
+from tempo.models.block_chain import Chain
 from tempo.models.layers import ConvNormAct
 from tempo.models.site import site_of
+from tempo.models.temporal.conditioning import make_conditioning
 from tempo.spec.arch import ArchSpec
 
 

@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
 
-from tempo.models.conditioning import CONDITIONING
 from tempo.models.decoder import Decoder
 from tempo.models.encoder import Encoder
 from tempo.models.fusion.pyramid import PyramidFusion
 from tempo.models.head import make_head
-from tempo.models.moments import relative
 from tempo.models.output import make_output, make_scene_cut
-from tempo.models.time import make_time_encoder, reads_time
-from tempo.models.weighting import TEMPORAL_WEIGHTS, make_weighting
+from tempo.models.temporal.conditioning import CONDITIONING
+from tempo.models.temporal.relative_time import relative
+from tempo.models.temporal.time_encoders import make_time_encoder, reads_time
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, make_weighting
 from tempo.spec.arch import SCALES, ArchSpec
 
 STRIDE = 2 ** (SCALES - 1)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tempo.core.catalog import Catalog
-from tempo.models.chain import Chain
+from tempo.models.block_chain import Chain
 from tempo.models.layers import conv, make_activation
 from tempo.models.site import site_of
 from tempo.spec import arch_slots as slots

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tempo.core.catalog import Catalog
-from tempo.models.moments import Moments, neighbours
+from tempo.models.temporal.relative_time import Moments, neighbours
 from tempo.spec import arch_slots as slots
 from tempo.spec.options import Options
 

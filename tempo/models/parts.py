@@ -11,15 +11,15 @@ from torch import nn
 from tempo.core.catalog import Catalog
 from tempo.models.blocks import BLOCKS
 from tempo.models.channel_attention import CHANNEL_ATTENTION
-from tempo.models.conditioning import CONDITIONING
 from tempo.models.decoder import DECODERS
 from tempo.models.fusion import FUSIONS
 from tempo.models.head import HEADS
 from tempo.models.norms import NORMS
 from tempo.models.output import OUTPUTS, SCENE_CUTS
 from tempo.models.residual_groups import RESIDUAL_GROUPS
-from tempo.models.time import TIME_ENCODERS
-from tempo.models.weighting import TEMPORAL_WEIGHTS
+from tempo.models.temporal.conditioning import CONDITIONING
+from tempo.models.temporal.time_encoders import TIME_ENCODERS
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
 from tempo.spec import arch_slots as slots
 from tempo.spec.options import OptionsCatalog
 

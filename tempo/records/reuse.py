@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tempo.core.code import code_stamp
+from tempo.core.code_stamp import code_stamp
+from tempo.records.event_log import read_events
+from tempo.records.event_tail import is_complete
 from tempo.records.events import EVENTS, AttemptStarted
 from tempo.records.layout import Store
-from tempo.records.log import read_events
-from tempo.records.tail import is_complete
 
 _STARTS_ONLY = tuple(kind for kind in EVENTS if kind != AttemptStarted.kind)
 

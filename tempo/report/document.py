@@ -9,16 +9,16 @@ from typing import BinaryIO
 
 from tempo.compare.comparison import Comparison
 from tempo.records.files import write_atomic
-from tempo.report.csv_table import results_csv, table_csv
-from tempo.report.export import FORMATS, Made, Plate, plates
 from tempo.report.figures import FIGURES
-from tempo.report.latex import latex
-from tempo.report.markdown import report_md
-from tempo.report.page import Page, render
-from tempo.report.pictures import BUDGET
-from tempo.report.study import study_page
+from tempo.report.figures.export import FORMATS, Made, Plate, plates
+from tempo.report.formats.csv_table import results_csv, table_csv
+from tempo.report.formats.latex import latex
+from tempo.report.formats.markdown import report_md
+from tempo.report.formats.table import Table
+from tempo.report.pages.page import Page, render
+from tempo.report.pages.page_pictures import BUDGET
+from tempo.report.pages.study_page import study_page
 from tempo.report.tables import TABLES
-from tempo.report.tables.grid import Table
 
 PAGE = "index.html"
 

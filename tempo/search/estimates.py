@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev, variance
 
-from tempo.records.search import Estimate
+from tempo.records.search_record import Estimate
 
 LEVEL = 0.95
 

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any
 
 from tempo.records.events import Validated
-from tempo.records.run import RunRecord
-from tempo.records.search import ObjectiveInfo
+from tempo.records.run_record import RunRecord
+from tempo.records.search_record import ObjectiveInfo
 from tempo.spec.search import MAXIMISED
 
 INFOS: dict[str, ObjectiveInfo] = {

@@ -6,10 +6,10 @@ import optuna
 from optuna.study import StudyDirection
 
 from tempo.core.records import Plan
-from tempo.search.plan import plan_of
+from tempo.search.backend.log_level import quiet
+from tempo.search.backend.samplers import make_sampler, sequence, suggest
+from tempo.search.growing_plan import plan_of
 from tempo.search.proposals import named
-from tempo.search.quiet import quiet
-from tempo.search.samplers import make_sampler, sequence, suggest
 from tempo.search.space import Point, RejectedError, Space
 
 

@@ -12,10 +12,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tempo.core.errors import SpecError
 from tempo.core.identity import short_hash
-from tempo.search.first import enqueued
-from tempo.search.samplers import make_sampler, sequence, suggest
+from tempo.search.backend.samplers import make_sampler, sequence, suggest
+from tempo.search.backend.storage import promotions
+from tempo.search.first_trials import enqueued
 from tempo.search.space import Point, RejectedError, Space
-from tempo.search.storage import promotions
 from tempo.search.tickets import Ticket, Tickets
 from tempo.search.trials import NAME, ORIGIN, REJECTED, TICKET, Trial, runs_of, ticket_of
 

@@ -17,23 +17,23 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tempo.core.records import PlannedRun
 from tempo.ledger.port import Ledger
+from tempo.records.event_tail import Tail
 from tempo.records.events import Validated
 from tempo.records.layout import Store
-from tempo.records.run import read_run
-from tempo.records.search import search_dir
-from tempo.records.tail import Tail
+from tempo.records.run_record import read_run
+from tempo.records.search_record import search_dir
 from tempo.search import racing
+from tempo.search.backend.pruners import make_pruner
+from tempo.search.backend.storage import check_study, ensure_study, open_storage
 from tempo.search.objectives import values_of
 from tempo.search.proposals import Costs, Proposals
-from tempo.search.pruners import make_pruner
-from tempo.search.results import result_json
+from tempo.search.search_budget import Spending, spending
 from tempo.search.signature import optuna_name, signature
 from tempo.search.space import Space
-from tempo.search.spending import Spending, spending
-from tempo.search.storage import check_study, ensure_study, open_storage
 from tempo.search.tickets import Ticket, Tickets
+from tempo.search.trial_results import result_json
 from tempo.search.trials import RESULT, Trial, by_ticket, is_complete, is_over, seed_values
-from tempo.search.warm import add_known
+from tempo.search.warm_start import add_known
 from tempo.spec.load import LoadedStudy
 
 

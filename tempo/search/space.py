@@ -12,14 +12,14 @@ from tempo.core.errors import SpecError
 from tempo.core.place import Place
 from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate, Levels
-from tempo.design.measured import Unmeasured
-from tempo.design.study import Study
+from tempo.design.measurements import Unmeasured
+from tempo.design.study_context import Study
 from tempo.search.differences import at_path, differences
 from tempo.spec.designs import Range, When
 from tempo.spec.load import LoadedStudy
 from tempo.spec.search import SearchSpec
 from tempo.spec.study import RunConfig, result_fields
-from tempo.spec.tree import Mapped
+from tempo.spec.yaml.value_tree import Mapped
 
 Params = Mapping[str, str | float]
 """A level's label, or a value of a range, for each factor that applies."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tempo.records.search import (
+from tempo.records.search_record import (
     Origin,
     ParameterInfo,
     SearchSummary,
@@ -18,13 +18,13 @@ from tempo.records.search import (
     TrialRun,
 )
 from tempo.search import racing
-from tempo.search.confirm import Candidate, candidate, confirmations, fresh_seeds
-from tempo.search.importance import importances
+from tempo.search.backend.importance import importances
+from tempo.search.backend.pruners import describe_pruner
+from tempo.search.backend.storage import journal_url, redacted
+from tempo.search.confirmation import Candidate, candidate, confirmations, fresh_seeds
 from tempo.search.objectives import infos
-from tempo.search.pruners import describe_pruner
 from tempo.search.session import Search
 from tempo.search.space import Parameter, Space
-from tempo.search.storage import journal_url, redacted
 from tempo.search.trials import NAME, ORIGIN, REJECTED, TICKET, result_of
 from tempo.search.winners import baselines, observed, ranked
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tempo.records.search import ObjectiveInfo
-from tempo.search.confirm import mean_value
+from tempo.records.search_record import ObjectiveInfo
+from tempo.search.confirmation import mean_value
 from tempo.search.trials import ORIGIN, by_ticket, is_complete, result_of, seed_values
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
-from tempo.spec.merge import merge
-from tempo.spec.tree import Entry, Mapped, Node, nested
+from tempo.spec.yaml.overlay import merge
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, nested
 
 KEYS = ("global", "micro")
 

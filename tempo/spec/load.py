@@ -11,14 +11,14 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
 from tempo.spec.batch import short_form
-from tempo.spec.environment import resolve
-from tempo.spec.explain import validate
-from tempo.spec.merge import expand_preset, merge, put
-from tempo.spec.problems import Problems
-from tempo.spec.shape import Shape, complete
 from tempo.spec.study import StudySpec
-from tempo.spec.tree import Entry, Mapped, Node, Scalar, shown
-from tempo.spec.yaml_tree import read_tree
+from tempo.spec.yaml.error_text import validate
+from tempo.spec.yaml.overlay import expand_preset, merge, put
+from tempo.spec.yaml.problems import Problems
+from tempo.spec.yaml.schema_walk import Shape, complete
+from tempo.spec.yaml.strict_yaml import read_tree
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, shown
+from tempo.spec.yaml.variables import resolve
 
 BESIDE = ("base", "profiles")
 """Keys of a file that the loader itself takes."""

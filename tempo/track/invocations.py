@@ -10,9 +10,9 @@ from typing import Any
 
 from tempo.core.records import Plan, RunStatus
 from tempo.records.layout import Store
-from tempo.track.process import is_dead, this_process
-from tempo.track.state import InvocationState, MirrorState
-from tempo.track.summary import as_metrics, read_runs, summarise
+from tempo.track.invocation_process import is_dead, this_process
+from tempo.track.mirror_state import InvocationState, MirrorState
+from tempo.track.mlflow.replicate_summary import as_metrics, read_runs, summarise
 
 SLACK = 1.0
 """Seconds by which clocks of two processes may differ."""

@@ -13,14 +13,14 @@ from typing import Any
 
 from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun, RunStatus
+from tempo.records.event_log import read_events
 from tempo.records.events import Finished, ImageSaved, Logged
 from tempo.records.files import write_json
 from tempo.records.layout import Store
-from tempo.records.log import read_events
-from tempo.records.run import effective
-from tempo.track.background import Background
-from tempo.track.naming import defining, run_tags
-from tempo.track.points import cost_points, points_of
+from tempo.records.run_record import effective
+from tempo.track.mirror_thread import Background
+from tempo.track.mlflow.metric_points import cost_points, points_of
+from tempo.track.store_names import defining, run_tags
 
 
 class WandbMirror:

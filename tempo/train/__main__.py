@@ -29,14 +29,14 @@ def _alone(arguments: argparse.Namespace) -> int:
         words = [sys.executable, "-m", "tempo.train", str(arguments.folder)]
         print(shlex.join([*words, "--cache", str(arguments.cache)]))
         return 0
-    from tempo.train.worker import run
+    from tempo.train.run.run_folder import run
 
     return run(arguments.folder, arguments.cache)
 
 
 def _spread(arguments: argparse.Namespace) -> int:
-    from tempo.core.torchrun import Processes, launch_command
-    from tempo.train.elastic import run_spread
+    from tempo.core.torchrun_command import Processes, launch_command
+    from tempo.train.hardware.spawn_ranks import run_spread
 
     processes = Processes(
         per_node=arguments.processes, nodes=arguments.nodes, rendezvous=arguments.rendezvous

@@ -11,7 +11,7 @@ from statistics import fmean
 import pytest
 
 from tempo.records.layout import Store
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 
 from .conftest import ROOT, Folder
 

@@ -8,7 +8,7 @@ import pytest
 
 from tempo.cli import run
 from tempo.cli.main import COMMANDS, main, parser, shim
-from tempo.launch.launchers import LAUNCHERS
+from tempo.launch.launchers.catalog import LAUNCHERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,7 +157,15 @@ def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_planning_and_help_import_nothing_heavy(argv: list[str]) -> None:
-    heavy = {"torch", "mlflow", "optuna", "matplotlib", "pandas", "skimage", "tempo.launch.pool"}
+    heavy = {
+        "torch",
+        "mlflow",
+        "optuna",
+        "matplotlib",
+        "pandas",
+        "skimage",
+        "tempo.launch.scheduling.pool",
+    }
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *argv], cwd=ROOT, capture_output=True, text=True
     )

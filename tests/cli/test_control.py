@@ -16,9 +16,9 @@ from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
 from tempo.ledger.owner import this_process
 from tempo.ledger.sqlite import SqliteLedger
+from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, CheckpointSaved, Evaluated, Finished, Validated
 from tempo.records.layout import Store
-from tempo.records.log import EventLog
 from tempo.spec.load import load_study
 
 from .conftest import ROOT, TINY
@@ -262,5 +262,5 @@ def test_control_imports_nothing_heavy(study: Study, argv: list[str]) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
-    assert "tempo.launch.elsewhere" in imported or "tempo.ledger.owner" in imported
+    assert "tempo.launch.scheduling.other_drivers" in imported or "tempo.ledger.owner" in imported
     assert not {"torch", "mlflow", "optuna", "matplotlib", "pandas"} & imported

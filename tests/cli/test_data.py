@@ -101,7 +101,7 @@ def test_bad_pictures_are_listed_and_read_again_when_repaired(tmp_path, capsys):
 
 
 def _is_train(root, name):
-    from tempo.data.vimeo90k import sequences
+    from tempo.data.datasets.vimeo90k import sequences
     from tempo.spec.data import Vimeo90k
 
     return name in sequences(Vimeo90k(root=str(root), val_clips=1), "train")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tempo.records.layout import Store
-from tempo.records.run import RunRecord, read_run
+from tempo.records.run_record import RunRecord, read_run
 
 from .conftest import ROOT, Folder, make_folder
 

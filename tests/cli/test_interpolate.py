@@ -23,7 +23,7 @@ FRAMES = 5
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tempo.models.build import build_model
-    from tempo.models.weights import save_weights
+    from tempo.models.weight_files import save_weights
     from tempo.spec.arch import ArchSpec
 
     path = tmp_path_factory.mktemp("weights") / "tiny.pt"

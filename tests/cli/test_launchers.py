@@ -12,7 +12,7 @@ import pytest
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.records.layout import Store
-from tempo.records.run import RunRecord, read_run
+from tempo.records.run_record import RunRecord, read_run
 
 from .conftest import Folder
 
@@ -51,7 +51,7 @@ def test_an_error_in_this_process_is_recorded_and_raised_when_asked(folder: Fold
     (folder.path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'run_experiment.py' in ' '.join(sys.orig_argv):\n"
-        "    import tempo.train.loop as loop\n"
+        "    import tempo.train.run.training_loop as loop\n"
         "    def broken(self, *a, **k): raise RuntimeError('planted')\n"
         "    loop.Training.run = broken\n"
     )

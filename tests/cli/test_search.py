@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from tempo.records.layout import Store
-from tempo.records.run import read_run
-from tempo.records.search import SearchSummary, load_search
+from tempo.records.run_record import read_run
+from tempo.records.search_record import SearchSummary, load_search
 
 from .conftest import TINY, Folder, make_folder
 
@@ -198,7 +198,7 @@ def test_all_ranks_of_a_pruned_run_leave_together(tmp_path: Path, shared_cache: 
     folder = searching(tmp_path, shared_cache, text)
     script = (
         "import sys\n"
-        "import tempo.search.pruners as p, optuna\n"
+        "import tempo.search.backend.pruners as p, optuna\n"
         "p.make_pruner = lambda *a: optuna.pruners.ThresholdPruner(lower=1e9)\n"
         "import tempo.search.session as s\n"
         "s.make_pruner = p.make_pruner\n"

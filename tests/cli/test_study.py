@@ -23,7 +23,7 @@ from tempo.core.records import RunStatus
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import goes_on
 from tempo.records.layout import Store
-from tempo.records.run import RunRecord, read_run
+from tempo.records.run_record import RunRecord, read_run
 
 from .conftest import ROOT, Folder
 

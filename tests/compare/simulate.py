@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tempo.compare.panel import Panel, panel_of
+from tempo.compare.statistics.seed_source_matrix import Panel, panel_of
 
 
 class World:

@@ -11,9 +11,9 @@ import pytest
 
 from tempo.compare.build import compare, compare_all, fingerprint
 from tempo.compare.comparison import Comparison
-from tempo.compare.quantities import Word
+from tempo.compare.loading.run_filter import parse_where
 from tempo.compare.query import At, Query, parse_at, parse_query
-from tempo.compare.where import parse_where
+from tempo.compare.statistics.quantities import Word
 from tempo.core.errors import RecordError, TempoError
 from tempo.core.records import Plan, PlannedRun
 from tempo.records.layout import Store

@@ -8,8 +8,8 @@ import pytest
 import statsmodels.formula.api as smf
 from statsmodels.stats.anova import anova_lm
 
-from tempo.compare.crossed import Crossed
-from tempo.compare.panel import panel_of
+from tempo.compare.statistics.random_effects import Crossed
+from tempo.compare.statistics.seed_source_matrix import panel_of
 from tests.compare.simulate import World
 
 PAIR = {"v1": 1.0, "v0": -1.0}

@@ -9,10 +9,10 @@ import pytest
 
 from tempo.compare.build import compare
 from tempo.compare.comparison import Comparison
-from tempo.compare.curves import band
-from tempo.compare.learning import height
-from tempo.compare.pareto import on_front
 from tempo.compare.query import Query
+from tempo.compare.sections.curves import band
+from tempo.compare.sections.learning import height
+from tempo.compare.sections.pareto import on_front
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 

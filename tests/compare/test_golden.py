@@ -11,7 +11,7 @@ import statsmodels.formula.api as smf
 
 from tempo.compare.build import compare
 from tempo.compare.comparison import Comparison
-from tempo.compare.quantities import Effect, Word
+from tempo.compare.statistics.quantities import Effect, Word
 from tempo.records.layout import Store
 
 FACTORS = {"se": ["off", "on"], "dilation": ["flat", "pattern"], "norm": ["group", "none", "layer"]}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from tempo.compare.bootstrap import crossed_bootstrap
-from tempo.compare.crossed import Crossed
-from tempo.compare.examine import Terms, examine, family
-from tempo.compare.power import Detection, detectable, planned
-from tempo.compare.quantities import Word
-from tempo.compare.student import half_width
+from tempo.compare.statistics.crossed_bootstrap import crossed_bootstrap
+from tempo.compare.statistics.hypothesis_tests import Terms, examine, family
+from tempo.compare.statistics.power import Detection, detectable, planned
+from tempo.compare.statistics.quantities import Word
+from tempo.compare.statistics.random_effects import Crossed
+from tempo.compare.statistics.student_t import half_width
 from tempo.core.records import MetricInfo
 from tests.compare.simulate import World
 

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from tempo.cli.standings import csv_text, json_text, markdown, notes
-from tempo.compare.standings import standings
+from tempo.compare.leaderboard import standings
 from tempo.core.records import MetricInfo
 from tempo.records.evaluations import Compared, EvaluationRecord
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from tempo.compare.student import (
+from tempo.compare.statistics.student_t import (
     Parts,
     equivalence,
     half_width,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tempo.core.errors import SpecError
 from tempo.data.batches import TrainBatches
-from tempo.data.shards import Entry, Shard, write_shard
-from tempo.data.splits import Split
+from tempo.data.cache.shards import Entry, Shard, write_shard
+from tempo.data.cache.splits import Split
 from tempo.spec.recipe import Augment
 
 CLIPS, SIDE = 7, 12

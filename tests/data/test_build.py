@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from tempo.core.errors import MissingError, RecordError, TempoError
-from tempo.data import build
-from tempo.data.build import Place, folder_of
-from tempo.data.open import open_split, prepare
-from tempo.data.shards import FORMAT, INDEX, Shard
-from tempo.data.splits import ShardPlan, SplitPlan
+from tempo.data.cache import cache_builder as build
+from tempo.data.cache.cache_builder import Place, folder_of
+from tempo.data.cache.shards import FORMAT, INDEX, Shard
+from tempo.data.cache.splits import ShardPlan, SplitPlan
+from tempo.data.open_dataset import open_split, prepare
 from tempo.spec.data import Frames, Procedural
 
 TINY = Procedural(size=(16, 16), motion=(0.0, 2.0), train_clips=8, val_clips=2, test_clips=2)
@@ -96,8 +96,9 @@ SCRIPT = """
 import signal
 import sys
 from pathlib import Path
-from tempo.data import build, procedural
-from tempo.data.open import prepare
+from tempo.data.cache import cache_builder as build
+from tempo.data.datasets import procedural
+from tempo.data.open_dataset import prepare
 from tempo.spec.data import Procedural
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tempo.core.errors import RecordError, UnknownNameError
-from tempo.data import shards
-from tempo.data.open import open_split, prepare
-from tempo.data.protocol import protocol
-from tempo.data.shards import Entry, Shard, write_shard
+from tempo.data.cache import shards
+from tempo.data.cache.shards import Entry, Shard, write_shard
+from tempo.data.open_dataset import open_split, prepare
+from tempo.data.testsets.protocol import protocol
 from tempo.spec.data import Procedural
 from tempo.spec.options import Options
 
@@ -75,7 +75,7 @@ def test_prepare_is_done_once_and_reports_every_clip(tmp_path):
 
 
 def test_a_killed_build_goes_on_where_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempo.data.procedural.CLIPS_PER_SHARD", 2)
+    monkeypatch.setattr("tempo.data.datasets.procedural.CLIPS_PER_SHARD", 2)
     clips = 0
 
     def stop(done, total, what):
@@ -164,7 +164,7 @@ def test_the_protocol_is_json_and_changes_with_what_it_names():
 def test_pages_are_given_back_while_a_split_is_read(tmp_path, monkeypatch):
     split = open_split(TINY, "train", tmp_path)
     clip = split[0].frames.nbytes + split[0].target.nbytes
-    monkeypatch.setattr("tempo.data.splits.RESIDENT", 2.5 * clip)
+    monkeypatch.setattr("tempo.data.cache.splits.RESIDENT", 2.5 * clip)
     released = []
 
     def release(shard):

@@ -3,9 +3,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from tempo.data import procedural
-from tempo.data.open import check_available, open_split, prepare
-from tempo.data.photographs import PHOTOGRAPHS, Photograph, read_rgb
+from tempo.data.datasets import procedural
+from tempo.data.datasets.photographs import PHOTOGRAPHS, Photograph, read_rgb
+from tempo.data.open_dataset import check_available, open_split, prepare
 from tempo.spec.data import Procedural
 
 SMALL = Procedural(

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tempo.data import procedural
-from tempo.data.photographs import PHOTOGRAPHS, reduction
-from tempo.data.scene import Layer, Outline, Path, Scene
+from tempo.data.datasets import procedural
+from tempo.data.datasets.photographs import PHOTOGRAPHS, reduction
+from tempo.data.datasets.scene import Layer, Outline, Path, Scene
 from tempo.spec.data import Procedural
 
 CALM = Path(

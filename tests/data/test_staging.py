@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tempo.data import staging
-from tempo.data.open import open_split, prepare, shard_folders
-from tempo.data.staging import stage
+from tempo.data.cache import staging
+from tempo.data.cache.staging import stage
+from tempo.data.open_dataset import open_split, prepare, shard_folders
 from tempo.spec.data import Procedural
 
 OPTIONS = Procedural(size=(24, 24), motion=(1, 2), train_clips=3, val_clips=2, test_clips=2)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tempo.data.turns import put
+from tempo.data.picture_turns import put
 
 
 @pytest.mark.parametrize(

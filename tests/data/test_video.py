@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tempo.core.errors import MissingError
-from tempo.data import video
-from tempo.data.open import check_available, open_split, prepare
-from tempo.data.roots import Fingerprints, resolve_root
-from tempo.data.triplets import THUMBNAIL, Frame, find_clips, needed
+from tempo.data.dataset_roots import Fingerprints, resolve_root
+from tempo.data.datasets import video
+from tempo.data.datasets.triplet_choice import THUMBNAIL, Frame, find_clips, needed
+from tempo.data.open_dataset import check_available, open_split, prepare
 from tempo.spec.data import Video
 
 CLIPS = Path(os.environ.get("TEMPO_CLIPS", "../shared/data/clips"))
@@ -151,7 +151,7 @@ def test_a_full_disk_is_not_taken_for_a_broken_file(folder, tmp_path, monkeypatc
     def full(self, pixels):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tempo.data.shards.ShardWriter.picture", full)
+    monkeypatch.setattr("tempo.data.cache.shards.ShardWriter.picture", full)
     with pytest.raises(OSError, match="No space left"):
         open_split(options(folder), "train", tmp_path)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tempo.core.errors import MissingError
-from tempo.data.video_stream import reading, writing
+from tempo.data.video_io.video_stream import reading, writing
 
 SIZE = (36, 64)
 RATE = 10

@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from tempo.core.errors import MissingError
-from tempo.data import vimeo90k
-from tempo.data.open import (
+from tempo.data.datasets import vimeo90k
+from tempo.data.datasets.photographs import PHOTOGRAPHS, read_rgb
+from tempo.data.open_dataset import (
     check_available,
     forget_unreadable,
     open_split,
     prepare,
     published_lists,
 )
-from tempo.data.photographs import PHOTOGRAPHS, read_rgb
 from tempo.spec.data import Video, Vimeo90k, Vimeo90kSeptuplet
 
 CLIPS = Path(os.environ.get("TEMPO_CLIPS", "../shared/data/clips"))
@@ -26,7 +26,7 @@ CLIPS = Path(os.environ.get("TEMPO_CLIPS", "../shared/data/clips"))
 def real_triplets():
     """Triplets at 448x256 from the development clips, or crops of a photograph that slide."""
     if (CLIPS / "signing.mp4").is_file():
-        from tempo.data.video import decode
+        from tempo.data.datasets.video import decode
 
         frames = []
         chosen = Video(root=str(CLIPS), every=1)

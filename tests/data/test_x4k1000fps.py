@@ -6,10 +6,10 @@ from PIL import Image
 from pydantic import ValidationError
 
 from tempo.core.errors import MissingError
-from tempo.data import x4k1000fps
 from tempo.data.batches import TrainBatches
-from tempo.data.open import check_available, open_split, prepare
-from tempo.data.shards import Shard
+from tempo.data.cache.shards import Shard
+from tempo.data.datasets import x4k1000fps
+from tempo.data.open_dataset import check_available, open_split, prepare
 from tempo.spec.data import X4k1000fps
 from tempo.spec.recipe import Augment
 

@@ -10,7 +10,7 @@ from scipy.stats import qmc
 
 from tempo.core.records import Plan
 from tempo.design import sobol
-from tempo.design.fraction import smallest
+from tempo.design.fractional_factorial import smallest
 
 from .conftest import Complaints, PlanOf
 

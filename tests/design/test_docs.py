@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tempo.design.designs import RULES
+from tempo.design.design_kinds import RULES
 from tempo.design.expand import expand
-from tempo.design.measured import Config, Unmeasured, Width
+from tempo.design.measurements import Config, Unmeasured, Width
 from tempo.spec.designs import DESIGNS
 from tempo.spec.load import load_study
 from tempo.spec.study import StudySpec

@@ -11,9 +11,9 @@ import pytest
 
 from tempo.core.records import Plan
 from tempo.design.expand import expand
-from tempo.design.measured import Config, Unmeasured, Width
+from tempo.design.measurements import Config, Unmeasured, Width
+from tempo.records.event_tail import is_complete
 from tempo.records.layout import Store
-from tempo.records.tail import is_complete
 from tempo.spec.load import load_study
 from tempo.spec.study import RunConfig
 

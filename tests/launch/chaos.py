@@ -18,9 +18,9 @@ from pathlib import Path
 import psutil
 
 from tempo.ledger.open import open_ledger
+from tempo.records.event_tail import Tail, is_complete
 from tempo.records.layout import Store
-from tempo.records.run import read_run
-from tempo.records.tail import Tail, is_complete
+from tempo.records.run_record import read_run
 
 ROOT = Path(__file__).parents[2]
 MARK = "TEMPO_CHAOS"

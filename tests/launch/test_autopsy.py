@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tempo.core.jobs import JobState, JobStatus
 from tempo.core.records import RunSpec, RunStatus
-from tempo.launch.autopsy import record_death
+from tempo.launch.scheduling.dead_workers import record_death
+from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Claimed
 from tempo.records.layout import Store
-from tempo.records.log import EventLog
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 
 KILLED = JobStatus(state=JobState.LOST, code=-9)
 

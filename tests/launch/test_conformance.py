@@ -15,12 +15,12 @@ import psutil
 import pytest
 
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus, Launcher, Resources
-from tempo.launch.inline import InlineLauncher
-from tempo.launch.launchers import LAUNCHERS, Setting
-from tempo.launch.local import LocalLauncher
-from tempo.launch.processes import TEMPO, ForkServer, spawn
-from tempo.launch.slurm import Manner, SlurmLauncher
-from tempo.launch.torchrun import TorchrunLauncher
+from tempo.launch.launchers.catalog import LAUNCHERS, Setting
+from tempo.launch.launchers.inline import InlineLauncher
+from tempo.launch.launchers.local import LocalLauncher
+from tempo.launch.launchers.slurm.launcher import Manner, SlurmLauncher
+from tempo.launch.launchers.torchrun import TorchrunLauncher
+from tempo.launch.launchers.worker_processes import TEMPO, ForkServer, spawn
 
 from .slurm_cluster import Cluster, wait_until
 

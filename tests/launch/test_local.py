@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState
-from tempo.launch.local import LocalLauncher
-from tempo.launch.processes import TEMPO, ForkServer, spawn
+from tempo.launch.launchers.local import LocalLauncher
+from tempo.launch.launchers.worker_processes import TEMPO, ForkServer, spawn
 
 PATIENCE = 20.0
 

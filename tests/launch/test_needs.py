@@ -10,13 +10,13 @@ import pytest
 
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
-from tempo.launch import spending
-from tempo.launch.needs import Needs, mebibytes, seconds
-from tempo.launch.slurm_site import Site
-from tempo.launch.spending import check_budget, expected_hours, spent_hours
+from tempo.launch.accounting import gpu_hour_budget as spending
+from tempo.launch.accounting.gpu_hour_budget import check_budget, expected_hours, spent_hours
+from tempo.launch.accounting.resource_needs import Needs, mebibytes, seconds
+from tempo.launch.launchers.slurm.site import Site
+from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Trained
 from tempo.records.layout import Store
-from tempo.records.log import EventLog
 from tempo.records.prices import Price, Prices
 
 
@@ -160,7 +160,7 @@ def test_what_was_spent_counts_gpus_alone(tmp_path: Path, monkeypatch: pytest.Mo
     folders = [store.save_run(RunSpec(run_id=name, seed=0, config={})) for name in ("a", "b")]
     for folder, device in zip(folders, ("NVIDIA H100", "cpu"), strict=True):
         with EventLog(folder, 1) as log:
-            monkeypatch.setattr("tempo.records.log.time.time", lambda: next(clock))
+            monkeypatch.setattr("tempo.records.event_log.time.time", lambda: next(clock))
             environment = {"device": device, "world_size": 4}
             log.append(AttemptStarted(resumed_step=0, total_steps=9, environment=environment))
             log.append(Trained(step=1, clips=1, epoch=0.1, values={}))
@@ -170,7 +170,7 @@ def test_what_was_spent_counts_gpus_alone(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_watch_objects_once_the_budget_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     spent, now = iter([0.5, 1.5]), 100.0
     monkeypatch.setattr(spending, "spent_hours", lambda folders: next(spent))
-    monkeypatch.setattr("tempo.launch.spending.time.monotonic", lambda: now)
+    monkeypatch.setattr("tempo.launch.accounting.gpu_hour_budget.time.monotonic", lambda: now)
     watch = spending.Watch(1.0, list)
     assert watch() is None
     now += spending.PAUSE - 1
@@ -188,7 +188,7 @@ def test_a_watch_that_takes_long_looks_seldom(monkeypatch: pytest.MonkeyPatch) -
         return 0.0
 
     monkeypatch.setattr(spending, "spent_hours", slow)
-    monkeypatch.setattr("tempo.launch.spending.time.monotonic", lambda: now)
+    monkeypatch.setattr("tempo.launch.accounting.gpu_hour_budget.time.monotonic", lambda: now)
     watch = spending.Watch(1.0, list)
     for _ in range(2000):
         watch()

@@ -11,12 +11,12 @@ import pytest
 
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import RunSpec
-from tempo.launch.policy import FRUITLESS, fruitless
-from tempo.launch.slurm_script import RESTARTS
+from tempo.launch.launchers.slurm.script import RESTARTS
+from tempo.launch.scheduling.failure_policy import FRUITLESS, fruitless
+from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Finished
 from tempo.records.layout import Store
-from tempo.records.log import EventLog
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,19 +9,19 @@ import pytest
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
-from tempo.launch import elsewhere
-from tempo.launch import pool as pooling
-from tempo.launch.cost import works_of
-from tempo.launch.estimate import study_seconds_left
-from tempo.launch.policy import RETRIES
-from tempo.launch.pool import Pool
-from tempo.launch.view import Work
+from tempo.launch.scheduling import other_drivers as elsewhere
+from tempo.launch.scheduling import pool as pooling
+from tempo.launch.scheduling.failure_policy import RETRIES
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_duration import works_of
+from tempo.launch.scheduling.run_view import Work
+from tempo.launch.scheduling.time_left import study_seconds_left
 from tempo.ledger.owner import this_process
 from tempo.ledger.sqlite import SqliteLedger
+from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Finished, Trained
 from tempo.records.layout import Store
-from tempo.records.log import EventLog
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 
 
 class FakeLauncher:

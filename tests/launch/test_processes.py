@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tempo.core.jobs import JobSpec
-from tempo.launch.processes import TEMPO, ForkServer
+from tempo.launch.launchers.worker_processes import TEMPO, ForkServer
 
 from .slurm_cluster import wait_until
 

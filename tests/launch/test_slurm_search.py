@@ -12,8 +12,8 @@ import pytest
 from tempo.core.records import RunStatus
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
-from tempo.records.run import read_run
-from tempo.records.search import load_search
+from tempo.records.run_record import read_run
+from tempo.records.search_record import load_search
 from tests.cli.conftest import TINY
 from tests.postgres import postgres
 

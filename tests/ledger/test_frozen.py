@@ -16,11 +16,11 @@ from tempo.core.jobs import BUSY
 from tempo.core.records import RunStatus
 from tempo.ledger.open import open_ledger
 from tempo.ledger.sql import SqlLedger
+from tempo.records.event_log import NAME, EventLog, read_events
 from tempo.records.events import Claimed, Event, Finished
 from tempo.records.layout import root_of
-from tempo.records.log import NAME, EventLog, read_events
-from tempo.records.run import read_run
-from tempo.train import worker
+from tempo.records.run_record import read_run
+from tempo.train.run import run_folder as worker
 
 from ..train.conftest import Make, cache, make, start, undisturbed
 from ..train.test_resume import differences

@@ -13,7 +13,7 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tempo.metrics import fidelity, similarity
-from tempo.metrics.table import METRICS, evaluate_pair, metric_infos
+from tempo.metrics.metric_table import METRICS, evaluate_pair, metric_infos
 from tempo.metrics.windows import WINDOW, Workspace, gaussian, shifted_means
 from tempo.spec.metrics import METRIC_INFOS
 
@@ -34,7 +34,7 @@ def frame_pairs():
         pairs += [(picture[5:133, 7:167], picture[4:132, 9:169]), (picture[:97, :131],) * 2]
         pairs.append((picture[:64, :96], np.clip(1.3 * picture[:64, :96] - 0.1, 0, 1)))
     if (CLIPS / "signing.mp4").is_file():
-        from tempo.data.video import decode
+        from tempo.data.datasets.video import decode
         from tempo.spec.data import Video
 
         for name in ("signing", "tractor_caption", "glass_tower_portrait"):

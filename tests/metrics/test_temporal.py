@@ -11,8 +11,8 @@ from skimage import data
 
 from tempo.metrics import flow
 from tempo.metrics.flow_interpolation import interpolate
+from tempo.metrics.metric_table import METRICS, evaluate_moment, needs
 from tempo.metrics.motion import estimate_motion
-from tempo.metrics.table import METRICS, evaluate_moment, needs
 from tempo.metrics.temporal import Frame, Moment
 
 TEMPORAL = ["tof", "warping", "flicker"]

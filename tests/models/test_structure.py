@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from tempo.models.block_chain import Chain
 from tempo.models.build import build_model
-from tempo.models.chain import Chain
-from tempo.models.count import Cost, count, summarise, text
 from tempo.models.family import TempoNet
+from tempo.models.network_cost import Cost, count, summarise, text
 from tempo.models.parts import PARTS
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS

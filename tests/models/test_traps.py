@@ -15,8 +15,8 @@ from tempo.models.family import TempoNet
 from tempo.models.fusion.deformable_attention import DeformableAttention
 from tempo.models.fusion.window_attention import WindowAttention
 from tempo.models.layers import double
-from tempo.models.moments import relative
-from tempo.models.time import make_time_encoder
+from tempo.models.temporal.relative_time import relative
+from tempo.models.temporal.time_encoders import make_time_encoder
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from tempo.models.build import build_model
 from tempo.models.conformance import small
-from tempo.models.moments import Moments, relative
 from tempo.models.output import make_scene_cut
-from tempo.models.weighting import make_weighting
+from tempo.models.temporal.relative_time import Moments, relative
+from tempo.models.temporal.weighting import make_weighting
 from tempo.spec import arch_slots as slots
 
 ANCHORS = torch.tensor([[0.0, 1.0, 2.0, 4.0]])

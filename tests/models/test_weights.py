@@ -10,7 +10,7 @@ import torch
 from tempo.core.errors import RecordError
 from tempo.models.build import build_model
 from tempo.models.conformance import small
-from tempo.models.weights import load_shared, load_weights, save_weights
+from tempo.models.weight_files import load_shared, load_weights, save_weights
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
 

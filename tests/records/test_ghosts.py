@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempo.core.records import RunSpec, RunStatus
+from tempo.records.event_log import EventLog, read_events
+from tempo.records.event_tail import Tail, is_complete
 from tempo.records.events import AttemptStarted, Claimed, Event, Finished, Trained
 from tempo.records.files import attempt_of, of_attempt
 from tempo.records.layout import Store
-from tempo.records.log import EventLog, read_events
-from tempo.records.run import read_result, read_run
-from tempo.records.tail import Tail, is_complete
+from tempo.records.run_record import read_result, read_run
 
 
 def trained(step: int) -> Trained:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from tempo.core.errors import RecordError
 from tempo.core.records import RunSpec, RunStatus
+from tempo.records.event_log import EventLog, last_attempt, read_events
+from tempo.records.event_tail import Tail, is_complete
 from tempo.records.events import (
     EVENTS,
     AttemptStarted,
@@ -22,9 +24,7 @@ from tempo.records.events import (
     to_json,
 )
 from tempo.records.layout import Store
-from tempo.records.log import EventLog, last_attempt, read_events
-from tempo.records.run import read_run
-from tempo.records.tail import Tail, is_complete
+from tempo.records.run_record import read_run
 
 
 def trained(step: int, loss: float = 0.5) -> Trained:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tempo.core import code
-from tempo.core.code import NOT_STAMPED, STAMPED, code_stamp, stamped_files
+from tempo.core import code_stamp as code
+from tempo.core.code_stamp import NOT_STAMPED, STAMPED, code_stamp, stamped_files
 from tempo.core.provenance import PACKAGE
 from tempo.core.records import RunSpec
+from tempo.records.event_log import EventLog
 from tempo.records.events import (
     AttemptStarted,
     CheckpointSaved,
@@ -26,9 +27,8 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import Store
-from tempo.records.log import EventLog
 from tempo.records.reuse import look, other_studies
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 
 RUNTIME = {"threads": 1, "compile": "off", "micro_batch": "auto", "device": "cpu"}
 MINE = {"code_stamp": code_stamp(), "device": "cpu", "world_size": 1, **RUNTIME, "micro_batch": 4}
@@ -149,7 +149,8 @@ def test_runs_of_other_studies_are_known_by_name(tmp_path: Path) -> None:
 
 def test_every_module_that_a_worker_executes_is_stamped_or_left_out_by_name() -> None:
     """Of the packages that compute; core, spec and records hold data and their schema."""
-    text = "import sys, tempo.train.worker, tempo.data.open, tempo.metrics.references\n"
+    text = "import sys, tempo.train.run.run_folder, tempo.data.open_dataset\\n"
+    text += "import tempo.metrics.references\\n"
     text += "print('\\n'.join(m for m in sys.modules if m.startswith('tempo.')))"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     stamped = {path.relative_to(PACKAGE).as_posix() for path in stamped_files()}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tempo.compare import comparison as c
 from tempo.compare import evidence as e
-from tempo.compare import quantities as q
+from tempo.compare.statistics import quantities as q
 from tempo.core.records import Exclusion, MetricInfo
 
 PSNR = MetricInfo(name="psnr", unit="dB", better="higher", digits=2, definition="mean RGB PSNR")

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from tempo.records import search as s
+from tempo.records import search_record as s
 
 PSNR = s.ObjectiveInfo(name="psnr", unit="dB", better="higher", digits=2)
 MACS = s.ObjectiveInfo(name="macs", unit="G", better="lower", digits=1)

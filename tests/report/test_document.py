@@ -14,12 +14,12 @@ import pytest
 
 from tempo.compare.comparison import Comparison
 from tempo.report import document
+from tempo.report.applicability import NotApplicable
 from tempo.report.document import write_report
-from tempo.report.export import Draws, Made, make
 from tempo.report.figures import FIGURES
-from tempo.report.parts import NotApplicable
-from tempo.report.pictures import gallery
-from tempo.report.study import study_page
+from tempo.report.figures.export import Draws, Made, make
+from tempo.report.pages.page_pictures import gallery
+from tempo.report.pages.study_page import study_page
 
 
 class Reader(HTMLParser):

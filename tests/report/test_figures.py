@@ -14,11 +14,11 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from tempo.compare.comparison import Comparison
-from tempo.compare.quantities import Interval
-from tempo.report import style
-from tempo.report.figures import FIGURES, attribution
-from tempo.report.figures.frame import Drawing
-from tempo.report.parts import NotApplicable
+from tempo.compare.statistics.quantities import Interval
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures import FIGURES, style
+from tempo.report.figures import gain_waterfall as attribution
+from tempo.report.figures.figure_helpers import Drawing
 
 from . import sample
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempo.compare.quantities import Interval
-from tempo.report import numbers
+from tempo.compare.statistics.quantities import Interval
+from tempo.report.formats import numbers
 
 finite = st.floats(-1e9, 1e9)
 

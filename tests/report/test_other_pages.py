@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tempo.compare.comparison import Comparison
-from tempo.report.changes.figure import draw, shown
-from tempo.report.changes.page import verdict, write_changes_report
-from tempo.report.changes.tables import changed
-from tempo.report.figures.frame import Drawing
-from tempo.report.search.page import write_search_report
-from tempo.report.tables.grid import Table
+from tempo.report.figures.changes_forest import draw, shown
+from tempo.report.figures.figure_helpers import Drawing
+from tempo.report.formats.table import Table
+from tempo.report.pages.changes_page import verdict, write_changes_report
+from tempo.report.pages.search_page import write_search_report
+from tempo.report.tables.changes_tables import changed
 
 from . import sample_changes, sample_search
 from .conftest import HOSTILE

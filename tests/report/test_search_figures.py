@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tempo.records.search import SearchSummary
-from tempo.report.export import _settings
-from tempo.report.figures.frame import Drawing
-from tempo.report.parts import NotApplicable
-from tempo.report.search import trials as of
-from tempo.report.search.figures import SEARCH_FIGURES, marks
-from tempo.report.search.figures.parallel import line
-from tempo.report.search.front import verdict
-from tempo.report.search.scale import fraction, window
-from tempo.report.search.tables import SEARCH_TABLES
-from tempo.report.tables.grid import Table
+from tempo.records.search_record import SearchSummary
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.export import _settings
+from tempo.report.figures.figure_helpers import Drawing
+from tempo.report.figures.search import SEARCH_FIGURES, marks
+from tempo.report.figures.search.axis_scale import fraction, window
+from tempo.report.figures.search.parallel import line
+from tempo.report.formats.table import Table
+from tempo.report.pages import search_trials as of
+from tempo.report.pages.search_first_screen import verdict
+from tempo.report.tables.search_tables import SEARCH_TABLES
 
 from . import sample_search
 

@@ -10,9 +10,9 @@ import pytest
 
 from tempo.compare.comparison import Comparison, Cost
 from tempo.design.expand import expand
-from tempo.report import seed_costs
+from tempo.report import upgrade_costs as seed_costs
+from tempo.report.formats.table import Table
 from tempo.report.tables.claims import NOT_HERE, build
-from tempo.report.tables.grid import Table
 from tempo.spec.load import load_study
 
 SPEC = Path(__file__).parents[2] / "experiments/memory_speed.yaml"

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempo.compare.comparison import Comparison
-from tempo.report import numbers
-from tempo.report.csv_table import results_csv
-from tempo.report.latex import escape, latex
-from tempo.report.markdown import escape as escape_md
-from tempo.report.parts import NotApplicable
+from tempo.report.applicability import NotApplicable
+from tempo.report.formats import numbers
+from tempo.report.formats.csv_table import results_csv
+from tempo.report.formats.latex import escape, latex
+from tempo.report.formats.markdown import escape as escape_md
+from tempo.report.formats.table import Table
 from tempo.report.tables import TABLES
 from tempo.report.tables.claims import NOT_HERE
-from tempo.report.tables.grid import Table
 
 
 def build(name: str, comparison: Comparison) -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.search import importance
+from tempo.search.backend import importance
 from tempo.search.session import Search
 
 from . import simulate

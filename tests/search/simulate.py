@@ -11,10 +11,10 @@ from pathlib import Path
 from tempo.core.records import RunStatus
 from tempo.core.seeding import stream
 from tempo.ledger.open import open_ledger
+from tempo.records.event_log import EventLog, last_attempt
 from tempo.records.events import AttemptStarted, Evaluated, Finished, ModelBuilt, Validated
 from tempo.records.layout import Store
-from tempo.records.log import EventLog, last_attempt
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 from tempo.search.session import Search
 from tempo.search.space import Params
 from tempo.search.trials import Trial

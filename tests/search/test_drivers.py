@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from tempo.ledger.open import VARIABLE
 from tempo.records.layout import Store
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 from tempo.search.trials import by_ticket
 from tests.track.servers import postgres
 

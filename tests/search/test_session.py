@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from tempo.core.errors import SpecError
 from tempo.records.layout import Store
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 from tempo.search.summary import candidates, summarise
 from tempo.search.trials import REJECTED, by_ticket
 
@@ -144,7 +144,7 @@ def test_a_trial_below_the_median_is_pruned_and_keeps_its_record(open_search: Op
 
 
 def test_a_promoted_trial_goes_on_from_where_it_was_pruned(open_search: Open) -> None:
-    from tempo.search.storage import promote
+    from tempo.search.backend.storage import promote
 
     with open_search("search.budget.trials=20", "search.race=null", text=PRUNES) as search:
         runs = Runs(search.store)
@@ -215,7 +215,7 @@ def test_a_grid_ends_when_every_point_was_tried(open_search: Open) -> None:
 def test_earlier_results_warm_start_a_search(open_search: Open) -> None:
     with open_search("study=earlier") as search:
         done = work(search, Runs(search.store))
-        from tempo.search.plan import GrowingPlan
+        from tempo.search.growing_plan import GrowingPlan
 
         search.store.save_plan(GrowingPlan(search).now())
     with open_search("search.warm_start=[earlier]", "search.budget.trials=5") as search:
@@ -325,7 +325,7 @@ def _as_trial(search: object, each: object) -> object:
 
 
 def test_a_summary_survives_its_file(open_search: Open) -> None:
-    from tempo.records.search import load_search, save_search
+    from tempo.records.search_record import load_search, save_search
 
     with open_search() as search:
         work(search, Runs(search.store))

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tempo.core.errors import SpecError
-from tempo.search.first import enqueued
-from tempo.search.samplers import distribution, grid, qmc_point
+from tempo.search.backend.samplers import distribution, grid, qmc_point
+from tempo.search.first_trials import enqueued
 from tempo.search.space import RejectedError, Space
 from tempo.spec.search import Grid
 

@@ -14,7 +14,7 @@ from tempo.spec.arch_slots import Film, PostAct, SqueezeExcite, Swin
 from tempo.spec.data import Procedural, Vimeo90k
 from tempo.spec.load import load_study
 from tempo.spec.study import StudySpec
-from tempo.spec.tree import Scalar, find
+from tempo.spec.yaml.value_tree import Scalar, find
 
 from .conftest import MINIMAL, Complaints, Load
 

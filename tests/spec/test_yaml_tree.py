@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
-from tempo.spec.tree import Listing, Mapped, Node, Scalar, find, plain
-from tempo.spec.yaml_tree import read_tree
+from tempo.spec.yaml.strict_yaml import read_tree
+from tempo.spec.yaml.value_tree import Listing, Mapped, Node, Scalar, find, plain
 
 
 def value_of(text: str) -> Any:

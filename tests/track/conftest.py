@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
+from tempo.records.event_log import EventLog, last_attempt
 from tempo.records.events import (
     AttemptStarted,
     CheckpointSaved,
@@ -21,7 +22,6 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import Store
-from tempo.records.log import EventLog, last_attempt
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import Procedural
 from tempo.spec.recipe import Budget, Evaluation, Recipe
@@ -217,7 +217,7 @@ class Study:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow store: making one takes seconds, copying it none."""
-    from tempo.track.client import connect
+    from tempo.track.mlflow.client import connect
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     connect(f"sqlite:///{path}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.track.ui import free_port
+from tempo.track.mlflow.ui import free_port
 
 from ..postgres import postgres
 

@@ -4,9 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tempo.track.address import artifact_location, default_uri, redacted, sqlite_file, store_key
-from tempo.track.failures import explain
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.mlflow.mlflow_store import MlflowMirror
+from tempo.track.mlflow.store_failures import explain
+from tempo.track.store_address import (
+    artifact_location,
+    default_uri,
+    redacted,
+    sqlite_file,
+    store_key,
+)
 
 from .conftest import Study
 

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from tempo.track.apart import MirrorProcess
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.mirror_process import MirrorProcess
+from tempo.track.mlflow.mlflow_store import MlflowMirror
 
 from .conftest import Study
 from .reader import assert_equal
@@ -26,7 +26,7 @@ STUDY = """
 import sys, time
 from pathlib import Path
 from tempo.records.layout import Store
-from tempo.track.apart import MirrorProcess
+from tempo.track.mirror_process import MirrorProcess
 store = Store(Path(sys.argv[1]))
 mirror = MirrorProcess(store, None, (sys.executable, "-m", "tempo.cli.main", "mirror"))
 mirror.open(store.load_plan("se_study"), {"id": "abc", "git_commit": "c0ffee"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tempo.records.layout import Store
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.mlflow.mlflow_store import MlflowMirror
 
 from .conftest import Study, Written, make_plan
 from .reader import assert_equal, in_store
@@ -34,7 +34,7 @@ def test_the_thread_follows_the_records_and_stops(study: Study) -> None:
 def test_a_look_that_is_asked_for_comes_before_its_time(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempo.track.background.FIRST_WAIT", 600)
+    monkeypatch.setattr("tempo.track.mirror_thread.FIRST_WAIT", 600)
     mirror = MlflowMirror(study.store, interval=600)
     mirror.open(study.plan, {})
     mirror.start()
@@ -57,7 +57,8 @@ def test_a_mirror_says_what_it_lacks(study: Study) -> None:
 
 
 def test_importing_the_mirror_imports_no_mlflow() -> None:
-    code = "import sys, tempo.track.mlflow_store, tempo.track.ui; print('mlflow' in sys.modules)"
+    code = "import sys, tempo.track.mlflow.mlflow_store, tempo.track.mlflow.ui\\n"
+    code += "print('mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -78,7 +79,7 @@ def test_eight_studies_at_once_into_one_new_store(tmp_path: Path) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from tempo.records.layout import Store\n"
-        "from tempo.track.mlflow_store import MlflowMirror\n"
+        "from tempo.track.mlflow.mlflow_store import MlflowMirror\n"
         "store = Store(Path(sys.argv[1]))\n"
         "mirror = MlflowMirror(store)\n"
         "mirror.open(store.load_plan(sys.argv[2]), {})\n"

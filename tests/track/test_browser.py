@@ -17,9 +17,9 @@ import pytest
 
 from tempo.core.errors import MissingError
 from tempo.records.layout import Store
-from tempo.track.mlflow_store import MlflowMirror
-from tempo.track.ui import running, serve
-from tempo.track.views import charts, home, leaderboard
+from tempo.track.mlflow.mlflow_store import MlflowMirror
+from tempo.track.mlflow.ui import running, serve
+from tempo.track.mlflow.ui_views import charts, home, leaderboard
 
 from .conftest import Study, make_plan
 
@@ -160,7 +160,7 @@ def test_ctrl_c_ends_the_ui_and_all_it_started(empty_database: Path) -> None:
     # As in a terminal: a shell's background jobs, such as these tests may be, ignore Ctrl-C.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from tempo.track.ui import serve; sys.exit(serve(sys.argv[1]))"
+        "from tempo.track.mlflow.ui import serve; sys.exit(serve(sys.argv[1]))"
     )
     command = [sys.executable, "-u", "-c", code, f"sqlite:///{empty_database}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ui:

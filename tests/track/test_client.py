@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from tempo.records.events import AttemptStarted, Event, Finished, Logged, Trained
-from tempo.track.client import batches
-from tempo.track.images import ERROR_GAIN, Picture, error_map
-from tempo.track.naming import difference, params, run_tags, safe_key
-from tempo.track.points import Point, cost_points, points_of, spent
-from tempo.track.process import is_dead, this_process
-from tempo.track.views import charts, hints, leaderboard
+from tempo.track.invocation_process import is_dead, this_process
+from tempo.track.mlflow.client import batches
+from tempo.track.mlflow.image_names import ERROR_GAIN, Picture, error_map
+from tempo.track.mlflow.metric_points import Point, cost_points, points_of, spent
+from tempo.track.mlflow.ui_views import charts, hints, leaderboard
+from tempo.track.store_names import difference, params, run_tags, safe_key
 
 from .conftest import config, make_plan
 

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from tempo.cli.main import main
 from tempo.records.layout import Store
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.mlflow.mlflow_store import MlflowMirror
 
 from .conftest import Study, make_plan
 

@@ -7,9 +7,9 @@ from mlflow import MlflowClient
 
 from tempo.core.errors import MissingError, TempoError
 from tempo.records.layout import Store
-from tempo.records.run import read_run
-from tempo.track.importing import import_runs
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.records.run_record import read_run
+from tempo.track.mlflow.mlflow_store import MlflowMirror
+from tempo.track.mlflow_import.import_runs import import_runs
 
 from .conftest import Study
 

@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from tempo.core.records import Plan
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import this_process
-from tempo.track.content import Content, Limits
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.mlflow.mlflow_store import MlflowMirror
+from tempo.track.mlflow.run_content import Content, Limits
 
 from .conftest import Study, make_plan
 from .reader import assert_equal, in_store

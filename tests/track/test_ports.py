@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tempo.core.ports import Tracker
 from tempo.records.layout import Store
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.mlflow.mlflow_store import MlflowMirror
 from tempo.track.wandb_store import WandbMirror
 
 

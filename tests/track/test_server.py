@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tempo.records.layout import Store
-from tempo.track.mlflow_store import MlflowMirror
+from tempo.track.mlflow.mlflow_store import MlflowMirror
 
 from .conftest import Study, Written, make_plan
 from .reader import assert_equal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tempo.track.tail import Position, SupersededError, advance, pending, settled
+from tempo.track.settled_events import Position, SupersededError, advance, pending, settled
 
 from .conftest import Study
 

@@ -77,7 +77,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Make:
     done: dict[str, Path] = {}
 
     def finished(**over: Any) -> Path:
-        from tempo.train import worker
+        from tempo.train.run import run_folder as worker
 
         key = str(over)
         if key not in done:

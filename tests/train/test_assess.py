@@ -22,18 +22,19 @@ from tempo.data.testsets import open_test_set
 from tempo.data.testsets.testset import TestSet
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
-from tempo.models.weights import save_weights
+from tempo.models.weight_files import save_weights
 from tempo.records.evaluations import is_whole, load_evaluation
 from tempo.records.files import sha256_of
 from tempo.records.layout import Store
-from tempo.train import differences, evaluate
-from tempo.train.assess import assess
-from tempo.train.manner import ROUNDED, Manner
-from tempo.train.methods import Method, of_file, reference
-from tempo.train.partial import NAME as ROWS
-from tempo.train.pictures import save_png, to_pixels
-from tempo.train.setting import make_inference
-from tempo.train.subjects import find_methods, find_one
+from tempo.train.evaluation import clip_evaluation as evaluate
+from tempo.train.evaluation import numeric_differences as differences
+from tempo.train.evaluation.evaluation_settings import ROUNDED, Manner
+from tempo.train.evaluation.method_evaluation import assess
+from tempo.train.evaluation.method_names import find_methods, find_one
+from tempo.train.evaluation.methods import Method, of_file, reference
+from tempo.train.evaluation.picture_writer import save_png, to_pixels
+from tempo.train.evaluation.resume_log import NAME as ROWS
+from tempo.train.inference.network_inference import make_inference
 
 from .conftest import Make, config
 
@@ -355,9 +356,9 @@ def test_flicker_is_not_applicable_where_targets_stand_alone(
 def test_a_run_is_judged_with_the_weights_it_chose(
     undisturbed: Make, test_set: TestSet, manner: Manner, cache: Path
 ) -> None:
-    from tempo.data.open import open_split
-    from tempo.records.run import read_run
-    from tempo.train.own_test import OwnTest
+    from tempo.data.open_dataset import open_split
+    from tempo.records.run_record import read_run
+    from tempo.train.evaluation.spec_test_split import OwnTest
 
     folder = undisturbed()
     store = Store(folder.parents[1])
@@ -381,9 +382,9 @@ def test_a_run_is_judged_with_the_weights_it_chose(
 def test_every_way_of_choosing_weights_can_be_evaluated(
     how: str, undisturbed: Make, manner: Manner, cache: Path
 ) -> None:
-    from tempo.data.open import open_split
-    from tempo.records.run import read_run
-    from tempo.train.own_test import OwnTest
+    from tempo.data.open_dataset import open_split
+    from tempo.records.run_record import read_run
+    from tempo.train.evaluation.spec_test_split import OwnTest
 
     over = {"evaluation": {"select": how, "over": 2, "val_every": 5, "gallery": 2}}
     folder = undisturbed(**over)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from tempo.records.run import read_run
-from tempo.train import worker
-from tempo.train.averaging import Ema, mean_weights, swapped
-from tempo.train.evaluate import judge
-from tempo.train.stop import StopRequest
+from tempo.records.run_record import read_run
+from tempo.train.evaluation.clip_evaluation import judge
+from tempo.train.optim.averaging import Ema, mean_weights, swapped
+from tempo.train.run import run_folder as worker
+from tempo.train.run.stop_request import StopRequest
 
 from .conftest import Make, final_state
 from .test_resume import differences, interrupt_at
@@ -84,7 +84,7 @@ def test_the_selection_judges_what_it_says(
 
 def _expected(folder: Path, cache: Path, select: str) -> float:
     """The same from the checkpoint files, by other means."""
-    from tempo.data.open import open_split
+    from tempo.data.open_dataset import open_split
     from tempo.models.build import build_model
 
     from .conftest import config

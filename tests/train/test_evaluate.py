@@ -12,16 +12,16 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from tempo.core.errors import StoppedError
-from tempo.data.open import open_split
-from tempo.data.splits import Split
+from tempo.data.cache.splits import Split
+from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
-from tempo.train import evaluate
-from tempo.train.evaluate import Row, collect, judge, means
-from tempo.train.final import write_table
-from tempo.train.gallery import choose
-from tempo.train.group import Group
-from tempo.train.stop import StopRequest
+from tempo.train.evaluation import clip_evaluation as evaluate
+from tempo.train.evaluation.clip_evaluation import Row, collect, judge, means
+from tempo.train.evaluation.gallery_pictures import choose
+from tempo.train.evaluation.run_evaluation import write_table
+from tempo.train.hardware.process_group import Group
+from tempo.train.run.stop_request import StopRequest
 
 from .conftest import Make, config
 
@@ -92,7 +92,7 @@ def test_unknown_motion_stays_unknown(tmp_path: Path) -> None:
 
 
 def test_gallery_pictures_are_the_clips_own(undisturbed: Make, cache: Path) -> None:
-    from tempo.records.run import read_run
+    from tempo.records.run_record import read_run
 
     folder = undisturbed()
     test = open_split(config().data, "test", cache)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tempo.core.errors import MissingError
-from tempo.train.group import join_group
+from tempo.train.hardware.process_group import join_group
 
 
 def test_alone_there_is_no_group(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from tempo.core.records import RunStatus
-from tempo.records.run import read_run
+from tempo.records.run_record import read_run
 from tempo.spec.recipe import Guard as Options
-from tempo.train import worker
-from tempo.train.backward import Backward
-from tempo.train.guard import Guard, Verdict
+from tempo.train.optim.guard import Guard, Verdict
+from tempo.train.optim.micro_batches import Backward
+from tempo.train.run import run_folder as worker
 
 from .conftest import Make, final_state
 from .test_resume import differences, interrupt_at

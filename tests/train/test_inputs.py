@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from tempo.data.batches import TrainBatches
-from tempo.data.open import open_split
-from tempo.records.run import read_run
+from tempo.data.open_dataset import open_split
+from tempo.records.run_record import read_run
 from tempo.spec.recipe import Augment
-from tempo.train import worker
-from tempo.train.budget import horizon
-from tempo.train.group import Group
-from tempo.train.inputs import Steps, stream_batches
+from tempo.train.hardware.process_group import Group
+from tempo.train.run import run_folder as worker
+from tempo.train.run.batch_stream import Steps, stream_batches
+from tempo.train.run.step_budget import horizon
 
 from .conftest import Make, config
 from .test_resume import differences, interrupt_at

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tempo.core.errors import MissingError
 from tempo.metrics.references import average
-from tempo.train.interpolate import Settings, between_pictures, interpolate_video
+from tempo.train.inference.interpolation import Settings, between_pictures, interpolate_video
 
 CPU = torch.device("cpu")
 SIZE = (32, 48)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tempo.records.run import read_run
-from tempo.train import worker
-from tempo.train.backward import Backward
+from tempo.records.run_record import read_run
+from tempo.train.optim.micro_batches import Backward
+from tempo.train.run import run_folder as worker
 
 from .conftest import Make, final_state
 from .test_resume import differences
@@ -69,7 +69,7 @@ def test_the_next_attempt_starts_where_it_fitted(
     folder = make()
     with monkeypatch.context() as patched:
         no_room(patched, 2)
-        patched.setattr("tempo.train.loop.Training._validate", lambda self: 1 / 0)
+        patched.setattr("tempo.train.run.training_loop.Training._validate", lambda self: 1 / 0)
         assert worker.run(folder, cache) == 1
     assert worker.run(folder, cache) == 0
     assert [a.environment["micro_batch"] for a in read_run(folder).attempts] == ["auto", 2]
@@ -111,7 +111,7 @@ def test_any_division_gives_the_same_training(
 def test_warming_up_moves_neither_weights_nor_random_streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tempo.train.preflight import random_batch, small_trainer
+    from tempo.train.hardware.preflight import random_batch, small_trainer
 
     from .conftest import config
 

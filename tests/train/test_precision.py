@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from tempo.core.errors import MissingError
-from tempo.records.run import read_run
-from tempo.train import worker
-from tempo.train.device import pick_device
-from tempo.train.precision import clip_gradients, precision
-from tempo.train.preflight import random_batch, small_trainer
+from tempo.records.run_record import read_run
+from tempo.train.hardware.device import pick_device
+from tempo.train.hardware.preflight import random_batch, small_trainer
+from tempo.train.optim.precision import clip_gradients, precision
+from tempo.train.run import run_folder as worker
 
 from .conftest import Make, config
 

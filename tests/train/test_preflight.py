@@ -10,8 +10,8 @@ import torch
 
 from tempo.core.errors import MissingError
 from tempo.spec.presets import PRESETS
-from tempo.train.optimisers import build_optimiser, parameter_groups
-from tempo.train.preflight import missing, random_batch, rehearse, small_trainer
+from tempo.train.hardware.preflight import missing, random_batch, rehearse, small_trainer
+from tempo.train.optim.optimisers import build_optimiser, parameter_groups
 
 from .conftest import config
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from tempo.records.events import Validated
-from tempo.records.run import read_run
-from tempo.train import worker
-from tempo.train.budget import Horizon
-from tempo.train.meters import Meters
-from tempo.train.milestones import milestones
-from tempo.train.reports import Reports
-from tempo.train.system import SystemMeter
-from tempo.train.trainer import Step
+from tempo.records.run_record import read_run
+from tempo.train.optim.trainer import Step
+from tempo.train.run import run_folder as worker
+from tempo.train.run.curve_milestones import milestones
+from tempo.train.run.meters import Meters
+from tempo.train.run.progress_reports import Reports
+from tempo.train.run.step_budget import Horizon
+from tempo.train.run.system_metrics import SystemMeter
 
 from .conftest import Make
 

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import RunStatus
-from tempo.records.log import read_events
-from tempo.records.run import read_run
-from tempo.train import loop, worker
-from tempo.train.stop import StopRequest
+from tempo.records.event_log import read_events
+from tempo.records.run_record import read_run
+from tempo.train.run import run_folder as worker
+from tempo.train.run import training_loop as loop
+from tempo.train.run.stop_request import StopRequest
 
 from .conftest import Make, final_state, start
 
@@ -194,7 +195,7 @@ def test_a_signal_while_a_run_is_prepared_ends_it_at_once(
 
     begun = time.monotonic()
     with monkeypatch.context() as patched:
-        patched.setattr("tempo.train.attempt.open_split", endless)
+        patched.setattr("tempo.train.run.attempt.open_split", endless)
         assert worker.run(folder, cache) == RESUMABLE
     assert time.monotonic() - begun < 30
     assert read_run(folder).status is RunStatus.STOPPED

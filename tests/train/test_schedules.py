@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tempo.spec.options import parse_slot
 from tempo.spec.recipe import SCHEDULES, Recipe
-from tempo.train.budget import horizon
-from tempo.train.schedules import learning_rate
+from tempo.train.optim.schedules import learning_rate
+from tempo.train.run.step_budget import horizon
 
 
 def rates(kind: str, warmup: int = 10, steps: int = 100, **options: object) -> list[float]:

@@ -9,10 +9,15 @@ import torch
 from skimage import data
 
 from tempo.data.clips import Clip
-from tempo.train.evaluate import Judged, Row
-from tempo.train.group import Group
-from tempo.train.motion import Motions
-from tempo.train.sequences import judge_in_time, share_of_stretches, stretches, surrounding
+from tempo.train.evaluation.clip_evaluation import Judged, Row
+from tempo.train.evaluation.clip_motion import Motions
+from tempo.train.evaluation.temporal_sequences import (
+    judge_in_time,
+    share_of_stretches,
+    stretches,
+    surrounding,
+)
+from tempo.train.hardware.process_group import Group
 
 PHOTOGRAPH = data.astronaut()
 
@@ -146,7 +151,7 @@ def test_motion_is_estimated_once_and_what_is_known_stays(tmp_path, monkeypatch)
     assert found[0].occlusion == found[1].occlusion is not None
     (kept,) = (tmp_path / "motion").iterdir()
     assert set(json.loads(kept.read_text())) == {"c0", "c1"}
-    monkeypatch.setattr("tempo.train.motion.estimate_motion", None)
+    monkeypatch.setattr("tempo.train.evaluation.clip_motion.estimate_motion", None)
     again = list(Motions(tmp_path / "motion", "d").describe([judged(0, clips[0])]))
     assert again[0].row == found[0]
 

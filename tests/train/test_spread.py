@@ -16,14 +16,14 @@ import torch
 
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
-from tempo.core.torchrun import Processes, launch_command, launch_environment
+from tempo.core.torchrun_command import Processes, launch_command, launch_environment
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import this_process
+from tempo.records.event_log import read_events
 from tempo.records.layout import root_of
-from tempo.records.log import read_events
-from tempo.records.run import read_run
-from tempo.train.evaluate import share_of
-from tempo.train.group import Group
+from tempo.records.run_record import read_run
+from tempo.train.evaluation.clip_evaluation import share_of
+from tempo.train.hardware.process_group import Group
 
 from .conftest import Make, final_state, start
 from .test_resume import differences

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import torch
 
-from tempo.train.system import SystemMeter
+from tempo.train.run.system_metrics import SystemMeter
 
 CPU = torch.device("cpu")
 

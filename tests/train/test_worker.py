@@ -13,13 +13,15 @@ from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import FAILURES, RunStatus
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import this_process
+from tempo.records.event_log import read_events
 from tempo.records.events import CheckpointSaved
 from tempo.records.files import sha256_of
 from tempo.records.layout import root_of
-from tempo.records.log import read_events
-from tempo.records.run import read_run
-from tempo.train import stop, trainer, worker
-from tempo.train.failures import failure_of
+from tempo.records.run_record import read_run
+from tempo.train.optim import trainer
+from tempo.train.run import run_folder as worker
+from tempo.train.run import stop_request as stop
+from tempo.train.run.failure_class import failure_of
 
 from .conftest import Make
 

@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tempo.compare.changes import Change, Changes
 from tempo.compare.render.grid import MISSING, change, shorten
 from tempo.compare.render.terminal import COLOURS
+from tempo.compare.study_changes import Change, Changes
 
 DIGITS = 3
 MOST_FIELDS = 40

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tempo.compare.comparison import Comparison, Row
-from tempo.compare.quantities import Contrast, Interval, Word
+from tempo.compare.statistics.quantities import Contrast, Interval, Word
 from tempo.core.records import MetricInfo
 
 MISSING = "-"

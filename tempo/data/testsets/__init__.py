@@ -13,7 +13,7 @@ from types import ModuleType
 
 from tempo.core.catalog import Catalog
 from tempo.core.errors import MissingError
-from tempo.data.roots import resolve_root
+from tempo.data.dataset_roots import resolve_root
 from tempo.data.testsets import davis, middlebury, snu_film, ucf101, vimeo90k, x_test, xiph
 from tempo.data.testsets.testset import Facts, Item, TestSet
 

@@ -13,9 +13,9 @@ import numpy as np
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.clips import Clip, Pixels
-from tempo.data.pictures import read_picture
-from tempo.data.protocol import published
-from tempo.data.transforms import TRANSFORMS, TransformName
+from tempo.data.testsets.protocol import published
+from tempo.data.testsets.transforms import TRANSFORMS, TransformName
+from tempo.data.video_io.picture_files import read_picture
 
 Rounding = Literal["8 bit", "none", "both"]
 

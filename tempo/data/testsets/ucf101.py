@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tempo.data.pictures import natural
 from tempo.data.testsets.testset import Facts, Item
+from tempo.data.video_io.picture_files import natural
 
 UCF101 = Facts(
     name="ucf101",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tempo.core.errors import MissingError
-from tempo.data.pictures import natural, numbered
 from tempo.data.testsets.testset import Facts, Item
-from tempo.data.transforms import TransformName
+from tempo.data.testsets.transforms import TransformName
+from tempo.data.video_io.picture_files import natural, numbered
 
 STORED = (2160, 4096)
 DISTANCE, STEP = 32, 4

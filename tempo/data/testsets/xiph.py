@@ -6,9 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from tempo.core.errors import MissingError
-from tempo.data.pictures import numbered
 from tempo.data.testsets.testset import Facts, Item
-from tempo.data.transforms import TransformName
+from tempo.data.testsets.transforms import TransformName
+from tempo.data.video_io.picture_files import numbered
 
 CLIPS = (
     "BoxingPractice",

@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tempo.compare.comparison import Comparison
+from tempo.report.applicability import NotApplicable
 from tempo.report.figures import (
-    attribution,
     clip_scatter,
     edges_and_time,
     effects,
     forest,
+    gain_waterfall,
     health,
     learning_by_epoch,
     learning_by_time,
     learning_curves,
     pareto,
+    sample_strip,
     seeds,
-    strata,
     strata_difference,
-    strip,
+    strata_lines,
 )
-from tempo.report.figures.frame import Drawing
-from tempo.report.parts import NotApplicable
+from tempo.report.figures.figure_helpers import Drawing
 
 Draw = Callable[[Comparison], Drawing | NotApplicable]
 
@@ -35,12 +35,12 @@ FIGURES: dict[str, Draw] = {
     "learning_curves": learning_curves.draw,
     "learning_by_epoch": learning_by_epoch.draw,
     "learning_by_time": learning_by_time.draw,
-    "strip": strip.draw,
+    "strip": sample_strip.draw,
     "forest": forest.draw,
     "effects": effects.draw,
-    "attribution": attribution.draw,
+    "attribution": gain_waterfall.draw,
     "pareto": pareto.draw,
-    "strata": strata.draw,
+    "strata": strata_lines.draw,
     "strata_difference": strata_difference.draw,
     "clip_scatter": clip_scatter.draw,
     "edges_and_time": edges_and_time.draw,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tempo.compare.comparison import Comparison
-from tempo.report import numbers
-from tempo.report.figures.frame import Drawing, blank
-from tempo.report.parts import NotApplicable, trained
-from tempo.report.phrases import sentences, title
-from tempo.report.style import COLUMN, QUIET, SERIES
+from tempo.report.applicability import NotApplicable, trained
+from tempo.report.figures.figure_helpers import Drawing, blank
+from tempo.report.figures.style import COLUMN, QUIET, SERIES
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import sentences, title
 
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:

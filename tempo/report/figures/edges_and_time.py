@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from tempo.compare.comparison import Comparison
 from tempo.core.records import MetricInfo
-from tempo.report.figures.frame import Cast, Drawing, blank, cast, whisker
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, percent, seeds_range, sentences, title
-from tempo.report.style import QUIET, WIDE
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.figure_helpers import Cast, Drawing, blank, cast, whisker
+from tempo.report.figures.style import QUIET, WIDE
+from tempo.report.formats.phrases import axis_label, percent, seeds_range, sentences, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
-from tempo.compare.quantities import Effect
-from tempo.report import numbers
+from tempo.compare.statistics.quantities import Effect
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.figure_helpers import Drawing, blank
 from tempo.report.figures.forest import Line, no_difference, rows
-from tempo.report.figures.frame import Drawing, blank
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, interval_kind, sentences
-from tempo.report.style import QUIET
+from tempo.report.figures.style import QUIET
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import axis_label, interval_kind, sentences
 
 LIMIT = 40
 

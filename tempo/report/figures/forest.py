@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tempo.compare.comparison import Comparison
-from tempo.compare.quantities import Interval, Verdict, Word
-from tempo.report.figures.frame import Drawing, blank, cast, whisker
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, interval_kind, seeds_range, sentences
-from tempo.report.style import BAD, GOOD, QUIET, RULE, TEXT, UNSURE
+from tempo.compare.statistics.quantities import Interval, Verdict, Word
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.figure_helpers import Drawing, blank, cast, whisker
+from tempo.report.figures.style import BAD, GOOD, QUIET, RULE, TEXT, UNSURE
+from tempo.report.formats.phrases import axis_label, interval_kind, seeds_range, sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

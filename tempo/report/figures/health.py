@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tempo.compare.comparison import Comparison
-from tempo.report.figures.frame import Drawing, blank, cast, legend
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import seeds_range, sentences
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.figure_helpers import Drawing, blank, cast, legend
+from tempo.report.formats.phrases import seeds_range, sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

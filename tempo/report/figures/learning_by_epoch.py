@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
-from tempo.report.figures.frame import Drawing
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.learning_curves import draw_by
-from tempo.report.parts import NotApplicable
 
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Curve
 from tempo.core.records import MetricInfo
-from tempo.report.figures.frame import Cast, Drawing, blank, cast, legend
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, seeds_range, sentences, title
-from tempo.report.seed_claims import expected_points
-from tempo.report.style import QUIET
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.figure_helpers import Cast, Drawing, blank, cast, legend
+from tempo.report.figures.style import QUIET
+from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
+from tempo.report.upgrade_claims import expected_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Pareto
-from tempo.report import numbers
-from tempo.report.figures.frame import Cast, Drawing, blank, cast, legend, whisker
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import axis_label, percent, sentences
-from tempo.report.style import PAPER, QUIET
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.figure_helpers import Cast, Drawing, blank, cast, legend, whisker
+from tempo.report.figures.style import PAPER, QUIET
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import axis_label, percent, sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tempo.compare.comparison import Comparison
-from tempo.report import numbers
-from tempo.report.figures.frame import Drawing, blank, cast, whisker
-from tempo.report.parts import NotApplicable, references
-from tempo.report.phrases import axis_label, percent, seeds_range, sentences
-from tempo.report.style import QUIET
+from tempo.report.applicability import NotApplicable, references
+from tempo.report.figures.figure_helpers import Drawing, blank, cast, whisker
+from tempo.report.figures.style import QUIET
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import axis_label, percent, seeds_range, sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

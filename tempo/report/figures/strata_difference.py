@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
-from tempo.report.figures.frame import Drawing
-from tempo.report.figures.strata import draw_of
-from tempo.report.parts import NotApplicable
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.figure_helpers import Drawing
+from tempo.report.figures.strata_lines import draw_of
 
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:

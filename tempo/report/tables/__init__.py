@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tempo.compare.comparison import Comparison
-from tempo.report.parts import NotApplicable
+from tempo.report.applicability import NotApplicable
+from tempo.report.formats.table import Table
 from tempo.report.tables import (
     attribution,
     budgets,
@@ -19,7 +20,6 @@ from tempo.report.tables import (
     results,
     strata,
 )
-from tempo.report.tables.grid import Table
 
 Build = Callable[[Comparison], Table | NotApplicable]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
-from tempo.compare.quantities import Rung
-from tempo.report import numbers
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import sentences, title
-from tempo.report.tables.grid import Cell, Column, Line, Links, Table
+from tempo.compare.statistics.quantities import Rung
+from tempo.report.applicability import NotApplicable
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import sentences, title
+from tempo.report.formats.table import Cell, Column, Line, Links, Table
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
-from tempo.report.parts import NotApplicable
-from tempo.report.seed_claims import CLAIMS
-from tempo.report.tables.grid import Cell, Column, Line, Table
+from tempo.report.applicability import NotApplicable
+from tempo.report.formats.table import Cell, Column, Line, Table
+from tempo.report.upgrade_claims import CLAIMS
 
 NOT_HERE = "not measured here"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
-from tempo.compare.quantities import Contrast
-from tempo.report import numbers
+from tempo.compare.statistics.quantities import Contrast
+from tempo.report.applicability import NotApplicable
 from tempo.report.figures.forest import no_difference
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import interval_kind, sentences, title
-from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell, verdict_cell
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import interval_kind, sentences, title
+from tempo.report.formats.table import Cell, Column, Line, Links, Table, name_cell, verdict_cell
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

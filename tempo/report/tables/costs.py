@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison, Row
-from tempo.report import numbers
-from tempo.report.parts import NotApplicable, trained
-from tempo.report.phrases import sentences
-from tempo.report.tables.grid import Cell, Column, Line, Links, Table, drop_empty, name_cell
+from tempo.report.applicability import NotApplicable, trained
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import sentences
+from tempo.report.formats.table import Cell, Column, Line, Links, Table, drop_empty, name_cell
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tempo.compare.comparison import Comparison
-from tempo.compare.quantities import Effect
-from tempo.report import numbers
+from tempo.compare.statistics.quantities import Effect
+from tempo.report.applicability import NotApplicable
 from tempo.report.figures.effects import name
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import title
-from tempo.report.tables.grid import Cell, Column, Line, Table, verdict_cell
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import title
+from tempo.report.formats.table import Cell, Column, Line, Table, verdict_cell
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
-from tempo.report.parts import NotApplicable
-from tempo.report.tables.grid import Cell, Column, Line, Table
+from tempo.report.applicability import NotApplicable
+from tempo.report.formats.table import Cell, Column, Line, Table
 
 ORDER = ("unintended", "intended", "note")
 

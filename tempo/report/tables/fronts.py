@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import ParetoPoint
-from tempo.report import numbers
+from tempo.report.applicability import NotApplicable, trained
 from tempo.report.figures.pareto import NAMES
-from tempo.report.parts import NotApplicable, trained
-from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell
+from tempo.report.formats import numbers
+from tempo.report.formats.table import Cell, Column, Line, Links, Table, name_cell
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

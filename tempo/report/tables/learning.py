@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Learning, Milestone, Passing
-from tempo.report import numbers
-from tempo.report.parts import NotApplicable
-from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell
+from tempo.report.applicability import NotApplicable
+from tempo.report.formats import numbers
+from tempo.report.formats.table import Cell, Column, Line, Links, Table, name_cell
 
 AT_EPOCH = "PSNR at epoch "
 """How milestones by epoch begin."""

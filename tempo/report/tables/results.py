@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tempo.compare.comparison import Comparison, Row
 from tempo.core.records import MetricInfo
-from tempo.report import numbers
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import percent, sentences, title
-from tempo.report.tables.grid import (
+from tempo.report.applicability import NotApplicable
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import percent, sentences, title
+from tempo.report.formats.table import (
     Cell,
     Column,
     Line,

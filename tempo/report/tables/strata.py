@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison
-from tempo.report import numbers
-from tempo.report.parts import NotApplicable
-from tempo.report.phrases import title
-from tempo.report.tables.grid import Cell, Column, Line, Links, Table, name_cell
+from tempo.report.applicability import NotApplicable
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import title
+from tempo.report.formats.table import Cell, Column, Line, Links, Table, name_cell
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

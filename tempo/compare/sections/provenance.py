@@ -1,0 +1,124 @@
+"""Where numbers come from: runs, failures, protocols, and whether they are still current."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tempo.compare.comparison import Failure, Protocol
+from tempo.compare.evidence import RunInfo
+from tempo.compare.loading.load_runs import Run, Sample
+from tempo.core.identity import short_hash
+from tempo.core.records import Plan, RunStatus
+from tempo.records.event_log import NAME
+from tempo.records.layout import Store
+
+
+def run_infos(sample: Sample) -> tuple[RunInfo, ...]:
+    return tuple(_info(run) for run in sample.runs)
+
+
+def _info(run: Run) -> RunInfo:
+    record = run.record
+    attempts = record.attempts if record else ()
+    test = record.test if record else None
+    return RunInfo(
+        run_id=run.run_id,
+        variant=run.name,
+        seed=run.seed,
+        status=run.status.value,
+        folder=run.folder,
+        attempts=len(attempts),
+        started=attempts[0].started if attempts else None,
+        ended=attempts[-1].ended if attempts else None,
+        step=_step(run),
+        total_steps=attempts[-1].total_steps if attempts else 0,
+        checkpoint=test.checkpoint if test else "",
+        checkpoint_step=test.step if test else None,
+        train_seconds=record.train_seconds if record else None,
+        values=dict(run.values),
+        environment=dict(attempts[-1].environment) if attempts else {},
+    )
+
+
+def _step(run: Run) -> int:
+    if run.record is None:
+        return 0
+    return max((attempt.last_step for attempt in run.record.attempts), default=0)
+
+
+def failures(sample: Sample) -> tuple[Failure, ...]:
+    """Every run that was tried and has no result, and every damaged one."""
+    return tuple(
+        _failure(run)
+        for run in sample.runs
+        if run.problem or run.status in (RunStatus.FAILED, RunStatus.STOPPED, RunStatus.PRUNED)
+    )
+
+
+def _failure(run: Run) -> Failure:
+    finish = run.record.finish if run.record else None
+    attempts = run.record.attempts[-1].number if run.record and run.record.attempts else 0
+    log = run.folder / "attempts" / f"{attempts}.log"
+    return Failure(
+        run_id=run.run_id,
+        variant=run.name,
+        seed=run.seed,
+        status=run.status.value,
+        failure="data" if run.problem else finish.failure if finish else None,
+        message=run.problem
+        or (finish.message if finish else "has not ended: still going, or killed"),
+        detail=finish.detail if finish else "",
+        step=_step(run),
+        attempts=attempts,
+        folder=run.folder,
+        log=log if log.is_file() else None,
+    )
+
+
+def protocols(sample: Sample, baseline: str | None) -> tuple[Protocol, ...]:
+    """What the numbers mean; the baseline's protocol first, which alone is ranked."""
+    found: dict[str, tuple[dict[str, object], list[str]]] = {}
+    for run in sample.runs:
+        test = run.record.test if run.record and run.values else None
+        if test:
+            _, names = found.setdefault(test.protocol_hash, (dict(test.protocol), []))
+            if run.name not in names:
+                names.append(run.name)
+    order = sorted(found, key=lambda key: baseline not in found[key][1])
+    return tuple(
+        Protocol(hash=key, fields=found[key][0], variants=tuple(found[key][1]), ranked=place == 0)
+        for place, key in enumerate(order)
+    )
+
+
+def fingerprint(store: Store, plan: Plan) -> str:
+    """Identifies the records of a plan: it changes when a run gets another event or the plan
+    changes, so a report can tell that it is stale without reading anything."""
+    return _identify(plan, {run.run_id: store.run_dir(run.run_id) for run in plan.runs})
+
+
+def fingerprint_of(sample: Sample) -> str:
+    """The same, of the runs that went into a sample."""
+    return _identify(sample.plan, {run.run_id: run.folder for run in sample.runs})
+
+
+def _identify(plan: Plan, folders: Mapping[str, Path]) -> str:
+    sizes = {run_id: _size(folder / NAME) for run_id, folder in folders.items()}
+    return short_hash({"plan": plan.to_json(), "events": sizes}, 16)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
+
+
+def staleness(sample: Sample) -> tuple[str, ...]:
+    """Why these numbers may soon change: runs that have not ended, or not begun."""
+    said = []
+    running = [run.planned.title for run in sample.runs if run.status == RunStatus.RUNNING]
+    waiting = [run for run in sample.runs if run.status == RunStatus.PLANNED]
+    if running:
+        said.append(f"{len(running)} runs are still going")
+    if waiting:
+        said.append(f"{len(waiting)} of {len(sample.runs)} planned runs have not started")
+    return tuple(said)

@@ -1,0 +1,183 @@
+"""The rows of the table: one a variant, with what is missing said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
+from typing import Literal
+
+from tempo.compare.comparison import Row
+from tempo.compare.loading.load_runs import Run, Sample
+from tempo.compare.sections.costs import cost_of
+from tempo.compare.statistics import student_t as student
+from tempo.compare.statistics.quantities import Contrast, Estimate
+from tempo.core.records import PlannedVariant, RunStatus
+
+State = Literal["complete", "partial", "failed", "missing"]
+
+
+def estimate(metric: str, runs: Sequence[Run], planned: int, level: float) -> Estimate | None:
+    """The mean of a metric over the runs that have it; None when none has."""
+    having = [run for run in runs if metric in run.values]
+    if not having:
+        return None
+    return estimate_of(
+        metric,
+        [run.seed for run in having],
+        [run.values[metric] for run in having],
+        [run.run_id for run in having],
+        planned,
+        level,
+    )
+
+
+def estimate_of(
+    metric: str,
+    seeds: Sequence[int | None],
+    values: Sequence[float],
+    run_ids: Sequence[str],
+    planned: int,
+    level: float,
+) -> Estimate:
+    """The mean of `values`, one a seed, with a t interval over seeds from two on."""
+    mean = fmean(values)
+    sd = stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
+    half = None
+    if sd is not None:
+        half = student.quantile(0.5 + level / 2, len(values) - 1) * sd / math.sqrt(len(values))
+    return Estimate(
+        metric=metric,
+        mean=mean,
+        sd=sd,
+        n=len(values),
+        planned_n=planned,
+        low=None if half is None else mean - half,
+        high=None if half is None else mean + half,
+        level=level,
+        seeds=tuple(seeds),
+        values=tuple(values),
+        run_ids=tuple(run_ids),
+    )
+
+
+def rows(
+    sample: Sample,
+    metrics: Sequence[str],
+    contrasts: Mapping[str, Mapping[str, Contrast]],
+    baseline: str | None,
+) -> tuple[Row, ...]:
+    """One row per variant, in design order; references last. `contrasts[variant][metric]`."""
+    average = _average(sample)
+    made = [
+        _row(sample, variant, metrics, contrasts.get(variant.name, {}), baseline, average)
+        for variant in sample.variants
+    ]
+    made.sort(key=lambda row: row.role == "reference")
+    return tuple(made)
+
+
+def _average(sample: Sample) -> float | None:
+    for variant in sample.variants:
+        if variant.role == "reference" and variant.config.get("method") == "average":
+            found = estimate(sample.metric, sample.done(variant.name), 1, 0.95)
+            return found.mean if found else None
+    return None
+
+
+def _row(
+    sample: Sample,
+    variant: PlannedVariant,
+    metrics: Sequence[str],
+    contrasts: Mapping[str, Contrast],
+    baseline: str | None,
+    average: float | None,
+) -> Row:
+    runs = sample.of(variant.name)
+    done = [run for run in runs if run.values]
+    level = sample.query.level
+    found = {name: estimate(name, done, len(runs), level) for name in metrics}
+    role = variant.role
+    if role != "reference":
+        role = "baseline" if variant.name == baseline else "variant"
+    group_by = sample.query.group_by
+    return Row(
+        variant=variant.name,
+        role=role,
+        state=_state(runs),
+        levels=variant.levels,
+        seeds=len(done),
+        planned_seeds=len(runs),
+        estimates={name: each for name, each in found.items() if each},
+        contrasts=contrasts,
+        cost=cost_of(runs, sample.metric, average),
+        protocol_hash=next((run.protocol_hash for run in done if run.protocol_hash), None),
+        checkpoint=_checkpoint(done),
+        note=_note(sample, variant, runs),
+        group=variant.levels.get(group_by) if group_by else None,
+    )
+
+
+def _state(runs: Sequence[Run]) -> State:
+    done = sum(bool(run.values) for run in runs)
+    if done == len(runs):
+        return "complete"
+    if done:
+        return "partial"
+    return "failed" if any(run.status == RunStatus.FAILED for run in runs) else "missing"
+
+
+def _checkpoint(runs: Sequence[Run]) -> str:
+    """Which checkpoint the numbers are of: how it was chosen, and its step or steps."""
+    tests = [run.record.test for run in runs if run.record and run.record.test]
+    kinds = sorted({test.checkpoint for test in tests})
+    steps = sorted({test.step for test in tests})
+    if not tests or kinds == ["none"]:
+        return ""
+    span = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+    return f"{', '.join(kinds)}, {span}"
+
+
+def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
+    without = [run for run in runs if not run.values]
+    if not without:
+        twin = _twin(sample, variant)
+        return f"the very same runs as {twin}" if twin else ""
+    if variant.role == "reference" and sample.query.at.kind != "final":
+        return "references are judged on the test split only"
+    counts: dict[str, list[str]] = {}
+    for run in without:
+        name = run.status.value if run.status != RunStatus.COMPLETE else "no value there"
+        counts.setdefault(name, []).append("-" if run.seed is None else str(run.seed))
+    parts = [f"{name}: seed {', '.join(seeds)}" for name, seeds in counts.items()]
+    done = len(runs) - len(without)
+    return f"{done} of {len(runs)} seeds; {'; '.join(parts)}"
+
+
+def _twin(sample: Sample, variant: PlannedVariant) -> str | None:
+    """An earlier variant that differs in nothing and so has the same runs."""
+    own = {run.run_id for run in sample.of(variant.name)}
+    for other in sample.variants:
+        if other.name == variant.name:
+            return None
+        if {run.run_id for run in sample.of(other.name)} == own:
+            return other.name
+    return None
+
+
+def ranked(table: Sequence[Row], metric: str, sign: int, baseline: str | None) -> tuple[Row, ...]:
+    """Places 1, 2, ... by the primary metric, among trained variants under one protocol.
+
+    That protocol is the baseline's; a variant judged under another one gets no place.
+    """
+    hashes = {row.variant: row.protocol_hash for row in table}
+    own = hashes.get(baseline or "") or next((each for each in hashes.values() if each), None)
+    eligible = [
+        row
+        for row in table
+        if row.role != "reference" and metric in row.estimates and row.protocol_hash == own
+    ]
+    eligible.sort(key=lambda row: -sign * row.estimates[metric].mean)
+    place = {row.variant: index for index, row in enumerate(eligible, 1)}
+    return tuple(replace(row, rank=place.get(row.variant)) for row in table)

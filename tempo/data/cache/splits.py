@@ -1,0 +1,137 @@
+"""A split of a data set: planned without reading a picture, built once, read many times."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tempo.core.seeding import stream
+from tempo.data.cache.shards import Entry, Shard, ShardWriter
+from tempo.data.clips import Clip, Pixels
+
+SplitName = Literal["train", "val", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+
+RESIDENT = 256 << 20
+"""Bytes of pictures that are read before their pages are given back to the system."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardPlan:
+    """A shard to be: `name` stands for its content, `fill` writes it, `clips` is a guess.
+
+    `fill` can be pickled, so that another process can carry it out. `pictures` is the most it
+    will write where that is known beforehand; it tells how much disk is needed.
+    """
+
+    name: str
+    size: tuple[int, int]
+    clips: int
+    fill: Callable[[ShardWriter], None]
+    pictures: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """How clips are cut from cached sequences when they are asked for.
+
+    The anchors of a clip are `spacing` frames apart; its target is one of the frames between them
+    when `any_time`, else the middle one. Training starts anywhere in a sequence, at random.
+    """
+
+    spacing: int
+    any_time: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitPlan:
+    """What a split consists of. `digest` is the hash of everything that decides its clips.
+
+    `tolerated` is the share of its clips that may be unreadable. With a `window`, the shards hold
+    whole sequences.
+    """
+
+    name: SplitName
+    digest: str
+    shards: tuple[ShardPlan, ...]
+    tolerated: float = 0.0
+    window: Window | None = None
+
+
+class Split:
+    """The clips of one split, read from its shards.
+
+    `digest` says what the split is: the same digest means the same clips, on any machine.
+    `counts` adds up what the shards counted while they were built (triplets kept and skipped).
+    """
+
+    def __init__(self, name: SplitName, digest: str, shards: Sequence[Shard]) -> None:
+        self.name: SplitName = name
+        self.digest = digest
+        self.shards = tuple(shards)
+        self._ends = list(accumulate(len(shard.entries) for shard in self.shards))
+        self._read = 0
+        self.counts: Counter[str] = Counter()
+        for shard in self.shards:
+            self.counts.update(shard.counts)
+        self.notes = tuple(note for shard in self.shards for note in shard.notes)
+        self.skipped = tuple(clip for shard in self.shards for clip in shard.skipped)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[Clip]:
+        return (self[index] for index in range(len(self)))
+
+    def locate(self, index: int) -> tuple[Shard, Entry]:
+        """The shard and the entry of clip `index`.
+
+        Raises:
+            IndexError: outside 0 to len - 1 (negative positions count from the end).
+        """
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(f"the {self.name} split has {len(self)} clips, no clip {index}")
+        number = bisect_right(self._ends, place)
+        shard = self.shards[number]
+        return shard, shard.entries[place - self._ends[number] + len(shard.entries)]
+
+    def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
+        """Clip `index` as training sees it in `epoch`; differs where clips are cut at random."""
+        return self.locate(index)
+
+    def order(self, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+        """The clips of one epoch, int64 [len]: a pure function of (seed, epoch)."""
+        return np.random.default_rng(stream(seed, "order", epoch)).permutation(len(self))
+
+    def used(self, size: int) -> None:
+        """Told how many bytes of pictures were read, so that memory in use stays bounded."""
+        self._read += size
+        if self._read > RESIDENT:
+            self._read = 0
+            for shard in self.shards:
+                shard.release()
+
+    def __getitem__(self, index: int) -> Clip:
+        """Clip `index`, with the first of its targets."""
+        shard, entry = self.locate(index)
+        pixels: Pixels = shard.pixels
+        clip = Clip(
+            id=entry.id,
+            source=entry.source,
+            frames=pixels[list(entry.inputs)],
+            times=entry.times,
+            target=pixels[entry.targets[0]].copy(),
+            target_time=entry.target_times[0],
+            motion=entry.motion,
+            occlusion=entry.occlusion,
+        )
+        self.used(clip.frames.nbytes + clip.target.nbytes)
+        return clip

@@ -1,0 +1,138 @@
+"""Clips from folders of numbered pictures, one folder for each sequence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tempo.core.errors import MissingError
+from tempo.core.identity import short_hash
+from tempo.data.cache.shards import ShardWriter
+from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
+from tempo.data.clips import Pixels
+from tempo.data.dataset_roots import resolve_root
+from tempo.data.datasets.footage import any_time, by_split, shard_name, write_clips
+from tempo.data.datasets.triplet_choice import THUMBNAIL, Frame, needed
+from tempo.data.video_io.picture_files import SUFFIXES, natural, numbered, read_picture
+from tempo.records.files import sha256_of
+from tempo.spec.data import Frames
+from tempo.spec.options import Options
+
+VERSION = 1
+"""Raised when the same pictures and options would give other clips."""
+
+_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+
+
+def check_available(options: Options) -> None:
+    """See `tempo.data.open_dataset.check_available`."""
+    assert isinstance(options, Frames)
+    folders_by_split(options)
+
+
+def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
+    """The folders of each split, see `tempo.data.datasets.footage.by_split`.
+
+    Raises:
+        MissingError: no pictures, a named folder that is not there, or too few for three splits.
+    """
+    root = resolve_root(options.root, "the folder of picture sequences")
+    holding = {file.parent for file in root.rglob("*") if file.suffix.lower() in SUFFIXES}
+    if not holding:
+        raise MissingError(
+            f"no folder of pictures under {root} (looked for {', '.join(SUFFIXES)}); "
+            "set data.root to a folder that has some"
+        )
+    folders = sorted(holding, key=lambda folder: natural(folder.as_posix()))
+    named = {folder.relative_to(root).as_posix(): folder for folder in folders}
+    return by_split(named, options.val, options.test, "picture folder", options.root)
+
+
+def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
+    """See `tempo.data.open_dataset.Source`. Each folder becomes one shard, named by its content."""
+    assert isinstance(options, Frames)
+    shards = tuple(
+        _shard(options, name, folder, split)
+        for name, folder in folders_by_split(options)[split].items()
+    )
+    chosen = {"version": VERSION, "split": split, "shards": [shard.name for shard in shards]}
+    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
+
+
+def _shard(options: Frames, name: str, folder: Path, split: SplitName) -> ShardPlan:
+    files = numbered(folder)
+    return ShardPlan(
+        name=shard_name(options, name, content_of(files), VERSION, split),
+        size=options.size,
+        clips=max(1, min(len(files) // options.every, options.limit or len(files))),
+        pictures=None if options.limit else len(files),
+        fill=partial(_fill, options=options, name=name, folder=folder, split=split),
+    )
+
+
+def content_of(files: list[Path]) -> str:
+    """A hash of the names and sizes of all pictures and the content of three.
+
+    Reading every byte to name a cache would take as long as building it.
+    """
+    read = {0, len(files) // 2, len(files) - 1}
+    told = [
+        [file.name, file.stat().st_size, sha256_of(file) if place in read else None]
+        for place, file in enumerate(files)
+    ]
+    return short_hash(told, 32)
+
+
+def _fill(writer: ShardWriter, options: Frames, name: str, folder: Path, split: SplitName) -> None:
+    frames = _read(writer, options, name, numbered(folder), any_time(options, split))
+    write_clips(writer, options, name, frames, split)
+
+
+def _read(
+    writer: ShardWriter, options: Frames, name: str, files: list[Path], every_time: bool
+) -> Iterator[Frame]:
+    """The pictures that can be read. The number in a name is a picture's time, so that one that
+    is missing makes the clips around it uneven, and they are left out."""
+    for number, file in enumerate(files):
+        try:
+            pixels = read_picture(file, name)
+        except MissingError as error:
+            writer.count("unreadable pictures")
+            writer.notes.append(str(error))
+            continue
+        wanted = needed(number, options.stride, options.every, any_time=every_time)
+        yield Frame(
+            number=number,
+            time=_time(file),
+            thumbnail=_thumbnail(pixels),
+            pixels=cover(pixels, options.size) if wanted else None,
+        )
+
+
+def _time(file: Path) -> float | None:
+    found = _LAST_NUMBER.search(file.stem)
+    return float(found.group(1)) if found else None
+
+
+def cover(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The picture scaled (bicubic) to cover `size`, then cut centrally: uint8 [H, W, 3]."""
+    height, width = size
+    rows, columns = pixels.shape[:2]
+    scale = max(height / rows, width / columns)
+    tall, wide = max(height, round(rows * scale)), max(width, round(columns * scale))
+    if (tall, wide) != (rows, columns):
+        image = Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BICUBIC)
+        pixels = np.asarray(image)
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
+def _thumbnail(pixels: Pixels) -> np.typing.NDArray[np.float32]:
+    height, width = THUMBNAIL
+    luma = Image.fromarray(pixels).convert("L").resize((width, height), Image.Resampling.BOX)
+    return np.asarray(luma, dtype=np.float32)

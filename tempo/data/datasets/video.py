@@ -1,0 +1,160 @@
+"""Clips from a folder of video files, decoded once into a cache (PyAV, that is FFmpeg)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+
+from tempo.core.errors import MissingError
+from tempo.core.identity import short_hash
+from tempo.data.cache.shards import ShardWriter
+from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
+from tempo.data.clips import Pixels
+from tempo.data.dataset_roots import Fingerprints, resolve_root
+from tempo.data.datasets.footage import any_time, by_split, shard_name, write_clips
+from tempo.data.datasets.stream_facts import StreamFacts
+from tempo.data.datasets.triplet_choice import THUMBNAIL, Frame, needed
+from tempo.spec.data import Video
+from tempo.spec.options import Options
+
+VERSION = 2
+"""Raised when the same file and options would give other clips."""
+
+SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".y4m")
+
+FRAME_BYTES = 10_000
+"""About what a compressed frame takes; only progress bars use it."""
+
+
+def check_available(options: Options) -> None:
+    """See `tempo.data.open_dataset.check_available`."""
+    assert isinstance(options, Video)
+    files_by_split(options)
+
+
+def find_files(options: Video) -> dict[str, Path]:
+    """The video files under the root: path relative to it, with slashes, to file, sorted."""
+    root = resolve_root(options.root, "the folder of videos")
+    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise MissingError(
+            f"no video file under {root} (looked for {', '.join(SUFFIXES)}); "
+            "set data.root to a folder that has some"
+        )
+    return {file.relative_to(root).as_posix(): file for file in files}
+
+
+def files_by_split(options: Video) -> dict[SplitName, dict[str, Path]]:
+    """The files of each split, see `tempo.data.datasets.footage.by_split`.
+
+    Raises:
+        MissingError: no files, a named file that is not there, or too few files for three splits.
+    """
+    files = find_files(options)
+    return by_split(files, options.val, options.test, "video file", options.root)
+
+
+def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
+    """See `tempo.data.open_dataset.Source`. Each file becomes one shard, named by its content."""
+    assert isinstance(options, Video)
+    files = files_by_split(options)[split]
+    hashes = Fingerprints(cache).of(list(files.values()))
+    shards = tuple(
+        ShardPlan(
+            name=shard_name(options, name, content, VERSION, split),
+            size=options.size,
+            clips=_guess(options, file),
+            fill=partial(_fill, options=options, name=name, file=file, split=split),
+        )
+        for (name, file), content in zip(files.items(), hashes, strict=True)
+    )
+    chosen = {"version": VERSION, "split": split, "shards": [shard.name for shard in shards]}
+    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
+
+
+def _guess(options: Video, file: Path) -> int:
+    """About as many clips as the file will give; only progress bars use it."""
+    frames = file.stat().st_size // FRAME_BYTES
+    return max(1, min(frames // options.every, options.limit or frames))
+
+
+def _fill(writer: ShardWriter, options: Video, name: str, file: Path, split: SplitName) -> None:
+    facts = StreamFacts()
+
+    def broken(reason: str) -> None:
+        writer.count("broken files")
+        writer.notes.append(f"{name}: cannot be decoded to its end ({reason})")
+
+    frames = decode(file, options, facts, any_time=any_time(options, split))
+    write_clips(writer, options, name, _readable(frames, broken), split)
+    for kind, note in facts.notes():
+        writer.count(f"{kind} files")
+        writer.notes.append(f"{name}: {note}")
+
+
+def _readable(frames: Iterator[Frame], broken: Callable[[str], None]) -> Iterator[Frame]:
+    """The frames up to the first that cannot be decoded.
+
+    One bad file must not stop a study over thousands; what was read before it stays.
+    """
+    try:
+        yield from frames
+    except (av.FFmpegError, OSError) as error:
+        broken(getattr(error, "strerror", None) or str(error))
+
+
+def decode(
+    file: Path, options: Video, facts: StreamFacts | None = None, *, any_time: bool = False
+) -> Iterator[Frame]:
+    """The frames of a file in order of presentation, upright, 8 bits a channel.
+
+    Args:
+        file: to read.
+        options: which frames are needed, and their size.
+        facts: told about every frame, if given.
+        any_time: whether the frames between a clip's anchors are all needed.
+
+    Raises:
+        av.FFmpegError, OSError: when the file is not a video or breaks off.
+    """
+    facts = facts or StreamFacts()
+    with av.open(str(file)) as container:
+        if not container.streams.video:
+            raise OSError(f"{file} holds no picture")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for number, frame in enumerate(container.decode(stream)):
+            facts.see(frame)
+            wanted = needed(number, options.stride, options.every, any_time=any_time)
+            yield Frame(
+                number=number,
+                time=frame.time,
+                thumbnail=_thumbnail(frame),
+                pixels=cover(frame, options.size) if wanted else None,
+            )
+
+
+def cover(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
+    """The frame as uint8 RGB [H, W, 3], scaled (bicubic) to cover `size`, then cut centrally.
+
+    It is turned as its metadata says, in quarter turns, before it is cut.
+    """
+    turns = frame.rotation // 90 % 4
+    height, width = size if turns % 2 == 0 else size[::-1]
+    scale = max(height / frame.height, width / frame.width)
+    tall, wide = max(height, round(frame.height * scale)), max(width, round(frame.width * scale))
+    pixels = frame.to_ndarray(format="rgb24", width=wide, height=tall, interpolation="BICUBIC")
+    top, left = (tall - height) // 2, (wide - width) // 2
+    upright = np.rot90(pixels[top : top + height, left : left + width], turns)
+    return np.ascontiguousarray(upright, dtype=np.uint8)
+
+
+def _thumbnail(frame: VideoFrame) -> np.typing.NDArray[np.float32]:
+    height, width = THUMBNAIL
+    luma = frame.to_ndarray(format="gray", width=width, height=height, interpolation="AREA")
+    return luma.astype(np.float32)

@@ -1,0 +1,128 @@
+"""X-TRAIN of X4K1000FPS: sequences of 65 frames, cached whole and cut when they are asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from tempo.core.errors import MissingError
+from tempo.core.identity import short_hash
+from tempo.data.cache.shards import Entry, ShardWriter
+from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan, Window
+from tempo.data.dataset_roots import resolve_root
+from tempo.data.datasets.footage import by_split, hash_order
+from tempo.data.datasets.frames import cover
+from tempo.data.video_io.picture_files import natural, numbered, read_picture
+from tempo.spec.data import X4k1000fps
+from tempo.spec.options import Options
+
+FRAMES = 65
+STORED = (768, 768)
+SEQUENCES_PER_SHARD = 4
+TOLERATED = 0.01
+"""Share of a training or validation split's sequences that may be unreadable."""
+VERSION = 1
+
+TITLE = "X-TRAIN"
+HELP = (
+    "published at github.com/JihyongOh/XVFI (X4K1000FPS train, decoded to PNG); data.root is the "
+    "folder that holds a folder for each scene, with one of 65 frames for each sequence"
+)
+
+
+def check_available(options: Options) -> None:
+    """See `tempo.data.open_dataset.check_available`."""
+    assert isinstance(options, X4k1000fps)
+    scenes_by_split(options)
+
+
+def scenes_by_split(options: X4k1000fps) -> dict[SplitName, dict[str, Path]]:
+    """The scenes of each split, see `tempo.data.datasets.footage.by_split`.
+
+    Raises:
+        MissingError: no scenes, a named one that is not there, or too few for three splits.
+    """
+    try:
+        root = resolve_root(options.root, TITLE)
+    except MissingError as error:
+        raise MissingError(f"{error}; {HELP}") from None
+    scenes = {each.name: each for each in root.iterdir() if each.is_dir()}
+    if not scenes:
+        raise MissingError(f"{TITLE}: {root} holds no folder; {HELP}")
+    return by_split(scenes, options.val, options.test, "scene", options.root)
+
+
+def sequences(options: X4k1000fps, split: SplitName) -> dict[str, Path]:
+    """The sequences of a split: scene/sequence to folder, at most `limit` of each scene."""
+    found: dict[str, Path] = {}
+    for scene, folder in scenes_by_split(options)[split].items():
+        names = sorted((each.name for each in folder.iterdir() if each.is_dir()), key=hash_order)
+        kept = sorted(islice(names, options.limit), key=natural)
+        found |= {f"{scene}/{name}": folder / name for name in kept}
+    return found
+
+
+def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
+    """See `open_dataset.Source`. The shards depend neither on spacing nor on target times."""
+    assert isinstance(options, X4k1000fps)
+    found = list(sequences(options, split).items())
+    shards = [
+        _shard(options, dict(found[first : first + SEQUENCES_PER_SHARD]))
+        for first in range(0, len(found), SEQUENCES_PER_SHARD)
+    ]
+    window = Window(spacing=options.spacing, any_time=options.target_times == "any")
+    chosen = {
+        "version": VERSION,
+        "split": split,
+        "size": options.size,
+        "names": [name for name, _ in found],
+        "window": [window.spacing, window.any_time if split == "train" else False],
+    }
+    return SplitPlan(
+        name=split,
+        digest=short_hash(chosen, 16),
+        shards=tuple(shards),
+        tolerated=0.0 if split == "test" else TOLERATED,
+        window=window,
+    )
+
+
+def _shard(options: X4k1000fps, part: dict[str, Path]) -> ShardPlan:
+    folders = [str(folder.resolve()) for folder in part.values()]
+    key = short_hash({"version": VERSION, "size": options.size, "folders": folders}, 16)
+    stem = next(iter(part)).replace("/", "-").replace(".", "_")
+    return ShardPlan(
+        name=f"{stem}-{key}",
+        size=options.size,
+        clips=len(part),
+        pictures=len(part) * FRAMES,
+        fill=partial(_fill, part=part),
+    )
+
+
+def _fill(writer: ShardWriter, part: dict[str, Path]) -> None:
+    for name, folder in part.items():
+        try:
+            _add(writer, name, folder)
+        except MissingError as error:
+            writer.skip(name, str(error))
+
+
+def _add(writer: ShardWriter, name: str, folder: Path) -> None:
+    files = numbered(folder, (".png",))
+    if len(files) != FRAMES:
+        raise MissingError(f"{TITLE}: {folder} holds {len(files)} frames, not {FRAMES}")
+    # All are read before the first is written: a sequence is in the shard whole or not at all.
+    pictures = [cover(read_picture(file, TITLE, STORED), writer.size) for file in files]
+    places = tuple(map(writer.picture, pictures))
+    writer.clip(
+        Entry(
+            id=name,
+            source=name.partition("/")[0],
+            inputs=(places[0], places[-1]),
+            times=(0.0, 1.0),
+            targets=places,
+            target_times=tuple(place / (FRAMES - 1) for place in range(FRAMES)),
+        )
+    )

@@ -1,0 +1,202 @@
+"""Each kind of design as a function from a study's factors to candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+from typing import Any, TypeGuard
+
+from tempo.core.seeding import stream
+from tempo.design import sobol
+from tempo.design.factors import Candidate, Levels
+from tempo.design.fractional_factorial import MOST, Fraction, smallest
+from tempo.design.greedy_ladder import greedy_ladder
+from tempo.design.matched_controls import matched
+from tempo.design.path_designs import add_one_in, ladder, leave_one_out
+from tempo.design.study_context import Study, Where
+from tempo.spec import designs as spec
+from tempo.spec.options import Options
+
+Rule = Callable[[Any, Study, Where], Iterator[Candidate]]
+
+
+def variant_name(levels: Levels) -> str:
+    """`se=on dilation=pattern`."""
+    return " ".join(f"{factor}={label}" for factor, label in levels)
+
+
+def _assigned(assignments: Iterable[Levels], study: Study, where: Where) -> Iterator[Candidate]:
+    """Candidates of assignments, each once, without the factors that do not apply."""
+    place, seen = study.factors.place(*where), set()
+    for levels in assignments:
+        applied = study.conditions.applied(levels)
+        if applied is None or applied in seen:
+            continue
+        seen.add(applied)
+        yield study.candidate(variant_name(applied) or study.spec.study, applied, place)
+
+
+def _pools(
+    names: tuple[str, ...], study: Study, where: Where, given: Iterable[str] = ()
+) -> list[Levels]:
+    """For each factor named in the design at `where`, its pairs of factor and level.
+
+    `given` names factors that have a level in this design without being varied.
+    """
+    out = []
+    known = tuple(dict.fromkeys(e for e in (*names, *given) if e in study.spec.factors))
+    for index, name in enumerate(names):
+        place = study.factors.place(*where, "factors", index)
+        if name in names[:index]:
+            study.problems.add(f"factor {name!r} is named twice", place)
+        out.append(tuple((name, label) for label in study.factors.labels(name, place)))
+        study.check_beside(name, known, place)
+    return out
+
+
+def factorial(design: spec.Factorial, study: Study, where: Where) -> Iterator[Candidate]:
+    """Every combination, the last factor varying fastest."""
+    yield from _assigned(product(*_pools(design.factors, study, where)), study, where)
+
+
+def fractional(design: spec.Fractional, study: Study, where: Where) -> Iterator[Candidate]:
+    """A regular fraction, with what it confounds noted in the plan."""
+    pools = _pools(design.factors, study, where)
+    for index, (name, pool) in enumerate(zip(design.factors, pools, strict=True)):
+        if pool and len(pool) != 2:
+            place = study.factors.place(*where, "factors", index)
+            rule = "a fractional design needs factors of two levels"
+            study.problems.add(f"{rule}; {name!r} has {len(pool)} in use", place)
+    if len(pools) > MOST:
+        place = study.factors.place(*where, "factors")
+        study.problems.add(f"a fractional design has at most {MOST} factors", place)
+    if study.problems:
+        return
+    pools = [tuple(sorted(pool)) for pool in pools]
+    fraction = smallest(len(pools), design.resolution)
+    study.aliases += _aliases(fraction, design.factors)
+    rows = fraction.runs()
+    yield from _assigned(
+        (tuple(pool[level] for pool, level in zip(pools, row, strict=True)) for row in rows),
+        study,
+        where,
+    )
+
+
+def _aliases(fraction: Fraction, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    def effect(mask: int) -> str:
+        return ":".join(name for bit, name in enumerate(names) if mask >> bit & 1)
+
+    return [tuple(effect(mask) for mask in group) for group in fraction.aliases()]
+
+
+def one_factor(design: spec.OneFactor, study: Study, where: Where) -> Iterator[Candidate]:
+    """The baseline, then each other level of each factor in it."""
+    place = study.factors.place(*where)
+    pools = _pools(design.factors, study, where, design.baseline)
+    for factor, label in design.baseline.items():
+        study.factors.has(factor, label, study.factors.place(*where, "baseline", factor))
+    if study.problems:
+        return
+    names = (*design.factors, *sorted(design.baseline))
+    base = {name: design.baseline[name] for name in names if name in design.baseline}
+    start = study.conditions.applied(tuple(base.items()))
+    if start is None:
+        message = "the baseline has a level that does not apply beside its others"
+        study.problems.add(message, study.factors.place(*where, "baseline"))
+        return
+    yield study.candidate(design.name, start, place)
+    for name, label in (pair for pool in pools for pair in pool):
+        levels = study.conditions.applied(tuple({**base, name: label}.items()))
+        if base.get(name) != label and levels is not None and (name, label) in levels:
+            yield study.candidate(variant_name(((name, label),)), levels, place)
+
+
+def zipped(design: spec.Zip, study: Study, where: Where) -> Iterator[Candidate]:
+    """The i-th levels of all factors together."""
+    pools = _pools(design.factors, study, where)
+    counts = {name: len(pool) for name, pool in zip(design.factors, pools, strict=True) if pool}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        place = study.factors.place(*where, "factors")
+        study.problems.add(f"zip needs factors with equally many levels (given: {told})", place)
+        return
+    yield from _assigned(zip(*pools, strict=False), study, where)
+
+
+def sobol_points(design: spec.Sobol, study: Study, where: Where) -> Iterator[Candidate]:
+    """Points of a Sobol sequence; factors of few levels may meet a combination twice."""
+    place = study.factors.place(*where)
+    for index, name in enumerate(design.factors):
+        at = study.factors.place(*where, "factors", index)
+        if name not in study.spec.factors or study.spec.factors[name].range is None:
+            study.factors.labels(name, at)
+    if len(design.factors) > sobol.DIMENSIONS:
+        message = f"a Sobol design has at most {sobol.DIMENSIONS} factors"
+        study.problems.add(message, study.factors.place(*where, "factors"))
+    if study.problems:
+        return
+    shifts = [stream(design.seed, "sobol", name) for name in design.factors]
+    rows = sobol.points(design.points, shifts)
+    yield from _assigned(
+        (
+            tuple(
+                study.factors.draw(name, share, place)
+                for name, share in zip(design.factors, row, strict=True)
+            )
+            for row in rows
+        ),
+        study,
+        where,
+    )
+
+
+def listed(design: spec.VariantList, study: Study, where: Where) -> Iterator[Candidate]:
+    """The named variants, in the order given."""
+    names = design.variants or tuple(study.spec.variants)
+    if not names:
+        place = study.factors.place(*where)
+        study.problems.add("a list needs named `variants` in the study", place)
+    for index, name in enumerate(names):
+        found = study.factors.variant(name, study.factors.place(*where, "variants", index))
+        if found is not None:
+            yield found
+
+
+def climbed(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidate]:
+    """A ladder in the order it was given, or in the order that measurements find."""
+    rule = greedy_ladder if design.order == "greedy" else ladder
+    yield from rule(design, study, where)
+
+
+RULES: dict[type[Options], Rule] = {
+    spec.Factorial: factorial,
+    spec.Fractional: fractional,
+    spec.OneFactor: one_factor,
+    spec.LeaveOneOut: leave_one_out,
+    spec.AddOneIn: add_one_in,
+    spec.Ladder: climbed,
+    spec.VariantList: listed,
+    spec.Zip: zipped,
+    spec.Sobol: sobol_points,
+}
+
+
+def _matches(design: Options) -> TypeGuard[spec.DesignOptions]:
+    return isinstance(design, spec.DesignOptions) and design.match is not None
+
+
+def candidates(study: Study) -> Iterator[Candidate]:
+    """The candidates of all designs, in order.
+
+    Without a design these are the named variants or, when there are none, the study itself.
+    """
+    if not study.spec.design and not study.spec.variants:
+        yield study.candidate(study.spec.study, (), study.factors.place("study"))
+        return
+    for index, design in enumerate(study.spec.design or (spec.VariantList(),)):
+        where = ("design", index)
+        found = RULES[type(design)](design, study, where)
+        for candidate in matched(design, found, study, where) if _matches(design) else found:
+            study.seen.setdefault(candidate.name, candidate)
+            yield candidate

@@ -1,0 +1,122 @@
+"""GPU-hours: what a study will cost by its prices, and what it has cost by its records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tempo.core.errors import MissingError, TempoError
+from tempo.core.records import Plan, PlannedRun
+from tempo.design.run_cost import known_cost
+from tempo.records.layout import Store
+from tempo.records.prices import Prices
+from tempo.records.run_record import read_result
+
+Config = Mapping[str, Any]
+_HOUR = 3600.0
+PAUSE = 60.0
+"""Seconds between two looks at what was spent."""
+
+
+def expected_hours(
+    plan: Plan,
+    runs: Iterable[PlannedRun],
+    prices: Prices,
+    *,
+    world: int = 1,
+    device: str | None = None,
+) -> float:
+    """GPU-hours that `runs` cost by price; references are free.
+
+    Args:
+        world: GPUs of a run. A price of one GPU stands in for one of several: perfect scaling.
+        device: whose price counts; without it the dearest of a config's prices.
+
+    Raises:
+        MissingError: for variants without a price; says how to measure one.
+    """
+    names = [run.variant for run in runs]
+    trained = [v for v in plan.variants if v.name in names and v.config["method"] == "network"]
+    costs = {v.name: _dearest(v.config, prices, world, device) for v in trained}
+    missing = [name for name, cost in costs.items() if cost is None]
+    if missing:
+        on = f" on {device}" if device else ""
+        raise MissingError(
+            f"budget.gpu_hours needs a price{on} for {', '.join(missing)}: measure it on a machine "
+            f"with that GPU by `tempo plan {plan.source} --price`"
+        )
+    return sum(costs.get(name) or 0.0 for name in names)
+
+
+def _dearest(config: Config, prices: Prices, world: int, device: str | None) -> float | None:
+    """GPU-hours of one run; None without a price."""
+    for size in dict.fromkeys((world, 1)):
+        known = [p for p in prices.known(config, size) if device in {None, p.device}]
+        costs = [cost for price in known if (cost := known_cost(config, price)) is not None]
+        if costs:
+            return max(cost.device_hours for cost in costs)
+    return None
+
+
+def spent_hours(folders: Iterable[Path]) -> float:
+    """GPU-hours that the attempts at these runs have used; those on a CPU cost none."""
+    return sum(_spent(folder) for folder in folders if (folder / "run.json").is_file())
+
+
+def _spent(folder: Path) -> float:
+    used = 0.0
+    for attempt in read_result(folder).attempts:
+        if str(attempt.environment.get("device", "cpu")).startswith("cpu"):
+            continue
+        world = int(attempt.environment.get("world_size", 1))
+        used += (attempt.ended - attempt.started) * world / _HOUR
+    return used
+
+
+def check_budget(limit: float | None, expected: float, spent: float) -> None:
+    """Raises:
+    TempoError: when what is left of `limit` GPU-hours does not cover what is to come.
+    """
+    if limit is not None and expected + spent > limit:
+        raise TempoError(
+            f"budget.gpu_hours is {limit:g}: {spent:.3g} were spent, and by price the runs to go "
+            f"cost {expected:.3g} more; nothing was submitted. Raise it, or ask for fewer runs"
+        )
+
+
+class Watch:
+    """Looks from time to time at what the runs in `folders` have spent of `limit` GPU-hours.
+
+    At once, then each minute, and less often where a look takes long: a hundredth of the time at
+    most goes into looking.
+    """
+
+    def __init__(self, limit: float, folders: Callable[[], Iterable[Path]]) -> None:
+        self._limit, self._folders = limit, folders
+        self._next = time.monotonic()
+
+    @classmethod
+    def of_study(cls, store: Store, study: str, profile: str) -> Watch | None:
+        """Of all runs in a study's plan, which may grow; None where the plan sets no limit."""
+        limit = store.load_plan(study, profile).spec.get("budget", {}).get("gpu_hours")
+        if limit is None:
+            return None
+
+        def folders() -> Iterable[Path]:
+            runs = store.load_plan(study, profile).distinct_runs
+            return [store.run_dir(run.run_id) for run in runs]
+
+        return cls(limit, folders)
+
+    def __call__(self) -> str | None:
+        """Why everything has to stop; None while it may go on."""
+        begun = time.monotonic()
+        if begun < self._next:
+            return None
+        spent = spent_hours(self._folders())
+        self._next = begun + max(PAUSE, 100 * (time.monotonic() - begun))
+        if spent < self._limit:
+            return None
+        return f"budget.gpu_hours is {self._limit:g}, and {spent:.3g} GPU-hours were spent"

@@ -1,0 +1,119 @@
+"""From a study's `resources` to what each of its jobs asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tempo.core.jobs import Resources
+from tempo.core.torchrun_command import Processes
+from tempo.launch.launchers.slurm.launcher import Manner
+from tempo.launch.launchers.slurm.options import Placement
+from tempo.launch.launchers.slurm.site import Site
+from tempo.spec.recipe import Runtime
+from tempo.spec.resources import Limits
+from tempo.spec.resources import Resources as Wanted
+
+_MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a study asks for: `wanted` by its spec, over a `site`'s defaults.
+
+    `ddp` is the number of processes on each node that the command line asks for, 1 for the spec's
+    own: a process for each of `gpus_per_run` GPUs, or one on a CPU.
+    """
+
+    wanted: Wanted
+    limits: Limits
+    runtime: Runtime
+    site: Site
+    ddp: int = 1
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], ddp: int = 1, site: Site | None = None) -> Needs:
+        """The needs of a plan's `spec`."""
+        return cls(
+            wanted=Wanted.model_validate(dict(spec.get("resources", {}))),
+            limits=Limits.model_validate(dict(spec.get("budget", {}))),
+            runtime=Runtime.model_validate(dict(spec.get("runtime", {}))),
+            site=site or Site(),
+            ddp=ddp,
+        )
+
+    def of_method(self, config: Mapping[str, Any]) -> Needs:
+        """What a run of this config needs: a reference method trains nothing, so that a second GPU
+        or node would idle."""
+        if config["method"] == "network":
+            return self
+        alone = self.wanted.model_copy(update={"nodes": 1, "gpus_per_run": 1})
+        return replace(self, wanted=alone, ddp=1)
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether runs are given GPUs; `auto` takes one where there is one."""
+        return self.runtime.device != "cpu"
+
+    @property
+    def processes(self) -> Processes:
+        """How each run is spread, but for where its machines meet."""
+        own = self.wanted.gpus_per_run if self.on_gpus else 1
+        return Processes(per_node=max(self.ddp, own), nodes=self.wanted.nodes)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one run on all its nodes."""
+        return self.processes.world if self.on_gpus else 0
+
+    def resources(self) -> Resources:
+        """What one job needs, the site's defaults filled in."""
+        here = self.processes.per_node
+        memory, time = self.wanted.mem or self.site.mem, self.wanted.time or self.site.time
+        threads = here * (self.runtime.threads + self.runtime.workers)
+        return Resources(
+            nodes=self.wanted.nodes,
+            processes=here,
+            gpus_per_node=here if self.on_gpus else 0,
+            cpus=self.wanted.cpus or self.site.cpus or threads,
+            mem_mb=mebibytes(memory) if memory else None,
+            time_s=seconds(time) if time else None,
+        )
+
+    def manner(self, study: str, slots: int | None = None) -> Manner:
+        """How the study uses a cluster; `slots` bounds the jobs in flight as the spec may."""
+        bounds = [bound for bound in (self.limits.jobs, slots) if bound is not None]
+        return Manner(
+            study=study,
+            placement=Placement(
+                partition=self.wanted.partition or self.site.partition,
+                account=self.wanted.account or self.site.account,
+                constraint=self.wanted.constraint or self.site.constraint,
+                gpu_type=self.site.gpu_type,
+                extra={**self.site.extra, **self.wanted.extra},
+            ),
+            setup=self.site.setup,
+            throttle=min(bounds, default=None),
+            notice=self.site.notice,
+            poll=self.site.poll,
+        )
+
+
+def mebibytes(text: str) -> int:
+    """`32G` in MiB, rounded up; a bare number is MiB, as Slurm has it."""
+    unit = text[-1] if text[-1] in _MEBIBYTES else "M"
+    return max(round(int(text.rstrip("KMGT")) * _MEBIBYTES[unit] + 0.499), 1)
+
+
+def seconds(text: str) -> int:
+    """Minutes, MM:SS, HH:MM:SS or D-HH:MM(:SS) in seconds, as Slurm reads them."""
+    days, dash, clock = text.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    if dash:
+        units: tuple[int, ...] = (_HOUR, _MINUTE, 1)
+    else:
+        units = {1: (_MINUTE,), 2: (_MINUTE, 1), 3: (_HOUR, _MINUTE, 1)}[len(parts)]
+    clocked = sum(part * unit for part, unit in zip(parts, units, strict=False))
+    return int(days or 0) * _DAY + clocked

@@ -1,0 +1,110 @@
+"""Runs on this machine: one process per run, a fixed number side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus
+from tempo.launch.launchers.worker_processes import Child, Start, spawn
+
+SERVER_GONE = 255
+"""Exit code of a fork whose server died and could not tell what became of it."""
+
+
+@dataclass(slots=True)
+class _Running:
+    child: Child
+    slot: int
+
+
+class LocalLauncher:
+    """Processes on this machine.
+
+    Args:
+        slots: environment of each slot, such as the GPU it owns; one run occupies one slot.
+        start: how a process is started.
+
+    Each worker leads a process group of its own, so that Ctrl-C in the terminal reaches the
+    scheduler alone, and `kill` takes a worker's children along.
+    """
+
+    def __init__(self, slots: Sequence[Mapping[str, str]], start: Start = spawn) -> None:
+        self._environments = tuple(slots)
+        self._start = start
+        self._jobs: dict[str, _Running] = {}
+
+    @property
+    def slots(self) -> int:
+        return len(self._environments)
+
+    def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
+        for job in jobs:
+            if job.key not in self._jobs:
+                slot = self._free_slot(job.avoid)
+                self._jobs[job.key] = _Running(self._start(job, self._environments[slot]), slot)
+        return {job.key: str(self._jobs[job.key].child.pid) for job in jobs}
+
+    def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """Nothing: workers on this machine leave with the driver that started them."""
+        return {}
+
+    def _free_slot(self, avoid: Collection[str]) -> int:
+        busy = {job.slot for job in self._jobs.values() if job.child.code() is None}
+        free = [slot for slot in range(self.slots) if slot not in busy]
+        if not free:
+            raise RuntimeError(f"all {self.slots} slots are busy")
+        return next((slot for slot in free if self._name(slot) not in avoid), free[0])
+
+    def _name(self, slot: int) -> str:
+        """What people call a slot; empty where nothing tells slots apart."""
+        gpus = self._environments[slot].get("CUDA_VISIBLE_DEVICES")
+        return f"GPU {gpus}" if gpus else ""
+
+    def poll(self) -> Mapping[str, JobStatus]:
+        return {
+            key: replace(_status(job.child.code()), where=self._name(job.slot))
+            for key, job in self._jobs.items()
+        }
+
+    def forget(self, key: str) -> None:
+        del self._jobs[key]
+
+    def cancel(self, keys: Iterable[str]) -> None:
+        self._signal(keys, signal.SIGTERM)
+
+    def kill(self, keys: Iterable[str]) -> None:
+        self._signal(keys, signal.SIGKILL)
+
+    def _signal(self, keys: Iterable[str], number: signal.Signals) -> None:
+        for key in keys:
+            job = self._jobs.get(key)
+            if job is None or job.child.code() is not None:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                _signal_group(job.child.pid, number)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    """Signal the group that `pid` leads, or `pid` alone in its first moment before it leads one."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        os.kill(pid, number)
+
+
+def _status(code: int | None) -> JobStatus:
+    """What an exit code means; a death by signal is LOST, for the records to explain."""
+    if code is None:
+        return JobStatus(state=JobState.RUNNING)
+    states = {
+        0: JobState.OK,
+        RESUMABLE: JobState.STOPPED,
+        BUSY: JobState.BUSY,
+        SERVER_GONE: JobState.LOST,
+    }
+    default = JobState.LOST if code < 0 else JobState.FAILED
+    return JobStatus(state=states.get(code, default), code=code)

@@ -1,0 +1,234 @@
+"""Runs on a Slurm cluster: job arrays through sbatch, looked after with squeue and scancel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock
+
+from tempo.core.jobs import JobSpec, JobState, JobStatus
+from tempo.launch.launchers.slurm.arrays import Arrays, array_name
+from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm
+from tempo.launch.launchers.slurm.options import Placement
+from tempo.launch.launchers.slurm.script import Array, render, task_words
+from tempo.launch.launchers.slurm.states import status_of
+
+SUBMISSIONS = 3
+"""Tries to submit an array; each but the first asks the queue whether the last one arrived."""
+
+HASTE = 30.0
+"""Seconds between two requests to start one requeued job before its time."""
+
+
+def _ignore(text: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a study uses a cluster.
+
+    `throttle`: most jobs in flight; `notice`: seconds between the warning and the end of a job;
+    `poll`: between two looks at the queue; `setup`: shell lines before each run.
+    """
+
+    study: str
+    placement: Placement = field(default_factory=Placement)
+    setup: Sequence[str] = ()
+    throttle: int | None = None
+    notice: int = 120
+    poll: float = 10.0
+
+
+@dataclass(slots=True)
+class _Task:
+    """A run in the queue. `row` None: not yet seen there."""
+
+    array: str
+    index: int
+    row: Row | None = None
+    status: JobStatus = field(default_factory=lambda: JobStatus(state=JobState.PENDING))
+    hastened: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.array}_{self.index}"
+
+
+class SlurmLauncher:
+    """Job arrays on a Slurm cluster; jobs live on when their driver leaves.
+
+    Args:
+        root: folder for what is submitted, on a file system that all nodes share.
+        say: told when Slurm does not answer, and when it does again.
+
+    A run whose job is in the queue, whoever put it there from this folder, is not submitted again;
+    should two drivers do so nevertheless, equal arrays wait for each other and the ledger lets one
+    worker pass. What Slurm says of a job is never taken as the run's success. `JobSpec.avoid` is
+    not heeded: Slurm takes bad nodes out of service itself, and has no wish that is not an order.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        manner: Manner,
+        slurm: Slurm | None = None,
+        say: Callable[[str], None] = _ignore,
+    ) -> None:
+        self._arrays, self._manner, self._say = Arrays(root), manner, say
+        self._slurm = slurm or Slurm()
+        self._tasks: dict[str, _Task] = {}
+        self._next = 0.0
+        self._away = False
+        self._largest: int | None = None
+
+    @property
+    def slots(self) -> int | None:
+        return None
+
+    def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
+        with FileLock(self._lock()):
+            self.attach([job.key for job in jobs if not self._live(job.key)])
+            for some in self._grouped([job for job in jobs if not self._live(job.key)]):
+                self._submit(some)
+        return {job.key: self._tasks[job.key].name for job in jobs}
+
+    def scripts(self, jobs: Sequence[JobSpec]) -> list[tuple[str, Sequence[JobSpec]]]:
+        """What `submit` would submit, and for which jobs; nothing is asked of Slurm or written."""
+        self._largest = self._largest or len(jobs)
+        groups = self._grouped(jobs)
+        folders = [self._arrays.root / f"{self._manner.study}-{n}" for n in range(len(groups))]
+        return [(self._script(f, some)[0], some) for f, some in zip(folders, groups, strict=True)]
+
+    def poll(self) -> Mapping[str, JobStatus]:
+        if self._tasks and time.monotonic() >= self._next:
+            self._look()
+            self._next = time.monotonic() + self._manner.poll
+        return {key: task.status for key, task in self._tasks.items()}
+
+    def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
+        wanted = set(keys)
+        if not wanted or not self._arrays.root.is_dir():
+            return {}
+        found: dict[str, str] = {}
+        for each in self._arrays.known(self._slurm.rows()):
+            status = status_of(each.row)
+            if each.key in wanted and status.state.live:
+                index = int(each.row.index)
+                self._tasks[each.key] = _Task(each.row.array, index, each.row, status)
+                found[each.key] = each.row.task
+        return found
+
+    def forget(self, key: str) -> None:
+        del self._tasks[key]
+
+    def cancel(self, keys: Iterable[str]) -> None:
+        names = self._names(keys)
+        self._slurm.withdraw(names)
+        self._slurm.signal(names, "USR1")
+        self._next = 0.0
+
+    def kill(self, keys: Iterable[str]) -> None:
+        names = self._names(keys)
+        self._slurm.withdraw(names)
+        self._slurm.kill(names)
+        self._next = 0.0
+
+    def _names(self, keys: Iterable[str]) -> list[str]:
+        return [self._tasks[key].name for key in keys if self._live(key)]
+
+    def _live(self, key: str) -> bool:
+        return key in self._tasks and self._tasks[key].status.state.live
+
+    def _lock(self) -> Path:
+        self._arrays.root.mkdir(parents=True, exist_ok=True)
+        return self._arrays.root / "lock"
+
+    def _look(self) -> None:
+        """Bring every task up to date with one look at the queue, and one at accounting."""
+        try:
+            rows = {row.task: row for row in self._slurm.rows()}
+            gone = {task.array for task in self._tasks.values() if task.name not in rows}
+            if gone:
+                ended = {row.task: row for row in self._slurm.remembered(sorted(gone))}
+                rows = {**ended, **rows}
+        except AwayError as error:
+            if not self._away:
+                self._say(f"{error}; going on with what was last known")
+            self._away = True
+            return
+        if self._away:
+            self._say("Slurm's controller answers again")
+        self._away = False
+        for task in self._tasks.values():
+            task.row = rows.get(task.name)
+            task.status = status_of(task.row)
+        self._hasten()
+
+    def _hasten(self) -> None:
+        """Slurm makes a requeued job wait for two minutes, which nobody gains by."""
+        now = time.monotonic()
+        for task in self._tasks.values():
+            row = task.row
+            waits = row is not None and row.reason == "BeginTime" and row.restarts > 0
+            if row is not None and waits and now - task.hastened >= HASTE:
+                task.hastened = now
+                self._slurm.start_soon(row.task)
+
+    def _grouped(self, jobs: Sequence[JobSpec]) -> list[Sequence[JobSpec]]:
+        """Jobs that ask for the same, in arrays of the size that the cluster allows."""
+        alike: dict[object, list[JobSpec]] = {}
+        for job in jobs:
+            asked = (job.resources, tuple(sorted(job.env.items())))
+            alike.setdefault(asked, []).append(job)
+        if alike and self._largest is None:
+            self._largest = self._slurm.largest_array()
+        most = self._largest or 1
+        return [
+            some[start : start + most]
+            for some in alike.values()
+            for start in range(0, len(some), most)
+        ]
+
+    def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> tuple[str, bytes]:
+        manner = self._manner
+        fields, tasks = task_words(jobs, Path.cwd())
+        earlier = {task.array for task in self._tasks.values() if task.status.state.live}
+        array = Array(
+            folder=folder.absolute(),
+            name=array_name(manner.study, [job.key for job in jobs]),
+            size=len(jobs),
+            fields=fields,
+            resources=jobs[0].resources,
+            placement=manner.placement,
+            notice=max(manner.notice, round(jobs[0].grace_s)),
+            throttle=manner.throttle,
+            setup=manner.setup,
+            after=":".join(sorted(earlier)) if manner.throttle and earlier else None,
+        )
+        return render(array), tasks
+
+    def _submit(self, jobs: Sequence[JobSpec]) -> None:
+        folder = self._arrays.new_folder(self._manner.study)
+        script, tasks = self._script(folder, jobs)
+        path = self._arrays.write(folder, jobs, tasks, script)
+        # Credentials, such as a ledger's, reach the job by the environment and no file of ours.
+        number = self._number(path, folder.name, jobs[0].env)
+        for index, job in enumerate(jobs):
+            self._tasks[job.key] = _Task(number, index)
+
+    def _number(self, path: Path, name: str, environment: Mapping[str, str]) -> str:
+        """Submit a script whose answer may get lost."""
+        for left in reversed(range(SUBMISSIONS)):
+            try:
+                return self._slurm.submit(path, environment)
+            except AwayError:
+                arrived = {row.array for row in self._slurm.rows() if row.comment.endswith(name)}
+                if arrived:
+                    return arrived.pop()
+                if not left:
+                    raise
+        raise AssertionError("unreachable")

@@ -1,0 +1,298 @@
+"""A pool of runs: which begins next, what became of it, whether to try again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
+from tempo.core.records import RunSpec, RunStatus
+from tempo.launch.scheduling.dead_workers import record_death
+from tempo.launch.scheduling.failure_policy import POLICIES, signature
+from tempo.launch.scheduling.other_drivers import Elsewhere
+from tempo.launch.scheduling.run_view import RunView, Work
+from tempo.launch.scheduling.start_order import precedence
+from tempo.ledger.owner import goes_on
+from tempo.ledger.port import Hold, Ledger
+from tempo.records.event_log import last_attempt
+from tempo.records.event_tail import Tail
+from tempo.records.events import Finished
+from tempo.records.layout import Store
+from tempo.records.reuse import look
+
+BUSY_PAUSE = 3.0
+"""Seconds before asking again for a run that another invocation is carrying out."""
+
+
+class Pool:
+    """Carries out runs that can be added at any time.
+
+    Call `step` again and again; between calls, `views` tells what there is to show. Complete runs
+    are reused, never repeated; a run that failed before it was added is tried again. The records
+    decide what became of a run, and a job's state only says what they cannot.
+
+    Args:
+        ledger: who carries out what, of all invocations; None when there is no other.
+        command: the worker's argument vector for a run's folder.
+        resources: what a run needs.
+        limit: most jobs in flight, beside the launcher's own slots.
+        fail_fast: stop everything at the first failure instead of going on.
+        reuse_stale: take results that other code made, instead of having them made again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        launcher: Launcher,
+        ledger: Ledger | None = None,
+        *,
+        command: Callable[[Path], Sequence[str]],
+        resources: Callable[[RunSpec], Resources] = lambda spec: Resources(),
+        limit: int | None = None,
+        fail_fast: bool = False,
+        reuse_stale: bool = False,
+    ) -> None:
+        self.store, self.launcher = store, launcher
+        self._command, self._resources = command, resources
+        self._limit, self._fail_fast = limit, fail_fast
+        self._reuse_stale = reuse_stale
+        self._elsewhere = Elsewhere(ledger)
+        self._views: dict[str, RunView] = {}
+        self._jobs: set[str] = set()
+        self._told: set[str] = set()
+        self._causes: dict[str, set[str]] = {}
+        self.stopping = False
+
+    @property
+    def views(self) -> Mapping[str, RunView]:
+        """What is known of each run, by run_id, in the order they were added."""
+        return self._views
+
+    @property
+    def width(self) -> int:
+        """How many runs go on side by side."""
+        bounds = [n for n in (self.launcher.slots, self._limit) if n is not None]
+        return min(bounds, default=max(len(self._views), 1))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is left to do."""
+        if self.stopping:
+            return bool(self._jobs)
+        return any(not view.ended for view in self._views.values())
+
+    def add(self, works: Iterable[Work]) -> None:
+        """Carry these out as well.
+
+        A run that ended without a result is tried again; one that is complete ends with the next
+        step; one that an earlier driver submitted is taken over.
+        """
+        added = [work for work in works if self._wanted(work)]
+        for work in added:
+            self._views[work.run.run_id] = self._view(work)
+            self._told.discard(work.run.run_id)
+        open_ = [w.run.run_id for w in added if not self._views[w.run.run_id].ended]
+        if open_:
+            self._elsewhere.allow(open_)
+            for key in self.launcher.attach(open_):
+                self._began(self._views[key])
+
+    def _wanted(self, work: Work) -> bool:
+        """Whether the run is new, or ended and asked for again."""
+        view = self._views.get(work.run.run_id)
+        return view is None or view.ended
+
+    def _view(self, work: Work) -> RunView:
+        folder = self.store.run_dir(work.run.run_id)
+        kin = [view for view in self._views.values() if view.run.variant == work.run.variant]
+        view = RunView(
+            work=work,
+            tail=Tail(folder),
+            status=RunStatus.PLANNED,
+            position=len(self._views),
+            replicate=len(kin),
+        )
+        view.tail.catch_up()
+        view.attempt = view.progress.attempt
+        found = look(folder, work.spec.config.get("runtime"))
+        if found.stale and not self._reuse_stale:
+            view.outdated = view.attempt
+        if _is_complete(view):
+            view.status, view.reused, view.beside = RunStatus.COMPLETE, True, found.beside
+        else:
+            self.store.save_run(work.spec)
+        return view
+
+    def step(self) -> tuple[RunView, ...]:
+        """Look at what happened, start what can start; the runs that ended since the last step."""
+        for key, status in dict(self.launcher.poll()).items():
+            if key in self._jobs:
+                self._follow(self._views[key], status)
+        if self._elsewhere.due():
+            self._look_elsewhere()
+        if not self.stopping:
+            self._fill()
+        ended = [v for v in self._views.values() if v.ended and v.key not in self._told]
+        self._told |= {view.key for view in ended}
+        return tuple(ended)
+
+    def stop(self, keys: Iterable[str] | None = None) -> None:
+        """Ask running workers to checkpoint and leave, and begin nothing of `keys` again.
+
+        Without keys everything stops, and nothing is begun any more.
+        """
+        if keys is None:
+            self.stopping = True
+            self.launcher.cancel(sorted(self._jobs))
+            return
+        chosen = [key for key in keys if not self._views[key].ended]
+        for key in chosen:
+            self._views[key].withdrawn = True
+        self.launcher.cancel([key for key in chosen if key in self._jobs])
+
+    def kill(self) -> None:
+        """End the running workers at once, and begin nothing any more."""
+        self.stopping = True
+        self.launcher.kill(sorted(self._jobs))
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._elsewhere.close()
+
+    def _fill(self) -> None:
+        """Begin as many runs as there is room for."""
+        room = self.width - len(self._jobs)
+        if room <= 0:
+            return
+        now = time.monotonic()
+        ready = [v for v in self._waiting() if v.elsewhere is None and v.not_before <= now]
+        chosen = sorted(ready, key=precedence)[:room]
+        for view in chosen:
+            self._hear(view)
+        jobs = [self._job(view) for view in chosen if not view.ended]
+        if jobs:
+            self.launcher.submit(jobs)
+
+    def _hear(self, view: RunView) -> None:
+        """Take in what another invocation made of a run since it was added."""
+        view.read()
+        if _is_complete(view):
+            view.status = RunStatus.COMPLETE
+        elif _failed(view) and view.progress.attempt > view.attempt:
+            self._fail(view)
+
+    def _waiting(self) -> list[RunView]:
+        return [v for v in self._views.values() if not v.ended and v.key not in self._jobs]
+
+    def _job(self, view: RunView) -> JobSpec:
+        self._began(view)
+        folder = view.tail.folder
+        view.attempt = last_attempt(folder) + 1
+        view.log = folder / "attempts" / f"{view.attempt}.log"
+        return JobSpec(
+            key=view.key,
+            argv=self._command(folder),
+            log=view.log,
+            resources=self._resources(view.work.spec),
+            avoid=view.avoid,
+        )
+
+    def _began(self, view: RunView) -> None:
+        view.status, view.elsewhere = RunStatus.RUNNING, None
+        self._jobs.add(view.key)
+
+    def _follow(self, view: RunView, status: JobStatus) -> None:
+        view.queued = status.state is JobState.PENDING
+        view.where = status.where or view.where
+        view.read()
+        if not status.state.live:
+            self._jobs.discard(view.key)
+            self.launcher.forget(view.key)
+            self._ended(view, status)
+
+    def _look_elsewhere(self) -> None:
+        """Bring what other invocations do up to date, and heed requests to stop."""
+        open_ = {view.key: view for view in self._views.values() if not view.ended}
+        holds = self._elsewhere.look(open_)
+        asked = [key for key, hold in holds.items() if hold.asked_to_stop]
+        if asked:
+            self.stop(asked)
+        for view in open_.values():
+            if view.key not in self._jobs:
+                self._compare(view, holds.get(view.key))
+
+    def _compare(self, view: RunView, hold: Hold | None) -> None:
+        """A run that does not go on here: it goes on elsewhere, ended there, or waits."""
+        if hold is not None and goes_on(hold):
+            view.read()
+            view.status, view.elsewhere = RunStatus.RUNNING, hold.owner
+        elif view.elsewhere is not None:
+            view.status, view.elsewhere = RunStatus.STOPPED, None
+            self._hear(view)
+
+    def _ended(self, view: RunView, status: JobStatus) -> None:
+        """Decide what follows from the end of a job."""
+        # An attempt that died before its first event leaves the end of an older one to be seen.
+        finish = view.progress.finish if view.progress.attempt >= view.attempt else None
+        if _is_complete(view):
+            view.status = RunStatus.COMPLETE
+        elif status.state is JobState.BUSY:
+            view.status = RunStatus.PLANNED
+            view.not_before = time.monotonic() + BUSY_PAUSE
+        elif status.state is JobState.CANCELLED:
+            view.status, view.withdrawn = RunStatus.STOPPED, True
+        elif self.stopping or (finish is not None and finish.status == RunStatus.STOPPED):
+            view.status = RunStatus.STOPPED
+        elif not self._retried(view, status, finish):
+            self._bury(view, status)
+
+    def _retried(self, view: RunView, status: JobStatus, finish: Finished | None) -> bool:
+        """Whether the kind of failure deserves another try, which is then left to `_fill`."""
+        dead = {JobState.LOST, JobState.UNKNOWN}
+        failure = finish.failure if finish else ("lost" if status.state in dead else "bug")
+        if view.withdrawn or view.lost >= POLICIES[failure or "bug"].retries:
+            return False
+        view.lost += 1
+        view.avoid = (*view.avoid, status.where or view.where)
+        view.status = RunStatus.PLANNED
+        return True
+
+    def _bury(self, view: RunView, status: JobStatus) -> None:
+        """Record the end of a worker that could not, unless somebody else goes on with its run."""
+        token = self._elsewhere.hold(view.key)
+        if token is None:
+            view.status = RunStatus.PLANNED
+            view.not_before = time.monotonic() + BUSY_PAUSE
+            return
+        record_death(view.tail.folder, status, view.log, attempt=view.attempt)
+        self._elsewhere.give_back(view.key, token)
+        view.read()
+        self._fail(view)
+
+    def _fail(self, view: RunView) -> None:
+        view.status = RunStatus.FAILED
+        finish = view.progress.finish
+        if finish is not None and POLICIES[finish.failure or "bug"].holds_back:
+            self._hold_back(view, signature(finish.detail, finish.message))
+        if self._fail_fast:
+            self.stop()
+
+    def _hold_back(self, failed: RunView, cause: str) -> None:
+        """Begin no replicate of a variant with a bug, and nothing once two variants share it."""
+        variants = self._causes.setdefault(cause, set())
+        variants.add(failed.run.variant)
+        for view in self._waiting():
+            if view.elsewhere is None and (len(variants) > 1 or view.run.variant in variants):
+                view.held_back = f"{failed.run.title} failed: {cause}"
+
+
+def _is_complete(view: RunView) -> bool:
+    finish = view.progress.finish
+    counts = view.progress.attempt > view.outdated
+    return counts and finish is not None and finish.status == RunStatus.COMPLETE
+
+
+def _failed(view: RunView) -> bool:
+    finish = view.progress.finish
+    return finish is not None and finish.status == RunStatus.FAILED

@@ -1,0 +1,157 @@
+"""Time encoders: relative times -> one code per view and one code for the target.
+
+A class takes (its options, target=...), `target` being whether anything reads the target's code,
+and has `channels`, the width of its codes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tempo.core.catalog import Catalog
+from tempo.models.temporal.relative_time import Moments
+from tempo.models.windows import head_count, split_heads
+from tempo.spec import arch_slots as slots
+from tempo.spec.options import Options
+
+LOWEST = 1 / 8
+"""Cycles per span of the lowest frequency: its sine rises all the way from dt = -2 to 2."""
+
+
+class Waves(nn.Module):
+    """sin and cos of 2 pi f x at octaves f = lowest * 2^k: [...] -> [..., 2 * octaves]."""
+
+    frequencies: Tensor
+
+    def __init__(self, octaves: int, lowest: float) -> None:
+        super().__init__()
+        angular = 2 * math.pi * lowest * 2.0 ** torch.arange(octaves)
+        self.register_buffer("frequencies", angular, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = x.unsqueeze(-1) * self.frequencies
+        return torch.cat((angles.sin(), angles.cos()), -1).to(self.frequencies.dtype)
+
+
+class Sinusoidal(nn.Module):
+    """Octaves that do not alias on [-2, 2], and a linear layer.
+
+    A view's code is of its dt; the target's is of its offset from the middle of the interval, so
+    that the decoder knows the target time too.
+    """
+
+    lowest = LOWEST
+
+    def __init__(
+        self, options: slots.Sinusoidal | slots.SinusoidalOctaves, *, target: bool = True
+    ) -> None:
+        super().__init__()
+        self.channels = options.channels
+        self.features = Waves(options.octaves, self.lowest)
+        self.view = nn.Linear(2 * options.octaves, options.channels)
+        self.target = nn.Linear(2 * options.octaves, options.channels) if target else None
+
+    def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
+        """Codes of the views [B, N, channels] and of the target [B, channels], 0 if not read."""
+        views = self.view(self.features(moments.dt))
+        if self.target is None:
+            return views, torch.zeros_like(views[:, 0])
+        return views, self.target(self.features(moments.offset))
+
+
+class SinusoidalOctaves(Sinusoidal):
+    """The seed's integer octaves: dt = 0, -1 and 1 have one code, and so have -0.5 and 0.5."""
+
+    lowest = 1.0
+
+
+class Layer(nn.Module):
+    """A pre-normalised transformer layer over [B, T, C] (Vaswani et al. 2017)."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = head_count(heads, channels)
+        self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.query_value = nn.Linear(channels, 2 * channels)
+        self.key = nn.Linear(channels, channels, bias=False)
+        self.out = nn.Linear(channels, channels)
+        self.expand = nn.Linear(channels, 2 * channels)
+        self.contract = nn.Linear(2 * channels, channels)
+
+    def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
+        normed = self.norm1(tokens)
+        query, value = self.query_value(normed).chunk(2, -1)
+        mixed = F.scaled_dot_product_attention(
+            split_heads(query, self.heads),
+            split_heads(self.key(normed), self.heads),
+            split_heads(value, self.heads),
+            attn_mask=seen[:, None, None, :],
+        )
+        tokens = tokens + self.out(mixed.transpose(-2, -3).flatten(-2))
+        out: Tensor = tokens + self.contract(F.gelu(self.expand(self.norm2(tokens))))
+        return out
+
+
+class TimeTransformer(nn.Module):
+    """Self-attention over the times of all views and of the target."""
+
+    def __init__(self, options: slots.TimeTransformer, *, target: bool = True) -> None:
+        super().__init__()
+        self.channels = options.channels
+        self.features = Waves(options.octaves, LOWEST)
+        self.view = nn.Linear(2 * options.octaves, options.channels)
+        self.target = nn.Linear(2 * options.octaves, options.channels)
+        self.layers = nn.ModuleList(
+            Layer(options.channels, options.heads) for _ in range(options.layers)
+        )
+        self.norm = nn.LayerNorm(options.channels)
+
+    def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
+        """Codes of the views [B, N, channels] and of the target [B, channels]."""
+        views = self.view(self.features(moments.dt))
+        target = self.target(self.features(moments.offset)).unsqueeze(1)
+        tokens = torch.cat((target, views), 1)
+        seen = F.pad(moments.mask, (1, 0), value=True)
+        for layer in self.layers:
+            tokens = layer(tokens, seen)
+        tokens = self.norm(tokens)
+        return tokens[:, 1:], tokens[:, 0]
+
+
+TIME_ENCODERS: Catalog[type[nn.Module]] = Catalog(
+    "time encoder",
+    {
+        "sinusoidal": Sinusoidal,
+        "sinusoidal_octaves": SinusoidalOctaves,
+        "transformer": TimeTransformer,
+    },
+)
+
+
+class Timeless(nn.Module):
+    """No codes, for a network none of whose parts reads one: no parameter is left unused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channels = 1
+
+    def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
+        """Zeros, [B, N, 1] and [B, 1]."""
+        codes = torch.zeros_like(moments.dt).unsqueeze(-1)
+        return codes, codes[:, 0]
+
+
+def make_time_encoder(options: Options, *, views: bool, target: bool) -> nn.Module:
+    """The encoder that `ArchSpec.time_encoder` asks for, with the codes that anything reads."""
+    if not (views or target):
+        return Timeless()
+    return TIME_ENCODERS.get(options.kind)(options, target=target)
+
+
+def reads_time(part: type[nn.Module]) -> bool:
+    """Whether a part reads the time codes; one that does not has `reads_time = False`."""
+    return bool(getattr(part, "reads_time", True))

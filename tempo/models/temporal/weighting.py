@@ -1,0 +1,92 @@
+"""Temporal weights: how much each view counts, [B, N], non-negative, summing to 1, 0 if unused."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tempo.core.catalog import Catalog
+from tempo.models.temporal.relative_time import Moments, neighbours
+from tempo.spec import arch_slots as slots
+from tempo.spec.options import Options
+
+ALPHA = 3.0
+"""Initial fall-off: two views then weigh much as in linear interpolation, 0.95 to 0.05 at t = 0."""
+BONUS = 1.0
+
+
+class LearnedWeights(nn.Module):
+    """softmax(MLP(code) - alpha dt^2 + bonus of the nearest anchor on each side).
+
+    The perceptron's last layer starts at zero, so the weights start from the times alone. The
+    bonus of two frames around the target cancels out: only more views give it a gradient.
+    """
+
+    def __init__(self, options: slots.LearnedWeights, time_channels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(time_channels, time_channels)
+        self.score = nn.Linear(time_channels, 1, bias=False)
+        self.alpha = nn.Parameter(torch.empty(()))
+        self.bonus = nn.Parameter(torch.empty(()))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Start from the times alone."""
+        nn.init.zeros_(self.score.weight)
+        nn.init.constant_(self.alpha, ALPHA)
+        nn.init.constant_(self.bonus, BONUS)
+
+    def forward(self, codes: Tensor, moments: Moments) -> Tensor:
+        before, after = neighbours(moments)
+        score = self.score(F.gelu(self.hidden(codes))).squeeze(-1)
+        score = score - self.alpha * moments.dt.square() + self.bonus * (before | after)
+        return torch.softmax(score.masked_fill(~moments.mask, -torch.inf), 1)
+
+
+class LinearWeights(nn.Module):
+    """Linear interpolation between the anchors around the target; outside them, the nearest."""
+
+    reads_time: ClassVar[bool] = False
+
+    def __init__(self, options: slots.LinearWeights, time_channels: int) -> None:
+        super().__init__()
+
+    def forward(self, codes: Tensor, moments: Moments) -> Tensor:
+        before, after = neighbours(moments)
+        gap_before = (moments.dt * before).amin(1).neg()
+        gap_after = (moments.dt * after).amax(1)
+        inside = before.any(1) & after.any(1)
+        gap = gap_before + gap_after
+        share = torch.where(gap > 0, gap_after / gap.clamp_min(1e-12), 0.5)
+        left = torch.where(inside, share, before.any(1).to(share.dtype))[:, None]
+        return left * _even(before) + (1 - left) * _even(after)
+
+
+def _even(chosen: Tensor) -> Tensor:
+    """Equal weights over the chosen views of each sample; all 0 where none is chosen."""
+    return chosen / chosen.sum(1, keepdim=True).clamp_min(1)
+
+
+class UniformWeights(nn.Module):
+    """The same for every view."""
+
+    reads_time: ClassVar[bool] = False
+
+    def __init__(self, options: slots.UniformWeights, time_channels: int) -> None:
+        super().__init__()
+
+    def forward(self, codes: Tensor, moments: Moments) -> Tensor:
+        return _even(moments.mask).to(moments.dt.dtype)
+
+
+TEMPORAL_WEIGHTS: Catalog[type[nn.Module]] = Catalog(
+    "temporal weighting",
+    {"learned": LearnedWeights, "linear": LinearWeights, "uniform": UniformWeights},
+)
+
+
+def make_weighting(options: Options, time_channels: int) -> nn.Module:
+    """The weighting that `ArchSpec.temporal_weights` asks for."""
+    return TEMPORAL_WEIGHTS.get(options.kind)(options, time_channels)

@@ -1,0 +1,143 @@
+"""A drawing as files: PNG for screens, PDF and SVG for papers, and SVG to set into the page."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures import style
+from tempo.report.figures.figure_helpers import Drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "png": {"dpi": 200, "facecolor": "#ffffff", "pil_kwargs": {"compress_level": 4}},
+    "pdf": {"metadata": {"CreationDate": None}},
+    "svg": {"metadata": {"Date": None}},
+}
+"""By suffix, how a figure is saved; undated, so that the same records give the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A finished figure: its files by suffix, its caption, and SVG for the page."""
+
+    name: str
+    caption: str
+    files: dict[str, bytes]
+    inline: str
+    wide: bool
+
+
+Made = Plate | NotApplicable
+
+Subject = TypeVar("Subject")
+Draws = Mapping[str, Callable[[Subject], Drawing | NotApplicable]]
+
+
+def plates(
+    draws: Draws[Subject], subject: Subject, formats: Sequence[str] = tuple(FORMATS)
+) -> dict[str, Made]:
+    """Every figure that applies, and the reason where one does not.
+
+    Figures are independent, so two processes share them where the system can fork cheaply.
+    """
+    _warm()
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+        return {name: make(name, draw, subject, formats) for name, draw in draws.items()}
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(
+        2,
+        mp_context=get_context("fork"),
+        initializer=_inherit,
+        initargs=(draws, subject, formats),
+    ) as pool:
+        return dict(zip(draws, pool.map(_make_inherited, draws), strict=True))
+
+
+def _warm() -> None:
+    """Import what every figure needs, once, before the fork."""
+    for name in ("figure", "backends.backend_agg", "backends.backend_pdf", "backends.backend_svg"):
+        importlib.import_module(f"matplotlib.{name}")
+
+
+_inherited: list[tuple[Draws[Any], Any, Sequence[str]]] = []
+
+
+def _inherit(draws: Draws[Any], subject: Any, formats: Sequence[str]) -> None:
+    _inherited[:] = [(draws, subject, formats)]
+
+
+def _make_inherited(name: str) -> Made:
+    draws, subject, formats = _inherited[0]
+    return make(name, draws[name], subject, formats)
+
+
+def make(
+    name: str,
+    draw: Callable[[Subject], Drawing | NotApplicable],
+    subject: Subject,
+    formats: Sequence[str] = tuple(FORMATS),
+) -> Made:
+    """The figure called `name`, as files of `formats`."""
+    with _settings():
+        drawn = draw(subject)
+        return drawn if isinstance(drawn, NotApplicable) else _plate(name, drawn, formats)
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    import logging
+    import warnings
+
+    import matplotlib as mpl
+
+    logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
+    with mpl.rc_context(style.rc()), warnings.catch_warnings():
+        # A name may hold characters that no bundled font has; a box in their place is enough.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        yield
+
+
+def _plate(name: str, drawing: Drawing, formats: Sequence[str]) -> Plate:
+    figure = drawing.figure
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)  # or each save would lay it out once more
+    files = {suffix: _saved(figure, suffix) for suffix in dict.fromkeys((*formats, "svg"))}
+    page = inline(files["svg"].decode(), name)
+    kept = {suffix: files[suffix] for suffix in formats}
+    return Plate(name, drawing.caption, kept, page, figure.get_figwidth() > style.COLUMN)
+
+
+def _saved(figure: Figure, suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=suffix, **FORMATS[suffix])
+    return buffer.getvalue()
+
+
+def inline(svg: str, name: str) -> str:
+    """`svg` ready to stand in a page: its own ids, and colours that follow the page's scheme."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'\bid="', f'id="{name}-', body)
+    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
+    for ink in style.INKS:
+        body = body.replace(ink.light, f"var(--{ink.name})")
+    head, rest = body.split(">", 1)
+    width = re.search(r' width="([\d.]+)pt"', head)
+    head = re.sub(r' (width|height)="[^"]*"', "", head)
+    size = f"--natural: {float(width[1]) if width else 240:.0f}pt"
+    return f'{head} style="{size}" role="img" aria-labelledby="caption-{name}">{rest}'

@@ -1,0 +1,75 @@
+"""How the trials of a search look in every figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tempo.records.search_record import ObjectiveInfo, SearchSummary, TrialRecord
+from tempo.report.figures.search.axis_scale import window
+from tempo.report.figures.style import BAD, PAPER, SERIES, TEXT, UNSURE
+from tempo.report.pages import search_trials as of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DOT = SERIES[0].light
+MARKS = {
+    "best": ("*", TEXT.light, True),
+    "on the front": ("*", TEXT.light, True),
+    "first trial": ("D", SERIES[1].light, True),
+    "complete": ("o", DOT, True),
+    "warm start": ("s", SERIES[2].light, True),
+    "pruned": ("v", UNSURE.light, False),
+    "raced out": (">", UNSURE.light, False),
+    "running": (".", UNSURE.light, False),
+    "failed": ("x", BAD.light, True),
+}
+WINNERS = {"best", "on the front"}
+
+
+def kind(trial: TrialRecord, summary: SearchSummary) -> str:
+    """The key of `MARKS` for a trial."""
+    if trial.variant in (summary.front or summary.best):
+        return "on the front" if summary.front else "best"
+    if trial.raced:
+        return "raced out"
+    if trial.state in {"pruned", "failed", "running"}:
+        return trial.state
+    if trial.origin == "enqueued":
+        return "first trial"
+    return "warm start" if trial.origin == "warm_start" else "complete"
+
+
+def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
+    """(x, y, kind) as one series a kind, labelled for a legend; the best is drawn on top."""
+    for name, (marker, colour, filled) in reversed(MARKS.items()):
+        chosen = [(x, y) for x, y, one in points if one == name]
+        if chosen:
+            axes.plot(
+                *zip(*chosen, strict=True),
+                marker,
+                color=colour,
+                markerfacecolor=colour if filled else PAPER.light,
+                markersize=8.0 if name in WINNERS else 3.8,
+                label=name,
+                zorder=4 if name in WINNERS else 3,
+                clip_on=False,
+            )
+
+
+def frame_values(axes: Axes, values: list[float], info: ObjectiveInfo) -> tuple[float, float, int]:
+    """Set the vertical axis to a window of `values`; returns it and how many lie outside."""
+    low, high = window(values)
+    axes.set_ylim(low, high)
+    axes.set_ylabel(of.axis(info))
+    axes.grid(axis="y")
+    return low, high, sum(not low <= value <= high for value in values)
+
+
+def cut_off(count: int) -> str:
+    """What a caption says of trials beyond the axis."""
+    if not count:
+        return ""
+    if count == 1:
+        return "One trial beyond the axis is drawn at its edge."
+    return f"{count} trials beyond the axis are drawn at its edge."

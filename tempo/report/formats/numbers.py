@@ -1,0 +1,136 @@
+"""How numbers are written: a true minus, units with a thin space, a dash for what is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tempo.compare.statistics.quantities import Estimate, Interval
+
+MISSING = "—"
+MINUS = "\u2212"
+THIN = "\u2009"
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """`value` with `digits` decimals; a dash for None, words for what is not finite."""
+    if value is None:
+        return MISSING
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("∞" if value > 0 else MINUS + "∞")
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int) -> str:
+    """Like `fixed`, with a plus sign where it belongs."""
+    text = fixed(value, digits)
+    positive = value is not None and math.isfinite(value) and round(value, digits) > 0
+    return f"+{text}" if positive else text
+
+
+def spread(estimate: Estimate | None, digits: int) -> str:
+    """`mean ± sd` over seeds, or the mean alone where one seed finished."""
+    if estimate is None:
+        return MISSING
+    mean = fixed(estimate.mean, digits)
+    return mean if estimate.sd is None else f"{mean} ± {fixed(estimate.sd, digits)}"
+
+
+def bounds(low: float | None, high: float | None, digits: int, sign: bool = True) -> str:
+    """`[low, high]`, or nothing when the data carry no interval."""
+    if low is None or high is None:
+        return ""
+    write = signed if sign else fixed
+    return f"[{write(low, digits)}, {write(high, digits)}]"
+
+
+def change(interval: Interval | None, digits: int) -> str:
+    """A difference with its interval: `+0.42 [+0.31, +0.53]`."""
+    if interval is None:
+        return MISSING
+    return " ".join(
+        filter(None, (signed(interval.value, digits), bounds(interval.low, interval.high, digits)))
+    )
+
+
+def count(value: float | None) -> str:
+    """A count in the engineer's prefixes, three digits: 3.98 M, 12.4 G."""
+    if value is None:
+        return MISSING
+    for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= scale * 0.9995:
+            return f"{three(value / scale)}{THIN}{prefix}"
+    return three(value)
+
+
+def three(value: float | None) -> str:
+    """Three significant digits, without an exponent."""
+    if value is None or not math.isfinite(value) or value == 0:
+        return fixed(value, 0)
+    digits = max(0, 2 - math.floor(math.log10(abs(float(f"{value:.2e}")))))
+    return fixed(value, digits)
+
+
+def memory(value: int | None) -> str:
+    """Bytes in binary units."""
+    if value is None:
+        return MISSING
+    for scale, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if value >= scale:
+            return f"{three(value / scale)}{THIN}{unit}"
+    return f"{value}{THIN}B"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: 8.4 s, 3 min 20 s, 5 h 02 min, 2 d 3 h."""
+    if seconds is None:
+        return MISSING
+    if seconds < 60:
+        return f"{three(seconds)}{THIN}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}{THIN}min {whole % 60:02d}{THIN}s"
+    if whole < 86400:
+        return f"{whole // 3600}{THIN}h {whole % 3600 // 60:02d}{THIN}min"
+    return f"{whole // 86400}{THIN}d {whole % 86400 // 3600}{THIN}h"
+
+
+def percent(share: float | None) -> str:
+    """A share of one as a percentage, never rounded to certainty."""
+    if share is None:
+        return MISSING
+    if 0.99 < share < 1:
+        return ">99%"
+    if 0 < share < 0.01:
+        return "<1%"
+    return f"{100 * share:.0f}%"
+
+
+def shorten(name: str, length: int = 28) -> str:
+    """`name` on one line and at most `length` characters long, the middle left out."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    if len(line) <= length:
+        return line
+    head = (length - 1) * 2 // 3
+    return f"{line[:head]}…{line[-(length - 1 - head) :]}"
+
+
+def labels(names: Sequence[str], length: int = 28) -> dict[str, str]:
+    """A short label for each name; names that shorten to the same text get a number."""
+    table: dict[str, str] = {}
+    taken: set[str] = set()
+    for index, name in enumerate(names):
+        label = shorten(name, length)
+        if label in taken or not label:
+            label = f"{shorten(name, length - 5)} ({index + 1})".strip()
+        taken.add(label)
+        table[name] = label
+    return table
+
+
+def p_value(p: float | None) -> str:
+    """A p-value; never zero."""
+    if p is None:
+        return MISSING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

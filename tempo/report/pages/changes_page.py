@@ -1,0 +1,130 @@
+"""The page of two studies, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tempo.compare.statistics.quantities import Word
+from tempo.compare.study_changes import Change, Changes
+from tempo.report.document import write_page
+from tempo.report.figures.changes_forest import draw
+from tempo.report.figures.export import FORMATS, plates
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import title
+from tempo.report.pages.first_screen import Box, Front, Remark
+from tempo.report.pages.page import Page, Section, text
+from tempo.report.tables.changes_tables import CHANGES_TABLES, run_groups
+
+SECTIONS = (
+    Section("changes", "What changed", ("figure:changes", "table:changes")),
+    Section("moved", "Added and removed", ("table:moved",)),
+    Section("differs", "What the studies ask for", ("table:spec", "table:config")),
+    Section("runs", "Runs", ("runs",)),
+    Section("reproduction", "Reproduction", ("reproduction",)),
+)
+
+
+def write_changes_report(
+    changes: Changes,
+    folder: Path,
+    *,
+    command: str = "",
+    formats: Sequence[str] = tuple(FORMATS),
+) -> Path:
+    """Write `index.html`, `report.md`, `figures/` and `tables/` of two studies; returns the page.
+
+    Args:
+        command: what makes the page again, for its last section.
+        formats: of the figures beside the page, of `png`, `pdf` and `svg`.
+    """
+    page = Page(
+        kind="two studies",
+        title=f"{changes.before} to {changes.after}",
+        question=f"What got better or worse in {title(changes.info)}?",
+        front=front(changes),
+        sections=SECTIONS,
+        figures=plates({"changes": draw}, changes, formats),
+        tables={name: build(changes) for name, build in CHANGES_TABLES.items()},
+        texts={
+            "runs": text("changes_runs.html", groups=run_groups(changes)),
+            "reproduction": text("changes_reproduction.html", command=command) if command else "",
+        },
+        colophon=f"{changes.before}, {changes.after}",
+    )
+    return write_page(page, folder)
+
+
+def front(changes: Changes) -> Front:
+    """Everything on the first screen."""
+    same = sum(each.same_runs for each in changes.changes)
+    return Front(
+        banners=(),
+        verdict=verdict(changes),
+        also=tuple(_largest(changes)),
+        boxes=(
+            Box(
+                "Studies",
+                {
+                    "before": changes.before,
+                    "after": changes.after,
+                    "metric": title(changes.info),
+                    "in both": str(len(changes.changes)),
+                    "same runs": str(same),
+                },
+            ),
+            Box(
+                "Added and removed",
+                {"added": ", ".join(changes.added), "removed": ", ".join(changes.removed)}
+                if changes.added or changes.removed
+                else {},
+                empty="Both studies have the same variants.",
+            ),
+            Box(
+                "Differs in the spec",
+                remarks=tuple(Remark(path, "#table-spec") for path in changes.spec),
+                empty="The specs ask for the same.",
+            ),
+        ),
+    )
+
+
+def verdict(changes: Changes) -> str:
+    """One sentence: how many variants got better, worse, and the rest."""
+    if not changes.changes:
+        return "The studies have no variant in common."
+    judged = [each for each in changes.changes if not each.same_runs]
+    if not judged:
+        return "Nothing changed: every variant that both studies have is the same runs."
+    words = []
+    for word in Word:
+        count = sum(each.verdict.word == word for each in judged)
+        if count:
+            words.append(
+                f"{count} {'got ' if word in {Word.BETTER, Word.WORSE} else ''}{word.value}"
+            )
+    total = len(changes.changes)
+    same = total - len(judged)
+    if same:
+        words.append(f"{same} {'is' if same == 1 else 'are'} the same runs")
+    noun = "variant" if total == 1 else "variants"
+    return f"In {title(changes.info)}, of {total} {noun} in both studies: {', '.join(words)}."
+
+
+def _largest(changes: Changes) -> Iterator[str]:
+    """The largest change each way among those that are settled."""
+    for word in (Word.BETTER, Word.WORSE):
+        settled = [each for each in changes.of(word) if each.difference and not each.same_runs]
+        if settled:
+            yield _sentence(max(settled, key=_size), word, changes)
+
+
+def _size(each: Change) -> float:
+    return abs(each.difference.value) if each.difference else 0.0
+
+
+def _sentence(each: Change, word: Word, changes: Changes) -> str:
+    unit = f" {changes.info.unit}" if changes.info.unit else ""
+    text = numbers.change(each.difference, changes.info.digits)
+    what = "gain" if word == Word.BETTER else "loss"
+    return f"Largest {what}: {each.variant}, {text}{unit}."

@@ -1,0 +1,161 @@
+"""A page: a first screen, then sections of figures, tables and texts, rendered by templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures import style
+from tempo.report.figures.export import Made, Plate
+from tempo.report.formats.phrases import visible
+from tempo.report.formats.table import Table
+from tempo.report.pages.first_screen import Front
+from tempo.report.pages.page_fonts import font_faces
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+Part = str | Mapping[str, str] | tuple["Part", ...]
+"""A figure or table by `kind:name`, a text by its name, figures that share a place (name to the
+label to switch by), or several of these side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands under it, in order."""
+
+    anchor: str
+    title: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part that is there: what it is, and what its template needs."""
+
+    kind: str
+    content: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Whatever a report is about: a first screen, and sections of figures, tables and texts.
+
+    `texts`: finished HTML by name, empty for a text that has nothing to say. `colophon`: what
+    the foot says of where the numbers come from.
+    """
+
+    kind: str
+    title: str
+    question: str
+    front: Front
+    sections: tuple[Section, ...]
+    figures: Mapping[str, Made]
+    tables: Mapping[str, Table | NotApplicable]
+    texts: Mapping[str, str]
+    colophon: str
+
+
+def render(page: Page) -> str:
+    """The whole page as HTML, with nothing outside it."""
+    absent: dict[str, str] = {}
+    sections = [
+        (section, blocks)
+        for section in page.sections
+        if (blocks := _blocks(section.parts, page, absent))
+    ]
+    body = text(
+        "page.html",
+        page=page,
+        sections=sections,
+        absent=absent,
+        colours=style.css_variables(),
+        css=(TEMPLATES / "page.css").read_text(),
+        js=(TEMPLATES / "page.js").read_text(),
+        numbering=_numbering(sections),
+    )
+    words = re.sub(r"<svg.*?</svg>", "", body, flags=re.DOTALL)
+    return body.replace("/*fonts*/", font_faces(words), 1)
+
+
+def text(name: str, **values: Any) -> str:
+    """The template `name` filled in; labels in `values` are escaped."""
+    filled: str = _template(name).render(**values)
+    return filled
+
+
+def _blocks(parts: tuple[Part, ...], page: Page, absent: dict[str, str]) -> list[Block]:
+    """The parts that are there; why the others are not goes into `absent`."""
+    blocks = []
+    for part in parts:
+        if isinstance(part, tuple):
+            row = _blocks(part, page, absent)
+            blocks += [Block("row", row)] if len(row) > 1 else row
+            continue
+        made = _block(part, page)
+        if isinstance(made, Block):
+            blocks.append(made)
+        elif made is not None:
+            name = part if isinstance(part, str) else next(iter(part))
+            absent.setdefault(name.split(":")[-1].replace("_", " "), made.reason)
+    return blocks
+
+
+def _block(part: str | Mapping[str, str], page: Page) -> Block | NotApplicable | None:
+    """The block of `part`; None for a text that has nothing to say."""
+    if not isinstance(part, str):
+        made = {label: page.figures[name] for name, label in part.items()}
+        plates = {label: plate for label, plate in made.items() if isinstance(plate, Plate)}
+        missing = next((m for m in made.values() if isinstance(m, NotApplicable)), None)
+        return Block("switch", plates) if plates else missing
+    kind, _, name = part.partition(":")
+    if name:
+        found = page.figures[name] if kind == "figure" else page.tables[name]
+        return found if isinstance(found, NotApplicable) else Block(kind, found)
+    return Block("text", page.texts[part]) if page.texts[part] else None
+
+
+def _numbering(sections: list[tuple[Section, list[Block]]]) -> dict[str, str]:
+    """`Figure 3` and `Table 2` by kind and name, in the order of the page."""
+    table: dict[str, str] = {}
+    count = {"figure": 0, "table": 0}
+    for kind, name in (each for _, blocks in sections for each in _captioned(blocks)):
+        count[kind] += 1
+        table[f"{kind}:{name}"] = f"{kind.title()} {count[kind]}"
+    return table
+
+
+def _captioned(blocks: list[Block]) -> Iterator[tuple[str, str]]:
+    for block in blocks:
+        if block.kind == "row":
+            yield from _captioned(block.content)
+        elif block.kind == "switch":
+            yield from (("figure", plate.name) for plate in block.content.values())
+        elif block.kind in {"figure", "table"}:
+            yield block.kind, block.content.name
+
+
+def _finalize(value: Any) -> Any:
+    """Labels may hold anything; what templates mark as safe was made here."""
+    plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return visible(value) if plain else value
+
+
+@cache
+def _template(name: str) -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    return environment.get_template(name)

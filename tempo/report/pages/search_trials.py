@@ -1,0 +1,117 @@
+"""Trials as the page of a search shows them: names, links, states, order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tempo.records.search_record import ObjectiveInfo, ParameterInfo, SearchSummary, TrialRecord
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import title_of
+
+KEPT = {"complete", "outside"}
+
+
+def title(info: ObjectiveInfo) -> str:
+    """How an objective is called in print."""
+    return title_of(info.name)
+
+
+def axis(info: ObjectiveInfo) -> str:
+    """`PSNR (dB)`."""
+    return f"{title(info)} ({info.unit})" if info.unit else title(info)
+
+
+def state(trial: TrialRecord) -> str:
+    """What became of a trial, in words."""
+    if trial.raced:
+        return "raced out"
+    if trial.state == "pruned" and trial.curve:
+        return f"pruned at step {trial.curve[-1][0]}"
+    return {"outside": "outside the space"}.get(trial.state, trial.state)
+
+
+def finished(trial: TrialRecord, index: int = 0) -> float | None:
+    """The value of objective `index` where the trial ran all its seeds, or None."""
+    whole = trial.state in KEPT and not trial.raced
+    return trial.values[index] if whole and len(trial.values) > index else None
+
+
+def reached(trial: TrialRecord, index: int = 0) -> float | None:
+    """The value so far: of the finished seeds, or the last validation of a pruned trial."""
+    if len(trial.values) > index:
+        return trial.values[index]
+    return trial.curve[-1][1] if index == 0 and trial.curve else None
+
+
+def goodness(value: float, info: ObjectiveInfo) -> float:
+    """`value` with more being better."""
+    return value if info.better == "higher" else -value
+
+
+def ordered(summary: SearchSummary) -> list[TrialRecord]:
+    """Winners first, then finished trials, best first, then the others by number."""
+    winners = {name: place for place, name in enumerate(summary.front or summary.best)}
+    info = summary.objectives[0]
+
+    def place(trial: TrialRecord) -> tuple[float, float, float]:
+        value = finished(trial)
+        worth = math.inf if value is None else -goodness(value, info)
+        number = math.inf if trial.number is None else trial.number
+        return winners.get(trial.variant, math.inf), worth, number
+
+    return sorted(summary.trials, key=place)
+
+
+def best_so_far(
+    trials: Sequence[TrialRecord], info: ObjectiveInfo, index: int = 0
+) -> list[tuple[int, float]]:
+    """The number and value of each trial that was better than all before it."""
+    steps: list[tuple[int, float]] = []
+    for trial in trials:
+        value = finished(trial, index)
+        if value is None or trial.number is None:
+            continue
+        if not steps or goodness(value, info) > goodness(steps[-1][1], info):
+            steps.append((trial.number, value))
+    return steps
+
+
+def numbered(summary: SearchSummary) -> list[TrialRecord]:
+    """The trials of this search's own budget, in order; warm starts have no number."""
+    own = [trial for trial in summary.trials if trial.number is not None]
+    return sorted(own, key=lambda trial: trial.number or 0)
+
+
+def setting(value: str | float | None) -> str:
+    """A parameter's value as printed; a dash where the trial has no such parameter."""
+    if value is None:
+        return numbers.MISSING
+    return value if isinstance(value, str) else f"{value:.4g}".replace("-", numbers.MINUS)
+
+
+def values_of(parameter: ParameterInfo) -> str:
+    """What a parameter may be: its levels, or its range."""
+    if parameter.levels:
+        return ", ".join(parameter.levels)
+    words = f"{setting(parameter.low)} to {setting(parameter.high)}"
+    if parameter.log:
+        return f"{words}, log"
+    return f"{words} by {setting(parameter.step)}" if parameter.step else words
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLinks:
+    """Where the runs of a trial or of a confirmation are listed on the page."""
+
+    places: Mapping[str, str]
+
+    @classmethod
+    def of(cls, summary: SearchSummary) -> TrialLinks:
+        places = {each.variant: f"#c{index}" for index, each in enumerate(summary.confirmed)}
+        places |= {trial.variant: f"#t{index}" for index, trial in enumerate(summary.trials)}
+        return cls(places)
+
+    def to(self, variant: str) -> str:
+        return self.places.get(variant, "#runs")

@@ -1,0 +1,132 @@
+"""The growing plan of a search: its trials and confirmations as variants of an ordinary study.
+
+So the mirror, `compare.py` and everything else that reads plans see a search without knowing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from optuna.trial import FrozenTrial
+
+from tempo.core.identity import short_hash
+from tempo.core.records import Plan, PlannedRun, PlannedVariant
+from tempo.design.expand import expand
+from tempo.search.backend.storage import redacted
+from tempo.search.confirmation import Candidate
+from tempo.search.first_trials import enqueued
+from tempo.search.session import Search
+from tempo.search.space import Point, RejectedError, Space
+from tempo.search.trials import NAME, by_ticket, result_of, runs_of, variant_of
+from tempo.spec.load import LoadedStudy
+
+
+class GrowingPlan:
+    """Builds the plan of a search again and again; configs are worked out once each."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._points: dict[int, Point] = {}
+        self._spec = _spec(search)
+        self._references = references(search.space.loaded)
+
+    def now(self, confirmed: tuple[Candidate, ...] = ()) -> Plan:
+        """The plan with every trial that has all its params."""
+        variants: list[PlannedVariant] = []
+        runs: list[PlannedRun] = []
+        for name, point, seeds in self._entries(confirmed):
+            variants.append(variant_of(name, point))
+            runs += runs_of(name, point, seeds).values()
+        if confirmed:
+            variants += self._references.variants
+            runs += self._references.runs
+        loaded = self._search.space.loaded
+        return Plan(
+            study=loaded.spec.study,
+            question=loaded.spec.question,
+            profile=loaded.profile,
+            source=loaded.source,
+            spec=self._spec,
+            spec_hash=short_hash(self._spec),
+            baseline=None,
+            variants=tuple(variants),
+            runs=tuple(runs),
+        )
+
+    def _entries(
+        self, confirmed: tuple[Candidate, ...]
+    ) -> Iterator[tuple[str, Point, tuple[int, ...]]]:
+        for frozen in by_ticket(self._search.trials()).values():
+            point = self._point(frozen)
+            if point is not None:
+                begun = [run["seed"] for run in result_of(frozen).get("runs", ())]
+                yield str(frozen.user_attrs[NAME]), point, tuple(begun or self._search.seeds)
+        for each in confirmed:
+            yield each.variant, each.point, tuple(each.runs)
+
+    def _point(self, frozen: FrozenTrial) -> Point | None:
+        """The point of a trial; None while another driver still decides about it."""
+        if frozen.number not in self._points:
+            try:
+                self._points[frozen.number] = self._search.proposals.point_of(frozen)
+            except RejectedError:
+                return None
+        return self._points[frozen.number]
+
+
+class References(NamedTuple):
+    """The methods without weights, judged by the same evaluator."""
+
+    variants: tuple[PlannedVariant, ...]
+    runs: tuple[PlannedRun, ...]
+
+
+def references(loaded: LoadedStudy) -> References:
+    """What an ordinary study of the same spec shows beside its variants."""
+    plan = expand(loaded)
+    return References(
+        tuple(each for each in plan.variants if each.role == "reference"),
+        tuple(each for each in plan.runs if each.seed is None),
+    )
+
+
+def _spec(search: Search) -> Mapping[str, Any]:
+    """The spec as JSON values, without a password that its storage may hold."""
+    spec: dict[str, Any] = search.space.loaded.spec.model_dump(mode="json")
+    if spec["search"]["storage"]:
+        spec["search"]["storage"] = redacted(spec["search"]["storage"])
+    return spec
+
+
+def rehearsal(space: Space) -> Plan:
+    """The study as it is, what is enqueued, and every level once: what is tried out before
+    anything is trained, as a plan of one seed."""
+    points: dict[str, Point] = {"the study as it is": space.base}
+    points |= dict(enqueued(space))
+    for parameter in space.parameters:
+        for label in parameter.levels:
+            try:
+                point = space.with_level(parameter, label)
+            except RejectedError:
+                continue
+            points[f"{parameter.name}={label}"] = point
+    distinct = {tuple(point.resolved.key): name for name, point in points.items()}
+    kept = {name: points[name] for name in distinct.values()}
+    return plan_of(space, kept, space.loaded.spec.seeds[:1])
+
+
+def plan_of(space: Space, points: Mapping[str, Point], seeds: Sequence[int]) -> Plan:
+    """Some points as the plan of an ordinary study."""
+    spec = space.loaded.spec
+    return Plan(
+        study=spec.study,
+        question=spec.question,
+        profile=space.loaded.profile,
+        source=space.loaded.source,
+        spec=spec.model_dump(mode="json"),
+        spec_hash="",
+        baseline=None,
+        variants=tuple(variant_of(name, point) for name, point in points.items()),
+        runs=tuple(r for name, p in points.items() for r in runs_of(name, p, seeds).values()),
+    )

@@ -1,0 +1,189 @@
+"""Pydantic's findings as sentences with the place of what was written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from tempo.core.catalog import nearest, unknown
+from tempo.core.errors import SpecError, UnknownNameError
+from tempo.core.place import Place
+from tempo.spec.options import Section
+from tempo.spec.yaml.problems import Problems
+from tempo.spec.yaml.schema_walk import Shape, fields, inner, section_of
+from tempo.spec.yaml.strict_yaml import scalar_of
+from tempo.spec.yaml.value_tree import Node, Path, Scalar, child, dotted, find, plain, shown
+
+SAID = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+"""Words that older YAML took for booleans."""
+
+BESIDE = {"arch": ("preset",)}
+"""Keys that the loader takes from a section before it is validated, by the section's path."""
+
+Rule = Callable[[Mapping[str, Any]], str]
+
+RULES: dict[str, Rule] = {
+    "int_type": lambda _: "be a whole number",
+    "int_from_float": lambda _: "be a whole number",
+    "float_type": lambda _: "be a number",
+    "bool_type": lambda _: "be true or false",
+    "string_type": lambda _: "be text",
+    "tuple_type": lambda _: "be a list",
+    "list_type": lambda _: "be a list",
+    "dict_type": lambda _: "be a mapping",
+    "model_type": lambda _: "be a mapping",
+    "literal_error": lambda c: f"be {c['expected']}",
+    "greater_than": lambda c: f"be greater than {c['gt']:g}",
+    "greater_than_equal": lambda c: f"be at least {c['ge']:g}",
+    "less_than": lambda c: f"be less than {c['lt']:g}",
+    "less_than_equal": lambda c: f"be at most {c['le']:g}",
+    "string_pattern_mismatch": lambda c: f"match {c['pattern']}",
+    "string_too_short": lambda c: f"have at least {c['min_length']} characters",
+    "string_too_long": lambda c: f"have at most {c['max_length']} characters",
+    "too_short": lambda c: f"have at least {c['min_length']} entries",
+    "too_long": lambda c: f"have at most {c['max_length']} entries",
+}
+"""What a value must do, by pydantic's name of the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where in the tree an error lies. `rest` is what of its location has no node."""
+
+    path: Path
+    key: Place
+    node: Node
+    rest: Path
+    section: type[Section] | None
+
+    @property
+    def name(self) -> str:
+        return dotted(self.path) or "the spec"
+
+
+M = TypeVar("M", bound=Section)
+
+
+def validate(
+    model: type[M], tree: Node, problems: Problems, beside: Sequence[str] = ()
+) -> M | None:
+    """The tree as a `model`; None when it breaks rules, which then went to `problems`."""
+    try:
+        return model.model_validate(plain(tree))
+    except ValidationError as error:
+        problems.take(explain(error, tree, model, beside))
+        return None
+
+
+def explain(
+    error: ValidationError, tree: Node, model: type[Section], beside: Sequence[str] = ()
+) -> Iterator[SpecError]:
+    """One error per broken rule.
+
+    Args:
+        error: What validating `plain(tree)` as `model` raised.
+        tree: What was validated.
+        model: The section at the root.
+        beside: Names that the root allows beside the model's fields, for the lists of known names.
+    """
+    found = [(_spot(tree, Shape(model), each["loc"]), each) for each in error.errors()]
+    deepest = [spot.path for spot, _ in found]
+    told: dict[Path, list[ErrorDetails]] = {}
+    for spot, each in found:
+        if each["type"] in {"missing", "extra_forbidden", "value_error"}:
+            yield _single(spot, each, beside if len(spot.path) <= 1 else ())
+        elif not any(_inside(path, spot.path) for path in deepest):
+            told.setdefault(spot.path, []).append(each)
+    for path, group in told.items():
+        spot = next(spot for spot, _ in found if spot.path == path)
+        yield SpecError(_sentence(spot, group), spot.node.place)
+
+
+def _inside(path: Path, other: Path) -> bool:
+    """Whether `path` lies deeper than `other`: then another alternative came further."""
+    return len(path) > len(other) and path[: len(other)] == other
+
+
+def _spot(tree: Node, shape: Shape, loc: Sequence[str | int]) -> Spot:
+    node, key = tree, tree.place
+    path: list[str | int] = []
+    rest: list[str | int] = []
+    known: Shape | None = shape
+    section = section_of(shape, tree)
+    for part in loc:
+        step = child(node, part)
+        if step is None:
+            rest.append(part)
+            continue
+        section = section_of(known, node) if known else None
+        known = inner(known, node, part) if known else None
+        key, node = step
+        path.append(part)
+        rest = []
+    return Spot(tuple(path), key, node, tuple(rest), section)
+
+
+def _single(spot: Spot, error: ErrorDetails, beside: Sequence[str]) -> SpecError:
+    if error["type"] == "extra_forbidden":
+        name, where = spot.path[-1], dotted(spot.path[:-1])
+        known = [*(fields(spot.section) if spot.section else ()), *beside]
+        known += BESIDE.get(where, ())
+        what = f"key of {where}:" if where else "key"
+        return SpecError(unknown(what, name, known), spot.key)
+    if error["type"] == "missing":
+        return SpecError(_missing(spot), spot.key)
+    cause = error.get("ctx", {}).get("error")
+    kind = find(spot.node, "kind")
+    place = kind.place if kind and isinstance(cause, UnknownNameError) else spot.node.place
+    message = str(cause or error["msg"])
+    named = str(spot.path[-1]) in message.split() if spot.path else False
+    return SpecError(message if named else f"{spot.name}: {message}", place)
+
+
+def _missing(spot: Spot) -> str:
+    part = spot.rest[-1] if spot.rest else "?"
+    if isinstance(part, int):
+        return f"{spot.name} needs at least {part + 1} entries"
+    kind = f" (with kind {spot.node.value!r})" if isinstance(spot.node, Scalar) else ""
+    return f"{spot.name} needs {part!r}{kind}"
+
+
+def _sentence(spot: Spot, group: Sequence[ErrorDetails]) -> str:
+    rules = dict.fromkeys(_rule(each) for each in group)
+    given = shown(group[0]["input"])
+    return f"{spot.name} must {' or '.join(rules)}, not {given}{_hint(spot, group)}"
+
+
+def _rule(error: ErrorDetails) -> str:
+    rule = RULES.get(error["type"])
+    return rule(error.get("ctx", {})) if rule else f"be otherwise ({error['msg']})"
+
+
+def _hint(spot: Spot, group: Sequence[ErrorDetails]) -> str:
+    """What the user probably meant."""
+    node, kinds = spot.node, {each["type"] for each in group}
+    if not isinstance(node, Scalar):
+        return ""
+    if "bool_type" in kinds and node.text.lower() in SAID:
+        return f"; write {SAID[node.text.lower()]}"
+    if kinds & {"int_type", "float_type"} and node.quoted and _numeric(node.text):
+        return "; remove the quotes"
+    if "string_type" in kinds and not isinstance(node.value, str | None):
+        return "; put it in quotes if text is meant"
+    if "literal_error" in kinds:
+        expected = str(next(e for e in group if e["type"] == "literal_error")["ctx"]["expected"])
+        guess = nearest(node.text, re.findall(r"'([^']*)'", expected))
+        return f"; did you mean {guess!r}?" if guess else ""
+    return ""
+
+
+def _numeric(text: str) -> bool:
+    try:
+        return isinstance(scalar_of(text.strip()), int | float)
+    except ValueError:
+        return False

@@ -1,0 +1,149 @@
+"""What the schema allows at a place: sections, slots and their fields, walked beside a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from tempo.core.catalog import nearest
+from tempo.spec.options import AS_WRITTEN, Options, OptionsCatalog, Section, catalog_of
+from tempo.spec.yaml.value_tree import Entry, Listing, Mapped, Node, Scalar
+
+
+class Shape(NamedTuple):
+    """A place in the schema: its type without `None` and `Annotated`, and what may stand there.
+
+    `catalog` holds the kinds when the place is a slot. `as_written`: a number stands for its text.
+    """
+
+    type: Any
+    catalog: OptionsCatalog | None = None
+    as_written: bool = False
+    default: Any = None
+
+
+def _shape(annotation: Any, metadata: Iterable[Any] = (), default: Any = None) -> Shape:
+    gathered = list(metadata)
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation, *more = get_args(annotation)
+            gathered += more
+            continue
+        left = [each for each in get_args(annotation) if each is not NoneType]
+        if get_origin(annotation) not in {Union, UnionType} or len(left) > 1:
+            return Shape(annotation, catalog_of(gathered), AS_WRITTEN in gathered, default)
+        annotation = left[0]
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+@cache
+def fields(section: type[Section]) -> dict[str, Shape]:
+    """The fields of a section, in order."""
+    return {name: _field(info) for name, info in section.model_fields.items()}
+
+
+def _field(info: FieldInfo) -> Shape:
+    return _shape(info.annotation, info.metadata, None if info.is_required() else info.default)
+
+
+def section_of(shape: Shape, node: Node | None) -> type[Section] | None:
+    """The section that `node` must fill at `shape`; None when it is no section or unknown."""
+    catalog = shape.catalog
+    if catalog is None:
+        return shape.type if _is_section(shape.type) else None
+    kind = node.get("kind") if isinstance(node, Mapped) else node
+    name = kind.value if isinstance(kind, Scalar) else None
+    return catalog.get(name) if isinstance(name, str) and name in catalog else None
+
+
+def inner(shape: Shape, node: Node | None, part: str | int) -> Shape | None:
+    """The shape one step further in; None where the schema says nothing."""
+    section = section_of(shape, node)
+    if section is not None:
+        return fields(section).get(str(part))
+    return _within(shape.type)
+
+
+@cache
+def _within(kind: Any) -> Shape | None:
+    """The shape of a mapping's values or a list's items."""
+    arguments = get_args(kind)
+    if get_origin(kind) is dict and len(arguments) == 2:
+        return _shape(arguments[1])
+    if get_origin(kind) in {tuple, list} and arguments[-1:] == (...,):
+        return _shape(arguments[0])
+    return None
+
+
+def complete(node: Node, shape: Shape | None) -> Node:
+    """The tree with what the schema implies written out.
+
+    A slot's mapping without `kind` gets the kind of the field's default; a label written as a
+    number becomes its text. Unchanged parts are shared with the input.
+    """
+    if shape is None:
+        return node
+    if isinstance(node, Scalar):
+        one = inner(shape, node, 0) or shape
+        labelled = one.as_written and not isinstance(node.value, str | NoneType)
+        return Scalar(node.text, node.place, node.text) if labelled else node
+    if isinstance(node, Listing):
+        items = tuple(complete(item, inner(shape, node, i)) for i, item in enumerate(node.items))
+        same = all(new is old for new, old in zip(items, node.items, strict=True))
+        return node if same else Listing(items, node.place)
+    return _complete_mapping(node, shape)
+
+
+def _complete_mapping(node: Mapped, shape: Shape) -> Mapped:
+    if shape.catalog is not None and "kind" not in node.entries:
+        if not isinstance(shape.default, Options):
+            return node
+        kind = Scalar(shape.default.kind, node.place, shape.default.kind)
+        node = Mapped({"kind": Entry(node.place, kind), **node.entries}, node.place)
+    changed: dict[str, Entry] = {}
+    for key, (place, value) in node.entries.items():
+        done = complete(value, inner(shape, node, key))
+        if done is not value:
+            changed[key] = Entry(place, done)
+    return Mapped({**node.entries, **changed}, node.place) if changed else node
+
+
+def _options(shape: Shape) -> Iterator[type[Section]]:
+    if shape.catalog is not None:
+        yield from (shape.catalog.get(name) for name in shape.catalog)
+    elif _is_section(shape.type):
+        yield shape.type
+
+
+def path_problem(root: type[Section], path: str, extra: dict[str, list[str]]) -> str | None:
+    """Why no field of `root` can be at a dotted `path`, or None when one can.
+
+    Whatever kind could fill a slot counts, since a level may apply under one kind only. `extra`
+    gives names that are allowed beside a section's fields, by the section's path.
+    """
+    shapes, walked = [Shape(root)], ""
+    for part in path.split("."):
+        sections = [section for shape in shapes for section in _options(shape)]
+        known = {name: None for each in sections for name in fields(each)}
+        known |= dict.fromkeys(extra.get(walked, []))
+        if part not in known:
+            return _no_field(part, walked, list(known))
+        shapes = [fields(each)[part] for each in sections if part in fields(each)]
+        walked = f"{walked}.{part}" if walked else part
+    return None
+
+
+def _no_field(part: str, walked: str, known: list[str]) -> str:
+    where = f" in {walked}" if walked else ""
+    if not known:
+        return f"{walked} has no fields, so none is called {part!r}"
+    guess = nearest(part, known)
+    hint = f"; did you mean {guess!r}?" if guess else ""
+    return f"no field {part!r}{where}{hint} (known: {', '.join(known)})"

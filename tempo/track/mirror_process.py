@@ -1,0 +1,257 @@
+"""A mirror in a process of its own: MLflow is imported beside the checks, its database is made
+beside the training, and the report is drawn while the last runs are sent.
+
+Both sides speak JSON, a line a message. The parent never waits but in `finish` and `stop`, and the
+process leaves when its parent does, however that ends. A process that was killed is started again
+when it is next needed: what it sent is in the store, what it did not is in the records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from tempo.core.records import Plan
+from tempo.core.startup import loading
+from tempo.records.layout import Store
+from tempo.track.mlflow.client import adopt, prepare
+from tempo.track.mlflow.mlflow_store import MlflowMirror
+from tempo.track.mlflow.run_content import Limits
+from tempo.track.store_address import default_uri, redacted
+
+NICENESS = 10
+LAST_WORDS = 300
+"""Characters of what a process that died wrote last."""
+
+
+class MirrorProcess:
+    """A Tracker that has an MlflowMirror do the work elsewhere.
+
+    Args:
+        argv: the command that calls `serve`.
+        checkpoint_mib: size up to which checkpoints are sent; see Limits.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        uri: str | None,
+        argv: Sequence[str],
+        *,
+        checkpoint_mib: float = 0.0,
+    ) -> None:
+        self._store, self._argv, self._checkpoint_mib = store, list(argv), checkpoint_mib
+        self._uri = uri or default_uri(store.root)
+        self._opening: dict[str, Any] | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[bytes] | None = None
+        self._begun = False
+        self.problem: str | None = None
+        self.experiment_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """The store's address without credentials."""
+        return redacted(self._uri)
+
+    def warm(self) -> None:
+        """Start the process, which makes ready what takes seconds and then waits for `start`."""
+        if self._process is not None:
+            return
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (`stop` closes it)
+        self._process = subprocess.Popen(
+            self._argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            start_new_session=True,
+        )
+        self._tell("warm", uri=self._uri)
+
+    def open(self, plan: Plan, invocation: Mapping[str, Any] | None) -> None:
+        """Mirror `plan`, which is saved in the store, from now on; see Tracker."""
+        self._opening = {
+            "records": str(self._store.root),
+            "uri": self._uri,
+            "study": plan.study,
+            "profile": plan.profile_name,
+            "invocation": None if invocation is None else dict(invocation),
+            "checkpoint_mib": self._checkpoint_mib,
+        }
+
+    def start(self) -> None:
+        """Begin to mirror."""
+        if self._opening is None:
+            raise RuntimeError("open a plan first")
+        self.warm()
+        self._tell("open", **self._opening)
+        self._begun = True
+
+    def grow(self, plan: Plan) -> None:
+        """Go on with a larger plan, which is saved in the store."""
+        self._revive()
+        self._tell("grow")
+
+    def hurry(self) -> None:
+        """Have what was recorded so far sent now, beside whatever the caller does next."""
+        self._tell("hurry")
+
+    def sync(self, *, over: bool | None = None) -> bool:
+        """Mirror once what the records hold; see Tracker."""
+        return self._ask("sync", over=over)
+
+    def finish(
+        self,
+        status: str,
+        artifacts: Sequence[Path] = (),
+        metrics: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Close the invocation, sync a last time, and end the process; see Tracker."""
+        paths = [str(path.absolute()) for path in artifacts]
+        sent = self._ask("finish", status=status, artifacts=paths, metrics=dict(metrics or {}))
+        self.stop()
+        return sent
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End the process, if there is one; a request under way is waited for. One that only made
+        itself ready has nothing to finish."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if not self._begun:
+            process.kill()
+        try:
+            process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def _revive(self) -> None:
+        """Start the process unless it lives."""
+        if self._process is not None and self._process.poll() is not None:
+            self.stop()
+        if self._process is None:
+            self.start()
+
+    def _ask(self, what: str, **message: Any) -> bool:
+        """Have something done and wait for it, by a second process if the first one dies over it;
+        whether everything was sent."""
+        for _ in range(2):
+            self._revive()
+            self._tell(what, **message)
+            sent = self._answer()
+            if sent is not None:
+                return sent
+        return False
+
+    def _tell(self, what: str, **message: Any) -> None:
+        """Say something; that nobody listens any more shows in the answer."""
+        if self._process is None or self._process.stdin is None:
+            return
+        try:
+            print(json.dumps({"do": what, **message}), file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            self.problem = self._died()
+
+    def _answer(self) -> bool | None:
+        """Wait for the answer; whether everything was sent, None when the process died."""
+        if self._process is None or self._process.stdout is None:
+            return None
+        line = self._process.stdout.readline()
+        if not line:
+            self.problem = self._died()
+            self._process.wait()
+            return None
+        answer = json.loads(line)
+        self.problem, self.experiment_id = answer["problem"], answer["experiment_id"]
+        return bool(answer["sent"])
+
+    def _died(self) -> str:
+        said = ""
+        if self._errors is not None:
+            self._errors.seek(0)
+            said = self._errors.read().decode(errors="replace").strip()[-LAST_WORDS:]
+        return redacted(f"the mirror's process ended: {said or 'without a word'}", self._uri)
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """What the process does: mirror as asked until nobody asks any more."""
+    with tempfile.TemporaryDirectory(prefix="tempo-mirror-") as folder:
+        server = _Server(answers, Path(folder))
+        try:
+            for line in requests:
+                message = json.loads(line)
+                getattr(server, f"do_{message.pop('do')}")(**message)
+        finally:
+            server.close()
+
+
+class _Server:
+    """A method for each thing that can be asked."""
+
+    def __init__(self, answers: IO[str], folder: Path) -> None:
+        self._answers, self._folder = answers, folder
+        self._draft: Path | None = None
+        self._mirror: MlflowMirror | None = None
+
+    def do_warm(self, uri: str) -> None:
+        # What goes wrong here goes wrong again, and is told, when the store is needed.
+        with contextlib.suppress(Exception), loading():
+            self._draft = prepare(uri, self._folder)
+
+    def do_open(
+        self,
+        records: str,
+        uri: str,
+        study: str,
+        profile: str,
+        invocation: dict[str, Any] | None,
+        checkpoint_mib: float,
+    ) -> None:
+        self._store, self._named = Store(Path(records)), (study, profile)
+        if self._draft is not None:
+            adopt(self._draft, uri)
+        limits = Limits(checkpoint_mib=checkpoint_mib)
+        self._mirror = MlflowMirror(self._store, uri, limits=limits)
+        self._mirror.open(self._store.load_plan(study, profile), invocation)
+        # From here on it works beside training, which comes first.
+        os.nice(NICENESS)
+        self._mirror.start()
+
+    def do_grow(self) -> None:
+        self._opened.grow(self._store.load_plan(*self._named))
+
+    def do_hurry(self) -> None:
+        self._opened.hurry()
+
+    def do_sync(self, over: bool | None) -> None:
+        self._answer(self._opened.sync(over=over))
+
+    def do_finish(self, status: str, artifacts: list[str], metrics: dict[str, float]) -> None:
+        paths = [Path(path) for path in artifacts]
+        self._answer(self._opened.finish(status, paths, metrics))
+
+    def close(self) -> None:
+        if self._mirror is not None:
+            self._mirror.stop()
+
+    @property
+    def _opened(self) -> MlflowMirror:
+        if self._mirror is None:
+            raise RuntimeError("open a plan first")
+        return self._mirror
+
+    def _answer(self, sent: bool) -> None:
+        mirror = self._opened
+        said = {"sent": sent, "problem": mirror.problem, "experiment_id": mirror.experiment_id}
+        print(json.dumps(said), file=self._answers, flush=True)

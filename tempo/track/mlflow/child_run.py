@@ -1,0 +1,139 @@
+"""Mirroring one run of a plan as one child run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tempo.core.records import Plan, PlannedRun
+from tempo.records.events import Evaluated, Logged
+from tempo.records.layout import Store
+from tempo.track.mirror_state import ChildState, MirrorState
+from tempo.track.mlflow.attachments import attach_spec
+from tempo.track.mlflow.client import log_params, log_tags
+from tempo.track.mlflow.metric_points import milliseconds
+from tempo.track.mlflow.run_content import Content, Limits
+from tempo.track.mlflow.run_status import fold, reap, show
+from tempo.track.settled_events import SupersededError, advance, pending, settled
+from tempo.track.store_names import params, run_tags, source_tags
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """`missing`: files that the records name and do not hold; `changed`: whether the run's status
+    or attempt did."""
+
+    missing: tuple[str, ...] = ()
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildSender:
+    """Sends what the records of a plan's runs hold and the store does not.
+
+    `parent_of` gives the parent run for an attempt that began at a time.
+    """
+
+    client: MlflowClient
+    experiment_id: str
+    store: Store
+    plan: Plan
+    state: MirrorState
+    parent_of: Callable[[float], str]
+    limits: Limits
+
+    def send(self, run: PlannedRun, *, over: bool) -> Outcome:
+        """Mirror what is new of `run`."""
+        state = self.state.child(run.run_id)
+        folder = self.store.run_dir(run.run_id)
+        try:
+            events = pending(folder, state.position)
+        except SupersededError as error:
+            self._abandon(state, str(error))
+            state = ChildState()
+            events = pending(folder, None)
+        if not events and state.mlflow_id is None:
+            return Outcome()
+        mlflow_id = self._ensure(run, state, events)
+        content = Content(
+            client=self.client, mlflow_id=mlflow_id, folder=folder, limits=self.limits
+        )
+        final, before = settled(events, over=over), state.shown
+        missing = content.send(_without_repeats(final, state))
+        self._send_standing(mlflow_id, state, events, over=over)
+        if final:
+            state.position = advance(state.position, events, final)
+        self.state.save_child(run.run_id, state)
+        return Outcome(
+            missing=tuple(f"{run.title}: {path} is missing" for path in missing),
+            changed=state.shown != before,
+        )
+
+    def _abandon(self, state: ChildState, reason: str) -> None:
+        """Points cannot be taken back: the child run is deleted and another takes its place."""
+        if state.mlflow_id is None:
+            return
+        self.client.set_tag(state.mlflow_id, "tempo.superseded", reason)
+        self.client.delete_run(state.mlflow_id)
+
+    def _ensure(self, run: PlannedRun, state: ChildState, events: Sequence[Logged]) -> str:
+        """The child run, created and described if need be."""
+        if state.mlflow_id is None:
+            state.mlflow_id = self._find(run) or self._create(run, events[0])
+            self.state.save_child(run.run_id, state)
+        if state.described != self.plan.spec_hash:
+            variant = self.plan.variant(run.variant)
+            log_params(self.client, state.mlflow_id, params(self.plan, variant))
+            log_tags(self.client, state.mlflow_id, run_tags(self.plan, run))
+            attach_spec(self.client, state.mlflow_id, variant.config)
+            state.described = self.plan.spec_hash
+        return state.mlflow_id
+
+    def _find(self, run: PlannedRun) -> str | None:
+        """A child run made earlier whose state was lost; the oldest, should there be several."""
+        runs = self.client.search_runs(
+            [self.experiment_id],
+            filter_string=f"tags.run_id = '{run.run_id}'",
+            order_by=["attributes.start_time ASC"],
+            max_results=1,
+        )
+        return str(runs[0].info.run_id) if runs else None
+
+    def _create(self, run: PlannedRun, first: Logged) -> str:
+        created = self.client.create_run(
+            self.experiment_id,
+            start_time=milliseconds(first.time),
+            run_name=run.title,
+            tags={"run_id": run.run_id} | source_tags(self.plan),
+        )
+        return str(created.info.run_id)
+
+    def _send_standing(
+        self, mlflow_id: str, state: ChildState, events: Sequence[Logged], *, over: bool
+    ) -> None:
+        """Status, attempt, parent and failure as of the newest event, settled or not."""
+        now = fold(events, state.shown)
+        if now is None:
+            return
+        if over:
+            now = reap(now, events[-1].time if events else now.time)
+        if now != state.shown:
+            show(self.client, mlflow_id, self.parent_of(now.began), now, state.shown)
+            state.shown = now
+
+
+def _without_repeats(events: Sequence[Logged], state: ChildState) -> list[Logged]:
+    """`events` less a second evaluation of a split: a run killed after its evaluation repeats it,
+    and the first one counts."""
+    kept = []
+    for logged in events:
+        if isinstance(logged.event, Evaluated):
+            if logged.event.split in state.evaluated:
+                continue
+            state.evaluated.append(logged.event.split)
+        kept.append(logged)
+    return kept

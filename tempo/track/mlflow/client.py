@@ -1,0 +1,166 @@
+"""A quiet MLflow client. MLflow is imported here, on first use, and nowhere else at start-up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from shutil import copyfile
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from tempo.core.errors import MissingError
+from tempo.track.mlflow.metric_points import Point
+from tempo.track.store_address import sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+T = TypeVar("T")
+
+METRICS_PER_BATCH = 1000
+TEXTS_PER_BATCH = 100
+"""Most params, and most tags, that MLflow takes in one request."""
+
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # A request that MLflow repeats by itself may create a run twice: the mirror retries instead,
+    # after looking for what the lost request may have done.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+KNOCK_SECONDS = 5.0
+
+_IMPORT = threading.Lock()
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store at `uri`, which exists afterwards if it is an sqlite file.
+
+    Raises:
+        MissingError: when mlflow is not installed.
+        OSError: when the server or the database does not accept connections.
+    """
+    with _IMPORT:
+        client_class = _import_client()
+    database = sqlite_file(uri)
+    if database is not None:
+        _create_once(client_class, database)
+    else:
+        _knock(uri)
+    return client_class(uri)
+
+
+def _knock(uri: str) -> None:
+    """Find out in seconds that nobody listens: MLflow tries a database for minutes.
+
+    Raises:
+        OSError: when a TCP connection cannot be made.
+    """
+    parts = urlsplit(uri)
+    port = parts.port or _PORTS.get(parts.scheme.split("+")[0])
+    if parts.hostname and port:
+        socket.create_connection((parts.hostname, port), timeout=KNOCK_SECONDS).close()
+
+
+def _import_client() -> type[MlflowClient]:
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    try:
+        from mlflow import MlflowClient
+    except ImportError as error:
+        raise MissingError("the MLflow mirror needs mlflow: pip install mlflow") from error
+    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient
+
+
+def _create_once(client_class: type[MlflowClient], database: Path) -> None:
+    """Create the sqlite store unless it is there.
+
+    Processes that create one store at the same time break it, and so does one that dies half-way:
+    it is built under a lock and another name, and renamed when it is whole.
+    """
+    _put_once(database, lambda draft: _build(client_class, draft))
+
+
+def _build(client_class: type[MlflowClient], path: Path) -> None:
+    client_class(f"sqlite:///{path}").search_experiments(max_results=1)
+
+
+def _put_once(database: Path, write: Callable[[Path], object]) -> None:
+    if database.exists():
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock"):
+        if database.exists():
+            return
+        draft = database.with_name(f".{database.name}.{os.getpid()}.new")
+        draft.unlink(missing_ok=True)
+        write(draft)
+        draft.replace(database)
+
+
+def prepare(uri: str, folder: Path) -> Path | None:
+    """Do ahead of time what `connect` would spend seconds on: import MLflow and, for an sqlite
+    store that does not exist, build an empty one in `folder`; returns it, for `adopt`.
+
+    Raises:
+        MissingError: when mlflow is not installed.
+    """
+    with _IMPORT:
+        client_class = _import_client()
+    database = sqlite_file(uri)
+    if database is None or database.exists():
+        return None
+    draft = folder / "empty.db"
+    _build(client_class, draft)
+    return draft
+
+
+def adopt(draft: Path, uri: str) -> None:
+    """Make a prepared store the one at `uri`, unless there is one by now."""
+    database = sqlite_file(uri)
+    if database is not None:
+        _put_once(database, lambda path: copyfile(draft, path))
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`items` in lists of at most `size`."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def log_points(client: MlflowClient, mlflow_id: str, points: Sequence[Point]) -> None:
+    """Send metric points in as few requests as MLflow allows. A repeated point is stored once."""
+    from mlflow.entities import Metric
+
+    for batch in batches(points, METRICS_PER_BATCH):
+        metrics = [Metric(p.key, p.value, p.timestamp, p.step) for p in batch]
+        client.log_batch(mlflow_id, metrics=metrics)
+
+
+def log_params(client: MlflowClient, mlflow_id: str, params: dict[str, str]) -> None:
+    """Send params; MLflow refuses a second value for a name."""
+    from mlflow.entities import Param
+
+    for batch in batches(params.items(), TEXTS_PER_BATCH):
+        client.log_batch(mlflow_id, params=[Param(name, value) for name, value in batch])
+
+
+def log_tags(client: MlflowClient, mlflow_id: str, tags: dict[str, str]) -> None:
+    """Set tags, replacing earlier values."""
+    from mlflow.entities import RunTag
+
+    for batch in batches(tags.items(), TEXTS_PER_BATCH):
+        client.log_batch(mlflow_id, tags=[RunTag(name, value) for name, value in batch])

@@ -1,0 +1,171 @@
+"""MLflow as a mirror of the records: complete, late if need be, and never in the way.
+
+`open` and `finish` write down what shall be seen; `sync` brings MLflow up to the records. Nothing
+here is needed to carry a study out, and everything can be repeated by anyone at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tempo.core.records import Plan
+from tempo.records.layout import Store
+from tempo.track.installed_packages import describe
+from tempo.track.invocations import Invocations
+from tempo.track.mirror_state import MirrorState
+from tempo.track.mirror_thread import Background
+from tempo.track.mlflow.client import connect
+from tempo.track.mlflow.run_content import Limits
+from tempo.track.mlflow.store_failures import explain
+from tempo.track.mlflow.study_run import describe_experiment, ensure_experiment
+from tempo.track.mlflow.study_sync import StudyMirror
+from tempo.track.store_address import artifact_location, default_uri, redacted, store_key
+
+INTERVAL = 10.0
+"""Seconds between two looks at the records: MLflow's pages refresh themselves less often."""
+
+LOCK_WAIT = 30.0
+"""Seconds to wait for another process that mirrors the same study."""
+
+
+class MlflowMirror:
+    """A Tracker that mirrors the records of `store` into the MLflow store at `uri`.
+
+    By default that is an sqlite file beside the records. Credentials of a server come from
+    MLflow's own environment variables and are never written down.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        uri: str | None = None,
+        *,
+        limits: Limits | None = None,
+        interval: float = INTERVAL,
+    ) -> None:
+        self._store = store
+        self._uri = uri or default_uri(store.root)
+        self._limits = limits or Limits()
+        self._background = Background(self.sync, interval)
+        self._plan: Plan | None = None
+        self._own: str | None = None
+        self._about: dict[str, Any] | None = None
+        self._mirror: StudyMirror | None = None
+        self._problem: str | None = None
+        self._experiment_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """The store's address without credentials."""
+        return redacted(self._uri)
+
+    @property
+    def problem(self) -> str | None:
+        """Why MLflow is behind the records, or None."""
+        return self._problem
+
+    @property
+    def experiment_id(self) -> str | None:
+        """The study's experiment, once it is known."""
+        return self._experiment_id
+
+    def open(self, plan: Plan, invocation: Mapping[str, Any] | None) -> None:
+        """Mirror `plan` from now on; see Tracker. Writes to disk only."""
+        self._plan = plan
+        self._mirror = None
+        self._own = None
+        self._about = None if invocation is None else dict(invocation)
+        if invocation is not None:
+            self._own = self._book().begin(invocation)
+
+    def grow(self, plan: Plan) -> None:
+        """The same study's plan with more variants and runs, from the next pass on."""
+        self._plan = plan
+
+    def start(self) -> None:
+        """Mirror in the background from now on."""
+        self._background.start()
+
+    def hurry(self) -> None:
+        """Look at the records now, in the background."""
+        self._background.hurry()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End the background thread, if there is one; a request under way is waited for."""
+        self._background.stop(timeout)
+
+    def sync(self, *, over: bool | None = None) -> bool:
+        """One pass; see Tracker. A store that is down makes it False and sets `problem`.
+
+        A run that somebody holds in the ledger is going on, whatever `over` says.
+        """
+        if over is None:
+            over = self._own is None and not self._book().live(None)
+        if self._own is not None:
+            describe(self._state().environment(self._own))
+        try:
+            with FileLock(self._state().lock, timeout=LOCK_WAIT):
+                problems = self._study().run(self._own, over=over)
+        except Timeout:
+            problems = [f"another process mirrors {self._opened().study!r}"]
+        except Exception as error:
+            # Whatever a store raises, the study goes on; the display shows `problem`.
+            self._mirror = None
+            problems = [explain(error, self._uri)]
+        self._problem = "; ".join(problems[:3]) or None
+        return not problems
+
+    def finish(
+        self,
+        status: str,
+        artifacts: Sequence[Path] = (),
+        metrics: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Close the invocation as `complete`, `failed` or `stopped`, and sync a last time.
+
+        What cannot be sent now is kept for `sync`. Returns whether everything was sent.
+        """
+        self.stop()
+        book = self._book()
+        if self._own is None:
+            raise RuntimeError("no invocation is open")
+        book.end(book.get(self._own), status, artifacts, metrics)
+        return self.sync(over=not book.live(self._own))
+
+    def _opened(self) -> Plan:
+        if self._plan is None:
+            raise RuntimeError("open a plan first")
+        return self._plan
+
+    def _state(self) -> MirrorState:
+        folder = self._store.root / "mirror" / store_key(self._uri) / self._opened().study
+        folder.mkdir(parents=True, exist_ok=True)
+        return MirrorState(folder)
+
+    def _book(self) -> Invocations:
+        return Invocations(store=self._store, plan=self._opened(), state=self._state())
+
+    def _study(self) -> StudyMirror:
+        """The experiment, found or made; kept until something goes wrong."""
+        if self._mirror is None:
+            plan, state = self._opened(), self._state()
+            client = connect(self._uri)
+            location = artifact_location(self._uri, self._store.root, plan.study)
+            self._experiment_id = ensure_experiment(client, plan, location, state)
+            if self._about is not None:
+                describe_experiment(client, self._experiment_id, plan, self._about)
+            self._mirror = StudyMirror(
+                client=client,
+                uri=self._uri,
+                experiment_id=self._experiment_id,
+                store=self._store,
+                plan=plan,
+                state=state,
+                limits=self._limits,
+            )
+        self._mirror.plan = self._opened()
+        return self._mirror

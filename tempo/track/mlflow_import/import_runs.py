@@ -1,0 +1,141 @@
+"""`tempo import`: runs that others logged to MLflow, as records, so that they can be compared.
+
+A run of MLflow becomes a run of Tempo with its params as config. `train/loss`, `val/psnr` and
+`test/psnr` (or `train_loss` ...) are what they say; other metrics count as training metrics. What
+protocol stands behind a number is not known, so imported figures share a protocol of their own
+and are never ranked with Tempo's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tempo.core.errors import MissingError, RecordError
+from tempo.core.identity import short_hash
+from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
+from tempo.records.event_log import NAME
+from tempo.records.events import Logged, to_json
+from tempo.records.files import write_atomic
+from tempo.records.layout import Store
+from tempo.track.mlflow_import.mlflow_reader import StoredRun, read_runs
+from tempo.track.mlflow_import.mlflow_to_events import events_of
+from tempo.track.store_address import redacted
+
+SEEDS = ("seed", "random_seed", "manual_seed", "torch_seed")
+
+_SEED_SUFFIX = re.compile(r"[\s_-]*(?:s|seed)[\s_=-]?\d+$")
+
+
+def import_runs(
+    store: Store,
+    uri: str,
+    *,
+    study: str | None = None,
+    experiments: Sequence[str] = (),
+    where: str = "",
+    run_ids: Sequence[str] = (),
+    rename: Mapping[str, str] | None = None,
+) -> Plan:
+    """Write the chosen runs as records and a plan over them; importing again changes nothing.
+
+    `rename` maps a metric of theirs to a name of ours: {"psnr": "test/psnr"}. Runs with equal
+    params but for the seed are replicates of one variant. Parent runs of Tempo are left out.
+
+    Raises:
+        MissingError: when nothing is chosen.
+        RecordError: when a study of this name was not imported.
+    """
+    found = read_runs(uri, experiments, where, run_ids)
+    runs = [run for run in found if run.tags.get("role") != "study" and run.history]
+    if not runs:
+        raise MissingError(f"no runs with metrics in {redacted(uri)} are what was asked for")
+    plan = _plan(runs, study, redacted(uri), rename or {})
+    _keep_others(store, plan)
+    for run, planned in zip(runs, plan.runs, strict=True):
+        config = plan.variant(planned.variant).config
+        folder = store.save_run(RunSpec(run_id=planned.run_id, seed=planned.seed, config=config))
+        write_events(folder, events_of(run, redacted(uri), rename or {}))
+    store.save_plan(plan)
+    return plan
+
+
+def write_events(folder: Path, events: Iterable[Logged]) -> None:
+    """Write a whole record at once, with the times its events already have."""
+    content = "".join(f"{json.dumps(to_json(each))}\n" for each in events).encode()
+    write_atomic(folder / NAME, lambda file: file.write(content))
+
+
+def _keep_others(store: Store, plan: Plan) -> None:
+    if plan.study in store.studies() and "imported" not in store.load_plan(plan.study).spec:
+        raise RecordError(
+            f"study {plan.study!r} of {store.root} was carried out by Tempo; import under another "
+            "name (--study)"
+        )
+
+
+def _plan(
+    runs: Sequence[StoredRun], study: str | None, source: str, rename: Mapping[str, str]
+) -> Plan:
+    names = _variant_names(runs)
+    planned: list[PlannedRun] = []
+    for run, name in zip(runs, names, strict=True):
+        taken = {each.seed for each in planned if each.variant == name}
+        run_id = short_hash({"imported": run.id})
+        planned.append(PlannedRun(run_id=run_id, variant=name, seed=_seed(run, taken)))
+    configs = {name: _config(run) for run, name in zip(runs, names, strict=True)}
+    levels = _levels(configs)
+    return Plan(
+        study=study or study_name(runs[0].experiment),
+        question="",
+        profile=None,
+        source=source,
+        spec={"imported": {"from": source, "runs": [r.id for r in runs], "rename": dict(rename)}},
+        spec_hash=short_hash([run.id for run in runs]),
+        baseline=None,
+        variants=tuple(
+            PlannedVariant(name=name, role="variant", levels=levels[name], config=config)
+            for name, config in configs.items()
+        ),
+        runs=tuple(planned),
+    )
+
+
+def study_name(experiment: str) -> str:
+    """The experiment's name with what a study's name may not hold replaced by `_`."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", experiment).strip("_.-")[:80] or "imported"
+
+
+def _config(run: StoredRun) -> dict[str, Any]:
+    params = {name: value for name, value in run.params.items() if name.lower() not in SEEDS}
+    return {"params": params, "experiment": run.experiment}
+
+
+def _levels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Variant -> the params that are not the same for all variants."""
+    names = sorted({name for config in configs.values() for name in config["params"]})
+    of = {v: {n: config["params"].get(n, "-") for n in names} for v, config in configs.items()}
+    varied = [n for n in names if len({levels[n] for levels in of.values()}) > 1]
+    return {variant: {n: levels[n] for n in varied} for variant, levels in of.items()}
+
+
+def _variant_names(runs: Sequence[StoredRun]) -> list[str]:
+    """Tempo's own name where it is tagged, else the run's name less its seed; a name that stands
+    for different params gets their hash."""
+    keys = [short_hash(_config(run), 6) for run in runs]
+    names = [run.tags.get("variant") or _SEED_SUFFIX.sub("", run.name) or run.name for run in runs]
+    first = dict(reversed(list(zip(keys, names, strict=True))))
+    clashing = {name for name in first.values() if list(first.values()).count(name) > 1}
+    return [f"{first[key]} {key}" if first[key] in clashing else first[key] for key in keys]
+
+
+def _seed(run: StoredRun, taken: set[int | None]) -> int:
+    """The seed that was logged; the next free number where none was, or not a new one."""
+    logged = [run.tags.get("seed"), *(run.params.get(name) for name in SEEDS)]
+    for text in logged:
+        if text is not None and text.isdigit() and int(text) not in taken:
+            return int(text)
+    return next(number for number in range(len(taken) + 1) if number not in taken)

@@ -1,0 +1,213 @@
+"""Judging a predictor on clips: pictures in batches, one row of metrics a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tempo.core.errors import MissingError, StoppedError
+from tempo.data.clips import Clip, Pixels
+from tempo.metrics.metric_table import METRICS, evaluate_pair
+from tempo.spec.metrics import DEFAULT_METRICS
+from tempo.train.hardware.process_group import Group
+from tempo.train.run.stop_request import StopRequest
+
+T = TypeVar("T")
+
+Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(frames [B, N, 3, H, W] in 0..1, times [B, N], target time [B]) -> pictures [B, 3, H, W]."""
+
+BATCH_PIXELS = 1 << 20
+"""Input pixels of one evaluation batch: bounds memory, and is fixed so that the same clips meet the
+same kernels in every run."""
+MOST_CLIPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The metrics of one clip, and what is known of it."""
+
+    index: int
+    clip: str
+    source: str
+    motion: float | None
+    occlusion: float | None
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One clip with the picture that was predicted for it, [3, H, W], not clamped."""
+
+    row: Row
+    clip: Clip
+    prediction: Tensor
+
+
+class Clips(Protocol):
+    """Clips by number: a split, a test set."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Clip: ...
+
+
+PredictClips = Callable[[Sequence[Clip]], Tensor]
+"""Clips of one size -> pictures [B, 3, H, W] on the evaluation's device."""
+
+Broken = Callable[[int, MissingError], None]
+"""Told the index of a clip that cannot be judged, and why."""
+
+
+def judge(
+    predict: Predictor,
+    split: Clips,
+    indices: Sequence[int],
+    device: torch.device,
+    stop: StopRequest,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+) -> Iterator[Judged]:
+    """Predict and measure the clips at `indices`, in order. Arithmetic is float32 throughout.
+
+    Of `metrics` this computes those of single frames; `sequences.judge_in_time` adds the others.
+
+    Clips of one size share a batch. Ends early when a stop was asked for; `collect` then raises.
+    """
+    return judge_clips(called(predict, device), split, indices, device, stop, metrics)
+
+
+def called(predict: Predictor, device: torch.device) -> PredictClips:
+    """`predict`, given clips."""
+    return lambda clips: predict(*_inputs(clips, device))
+
+
+@torch.inference_mode()
+def judge_clips(
+    predict: PredictClips,
+    split: Clips,
+    indices: Sequence[int],
+    device: torch.device,
+    stop: StopRequest,
+    metrics: Sequence[str],
+    broken: Broken | None = None,
+) -> Iterator[Judged]:
+    """`judge` for whatever predicts clips. A clip that cannot be read is told to `broken` and left
+    out; without `broken` it ends the evaluation."""
+    for batch in _batches(split, indices, broken):
+        if stop:
+            return
+        yield from _judged(predict, batch, device, metrics, broken)
+
+
+def _judged(
+    predict: PredictClips,
+    batch: Sequence[tuple[int, Clip]],
+    device: torch.device,
+    metrics: Sequence[str],
+    broken: Broken | None,
+) -> Iterator[Judged]:
+    try:
+        prediction = predict([clip for _, clip in batch]).float()
+    except MissingError as error:
+        if broken is None:
+            raise
+        if len(batch) == 1:
+            broken(batch[0][0], error)
+            return
+        for one in batch:
+            yield from _judged(predict, [one], device, metrics, broken)
+        return
+    target = _pictures([clip.target for _, clip in batch], device)
+    found = evaluate_pair(prediction, target, metrics)
+    values = {name: each.tolist() for name, each in found.items()}
+    for place, (index, clip) in enumerate(batch):
+        row = Row(
+            index=index,
+            clip=clip.id,
+            source=clip.source,
+            motion=clip.motion,
+            occlusion=clip.occlusion,
+            values={name: each[place] for name, each in values.items()},
+        )
+        yield Judged(row, clip, prediction[place])
+
+
+def _batches(
+    split: Clips, indices: Sequence[int], broken: Broken | None
+) -> Iterator[list[tuple[int, Clip]]]:
+    """Runs of neighbours with equal shapes."""
+    batch: list[tuple[int, Clip]] = []
+    for index in indices:
+        try:
+            clip = split[index]
+        except MissingError as error:
+            if broken is None:
+                raise
+            broken(index, error)
+            continue
+        if batch and (
+            clip.frames.shape != batch[0][1].frames.shape or len(batch) == _limit(batch[0][1])
+        ):
+            yield batch
+            batch = []
+        batch.append((index, clip))
+    if batch:
+        yield batch
+
+
+def _limit(clip: Clip) -> int:
+    pixels = int(np.prod(clip.frames.shape[:3]))
+    return max(1, min(MOST_CLIPS, BATCH_PIXELS // pixels))
+
+
+def _inputs(clips: Sequence[Clip], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    frames = torch.from_numpy(np.stack([clip.frames for clip in clips])).to(device)
+    times = torch.tensor([clip.times for clip in clips], dtype=torch.float32, device=device)
+    moment = torch.tensor([clip.target_time for clip in clips], dtype=torch.float32, device=device)
+    return frames.permute(0, 1, 4, 2, 3).float().div_(255), times, moment
+
+
+def _pictures(stack: Sequence[Pixels], device: torch.device) -> Tensor:
+    pictures = torch.from_numpy(np.stack(stack)).to(device)
+    return pictures.permute(0, 3, 1, 2).float().div_(255)
+
+
+def means(rows: Sequence[Row]) -> dict[str, float]:
+    """The mean of each metric over the clips that have it, added up in the order of the clips."""
+    return {
+        name: float(np.mean([row.values[name] for row in rows if name in row.values], dtype=float))
+        for name in measured(rows)
+    }
+
+
+def measured(rows: Sequence[Row]) -> list[str]:
+    """The metrics that at least one clip has a value of, in the order of tables."""
+    found = {name for row in rows for name in row.values}
+    return [name for name in METRICS if name in found]
+
+
+def share_of(indices: Sequence[int], group: Group) -> list[int]:
+    """The clips this process judges: every clip once, none twice, whatever their number."""
+    return list(indices[group.rank :: group.world])
+
+
+def collect(parts: Sequence[T], group: Group, stop: StopRequest) -> list[T]:
+    """What all processes found, in order of rank, on every process.
+
+    Raises:
+        StoppedError: on all of them when one was asked to stop and left its share unfinished.
+    """
+    flags = group.gather([bool(stop)])
+    if any(flag for (flag,) in flags):
+        stop.check()
+        raise StoppedError("another process of the run was asked to stop")
+    return [each for part in group.gather(parts) for each in part]
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """The rows in the order of the clips."""
+    return sorted(rows, key=lambda row: row.index)

@@ -1,0 +1,78 @@
+"""How methods are judged, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from tempo.data.clips import Clip
+from tempo.train.evaluation.clip_evaluation import PredictClips, called
+from tempo.train.evaluation.methods import Method
+from tempo.train.inference.network_inference import Inference
+
+ROUNDED = "clamped to [0, 1] and rounded to 8 bit before every metric"
+
+
+class TestClips(Protocol):
+    """What a method can be judged on."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def protocol(self) -> dict[str, Any]: ...
+    def sequences(self) -> list[range]: ...
+    def without(self, ids: Collection[str], note: str) -> Self: ...
+    def clip_id(self, index: int) -> str: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Clip: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How methods are judged. `rounded`: to 8 bit first; `gallery`: predictions that are kept;
+    `check`: clips on which other numbers than float32 on whole frames are compared with it;
+    `motion`: folder that remembers the motion estimated of clips."""
+
+    setting: Inference
+    metrics: tuple[str, ...]
+    rounded: bool = False
+    gallery: int = 24
+    check: int = 8
+    motion: Path | None = None
+
+    def protocol(self, method: Method) -> dict[str, Any]:
+        """The fields of the protocol that lie with whoever evaluates."""
+        chosen = self.setting.protocol
+        if method.pictures is not None:
+            # Nothing is computed here, so there is nothing to choose.
+            chosen = self.setting.as_default().protocol
+        return chosen | ({"prediction": ROUNDED} if self.rounded or method.rounded else {})
+
+
+def predictions(method: Method, manner: Manner) -> PredictClips:
+    """Clips -> pictures, in the manner asked for."""
+    device = manner.setting.device
+    if method.pictures is not None:
+        predict = _found(method, device)
+    else:
+        predict = called(manner.setting.predictor(method), device)
+    if manner.rounded or method.rounded:
+        return lambda clips: predict(clips).clamp(0, 1).mul(255).round().div(255)
+    return predict
+
+
+def _found(method: Method, device: torch.device) -> PredictClips:
+    assert method.pictures is not None
+    pictures = method.pictures
+
+    def predict(clips: Sequence[Clip]) -> Tensor:
+        return torch.stack([pictures.picture(clip) for clip in clips]).to(device)
+
+    return predict

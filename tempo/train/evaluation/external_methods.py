@@ -1,0 +1,165 @@
+"""Models of others: a callable, or the pictures that they left in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tempo.core.errors import MissingError, RunError
+from tempo.data.clips import Clip
+from tempo.data.video_io.picture_files import read_picture
+from tempo.records.files import sha256_of
+from tempo.train.evaluation.clip_evaluation import Predictor
+from tempo.train.evaluation.methods import Method
+
+SUFFIXES = (".npy", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+"""What a clip's picture may end in; the first that is there is taken."""
+UNROUNDED = ".npy"
+
+
+def of_callable(text: str, root: Path) -> Method:
+    """The method `package.module:name`, found on the Python path or in the current folder.
+
+    It is called as `name(frames, times, target_time)` with float32 tensors on the evaluation's
+    device: frames [B, N, 3, H, W] RGB in 0..1, times [B, N] rising from 0 to 1, target_time [B];
+    it returns [B, 3, H, W]. If `name` is a class, it is made without arguments first; if what it
+    names has `.to` and `.eval` (a torch module), it is moved to the device and put into eval mode.
+
+    Raises:
+        MissingError: when the module or the name is not there.
+    """
+    module, _, name = text.partition(":")
+    found = _imported(module, name)
+    return Method(
+        name=text,
+        load=lambda device: _checked(_ready(found, device), text),
+        identity={"callable": text, "source": _source_of(module)},
+        records=root / "evaluations" / text.replace(":", "."),
+    )
+
+
+def _imported(module: str, name: str) -> Any:
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found: Any = import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise MissingError(
+            f"cannot import {module}:{name} ({error}); it must be on the Python path or in the "
+            "current folder"
+        ) from error
+    if not callable(found):
+        raise MissingError(f"{module}:{name} is a {type(found).__name__}, which cannot be called")
+    return found
+
+
+def _source_of(module: str) -> str | None:
+    """The hash of the module's file. What it loads beside itself is not known here."""
+    file = getattr(sys.modules[module], "__file__", None)
+    return sha256_of(Path(file)) if file and Path(file).is_file() else None
+
+
+def _ready(found: Any, device: torch.device) -> Callable[..., Any]:
+    made = found() if inspect.isclass(found) else found
+    if isinstance(made, torch.nn.Module):
+        return made.to(device).eval()
+    return cast("Callable[..., Any]", made)
+
+
+def _checked(call: Callable[..., Any], name: str) -> Predictor:
+    """Tell a wrong shape by its name instead of by what it breaks further on."""
+
+    def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
+        out = call(frames, times, moment)
+        wanted = (len(frames), *frames.shape[2:])
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        if shape != wanted:
+            raise RunError(f"{name} must return a tensor of shape {list(wanted)}, not {shape}")
+        return out  # type: ignore[no-any-return]
+
+    return predict
+
+
+class PictureFolder:
+    """Predictions found as files: `<clip id>.png` (8 bit) or `<clip id>.npy` (floats in 0..1,
+    [H, W, 3]), in sub-folders where an id holds slashes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, clip: str) -> Path:
+        """Raises:
+        MissingError: when no file is named by the clip.
+        """
+        for suffix in SUFFIXES:
+            path = self.folder / f"{clip}{suffix}"
+            if path.is_file():
+                return path
+        raise MissingError(f"{self.folder} has no picture of clip {clip!r} ({clip}.png, .npy ...)")
+
+    def picture(self, clip: Clip) -> Tensor:
+        """float32 [3, H, W].
+
+        Raises:
+            MissingError: when the file is absent, unreadable or of another size than the target.
+        """
+        path = self.find(clip.id)
+        pixels = _floats(path)
+        if pixels.shape != clip.target.shape:
+            raise MissingError(
+                f"{path} holds {list(pixels.shape)}, the target of clip {clip.id!r} is "
+                f"{list(clip.target.shape)}"
+            )
+        return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _floats(path: Path) -> npt.NDArray[np.float32]:
+    if path.suffix != UNROUNDED:
+        return np.asarray(read_picture(path, "predictions") / np.float32(255), dtype=np.float32)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise MissingError(f"{path} cannot be read ({error})") from error
+    return np.asarray(loaded, dtype=np.float32)
+
+
+def _not_called(device: torch.device) -> Predictor:
+    raise RunError("a folder of pictures can be judged, but it cannot predict anything new")
+
+
+def of_folder(folder: Path, root: Path) -> Method:
+    """The pictures in `folder`, whoever made them.
+
+    Raises:
+        MissingError: when it holds no picture at all.
+    """
+    files = sorted(each for each in folder.rglob("*") if each.suffix.lower() in SUFFIXES)
+    if not files:
+        raise MissingError(
+            f"{folder} is neither a run (run.json is missing) nor does it hold pictures named by "
+            f"clip ids ({', '.join(SUFFIXES)})"
+        )
+    digest = hashlib.sha256()
+    for each in files:
+        digest.update(f"{each.relative_to(folder).as_posix()} {sha256_of(each)}\n".encode())
+    name = folder.resolve().name
+    return Method(
+        name=name,
+        load=_not_called,
+        identity={"pictures": digest.hexdigest()},
+        records=root / "evaluations" / f"{name}-{digest.hexdigest()[:8]}",
+        pictures=PictureFolder(folder),
+        rounded=any(each.suffix != UNROUNDED for each in files),
+    )

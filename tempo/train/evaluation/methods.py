@@ -1,0 +1,203 @@
+"""What can be judged or used outside training: trained networks and methods without weights.
+
+A method is named before it is loaded, so that what was evaluated already is skipped without
+building a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from tempo import __version__
+from tempo.core.errors import RecordError
+from tempo.data.clips import Clip
+from tempo.metrics.references import REFERENCES
+from tempo.models.build import build_model
+from tempo.models.family import TempoNet
+from tempo.models.weight_files import load_weights
+from tempo.records.event_log import read_events
+from tempo.records.events import CheckpointSaved
+from tempo.records.layout import load_run
+from tempo.spec.arch import ArchSpec
+from tempo.spec.study import RunConfig
+from tempo.train.evaluation.clip_evaluation import Predictor
+from tempo.train.evaluation.weight_selection import ensemble
+from tempo.train.optim.averaging import Weights, mean_weights, put
+from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints
+
+
+class Pictures(Protocol):
+    """Predictions that were made elsewhere."""
+
+    def picture(self, clip: Clip) -> Tensor:
+        """float32 [3, H, W]; MissingError when there is none, or none of the target's size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One row of an evaluation's table.
+
+    `identity` is everything that decides its pictures, as JSON values: equal identities need not
+    be evaluated twice. `checkpoints` are the files its weights come from, with path, SHA-256 and
+    step. `records` is the folder that its evaluations go to. A method whose `pictures` exist
+    already is not called; `rounded` says that they hold 8 bits.
+    """
+
+    name: str
+    load: Callable[[torch.device], Predictor]
+    identity: Mapping[str, Any]
+    records: Path
+    checkpoints: tuple[Mapping[str, Any], ...] = ()
+    run_id: str | None = None
+    pictures: Pictures | None = None
+    rounded: bool = False
+
+
+def reference(name: str, root: Path) -> Method:
+    """Frame averaging and its like, by its name in `REFERENCES`."""
+    predict = REFERENCES[name]
+    return Method(
+        name=name,
+        load=lambda device: predict,
+        identity={"method": name, "tempo": __version__},
+        records=root / "evaluations" / name,
+    )
+
+
+def of_run(folder: Path, name: str) -> Method:
+    """The network of a run, with the weights that its own evaluation chooses; for a run that is
+    still training, those it would choose now. A run of a method without weights is that method.
+
+    Raises:
+        RecordError: when the run has no checkpoint that can be used.
+    """
+    spec = load_run(folder)
+    config = RunConfig.model_validate(spec.config)
+    if config.method != "network":
+        return reference(config.method, folder.parents[1])
+    saved = saved_checkpoints(list(read_events(folder)))
+    newest = newest_sound(Checkpoints(folder), saved)
+    if newest.saved is None or newest.state is None:
+        raise RecordError(f"{folder}: the run has no checkpoint yet")
+    steps = _chosen(config, newest.state["progress"], newest.saved.step)
+    used = [_saved_at(folder, saved, step) for step in steps]
+    how = config.evaluation.select
+
+    def load(device: torch.device) -> Predictor:
+        states = [_evaluated(Checkpoints(folder).load(each)) for each in used]
+        return _network(config.arch, states, device, together=how == "ensemble")
+
+    return Method(
+        name=name,
+        load=load,
+        identity={"weights": tuple(each.sha256 for each in used), "select": how},
+        records=folder / "evaluations",
+        checkpoints=tuple(_told(folder, each) for each in used),
+        run_id=spec.run_id,
+    )
+
+
+def _chosen(config: RunConfig, progress: Mapping[str, Any], newest: int) -> list[int]:
+    """Steps whose weights the run's own evaluation uses, as `Training.needed` says."""
+    evaluation = config.evaluation
+    if evaluation.select in {"average", "ensemble"} and progress["points"]:
+        return list(progress["points"][-evaluation.over :])
+    if evaluation.select == "best" and progress["best"] is not None:
+        return [progress["best_step"]]
+    return [newest]
+
+
+def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> CheckpointSaved:
+    found = next((each for each in saved if each.step == step), None)
+    if found is None or not (folder / found.path).is_file():
+        raise RecordError(f"{folder}: the checkpoint of step {step}, which is needed, is gone")
+    return found
+
+
+def _told(folder: Path, saved: CheckpointSaved) -> dict[str, Any]:
+    return {"path": str(folder / saved.path), "sha256": saved.sha256, "step": saved.step}
+
+
+def _evaluated(state: Mapping[str, Any]) -> Weights:
+    trainer = state["trainer"]
+    return trainer["averaged"] or trainer["model"]  # type: ignore[no-any-return]
+
+
+def _network(
+    arch: ArchSpec, states: Sequence[Weights], device: torch.device, *, together: bool = False
+) -> Predictor:
+    net = build_model(arch, 0).to(device).eval()
+    live = dict(net.named_parameters())
+    if together and len(states) > 1:
+        return ensemble(live, net, states)
+    put(live, states[0] if len(states) == 1 else mean_weights(states))
+    return net
+
+
+def of_file(path: Path, root: Path) -> Method:
+    """The network in a file: a checkpoint inside a run's folder, or weights written by
+    `tempo.models.weight_files.save_weights`.
+
+    Raises:
+        RecordError: when the file is neither, or is damaged.
+    """
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    saved = _opened(path, content)
+    told = {"path": str(path), "sha256": digest}
+    if "trainer" in saved:
+        return _training_checkpoint(path, saved, told)
+    if "arch" not in saved:
+        raise RecordError(f"{path} is neither a checkpoint nor a weights file of Tempo")
+
+    def load(device: torch.device) -> Predictor:
+        net: TempoNet = build_model(ArchSpec.model_validate(saved["arch"]), 0)
+        load_weights(path, net)
+        return net.to(device).eval()
+
+    return Method(
+        name=path.stem,
+        load=load,
+        identity={"weights": (digest,)},
+        records=root / "evaluations" / f"{path.stem}-{digest[:8]}",
+        checkpoints=(told,),
+    )
+
+
+def _opened(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        saved = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch raises whatever the damage leads to: zip, pickle, runtime and end-of-file errors.
+        raise RecordError(f"{path} cannot be read as a checkpoint: {error}") from error
+    if not isinstance(saved, dict):
+        raise RecordError(f"{path} is neither a checkpoint nor a weights file of Tempo")
+    return saved
+
+
+def _training_checkpoint(path: Path, saved: Mapping[str, Any], told: dict[str, Any]) -> Method:
+    folder = path.resolve().parent.parent
+    if not (folder / "run.json").is_file():
+        raise RecordError(
+            f"{path} is a training checkpoint; its architecture is in run.json of the run's folder,"
+            f" and {folder} has none: leave it in the run's folder"
+        )
+    spec = load_run(folder)
+    config = RunConfig.model_validate(spec.config)
+    step = saved["progress"]["step"]
+    return Method(
+        name=f"{spec.run_id} step {step}",
+        load=lambda device: _network(config.arch, [_evaluated(saved)], device),
+        identity={"weights": (told["sha256"],), "select": "file"},
+        records=folder / "evaluations" / path.stem,
+        checkpoints=(told | {"step": step},),
+        run_id=spec.run_id,
+    )

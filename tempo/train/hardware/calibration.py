@@ -1,0 +1,176 @@
+"""What a step costs, measured by doing a few on the device at hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from tempo.data.cache.splits import SPLITS, Split
+from tempo.data.open_dataset import open_split
+from tempo.metrics.references import REFERENCES
+from tempo.models.build import build_model
+from tempo.records.prices import Price
+from tempo.spec.study import RunConfig
+from tempo.train.evaluation.clip_evaluation import Predictor, judge
+from tempo.train.hardware.device import configure, device_name, peak_memory, pick_device
+from tempo.train.hardware.process_group import Group
+from tempo.train.optim.precision import precision
+from tempo.train.optim.trainer import Trainer
+from tempo.train.run.batch_stream import AHEAD, Steps, stream_batches
+from tempo.train.run.step_budget import Horizon, horizon
+from tempo.train.run.stop_request import StopRequest
+from tempo.train.run.training_loop import predictor
+
+WARM = 3
+"""Steps before the timed ones, beside those whose batches were prepared during start-up."""
+
+FEWEST, MOST, SECONDS = 5, 40, 4.0
+"""Timed steps of each crop: at least, at most, and until this many seconds have passed."""
+
+PROBE = 32
+"""Clips that are judged to learn what one costs."""
+
+LONG = 10_000
+"""Steps of the training that is begun: enough for any number of timed ones."""
+
+
+def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price:  # noqa: B008
+    """Train `config` for a few steps, judge a few clips, and say what each cost.
+
+    Everything is as in a run: the data, the crops, the augmentation, the precision, compilation,
+    the micro-batch that fits. Nothing is written but the cache of decoded pictures.
+
+    Raises:
+        TempoError: what the run itself would raise.
+    """
+    begun = time.perf_counter()
+    device = pick_device(config.runtime, group.local_rank)
+    name = config.recipe.precision if config.method == "network" else "fp32"
+    configure(device, config.runtime.threads, name)
+    if config.method != "network":
+        return _reference(config, cache, device, begun)
+    splits = {name: open_split(config.data, name, cache) for name in SPLITS}
+    trainer = _trainer(config, len(splits["train"]), device, group)
+    steps = Steps(splits["train"], config.recipe, trainer.horizon, 0, group)
+    if device.type == "cuda" or config.runtime.compile != "off":
+        trainer.backward.warm_up(steps[0])
+    timed, setup_s = _time_steps(config, trainer, steps, begun)
+    val_clips = min(len(splits["val"]), config.evaluation.val_clips or len(splits["val"]))
+    predict = predictor(trainer)
+    times = {"ensemble": config.evaluation.over}.get(config.evaluation.select, 1)
+    checkpoint_s, checkpoint_bytes = _checkpoint(trainer)
+    return Price(
+        device=device_name(device),
+        world_size=group.world,
+        steps=sum(len(each) for _, each in timed),
+        step_ms=sum(share * median(each) for share, each in timed),
+        setup_s=setup_s,
+        validation_s=_judging(predict, splits["val"], val_clips, device) / group.world,
+        evaluation_s=times
+        * _judging(predict, splits["test"], len(splits["test"]), device)
+        / group.world,
+        peak_memory=peak_memory(),
+        train_clips=len(splits["train"]),
+        checkpoint_s=checkpoint_s,
+        checkpoint_bytes=checkpoint_bytes,
+        micro_batch=trainer.backward.micro,
+        measured=time.time(),
+    )
+
+
+def _reference(config: RunConfig, cache: Path, device: torch.device, begun: float) -> Price:
+    test = open_split(config.data, "test", cache)
+    setup_s = time.perf_counter() - begun
+    return Price(
+        device=device_name(device),
+        world_size=1,
+        steps=0,
+        step_ms=0.0,
+        setup_s=setup_s,
+        validation_s=0.0,
+        evaluation_s=_judging(REFERENCES[config.method], test, len(test), device),
+        peak_memory=peak_memory(),
+        measured=time.time(),
+    )
+
+
+def _trainer(config: RunConfig, train_clips: int, device: torch.device, group: Group) -> Trainer:
+    """The network of `config` at the start of a long training."""
+    whole = horizon(config.recipe, train_clips)
+    long = Horizon(steps=max(whole.steps, LONG), batch=whole.batch, train_clips=train_clips)
+    model = build_model(config.arch, 0)
+    return Trainer(model, config, long, precision(config.recipe.precision, device), group)
+
+
+def _time_steps(
+    config: RunConfig, trainer: Trainer, steps: Steps, begun: float
+) -> tuple[list[tuple[float, list[float]]], float]:
+    """For every crop its share of the budget and the milliseconds of some of its steps; and the
+    seconds from `begun` to the first timed step."""
+    warm = WARM + AHEAD * config.runtime.workers
+    out: list[tuple[float, list[float]]] = []
+    setup_s = 0.0
+    for share, first in _stages(config, len(steps)):
+        found = _milliseconds(config, trainer, steps, first)
+        for _ in range(warm):
+            next(found)
+        setup_s = setup_s or time.perf_counter() - begun
+        out.append((share, _enough(found, trainer.group)))
+    return out, setup_s
+
+
+def _stages(config: RunConfig, total: int) -> Iterator[tuple[float, int]]:
+    """The share of the budget and the first step of each training crop."""
+    ends = [stage.until for stage in config.recipe.progressive_crop] + [1.0]
+    start = 0.0
+    for end in ends:
+        yield end - start, round(start * total)
+        start = end
+
+
+def _milliseconds(config: RunConfig, trainer: Trainer, steps: Steps, first: int) -> Iterator[float]:
+    """One step after another, each with the wait for its batch."""
+    device, workers = trainer.precision.device, config.runtime.workers
+    batches = stream_batches(steps, first, workers=workers, device=device)
+    for step in range(first, len(steps)):
+        begun = time.perf_counter()
+        trainer.advance(next(batches), step)
+        yield 1e3 * (time.perf_counter() - begun)
+
+
+def _enough(found: Iterator[float], group: Group) -> list[float]:
+    """Timed steps; the leading process decides how many, so that all do the same."""
+    begun, out = time.perf_counter(), list[float]()
+    while len(out) < MOST:
+        out.append(next(found))
+        over = time.perf_counter() - begun > SECONDS and len(out) >= FEWEST
+        if group.share(over):
+            break
+    return out
+
+
+def _judging(predict: Predictor, split: Split, clips: int, device: torch.device) -> float:
+    """Seconds to judge `clips` clips, from the time that the first few take once warm."""
+    indices: Sequence[int] = range(min(clips, PROBE))
+    if clips > PROBE:
+        _judge(predict, split, indices, device)
+    return _judge(predict, split, indices, device) * clips / len(indices)
+
+
+def _judge(predict: Predictor, split: Split, indices: Sequence[int], device: torch.device) -> float:
+    begun = time.perf_counter()
+    for _ in judge(predict, split, indices, device, StopRequest()):
+        pass
+    return time.perf_counter() - begun
+
+
+def _checkpoint(trainer: Trainer) -> tuple[float, int]:
+    begun = time.perf_counter()
+    buffer = BytesIO()
+    torch.save(trainer.state(), buffer)
+    return time.perf_counter() - begun, buffer.getbuffer().nbytes

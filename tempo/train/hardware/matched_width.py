@@ -1,0 +1,41 @@
+"""The width at which one network costs what another does, counted without running anything."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tempo.design.measurements import Width
+from tempo.design.width_search import nearest_width
+from tempo.models.family import TempoNet
+from tempo.spec.arch import ArchSpec
+
+
+def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int]) -> Width:
+    """The width at which `arch` has the parameters or MACs (`by`) of `target`; `crops` are the
+    sides of the square pictures that each of them is counted for."""
+
+    def cost(one: ArchSpec, side: int) -> float:
+        if by == "parameters":
+            return float(sum(each.numel() for each in _on_meta(one).parameters()))
+        return _macs(one, side)
+
+    return nearest_width(
+        lambda width: cost(arch.model_copy(update={"base_channels": width}), crops[0]),
+        cost(target, crops[1]),
+    )
+
+
+def _macs(arch: ArchSpec, side: int) -> float:
+    """Multiply-accumulates of one forward pass, as `models.count` has them, but nothing else."""
+    net = _on_meta(arch)
+    with torch.device("meta"):
+        inputs = torch.empty(1, 2, 3, side, side), torch.empty(1, 2), torch.empty(1)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(*inputs)
+    return float(counter.get_total_flops()) / 2
+
+
+def _on_meta(arch: ArchSpec) -> TempoNet:
+    with torch.device("meta"):
+        return TempoNet(arch)

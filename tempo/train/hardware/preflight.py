@@ -1,0 +1,127 @@
+"""What can be known before training: what this machine lacks, and whether the parts fit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tempo.core.errors import MissingError
+from tempo.core.startup import loading
+from tempo.data.batches import Batch
+from tempo.data.open_dataset import check_available
+from tempo.metrics.metric_table import evaluate_pair
+from tempo.models.build import build_model
+from tempo.spec.study import RunConfig
+from tempo.train.hardware.device import configure, pick_device, unsupported
+from tempo.train.hardware.process_group import Group
+from tempo.train.optim.precision import precision
+from tempo.train.optim.trainer import Trainer
+from tempo.train.run.step_budget import Horizon
+
+SIDE = 32
+"""Pixels of the reduced pictures of a rehearsal."""
+
+
+def missing(config: RunConfig) -> list[str]:
+    """Everything this machine lacks for `config`, each as a sentence; empty when it can run."""
+    return [problem for check in (_data, _device, _packages) for problem in check(config)]
+
+
+def _sentence(action: Callable[[], object]) -> Iterator[str]:
+    try:
+        action()
+    except MissingError as error:
+        yield str(error)
+
+
+def _data(config: RunConfig) -> Iterator[str]:
+    return _sentence(lambda: check_available(config.data))
+
+
+def _device(config: RunConfig) -> Iterator[str]:
+    try:
+        device = pick_device(config.runtime)
+    except MissingError as error:
+        yield str(error)
+        return
+    reason = unsupported(config.recipe.precision, device)
+    if config.method == "network" and reason:
+        yield reason
+
+
+def _packages(config: RunConfig) -> Iterator[str]:
+    if config.method != "network":
+        return
+    if config.recipe.optimiser.kind == "schedule_free" and find_spec("schedulefree") is None:
+        yield "optimiser schedule_free needs the package schedulefree: pip install schedulefree"
+    if config.runtime.compile != "off" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        yield "runtime.compile needs a C++ compiler on the path (or set runtime.compile to off)"
+
+
+def rehearse(config: RunConfig) -> float:
+    """Build the network, train one step on small random pictures, predict and measure one.
+
+    It reads no data. Whatever a spec wired wrongly comes up here, in seconds.
+
+    Returns:
+        About how much work a training clip is: the multiply-accumulates of one forward pass,
+        scaled from the small pictures to the training crop. 0 for a method without weights.
+
+    Raises:
+        TempoError: when this machine cannot do what is asked for.
+        Exception: whatever the wrong wiring raises.
+    """
+    if config.method != "network":
+        return 0.0
+    with loading():
+        # An optimiser's first step would import it.
+        import_module("torch._dynamo")
+    device = pick_device(config.runtime)
+    configure(device, config.runtime.threads, config.recipe.precision)
+    # Compiling takes minutes and belongs to the run: what it would find is not the spec's fault.
+    trainer = small_trainer(_uncompiled(config), device)
+    batch = random_batch(1)
+    trainer.advance(batch, 0)
+    with torch.inference_mode():
+        pictures = trainer.precision.pictures(batch.frames)
+        times, moment = batch.times.to(pictures), batch.target_time.to(pictures)
+        with FlopCounterMode(display=False) as counter:
+            prediction = trainer.model(pictures, times, moment).float()
+        evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
+    return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
+
+
+def _uncompiled(config: RunConfig) -> RunConfig:
+    return config.model_copy(
+        update={"runtime": config.runtime.model_copy(update={"compile": "off"})}
+    )
+
+
+def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
+    """The network of `config` at the start of a training of one step, one process."""
+    return Trainer(
+        build_model(config.arch, 0),
+        config,
+        Horizon(steps=1, batch=1, train_clips=1),
+        precision(config.recipe.precision, device),
+        Group(),
+    )
+
+
+def random_batch(clips: int, side: int = SIDE) -> Batch:
+    """Noise, `side` pixels square, with two input frames."""
+    random = torch.Generator().manual_seed(0)
+    shape = (clips, 3, 3, side, side)
+    pictures = torch.randint(0, 256, shape, generator=random).to(torch.uint8)
+    return Batch(
+        frames=pictures[:, :2],
+        times=torch.tensor([[0.0, 1.0]]).repeat(clips, 1),
+        target=pictures[:, 2],
+        target_time=torch.full((clips,), 0.5),
+        indices=torch.arange(clips),
+    )

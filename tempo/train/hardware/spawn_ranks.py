@@ -1,0 +1,92 @@
+"""One run on several processes: torchrun's agent started, watched, and started afresh.
+
+A rank that dies ends the whole attempt; the next attempt is a new torchrun that resumes from the
+last checkpoint. The number of processes never changes within a run: it would change the result.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from tempo.core.jobs import BUSY, RESUMABLE
+from tempo.core.records import RunStatus
+from tempo.core.torchrun_command import Processes, launch_command, launch_environment
+from tempo.ledger.open import open_ledger
+from tempo.records.layout import load_run, root_of
+from tempo.records.run_record import RunRecord, read_run
+from tempo.spec.study import RunConfig
+from tempo.train.run.stop_request import SIGNALS
+
+FRESH_STARTS = 3
+"""New attempts after a process died, as long as each one got further than the last."""
+
+
+def run_spread(folder: Path, processes: Processes, target: Sequence[str]) -> int:
+    """Carry out the run in `folder` on several processes; the codes are those of the worker.
+
+    `target` is what each process executes, as torchrun takes it: it has to call
+    `tempo.train.run.run_folder.run` on the folder.
+    """
+    config = RunConfig.model_validate(dict(load_run(folder).config))
+    command = launch_command(processes, target)
+    environment = {**os.environ, **launch_environment(processes, config.runtime.threads)}
+    # Several machines would have to agree on a fresh start: their launcher begins them anew.
+    for _ in range(FRESH_STARTS if processes.nodes == 1 else 1):
+        before = read_run(folder)
+        code = _supervise(command, environment)
+        after = read_run(folder)
+        if code != 0 and len(after.attempts) == len(before.attempts):
+            return _unbegun(folder)
+        if code == 0 or not _died(before, after):
+            return _code(after)
+    return 1
+
+
+def _died(before: RunRecord, after: RunRecord) -> bool:
+    """Whether a new attempt was cut short by the loss of a process, yet led somewhere."""
+    if len(after.attempts) == len(before.attempts):
+        return False
+    finish = after.attempts[-1].finish
+    lost = finish is None or finish.failure == "node"
+    further = after.step > before.step or after.attempts[-1].afresh
+    return lost and (further or not before.attempts)
+
+
+def _code(after: RunRecord) -> int:
+    """torchrun reports every failure as 1; the record knows more."""
+    if after.status is RunStatus.COMPLETE:
+        return 0
+    finish = after.attempts[-1].finish if after.attempts else None
+    return RESUMABLE if finish is not None and finish.status == RunStatus.STOPPED else 1
+
+
+def _unbegun(folder: Path) -> int:
+    """Nothing was done: somebody holds the run, or asked that nobody begins it."""
+    ledger = open_ledger(None, root_of(folder))
+    try:
+        hold = ledger.holds([folder.name]).get(folder.name)
+    finally:
+        ledger.close()
+    return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
+
+
+def _supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run the agent, in this process's group, and hand every stop signal on to it."""
+    agent = subprocess.Popen(command, env=environment)
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        agent.send_signal(number)
+
+    previous: dict[signal.Signals, Callable[..., object] | int | None] = {
+        number: signal.signal(number, forward) for number in SIGNALS
+    }
+    try:
+        return agent.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,95 @@
+"""How a network is run outside training: on which device, in which numbers, whole or in tiles."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tempo.core.errors import SpecError
+from tempo.spec.recipe import Runtime
+from tempo.train.evaluation.clip_evaluation import Predictor
+from tempo.train.evaluation.methods import Method
+from tempo.train.hardware.device import configure, pick_device
+from tempo.train.inference.tiling import Tiling, tiled
+from tempo.train.optim.precision import Precision
+from tempo.train.optim.precision import precision as make_precision
+
+ARITHMETIC = {
+    "fp32": "float32",
+    "bf16": "autocast to bfloat16 inside the network",
+    "fp16": "autocast to float16 inside the network",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """The fields of a protocol that the person who runs it chooses."""
+
+    precision: Precision
+    tiling: Tiling | None
+
+    @property
+    def device(self) -> torch.device:
+        return self.precision.device
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What these choices mean, as JSON values."""
+        return {
+            "arithmetic": ARITHMETIC[self.precision.name],
+            "tiling": str(self.tiling) if self.tiling else "none",
+        }
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is what protocols run by default: float32, whole frames."""
+        return self.precision.name == "fp32" and self.tiling is None
+
+    def as_default(self) -> Inference:
+        """The same device with the default's choices."""
+        return Inference(make_precision("fp32", self.device), None)
+
+    def predictor(self, method: Method) -> Predictor:
+        """The method, loaded on the device."""
+        return self.apply(method.load(self.device))
+
+    def apply(self, loaded: Predictor) -> Predictor:
+        """What was loaded, in these numbers and pieces; its pictures are float32."""
+
+        def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
+            with self.precision.autocast():
+                return loaded(frames, times, moment).float()
+
+        return tiled(predict, self.tiling) if self.tiling else predict
+
+
+def make_inference(
+    *,
+    device: str = "auto",
+    precision: str = "fp32",
+    tile: int | None = None,
+    overlap: int | None = None,
+    threads: int | None = None,
+) -> Inference:
+    """Set the device up and say what is run on it.
+
+    Raises:
+        MissingError: when the device is not there or cannot honour the precision.
+        SpecError: for tiles that do not fit the network's grid.
+    """
+    if overlap is not None and tile is None:
+        raise SpecError("--overlap says how far tiles overlap, so it needs --tile")
+    tiling = None if tile is None else Tiling(tile, overlap or max(8, tile // 4 // 8 * 8))
+    chosen = pick_device(Runtime.model_validate({"device": device}))
+    configure(chosen, threads or _cores(), precision)
+    return Inference(make_precision(precision, chosen), tiling)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,179 @@
+"""One network in training: everything that a step changes, and the step itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tempo.data.batches import Batch
+from tempo.losses import build_objective
+from tempo.spec.study import RunConfig
+from tempo.train.hardware.process_group import Group
+from tempo.train.optim.averaging import make_averaging
+from tempo.train.optim.micro_batches import Backward, Sums
+from tempo.train.optim.optimisers import build_optimiser, set_learning_rate
+from tempo.train.optim.precision import Precision, clip_gradients
+from tempo.train.optim.schedules import learning_rate
+from tempo.train.run.step_budget import Horizon
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step did. `applied`: the weights moved; otherwise it was left out, and `norms`
+    holds the gradient norm of each module. `excused`: the fp16 scaler was finding its scale."""
+
+    loss: float
+    terms: Mapping[str, float]
+    lr: float
+    grad_norm: float
+    clipped: bool
+    applied: bool
+    stop: bool
+    excused: bool = False
+    norms: Mapping[str, float] = field(default_factory=dict)
+
+    def values(self) -> dict[str, float]:
+        """The figures of a training report, fit to be averaged. A step that was left out adds only
+        itself, so that one NaN does not hide an interval."""
+        if not self.applied:
+            return {"skipped": 1.0}
+        terms = {f"loss/{name}": value for name, value in self.terms.items()}
+        base = {"loss": self.loss, "lr": self.lr, "grad_norm": self.grad_norm, "skipped": 0.0}
+        return base | {"clip_rate": float(self.clipped)} | terms
+
+
+class Trainer:
+    """Model, optimiser, scaler, averaged weights and their position in the budget.
+
+    Args:
+        micro: clips per backward pass, at most; None is the whole share of this process. The
+            recipe's `runtime.micro_batch` overrules it.
+        lr_scale: what earlier roll-backs left of the learning rate.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: RunConfig,
+        horizon: Horizon,
+        precision: Precision,
+        group: Group,
+        *,
+        micro: int | None = None,
+        lr_scale: float = 1.0,
+    ) -> None:
+        self.recipe, self.horizon = config.recipe, horizon
+        self.precision, self.group, self.lr_scale = precision, group, lr_scale
+        self.model = model.to(precision.device, precision.dtype)
+        self.optimiser = build_optimiser(self.recipe.optimiser, self.model, self.recipe.lr)
+        self.averaging = make_averaging(self.model, self.optimiser, self.recipe.ema)
+        self.scaler = precision.scaler()
+        asked = config.runtime.micro_batch
+        share = max(1, self.recipe.batch // group.world)
+        self.backward = Backward(
+            self.model,
+            build_objective(self.recipe.loss),
+            precision,
+            self.scaler,
+            group,
+            micro=min(share, micro or share) if asked == "auto" else min(share, asked),
+            halves=asked == "auto",
+            compile_mode=config.runtime.compile,
+        )
+        self._parameters = list(self.model.parameters())
+
+    def lr(self, step: int) -> float:
+        """The learning rate of step index `step`."""
+        recipe = self.recipe
+        rate = learning_rate(recipe.schedule, recipe.lr, recipe.warmup, self.horizon.steps, step)
+        return rate * self.lr_scale
+
+    def advance(
+        self,
+        batch: Batch,
+        step: int,
+        *,
+        stop: bool = False,
+        ceiling: float = math.inf,
+        sample: bool = False,
+    ) -> Step:
+        """Carry out step index `step` on this process's share of its global batch.
+
+        The mean of the objective over the global batch is what is minimised, however it is spread
+        over processes and micro-batches. `stop` asks all processes to end after this step, a loss
+        above `ceiling` leaves it out, `sample` times its phases.
+        """
+        lr = self.lr(step)
+        set_learning_rate(self.optimiser, lr)
+        self.backward.phases.begin(sample=sample)
+        sums = self.backward.run(batch, self.horizon.progress(step))
+        self.scaler.unscale_(self.optimiser)
+        norm = clip_gradients(self._parameters, self.recipe.grad_clip)
+        done = self._apply(sums, norm, lr, step, stop, ceiling)
+        self.backward.phases.mark("optimiser_ms")
+        return done
+
+    def _apply(
+        self, sums: Sums, norm: Tensor, lr: float, step: int, stop: bool, ceiling: float
+    ) -> Step:
+        means, grad_norm, stops = self._read(sums, norm, stop)
+        finite = math.isfinite(grad_norm) and all(map(math.isfinite, means.values()))
+        applied = finite and means["loss"] <= ceiling
+        # Read before the scaler lowers it.
+        excused = not finite and self.scaler.is_enabled() and self.scaler.get_scale() > 1
+        norms = {} if applied else self._norms()
+        if applied:
+            self.scaler.step(self.optimiser)
+            self.averaging.update(step + 1)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+        limit = self.recipe.grad_clip
+        return Step(
+            loss=means.pop("loss"),
+            terms=means,
+            lr=lr,
+            grad_norm=grad_norm,
+            clipped=limit is not None and grad_norm > limit,
+            applied=applied,
+            stop=stops,
+            excused=excused,
+            norms=norms,
+        )
+
+    def _read(self, sums: Sums, norm: Tensor, stop: bool) -> tuple[dict[str, float], float, bool]:
+        """The one place where a step waits for the device: means over all processes, the gradient
+        norm (equal on all of them), and whether any of them was asked to stop."""
+        packed = torch.stack([*sums.values(), norm.new_tensor(float(stop))]).to(norm.dtype)
+        *values, stops, grad_norm = torch.cat([self.group.sum(packed), norm[None]]).tolist()
+        means = {name: value / self.group.world for name, value in zip(sums, values, strict=True)}
+        return means, grad_norm, stops > 0
+
+    def _norms(self) -> dict[str, float]:
+        """The gradient norm of each part of the network, two names deep."""
+        squares: dict[str, float] = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.grad is not None:
+                part = ".".join(name.split(".")[:2])
+                squares[part] = squares.get(part, 0.0) + parameter.grad.square().sum().item()
+        return {part: math.sqrt(square) for part, square in squares.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Everything a later step depends on, random streams aside."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "averaged": self.averaging.weights(),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+        self.averaging.load(state["averaged"])

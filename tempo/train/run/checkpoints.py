@@ -1,0 +1,119 @@
+"""Checkpoint files: written whole, checked when read, rotated."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tempo.core.errors import RecordError
+from tempo.records.events import CheckpointSaved, Logged
+from tempo.records.files import attempt_of, of_attempt, write_atomic
+from tempo.records.run_record import effective
+
+KEEP = 2
+"""Newest checkpoints that stay, besides those the evaluation needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """The folder `checkpoints` of a run: one file a step, the complete state of training.
+
+    `attempt` is the one that saves; whoever only loads needs none.
+    """
+
+    folder: Path
+    attempt: int = 0
+
+    def path(self, step: int) -> Path:
+        """Where this attempt saves `step`."""
+        return of_attempt(self.folder / "checkpoints" / f"step-{step:08d}.pt", self.attempt)
+
+    def save(self, step: int, state: dict[str, Any], *, best: bool) -> CheckpointSaved:
+        """Write `state` atomically; returns the event to log once it is on the disk."""
+        buffer = BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getbuffer()
+        write_atomic(self.path(step), lambda file: file.write(content))
+        return CheckpointSaved(
+            step=step,
+            path=str(self.path(step).relative_to(self.folder)),
+            sha256=hashlib.sha256(content).hexdigest(),
+            best=best,
+        )
+
+    def load(self, saved: CheckpointSaved) -> dict[str, Any]:
+        """The state in a checkpoint, on the CPU.
+
+        Raises:
+            RecordError: when the file is absent or differs from what was written.
+        """
+        path = self.folder / saved.path
+        if not path.is_file():
+            raise RecordError(f"{path} is gone")
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != saved.sha256:
+            raise RecordError(f"{path} is not what was written (SHA-256 differs): it is damaged")
+        state: dict[str, Any] = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+        return state
+
+    def rotate(self, needed: Iterable[int], newest: int = KEEP) -> None:
+        """Delete all but the `newest` newest files and those of the steps `needed`."""
+        keep, files = set(needed), self._files()
+        for path in files[: max(0, len(files) - newest)]:
+            if _step_of(path) not in keep:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        """Those of this attempt and of earlier ones, oldest first. Those of later attempts are no
+        business of an attempt that was frozen while another took its run over."""
+        found = (self.folder / "checkpoints").glob("step-*.pt")
+        mine = [path for path in found if attempt_of(path) <= self.attempt]
+        return sorted(mine, key=lambda path: (attempt_of(path), _step_of(path)))
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.split("-")[1])
+
+
+def saved_checkpoints(events: Sequence[Logged]) -> list[CheckpointSaved]:
+    """The checkpoints that count, newest first; a step saved again replaces what it was."""
+    found: dict[int, CheckpointSaved] = {}
+    for logged in effective(events):
+        if isinstance(logged.event, CheckpointSaved):
+            found[logged.event.step] = logged.event
+    return [found[step] for step in sorted(found, reverse=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """The newest sound checkpoint, and what was wrong with newer ones."""
+
+    saved: CheckpointSaved | None
+    state: dict[str, Any] | None
+    damaged: tuple[str, ...] = ()
+
+
+def newest_sound(checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]) -> Resumable:
+    """Go back through `saved` (newest first) to the first checkpoint that can be trusted.
+
+    One that rotation removed is passed over; one that is there and differs is reported.
+    """
+    damaged: list[str] = []
+    for each in _present(checkpoints, saved):
+        try:
+            return Resumable(each, checkpoints.load(each), tuple(damaged))
+        except RecordError as error:
+            damaged.append(str(error))
+    return Resumable(None, None, tuple(damaged))
+
+
+def _present(
+    checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]
+) -> Iterator[CheckpointSaved]:
+    return (each for each in saved if (checkpoints.folder / each.path).is_file())

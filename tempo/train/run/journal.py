@@ -1,0 +1,116 @@
+"""The record that an attempt writes: by the leading process alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tempo.core.records import RunStatus
+from tempo.ledger.lease import Lease
+from tempo.records.event_log import EventLog, read_events
+from tempo.records.events import AttemptStarted, Claimed, Event, Finished, Logged, Noted
+from tempo.train.hardware.process_group import Group
+
+DURABLE = {"claim", "checkpoint", "evaluation", "finish", "note"}
+"""Events that later work relies on: on the disk before it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What earlier attempts teach the next one.
+
+    Attributes:
+        rollbacks: how often training went back with a lower learning rate.
+        micro: the largest micro-batch that is not known to be too large; None when none failed.
+    """
+
+    rollbacks: int = 0
+    micro: int | None = None
+
+
+def history_of(past: Sequence[Logged]) -> History:
+    notes = [each.event for each in past if isinstance(each.event, Noted)]
+    fitting = [int(note.values["to"]) for note in notes if note.topic == "oom"]
+    return History(
+        rollbacks=sum(note.topic == "rollback" for note in notes),
+        micro=min(fitting, default=None),
+    )
+
+
+def _past(folder: Path) -> tuple[Logged, ...]:
+    events = list(read_events(folder))
+    starts = [place for place, each in enumerate(events) if _starts_afresh(each)]
+    return tuple(events[starts[-1] :] if starts else events)
+
+
+def _starts_afresh(logged: Logged) -> bool:
+    return isinstance(logged.event, AttemptStarted) and logged.event.afresh
+
+
+class Journal:
+    """Events of one attempt, numbered by the token of its claim. On other processes than the
+    leading one `emit` does nothing.
+
+    Args:
+        lease: the leading process's hold on the run; None on the others.
+        afresh: nothing that earlier attempts did counts for this one.
+
+    Every method that writes raises LeaseLostError when another worker took the run over.
+    """
+
+    def __init__(
+        self, folder: Path, group: Group, lease: Lease | None, *, afresh: bool = False
+    ) -> None:
+        self._folder, self._group, self._lease, self.afresh = folder, group, lease, afresh
+        self.attempt: int = group.share(lease.token if lease else None)
+        self._log = EventLog(folder, self.attempt) if lease else None
+        # What is in the record before this line counts, and what earlier attempts add to it after
+        # this line does not: all readers see the same past as this attempt.
+        self.emit(Claimed(host=socket.gethostname(), pid=os.getpid()))
+        self.past: tuple[Logged, ...] = _past(folder) if lease and not afresh else ()
+        """What earlier attempts recorded and no fresh start made void; empty on other processes
+        than the leading one."""
+        self.history: History = group.share(history_of(self.past) if group.leads else None)
+        self.step = 0
+        self.train_seconds = 0.0
+        """Of this attempt."""
+
+    def next(self) -> Journal:
+        """The journal of another attempt by this worker."""
+        if self._lease is not None:
+            self._lease.again()
+        return Journal(self._folder, self._group, self._lease)
+
+    def emit(self, event: Event) -> None:
+        if self._log is None or self._lease is None:
+            return
+        self._lease.check()
+        if isinstance(event, AttemptStarted):
+            self._lease.began(event.resumed_step)
+        self._log.append(event, durable=event.kind in DURABLE)
+
+    def finish(self, event: Finished) -> None:
+        """Write the end of the attempt. A result is complete only once the ledger confirmed that
+        nobody took the run over, and that nobody can while this is written."""
+        if self._lease is not None:
+            if event.status == RunStatus.COMPLETE:
+                self._lease.publish()
+            self.emit(event)
+            self._lease.reached(event.step)
+        if self._log is not None:
+            self._log.close()
+
+    def insist(self, event: Event) -> None:
+        """Write an event from whatever process, for what the leading one cannot know."""
+        if self._log is not None:
+            self.emit(event)
+            return
+        with EventLog(self._folder, self.attempt) as log:
+            log.append(event, durable=True)
+
+    def events(self) -> list[Logged]:
+        """The whole record of the run, as it is on the disk now."""
+        return list(read_events(self._folder))

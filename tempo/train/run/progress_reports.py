@@ -1,0 +1,72 @@
+"""What training says of itself at intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tempo.records.events import Noted, Trained
+from tempo.train.hardware.device import peak_memory
+from tempo.train.optim.trainer import Step
+from tempo.train.run.meters import Meters
+from tempo.train.run.step_budget import Horizon
+from tempo.train.run.system_metrics import SystemMeter
+
+WAITING = 0.05
+"""The share of a step's time spent waiting for data above which a note is written."""
+
+
+class Reports:
+    """Gathers steps and turns them into `Trained` events, with a look at the machine."""
+
+    def __init__(self, horizon: Horizon, system: SystemMeter) -> None:
+        self.horizon, self._system = horizon, system
+        self.meters = Meters()
+        self._since: tuple[int, float] | None = None
+        self._reports, self._warned = 0, False
+
+    def begin(self, step: int, seconds: float) -> None:
+        """Speed is measured from here: `seconds` of training were spent on `step` steps."""
+        self._since = (step, seconds)
+
+    def add(self, done: Step, waited: float) -> None:
+        """Take in a step; `waited`: seconds until its batch was there."""
+        self.meters.add(done.values() | {"data_ms": 1e3 * waited})
+
+    def trained(self, step: int, seconds: float, phases: Mapping[str, float]) -> Trained | None:
+        """The report at `step`; None when this attempt made no step since the last one."""
+        if self._since is None or step == self._since[0]:
+            return None
+        steps, spent = step - self._since[0], seconds - self._since[1]
+        self.begin(step, seconds)
+        values = self.meters.drain() | {
+            "samples_per_s": self.horizon.batch * steps / spent,
+            "step_ms": 1e3 * spent / steps,
+            **phases,
+            "peak_memory_mib": peak_memory() / 2**20,
+            **self._system.sample(),
+        }
+        clips, epoch = self.horizon.clips(step), self.horizon.epoch(step)
+        return Trained(step=step, clips=clips, epoch=epoch, values=values)
+
+    def waiting(self, report: Trained) -> Noted | None:
+        """A note when batches came too slowly, once an attempt.
+
+        Its first report is not judged: the processes that prepare batches were still starting.
+        """
+        share = report.values["data_ms"] / report.values["step_ms"]
+        self._reports += 1
+        if self._warned or self._reports == 1 or share <= WAITING:
+            return None
+        self._warned = True
+        message = (
+            f"training waited for data during {share:.0%} of the time; more processes that "
+            "prepare batches (runtime.workers) would help"
+        )
+        return Noted(step=report.step, topic="data_wait", message=message, values={"share": share})
+
+    def state(self) -> dict[str, Any]:
+        return self.meters.state()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.meters.load(state)

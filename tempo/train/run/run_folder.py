@@ -1,0 +1,193 @@
+"""Carrying out the run in a folder: one worker at a time, and an exit code that says how it went.
+
+0 complete, 1 failed, 85 stopped and resumable, 75 held by another worker.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tempo.core.errors import LeaseLostError, StoppedError
+from tempo.core.jobs import BUSY, RESUMABLE
+from tempo.core.records import RunStatus
+from tempo.ledger.keeper import keeping
+from tempo.ledger.lease import Lease, refusal, take
+from tempo.ledger.open import open_ledger
+from tempo.records.event_log import last_attempt
+from tempo.records.events import Finished, Noted
+from tempo.records.layout import load_run, root_of
+from tempo.records.reuse import look
+from tempo.spec.study import RunConfig
+from tempo.train.hardware.device import peak_memory, wants_cuda
+from tempo.train.hardware.process_group import join_group
+from tempo.train.optim.guard import RollBack
+from tempo.train.run.attempt import Task, carry_out
+from tempo.train.run.failure_class import failure_of
+from tempo.train.run.journal import Journal
+from tempo.train.run.stop_request import Objection, StopRequest, heeding, listening
+
+COMPLETE, FAILED = 0, 1
+PATIENCE = 1.0
+"""Seconds to wait for another worker of the same run to leave."""
+
+
+def run(
+    folder: Path,
+    cache: Path,
+    *,
+    reuse_stale: bool = False,
+    reraise: bool = False,
+    objection: Objection | None = None,
+) -> int:
+    """Carry out the run in `folder`, or what is left of it; `cache` holds decoded pictures.
+
+    Under torchrun every process calls this, and together they are one worker. What other
+    result-relevant code left there is done again from the start, unless `reuse_stale`. Nothing is
+    begun, and what goes on stops in order, once `objection` says why.
+
+    Returns:
+        `COMPLETE` (also when the run was complete before), `FAILED`, `RESUMABLE` or `BUSY`.
+
+    Raises:
+        BaseException: what a run failed by, once it is recorded; only with `reraise`.
+    """
+    spec = load_run(folder)
+    config = RunConfig.model_validate(dict(spec.config))
+    group = join_group(cuda=wants_cuda(config.runtime))
+    try:
+        with ExitStack() as held, listening() as stop:
+            claim = _Claim(folder, spec.run_id, held, stop, objection)
+            begin = group.share(claim.begin(reuse_stale=reuse_stale) if group.leads else None)
+            if isinstance(begin, int):
+                return begin
+            journal = Journal(folder, group, claim.lease, afresh=begin.afresh)
+            task = Task(folder, cache, spec.seed or 0, config, group, journal, stop)
+            return _attempts(task, reraise=reraise)
+    except LeaseLostError as lost:
+        print(f"{lost}; leaving", file=sys.stderr, flush=True)
+        return BUSY
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """How the work begins: `afresh` leaves what other code did, otherwise it is gone on with."""
+
+    afresh: bool
+
+
+@dataclass(slots=True)
+class _Claim:
+    """The leading process's claim to a run; `held` gives back what it takes."""
+
+    folder: Path
+    key: str
+    held: ExitStack
+    stop: StopRequest
+    objection: Objection | None
+    lease: Lease | None = None
+
+    def begin(self, *, reuse_stale: bool) -> Begin | int:
+        """Take the run; an exit code when there is nothing to do."""
+        if look(self.folder).reusable(stale_too=reuse_stale):
+            return COMPLETE
+        if self.objection and (why := self.objection()):
+            print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
+            return RESUMABLE
+        ledger = open_ledger(None, root_of(self.folder))
+        self.held.callback(ledger.close)
+        above = last_attempt(self.folder)
+        self.lease = take(ledger, self.key, above=above, patience=PATIENCE)
+        if self.lease is None:
+            hold = ledger.holds([self.key]).get(self.key)
+            print(refusal(hold, self.key), file=sys.stderr, flush=True)
+            return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
+        self.held.callback(self.lease.release)
+        # Somebody may have completed it between the look and the claim; nobody can from here on.
+        found = look(self.folder)
+        if found.reusable(stale_too=reuse_stale):
+            return COMPLETE
+        self.held.enter_context(keeping(self.lease, self.stop.ask))
+        if self.objection:
+            self.held.enter_context(heeding(self.objection, self.stop))
+        return Begin(afresh=found.stale and not reuse_stale)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended; `code` None: the run goes on in another attempt."""
+
+    code: int | None
+    status: RunStatus
+    failure: str | None = None
+    message: str = ""
+    detail: str = ""
+    error: BaseException | None = None
+
+
+def _attempts(task: Task, *, reraise: bool) -> int:
+    while True:
+        begun = time.perf_counter()
+        outcome = _outcome(task)
+        if outcome.detail:
+            print(outcome.detail, file=sys.stderr, flush=True)
+        _finish(task.journal, outcome, time.perf_counter() - begun)
+        if outcome.error is not None and reraise:
+            raise outcome.error
+        if outcome.code is not None:
+            return outcome.code
+        task = replace(task, journal=task.journal.next())
+
+
+def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
+    journal.finish(
+        Finished(
+            status=outcome.status,
+            step=journal.step,
+            seconds=seconds,
+            train_seconds=journal.train_seconds,
+            peak_memory=peak_memory(),
+            failure=outcome.failure,
+            message=outcome.message,
+            detail=outcome.detail,
+        )
+    )
+
+
+def _outcome(task: Task) -> Outcome:
+    try:
+        carry_out(task)
+    except StoppedError as stopped:
+        return Outcome(RESUMABLE, RunStatus.STOPPED, message=str(stopped))
+    except RollBack as back:
+        return _rolled_back(task, back)
+    except LeaseLostError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        return Outcome(
+            FAILED,
+            RunStatus.FAILED,
+            failure=failure_of(error),
+            message=f"{type(error).__name__}: {error}",
+            detail=traceback.format_exc(),
+            error=error,
+        )
+    return Outcome(COMPLETE, RunStatus.COMPLETE)
+
+
+def _rolled_back(task: Task, back: RollBack) -> Outcome:
+    guard = task.config.recipe.guard
+    done = task.journal.history.rollbacks
+    if done >= guard.rollbacks:
+        message = f"{back.reason}, after {done} roll-backs"
+        return Outcome(FAILED, RunStatus.FAILED, failure="non_finite", message=message)
+    message = (
+        f"{back.reason}; training goes on from the last checkpoint with the learning rate times "
+        f"{guard.lr_factor ** (done + 1):g}"
+    )
+    task.journal.emit(Noted(step=back.step, topic="rollback", message=message, lasting=True))
+    return Outcome(None, RunStatus.STOPPED, message=message)

@@ -1,0 +1,230 @@
+"""From one step to the whole training: reports, validations, checkpoints, stopping."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tempo.core.errors import RunError, StoppedError
+from tempo.data.batches import Batch
+from tempo.records.events import Validated
+from tempo.spec.study import RunConfig
+from tempo.train.evaluation.clip_evaluation import Predictor
+from tempo.train.evaluation.validation import Validation
+from tempo.train.optim.averaging import swapped
+from tempo.train.optim.guard import Guard, RollBack, Verdict
+from tempo.train.optim.trainer import Step, Trainer
+from tempo.train.run.batch_stream import Steps, stream_batches
+from tempo.train.run.checkpoints import Checkpoints
+from tempo.train.run.journal import Journal
+from tempo.train.run.profiler_trace import StepProfiler
+from tempo.train.run.progress_reports import Reports
+from tempo.train.run.rng_state import rng_state, set_rng_state
+from tempo.train.run.skipped_steps import skipped
+from tempo.train.run.stop_request import StopRequest
+from tempo.train.run.system_metrics import SystemMeter
+
+FORMAT = 1
+"""Of the state in a checkpoint."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training stands; part of its checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    validated: int = 0
+    """The last step that was validated."""
+    points: list[int] = field(default_factory=list)
+    """All validated steps."""
+    best_step: int = 0
+    best: float | None = None
+
+
+class Training:
+    """One attempt at training a network to the end of its budget."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        config: RunConfig,
+        steps: Steps,
+        validation: Validation,
+        folder: Path,
+        journal: Journal,
+        stop: StopRequest,
+    ) -> None:
+        self.trainer, self.config, self.steps = trainer, config, steps
+        self.validation, self.folder = validation, folder
+        self.journal, self.stop = journal, stop
+        self.checkpoints = Checkpoints(folder, journal.attempt)
+        self.reports = Reports(trainer.horizon, SystemMeter(trainer.precision.device))
+        self.guard = Guard(config.recipe.guard)
+        self.progress = Progress()
+        self._profiler = StepProfiler(config.runtime.profile_steps, folder, journal.attempt)
+        self._saved = 0
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint: exactly what an undisturbed run would do next."""
+        self.trainer.load(state["trainer"])
+        self.reports.load(state["reports"])
+        self.guard.load(state["guard"])
+        self.progress = Progress(**state["progress"])
+        self._saved = self.journal.step = self.progress.step
+        set_rng_state(state["rng"][self.trainer.group.rank])
+
+    def run(self) -> None:
+        """Train to the end of the budget.
+
+        Raises:
+            StoppedError: after a checkpoint was written, when a stop was asked for.
+            RollBack: when the guard wants to go on from the last checkpoint.
+            RunError: when the guard ends the run.
+        """
+        progress, total = self.progress, self.trainer.horizon.steps
+        self._after_step(stopping=False)
+        device = self.trainer.precision.device
+        workers = self.config.runtime.workers
+        batches = stream_batches(self.steps, progress.step, workers=workers, device=device)
+        self.reports.begin(progress.step, progress.seconds)
+        while progress.step < total:
+            begun = time.perf_counter()
+            batch = next(batches)
+            waited = time.perf_counter() - begun
+            done = self._step(batch)
+            progress.step += 1
+            spent = time.perf_counter() - begun
+            progress.seconds += spent
+            self.journal.step, self.journal.train_seconds = (
+                progress.step,
+                self.journal.train_seconds + spent,
+            )
+            self.reports.add(done, waited)
+            self._watch(batch, done)
+            self._after_step(stopping=done.stop)
+
+    def _step(self, batch: Batch) -> Step:
+        step = self.progress.step
+        self._profiler.before(step + 1)
+        return self.trainer.advance(
+            batch,
+            step,
+            stop=bool(self.stop),
+            ceiling=self.guard.ceiling,
+            sample=(step + 1) % self.config.runtime.log_every == 0,
+        )
+
+    def _watch(self, batch: Batch, done: Step) -> None:
+        """Write down what a step left behind, and act on steps that went wrong."""
+        step = self.progress.step
+        trace = self._profiler.after(step) if self.trainer.group.leads else None
+        if trace is not None:
+            self.journal.emit(trace)
+        ceiling = self.guard.ceiling
+        verdict = self.guard.judge(done.loss, applied=done.applied, excused=done.excused)
+        if verdict is Verdict.SOUND:
+            return
+        if self.trainer.group.leads:
+            self.journal.emit(
+                skipped(self.folder, self.journal.attempt, step, batch, done, ceiling)
+            )
+        if verdict is Verdict.ACT:
+            strikes = self.guard.options.strikes
+            reason = f"{strikes} steps in a row up to step {step} had to be left out"
+            if self.guard.options.policy == "fail":
+                raise RunError(f"{reason} (the guard's policy is fail)", "non_finite")
+            raise RollBack(step, reason)
+
+    def _after_step(self, *, stopping: bool) -> None:
+        """Whatever is due at this step, each once, also when an attempt begins here."""
+        step, total = self.progress.step, self.trainer.horizon.steps
+        runtime, evaluation = self.config.runtime, self.config.evaluation
+        if step % runtime.log_every == 0 or step == total:
+            self._report()
+        due = step > 0 and (step % evaluation.val_every == 0 or step == total)
+        try:
+            if due and self.progress.validated < step and not stopping:
+                self._validate()
+        except StoppedError:
+            stopping = True
+        if self._saved < step and (due or stopping or step % runtime.checkpoint_every == 0):
+            self._save()
+        if stopping:
+            self.stop.check()
+            raise StoppedError("another process of the run was asked to stop")
+
+    def _report(self) -> None:
+        phases = self.trainer.backward.phases.milliseconds
+        report = self.reports.trained(self.progress.step, self.progress.seconds, phases)
+        if report is not None:
+            self.journal.emit(report)
+            note = self.reports.waiting(report)
+            if note is not None:
+                self.journal.emit(note)
+
+    def _validate(self) -> None:
+        step, horizon = self.progress.step, self.trainer.horizon
+        with swapped(self.trainer.model, self.trainer.averaging.weights()):
+            values, images = self.validation.run(predictor(self.trainer), step, self.stop)
+        self._rank(step, values["psnr"])
+        self.journal.emit(
+            Validated(
+                step=step,
+                clips=horizon.clips(step),
+                epoch=horizon.epoch(step),
+                seconds=self.progress.seconds,
+                values=values,
+            )
+        )
+        for image in images:
+            self.journal.emit(image)
+
+    def _rank(self, step: int, psnr: float) -> None:
+        self.progress.validated = step
+        self.progress.points.append(step)
+        best = self.progress.best
+        if not math.isnan(psnr) and (best is None or psnr > best):
+            self.progress.best, self.progress.best_step = psnr, step
+
+    def _save(self) -> None:
+        step = self.progress.step
+        streams = self.trainer.group.gather([rng_state()])
+        if self.trainer.group.leads:
+            state = self.state([part[0] for part in streams])
+            best = self.progress.best_step == step
+            self.journal.emit(self.checkpoints.save(step, state, best=best))
+            self.checkpoints.rotate(self.needed())
+        self._saved = step
+
+    def state(self, streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The complete state; `streams`: the random streams of every process."""
+        return {
+            "format": FORMAT,
+            "trainer": self.trainer.state(),
+            "reports": self.reports.state(),
+            "guard": self.guard.state(),
+            "progress": {name: getattr(self.progress, name) for name in Progress.__slots__},
+            "rng": list(streams),
+        }
+
+    def needed(self) -> list[int]:
+        """Steps whose checkpoints the evaluation will ask for, oldest first."""
+        evaluation = self.config.evaluation
+        if evaluation.select in {"average", "ensemble"}:
+            return self.progress.points[-evaluation.over :]
+        if evaluation.select == "best" and self.progress.best is not None:
+            return [self.progress.best_step]
+        return []
+
+
+def predictor(trainer: Trainer) -> Predictor:
+    """The network as evaluation calls it: float32 pictures in, pictures out."""
+    dtype = trainer.precision.dtype
+    return lambda frames, times, moment: trainer.model(
+        frames.to(dtype), times.to(dtype), moment.to(dtype)
+    )
