@@ -80,7 +80,7 @@ def save_run(root: Path, chosen: argparse.Namespace) -> Path:
 
 
 def start(folder: Path, cache: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tempo.train", str(folder), "--cache", str(cache)]
+    command = [sys.executable, "-m", "tempo.worker", "run", str(folder), "--cache", str(cache)]
     return subprocess.Popen(command)
 
 

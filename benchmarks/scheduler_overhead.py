@@ -32,8 +32,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.cli.drive import POLL_SECONDS
-from tempo.cli.main import main as tempo_main
 from tempo.cli.pooling import PRELOAD
+
+from tempo.cli.main import main as tempo_main
 from tempo.core.jobs import JobSpec
 from tempo.core.records import PlannedRun, RunSpec
 from tempo.launch.launchers.local import LocalLauncher

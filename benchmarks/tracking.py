@@ -40,7 +40,7 @@ from tempo.records.layout import Store
 from tempo.track.mirror_process import MirrorProcess
 from tempo.track.mlflow.mlflow_store import INTERVAL, MlflowMirror
 
-MIRROR = (sys.executable, "-m", "tempo.cli.main", "mirror")
+MIRROR = (sys.executable, "-m", "tempo.worker", "mirror")
 KEYS = (
     "loss",
     "loss/charbonnier",

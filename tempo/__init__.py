@@ -1,3 +1,113 @@
-"""Tempo: ablation studies for TEMPO, a flow-free video-frame-interpolation network."""
+"""Carry out ablation studies for TEMPO: from a YAML spec to a verdict.
 
-__version__ = "0.1.0"
+The public API. Every name is imported on first use, so that `import tempo` costs nothing:
+
+>>> import tempo
+>>> study = tempo.load_study("ablations/se_dilation.yaml", profile="smoke")
+>>> study.name
+'se_dilation'
+
+`load_study` opens a spec (plan, price, run, compare, report), `open_records` what was recorded,
+`compare` puts results side by side, `evaluate` judges methods on test sets, `search` carries a
+hyperparameter search out. Everything that can go wrong is a `TempoError`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tempo.core.version import VERSION
+
+__version__ = VERSION
+
+if TYPE_CHECKING:
+    from tempo.core.errors import (
+        MissingError,
+        RecordError,
+        RunError,
+        SpecError,
+        StoppedError,
+        TempoError,
+        UnknownNameError,
+    )
+    from tempo.workflow.comparison import Comparison, Verdict, compare
+    from tempo.workflow.datasets import describe_data, prepare_data
+    from tempo.workflow.evaluation import Evaluations, evaluate
+    from tempo.workflow.execution.execution import Outcome
+    from tempo.workflow.interpolation import interpolate_pictures, interpolate_video
+    from tempo.workflow.observer import Observer, SilentObserver
+    from tempo.workflow.options import RunOptions
+    from tempo.workflow.plan.study_plan import StudyPlan
+    from tempo.workflow.records import Records, Run, open_records
+    from tempo.workflow.search import SearchResult, search
+    from tempo.workflow.study import Study, load_study
+
+_PLACES = {
+    "core.errors": (
+        "MissingError",
+        "RecordError",
+        "RunError",
+        "SpecError",
+        "StoppedError",
+        "TempoError",
+        "UnknownNameError",
+    ),
+    "workflow.comparison": ("Comparison", "Verdict", "compare"),
+    "workflow.datasets": ("describe_data", "prepare_data"),
+    "workflow.evaluation": ("Evaluations", "evaluate"),
+    "workflow.execution.execution": ("Outcome",),
+    "workflow.interpolation": ("interpolate_pictures", "interpolate_video"),
+    "workflow.observer": ("Observer", "SilentObserver"),
+    "workflow.options": ("RunOptions",),
+    "workflow.plan.study_plan": ("StudyPlan",),
+    "workflow.records": ("Records", "Run", "open_records"),
+    "workflow.search": ("SearchResult", "search"),
+    "workflow.study": ("Study", "load_study"),
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 (grouped by use)
+    "__version__",
+    "load_study",
+    "Study",
+    "StudyPlan",
+    "RunOptions",
+    "Outcome",
+    "Observer",
+    "SilentObserver",
+    "open_records",
+    "Records",
+    "Run",
+    "compare",
+    "Comparison",
+    "Verdict",
+    "evaluate",
+    "Evaluations",
+    "search",
+    "SearchResult",
+    "interpolate_video",
+    "interpolate_pictures",
+    "prepare_data",
+    "describe_data",
+    "TempoError",
+    "SpecError",
+    "UnknownNameError",
+    "MissingError",
+    "RecordError",
+    "RunError",
+    "StoppedError",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'tempo' has no attribute {name!r}")
+    found = getattr(import_module(f"tempo.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

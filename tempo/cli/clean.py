@@ -1,4 +1,4 @@
-"""`tempo clean`: give back the disk that nothing needs; shows first, deletes on `--yes`."""
+"""Run `tempo clean`: show what can be deleted from the disk, delete it on `--yes`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 from tempo.cli import options as shared
-from tempo.cli.worker import default_cache
 from tempo.launch.cleanup import Leftover, find
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
@@ -40,8 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cited", action="store_true", help="runs that a report cites as well, for good"
     )
-    parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR")
-    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
+    shared.add_reports(parser)
+    shared.add_cache(parser)
     shared.add_records(parser)
     parser.set_defaults(handler=execute)
 

@@ -1,25 +1,26 @@
-"""`tempo compare`: table, figures and page from recorded results, offline."""
+"""Run `tempo compare`: table, figures and page from recorded results, offline."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from tempo.cli import options as shared
-from tempo.cli.console import make_console
-from tempo.cli.mlflow_names import without_mlflow
-from tempo.cli.stores import add_store
+from tempo.cli.mlflow_options import add_store, store_of
+from tempo.cli.render.comparison import print_table
+from tempo.cli.render.console import make_console, say
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 
 if TYPE_CHECKING:
     from tempo.compare.comparison import Comparison
     from tempo.compare.gate import Gate
-    from tempo.compare.query import Query
 
 EPILOG = """examples:
   python compare.py se_dilation                         the study's last plan, from ./records
@@ -39,6 +40,7 @@ GATE_FAILED = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tempo compare`."""
     parser.description = "Rebuild table, figures and page from records, offline and without torch."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -61,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             dest="format",
             help=f"print {name} and write no report",
         )
-    parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR")
+    shared.add_reports(parser)
     parser.add_argument("--no-report", action="store_true", help="print the table only")
     parser.add_argument(
         "--example",
@@ -93,60 +95,54 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Compare as asked; 1 when a gate failed."""
-    from tempo.compare.build import compare_all
     from tempo.compare.gate import parse_gate
-    from tempo.compare.loading.selection import select
+    from tempo.workflow.comparison import compare_plans
 
-    query = _query(options)
+    question = _question(options)
     gate = parse_gate(options.gate) if options.gate else None
-    names = without_mlflow(options.names, options, make_console(stderr=True).print)
-    chosen = select(names, options.records, options.profile)
+    chosen = _select(options.names, options, options.profile)
     console = make_console()
     if options.against:
-        _show_changes(options, chosen, query, console)
+        _show_changes(options, chosen, question, console)
         return 0
-    comparison = compare_all(chosen, query)
+    comparison = compare_plans(chosen, **question)
     if options.format:
-        print(_text(options.format)(comparison), end="")
+        print(_text(options.format)(comparison.data), end="")
     elif options.no_report:
-        show(comparison, console)
+        print_table(comparison.data, console)
+    elif options.example:
+        from tempo.workflow.reports import write_example
+
+        say(console, f"Report:  {write_example(comparison.data, options.example)}")
     else:
-        _say_page(_write(options, comparison, chosen, console), console)
-    return 0 if gate is None else _judge(comparison, gate, console)
+        print_table(comparison.data, console)
+        say(console, f"Report:  {comparison.report(options.reports)}")
+    return 0 if gate is None else _judge(comparison.data, gate, console)
 
 
-def _write(
-    options: argparse.Namespace,
-    comparison: Comparison,
-    chosen: list[tuple[Store, Plan]],
-    console: Console,
-) -> Path:
-    from tempo.cli.pages import write_example, write_page
+def _select(
+    names: Sequence[str], options: argparse.Namespace, profile: str | None = None
+) -> list[tuple[Store, Plan]]:
+    """The plans that names mean, those of MLflow among them."""
+    from tempo.workflow.mlflow_names import without_mlflow
+    from tempo.workflow.names import select
 
-    if options.example:
-        return write_example(comparison, options.example)
-    return write_page(comparison, chosen, options.reports, console)
-
-
-def _say_page(page: Path, console: Console) -> None:
-    console.print(f"Report:  {page}", markup=False, soft_wrap=True)
-
-
-def _query(options: argparse.Namespace) -> Query:
-    from tempo.compare.query import parse_query
-
-    return parse_query(
-        baseline=options.baseline,
-        metrics=options.metric,
-        at=options.at,
-        where=options.where,
-        group_by=options.group_by,
-        delta=options.delta,
-        level=options.level,
-        passing=options.passing,
-        attribution=options.attribution,
-        detail="table" if options.no_report and not options.attribution else "full",
+    found = without_mlflow(
+        names,
+        Store(options.records),
+        store_of(options),
+        asked=options.mlflow is not None,
+        say=make_console(stderr=True).print,
     )
+    return select(found, options.records, profile)
+
+
+def _question(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("baseline", "metric", "at", "where", "group_by", "delta", "level", "passing")
+    asked = {name: getattr(options, name) for name in names}
+    small = options.no_report and not options.attribution
+    detail = "table" if small else "full"
+    return asked | {"attribution": options.attribution, "detail": detail}
 
 
 def _text(name: str) -> Callable[[Comparison], str]:
@@ -164,29 +160,30 @@ def _text(name: str) -> Callable[[Comparison], str]:
 def _show_changes(
     options: argparse.Namespace,
     after: Sequence[tuple[Store, Plan]],
-    query: Query,
+    question: dict[str, Any],
     console: Console,
 ) -> None:
-    from tempo.cli.pages import print_changes, write_changes_page
-    from tempo.compare.loading.selection import select
     from tempo.compare.render.changes_text import changes_text
     from tempo.compare.study_changes import changes
     from tempo.core.errors import RecordError
+    from tempo.workflow.comparison import make_query
+    from tempo.workflow.reports import changes_as_text, write_changes_page
 
-    against = without_mlflow([options.against], options, make_console(stderr=True).print)
-    before = select(against, options.records)
+    before = _select([options.against], options)
     if len(before) != 1 or len(after) != 1:
         raise RecordError(
             f"--against compares one study with one other, not {len(after)} with {len(before)}"
         )
-    found = changes(before[0], after[0], query)
+    found = changes(before[0], after[0], make_query(**question))
     if options.format:
-        print_changes(found, options.format)
+        print(changes_as_text(found, options.format), end="")
         return
     console.print(changes_text(found))
     if not options.no_report:
         plans = (before[0][1], after[0][1])
-        _say_page(write_changes_page(found, plans, options.reports), console)
+        command = shlex.join(["python", "compare.py", *sys.argv[1:]])
+        page = write_changes_page(found, plans, options.reports, command=command)
+        say(console, f"Report:  {page}")
 
 
 def _judge(comparison: Comparison, gate: Gate, console: Console) -> int:
@@ -196,30 +193,5 @@ def _judge(comparison: Comparison, gate: Gate, console: Console) -> int:
     outcomes = check(comparison, gate)
     for outcome in outcomes:
         word = "pass" if outcome.passed else "FAIL"
-        console.print(
-            f"{word}  {outcome.variant}: {outcome.sentence}", markup=False, soft_wrap=True
-        )
+        say(console, f"{word}  {outcome.variant}: {outcome.sentence}")
     return 0 if all(outcome.passed for outcome in outcomes) else GATE_FAILED
-
-
-def show(comparison: Comparison, console: Console) -> None:
-    """Print the results table."""
-    from tempo.compare.render.terminal import terminal
-
-    console.print(terminal(comparison))
-
-
-def publish(comparison: Comparison, reports: Path, console: Console) -> Path:
-    """Print the table and write the report; returns the page."""
-    from tempo.compare.loading.file_names import file_name
-    from tempo.report.document import write_report
-
-    show(comparison, console)
-    return write_report(comparison, reports / file_name(comparison.study))
-
-
-def report(store: Store, plan: Plan, reports: Path, console: Console) -> Path:
-    """Compare what is recorded of a plan, print the table, write the report; returns the page."""
-    from tempo.compare.build import compare
-
-    return publish(compare(store, plan), reports, console)

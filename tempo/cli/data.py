@@ -1,18 +1,19 @@
-"""`tempo data`: prepare data sets and look at them."""
+"""Run `tempo data`: prepare data sets and describe them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from tempo.cli import options as shared
-from tempo.cli.worker import default_cache
-from tempo.core.catalog import unknown
-from tempo.core.errors import SpecError, UnknownNameError
-from tempo.spec.data import DATASETS
-from tempo.spec.options import Options
+from tempo.cli.render.console import make_console
+from tempo.cli.render.datasets import show_described, show_prepared
+from tempo.cli.render.live import make_observer
 
 EPILOG = """examples:
   tempo data prepare vimeo90k --root /data/vimeo_triplet
@@ -32,14 +33,6 @@ once, so that no evaluation meets a broken one."""
 
 INFO = """Say how large a data set is, where its clips come from and how far things move in them,
 and draw a contact sheet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a command works on: training data, or test sets by name."""
-
-    training: tuple[Options, ...] = ()
-    tests: tuple[str, ...] = ()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +67,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="an option of the data set, or a value of the spec, as YAML",
     )
-    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
+    shared.add_cache(parser)
     parser.add_argument(
         "--jobs", type=shared.positive, help="cores to use (default: all that are available)"
     )
@@ -99,79 +92,48 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wanted(options: argparse.Namespace) -> Wanted:
-    """What NAME|SPEC means.
-
-    Raises:
-        UnknownNameError: neither a data set nor a file.
-        SpecError: options that the data set does not have, or that do not fit.
-    """
-    from tempo.data.testsets import FAMILIES, TEST_SETS, expand_names
-
-    name = str(options.what)
-    if name in DATASETS:
-        return Wanted(training=(_by_name(name, options.root, options.overrides),))
-    if name in TEST_SETS or name in FAMILIES:
-        if options.overrides:
-            raise SpecError(f"a test set has no options: its protocol is fixed ({name})")
-        return Wanted(tests=tuple(expand_names([name])))
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        return Wanted(training=_of_spec(path, options))
-    raise UnknownNameError(unknown("data set", name, [*DATASETS, *TEST_SETS, *FAMILIES]))
-
-
-def _by_name(kind: str, root: str | None, overrides: Sequence[str]) -> Options:
-    """The options of a kind of data set, from the command line."""
-    from tempo.spec.yaml.error_text import validate
-    from tempo.spec.yaml.problems import Problems
-    from tempo.spec.yaml.strict_yaml import read_tree
-    from tempo.spec.yaml.value_tree import Entry, Mapped, Scalar
-
-    tree = read_tree(f"kind: {kind}", "the command line")
-    assert isinstance(tree, Mapped)
-    place = tree.place
-    if root is not None:
-        tree = tree.with_entry("root", Entry(place, Scalar(root, place)))
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise SpecError(f"--set is KEY=VALUE, not {text!r}")
-        node = read_tree(value, f"--set {key}")
-        if node is None:
-            raise SpecError(f"--set {key} has no value")
-        tree = tree.with_entry(key, Entry(node.place, node))
-    problems = Problems()
-    made = validate(DATASETS.get(kind), tree, problems)
-    problems.raise_any()
-    assert made is not None
-    return made
-
-
-def _of_spec(path: Path, options: argparse.Namespace) -> tuple[Options, ...]:
-    """The distinct data sets of a spec's variants."""
-    from tempo.design.expand import expand
-    from tempo.spec.load import load_study
-    from tempo.spec.study import RunConfig
-
-    overrides = list(options.overrides)
-    if options.root is not None:
-        overrides.append(f"data.root={options.root}")
-    plan = expand(load_study(path, profile=options.profile, overrides=overrides))
-    found: dict[str, Options] = {}
-    for variant in plan.variants:
-        data = RunConfig.model_validate(variant.config).data
-        found[data.model_dump_json()] = data
-    return tuple(found.values())
-
-
 def _prepare(options: argparse.Namespace) -> int:
-    from tempo.cli.data_prepare import prepare_all
+    """Prepare every data set; 1 when a test set is not as published."""
+    from tempo.workflow.datasets import prepare_data
 
-    return prepare_all(wanted(options), options)
+    told = prepare_data(options.what, **_asked(options))
+    _tell(told, options, show_prepared)
+    return 0 if all(each["whole"] for each in told) else 1
 
 
 def _info(options: argparse.Namespace) -> int:
-    from tempo.cli.data_info import describe_all
+    """Describe every data set, and draw a sheet of each split."""
+    from tempo.workflow.datasets import describe_data
 
-    return describe_all(wanted(options), options)
+    told = describe_data(
+        options.what,
+        splits=options.split,
+        sample=options.sample,
+        sheet=options.sheet,
+        **_asked(options),
+    )
+    _tell(told, options, show_described)
+    return 0
+
+
+def _asked(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "overrides": options.overrides,
+        "profile": options.profile,
+        "observer": make_observer(stderr=True),
+        "root": options.root,
+        "cache": options.cache,
+        "jobs": options.jobs,
+    }
+
+
+def _tell(
+    told: Sequence[Any], options: argparse.Namespace, show: Callable[[Any, Console], None]
+) -> None:
+    """Print what was found: as JSON, or each as `show` does."""
+    if options.json:
+        print(json.dumps(told if len(told) > 1 else told[0], indent=2))
+        return
+    console = make_console()
+    for each in told:
+        show(each, console)

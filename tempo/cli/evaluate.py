@@ -1,27 +1,14 @@
-"""`tempo evaluate`: methods on test sets, by the field's protocols, in one table."""
+"""Run `tempo evaluate`: methods on test sets by the field's protocols, in one table."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from rich.console import Console
 
 from tempo.cli import options as shared
-from tempo.cli.console import make_console
-from tempo.cli.interpolate import add_inference, inference
-from tempo.cli.progress import advancing
-from tempo.cli.worker import default_cache
-from tempo.core.errors import SpecError, UnknownNameError
-from tempo.records.layout import Store
-from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
-
-if TYPE_CHECKING:
-    from tempo.records.evaluations import EvaluationRecord
-    from tempo.train.evaluation.evaluation_settings import Manner, TestClips
-    from tempo.train.evaluation.methods import Method
+from tempo.cli.interpolate import add_inference, inference_options
+from tempo.cli.render.console import make_console
+from tempo.cli.render.live import make_observer
+from tempo.spec.metrics import DEFAULT_METRICS
 
 EPILOG = """examples:
   tempo evaluate RUN_ID average flow --on vimeo90k,snu_film     a run beside the references
@@ -37,6 +24,7 @@ What was evaluated before, with the same weights and protocol, is read from its 
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tempo evaluate`."""
     parser.description = "Evaluate methods on test sets by the field's protocols, in one table."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -81,7 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument("--again", action="store_true", help="evaluate even what is recorded")
-    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
+    shared.add_cache(parser)
     shared.add_records(parser)
     _add_formats(parser)
     parser.set_defaults(handler=execute)
@@ -97,128 +85,22 @@ def _add_formats(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Evaluate every method on every set, then print one table."""
-    names, metrics = _sets(options.on), _metrics(options.metrics)
-    roots = _roots(options.root)
-    from tempo.train.evaluation.evaluation_settings import Manner
-    from tempo.train.evaluation.method_names import find_methods
-    from tempo.train.run.stop_request import listening
+    from tempo.cli.render.evaluations import print_evaluations
+    from tempo.workflow.evaluation import evaluate, parse_roots
 
     # Words go to stderr where a machine reads the table from stdout.
-    console = Console(stderr=True, highlight=False) if options.format else make_console()
-    with listening() as stop, stop.at_once():
-        setting = inference(options)
-        manner = Manner(
-            setting=setting,
-            metrics=metrics,
-            rounded=options.round,
-            check=options.check,
-            motion=options.cache / "motion",
-        )
-        store = Store(options.records)
-        methods = [each for text in options.methods for each in find_methods(text, store)]
-        tests = [_open(name, roots, options.cache) for name in names]
-        records = [
-            _assess(method, test, manner, options, console)
-            for test in tests
-            for method in _distinct(methods)
-        ]
-    _print(records, options.format, metrics[0], console)
+    found = evaluate(
+        options.methods,
+        options.on,
+        observer=make_observer(stderr=options.format is not None),
+        records=options.records,
+        cache=options.cache,
+        roots=parse_roots(options.root),
+        metrics=options.metrics,
+        rounded=options.round,
+        check=options.check,
+        again=options.again,
+        **inference_options(options),
+    )
+    print_evaluations(found.groups, options.format, make_console())
     return 0
-
-
-def _print(
-    records: Sequence[EvaluationRecord], form: str | None, metric: str, console: Console
-) -> None:
-    from tempo.cli import standings as text
-    from tempo.compare.leaderboard import standings
-
-    groups = standings(records, metric)
-    if form is None:
-        text.show(groups, console)
-        return
-    writers = {"md": text.markdown, "csv": text.csv_text, "json": text.json_text}
-    print(writers[form](groups), end="")
-
-
-def _distinct(methods: Sequence[Method]) -> Iterator[Method]:
-    """A study's reference and one named beside it are one row."""
-    seen: set[Path] = set()
-    for method in methods:
-        if method.records not in seen:
-            seen.add(method.records)
-            yield method
-
-
-def _sets(given: Sequence[str]) -> list[str]:
-    """Test sets by name, families taken apart, and specs by path; each once."""
-    from tempo.data.testsets import expand_names
-
-    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
-    out: list[str] = []
-    for name in names:
-        out += [name] if _is_spec(name) else expand_names([name])
-    return list(dict.fromkeys(out))
-
-
-def _metrics(text: str) -> tuple[str, ...]:
-    if text == "all":
-        return tuple(METRIC_INFOS)
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        METRIC_INFOS.get(name)
-    if not names:
-        raise UnknownNameError(f"--metrics names none (known: {', '.join(METRIC_INFOS)}, all)")
-    return tuple(dict.fromkeys(names))
-
-
-def _roots(given: Sequence[str]) -> dict[str, Path]:
-    out: dict[str, Path] = {}
-    for text in given:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder):
-            raise SpecError(f"--root is SET=DIR, not {text!r}")
-        out[name] = Path(folder)
-    return out
-
-
-def _open(name: str, roots: Mapping[str, Path], cache: Path) -> TestClips:
-    from tempo.data.testsets import FAMILIES, open_test_set
-
-    if _is_spec(name):
-        return _own_test(name, cache)
-    families = [family for family, members in FAMILIES.items() if name in members]
-    root = next((roots[each] for each in (name, *families) if each in roots), None)
-    return open_test_set(name, root)
-
-
-def _is_spec(name: str) -> bool:
-    return name.partition(":")[0].endswith((".yaml", ".yml"))
-
-
-def _own_test(name: str, cache: Path) -> TestClips:
-    from tempo.data.open_dataset import open_split
-    from tempo.spec.load import load_study
-    from tempo.train.evaluation.spec_test_split import OwnTest
-
-    spec, _, profile = name.partition(":")
-    study = load_study(Path(spec), profile=profile or None).spec
-    return OwnTest(study.study, open_split(study.data, "test", cache), study.data)
-
-
-def _assess(
-    method: Method,
-    test: TestClips,
-    manner: Manner,
-    options: argparse.Namespace,
-    console: Console,
-) -> EvaluationRecord:
-    from tempo.train.evaluation.method_evaluation import assess
-
-    with advancing(console, f"{method.name} on {test.name}", "clips") as advance:
-        done = assess(method, test, manner, advance, again=options.again)
-    record = done.record
-    word = "recorded before" if done.reused else f"judged in {record.seconds:.0f} s"
-    lost = f", {len(record.broken)} broken" if record.broken else ""
-    line = f"{method.name} on {test.name}: {record.clips} clips{lost}, {word} ({done.folder})"
-    console.print(line, markup=False, soft_wrap=True)
-    return record

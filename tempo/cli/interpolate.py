@@ -1,19 +1,14 @@
-"""`tempo interpolate`: new frames from a trained network."""
+"""Run `tempo interpolate`: new frames from a trained network."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tempo.cli import options as shared
-from tempo.cli.console import make_console
-from tempo.cli.progress import advancing
-from tempo.core.errors import MissingError, StoppedError
-
-if TYPE_CHECKING:
-    from tempo.train.evaluation.clip_evaluation import Predictor
-    from tempo.train.inference.network_inference import Inference
+from tempo.cli.render.live import make_observer
+from tempo.core.errors import MissingError
 
 EPILOG = """examples:
   tempo interpolate RUN_ID --video in.mp4 --x 2 -o out.mp4      twice the frames, sound kept
@@ -29,6 +24,7 @@ FACTORS = (2, 4, 8)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tempo interpolate`."""
     parser.description = "Put new frames between those of a video, or between two pictures."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -85,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_inference(parser: argparse.ArgumentParser) -> None:
-    """On what, in which number format and in which pieces a network is run."""
+    """Add on what, in which number format and in which pieces a network is run."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
         "--precision",
@@ -111,39 +107,46 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def inference(options: argparse.Namespace) -> Inference:
+def inference_options(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_inference`'s options ask for."""
-    from tempo.train.inference.network_inference import make_inference
-
-    return make_inference(
-        device=options.device,
-        precision=options.precision,
-        tile=options.tile,
-        overlap=options.overlap,
-        threads=options.threads,
-    )
+    names = ("device", "precision", "tile", "overlap", "threads")
+    return {name: getattr(options, name) for name in names}
 
 
 def execute(options: argparse.Namespace) -> int:
     """Write what was asked for; whole or not at all."""
     _check(options)
-    from tempo.records.layout import Store
-    from tempo.train.evaluation.method_names import find_one
-    from tempo.train.run.stop_request import listening
+    observer = make_observer()
+    common = {"records": options.records, "observer": observer, **inference_options(options)}
+    if options.between:
+        from tempo.workflow.interpolation import interpolate_pictures
 
-    method = find_one(options.method, Store(options.records))
-    try:
-        with listening() as stop, stop.at_once():
-            setting = inference(options)
-            predict = setting.predictor(method)
-            if options.between:
-                return _between(options, predict, setting)
-            return _video(options, predict, setting)
-    except StoppedError as stopped:
-        raise StoppedError(f"stopped; {options.output} was not finished") from stopped
+        pictures, count = options.between, options.n or 1
+        for path in interpolate_pictures(
+            options.method, pictures, options.output, count=count, **common
+        ):
+            observer.note(str(path))
+        return 0
+    from tempo.workflow.interpolation import interpolate_video
+
+    given = {"factor": options.x, "cut": options.cut, "crf": options.crf}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    written = interpolate_video(options.method, options.video, options.output, **chosen, **common)
+    for note in written.notes:
+        observer.note(f"note: {note}")
+    if written.cuts:
+        after = ", ".join(map(str, written.cuts))
+        observer.note(f"held across {len(written.cuts)} scene cuts (after frames {after}, from 0)")
+    observer.note(f"{options.output}: {written.frames} frames from {written.read}")
+    return 0
 
 
 def _check(options: argparse.Namespace) -> None:
+    """Refuse options of the other kind of source.
+
+    Raises:
+        MissingError: naming the options and what they need.
+    """
     pictures = options.between is not None
     needs = {"--x": options.x, "--cut": options.cut, "--crf": options.crf}
     wrong = [name for name, given in needs.items() if pictures and given is not None]
@@ -151,43 +154,3 @@ def _check(options: argparse.Namespace) -> None:
     if wrong:
         kind = "--video" if pictures else "--between"
         raise MissingError(f"{', '.join(wrong)} needs {kind}")
-    if options.crf is not None and not 0 <= options.crf <= 51:
-        raise MissingError(f"--crf is from 0 to 51, not {options.crf}")
-
-
-def _video(options: argparse.Namespace, predict: Predictor, setting: Inference) -> int:
-    from tempo.train.inference.interpolation import Settings, interpolate_video
-
-    console = make_console()
-    settings = Settings(
-        factor=options.x or 2,
-        cut=36.0 if options.cut is None else options.cut,
-        crf=17 if options.crf is None else options.crf,
-    )
-    with advancing(console, options.video.name, "frames") as advance:
-        written = interpolate_video(
-            predict, options.video, options.output, settings, setting.device, advance
-        )
-    for note in written.notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
-    if written.cuts:
-        after = ", ".join(map(str, written.cuts))
-        line = f"held across {len(written.cuts)} scene cuts (after frames {after}, from 0)"
-        console.print(line, markup=False, soft_wrap=True)
-    line = f"{options.output}: {written.frames} frames from {written.read}"
-    console.print(line, markup=False, soft_wrap=True)
-    return 0
-
-
-def _between(options: argparse.Namespace, predict: Predictor, setting: Inference) -> int:
-    from tempo.train.inference.interpolation import between_pictures
-
-    console = make_console()
-    count = options.n or 1
-    with advancing(console, "between", "pictures") as advance:
-        paths = between_pictures(
-            predict, options.between, options.output, count, setting.device, advance
-        )
-    for path in paths:
-        console.print(str(path), markup=False, soft_wrap=True)
-    return 0

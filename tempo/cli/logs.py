@@ -1,4 +1,4 @@
-"""`tempo logs`: what a run did, and what its worker printed."""
+"""Run `tempo logs`: print the events of a run and the output of its worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import singledispatch
 from pathlib import Path
 
 from tempo.cli import options as shared
-from tempo.cli.naming import run_named
 from tempo.core.errors import RecordError
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import goes_on
@@ -27,6 +26,7 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import Store
+from tempo.workflow.names import run_named
 
 EPILOG = """examples:
   tempo logs 3f2a9c -f          follow it until it ends; a run is named by how its id begins

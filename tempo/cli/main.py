@@ -1,4 +1,4 @@
-"""The command line: one parser, one place where errors become messages and exit codes."""
+"""Parse the command line, call the command, and turn errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ui": ("browse the runs in the MLflow UI", "mlflow:configure_ui"),
     "sync": ("complete the MLflow mirror from the records", "mlflow:configure_sync"),
     "import": ("write runs that others logged to MLflow as records", "mlflow:configure_import"),
-    "mirror": ("mirror a study while it runs (what a study starts)", "mlflow:configure_mirror"),
-    "worker": ("carry out one run (what a launcher executes)", "worker:configure"),
-    "preflight": (
-        "check what a plan needs (what a study does first)",
-        "worker:configure_preflight",
-    ),
-    "calibrate": ("measure what a config costs (what --price executes)", "calibrate:configure"),
 }
 """Each command: its line in the help, and the module of this package with the function that sets up
 its options and handler. It is imported only for the command that is asked for."""

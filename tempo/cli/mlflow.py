@@ -1,15 +1,12 @@
-"""`tempo ui` browses a study in MLflow; `tempo sync` completes the mirror from the records."""
+"""Run `tempo ui`, `tempo sync` and `tempo import`: browse, complete and read MLflow stores."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import sys
 
 from tempo.cli import options as shared
-from tempo.cli.console import make_console
-from tempo.cli.stores import add_checkpoints, add_store, add_wandb, store, store_of
+from tempo.cli.mlflow_options import add_checkpoints, add_store, add_wandb, store, store_of
+from tempo.cli.render.console import make_console
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 
@@ -36,24 +33,6 @@ def configure_sync(parser: argparse.ArgumentParser) -> None:
     add_checkpoints(parser)
     add_wandb(parser)
     parser.set_defaults(handler=_sync)
-
-
-def configure_mirror(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Mirror a study while it runs, as its command asks over a pipe."
-    parser.set_defaults(handler=_mirror)
-
-
-def _mirror(options: argparse.Namespace) -> int:
-    from tempo.track.mirror_process import serve
-
-    # Ctrl-C and SIGTERM are for the study: the mirror leaves when nobody asks it any more.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    answers = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    with os.fdopen(answers, "w") as file:
-        serve(sys.stdin, file)
-    return 0
 
 
 def configure_import(parser: argparse.ArgumentParser) -> None:
@@ -90,9 +69,11 @@ def _sync(options: argparse.Namespace) -> int:
     store = Store(options.records)
     plan = store.load_plan(options.study, options.profile)
     if options.wandb:
-        from tempo.cli.mirroring import write_wandb
+        from tempo.workflow.mirror import write_wandb
+        from tempo.workflow.options import RunOptions
 
-        write_wandb(store, plan, options, make_console().print)
+        say = make_console().print
+        write_wandb(plan, RunOptions(records=options.records, wandb=True), say)
         return 0
     limits = Limits(checkpoint_mib=options.mlflow_checkpoints)
     mirror = MlflowMirror(store, options.mlflow, limits=limits)

@@ -1,15 +1,56 @@
-"""Options that several commands share."""
+"""Define options that several commands share, and turn them into a study's options."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tempo.records.layout import default_root
+from tempo.worker.arguments import add_cache, add_ddp, add_reuse, positive
+
+if TYPE_CHECKING:
+    from tempo.workflow.study import Study
+
+__all__ = ["add_cache", "add_ddp", "add_reuse", "positive"]
+
+OPTIONS = (
+    "records",
+    "reports",
+    "cache",
+    "launcher",
+    "slots",
+    "ddp",
+    "fail_fast",
+    "reuse_stale",
+    "wait",
+    "scratch",
+    "mlflow",
+    "mlflow_checkpoints",
+    "wandb",
+)
+"""Fields of `RunOptions` that options of the same name set."""
+
+
+def open_study(options: argparse.Namespace) -> Study:
+    """The study that SPEC, --profile and --set name, under the options given."""
+    from tempo.workflow.study import load_study
+
+    given = vars(options)
+    chosen: dict[str, Any] = {name: given[name] for name in OPTIONS if name in given}
+    return load_study(
+        options.spec,
+        profile=options.profile,
+        overrides=options.overrides,
+        command=shlex.join(sys.argv),
+        **chosen,
+    )
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
-    """The spec, its profile and its overrides."""
+    """Add the spec, its profile and its overrides."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a YAML file")
     parser.add_argument("--profile", help="overlay a profile of the spec: smoke, demo, full ...")
     parser.add_argument(
@@ -23,7 +64,7 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 
 def add_records(parser: argparse.ArgumentParser) -> None:
-    """Where records lie."""
+    """Add `--records`: where records lie."""
     parser.add_argument(
         "--records",
         type=Path,
@@ -33,17 +74,26 @@ def add_records(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_reuse(parser: argparse.ArgumentParser) -> None:
-    """Whether results of other code count."""
+def add_reports(parser: argparse.ArgumentParser) -> None:
+    """Add `--reports`: where reports are written."""
     parser.add_argument(
-        "--reuse-stale",
-        action="store_true",
-        help="take results that other code made, instead of making them again",
+        "--reports",
+        type=Path,
+        default=Path("reports"),
+        metavar="DIR",
+        help="folder of the reports (default: %(default)s)",
+    )
+
+
+def add_slots(parser: argparse.ArgumentParser) -> None:
+    """Add `--slots`: runs side by side."""
+    parser.add_argument(
+        "--slots", type=positive, metavar="N", help="runs side by side (default: devices)"
     )
 
 
 def add_profile_steps(parser: argparse.ArgumentParser) -> None:
-    """A profiler trace, as one more override of the spec."""
+    """Add `--profile-steps`: a profiler trace, as one more override of the spec."""
     parser.add_argument(
         "--profile-steps",
         action="append",
@@ -55,16 +105,8 @@ def add_profile_steps(parser: argparse.ArgumentParser) -> None:
 
 
 def _profiled(text: str) -> str:
-    """`3:5` as the override that it stands for."""
+    """`3:5` as the override of the spec that means the same."""
     first, colon, last = text.partition(":")
     if not (colon and first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
         raise argparse.ArgumentTypeError(f"FIRST:LAST, two steps counted from 1, not {text!r}")
     return f"runtime.profile_steps=[{int(first)}, {int(last)}]"
-
-
-def positive(text: str) -> int:
-    """A whole number from 1, for argparse."""
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1, not {text!r}")
-    return number

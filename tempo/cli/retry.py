@@ -1,13 +1,10 @@
-"""`tempo retry --failed`: carry out the failed runs of a study, and nothing else."""
+"""Run `tempo retry --failed`: carry out the failed runs of a study again, and no other."""
 
 from __future__ import annotations
 
 import argparse
 
 from tempo.cli import run
-from tempo.core.records import PlannedRun, RunStatus
-from tempo.records.event_tail import Tail
-from tempo.records.layout import Store
 
 EPILOG = """examples:
   tempo retry --failed ablations/se_dilation.yaml --profile demo
@@ -16,6 +13,7 @@ EPILOG = """examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tempo retry`: those of `tempo run`."""
     run.configure(parser)
     parser.description = "Carry out the failed runs of a study again, and no other."
     parser.epilog = EPILOG
@@ -26,13 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Without a failed run there is nothing to carry out, and the report is written again."""
-    return run.execute(options, failed)
+    """Carry out the failed runs; where there is none, write the report again."""
+    from tempo.workflow.control import has_failed
 
-
-def failed(store: Store, planned: PlannedRun) -> bool:
-    """Whether the last attempt of a run failed."""
-    tail = Tail(store.run_dir(planned.run_id))
-    tail.catch_up()
-    finish = tail.progress.finish
-    return finish is not None and finish.status == RunStatus.FAILED
+    return run.execute(options, has_failed)

@@ -1,21 +1,17 @@
-"""`tempo run`: a whole study, from its spec to its report."""
+"""Run `tempo run`: a whole study, from its spec to its report."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tempo.cli import options as shared
-from tempo.cli.plan import add_plan_options
-from tempo.cli.plan import execute as show_plan
-from tempo.cli.stores import add_checkpoints, add_store, add_wandb
-from tempo.cli.torchrun import add_ddp
-from tempo.cli.worker import default_cache
-from tempo.spec.load import load_study
+from tempo.cli.mlflow_options import add_checkpoints, add_store, add_wandb
+from tempo.cli.plan import add_plan_options, show_plan
 
 if TYPE_CHECKING:
-    from tempo.cli.pooling import Wanted
+    from tempo.workflow.execution.pool_setup import Wanted
+    from tempo.workflow.study import Study
 
 EPILOG = """examples:
   python run_experiment.py ablations/se_dilation.yaml --profile demo
@@ -28,21 +24,20 @@ Stop with Ctrl-C and run the same command again: it finishes only what is missin
 
 
 LAUNCHERS = ("local", "inline", "torchrun", "slurm")
-"""Those of `tempo.launch.launchers.catalog`, which what only plans does not import."""
+"""The names in `tempo.launch.launchers.catalog`, which planning does not import."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tempo run`."""
     parser.description = "Carry out a study: plan, check, train every variant, compare, report."
     parser.epilog = EPILOG
     shared.add_spec(parser)
     shared.add_records(parser)
     parser.add_argument("--plan", action="store_true", help="list variants and runs, do nothing")
     add_plan_options(parser)
-    parser.add_argument("--reports", type=Path, default=Path("reports"), metavar="DIR")
-    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
-    parser.add_argument(
-        "--slots", type=shared.positive, metavar="N", help="runs side by side (default: devices)"
-    )
+    shared.add_reports(parser)
+    shared.add_cache(parser)
+    shared.add_slots(parser)
     _add_launching(parser)
     shared.add_profile_steps(parser)
     shared.add_reuse(parser)
@@ -54,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_launching(parser: argparse.ArgumentParser) -> None:
-    """The launcher, and how it is used."""
+    """Add the launcher, and how the launcher is used."""
     parser.add_argument(
         "--launcher",
         choices=LAUNCHERS,
@@ -62,7 +57,7 @@ def _add_launching(parser: argparse.ArgumentParser) -> None:
         help="what carries out the runs: processes of this machine (default), this very process "
         "(for a debugger), a fresh torchrun for each, or a Slurm cluster",
     )
-    add_ddp(parser)
+    shared.add_ddp(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="print what would be launched, launch nothing"
     )
@@ -77,16 +72,30 @@ def _add_launching(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace, wanted: Wanted | None = None) -> int:
-    """Plan, search, or carry out a study's runs, all or the `wanted` ones; see
-    `tempo.cli.main.main` for the exit codes."""
-    loaded = load_study(options.spec, profile=options.profile, overrides=options.overrides)
-    if loaded.spec.search is not None:
-        from tempo.cli.search import run_search
-
-        return run_search(loaded, options)
+    """Plan, search, or carry out a study's runs, all or the `wanted` ones; the exit code."""
+    study = shared.open_study(options)
     if options.plan or options.price or options.reprice:
-        return show_plan(options)
-    # What carries out, compares and draws is imported for those who want it.
-    from tempo.cli.study import run_study
+        return show_plan(study, options)
+    if options.dry_run:
+        return _dry_run(study)
+    # What carries out, compares and draws is imported only where a study is carried out.
+    from tempo.cli.render.live import make_observer
+    from tempo.cli.render.outcome import show_outcome, show_search_outcome
 
-    return run_study(loaded, options, wanted)
+    observer = make_observer()
+    if study.is_search:
+        from tempo.workflow.execution.search_execution import execute_search
+
+        return show_search_outcome(
+            execute_search(study.loaded, study.options, observer), study.options
+        )
+    return show_outcome(study.run(observer=observer, wanted=wanted), study.options)
+
+
+def _dry_run(study: Study) -> int:
+    from tempo.core.errors import SpecError
+
+    if study.is_search:
+        raise SpecError("a search decides as it goes, so --dry-run cannot know it; use --ddp N")
+    print(study.dry_run())
+    return 0

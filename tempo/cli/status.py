@@ -1,4 +1,4 @@
-"""`tempo status`: how the runs of a study stand, from another terminal or another host."""
+"""Run `tempo status`: the state of a study's runs, from another terminal or another host."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli import options as shared
-from tempo.cli.changes import duration
-from tempo.cli.console import make_console
-from tempo.cli.naming import plan_named
+from tempo.cli.render.console import make_console
+from tempo.cli.render.run_changes import duration
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
 from tempo.launch.study_status import Standing, StudyStanding, standing_of
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Ledger
 from tempo.records.layout import Store
+from tempo.workflow.names import plan_named
 
 EPILOG = """examples:
   tempo status se_dilation                                       the plan that was run last

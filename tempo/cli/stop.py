@@ -1,20 +1,15 @@
-"""`tempo stop`: ask runs to checkpoint and leave, from any terminal or host."""
+"""Run `tempo stop`: ask runs to write a checkpoint and leave, from any terminal or host."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import closing
-from pathlib import Path
 
 from tempo.cli import options as shared
-from tempo.cli.naming import SPEC_SUFFIXES, plan_named, plans_of, run_named
-from tempo.core.records import Plan, PlannedRun
-from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import goes_on
-from tempo.ledger.port import Ledger
-from tempo.records.event_tail import is_complete
+from tempo.core.records import PlannedRun
 from tempo.records.layout import Store
+from tempo.workflow.control import active_runs, stop_runs
+from tempo.workflow.names import is_plan, plan_named, plans_of, run_named
 
 EPILOG = """examples:
   tempo stop se_dilation        its workers checkpoint and leave, its command ends
@@ -26,6 +21,7 @@ The same command that began the study continues it.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tempo stop`."""
     parser.description = "Ask runs to write a checkpoint and leave. Nothing is lost."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -40,38 +36,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
+    """Ask the named runs to stop, and print which are stopping."""
     store = Store(options.records)
-    with closing(open_ledger(None, store.root)) as ledger:
-        _stop(store, ledger, options)
+    runs = _chosen(" ".join(options.name), store, options.profile)
+    found = stop_runs(runs, store)
+    for run in found.asked:
+        print(f"stopping  {run.title} ({run.run_id}) on {found.holds[run.run_id].owner}")
+    if found.waiting:
+        print(f"{len(found.waiting)} more will not begin until the study's command is given again")
+    if not (found.asked or found.waiting):
+        print("nothing to stop: every run is complete" if runs else "nothing is going on")
     return 0
 
 
-def _stop(store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
-    runs = _chosen(" ".join(options.name), store, ledger, options.profile)
-    open_ = [run for run in runs if not is_complete(store.run_dir(run.run_id))]
-    keys = [run.run_id for run in open_]
-    ledger.ask_to_stop(keys)
-    holds = ledger.holds(keys)
-    going = [run for run in open_ if run.run_id in holds and goes_on(holds[run.run_id])]
-    for run in going:
-        print(f"stopping  {run.title} ({run.run_id}) on {holds[run.run_id].owner}")
-    waiting = len(open_) - len(going)
-    if waiting:
-        print(f"{waiting} more will not begin until the study's command is given again")
-    if not open_:
-        print("nothing to stop: every run is complete" if runs else "nothing is going on")
-
-
-def _chosen(name: str, store: Store, ledger: Ledger, profile: str | None) -> Sequence[PlannedRun]:
+def _chosen(name: str, store: Store, profile: str | None) -> Sequence[PlannedRun]:
     """The runs that a name means; without one, those of all studies that are going on."""
     if not name:
-        going = [plan for plan in plans_of(store) if _goes_on(plan, ledger)]
-        return [run for plan in going for run in plan.distinct_runs]
-    if Path(name).suffix in SPEC_SUFFIXES or name in store.studies():
+        return active_runs(plans_of(store), store)
+    if is_plan(name, store):
         return plan_named(name, store, profile).distinct_runs
     return [run_named(name, store)]
-
-
-def _goes_on(plan: Plan, ledger: Ledger) -> bool:
-    holds = ledger.holds([run.run_id for run in plan.distinct_runs])
-    return any(goes_on(hold) for hold in holds.values())

@@ -30,7 +30,6 @@ NOT_STAMPED = frozenset(
     {
         "models/conformance.py",
         "models/network_cost.py",
-        "train/__main__.py",
         "train/hardware/calibration.py",
         "train/hardware/spawn_ranks.py",
         "train/run/environment_record.py",

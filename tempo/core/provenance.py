@@ -9,9 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import tempo
-
-PACKAGE = Path(next(iter(tempo.__path__)))
+PACKAGE = Path(__file__).parents[1]
+"""The folder of the package."""
 
 
 def _git(*words: str) -> str | None:

@@ -22,6 +22,11 @@ def default_root() -> Path:
     return Path(os.environ.get("TEMPO_RECORDS", "records"))
 
 
+def default_cache() -> Path:
+    """The folder of decoded pictures: `$TEMPO_CACHE`, or `cache` in the current folder."""
+    return Path(os.environ.get("TEMPO_CACHE", "cache"))
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """A folder of records."""

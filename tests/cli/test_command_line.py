@@ -108,20 +108,6 @@ OPTIONS = {
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow", "--mlflow-checkpoints", "--wandb"},
     "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
-    "mirror": set(),
-    "worker": {
-        "--cache",
-        "--ddp",
-        "--nodes",
-        "--rendezvous",
-        "--scratch",
-        "--raise",
-        "--reuse-stale",
-        "--with-parent",
-        "--within",
-    },
-    "preflight": {"--cache", "--with-parent"},
-    "calibrate": {"--cache", "--ddp", "--with-parent"},
 }
 
 
@@ -135,11 +121,7 @@ def test_the_options_of_a_command_are_these(command: str) -> None:
     assert strings - {"-h", "--help"} == OPTIONS[command]
 
 
-INNER = {"mirror", "worker", "preflight", "calibrate"}
-"""Commands that other commands execute."""
-
-
-@pytest.mark.parametrize("command", [command for command in OPTIONS if command not in INNER])
+@pytest.mark.parametrize("command", OPTIONS)
 def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         parser().parse_args([command, "--help"])

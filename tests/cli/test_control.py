@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tempo.cli.main import main
-from tempo.cli.retry import failed
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
 from tempo.ledger.owner import this_process
@@ -20,6 +19,7 @@ from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, CheckpointSaved, Evaluated, Finished, Validated
 from tempo.records.layout import Store
 from tempo.spec.load import load_study
+from tempo.workflow.control import has_failed as failed
 
 from .conftest import ROOT, TINY
 

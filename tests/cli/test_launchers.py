@@ -118,7 +118,7 @@ def test_a_job_heeds_what_its_whole_study_has_spent(folder: Folder) -> None:
     (first / "events.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in events))
     (second / "events.jsonl").unlink()
     for processes in ("1", "2"):
-        argv = [sys.executable, "-m", "tempo.cli.main", "worker", str(second), "--ddp", processes]
+        argv = [sys.executable, "-m", "tempo.worker", "run", str(second), "--ddp", processes]
         left = subprocess.run(
             [*argv, "--within", "tiny", "default"],
             cwd=folder.path,

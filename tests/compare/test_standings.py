@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any
 
-from tempo.cli.standings import csv_text, json_text, markdown, notes
+from tempo.cli.render.evaluations import csv_text, json_text, markdown, notes
 from tempo.compare.leaderboard import standings
 from tempo.core.records import MetricInfo
 from tempo.records.evaluations import Compared, EvaluationRecord

@@ -15,12 +15,13 @@ import psutil
 import pytest
 
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus, Launcher, Resources
-from tempo.launch.launchers.catalog import LAUNCHERS, Setting
+from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
 from tempo.launch.launchers.inline import InlineLauncher
 from tempo.launch.launchers.local import LocalLauncher
 from tempo.launch.launchers.slurm.launcher import Manner, SlurmLauncher
 from tempo.launch.launchers.torchrun import TorchrunLauncher
-from tempo.launch.launchers.worker_processes import TEMPO, ForkServer, spawn
+from tempo.launch.launchers.worker_processes import ForkServer, spawn
+from tempo.launch.worker_command import WORKER
 
 from .slurm_cluster import Cluster, wait_until
 
@@ -114,7 +115,7 @@ def make_bench(name: str, folder: Path, entry: Callable[[Sequence[str]], int]) -
         "torchrun": lambda: TorchrunLauncher(slots),
         "slurm": lambda: SlurmLauncher(folder / "sub 'mitted' %j", manner),
     }
-    prefix = TEMPO if name in {"inline", "forked"} else [sys.executable]
+    prefix = WORKER if name in {"inline", "forked"} else [sys.executable]
     return Bench(name, makers[name], prefix, folder)
 
 
@@ -160,7 +161,7 @@ BESIDE = pytest.mark.parametrize(
 
 def test_every_launcher_of_the_catalog_is_tested_here() -> None:
     assert set(LAUNCHERS) == {"inline", "local", "torchrun", "slurm"}
-    setting = Setting(entry=lambda arguments: 0)
+    setting = LauncherContext(entry=lambda arguments: 0)
     for name, kind in {"inline": InlineLauncher, "torchrun": TorchrunLauncher}.items():
         assert type(LAUNCHERS.get(name)(setting)) is kind
 
@@ -250,7 +251,7 @@ def test_a_signal_in_this_process_leaves_a_resumable_run(
         "signal.signal(signal.SIGINT, before)\n"
         f"raise SystemExit({RESUMABLE})"
     )
-    launcher.submit([JobSpec(key="x", argv=[*TEMPO, "-c", code], log=tmp_path / "x.log")])
+    launcher.submit([JobSpec(key="x", argv=[*WORKER, "-c", code], log=tmp_path / "x.log")])
     assert launcher.poll()["x"].state is JobState.STOPPED
     assert told == ["stopped"]
 
@@ -259,7 +260,7 @@ def test_an_exception_in_this_process_reaches_whoever_debugs_it(
     tmp_path: Path, entry: Callable[[Sequence[str]], int]
 ) -> None:
     launcher = InlineLauncher(entry)
-    job = JobSpec(key="x", argv=[*TEMPO, "-c", "raise KeyError('lost')"], log=tmp_path / "x.log")
+    job = JobSpec(key="x", argv=[*WORKER, "-c", "raise KeyError('lost')"], log=tmp_path / "x.log")
     with pytest.raises(KeyError, match="lost"):
         launcher.submit([job])
 

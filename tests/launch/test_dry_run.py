@@ -78,7 +78,7 @@ def test_the_exact_launch_on_several_gpus(tmp_path: Path, launcher: str) -> None
     words = shlex.split(commands[-1])
     assert words[0] == "OMP_NUM_THREADS=1"
     assert {"torch.distributed.run", "--nproc-per-node=8", "--max-restarts=0"} <= set(words)
-    assert words[words.index("worker") + 1].startswith("records/runs/")
+    assert words[words.index("run") + 1].startswith("records/runs/")
 
 
 def test_several_machines_without_a_scheduler(tmp_path: Path) -> None:

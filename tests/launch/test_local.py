@@ -11,7 +11,8 @@ import pytest
 
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState
 from tempo.launch.launchers.local import LocalLauncher
-from tempo.launch.launchers.worker_processes import TEMPO, ForkServer, spawn
+from tempo.launch.launchers.worker_processes import ForkServer, spawn
+from tempo.launch.worker_command import WORKER
 
 PATIENCE = 20.0
 
@@ -69,7 +70,7 @@ def bench(
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "job_entry", raising=False)
         entry = importlib.import_module("job_entry").run
-        bench = Bench(LocalLauncher(slots, ForkServer(entry, ["json"])), TEMPO, tmp_path)
+        bench = Bench(LocalLauncher(slots, ForkServer(entry, ["json"])), WORKER, tmp_path)
     yield bench
     bench.launcher.kill(list(bench.launcher.poll()))
 
@@ -144,5 +145,5 @@ def _alive(pid: int) -> bool:
 
 def test_a_fork_server_runs_tempo_only(tmp_path: Path) -> None:
     launcher = LocalLauncher([{}], ForkServer(lambda arguments: 0, []))
-    with pytest.raises(ValueError, match="runs Tempo's own commands only"):
+    with pytest.raises(ValueError, match="runs worker commands only"):
         launcher.submit([JobSpec(key="x", argv=["/bin/true"], log=tmp_path / "x.log")])

@@ -67,7 +67,7 @@ def test_a_worker_leaves_such_a_run_alone(tmp_path: Path) -> None:
     folder = stopped_at(tmp_path, [7] * FRUITLESS)
     before = (folder / "events.jsonl").read_bytes()
     done = subprocess.run(
-        [sys.executable, "-m", "tempo.cli.main", "worker", str(folder)],
+        [sys.executable, "-m", "tempo.worker", "run", str(folder)],
         env={"PYTHONPATH": str(ROOT), RESTARTS: str(FRUITLESS)},
         capture_output=True,
         text=True,

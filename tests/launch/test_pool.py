@@ -83,9 +83,7 @@ def make_plan(runs: int) -> Plan:
 
 
 def make(store: Store, launcher: FakeLauncher, runs: int = 3, *, fail_fast: bool = False) -> Pool:
-    pool = Pool(
-        store, launcher, command=lambda folder: ["worker", str(folder)], fail_fast=fail_fast
-    )
+    pool = Pool(store, launcher, command=lambda spec: ["run", spec.run_id], fail_fast=fail_fast)
     pool.add(works_of(make_plan(runs)))
     return pool
 
@@ -276,7 +274,7 @@ TRACE = 'Traceback ...\n  File "/code/{file}.py", line 7, in step\nValueError: {
 def make_pool(
     store: Store, launcher: FakeLauncher, *works: Work, ledger: SqliteLedger | None = None
 ) -> Pool:
-    pool = Pool(store, launcher, ledger, command=lambda folder: ["worker", str(folder)])
+    pool = Pool(store, launcher, ledger, command=lambda spec: ["run", spec.run_id])
     pool.add(works)
     return pool
 
@@ -372,7 +370,7 @@ def test_a_cluster_queues_by_itself_and_jobs_of_an_earlier_driver_are_followed(
     store: Store,
 ) -> None:
     launcher = FakeLauncher(slots=None, live=["a0"])
-    pool = Pool(store, launcher, command=lambda folder: ["worker"], limit=2)
+    pool = Pool(store, launcher, command=lambda spec: ["run"], limit=2)
     pool.add([work("a", seed) for seed in range(4)])
     pool.step()
     assert launcher.started == ["a1"], "two in flight, one of them from before"

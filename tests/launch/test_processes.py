@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tempo.core.jobs import JobSpec
-from tempo.launch.launchers.worker_processes import TEMPO, ForkServer
+from tempo.launch.launchers.worker_processes import ForkServer
+from tempo.launch.worker_command import WORKER
 
 from .slurm_cluster import wait_until
 
@@ -29,7 +30,7 @@ def test_a_fork_collects_garbage_and_leaves_what_was_loaded_alone(
     monkeypatch.syspath_prepend(str(tmp_path))
     entry = importlib.import_module("freezing_entry").entry
     said, log = tmp_path / "said", tmp_path / "log"
-    job = JobSpec(key="x", argv=[*TEMPO, str(said)], log=log)
+    job = JobSpec(key="x", argv=[*WORKER, str(said)], log=log)
     child = ForkServer(entry, ["json"])(job, {"PYTHONPATH": str(tmp_path)})
     wait_until(lambda: child.code() is not None, "the job to end")
     assert child.code() == 0, log.read_text()

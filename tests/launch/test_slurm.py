@@ -10,7 +10,7 @@ import pytest
 
 from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, Resources
-from tempo.launch.launchers.catalog import LAUNCHERS, Setting
+from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
 from tempo.launch.launchers.slurm.arrays import array_name
 from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm
 from tempo.launch.launchers.slurm.launcher import Manner, SlurmLauncher
@@ -284,6 +284,6 @@ def test_without_slurm_the_alternative_is_named(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingError, match="sbatch, squeue, scancel, scontrol") as error:
-        LAUNCHERS.get("slurm")(Setting(entry=lambda arguments: 0))
+        LAUNCHERS.get("slurm")(LauncherContext(entry=lambda arguments: 0))
     assert "--launcher local" in str(error.value)
     assert error.value.exit_code == 2

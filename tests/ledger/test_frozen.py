@@ -160,7 +160,7 @@ def test_a_dead_worker_is_replaced_at_once(make: Make, undisturbed: Make, cache:
 def test_tempo_stop_reaches_a_worker_through_the_ledger(make: Make, cache: Path) -> None:
     folder = make(recipe={"budget": {"steps": 5000}})
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TEMPO_LEASE_SECONDS": TTL}
-    command = [sys.executable, "-m", "tempo.train", str(folder), "--cache", str(cache)]
+    command = [sys.executable, "-m", "tempo.worker", "run", str(folder), "--cache", str(cache)]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     wait_for(folder, 3, process)
     open_ledger(None, root_of(folder)).ask_to_stop([folder.name])

@@ -20,7 +20,7 @@ from .conftest import Study
 from .reader import assert_equal
 
 pytestmark = pytest.mark.slow
-ARGV = (sys.executable, "-m", "tempo.cli.main", "mirror")
+ARGV = (sys.executable, "-m", "tempo.worker", "mirror")
 
 STUDY = """
 import sys, time
@@ -28,7 +28,7 @@ from pathlib import Path
 from tempo.records.layout import Store
 from tempo.track.mirror_process import MirrorProcess
 store = Store(Path(sys.argv[1]))
-mirror = MirrorProcess(store, None, (sys.executable, "-m", "tempo.cli.main", "mirror"))
+mirror = MirrorProcess(store, None, (sys.executable, "-m", "tempo.worker", "mirror"))
 mirror.open(store.load_plan("se_study"), {"id": "abc", "git_commit": "c0ffee"})
 mirror.start()
 print(mirror._process.pid, flush=True)

@@ -90,7 +90,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Make:
 
 def start(folder: Path, cache: Path, *options: str) -> subprocess.Popen[bytes]:
     """A worker in a process of its own."""
-    command = [sys.executable, "-m", "tempo.train", str(folder), "--cache", str(cache), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "tempo.worker",
+        "run",
+        str(folder),
+        "--cache",
+        str(cache),
+        *options,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from tempo.train.evaluation.method_names import find_methods, find_one
 from torch import Tensor
 
 from tempo.core.errors import MissingError, RecordError, RunError, SpecError
@@ -30,7 +31,6 @@ from tempo.train.evaluation import clip_evaluation as evaluate
 from tempo.train.evaluation import numeric_differences as differences
 from tempo.train.evaluation.evaluation_settings import ROUNDED, Manner
 from tempo.train.evaluation.method_evaluation import assess
-from tempo.train.evaluation.method_names import find_methods, find_one
 from tempo.train.evaluation.methods import Method, of_file, reference
 from tempo.train.evaluation.picture_writer import save_png, to_pixels
 from tempo.train.evaluation.resume_log import NAME as ROWS

@@ -35,7 +35,7 @@ LONG: dict[str, Any] = {
 
 
 def spread(folder: Path, cache: Path) -> subprocess.Popen[bytes]:
-    return start(folder, cache, "--processes", "2")
+    return start(folder, cache, "--ddp", "2")
 
 
 def finish(process: subprocess.Popen[bytes]) -> int:
@@ -154,7 +154,7 @@ def test_every_clip_is_judged_once_whatever_the_number_of_processes() -> None:
 
 def test_the_exact_launch_is_shown(make: Make, cache: Path) -> None:
     folder = make()
-    words = ["-m", "tempo.train", str(folder), "--cache", str(cache), "--processes", "8"]
+    words = ["-m", "tempo.worker", "run", str(folder), "--cache", str(cache), "--ddp", "8"]
     words += ["--nodes", "2", "--rendezvous", "head:29500", "--dry-run"]
     done = subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, check=True, timeout=60
@@ -162,7 +162,7 @@ def test_the_exact_launch_is_shown(make: Make, cache: Path) -> None:
     shown = shlex.split(done.stdout)
     processes = Processes(per_node=8, nodes=2, rendezvous="head:29500")
     assert shown == launch_command(
-        processes, ["-m", "tempo.train", str(folder), "--cache", str(cache)]
+        processes, ["-m", "tempo.worker", "run", str(folder), "--cache", str(cache)]
     )
     assert {"--nnodes=2", "--nproc-per-node=8", "--max-restarts=0"} <= set(shown)
     assert "--rdzv-endpoint=head:29500" in shown

@@ -1,4 +1,4 @@
-"""The launchers by name, each built from its part of what a study can say."""
+"""Name the launchers, and build each from what a study offers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tempo.launch.launchers.slurm.commands import Slurm
 from tempo.launch.launchers.slurm.launcher import Manner, SlurmLauncher
 from tempo.launch.launchers.torchrun import TorchrunLauncher
 from tempo.launch.launchers.worker_processes import Start, spawn
+from tempo.launch.worker_command import call_worker
 
 
 def _quiet(text: str) -> None:
@@ -25,21 +26,21 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What launchers are built from; each takes what it needs.
+class LauncherContext:
+    """Holds what launchers are built from; each takes what it needs.
 
     Attributes:
-        entry: the command line's main function, for what runs in this process.
+        entry: the worker's main function, for runs in this process.
         stopped: called when a run in this process left on request.
         slots: the environment of each run that this machine takes side by side.
         start: how a process of this machine is started.
         submissions: folder for what a cluster is given, shared by its nodes.
         manner: how a study uses a cluster.
         patience: seconds to wait for a cluster's answer.
-        say: hears what a person should know.
+        say: receives sentences for the user.
     """
 
-    entry: Callable[[Sequence[str]], int]
+    entry: Callable[[Sequence[str]], int] = call_worker
     stopped: Callable[[], None] = _nothing
     slots: Sequence[Mapping[str, str]] = ({},)
     start: Start = spawn
@@ -49,25 +50,25 @@ class Setting:
     say: Callable[[str], None] = _quiet
 
 
-def _inline(setting: Setting) -> Launcher:
-    return InlineLauncher(setting.entry, setting.stopped)
+def _inline(context: LauncherContext) -> Launcher:
+    return InlineLauncher(context.entry, context.stopped)
 
 
-def _local(setting: Setting) -> Launcher:
-    return LocalLauncher(setting.slots, setting.start)
+def _local(context: LauncherContext) -> Launcher:
+    return LocalLauncher(context.slots, context.start)
 
 
-def _torchrun(setting: Setting) -> Launcher:
-    return TorchrunLauncher(setting.slots)
+def _torchrun(context: LauncherContext) -> Launcher:
+    return TorchrunLauncher(context.slots)
 
 
-def _slurm(setting: Setting) -> SlurmLauncher:
-    slurm = Slurm(setting.patience)
+def _slurm(context: LauncherContext) -> SlurmLauncher:
+    slurm = Slurm(context.patience)
     slurm.check()
-    return SlurmLauncher(setting.submissions, setting.manner, slurm, setting.say)
+    return SlurmLauncher(context.submissions, context.manner, slurm, context.say)
 
 
-LAUNCHERS: Catalog[Callable[[Setting], Launcher]] = Catalog(
+LAUNCHERS: Catalog[Callable[[LauncherContext], Launcher]] = Catalog(
     "launcher",
     {"local": _local, "inline": _inline, "torchrun": _torchrun, "slurm": _slurm},
 )

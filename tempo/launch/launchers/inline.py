@@ -1,4 +1,4 @@
-"""Runs in this very process, one after the other: for a debugger."""
+"""Carry out runs in this very process, one after the other, for a debugger."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus
-from tempo.launch.launchers.worker_processes import TEMPO
+from tempo.launch.worker_command import WORKER
 
 
 def _nothing() -> None:
@@ -18,9 +18,9 @@ class InlineLauncher:
     """Carries a job out within `submit`, so that breakpoints and stepping work.
 
     Args:
-        entry: the command line's main function, called with a job's arguments.
-        stopped: called when a job left on request, since the signal went to the job and not to
-            whoever drives this.
+        entry: the worker's main function, called with a job's arguments.
+        stopped: called when a job left on request, since the signal reached the job and not the
+            driver of the pool.
 
     Output stays on the terminal, where a debugger needs it; `JobSpec.log` is not written. An
     exception that `entry` lets through is not caught here.
@@ -43,9 +43,9 @@ class InlineLauncher:
         return {job.key: str(os.getpid()) for job in jobs}
 
     def _carry_out(self, job: JobSpec) -> JobStatus:
-        prefix, arguments = tuple(job.argv[: len(TEMPO)]), list(job.argv[len(TEMPO) :])
-        if prefix != TEMPO:
-            raise ValueError(f"only Tempo's own commands run in its process, not {job.argv}")
+        prefix, arguments = tuple(job.argv[: len(WORKER)]), list(job.argv[len(WORKER) :])
+        if prefix != WORKER:
+            raise ValueError(f"only worker commands run in this process, not {job.argv}")
         with _environment(job.env):
             code = self._entry(arguments)
         if code == RESUMABLE:
@@ -57,17 +57,17 @@ class InlineLauncher:
         return dict(self._jobs)
 
     def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
-        """Nothing: a job is over when `submit` returns."""
+        """Return nothing: a job is over when `submit` returns."""
         return {}
 
     def forget(self, key: str) -> None:
         del self._jobs[key]
 
     def cancel(self, keys: Iterable[str]) -> None:
-        """Nothing: whoever could ask waits for the job, and Ctrl-C reaches it directly."""
+        """Do nothing: the caller waits for the job, and Ctrl-C reaches the job directly."""
 
     def kill(self, keys: Iterable[str]) -> None:
-        """Nothing, as for `cancel`."""
+        """Do nothing, as `cancel`."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Two ways to start a worker's process: afresh, or forked from a server that has torch loaded.
+"""Start the process of a worker: a new interpreter, or a fork of a server that has torch loaded.
 
 Both give the worker a process group of its own, its log as output, and its slot's environment.
 """
@@ -12,15 +12,14 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
+from types import ModuleType
 from typing import Protocol
 
 from tempo.core.jobs import JobSpec
-
-TEMPO = (sys.executable, "-m", "tempo.cli.main")
-"""What every backend puts before a worker's arguments."""
+from tempo.launch.worker_command import WORKER
 
 
 class Child(Protocol):
@@ -47,7 +46,7 @@ class _Spawned:
 
 
 def spawn(job: JobSpec, environment: Mapping[str, str]) -> Child:
-    """A fresh process: 2 to 3 seconds until torch is loaded, independent of everything else."""
+    """Start a new interpreter: 2 to 3 seconds until torch is loaded, independent of all else."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("ab") as log:
         popen = subprocess.Popen(
@@ -76,11 +75,11 @@ class ForkServer:
 
     The server never computes, holds no thread and no CUDA state, so forking it is safe, and its
     loaded libraries are shared by all workers. A job's arguments are those of any other launcher;
-    `entry` is the command line's main function, which a fork calls in place of a new interpreter.
+    `entry` is the function that a fork calls with them, in place of a new interpreter.
     """
 
     def __init__(self, entry: Callable[[Sequence[str]], int], preload: Sequence[str]) -> None:
-        # A name, so that what fails in importing it fails in the worker's own log.
+        # The entry travels by name, so that an import that fails is written to the worker's log.
         self._entry = f"{entry.__module__}:{entry.__qualname__}"
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tempo.launch.launchers.preload", *preload])
@@ -90,16 +89,32 @@ class ForkServer:
         forkserver.ensure_running()
 
     def __call__(self, job: JobSpec, environment: Mapping[str, str]) -> Child:
-        prefix, arguments = tuple(job.argv[: len(TEMPO)]), list(job.argv[len(TEMPO) :])
-        if prefix != TEMPO:
-            raise ValueError(f"a fork server runs Tempo's own commands only, not {job.argv}")
+        prefix, arguments = tuple(job.argv[: len(WORKER)]), list(job.argv[len(WORKER) :])
+        if prefix != WORKER:
+            raise ValueError(f"a fork server runs worker commands only, not {job.argv}")
         job.log.parent.mkdir(parents=True, exist_ok=True)
         process = self._context.Process(
             target=_become,
             args=(self._entry, arguments, str(job.log), {**job.env, **environment}),
         )
-        process.start()
+        with _without_main():
+            process.start()
         return _Forked(process)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the user's `__main__` module while a process starts.
+
+    multiprocessing has each child import the main script again. A script or notebook that calls
+    `study.run()` without a `__main__` guard would run its study anew in every worker.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _become(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunSpec, RunStatus
@@ -34,7 +33,7 @@ class Pool:
 
     Args:
         ledger: who carries out what, of all invocations; None when there is no other.
-        command: the worker's argument vector for a run's folder.
+        command: builds the worker's argument vector from a run's spec.
         resources: what a run needs.
         limit: most jobs in flight, beside the launcher's own slots.
         fail_fast: stop everything at the first failure instead of going on.
@@ -47,7 +46,7 @@ class Pool:
         launcher: Launcher,
         ledger: Ledger | None = None,
         *,
-        command: Callable[[Path], Sequence[str]],
+        command: Callable[[RunSpec], Sequence[str]],
         resources: Callable[[RunSpec], Resources] = lambda spec: Resources(),
         limit: int | None = None,
         fail_fast: bool = False,
@@ -192,7 +191,7 @@ class Pool:
         view.log = folder / "attempts" / f"{view.attempt}.log"
         return JobSpec(
             key=view.key,
-            argv=self._command(folder),
+            argv=self._command(view.work.spec),
             log=view.log,
             resources=self._resources(view.work.spec),
             avoid=view.avoid,

@@ -75,6 +75,13 @@ class RunView:
         done = self.status in {RunStatus.COMPLETE, RunStatus.FAILED}
         return done or self.withdrawn or bool(self.held_back)
 
+    @property
+    def share_done(self) -> float:
+        """How much of the run is done, from 0 to 1."""
+        if self.ended:
+            return 1.0
+        return self.progress.step / self.progress.total if self.progress.total else 0.0
+
     def read(self) -> None:
         """Take in what its worker wrote since the last time."""
         for _ in self.tail.read():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 import sys
+import uuid
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -162,4 +164,21 @@ def of_folder(folder: Path, root: Path) -> Method:
         records=root / "evaluations" / f"{name}-{digest.hexdigest()[:8]}",
         pictures=PictureFolder(folder),
         rounded=any(each.suffix != UNROUNDED for each in files),
+    )
+
+
+def of_function(function: Callable[..., Any], root: Path) -> Method:
+    """The method that a Python callable is, called as in `of_callable`.
+
+    What a callable holds (closures, weights) cannot be told from outside, so its results are
+    recorded for this process alone and never taken for those of another.
+    """
+    name = getattr(function, "__qualname__", type(function).__name__)
+    module = getattr(function, "__module__", type(function).__module__)
+    folder = re.sub(r"[^\w.]+", "_", f"{module}.{name}")
+    return Method(
+        name=name,
+        load=lambda device: _checked(_ready(function, device), name),
+        identity={"callable": f"{module}:{name}", "session": uuid.uuid4().hex},
+        records=root / "evaluations" / folder,
     )

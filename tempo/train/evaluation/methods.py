@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tempo import __version__
 from tempo.core.errors import RecordError
+from tempo.core.version import VERSION
 from tempo.data.clips import Clip
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
@@ -67,7 +67,7 @@ def reference(name: str, root: Path) -> Method:
     return Method(
         name=name,
         load=lambda device: predict,
-        identity={"method": name, "tempo": __version__},
+        identity={"method": name, "tempo": VERSION},
         records=root / "evaluations" / name,
     )
 

@@ -1,0 +1,56 @@
+"""Print how a study or a search ended, and choose the exit code."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from tempo.cli.render.comparison import print_table
+from tempo.cli.render.console import make_console, say
+from tempo.cli.render.search import show_summary
+from tempo.workflow.execution.execution import Outcome
+from tempo.workflow.execution.search_execution import SearchOutcome
+from tempo.workflow.options import RunOptions
+
+
+def show_outcome(outcome: Outcome, options: RunOptions) -> int:
+    """Print the results of a study, or how to continue; returns the exit code."""
+    console = make_console()
+    if outcome.ending == "submitted":
+        _show_submitted(outcome, options, console)
+    elif outcome.ending == "stopped":
+        total = sum(outcome.counts.values())
+        left = f"Stopped with {outcome.left} of {total} runs to go"
+        say(console, f"{left}; the same command continues:")
+        say(console, f"  {options.command}")
+    elif outcome.comparison is not None:
+        print_table(outcome.comparison, console)
+        say(console, f"Report:  {outcome.page}")
+    return outcome.exit_code
+
+
+def _show_submitted(outcome: Outcome, options: RunOptions, console: Console) -> None:
+    """Say what a cluster has, and how to follow the jobs."""
+    plan = outcome.plan
+    said = ", ".join(f"{count} {what}" for what, count in outcome.counts.items())
+    say(console, f"{plan.study} is with {options.launcher}: {said} of {outcome.left} runs.")
+    for line in (
+        f"  tempo status {plan.source}         what each run is doing",
+        "  tempo logs RUN -f               the log of one of them",
+        f"  tempo stop {plan.study}           checkpoint and leave",
+        "When all runs are complete, the same command compares and reports (--wait stays):",
+        f"  {options.command}",
+    ):
+        say(console, line)
+
+
+def show_search_outcome(outcome: SearchOutcome, options: RunOptions) -> int:
+    """Print what a search found, or how to continue; returns the exit code."""
+    console = make_console()
+    show_summary(outcome.summary, console)
+    if outcome.page is None:
+        say(console, "Stopped; the same command continues:")
+        say(console, f"  {options.command}")
+    else:
+        say(console, f"Summary: {outcome.path}")
+        say(console, f"Report:  {outcome.page}")
+    return outcome.exit_code

@@ -1,0 +1,66 @@
+"""Define command-line options that workers and the command line share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tempo.core.torchrun_command import RENDEZVOUS, default_rendezvous
+from tempo.records.layout import default_cache
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1, not {text!r}")
+    return number
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """Add `--cache`: where decoded pictures lie."""
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=default_cache(),
+        metavar="DIR",
+        help="folder of decoded pictures (default: $TEMPO_CACHE or %(default)s)",
+    )
+
+
+def add_with_parent(parser: argparse.ArgumentParser) -> None:
+    """Add `--with-parent`: the process ends when its parent does."""
+    parser.add_argument("--with-parent", action="store_true", help="leave when the parent ends")
+
+
+def add_reuse(parser: argparse.ArgumentParser) -> None:
+    """Add `--reuse-stale`: results of other code count."""
+    parser.add_argument(
+        "--reuse-stale",
+        action="store_true",
+        help="take results that other code made, instead of making them again",
+    )
+
+
+def add_ddp(parser: argparse.ArgumentParser) -> None:
+    """Add `--ddp`: processes per run."""
+    parser.add_argument(
+        "--ddp",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes per run: Tempo starts torchrun for each run",
+    )
+
+
+def add_nodes(parser: argparse.ArgumentParser) -> None:
+    """Add `--nodes` and `--rendezvous`: one run on several machines."""
+    parser.add_argument(
+        "--nodes", type=positive, default=1, metavar="N", help="machines that share the run"
+    )
+    parser.add_argument(
+        "--rendezvous",
+        metavar="HOST:PORT",
+        default=default_rendezvous(),
+        help=f"where several machines meet (default: ${RENDEZVOUS})",
+    )

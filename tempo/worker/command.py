@@ -1,0 +1,113 @@
+"""Parse the arguments of a worker process and call what they name.
+
+The parent, a cluster's job or a person starts `python -m tempo.worker COMMAND ...`. These are the
+only commands that import torch, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tempo.core.errors import TempoError
+from tempo.worker.arguments import add_cache, add_ddp, add_nodes, add_reuse, add_with_parent
+
+Configure = Callable[[argparse.ArgumentParser], None]
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    from tempo.worker.run import execute
+
+    parser.description = "Carry out one run from its folder, resuming from the last checkpoint."
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder of the run's records")
+    add_ddp(parser)
+    add_nodes(parser)
+    add_reuse(parser)
+    parser.add_argument(
+        "--scratch", metavar="DIR", help="this node's own disk: copy the data cache there first"
+    )
+    parser.add_argument(
+        "--within",
+        nargs=2,
+        metavar=("STUDY", "PROFILE"),
+        help="leave once this study's budget of GPU-hours is spent",
+    )
+    parser.add_argument(
+        "--raise", action="store_true", dest="reraise", help="record a failure, then raise it"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the command of the processes, run nothing"
+    )
+    add_cache(parser)
+    add_with_parent(parser)
+    parser.set_defaults(handler=execute)
+
+
+def _add_preflight(parser: argparse.ArgumentParser) -> None:
+    from tempo.worker.preflight import execute
+
+    parser.description = "Answer a study's questions about this machine, as JSON lines."
+    add_cache(parser)
+    add_with_parent(parser)
+    parser.set_defaults(handler=execute)
+
+
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    from tempo.worker.calibrate import execute
+
+    parser.description = "Measure what the steps of a config cost: FOLDER/config.json to price.json"
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    add_ddp(parser)
+    add_cache(parser)
+    add_with_parent(parser)
+    parser.set_defaults(handler=execute)
+
+
+def _add_network_cost(parser: argparse.ArgumentParser) -> None:
+    from tempo.worker.network_cost import execute
+
+    parser.description = "Count parameters and MACs: a question a line in, an answer a line out."
+    parser.set_defaults(handler=execute)
+
+
+def _add_mirror(parser: argparse.ArgumentParser) -> None:
+    from tempo.worker.mirror import execute
+
+    parser.description = "Mirror a study into MLflow while it runs, as its parent asks over a pipe."
+    parser.set_defaults(handler=execute)
+
+
+COMMANDS: dict[str, tuple[str, Configure]] = {
+    "run": ("carry out one run", _add_run),
+    "preflight": ("check what a plan needs", _add_preflight),
+    "calibrate": ("measure what a config costs", _add_calibrate),
+    "network-cost": ("count networks", _add_network_cost),
+    "mirror": ("mirror a study into MLflow", _add_mirror),
+}
+"""Each command: its line in the help, and the function that adds its options and handler."""
+
+
+def parser(*commands: str) -> argparse.ArgumentParser:
+    """The parser with the options of `commands`, or of all."""
+    top = argparse.ArgumentParser(prog="python -m tempo.worker", description=__doc__)
+    added = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, (line, configure) in COMMANDS.items():
+        one = added.add_parser(name, help=line)
+        if name in (commands or COMMANDS):
+            configure(one)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Execute a worker command; returns the exit code (see `tempo.core.jobs`)."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser(*(word for word in words[:1] if word in COMMANDS)).parse_args(words)
+    try:
+        return int(options.handler(options))
+    except TempoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130

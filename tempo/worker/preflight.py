@@ -1,0 +1,110 @@
+"""Answer a study's questions about this machine before training: what lacks, what fails."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tempo.core.errors import TempoError
+from tempo.core.startup import loading
+from tempo.worker.process_setup import die_with_parent, limit_threads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tempo.spec.study import RunConfig
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Read a request from stdin, answer in JSON lines.
+
+    Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}, "widths":
+    [{"config": config, "target": config, "by": "parameters" or "macs"}, ...]}. Every width gets
+    {"width": ...}, in order. Every label gets {"missing": label, "sentences": [...]}. When nothing
+    is missing and there is something to rehearse: {"slots": [environment, ...], "device": name},
+    then {"rehearsed": variant, "weight": work a clip} or {"broken": variant, "message": ...} for
+    each, then {"prepare": what, "done": n, "total": n} while data is cached.
+    """
+    limit_threads(1)
+    if options.with_parent:
+        die_with_parent()
+    request = json.load(sys.stdin)
+    with loading():
+        from tempo.spec.study import RunConfig
+        from tempo.train.hardware.device import device_name, pick_device
+        from tempo.train.hardware.device_slots import device_slots
+        from tempo.train.hardware.preflight import missing
+
+    for asked in request.get("widths", ()):
+        _say(width=_width(**asked))
+    lacking = False
+    for label, configs in request["missing"].items():
+        sentences: dict[str, None] = {}
+        for config in _distinct(configs):
+            sentences |= dict.fromkeys(missing(RunConfig.model_validate(config)))
+        _say(missing=label, sentences=list(sentences))
+        lacking = lacking or bool(sentences)
+    variants = {
+        name: RunConfig.model_validate(config) for name, config in request["rehearse"].items()
+    }
+    if lacking or not variants:
+        return 0
+    device = device_name(pick_device(next(iter(variants.values())).runtime))
+    _say(slots=device_slots(variants.values()), device=device)
+    broken = [name for name, config in variants.items() if not _rehearsed(name, config)]
+    if not broken:
+        _prepare(variants.values(), options.cache)
+    return 0
+
+
+def _say(**message: Any) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def _width(config: dict[str, Any], target: dict[str, Any], by: str) -> dict[str, Any]:
+    from tempo.spec.study import RunConfig
+    from tempo.train.hardware.matched_width import same_cost
+
+    one, other = RunConfig.model_validate(config), RunConfig.model_validate(target)
+    crops = one.recipe.crop, other.recipe.crop
+    return asdict(same_cost(one.arch, other.arch, by, crops))
+
+
+def _rehearsed(name: str, config: RunConfig) -> bool:
+    """Build the variant, train it a step and measure it; returns whether that worked."""
+    from tempo.train.hardware.preflight import rehearse
+
+    try:
+        weight = rehearse(config)
+    except Exception as error:
+        # Whatever a part raises here it would raise in every run, so the user is told now.
+        kind = "" if isinstance(error, TempoError) else f"{type(error).__name__}: "
+        _say(broken=name, message=f"{kind}{error}")
+        return False
+    _say(rehearsed=name, weight=weight)
+    return True
+
+
+def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
+    from tempo.data.cache.cache_builder import cores
+    from tempo.data.open_dataset import prepare
+
+    def report(done: int, total: int, what: str) -> None:
+        _say(prepare=what, done=done, total=total)
+
+    distinct = {config.data.model_dump_json(): config.data for config in configs}
+    for data in distinct.values():
+        prepare(data, cache, report, cores())
+
+
+def _distinct(configs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    seen = set()
+    for config in configs:
+        text = json.dumps(config, sort_keys=True)
+        if text not in seen:
+            seen.add(text)
+            yield config

@@ -1,0 +1,27 @@
+"""Set up the process of a worker: its thread pools, and its end with the parent process."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+
+PR_SET_PDEATHSIG = 1
+"""Option of prctl(2): the signal that this process receives when its parent dies."""
+
+
+def die_with_parent() -> None:
+    """Have this process receive SIGTERM when its parent ends, even by SIGKILL (Linux only)."""
+    parent = os.getppid()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    # The parent may have ended before the request was made.
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def limit_threads(count: int) -> None:
+    """Fix the size of every thread pool; only works before torch and numpy are imported."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(count)

@@ -1,0 +1,280 @@
+"""Compare recorded results, and offer the comparison as DataFrames, figures and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tempo.core.catalog import unknown
+from tempo.core.errors import UnknownNameError
+from tempo.core.records import Plan
+from tempo.records.layout import Store, default_root
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from tempo.compare.comparison import Comparison as ComparisonData
+    from tempo.compare.query import Query
+    from tempo.compare.statistics.quantities import Contrast, Interval, Word
+
+
+def compare(
+    names: str | Sequence[str],
+    *,
+    records: str | Path | None = None,
+    profile: str | None = None,
+    **question: Any,
+) -> Comparison:
+    """Compare the recorded results of studies, folders of records or single runs, offline.
+
+    Args:
+        names: studies, folders of records, run ids or how they begin; several are put together.
+        records: folder of the records (default: `$TEMPO_RECORDS` or `records`).
+        profile: which plan of a study (default: the last one that was run).
+        question: `metric` ("psnr", or several: "psnr,ssim"), `baseline` (a variant), `at`
+            ("final", "best-val" or a step), `where` ("se = on and seed < 3"), `group_by`
+            (a factor), `delta` (half-width of `equivalent`), `level` (coverage of intervals),
+            `passing` (levels, "30,31.5"), `attribution` (from, to).
+
+    Raises:
+        RecordError: a name is neither a study nor a folder nor a run.
+
+    >>> import tempo
+    >>> tempo.compare("se_dilation", metric="psnr", baseline="V2").metric    # doctest: +SKIP
+    'psnr'
+    """
+    from tempo.workflow.names import select
+
+    chosen = [names] if isinstance(names, str) else list(names)
+    root = default_root() if records is None else Path(records)
+    return compare_plans(select(chosen, root, profile), **question)
+
+
+def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Comparison:
+    """Compare the recorded results of plans, each in its records; see `compare`."""
+    from tempo.compare.build import compare_all
+
+    return Comparison(compare_all(list(plans), make_query(**question)), plans)
+
+
+def make_query(
+    *,
+    metric: str | Sequence[str] | None = None,
+    baseline: str | None = None,
+    at: str | int = "final",
+    where: str | None = None,
+    group_by: str | None = None,
+    delta: float | None = None,
+    level: float = 0.95,
+    passing: str | Iterable[float] | None = None,
+    attribution: Sequence[str] | None = None,
+    detail: Literal["table", "full"] = "full",
+) -> Query:
+    """The question to the records, from values as the API and the command line take them."""
+    from tempo.compare.query import parse_query
+
+    metrics = metric if metric is None or isinstance(metric, str) else ",".join(metric)
+    if passing is not None and not isinstance(passing, str):
+        passing = ",".join(f"{value:g}" for value in passing)
+    return parse_query(
+        baseline=baseline,
+        metrics=metrics,
+        at=str(at),
+        where=where,
+        group_by=group_by,
+        delta=delta,
+        level=level,
+        passing=passing,
+        attribution=attribution,
+        detail=detail,
+    )
+
+
+class Verdict:
+    """What a contrast with the baseline says.
+
+    Attributes:
+        word: `better`, `worse`, `equivalent`, `inconclusive` or `incomparable`.
+        reason: why this word was chosen.
+        interval: the difference from the baseline with its interval, in the metric's unit;
+            None when nothing can be paired.
+    """
+
+    def __init__(self, contrast: Contrast) -> None:
+        self.contrast = contrast
+        self.word: Word = contrast.verdict.word
+        self.reason: str = contrast.verdict.reason
+        self.interval: Interval | None = contrast.difference
+
+    def __str__(self) -> str:
+        head = f"{self.contrast.variant} against {self.contrast.baseline}: {self.word}"
+        change = self.interval
+        if change is None:
+            return f"{head} ({self.reason})"
+        text = f"{change.value:+.4g}"
+        if change.low is not None and change.high is not None:
+            text += f" [{change.low:+.4g}, {change.high:+.4g}]"
+        return f"{head}, {self.contrast.metric} {text} ({self.reason})"
+
+    __repr__ = __str__
+
+
+class Comparison:
+    """The results of a study side by side, each with its verdict against the baseline.
+
+    Attributes:
+        data: the whole comparison as frozen records, as reports are made from.
+        plans: the records and plans that were compared.
+    """
+
+    def __init__(self, data: ComparisonData, plans: Sequence[tuple[Store, Plan]]) -> None:
+        self.data, self.plans = data, tuple(plans)
+
+    @property
+    def study(self) -> str:
+        """The study's name."""
+        return self.data.study
+
+    @property
+    def metric(self) -> str:
+        """The primary metric."""
+        return self.data.metric
+
+    @property
+    def baseline(self) -> str | None:
+        """The control variant."""
+        return self.data.baseline
+
+    def table(self) -> pd.DataFrame:
+        """One row a variant: the numbers of `compare.py --csv`, at full precision.
+
+        Missing values are missing, never zero. Costs are in seconds, hours and bytes.
+        """
+        import pandas as pd
+
+        from tempo.compare.render import csv
+
+        return pd.read_csv(StringIO(csv(self.data)), float_precision="round_trip")
+
+    def contrasts(self) -> pd.DataFrame:
+        """One row a variant and metric: the difference from the baseline, interval and verdict.
+
+        `p_adjusted` is after Holm's correction over `family`; the verdict uses the adjusted one.
+        """
+        import pandas as pd
+
+        rows = []
+        for row in self.data.rows:
+            for contrast in row.contrasts.values():
+                change = contrast.difference
+                rows.append(
+                    {
+                        "variant": contrast.variant,
+                        "baseline": contrast.baseline,
+                        "metric": contrast.metric,
+                        "difference": change.value if change else None,
+                        "low": change.low if change else None,
+                        "high": change.high if change else None,
+                        "level": change.level if change else None,
+                        "p": contrast.p,
+                        "p_adjusted": contrast.p_adjusted,
+                        "verdict": contrast.verdict.word.value,
+                        "reason": contrast.verdict.reason,
+                        "delta": contrast.delta,
+                        "family": contrast.family,
+                        "seeds": len(contrast.seeds),
+                        "planned_seeds": contrast.planned_n,
+                        "clips": contrast.clips,
+                        "sources": contrast.sources,
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def clips(self) -> pd.DataFrame:
+        """One row a run and clip: variant, seed, run_id, clip, source, motion and every metric.
+
+        Raises:
+            RecordError: a table of clips was altered since the run was evaluated.
+        """
+        import pandas as pd
+
+        from tempo.workflow.records import clip_frame
+
+        frames = []
+        for run in self.data.runs:
+            frame = clip_frame(run.folder)
+            if frame is not None:
+                frame.insert(0, "run_id", run.run_id)
+                frame.insert(0, "seed", run.seed)
+                frame.insert(0, "variant", run.variant)
+                frames.append(frame)
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def curves(self) -> pd.DataFrame:
+        """One row a variant, quantity and step: mean over seeds, band and number of seeds.
+
+        `split` is `val` (metrics of validation) or `train` (loss, gradient norm ...).
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "variant": curve.variant,
+                "name": curve.name,
+                "split": curve.split,
+                "step": step,
+                "epoch": curve.epochs[index],
+                "seconds": curve.seconds[index],
+                "mean": curve.mean[index],
+                "low": curve.low[index],
+                "high": curve.high[index],
+                "seeds": curve.counts[index],
+            }
+            for curve in (*self.data.curves, *self.data.health)
+            for index, step in enumerate(curve.steps)
+        ]
+        return pd.DataFrame(rows)
+
+    def verdict(self, variant: str, metric: str | None = None) -> Verdict:
+        """The verdict on `variant` against the baseline, in the primary metric by default.
+
+        Raises:
+            UnknownNameError: no such variant, or the variant has no contrast in the metric.
+        """
+        names = [row.variant for row in self.data.rows]
+        if variant not in names:
+            raise UnknownNameError(unknown("variant", variant, names))
+        found = self.data.row(variant).contrasts
+        name = metric or self.metric
+        if name not in found:
+            if variant == self.baseline:
+                raise UnknownNameError(f"{variant!r} is the baseline, with which others compare")
+            raise UnknownNameError(unknown("metric with a contrast", name, found))
+        return Verdict(found[name])
+
+    def figure(self, name: str) -> Figure:
+        """Draw a figure of the report (`forest`, `learning_curves`, `pareto` ...).
+
+        Raises:
+            UnknownNameError: no figure is called so; names the figures.
+            MissingError: the figure does not apply to this comparison, with the reason.
+        """
+        raise UnknownNameError(name)
+
+    def report(self, folder: str | Path = "reports") -> Path:
+        """Write page, figures and tables below `folder`; returns the page."""
+        from tempo.workflow.reports import write_page
+
+        return write_page(self.data, self.plans, Path(folder))
+
+    def __str__(self) -> str:
+        return self.table().to_string(index=False)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.study}, {len(self.data.rows)} rows, {self.metric}>"
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(index=False)

@@ -1,0 +1,64 @@
+"""Read the state of a study's runs, and ask runs to stop, from any process or host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from tempo.core.records import Plan, PlannedRun, RunStatus
+from tempo.launch.study_status import StudyStanding, standing_of
+from tempo.ledger.open import open_ledger
+from tempo.ledger.owner import goes_on
+from tempo.ledger.port import Hold
+from tempo.records.event_tail import Tail, is_complete
+from tempo.records.layout import Store
+
+
+class StopRequest(NamedTuple):
+    """Which runs were asked to stop.
+
+    `asked` are being carried out, `holds` says by which process; `waiting` have no result and will
+    not begin until the study's command is given again.
+    """
+
+    asked: tuple[PlannedRun, ...]
+    waiting: tuple[PlannedRun, ...]
+    holds: Mapping[str, Hold]
+
+
+def status_of(plan: Plan, store: Store, metric: str = "psnr") -> StudyStanding:
+    """The state of every run of a plan."""
+    with closing(open_ledger(None, store.root)) as ledger:
+        return standing_of(plan, store, ledger, metric)
+
+
+def stop_runs(runs: Sequence[PlannedRun], store: Store) -> StopRequest:
+    """Ask runs that are not complete to write a checkpoint and leave."""
+    left = [run for run in runs if not is_complete(store.run_dir(run.run_id))]
+    keys = [run.run_id for run in left]
+    with closing(open_ledger(None, store.root)) as ledger:
+        ledger.ask_to_stop(keys)
+        holds = ledger.holds(keys)
+    asked = [run for run in left if goes_on(holds.get(run.run_id))]
+    waiting = [run for run in left if run not in asked]
+    return StopRequest(tuple(asked), tuple(waiting), holds)
+
+
+def active_runs(plans: Sequence[Plan], store: Store) -> list[PlannedRun]:
+    """The runs of those plans of which at least one run is being carried out."""
+    with closing(open_ledger(None, store.root)) as ledger:
+        found: list[PlannedRun] = []
+        for plan in plans:
+            holds = ledger.holds([run.run_id for run in plan.distinct_runs])
+            if any(goes_on(hold) for hold in holds.values()):
+                found += plan.distinct_runs
+        return found
+
+
+def has_failed(store: Store, planned: PlannedRun) -> bool:
+    """Whether the last attempt of a run failed."""
+    tail = Tail(store.run_dir(planned.run_id))
+    tail.catch_up()
+    finish = tail.progress.finish
+    return finish is not None and finish.status == RunStatus.FAILED

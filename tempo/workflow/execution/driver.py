@@ -1,0 +1,128 @@
+"""Drive a study or a search to its end: step, report progress, obey requests to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from tempo.launch.scheduling.pool import Pool
+from tempo.workflow.observer import Observer
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class StopRequests:
+    """How often this process was asked to stop."""
+
+    count: int = 0
+
+
+class Driver:
+    """Steps the work of a pool, for studies and searches alike.
+
+    Ctrl-C or SIGTERM once: workers write a checkpoint and leave; twice: they are ended now.
+
+    Args:
+        watch: says why everything has to stop, None while it may continue.
+        detach: one request is enough to leave, and the jobs continue without this process.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        observer: Observer,
+        requests: StopRequests,
+        *,
+        watch: Callable[[], str | None],
+        detach: bool = False,
+    ) -> None:
+        self._pool, self._observer, self._requests = pool, observer, requests
+        self._watch, self._detach = watch, detach
+        self._obeyed = 0
+        self._left = False
+
+    def run(self, step: Callable[[], object], busy: Callable[[], bool]) -> None:
+        """Call `step` until `busy` says that nothing is left."""
+        while busy():
+            step()
+            self.report()
+            self._stop_if_over_budget()
+            if self._requests.count and self._detach:
+                self._observer.note("leaving: the jobs go on; the same command follows them again")
+                self._left = True
+                return
+            self._obey()
+            time.sleep(POLL_SECONDS)
+
+    def finish(self) -> None:
+        """Take in what ended last, unless the jobs continue without this process."""
+        if not self._left:
+            self._pool.step()
+            self.report()
+
+    def report(self) -> None:
+        """Show the observer the present state of all runs."""
+        pool = self._pool
+        self._observer.runs_changed(list(pool.views.values()), pool.width, stopping=pool.stopping)
+
+    def _stop_if_over_budget(self) -> None:
+        if not self._pool.stopping and (reason := self._watch()):
+            text = f"{reason}; stopping: the running runs write a checkpoint first"
+            self._observer.note(text)
+            self._pool.stop()
+
+    def _obey(self) -> None:
+        """Carry out what was asked since the last time."""
+        if self._requests.count <= self._obeyed:
+            return
+        self._obeyed = self._requests.count
+        if self._obeyed > 1:
+            self._pool.kill()
+            return
+        self._observer.note(
+            "stopping: the running runs write a checkpoint first; Ctrl-C again to leave now"
+        )
+        self._pool.stop()
+
+
+@contextmanager
+def driving(
+    pool: Pool, observer: Observer, *, watch: Callable[[], str | None], detach: bool = False
+) -> Iterator[Driver]:
+    """A driver of the pool, while which signals are requests to stop."""
+    with stop_requests() as requests:
+        driver = Driver(pool, observer, requests, watch=watch, detach=detach)
+        try:
+            yield driver
+            driver.finish()
+        finally:
+            observer.runs_over()
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequests]:
+    """Count SIGINT and SIGTERM instead of letting them end the process.
+
+    Signals reach the main thread alone; a study that runs in another thread is stopped by
+    `Study.stop` or `tempo stop`.
+    """
+    requests = StopRequests()
+    if threading.current_thread() is not threading.main_thread():
+        yield requests
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        requests.count += 1
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,160 @@
+"""Carry a study out: check, run, compare, report, and say how the study ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tempo.compare.comparison import Comparison
+from tempo.core.errors import StoppedError
+from tempo.core.records import Plan, PlannedRun, RunStatus
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_view import RunView
+from tempo.track.mirror_process import MirrorProcess
+from tempo.workflow.execution.driver import driving
+from tempo.workflow.execution.launch_setup import LaunchSetup
+from tempo.workflow.execution.pool_setup import Wanted, open_pool
+from tempo.workflow.execution.torchrun_ranks import (
+    carry_out_as_rank,
+    leads,
+    started_by_torchrun,
+)
+from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
+from tempo.workflow.observer import Observer
+from tempo.workflow.options import RunOptions
+from tempo.workflow.reports import write_study_report
+
+FAILED = 1
+"""Exit code of a study in which a run failed."""
+
+Ending = Literal["complete", "failed", "stopped", "submitted", "follower"]
+"""How an execution ended. `failed`: every run ended, at least one without a result. `stopped`: runs
+are left. `submitted`: a cluster has the runs. `follower`: this process is a rank of the user's
+torchrun, and rank 0 speaks for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What running a study led to.
+
+    Attributes:
+        failures: the runs that failed, with the message that each left.
+        left: runs that have no result and were not tried to the end.
+        counts: runs by state.
+        comparison: what the results mean; None while runs are left.
+        page: the report's page, None while runs are left.
+        exit_code: 0 complete or submitted, 1 a run failed, 130 stopped.
+    """
+
+    plan: Plan
+    ending: Ending
+    failures: Mapping[PlannedRun, str] = field(default_factory=dict)
+    left: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    page: Path | None = None
+    exit_code: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run has a result."""
+        return self.ending == "complete"
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{count} {state}" for state, count in self.counts.items())
+        lines = [f"{self.plan.study}: {self.ending}" + (f" ({said})" if said else "")]
+        lines += [f"  {run.title} failed: {why}" for run, why in self.failures.items()]
+        return "\n".join([*lines, *([f"  report: {self.page}"] if self.page else [])])
+
+
+def execute(
+    plan: Plan, options: RunOptions, observer: Observer, wanted: Wanted | None = None
+) -> Outcome:
+    """Carry out the runs of a plan that have no result, all or the `wanted` ones, and report."""
+    store = options.store
+    if started_by_torchrun():
+        carry_out_as_rank(plan, store, options.cache, reuse_stale=options.reuse_stale)
+        if not leads():
+            return Outcome(plan=plan, ending="follower")
+        with mirroring(options) as mirror:
+            begin_mirror(mirror, plan, options)
+            return _conclude(plan, [], options, observer, mirror)
+    setup = LaunchSetup.of(plan, options)
+    with mirroring(options) as mirror:
+        for text in plan.notes:
+            observer.note(text)
+        pool = open_pool(setup, observer, wanted)
+        store.save_plan(plan)
+        if setup.queued and not options.wait and _submitted(pool):
+            return _handed_over(plan, pool)
+        begin_mirror(mirror, plan, options)
+        watch = setup.watch()
+        with closing(pool), driving(pool, observer, watch=watch, detach=setup.queued) as driver:
+            driver.run(pool.step, lambda: pool.busy)
+        return _conclude(plan, list(pool.views.values()), options, observer, mirror)
+
+
+def _submitted(pool: Pool) -> bool:
+    """Submit what is missing; False when nothing is left to wait for."""
+    pool.step()
+    # A second look shows what became of what the first one submitted.
+    pool.step()
+    return pool.busy
+
+
+def _handed_over(plan: Plan, pool: Pool) -> Outcome:
+    """The outcome while a cluster has the runs."""
+    views = pool.views.values()
+    counts = Counter("queued" if view.queued else str(view.status) for view in views)
+    return Outcome(plan=plan, ending="submitted", counts=counts, left=len(pool.views))
+
+
+def _conclude(
+    plan: Plan,
+    views: Sequence[RunView],
+    options: RunOptions,
+    observer: Observer,
+    mirror: MirrorProcess | None,
+) -> Outcome:
+    """Compare and report what there is; complete the mirror."""
+    write_wandb(plan, options, observer.note)
+    failures = {view.run: _message(view) for view in views if view.status is RunStatus.FAILED}
+    begun = {RunStatus.COMPLETE, RunStatus.FAILED}
+    left = [view for view in views if view.status not in begun and not view.held_back]
+    counts = Counter(str(view.status) for view in views)
+    if left:
+        if mirror is not None:
+            mirror.finish(RunStatus.STOPPED)
+        code = FAILED if failures and options.fail_fast else StoppedError.exit_code
+        return Outcome(
+            plan=plan,
+            ending="stopped",
+            failures=failures,
+            left=len(left),
+            counts=counts,
+            exit_code=code,
+        )
+    if mirror is not None:
+        mirror.hurry()
+    comparison, page = write_study_report(options.store, plan, options.reports)
+    if mirror is not None:
+        failed = bool(failures)
+        complete_mirror(mirror, plan, failed=failed, page=page, say=observer.note)
+    return Outcome(
+        plan=plan,
+        ending="failed" if failures else "complete",
+        failures=failures,
+        counts=counts,
+        comparison=comparison,
+        page=page,
+        exit_code=FAILED if failures else 0,
+    )
+
+
+def _message(view: RunView) -> str:
+    finish = view.progress.finish
+    return finish.message if finish is not None else "the worker died"

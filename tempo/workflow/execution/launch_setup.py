@@ -1,0 +1,156 @@
+"""Decide once what a launch of a plan needs: resources, launcher, the command of each run."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tempo.core.errors import SpecError
+from tempo.core.jobs import Launcher, Resources
+from tempo.core.records import Plan, PlannedRun, RunSpec
+from tempo.core.torchrun_command import Processes
+from tempo.launch.accounting.gpu_hour_budget import (
+    Watch,
+    check_budget,
+    expected_hours,
+    spent_hours,
+)
+from tempo.launch.accounting.resource_needs import Needs
+from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
+from tempo.launch.launchers.slurm.site import load_site
+from tempo.launch.worker_command import WorkerCommand
+from tempo.ledger.open import VARIABLE
+from tempo.records.layout import Store
+from tempo.records.prices import Prices
+from tempo.records.reuse import look
+from tempo.workflow.options import RunOptions
+
+QUEUED = ("slurm",)
+"""Launchers with a queue of their own, whose jobs outlive the process that submitted them."""
+
+FILES = (
+    f"No {VARIABLE}: which worker holds which run is noted in files below the records. They never "
+    "expire, so a run whose node died waits until its claim is freed by hand. For takeover on "
+    f"several hosts: export {VARIABLE}=postgresql://USER@HOST/DATABASE (password: ~/.pgpass)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSetup:
+    """What the runs of a plan are launched with.
+
+    Attributes:
+        needs: the resources of the study's runs, from its spec and the site's defaults.
+    """
+
+    plan: Plan
+    options: RunOptions
+    needs: Needs
+
+    @classmethod
+    def of(cls, plan: Plan, options: RunOptions, *, dry_run: bool = False) -> LaunchSetup:
+        """The setup of a plan under `options`.
+
+        Raises:
+            SpecError: when a launcher of one machine is asked for several nodes.
+        """
+        site = load_site() if options.launcher in QUEUED else None
+        needs = Needs.of(plan.spec, options.ddp, site)
+        nodes = needs.wanted.nodes
+        if nodes > 1 and options.launcher not in QUEUED and not dry_run:
+            raise SpecError(
+                f"resources.nodes is {nodes}, and --launcher {options.launcher} has one machine: "
+                "choose --launcher slurm, or see by --dry-run what to start on each machine"
+            )
+        return cls(plan=plan, options=options, needs=needs)
+
+    @property
+    def store(self) -> Store:
+        return self.options.store
+
+    @property
+    def queued(self) -> bool:
+        """Whether the launcher has a queue of its own."""
+        return self.options.launcher in QUEUED
+
+    def needs_of(self, config: Mapping[str, Any]) -> Needs:
+        """What one run needs; on this machine all runs get the same slots."""
+        return self.needs.of_method(config) if self.queued else self.needs
+
+    def resources(self, spec: RunSpec) -> Resources:
+        """What the job of one run asks its launcher for."""
+        return self.needs_of(spec.config).resources()
+
+    def worker(self, spec: RunSpec) -> WorkerCommand:
+        """The worker of one run."""
+        options, needs = self.options, self.needs_of(spec.config)
+        # Where the parent may leave before its jobs end, each job keeps to the budget itself.
+        watched = self.queued and needs.limits.gpu_hours is not None
+        here = options.launcher in {"inline", "torchrun"}
+        return WorkerCommand(
+            folder=self.store.run_dir(spec.run_id),
+            cache=options.cache,
+            processes=Processes(per_node=1) if here else needs.processes,
+            with_parent=options.launcher != "inline",
+            reraise=options.launcher == "inline" and options.fail_fast,
+            reuse_stale=options.reuse_stale,
+            within=(self.plan.study, self.plan.profile_name) if watched else None,
+            scratch=options.scratch or needs.site.scratch,
+        )
+
+    def argv(self, spec: RunSpec) -> list[str]:
+        """The command of one run, which every launcher executes."""
+        return self.worker(spec).argv()
+
+    def launcher(self, context: LauncherContext) -> Launcher:
+        """The launcher that the options name; `context` holds what this machine offers."""
+        if self.queued and VARIABLE not in os.environ:
+            # Jobs inherit the environment; SQLite's locks do not hold across hosts.
+            os.environ[VARIABLE] = "files"
+            context.say(FILES)
+        full = replace(
+            context,
+            stopped=lambda: signal.raise_signal(signal.SIGINT),
+            submissions=self.store.root / "slurm",
+            manner=self.needs.manner(self.plan.study, self.options.slots),
+            patience=self.needs.site.patience,
+        )
+        return LAUNCHERS.get(self.options.launcher)(full)
+
+    def left_to_do(self) -> list[tuple[PlannedRun, RunSpec]]:
+        """The distinct runs whose results are not taken as they are."""
+        stale_too = self.options.reuse_stale
+        return [
+            (run, spec)
+            for run, spec in self.plan.specs()
+            if not look(self.store.run_dir(run.run_id)).reusable(stale_too=stale_too)
+        ]
+
+    def guard_budget(self, to_go: Iterable[PlannedRun]) -> None:
+        """Refuse what the study's GPU-hours do not cover, with what the study spent so far.
+
+        Raises:
+            TempoError: when they do not.
+            MissingError: when a variant that would run has no price.
+        """
+        needs, store = self.needs, self.store
+        limit = needs.limits.gpu_hours
+        if limit is None or not needs.on_gpus:
+            return
+        expected = expected_hours(
+            self.plan, to_go, Prices(store.root), world=needs.gpus, device=needs.site.device
+        )
+        spent = spent_hours(store.run_dir(run.run_id) for run in self.plan.distinct_runs)
+        check_budget(limit, expected, spent)
+
+    def watch(self) -> Callable[[], str | None]:
+        """What says that the GPU-hours of the study, whose plan is saved, are spent."""
+        return Watch.of_study(self.store, self.plan.study, self.plan.profile_name) or never_stop
+
+
+def never_stop() -> str | None:
+    """Give no reason to stop: the watch of a study without a budget."""
+    return None

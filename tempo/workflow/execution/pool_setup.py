@@ -1,0 +1,100 @@
+"""Open the pool that carries a plan's runs out, once the machine and every variant are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from tempo.core.records import Plan, PlannedRun, PlannedVariant
+from tempo.launch.launchers.catalog import LauncherContext
+from tempo.launch.launchers.worker_processes import ForkServer
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_duration import works_of
+from tempo.launch.worker_command import call_worker
+from tempo.ledger.open import open_ledger
+from tempo.records.layout import Store
+from tempo.records.prices import Prices
+from tempo.workflow.execution.launch_setup import LaunchSetup
+from tempo.workflow.execution.run_slots import run_slots
+from tempo.workflow.observer import Observer
+from tempo.workflow.plan.preflight import Checked, check
+
+PRELOAD = ("tempo.train.run.run_folder", "torch._dynamo")
+"""What every worker imports, loaded once."""
+
+Wanted = Callable[[Store, PlannedRun], bool]
+"""Whether a run of the plan is to be carried out."""
+
+
+def open_pool(setup: LaunchSetup, observer: Observer, wanted: Wanted | None = None) -> Pool:
+    """A pool of a plan's runs that have no result yet, of all or of the `wanted` ones.
+
+    Raises:
+        MissingError: this machine lacks something; nothing was begun.
+        SpecError: a variant does not work; nothing was begun.
+    """
+    plan, store = setup.plan, setup.store
+    to_go = [run for run, _ in setup.left_to_do() if not wanted or wanted(store, run)]
+    todo = {run.variant for run in to_go}
+    if todo:
+        setup.guard_budget(to_go)
+    pool, checked = _pool(setup, observer, todo)
+    works = works_of(plan, Prices(store.root), checked.device, checked.weights)
+    pool.add(work for work in works if not wanted or wanted(store, work.run))
+    return pool
+
+
+def open_empty_pool(setup: LaunchSetup, observer: Observer, *, check: bool) -> Pool:
+    """A pool for runs to come, as a search has it: every variant of the plan is checked.
+
+    Without `check` nothing is, because no run will come.
+    """
+    todo = {run.variant for run in setup.plan.runs} if check else set()
+    return _pool(setup, observer, todo)[0]
+
+
+def _pool(setup: LaunchSetup, observer: Observer, todo: Iterable[str]) -> tuple[Pool, Checked]:
+    """An empty pool, once the variants `todo` were checked."""
+    plan, store, options, needs = setup.plan, setup.store, setup.options, setup.needs
+    checked = Checked(({},), {})
+    server = ForkServer(call_worker, PRELOAD)
+    if todo:
+        if options.launcher == "local":
+            server.warm()
+        observer.note(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
+        there = _as_on_login_node(plan) if setup.queued else plan
+        checked = check(there, sorted(todo), options.cache, observer)
+    asked = options.slots or plan.spec["runtime"]["slots"]
+    context = LauncherContext(
+        slots=run_slots(plan, store, needs, checked, asked), start=server, say=observer.note
+    )
+    launcher = setup.launcher(context)
+    pool = Pool(
+        store,
+        launcher,
+        open_ledger(None, store.root),
+        command=setup.argv,
+        resources=setup.resources,
+        limit=needs.limits.jobs if launcher.slots is not None else None,
+        fail_fast=options.fail_fast,
+        reuse_stale=options.reuse_stale,
+    )
+    return pool, checked
+
+
+def _size(plan: Plan) -> str:
+    seeds = len({run.seed for run in plan.runs} - {None})
+    variants = sum(variant.role != "reference" for variant in plan.variants)
+    return f"{variants} variants x {seeds} seeds, {len(plan.distinct_runs)} runs with references"
+
+
+def _as_on_login_node(plan: Plan) -> Plan:
+    """The plan as a login node can rehearse it: without the cluster's GPUs and their precision."""
+    return replace(plan, variants=tuple(_on_cpu(variant) for variant in plan.variants))
+
+
+def _on_cpu(variant: PlannedVariant) -> PlannedVariant:
+    config = variant.config
+    runtime = {**config["runtime"], "device": "cpu", "compile": "off"}
+    recipe = {**config["recipe"], "precision": "fp32"}
+    return replace(variant, config={**config, "runtime": runtime, "recipe": recipe})

@@ -1,0 +1,185 @@
+"""Carry a search out to its budget: propose and train trials, confirm the best, report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tempo.core.errors import SpecError, StoppedError
+from tempo.core.records import Plan, PlannedRun, RunStatus
+from tempo.launch.launchers.worker_processes import ForkServer
+from tempo.launch.scheduling.pool import Pool
+from tempo.launch.scheduling.run_view import Work
+from tempo.launch.worker_command import call_worker
+from tempo.ledger.open import open_ledger
+from tempo.records.prices import Prices
+from tempo.records.search_record import SearchSummary, save_search
+from tempo.search.confirmation import Candidate
+from tempo.search.growing_plan import GrowingPlan, rehearsal
+from tempo.search.session import Search, check_unchanged
+from tempo.search.space import Space
+from tempo.search.summary import candidates, summarise
+from tempo.spec.load import LoadedStudy
+from tempo.track.mirror_process import MirrorProcess
+from tempo.workflow.execution.driver import Driver, driving
+from tempo.workflow.execution.execution import FAILED, Ending
+from tempo.workflow.execution.launch_setup import LaunchSetup
+from tempo.workflow.execution.pool_setup import open_empty_pool
+from tempo.workflow.execution.search_driver import SearchDriver
+from tempo.workflow.execution.torchrun_ranks import started_by_torchrun
+from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
+from tempo.workflow.observer import Observer
+from tempo.workflow.options import RunOptions
+from tempo.workflow.plan.network_costs import NetworkCosts
+from tempo.workflow.plan.pricing import PRELOAD, Calibrator
+from tempo.workflow.reports import write_search_page
+
+QUEUE_WIDTH = 4
+"""Runs side by side on a cluster whose spec does not limit its jobs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOutcome:
+    """What an invocation of a search led to.
+
+    Attributes:
+        summary: trials, confirmation and importance.
+        path: the record of the summary.
+        page: the page of the search; None while the search is unfinished.
+        exit_code: 0 complete, 1 a run failed, 130 stopped.
+    """
+
+    ending: Ending
+    summary: SearchSummary
+    path: Path
+    page: Path | None
+    exit_code: int
+
+
+def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer) -> SearchOutcome:
+    """Carry a search out, or continue it, to its budget; then confirm, report, mirror.
+
+    Raises:
+        SpecError: the search was begun with another space.
+    """
+    if started_by_torchrun():
+        raise SpecError("a search decides as it goes, so torchrun cannot know it; use --ddp N")
+    store = options.store
+    begun = check_unchanged(loaded, store)
+    calibrator = Calibrator(
+        Prices(store.root), options.cache, {}, options.ddp, ForkServer(call_worker, PRELOAD)
+    )
+    with NetworkCosts(calibrator) as costs, ExitStack() as held:
+
+        def opened() -> Search:
+            ledger = open_ledger(None, store.root)
+            return held.enter_context(Search(loaded, store, ledger, costs=costs))
+
+        # A new search is not laid down before this machine and every level were checked.
+        search = opened() if begun else None
+        over = search is not None and _is_over(search, options)
+        setup = LaunchSetup.of(rehearsal(Space(loaded)), options)
+        pool = open_empty_pool(setup, observer, check=not over)
+        held.enter_context(closing(pool))
+        search = search or opened()
+        for reason, count in search.skipped.items():
+            observer.note(f"warm_start: {count} variants left out ({reason})")
+        return _Execution(search, pool, options, observer).run()
+
+
+def _is_over(search: Search, options: RunOptions) -> bool:
+    """Whether neither a trial nor its confirmation is left to carry out."""
+    if not search.finished():
+        return False
+    chosen = candidates(search)
+    plan = GrowingPlan(search).now(chosen)
+    left = LaunchSetup.of(plan, options).left_to_do()
+    return {run.run_id for run, _ in left}.isdisjoint(
+        run.run_id for run in _confirming(plan, chosen)
+    )
+
+
+def _confirming(plan: Plan, chosen: Iterable[Candidate]) -> list[PlannedRun]:
+    """The runs beside the trials: the references, and the chosen trials on fresh seeds."""
+    runs = [run for run in plan.distinct_runs if run.seed is None]
+    return runs + [run for each in chosen for run in each.runs.values()]
+
+
+class _Execution:
+    """One invocation of a search."""
+
+    def __init__(self, search: Search, pool: Pool, options: RunOptions, observer: Observer) -> None:
+        self._search, self._pool = search, pool
+        self._options, self._observer = options, observer
+        self._plan = GrowingPlan(search)
+        self._mirror: MirrorProcess | None = None
+        self._candidates: tuple[Candidate, ...] = ()
+
+    def run(self) -> SearchOutcome:
+        plan = self._plan.now()
+        self._search.store.save_plan(plan)
+        with mirroring(self._options) as self._mirror:
+            begin_mirror(self._mirror, plan, self._options)
+            watch = LaunchSetup.of(plan, self._options).watch()
+            with driving(self._pool, self._observer, watch=watch) as driver:
+                self._search_on(driver)
+                if not self._pool.stopping:
+                    self._confirm(driver)
+            return self._conclude()
+
+    def _grow(self) -> None:
+        """Save and mirror the plan, which has a new trial."""
+        plan = self._plan.now(self._candidates)
+        self._search.store.save_plan(plan)
+        if self._mirror is not None:
+            self._mirror.grow(plan)
+
+    def _search_on(self, driver: Driver) -> None:
+        """Carry out trials until the budget is spent or the search is stopped."""
+        width = self._pool.launcher.slots or self._options.slots or QUEUE_WIDTH
+        trials = SearchDriver(self._search, self._pool, width, self._observer.note, self._grow)
+        driver.run(trials.step, lambda: trials.busy)
+        trials.leave()
+
+    def _confirm(self, driver: Driver) -> None:
+        """Carry out the best trials again, on seeds that the search never saw."""
+        self._candidates = candidates(self._search)
+        if not self._candidates:
+            return
+        self._grow()
+        plan, pool = self._plan.now(self._candidates), self._pool
+        runs = _confirming(plan, self._candidates)
+        pool.add([Work(run=run, spec=plan.spec_of(run)) for run in runs])
+        keys = [run.run_id for run in runs]
+        driver.run(pool.step, lambda: pool.busy and not all(pool.views[key].ended for key in keys))
+
+    def _conclude(self) -> SearchOutcome:
+        """Write what was found, as a record, a page and in the mirror."""
+        store, mirror, say = self._search.store, self._mirror, self._observer.note
+        if mirror is not None:
+            mirror.hurry()
+        stopped = self._pool.stopping
+        summary = summarise(self._search, over=not stopped)
+        path = save_search(store, summary)
+        plan = self._plan.now(self._candidates)
+        write_wandb(plan, self._options, say)
+        failed = any(view.status is RunStatus.FAILED for view in self._pool.views.values())
+        if stopped:
+            if mirror is not None:
+                mirror.finish(RunStatus.STOPPED)
+            code = FAILED if failed and self._options.fail_fast else StoppedError.exit_code
+            return SearchOutcome(
+                ending="stopped", summary=summary, path=path, page=None, exit_code=code
+            )
+        page = write_search_page(store, summary, self._options.reports)
+        if mirror is not None:
+            complete_mirror(mirror, plan, failed=failed, page=page, say=say)
+        return SearchOutcome(
+            ending="failed" if failed else "complete",
+            summary=summary,
+            path=path,
+            page=page,
+            exit_code=FAILED if failed else 0,
+        )

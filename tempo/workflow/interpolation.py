@@ -1,0 +1,109 @@
+"""Interpolate new frames of a video, or between two pictures, by a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tempo.core.errors import MissingError, StoppedError
+from tempo.records.layout import Store, default_root
+from tempo.workflow.observer import Observer, advancing
+
+if TYPE_CHECKING:
+    from tempo.train.inference.interpolation import Written
+
+
+def interpolate_video(
+    method: str,
+    video: str | Path,
+    output: str | Path,
+    *,
+    factor: int = 2,
+    cut: float = 36.0,
+    crf: int = 17,
+    records: str | Path | None = None,
+    observer: Observer | None = None,
+    **inference: Any,
+) -> Written:
+    """Write a video with `factor` frames for each frame of another, the sound kept.
+
+    Args:
+        method: a run, checkpoint or weights file, reference, or `package.module:callable`.
+        video, output: files; the output's suffix chooses the container (.mp4, .mkv, .mov, .webm).
+        factor: 2, 4 or 8; n frames become (n - 1) factor + 1.
+        cut: mean luma difference (0 to 255) above which the scene is taken to change: the frame
+            before is held instead of blended.
+        crf: quality of the encoder, 0 (lossless) to 51.
+        inference: `device`, `precision`, `tile`, `overlap`, `threads`, as for `tempo.evaluate`.
+
+    Raises:
+        MissingError: a file is not there or is no video; a value is out of range.
+        StoppedError: stopped on request; nothing is left of the output.
+    """
+    from tempo.train.inference.interpolation import Settings
+    from tempo.train.inference.interpolation import interpolate_video as write
+    from tempo.train.inference.network_inference import make_inference
+    from tempo.train.run.stop_request import listening
+
+    if not 0 <= crf <= 51:
+        raise MissingError(f"--crf is from 0 to 51, not {crf}")
+    found, watcher = _method(method, records), _shown(observer)
+    try:
+        with listening() as stop, stop.at_once():
+            network = make_inference(**_defaults(inference))
+            predict = network.predictor(found)
+            settings = Settings(factor=factor, cut=cut, crf=crf)
+            with advancing(watcher, Path(video).name, "frames") as advance:
+                return write(predict, Path(video), Path(output), settings, network.device, advance)
+    except StoppedError as stopped:
+        raise StoppedError(f"stopped; {output} was not finished") from stopped
+
+
+def interpolate_pictures(
+    method: str,
+    pictures: Sequence[str | Path],
+    output: str | Path,
+    *,
+    count: int = 1,
+    records: str | Path | None = None,
+    observer: Observer | None = None,
+    **inference: Any,
+) -> list[Path]:
+    """Write `count` pictures, evenly spaced in time, between two pictures of one size.
+
+    `output` is a picture for one, or a folder for several; see `interpolate_video` for the rest.
+    """
+    from tempo.train.inference.interpolation import between_pictures
+    from tempo.train.inference.network_inference import make_inference
+    from tempo.train.run.stop_request import listening
+
+    found, watcher = _method(method, records), _shown(observer)
+    try:
+        with listening() as stop, stop.at_once():
+            network = make_inference(**_defaults(inference))
+            predict = network.predictor(found)
+            with advancing(watcher, "between", "pictures") as advance:
+                ends = [Path(each) for each in pictures]
+                return list(
+                    between_pictures(predict, ends, Path(output), count, network.device, advance)
+                )
+    except StoppedError as stopped:
+        raise StoppedError(f"stopped; {output} was not finished") from stopped
+
+
+def _method(name: str, records: str | Path | None) -> Any:
+    from tempo.workflow.names import find_method
+
+    return find_method(name, Store(default_root() if records is None else Path(records)))
+
+
+def _defaults(given: dict[str, Any]) -> dict[str, Any]:
+    defaults = {"device": "auto", "precision": "fp32", "tile": None, "overlap": None}
+    return defaults | {"threads": None} | given
+
+
+def _shown(observer: Observer | None) -> Observer:
+    from tempo.workflow.progress_bar import ProgressBar
+
+    return ProgressBar() if observer is None else observer

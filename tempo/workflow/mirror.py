@@ -1,0 +1,94 @@
+"""Mirror a study into MLflow while the study runs: started early, completed last."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tempo.core.provenance import commit, versions
+from tempo.core.records import Plan, RunStatus
+from tempo.launch.worker_command import WORKER
+from tempo.track.mirror_process import MirrorProcess
+from tempo.track.mlflow.ui_views import hints
+from tempo.track.wandb_store import WandbMirror, require_wandb
+from tempo.workflow.options import MIRROR_OFF, RunOptions
+
+VERSIONS = ("tempo-vfi", "torch", "numpy", "mlflow", "pandas")
+"""Packages whose versions an invocation notes."""
+
+MIRROR_GRACE = 60.0
+"""Seconds the MLflow mirror may take to finish; what is left is for `tempo sync`."""
+
+
+@contextmanager
+def mirroring(options: RunOptions) -> Iterator[MirrorProcess | None]:
+    """Start a mirror that prepares itself from now on, and end it afterwards; None when off.
+
+    Raises:
+        MissingError: when the study shall go to W&B as well and its package is not installed.
+    """
+    if options.wandb:
+        require_wandb()
+    if options.mlflow == MIRROR_OFF:
+        yield None
+        return
+    mirror = MirrorProcess(
+        options.store,
+        options.mlflow,
+        (*WORKER, "mirror"),
+        checkpoint_mib=options.mlflow_checkpoints,
+    )
+    mirror.warm()
+    try:
+        yield mirror
+    finally:
+        mirror.stop(timeout=MIRROR_GRACE)
+
+
+def begin_mirror(mirror: MirrorProcess | None, plan: Plan, options: RunOptions) -> None:
+    """Mirror a plan, which is saved, as a new invocation of its study."""
+    if mirror is not None:
+        mirror.open(plan, _invocation(plan, options))
+        mirror.start()
+
+
+def _invocation(plan: Plan, options: RunOptions) -> dict[str, Any]:
+    """What was asked for, and when: one line of the study's invocations."""
+    return {
+        "id": uuid.uuid4().hex[:12],
+        "started": time.time(),
+        "command": options.command,
+        "profile": plan.profile,
+        "overrides": list(options.overrides),
+        "versions": versions(VERSIONS),
+        **commit(),
+    }
+
+
+def write_wandb(plan: Plan, options: RunOptions, say: Callable[[str], None]) -> None:
+    """Write the runs that ended as offline runs of W&B, if asked for; none is written twice."""
+    if not options.wandb:
+        return
+    mirror = WandbMirror(options.store)
+    mirror.open(plan, None)
+    if mirror.sync(over=True):
+        say(f"W&B:     wandb sync {mirror.uri}/offline-run-*")
+    else:
+        say(f"W&B is incomplete ({mirror.problem}); tempo sync {plan.study} --wandb completes it")
+
+
+def complete_mirror(
+    mirror: MirrorProcess, plan: Plan, *, failed: bool, page: Path, say: Callable[[str], None]
+) -> None:
+    """Close the invocation, with the report beside it, and say where to look."""
+    say("Completing the MLflow mirror ...")
+    mirror.finish(RunStatus.FAILED if failed else RunStatus.COMPLETE, (page.parent,))
+    say(f"MLflow:  mlflow ui --backend-store-uri {mirror.uri}   (or: tempo ui)")
+    for line in hints(mirror.uri, mirror.experiment_id):
+        say(line)
+    if mirror.problem:
+        say(f"MLflow is incomplete ({mirror.problem}); tempo sync {plan.study} completes it")

@@ -1,0 +1,230 @@
+"""Resolve what a user names: specs, studies, folders of records, runs, methods.
+
+One rule for every command and the API: a run is named by its id, by the first characters of the
+id (at least `SHORTEST_ID`, where no other begins so), by its folder, or as VARIANT sSEED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tempo.core.catalog import nearest, unknown
+from tempo.core.errors import RecordError
+from tempo.core.records import Plan, PlannedRun
+from tempo.records.layout import Store, root_of
+
+if TYPE_CHECKING:
+    from tempo.train.evaluation.methods import Method
+
+UNPLANNED = "?"
+"""The variant of a run that no current plan mentions."""
+
+SPEC_SUFFIXES = {".yaml", ".yml"}
+
+SHORTEST_ID = 4
+"""Characters of a run id that are enough to name the run."""
+
+SHOWN = 8
+"""Candidates that a message lists."""
+
+
+# --- plans -----------------------------------------------------------------------------------
+
+
+def is_plan(name: str, store: Store) -> bool:
+    """Whether a name is a spec file or a recorded study."""
+    return Path(name).suffix in SPEC_SUFFIXES or name in store.studies()
+
+
+def plan_named(name: str, store: Store, profile: str | None = None) -> Plan:
+    """The plan of a spec file, or the one that a study was last carried out by.
+
+    Raises:
+        RecordError: when nothing is called so; names the studies there are.
+    """
+    if Path(name).suffix in SPEC_SUFFIXES:
+        from tempo.workflow.study import load_study
+
+        return load_study(name, profile=profile, records=store.root).expanded
+    return store.load_plan(name, profile)
+
+
+def plans_of(store: Store) -> list[Plan]:
+    """The current plan of each study."""
+    return [store.load_plan(study) for study in store.studies()]
+
+
+def select(
+    names: Sequence[str], records: Path, profile: str | None = None
+) -> list[tuple[Store, Plan]]:
+    """The plans that `names` mean, each in its records; runs together make a plan of their own.
+
+    A name is a study in `records`, a folder of records (all of its studies), a study's or a run's
+    folder in one, or a run.
+
+    Raises:
+        RecordError: for a name that is nothing of this, with what is there.
+    """
+    from tempo.compare.loading.selection import adhoc
+
+    found: list[tuple[Store, Plan]] = []
+    runs: dict[Path, list[Path]] = {}
+    for name in names:
+        plans = _plans(name, Store(records), profile)
+        found += plans
+        if not plans:
+            folder = _run_folder(name, Store(records))
+            runs.setdefault(root_of(folder), []).append(folder)
+    return found + [(Store(root), adhoc(Store(root), folders)) for root, folders in runs.items()]
+
+
+def _plans(name: str, store: Store, profile: str | None) -> list[tuple[Store, Plan]]:
+    """The plans of a study, of a study's folder or of a folder of records; empty for others."""
+    folder = Path(name)
+    if name in store.studies():
+        return [(store, store.load_plan(name, profile))]
+    if (folder / "plans").is_dir():
+        inside = Store(folder.parent.parent)
+        return [(inside, inside.load_plan(folder.name, profile))]
+    if (folder / "studies").is_dir():
+        inside = Store(folder)
+        return [(inside, inside.load_plan(study, profile)) for study in inside.studies()]
+    return []
+
+
+# --- runs ------------------------------------------------------------------------------------
+
+
+def run_named(name: str, store: Store) -> PlannedRun:
+    """The run with this id, the one whose id begins so, or `VARIANT sSEED` of any study.
+
+    Raises:
+        RecordError: when no run, or more than one, is called so.
+    """
+    planned = {run.run_id: run for plan in plans_of(store) for run in plan.runs}
+    runs = store.root / "runs"
+    known = dict(planned)
+    for folder in runs.iterdir() if runs.is_dir() else ():
+        known.setdefault(folder.name, PlannedRun(run_id=folder.name, variant=UNPLANNED, seed=None))
+    exact = [run for run in known.values() if name in {run.run_id, run.title}]
+    found = exact or [run for run in known.values() if _begins(run.run_id, name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(f"{run.run_id} ({run.title})" for run in found[:SHOWN])
+        raise RecordError(f"{name!r} could be any of {len(found)} runs: {listed}")
+    titles = sorted({run.title for run in planned.values()})
+    guess = nearest(name, titles)
+    hint = f"; did you mean {guess!r}?" if guess else ""
+    raise RecordError(
+        f"no run {name!r} in {store.root}{hint} (a run is named by its id, by at least "
+        f"{SHORTEST_ID} characters that only its id begins with, or as VARIANT sSEED)"
+    )
+
+
+def _begins(run_id: str, name: str) -> bool:
+    """Whether a name is long enough and begins the run's id."""
+    return len(name) >= SHORTEST_ID and name.isalnum() and run_id.startswith(name)
+
+
+def _run_folder(name: str, store: Store) -> Path:
+    """The folder of a run, named by its path or by `run_named`'s rule."""
+    if (Path(name) / "run.json").is_file():
+        return Path(name)
+    try:
+        return store.run_dir(run_named(name, store).run_id)
+    except RecordError as error:
+        raise RecordError(
+            f"{unknown('study', name, store.studies())}; as a run: {error}"
+        ) from error
+
+
+# --- methods ---------------------------------------------------------------------------------
+
+
+def find_methods(what: str | Callable[..., Any], store: Store) -> list[Method]:
+    """The methods that `what` names: one, or each run of a study.
+
+    `what` is a Python callable, a reference (`average`), `package.module:callable`, a checkpoint
+    or weights file, the folder of a run, a folder of pictures, a study, or a run.
+
+    Raises:
+        RecordError: when it is none of these, or is one that cannot be used.
+    """
+    from tempo.train.evaluation.external_methods import of_function
+
+    if not isinstance(what, str):
+        return [of_function(what, store.root)]
+    alone = _method_beside_records(what, store)
+    if alone is not None:
+        return [alone]
+    return _recorded_methods(what, store)
+
+
+def _method_beside_records(what: str, store: Store) -> Method | None:
+    """A reference, file, folder or importable callable; None when `what` is none of these."""
+    from tempo.metrics.references import REFERENCES
+    from tempo.train.evaluation.external_methods import of_callable, of_folder
+    from tempo.train.evaluation.methods import of_file, of_run, reference
+
+    path, root = Path(what), store.root
+    makers: list[tuple[bool, Callable[[], Method]]] = [
+        (what in REFERENCES, lambda: reference(what, root)),
+        (path.is_file(), lambda: of_file(path, root)),
+        ((path / "run.json").is_file(), lambda: of_run(path, path.resolve().name)),
+        (is_callable_name(what), lambda: of_callable(what, root)),
+        (path.is_dir(), lambda: of_folder(path, root)),
+    ]
+    return next((make() for applies, make in makers if applies), None)
+
+
+def _recorded_methods(what: str, store: Store) -> list[Method]:
+    """The runs of a study, or one run, by the rule of `run_named`."""
+    from tempo.train.evaluation.methods import of_run
+
+    if what in store.studies():
+        plan = store.load_plan(what)
+        return [of_run(store.run_dir(run.run_id), run.title) for run in plan.distinct_runs]
+    try:
+        run = run_named(what, store)
+    except RecordError as error:
+        raise RecordError(_unknown_method(what, store, error)) from error
+    return [of_run(store.run_dir(run.run_id), what if what == run.title else run.run_id)]
+
+
+def is_callable_name(text: str) -> bool:
+    """Whether a text has the form `package.module:name`."""
+    module, colon, name = text.partition(":")
+    parts = [*module.split("."), *name.split(".")]
+    return bool(colon) and all(part.isidentifier() for part in parts)
+
+
+def _unknown_method(text: str, store: Store, why: RecordError) -> str:
+    from tempo.metrics.references import REFERENCES
+
+    studies = store.studies()
+    guess = nearest(text, [*REFERENCES, *studies])
+    hint = f"; did you mean {guess!r}?" if guess else ""
+    return (
+        f"nothing is called {text!r}{hint} (known: the references {', '.join(REFERENCES)}; in "
+        f"{store.root} the studies {', '.join(studies) or 'none'}; a checkpoint file, a run's "
+        f"folder, a folder of pictures, or package.module:callable; as a run: {why})"
+    )
+
+
+def find_method(what: str, store: Store) -> Method:
+    """The one method that `what` names: of a study the only network.
+
+    Raises:
+        RecordError: also when it names a study of several networks; lists its runs.
+    """
+    found = find_methods(what, store)
+    networks = [each for each in found if each.run_id]
+    if len(found) > 1 and len(networks) == 1:
+        return networks[0]
+    if len(found) > 1:
+        runs = ", ".join(f"{each.run_id or each.name} ({each.name})" for each in found)
+        raise RecordError(f"{what!r} is a study of {len(found)} runs; name one of them: {runs}")
+    return found[0]

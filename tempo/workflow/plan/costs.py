@@ -1,0 +1,82 @@
+"""Sum up what a plan costs, from the prices of its variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tempo.core.records import Plan
+from tempo.design.measurements import Measured
+from tempo.design.run_cost import RunCost, elapsed, run_cost
+from tempo.records.prices import Price
+from tempo.records.reuse import Found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """The price of a variant's steps, and the cost of one run of it."""
+
+    price: Price
+    cost: RunCost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """All runs that are still to do, on the devices at hand. `disk` None: not known of all."""
+
+    runs: int
+    device_hours: float
+    seconds: float
+    slots: int
+    disk: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """The cost of every variant that has a price; `failed` says why others have none."""
+
+    plan: Plan
+    items: Mapping[str, Item]
+    slots: int
+    failed: Mapping[str, str]
+
+    @classmethod
+    def of(cls, plan: Plan, measured: Measured, slots: int, failed: Mapping[str, str]) -> Bill:
+        items = {}
+        for variant in plan.variants:
+            price = None if variant.name in failed else measured.price(variant.config)
+            if price is not None:
+                items[variant.name] = Item(price=price, cost=run_cost(variant.config, price))
+        return cls(plan=plan, items=items, slots=slots, failed=failed)
+
+    @property
+    def devices(self) -> str:
+        """The devices that were measured, by name."""
+        return ", ".join(sorted({item.price.device for item in self.items.values()}))
+
+    def left(self, found: Mapping[str, Found], *, stale_too: bool) -> Sum:
+        """What the runs cost that no result stands for yet; runs without a price are left out."""
+        runs = [
+            run
+            for run in self.plan.distinct_runs
+            if run.variant in self.items
+            and not found.get(run.run_id, Found()).reusable(stale_too=stale_too)
+        ]
+        costs = [self.items[run.variant].cost for run in runs]
+        disks = [cost.disk for cost in costs]
+        return Sum(
+            runs=len(runs),
+            device_hours=sum(cost.device_hours for cost in costs),
+            seconds=elapsed((cost.seconds for cost in costs), self.slots),
+            slots=self.slots,
+            disk=None if None in disks else sum(disk or 0 for disk in disks),
+        )
+
+    def to_json(self, found: Mapping[str, Found], *, stale_too: bool) -> dict[str, Any]:
+        items = {
+            name: {"price": asdict(item.price), "run": asdict(item.cost)}
+            for name, item in self.items.items()
+        }
+        total = asdict(self.left(found, stale_too=stale_too))
+        return {"prices": items, "unpriced": dict(self.failed), "total": total}

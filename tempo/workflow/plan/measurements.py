@@ -1,0 +1,111 @@
+"""Answer what a plan asks of prices, widths and results: from records, by counting or measuring."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tempo.core.code_stamp import code_stamp
+from tempo.core.identity import short_hash
+from tempo.design.measurements import Width
+from tempo.design.width_search import nearest_width
+from tempo.records.files import write_json
+from tempo.records.layout import Store
+from tempo.records.prices import Price, Prices
+from tempo.records.reuse import look
+from tempo.records.run_record import read_run
+from tempo.spec.study import StudySpec
+
+Config = Mapping[str, Any]
+Measure = Callable[[Config], Price]
+
+
+class NoPriceError(Exception):
+    """Says that a config has no price, and that none is measured now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanMeasurements:
+    """Looks prices, widths and results up below a folder of records.
+
+    Args:
+        cache: folder of decoded pictures, for networks that are counted.
+        world: processes of a run.
+        stale_too: whether results of other code count.
+        pricing: the plan is made only to price its variants.
+        measure: prices a config that has no price; None leaves it without.
+        device: whose prices count; None takes the newest.
+    """
+
+    store: Store
+    cache: Path
+    world: int = 1
+    stale_too: bool = False
+    pricing: bool = False
+    measure: Measure | None = None
+    device: str | None = None
+
+    def price(self, config: Config) -> Price | None:
+        world = self.world if config["method"] == "network" else 1
+        known = [
+            each
+            for each in Prices(self.store.root).known(config, world)
+            if self.device in {None, each.device} or config["runtime"]["device"] == "cpu"
+        ]
+        if known:
+            return known[0]
+        return self.measure(config) if self.measure else None
+
+    def width(self, config: Config, target: Config, by: str) -> Width | None:
+        if by == "step_time":
+            return self._width_by_time(config, target)
+        asked = {"config": dict(config), "target": dict(target), "by": by}
+        key = short_hash({"asked": _counted(asked), "code": code_stamp()})
+        path = self.store.root / "prices" / "widths" / f"{key}.json"
+        if not path.is_file():
+            from tempo.workflow.plan.preflight import find_width
+
+            write_json(path, asdict(find_width(asked, self.cache)))
+        return Width(**json.loads(path.read_text()))
+
+    def _width_by_time(self, config: Config, target: Config) -> Width | None:
+        def at(width: int) -> float:
+            return self._step_ms({**config, "arch": {**config["arch"], "base_channels": width}})
+
+        try:
+            return nearest_width(at, self._step_ms(target))
+        except NoPriceError:
+            return None
+
+    def _step_ms(self, config: Config) -> float:
+        price = self.price(config)
+        if price is None:
+            raise NoPriceError
+        return price.step_ms
+
+    def quality(self, run_id: str) -> float | None:
+        folder = self.store.run_dir(run_id)
+        if not look(folder).reusable(stale_too=self.stale_too):
+            return None
+        run = read_run(folder, without=("train", "image"))
+        found = [each.values["psnr"] for each in run.validations]
+        if not found:
+            return None
+        return found[-1] if run.spec.config["evaluation"]["select"] == "last" else max(found)
+
+
+def processes_of(spec: StudySpec, ddp: int) -> int:
+    """Processes of a run: as many as asked for, or one for each of its GPUs."""
+    own = spec.resources.gpus_per_run if spec.runtime.device != "cpu" else 1
+    return max(ddp, own) * spec.resources.nodes
+
+
+def _counted(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a count depends on: the networks and the crop that they are counted for."""
+    both = {name: asked[name] for name in ("config", "target")}
+    return {"by": asked["by"]} | {
+        name: {"arch": each["arch"], "crop": each["recipe"]["crop"]} for name, each in both.items()
+    }

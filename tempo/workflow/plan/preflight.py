@@ -1,0 +1,122 @@
+"""Check before training that the machine has what a study needs and that every variant works."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tempo.core.errors import MissingError, SpecError, TempoError
+from tempo.core.records import Plan
+from tempo.design.expand import expand
+from tempo.design.measurements import Undecided, Width
+from tempo.launch.worker_command import WORKER
+from tempo.spec.load import load_study
+from tempo.workflow.observer import Observer
+
+
+class Checked(NamedTuple):
+    """What a checked machine offers a study.
+
+    `slots`: the environment of each place where a run can execute, side by side. `weights`: about
+    how much work a training clip is, by variant (0 for a method without weights). `device`: the
+    name of the device that runs get, as prices know it.
+    """
+
+    slots: tuple[Mapping[str, str], ...]
+    weights: Mapping[str, float]
+    device: str = "cpu"
+
+
+def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapping[str, Any]]:
+    """Config by variant, of all variants or of those in `names`."""
+    chosen = None if names is None else set(names)
+    return {v.name: v.config for v in plan.variants if chosen is None or v.name in chosen}
+
+
+def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) -> Checked:
+    """Check the machine, build the data caches and rehearse `variants`.
+
+    Raises:
+        MissingError: the machine lacks something; names the profiles that would run here.
+        SpecError: a variant cannot be built, trained a step or evaluated.
+    """
+    configs = configs_of(plan, variants)
+    request = {"missing": {"": list(configs.values())}, "rehearse": configs}
+    missing: list[str] = []
+    broken: list[str] = []
+    slots: list[dict[str, str]] = []
+    weights: dict[str, float] = {}
+    device = "cpu"
+    for answer in _ask(request, cache):
+        missing += answer.get("sentences", ())
+        slots += answer.get("slots", ())
+        device = answer.get("device", device)
+        if "rehearsed" in answer:
+            weights[answer["rehearsed"]] = answer["weight"]
+        elif "broken" in answer:
+            broken.append(f"variant {answer['broken']!r}: {answer['message']}")
+        elif "prepare" in answer:
+            task = f"preparing {answer['prepare']}"
+            observer.progress(task, answer["done"], answer["total"], "clips")
+    if missing:
+        raise MissingError(_explain(plan, missing, cache))
+    if broken:
+        raise SpecError(
+            "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
+        )
+    return Checked(tuple(slots), weights, device)
+
+
+def find_width(asked: Mapping[str, Any], cache: Path) -> Width:
+    """The width at which the network of `asked["config"]` has the parameters or the MACs, as
+    `asked["by"]` says, of that of `asked["target"]`, at the training crop of each."""
+    (answer,) = _ask({"missing": {}, "rehearse": {}, "widths": [asked]}, cache)
+    return Width(**answer["width"])
+
+
+def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:
+    """Run a preflight worker and yield its answers; what it prints to stderr explains a crash."""
+    argv = [*WORKER, "preflight", "--cache", str(cache), "--with-parent"]
+    process = subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(request))
+        process.stdin.close()
+        for line in process.stdout:
+            yield json.loads(line)
+        if process.wait() != 0:
+            assert process.stderr is not None
+            raise TempoError(f"the check before training crashed:\n{process.stderr.read()}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _explain(plan: Plan, missing: Sequence[str], cache: Path) -> str:
+    """What is missing, and the profiles of the spec that would run on this machine."""
+    wanted = f"{plan.study} ({'profile ' + plan.profile if plan.profile else 'full size'})"
+    text = f"{wanted} cannot run on this machine:\n  " + "\n  ".join(missing)
+    fitting = _fitting_profiles(plan, cache)
+    if fitting:
+        commands = [f"python run_experiment.py {plan.source} --profile {name}" for name in fitting]
+        return text + "\nThis would run here:\n  " + "\n  ".join(commands)
+    return text + "\nNo other profile of this spec would run here either."
+
+
+def _fitting_profiles(plan: Plan, cache: Path) -> list[str]:
+    """The other profiles of the plan's spec that lack nothing here."""
+    source = Path(plan.source)
+    names = [name for name in load_study(source).profiles if name != plan.profile]
+    asked = {}
+    for name in names:
+        # What it needs does not depend on what its budgets and widths will turn out to be.
+        other = expand(load_study(source, profile=name), Undecided())
+        asked[name] = list(configs_of(other).values())
+    answers = _ask({"missing": asked, "rehearse": {}}, cache)
+    lacking = {answer["missing"]: answer["sentences"] for answer in answers if "missing" in answer}
+    return [name for name in names if not lacking.get(name, ["unknown"])]

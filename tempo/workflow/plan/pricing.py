@@ -1,0 +1,135 @@
+"""Price a plan: train a few real steps of every variant, each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tempo.core.errors import TempoError
+from tempo.core.jobs import JobSpec
+from tempo.core.records import Plan, PlannedVariant
+from tempo.launch.launchers.worker_processes import Child, ForkServer
+from tempo.launch.worker_command import WORKER, call_worker
+from tempo.records.files import write_json
+from tempo.records.prices import CONFIG_FILE, PRICE_FILE, Price, Prices, price_key
+from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.plan.preflight import Checked, check
+
+POLL_SECONDS = 0.05
+PRELOAD = ("tempo.train.hardware.calibration", "torch._dynamo")
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrator:
+    """Prices configs on this machine, `world` processes to a run."""
+
+    prices: Prices
+    cache: Path
+    environment: Mapping[str, str]
+    world: int
+    start: ForkServer
+
+    def price(self, config: Config) -> Price:
+        """Measure a config and keep its price.
+
+        Raises:
+            TempoError: with what the calibration said, when it failed.
+        """
+        with tempfile.TemporaryDirectory(prefix="tempo-price-") as name:
+            folder = Path(name)
+            write_json(folder / CONFIG_FILE, dict(config))
+            argv = [*WORKER, "calibrate", name, "--cache", str(self.cache.resolve())]
+            world = world_of(config, self.world)
+            argv += ["--with-parent", *(["--ddp", str(world)] if world > 1 else [])]
+            log = folder / "log"
+            code = _wait(self.start(JobSpec(key=name, argv=argv, log=log), self.environment))
+            if code != 0:
+                raise TempoError(_why(log.read_text(errors="replace"), code))
+            price = Price(**json.loads((folder / PRICE_FILE).read_text()))
+        self.prices.save(config, price)
+        return price
+
+
+def _wait(child: Child) -> int:
+    """The exit code of a process, which is ended when this one is interrupted."""
+    code = None
+    try:
+        while (code := child.code()) is None:
+            time.sleep(POLL_SECONDS)
+    finally:
+        if code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+    return code
+
+
+def _why(log: str, code: int) -> str:
+    """The last line that a failed calibration printed."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else f"its process ended with code {code}"
+
+
+@contextmanager
+def ready(
+    plan: Plan, prices: Prices, cache: Path, world: int, observer: Observer
+) -> Iterator[tuple[Checked, Calibrator]]:
+    """Check the machine; yields what the machine offers, and a calibrator on its first device."""
+    server = ForkServer(call_worker, PRELOAD)
+    server.warm()
+    checked = check(plan, [variant.name for variant in plan.variants], cache, observer)
+    names = {name for slot in checked.slots for name in slot}
+    together = {
+        name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(names)
+    }
+    yield checked, Calibrator(prices, cache, together, world, server)
+
+
+def price_plan(
+    plan: Plan, checked: Checked, calibrator: Calibrator, observer: Observer, *, again: bool
+) -> dict[str, str]:
+    """Price every variant that has no price on this device yet, or all `again`.
+
+    Returns:
+        By variant, why it could not be priced.
+    """
+    todo = _distinct(plan, checked, calibrator, again=again)
+    failed: dict[str, str] = {}
+    with advancing(observer, "Pricing", "configs") as advance:
+        for done, variants in enumerate(todo):
+            advance(done, len(todo))
+            try:
+                calibrator.price(variants[0].config)
+            except TempoError as error:
+                failed |= {each.name: str(error) for each in variants}
+        advance(len(todo), len(todo))
+    return failed
+
+
+def _distinct(
+    plan: Plan, checked: Checked, calibrator: Calibrator, *, again: bool
+) -> list[list[PlannedVariant]]:
+    """The variants to price, those of one price together."""
+    groups: dict[str, list[PlannedVariant]] = {}
+    for variant in plan.variants:
+        device = "cpu" if variant.config["runtime"]["device"] == "cpu" else checked.device
+        known = calibrator.prices.get(
+            variant.config, device, world_of(variant.config, calibrator.world)
+        )
+        if again or known is None:
+            groups.setdefault(price_key(variant.config), []).append(variant)
+    return list(groups.values())
+
+
+def world_of(config: Config, world: int) -> int:
+    """Processes of a config's run: a method without weights has one."""
+    return world if config["method"] == "network" else 1

@@ -1,0 +1,259 @@
+"""Expand a spec into a plan, with what is recorded, counted and priced beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tempo.core.records import Plan, PlannedRun
+from tempo.design.expand import expand
+from tempo.records.layout import Store
+from tempo.records.prices import Prices
+from tempo.records.reuse import Found, look, other_studies
+from tempo.spec.load import LoadedStudy
+from tempo.workflow.options import RunOptions
+from tempo.workflow.plan.costs import Bill
+from tempo.workflow.plan.measurements import PlanMeasurements, processes_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tempo.workflow.observer import Observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyPlan:
+    """What a study would run, and what is known of it before.
+
+    Attributes:
+        plan: variants, runs and exclusions.
+        found: what is recorded of each run, by run id.
+        elsewhere: the other studies that planned a run, by run id.
+        counts: parameters, MACs and activation bytes by variant; empty unless asked for.
+        architectures: each network stage by stage, by variant; empty unless asked for.
+        bill: what the study costs; None unless priced.
+        power: which difference the seeds can detect; None where nothing tells the seed noise.
+        root: the folder of records that `found` is from.
+        reuse_stale: results that other code made are taken as they are.
+    """
+
+    plan: Plan
+    found: Mapping[str, Found]
+    elsewhere: Mapping[str, Sequence[str]]
+    counts: Mapping[str, Mapping[str, int]]
+    architectures: Mapping[str, Sequence[str]]
+    bill: Bill | None
+    power: str | None
+    root: Path
+    reuse_stale: bool
+
+    def state(self, run: PlannedRun) -> str:
+        """The state of a run: planned, complete or stale, and remarks on its result."""
+        found = self.found.get(run.run_id, Found())
+        if found.stale and not self.reuse_stale:
+            return "stale: made by other code, will be made again (or --reuse-stale)"
+        if not found.complete:
+            return "planned"
+        others = self.elsewhere.get(run.run_id, ())
+        said = [
+            *([f"also of {', '.join(others)}"] if others else []),
+            *(["made by other code"] if found.stale else []),
+            *found.beside,
+        ]
+        return f"complete ({'; '.join(said)})" if said else "complete"
+
+    @property
+    def reusable(self) -> list[str]:
+        """The ids of the runs whose results are taken as they are."""
+        found = self.found.items()
+        return sorted(name for name, each in found if each.reusable(stale_too=self.reuse_stale))
+
+    def table(self) -> pd.DataFrame:
+        """One row a run: run_id, variant, seed, state, the factors' levels, and what was counted.
+
+        `seed` is missing for references, which have nothing random.
+        """
+        import pandas as pd
+
+        variants = {variant.name: variant for variant in self.plan.variants}
+        rows = [
+            {
+                "run_id": run.run_id,
+                "variant": run.variant,
+                "seed": run.seed,
+                "role": variants[run.variant].role,
+                "state": self.state(run),
+                **variants[run.variant].levels,
+                **self.counts.get(run.variant, {}),
+            }
+            for run in self.plan.runs
+        ]
+        return pd.DataFrame(rows).astype({"seed": "Int64"})
+
+    def costs(self) -> pd.DataFrame:
+        """One row a priced variant: steps, ms a step, peak memory in bytes, hours of a run.
+
+        Raises:
+            TempoError: the plan is not priced; `Study.price` measures the prices.
+        """
+        import pandas as pd
+
+        bill = self._priced()
+        rows = {
+            name: {
+                "steps": item.cost.steps,
+                "step_ms": item.price.step_ms,
+                "peak_memory": item.price.peak_memory,
+                "setup_s": item.price.setup_s,
+                "validation_s": item.price.validation_s,
+                "evaluation_s": item.price.evaluation_s,
+                "device_hours": item.cost.device_hours,
+                "disk": item.cost.disk,
+            }
+            for name, item in bill.items.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
+
+    def device_hours(self) -> float:
+        """Hours on all devices of the runs that have no result yet."""
+        return self._priced().left(self.found, stale_too=self.reuse_stale).device_hours
+
+    def _priced(self) -> Bill:
+        from tempo.core.errors import MissingError
+
+        if self.bill is None:
+            raise MissingError("this plan has no prices; `Study.price()` measures them")
+        return self.bill
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan and all that is known beside it, as JSON values."""
+        value = self.plan.to_json() | {
+            "counts": self.counts,
+            "complete": self.reusable,
+            "stale": sorted(name for name, each in self.found.items() if each.stale),
+            "reused": {
+                name: {
+                    "studies": list(self.elsewhere.get(name, ())),
+                    "beside": self.found[name].beside,
+                }
+                for name in self.reusable
+            },
+            "power": self.power,
+        }
+        if self.bill:
+            value |= self.bill.to_json(self.found, stale_too=self.reuse_stale)
+        return value
+
+    def json_text(self) -> str:
+        """The plan as JSON text, one line a variant and a run."""
+        lines = (f"  {json.dumps(key)}: {_listed(each)}" for key, each in self.to_json().items())
+        return "{\n" + ",\n".join(lines) + "\n}"
+
+    def __str__(self) -> str:
+        plan = self.plan
+        head = f"{plan.study}: {len(plan.variants)} variants, {len(plan.distinct_runs)} runs"
+        return f"{head}, {len(self.reusable)} complete\n{self.table().to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(index=False, na_rep="-")
+
+
+def _listed(value: Any) -> str:
+    """A list of records, one a line: indenting all of them takes ten times as long."""
+    if not (isinstance(value, list | tuple) and value and isinstance(value[0], Mapping)):
+        return json.dumps(value)
+    return "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
+
+
+def measurements_for(loaded: LoadedStudy, options: RunOptions) -> PlanMeasurements:
+    """What expanding the spec may ask of prices, widths and results."""
+    return PlanMeasurements(
+        store=options.store,
+        cache=options.cache,
+        world=processes_of(loaded.spec, options.ddp),
+        stale_too=options.reuse_stale,
+    )
+
+
+def make_plan(loaded: LoadedStudy, options: RunOptions) -> Plan:
+    """The plan of a loaded spec.
+
+    Raises:
+        SpecError: when the spec asks for what is not measured yet.
+    """
+    return expand(loaded, measurements_for(loaded, options))
+
+
+def price_study(
+    loaded: LoadedStudy, options: RunOptions, observer: Observer, *, again: bool
+) -> tuple[Plan, Bill]:
+    """The plan with the price of every variant, measured where there is none, or all `again`.
+
+    Variants are priced first as far as they are known without a price; what a plan decides by
+    prices (equal GPU-hours, equal time of a step) is measured as it is decided.
+    """
+    from tempo.workflow.plan.pricing import price_plan, ready
+
+    known = measurements_for(loaded, options)
+    first = expand(loaded, replace(known, pricing=True))
+    prices = Prices(options.store.root)
+    with ready(first, prices, known.cache, known.world, observer) as (checked, calibrator):
+        failed = price_plan(first, checked, calibrator, observer, again=again)
+        measuring = replace(known, measure=calibrator.price, device=checked.device)
+        plan = first if failed else expand(loaded, measuring)
+        if plan is not first:
+            failed = price_plan(plan, checked, calibrator, observer, again=False)
+    slots = options.slots or plan.spec["runtime"]["slots"] or len(checked.slots) // known.world
+    return plan, Bill.of(plan, measuring, max(slots, 1), failed)
+
+
+def study_plan(
+    plan: Plan,
+    options: RunOptions,
+    *,
+    counts: bool = False,
+    architectures: bool = False,
+    bill: Bill | None = None,
+) -> StudyPlan:
+    """A plan with what the records hold of its runs; `counts` and `architectures` import torch."""
+    from tempo.workflow.plan.seed_power import power_statement
+
+    store = options.store
+    found = dict(_found(plan, store))
+    complete = any(each.complete for each in found.values())
+    reusable = {
+        name for name, each in found.items() if each.reusable(stale_too=options.reuse_stale)
+    }
+    view = StudyPlan(
+        plan=plan,
+        found=found,
+        elsewhere=other_studies(store, plan.study) if complete else {},
+        counts={},
+        architectures={},
+        bill=bill,
+        power=power_statement(plan, store, reusable),
+        root=store.root,
+        reuse_stale=options.reuse_stale,
+    )
+    if not (counts or architectures):
+        return view
+    from tempo.workflow.plan.counts import count_all, describe_networks
+
+    return replace(
+        view,
+        counts=count_all(plan) if counts else {},
+        architectures=describe_networks(plan) if architectures else {},
+    )
+
+
+def _found(plan: Plan, store: Store) -> Iterator[tuple[str, Found]]:
+    """What is recorded of each run that is recorded at all."""
+    runs = store.root / "runs"
+    there = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
+    runtimes = {variant.name: variant.config["runtime"] for variant in plan.variants}
+    for run in plan.distinct_runs:
+        if run.run_id in there:
+            yield run.run_id, look(store.run_dir(run.run_id), runtimes[run.variant])

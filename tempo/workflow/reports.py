@@ -1,0 +1,124 @@
+"""Write the page that fits a comparison: of a study, a search, two studies, a small example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tempo.core.records import Plan
+from tempo.records.layout import Store
+from tempo.records.search_record import SearchSummary, load_search, search_dir
+
+if TYPE_CHECKING:
+    from tempo.compare.comparison import Comparison
+    from tempo.compare.study_changes import Changes
+
+EXAMPLE = 1_000_000
+"""Bytes that the page of an example stays under."""
+
+
+def write_study_report(store: Store, plan: Plan, reports: Path) -> tuple[Comparison, Path]:
+    """Compare what is recorded of a plan and write the report; the comparison and the page."""
+    from tempo.compare.build import compare
+
+    comparison = compare(store, plan)
+    return comparison, write_page(comparison, (), reports)
+
+
+def write_page(comparison: Comparison, chosen: Sequence[tuple[Store, Plan]], reports: Path) -> Path:
+    """Write the report of a comparison: of the search where the one study chosen is a search."""
+    from tempo.compare.loading.file_names import file_name
+    from tempo.report.document import write_report
+
+    search = find_search(*chosen[0]) if len(chosen) == 1 else None
+    if search is not None:
+        return write_search_page(chosen[0][0], search, reports)
+    return write_report(comparison, reports / file_name(comparison.study))
+
+
+def write_example(comparison: Comparison, folder: Path) -> Path:
+    """Write a report small enough to be kept in a repository; returns the page."""
+    from tempo.report.document import write_report
+
+    return write_report(_without_folders(comparison), folder, formats=("png",), limit=EXAMPLE)
+
+
+def _without_folders(comparison: Comparison) -> Comparison:
+    """The comparison without the folders of this machine: runs by their place in the records."""
+    return replace(
+        comparison,
+        runs=tuple(replace(run, folder=Path("runs", run.run_id)) for run in comparison.runs),
+        failures=tuple(
+            replace(each, folder=Path("runs", each.run_id), log=None)
+            for each in comparison.failures
+        ),
+    )
+
+
+def find_search(store: Store, plan: Plan) -> SearchSummary | None:
+    """The search that `plan` is the growing plan of, once there is a summary of it."""
+    profile = plan.profile_name
+    there = (search_dir(store, plan.study) / profile / "summary.json").is_file()
+    return load_search(store, plan.study, profile) if there else None
+
+
+def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Path:
+    """Write the page of a search, with what its confirmed trials do on the test split."""
+    from tempo.compare.loading.file_names import file_name
+    from tempo.report.pages.search_page import write_search_report
+
+    folder = reports / file_name(summary.study)
+    return write_search_report(summary, folder, _confirmed(store, summary))
+
+
+def _confirmed(store: Store, summary: SearchSummary) -> Comparison | None:
+    """The trials that were run again, as a study compared with the first baseline."""
+    from tempo.compare.build import compare
+
+    done = [each for each in summary.confirmed if each.fresh is not None]
+    if not done:
+        return None
+    plan = store.load_plan(summary.study, summary.profile)
+    names = {each.variant for each in done}
+    names |= {each.name for each in plan.variants if each.role == "reference"}
+    small = replace(
+        plan,
+        baseline=next((each.variant for each in done if each.role == "baseline"), None),
+        variants=tuple(each for each in plan.variants if each.name in names),
+        runs=tuple(each for each in plan.runs if each.variant in names),
+    )
+    return compare(store, small)
+
+
+def write_changes_page(
+    changes: Changes, plans: tuple[Plan, Plan], reports: Path, *, command: str
+) -> Path:
+    """Write the page of two studies (before, after); `command` is what makes the page again."""
+    from tempo.compare.loading.file_names import file_name
+    from tempo.report.pages.changes_page import write_changes_report
+
+    before, after = (file_name(plan.study) for plan in plans)
+    return write_changes_report(changes, reports / f"{after}_against_{before}", command=command)
+
+
+def changes_as_text(changes: Changes, form: str) -> str:
+    """What changed, as `md`, `csv`, `latex` or `json`.
+
+    Raises:
+        RecordError: the studies share no variant.
+    """
+    from tempo.core.errors import RecordError
+    from tempo.report.applicability import NotApplicable
+    from tempo.report.formats.page_text import PRINTERS
+    from tempo.report.tables.changes_tables import changed
+
+    if form == "json":
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(type(changes)).dump_json(changes, indent=2).decode() + "\n"
+    table = changed(changes)
+    if isinstance(table, NotApplicable):
+        raise RecordError(f"{changes.before} and {changes.after}: {table.reason}")
+    return PRINTERS[form](table)

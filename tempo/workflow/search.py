@@ -1,0 +1,171 @@
+"""Carry out a hyperparameter search, and offer what the search found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tempo.core.errors import RecordError, SpecError, TempoError
+from tempo.records.layout import Store
+from tempo.records.search_record import SearchSummary, TrialRecord, load_search, search_dir
+from tempo.spec.load import LoadedStudy, load_study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tempo.workflow.observer import Observer
+
+
+def search(
+    spec: str | Path,
+    *,
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    observer: Observer | None = None,
+    **options: Any,
+) -> SearchResult:
+    """Carry out the search of a spec to its budget, or continue an interrupted one.
+
+    A finished search starts nothing and is only read. Stop with Ctrl-C and call again.
+
+    Args:
+        spec: a spec with a `search:` section.
+        profile, overrides, options: as for `tempo.load_study`.
+        observer: receives progress; default: a progress bar.
+
+    Raises:
+        SpecError: the spec has no search, or the search was begun with another space.
+
+    >>> import tempo
+    >>> tempo.search("experiments/search_v3.yaml", profile="demo").best()    # doctest: +SKIP
+    """
+    from tempo.workflow import study as studies
+    from tempo.workflow.execution.search_execution import execute_search
+    from tempo.workflow.progress_bar import ProgressBar
+
+    study = studies.load_study(spec, profile=profile, overrides=overrides, **options)
+    if not study.is_search:
+        raise SpecError(f"{spec} has no `search:` section; carry it out by `tempo.load_study`")
+    outcome = execute_search(study.loaded, study.options, observer or ProgressBar())
+    return SearchResult(study.options.store, outcome.summary, page=outcome.page)
+
+
+def open_search(store: Store, study: str, profile: str | None = None) -> SearchResult:
+    """What a recorded search has found so far.
+
+    Raises:
+        RecordError: the study has no search in these records.
+    """
+    return SearchResult(store, load_search(store, study, profile))
+
+
+class SearchResult:
+    """The trials of a search, the confirmation of the best, and what mattered.
+
+    Attributes:
+        summary: the whole record.
+        page: the page of the search, where this call wrote one.
+    """
+
+    def __init__(self, store: Store, summary: SearchSummary, *, page: Path | None = None) -> None:
+        self.store, self.summary, self.page = store, summary, page
+
+    @property
+    def over(self) -> bool:
+        """Whether the budget is spent and everything is confirmed."""
+        return self.summary.over
+
+    def best(self) -> TrialRecord:
+        """The best complete trial: its name, params and values.
+
+        Raises:
+            RecordError: no trial is complete yet.
+        """
+        if not self.summary.best:
+            raise RecordError(f"search {self.summary.study!r} has no complete trial yet")
+        return self.summary.trial(self.summary.best[0])
+
+    def trials(self) -> pd.DataFrame:
+        """One row a trial: name, number, state, origin, params and objectives (on validation)."""
+        import pandas as pd
+
+        names = [info.name for info in self.summary.objectives]
+        rows = [
+            {
+                "trial": trial.variant,
+                "number": trial.number,
+                "state": trial.state,
+                "origin": trial.origin,
+                **trial.params,
+                **dict(zip(names, trial.values, strict=False)),
+                "seeds": sum(bool(run.values) for run in trial.runs),
+                "note": trial.note,
+            }
+            for trial in self.summary.trials
+        ]
+        return pd.DataFrame(rows)
+
+    def confirmed(self) -> pd.DataFrame:
+        """One row a confirmed trial: its value in the search, on fresh seeds, and the shrinkage."""
+        import pandas as pd
+
+        rows = [
+            {
+                "trial": each.trial,
+                "role": each.role,
+                "search": each.search.mean,
+                "fresh": each.fresh.mean if each.fresh else None,
+                "low": each.fresh.low if each.fresh else None,
+                "high": each.fresh.high if each.fresh else None,
+                "shrinkage": each.shrinkage.mean if each.shrinkage else None,
+                **{f"test_{name}": found.mean for name, found in each.test.items()},
+            }
+            for each in self.summary.confirmed
+        ]
+        return pd.DataFrame(rows)
+
+    def promote(self, *trials: str) -> list[TrialRecord]:
+        """Have pruned trials, named by name or number, finished by the next call of `search`.
+
+        Raises:
+            TempoError: a trial is not pruned.
+        """
+        from tempo.search.backend.storage import open_storage, promote
+
+        chosen = [self.summary.trial(name) for name in trials]
+        for trial in chosen:
+            if trial.state != "pruned" or trial.number is None:
+                raise TempoError(
+                    f"{trial.variant} is {trial.state}; only pruned trials are promoted"
+                )
+        section = self._spec().spec.search
+        folder = search_dir(self.store, self.summary.study)
+        storage = open_storage(section.storage if section else None, folder)
+        numbers = [trial.number for trial in chosen if trial.number is not None]
+        promote(storage, self.summary.optuna_study, numbers)
+        return chosen
+
+    def export(self, path: str | Path, trial: str | None = None) -> TrialRecord:
+        """Write a trial (default: the best) as a study file of its own; returns the trial."""
+        from tempo.search.study_export import export
+
+        chosen = self.best() if trial is None else self.summary.trial(trial)
+        export(self.summary, chosen, self._spec(), Path(path))
+        return chosen
+
+    def report(self, folder: str | Path = "reports") -> Path:
+        """Write the page of the search; returns it."""
+        from tempo.workflow.reports import write_search_page
+
+        return write_search_page(self.store, self.summary, Path(folder))
+
+    def _spec(self) -> LoadedStudy:
+        return load_study(Path(self.summary.source), profile=self.summary.profile)
+
+    def __repr__(self) -> str:
+        state = "over" if self.over else "not over"
+        return f"<SearchResult {self.summary.study}, {len(self.summary.trials)} trials, {state}>"
+
+    def _repr_html_(self) -> str:
+        return str(self.trials().to_html(index=False, na_rep="-"))

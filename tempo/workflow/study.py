@@ -1,0 +1,214 @@
+"""Open a study: one spec, its plan, its records, and everything that can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tempo.core.records import Plan
+from tempo.spec.load import LoadedStudy
+from tempo.spec.load import load_study as load_spec
+from tempo.spec.study import StudySpec
+from tempo.workflow.options import RunOptions
+from tempo.workflow.plan.study_plan import StudyPlan, make_plan, price_study, study_plan
+
+if TYPE_CHECKING:
+    from tempo.launch.study_status import StudyStanding
+    from tempo.workflow.comparison import Comparison
+    from tempo.workflow.execution.execution import Outcome
+    from tempo.workflow.execution.pool_setup import Wanted
+    from tempo.workflow.observer import Observer
+
+
+def load_study(
+    spec: str | Path,
+    *,
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    **options: Any,
+) -> Study:
+    """Load a study from its YAML spec.
+
+    Args:
+        spec: the spec's file.
+        profile: the overlay of `profiles:` to apply (smoke, demo, full ...).
+        overrides: values of the spec by their path, as `{"recipe.lr": 1e-3}`, or as texts
+            `recipe.lr=1e-3`, which are read as YAML.
+        options: fields of `RunOptions`: `records`, `reports`, `cache`, `slots`, `mlflow` ...
+
+    Raises:
+        SpecError: naming the place of everything in the spec that breaks a rule.
+
+    >>> import tempo
+    >>> study = tempo.load_study("ablations/se_dilation.yaml", profile="smoke")
+    >>> study.name, len(study.plan().plan.variants)
+    ('se_dilation', 7)
+    """
+    texts = override_texts(overrides)
+    loaded = load_spec(Path(spec), profile=profile, overrides=texts)
+    call = f"tempo.load_study({str(spec)!r}, profile={profile!r}).run()"
+    given = {"command": call, "overrides": tuple(texts)} | options
+    return Study(loaded, make_options(**given))
+
+
+def override_texts(overrides: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """Overrides in the form `key.path=value`, the value as YAML.
+
+    >>> override_texts({"recipe.lr": 1e-3, "arch.se": None})
+    ['recipe.lr=0.001', 'arch.se=null']
+    """
+    if not isinstance(overrides, Mapping):
+        return list(overrides)
+    # JSON is YAML; the spec's loader reads it with its own places and checks.
+    import json
+
+    return [f"{path}={json.dumps(value)}" for path, value in overrides.items()]
+
+
+def make_options(**given: Any) -> RunOptions:
+    """RunOptions with folders given as text or path."""
+    for name in ("records", "reports", "cache"):
+        if name in given:
+            given[name] = Path(given[name])
+    return RunOptions(**given)
+
+
+class Study:
+    """One question, its spec and all its runs.
+
+    Nothing is computed, started or written before a method asks for it.
+
+    Attributes:
+        loaded: the spec with the place of every value.
+        options: how the study is carried out.
+    """
+
+    def __init__(self, loaded: LoadedStudy, options: RunOptions) -> None:
+        self.loaded, self.options = loaded, options
+
+    @property
+    def name(self) -> str:
+        """The study's name, by which records and reports call it."""
+        return self.spec.study
+
+    @property
+    def spec(self) -> StudySpec:
+        """The validated spec, profile and overrides applied."""
+        return self.loaded.spec
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the spec asks for a hyperparameter search."""
+        return self.spec.search is not None
+
+    @cached_property
+    def expanded(self) -> Plan:
+        """The plan: variants, runs and exclusions. Worked out once."""
+        return make_plan(self.loaded, self.options)
+
+    def with_options(self, **changes: Any) -> Study:
+        """The same study under other options."""
+        return Study(self.loaded, replace(self.options, **changes)) if changes else self
+
+    def plan(self, *, counts: bool = False, architectures: bool = False) -> StudyPlan:
+        """The plan with what is recorded of each run; nothing is run.
+
+        Args:
+            counts: add parameters, MACs and activation memory of each variant (imports torch).
+            architectures: add each network stage by stage (imports torch).
+        """
+        return study_plan(self.expanded, self.options, counts=counts, architectures=architectures)
+
+    def price(self, *, again: bool = False, observer: Observer | None = None) -> StudyPlan:
+        """The plan with what each variant and the study will cost on this machine.
+
+        A few real steps are trained of every variant that has no price on this device, or of
+        `again` all. See `StudyPlan.costs` and `StudyPlan.device_hours`.
+        """
+        plan, bill = price_study(self.loaded, self.options, _shown(observer), again=again)
+        return study_plan(plan, self.options, bill=bill)
+
+    def run(
+        self,
+        *,
+        observer: Observer | None = None,
+        wanted: Wanted | None = None,
+        **changes: Any,
+    ) -> Outcome:
+        """Carry out every run that has no result, then compare and report.
+
+        Stop with Ctrl-C (in a notebook: interrupt) and call again: the study continues from its
+        checkpoints, bit for bit as if never stopped.
+
+        Args:
+            observer: receives progress; default: a progress bar in terminals and notebooks.
+            wanted: says of each planned run whether to carry the run out; default: all.
+            changes: fields of `RunOptions` for this call, such as `slots=2`.
+
+        Raises:
+            MissingError: this machine lacks something that the study needs; nothing was begun.
+            SpecError: a variant does not work, or the spec is of a search (`tempo.search`).
+        """
+        from tempo.core.errors import SpecError
+        from tempo.workflow.execution.execution import execute
+
+        study = self.with_options(**changes)
+        if study.is_search:
+            raise SpecError(f"{self.loaded.source} is a search: carry it out by `tempo.search`")
+        return execute(study.expanded, study.options, _shown(observer), wanted)
+
+    def retry(self, *, observer: Observer | None = None, **changes: Any) -> Outcome:
+        """Carry out the failed runs again, and no other; then compare and report."""
+        from tempo.workflow.control import has_failed
+
+        return self.run(observer=observer, wanted=has_failed, **changes)
+
+    def dry_run(self, **changes: Any) -> str:
+        """The commands, or for a cluster the scripts, that `run` would execute; nothing is run."""
+        from tempo.workflow.execution.dry_run import launch_lines
+
+        study = self.with_options(**changes)
+        return "\n".join(launch_lines(study.expanded, study.options))
+
+    def status(self, *, metric: str = "psnr") -> StudyStanding:
+        """The state of every run, from the records and the ledger."""
+        from tempo.workflow.control import status_of
+
+        return status_of(self.expanded, self.options.store, metric)
+
+    def stop(self) -> list[str]:
+        """Ask the study's running workers to write a checkpoint and leave.
+
+        Returns:
+            The ids of the runs that are being carried out and were asked.
+        """
+        from tempo.workflow.control import stop_runs
+
+        found = stop_runs(self.expanded.distinct_runs, self.options.store)
+        return [run.run_id for run in found.asked]
+
+    def compare(self, **question: Any) -> Comparison:
+        """Compare the results recorded so far; see `tempo.compare` for the arguments."""
+        from tempo.workflow.comparison import compare_plans
+
+        return compare_plans([(self.options.store, self.expanded)], **question)
+
+    def report(self) -> Path:
+        """Write the report of the results recorded so far; returns the page."""
+        from tempo.workflow.reports import write_study_report
+
+        return write_study_report(self.options.store, self.expanded, self.options.reports)[1]
+
+    def __repr__(self) -> str:
+        profile = f" ({self.loaded.profile})" if self.loaded.profile else ""
+        return f"<Study {self.name}{profile} of {self.loaded.source}>"
+
+
+def _shown(observer: Observer | None) -> Observer:
+    """The observer given, or a progress bar."""
+    from tempo.workflow.progress_bar import ProgressBar
+
+    return ProgressBar() if observer is None else observer
