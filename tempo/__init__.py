@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from tempo.workflow.execution.execution import Outcome
     from tempo.workflow.interpolation import interpolate_pictures, interpolate_video
     from tempo.workflow.observer import Observer, SilentObserver
-    from tempo.workflow.options import RunOptions
     from tempo.workflow.plan.study_plan import StudyPlan
     from tempo.workflow.records import Records, Run, open_records
+    from tempo.workflow.run_options import RunOptions
     from tempo.workflow.search import SearchResult, search
     from tempo.workflow.study import Study, load_study
 
@@ -59,7 +59,7 @@ _PLACES = {
     "workflow.execution.execution": ("Outcome",),
     "workflow.interpolation": ("interpolate_pictures", "interpolate_video"),
     "workflow.observer": ("Observer", "SilentObserver"),
-    "workflow.options": ("RunOptions",),
+    "workflow.run_options": ("RunOptions",),
     "workflow.plan.study_plan": ("StudyPlan",),
     "workflow.records": ("Records", "Run", "open_records"),
     "workflow.search": ("SearchResult", "search"),

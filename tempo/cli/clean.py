@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.launch.cleanup import Leftover, find
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console
 from tempo.cli.render.datasets import show_described, show_prepared
 from tempo.cli.render.live import make_observer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.cli.interpolate import add_inference, inference_options
 from tempo.cli.render.console import make_console
 from tempo.cli.render.live import make_observer

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.cli.render.live import make_observer
 from tempo.core.errors import MissingError
 

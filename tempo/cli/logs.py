@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import singledispatch
 from pathlib import Path
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.core.errors import RecordError
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import goes_on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.cli.mlflow_options import add_checkpoints, add_store, add_wandb, store, store_of
 from tempo.cli.render.console import make_console
 from tempo.core.errors import TempoError
@@ -70,7 +70,7 @@ def _sync(options: argparse.Namespace) -> int:
     plan = store.load_plan(options.study, options.profile)
     if options.wandb:
         from tempo.workflow.mirror import write_wandb
-        from tempo.workflow.options import RunOptions
+        from tempo.workflow.run_options import RunOptions
 
         say = make_console().print
         write_wandb(plan, RunOptions(records=options.records, wandb=True), say)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tempo.core.errors import TempoError
 from tempo.track.store_address import default_uri, store_uri
-from tempo.workflow.options import MIRROR_OFF
+from tempo.workflow.run_options import MIRROR_OFF
 
 _WORDS_FOR_OFF = {"off", "none"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 
 if TYPE_CHECKING:
     from tempo.workflow.study import Study

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.cli.mlflow_options import add_checkpoints, add_store, add_wandb
 from tempo.cli.plan import add_plan_options, show_plan
 

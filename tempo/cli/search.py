@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console
 from tempo.records.layout import Store
 from tempo.records.search_record import SearchSummary
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from tempo.cli.render.search import show_summary
+    from tempo.cli.render.search_summary import show_summary
 
     found = _open(options)
     if options.json:

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console
 from tempo.cli.render.run_changes import duration
 from tempo.core.errors import RecordError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from tempo.cli import options as shared
+from tempo.cli import shared_options as shared
 from tempo.core.records import PlannedRun
 from tempo.records.layout import Store
 from tempo.workflow.control import active_runs, stop_runs

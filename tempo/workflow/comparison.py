@@ -43,8 +43,9 @@ def compare(
         RecordError: a name is neither a study nor a folder nor a run.
 
     >>> import tempo
-    >>> tempo.compare("se_dilation", metric="psnr", baseline="V2").metric    # doctest: +SKIP
-    'psnr'
+    >>> comparison = tempo.compare("v2_to_v3", metric="ssim", baseline="V2")
+    >>> comparison.metric, comparison.baseline
+    ('ssim', 'V2')
     """
     from tempo.workflow.names import select
 
@@ -101,6 +102,11 @@ class Verdict:
         reason: why this word was chosen.
         interval: the difference from the baseline with its interval, in the metric's unit;
             None when nothing can be paired.
+
+    >>> import tempo
+    >>> verdict = tempo.compare("v2_to_v3", baseline="V2").verdict("V3")
+    >>> verdict.word.value, verdict.interval.value > 0
+    ('inconclusive', True)
     """
 
     def __init__(self, contrast: Contrast) -> None:
@@ -128,6 +134,15 @@ class Comparison:
     Attributes:
         data: the whole comparison as frozen records, as reports are made from.
         plans: the records and plans that were compared.
+
+    >>> import tempo
+    >>> comparison = tempo.compare("v2_to_v3", baseline="V2")
+    >>> list(comparison.contrasts().columns[:5])
+    ['variant', 'baseline', 'metric', 'difference', 'low']
+    >>> comparison.clips()[["variant", "clip", "psnr"]].shape[1]
+    3
+    >>> comparison.figure("forest").get_axes() != []
+    True
     """
 
     def __init__(self, data: ComparisonData, plans: Sequence[tuple[Store, Plan]]) -> None:
@@ -201,7 +216,7 @@ class Comparison:
         """
         import pandas as pd
 
-        from tempo.workflow.records import clip_frame
+        from tempo.workflow.clip_frame import clip_frame
 
         frames = []
         for run in self.data.runs:

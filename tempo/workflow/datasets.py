@@ -70,6 +70,10 @@ def prepare_data(
 
     Returns:
         One dict a data set; `whole` is False for a test set that is not as published.
+
+    >>> import tempo
+    >>> [each["whole"] for each in tempo.prepare_data("ablations/v2_to_v3.yaml", profile="smoke")]
+    [True]
     """
     names, settings, watcher = _asked(what, overrides, profile, observer, options)
     return [
@@ -90,6 +94,11 @@ def describe_data(
 
     A contact sheet of each split is drawn; its file stands under `motion`. For the arguments see
     `prepare_data`; `splits`, `sample` and `sheet` are options too.
+
+    >>> import tempo
+    >>> (about,) = tempo.describe_data("ablations/v2_to_v3.yaml", profile="smoke", sample=2)
+    >>> sorted(about["splits"])
+    ['test', 'train', 'val']
     """
     names, settings, watcher = _asked(what, overrides, profile, observer, options)
     return [

@@ -77,7 +77,11 @@ def evaluate(
         MissingError: a test set is not there.
 
     >>> import tempo
-    >>> tempo.evaluate("average", on="vimeo90k", roots={"vimeo90k": "data"})   # doctest: +SKIP
+    >>> def first(frames, times, target_time):
+    ...     return frames[:, 0]
+    >>> found = tempo.evaluate(["average", first], on="ablations/v2_to_v3.yaml:smoke")
+    >>> found.table()[["rank", "method"]].values.tolist()
+    [[1, 'average'], [2, 'first']]
     """
     from tempo.train.run.stop_request import listening
     from tempo.workflow.names import find_methods
@@ -110,6 +114,11 @@ class Evaluations:
     Attributes:
         records: one for each method and test set.
         metric: what rows are ranked by.
+
+    >>> import tempo
+    >>> found = tempo.evaluate("nearest", on="ablations/v2_to_v3.yaml:smoke", metrics="psnr")
+    >>> found.groups[0].primary.unit
+    'dB'
     """
 
     def __init__(self, records: Sequence[EvaluationRecord], metric: str) -> None:

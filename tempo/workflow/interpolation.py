@@ -40,6 +40,10 @@ def interpolate_video(
     Raises:
         MissingError: a file is not there or is no video; a value is out of range.
         StoppedError: stopped on request; nothing is left of the output.
+
+    >>> import tempo
+    >>> tempo.interpolate_video("average", "clip.mp4", "twice.mp4", factor=2).frames
+    9
     """
     from tempo.train.inference.interpolation import Settings
     from tempo.train.inference.interpolation import interpolate_video as write
@@ -73,6 +77,10 @@ def interpolate_pictures(
     """Write `count` pictures, evenly spaced in time, between two pictures of one size.
 
     `output` is a picture for one, or a folder for several; see `interpolate_video` for the rest.
+
+    >>> import tempo
+    >>> [path.name for path in tempo.interpolate_pictures("average", ["a.png", "b.png"], "m.png")]
+    ['m.png']
     """
     from tempo.train.inference.interpolation import between_pictures
     from tempo.train.inference.network_inference import make_inference

@@ -15,7 +15,7 @@ from tempo.launch.worker_command import WORKER
 from tempo.track.mirror_process import MirrorProcess
 from tempo.track.mlflow.ui_views import hints
 from tempo.track.wandb_store import WandbMirror, require_wandb
-from tempo.workflow.options import MIRROR_OFF, RunOptions
+from tempo.workflow.run_options import MIRROR_OFF, RunOptions
 
 VERSIONS = ("tempo-vfi", "torch", "numpy", "mlflow", "pandas")
 """Packages whose versions an invocation notes."""

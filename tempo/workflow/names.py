@@ -45,9 +45,12 @@ def plan_named(name: str, store: Store, profile: str | None = None) -> Plan:
         RecordError: when nothing is called so; names the studies there are.
     """
     if Path(name).suffix in SPEC_SUFFIXES:
-        from tempo.workflow.study import load_study
+        from tempo.spec.load import load_study
+        from tempo.workflow.plan.study_plan import make_plan
+        from tempo.workflow.run_options import RunOptions
 
-        return load_study(name, profile=profile, records=store.root).expanded
+        loaded = load_study(Path(name), profile=profile)
+        return make_plan(loaded, RunOptions(records=store.root))
     return store.load_plan(name, profile)
 
 

@@ -17,6 +17,11 @@ class Observer(Protocol):
     """Receives what a study does while it runs. Every method returns at once.
 
     Pass your own to `Study.run(observer=...)`; `SilentObserver` is a base to derive from.
+
+    >>> import tempo
+    >>> study = tempo.load_study("ablations/v2_to_v3.yaml", profile="smoke", mlflow="off")
+    >>> study.run(observer=tempo.SilentObserver()).complete
+    True
     """
 
     def note(self, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +23,20 @@ def open_records(folder: str | Path | None = None) -> Records:
     """Open a folder of records (default: `$TEMPO_RECORDS` or `records`).
 
     >>> import tempo
-    >>> tempo.open_records("nowhere").studies().empty
-    True
+    >>> tempo.open_records("records").studies()["study"].tolist()
+    ['v2_to_v3']
     """
     return Records(Store(default_root() if folder is None else Path(folder)))
 
 
 class Records:
-    """The records of all studies in one folder. Reads only."""
+    """The records of all studies in one folder. Reads only.
+
+    >>> import tempo
+    >>> runs = tempo.open_records("records").runs("v2_to_v3")
+    >>> runs[["variant", "seed", "status", "psnr"]].shape[1]
+    4
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -120,7 +125,13 @@ class Records:
 
 
 class Run:
-    """One run as its records tell: config, status, metrics over training, values by clip."""
+    """One run as its records tell: config, status, metrics over training, values by clip.
+
+    >>> import tempo
+    >>> run = tempo.open_records("records").run("V3 s0")
+    >>> run.status, sorted(run.metrics()["split"].unique())
+    (<RunStatus.COMPLETE: 'complete'>, ['test', 'train', 'val'])
+    """
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.store, self.id = store, run_id
@@ -186,6 +197,8 @@ class Run:
         Raises:
             RecordError: the run has no test evaluation, or its table was altered since.
         """
+        from tempo.workflow.clip_frame import clip_frame
+
         frame = clip_frame(self.folder)
         if frame is None:
             raise RecordError(f"run {self.id} has no test evaluation yet")
@@ -196,26 +209,3 @@ class Run:
 
     def _repr_html_(self) -> str:
         return str(self.metrics().to_html(index=False))
-
-
-def clip_frame(folder: Path) -> pd.DataFrame | None:
-    """The table of test clips in a run's folder; None without a test evaluation.
-
-    Raises:
-        RecordError: the table is not the one that was evaluated.
-    """
-    import hashlib
-
-    import pyarrow.parquet as pq
-
-    from tempo.records.run_record import read_result
-
-    test = read_result(folder).test
-    if test is None:
-        return None
-    path = folder / test.table
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != test.table_sha256:
-        raise RecordError(f"{path} is not the table that was evaluated (its SHA-256 differs)")
-    frame: pd.DataFrame = pq.read_table(BytesIO(content)).to_pandas()
-    return frame

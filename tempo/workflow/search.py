@@ -38,7 +38,9 @@ def search(
         SpecError: the spec has no search, or the search was begun with another space.
 
     >>> import tempo
-    >>> tempo.search("experiments/search_v3.yaml", profile="demo").best()    # doctest: +SKIP
+    >>> found = tempo.search("experiments/search_v3.yaml", profile="smoke", mlflow="off")
+    >>> found.over, found.best().state
+    (True, 'complete')
     """
     from tempo.workflow import study as studies
     from tempo.workflow.execution.search_execution import execute_search
@@ -66,6 +68,11 @@ class SearchResult:
     Attributes:
         summary: the whole record.
         page: the page of the search, where this call wrote one.
+
+    >>> import tempo
+    >>> found = tempo.search("experiments/search_v3.yaml", profile="smoke", mlflow="off")
+    >>> found.best().variant in set(found.trials()["trial"])
+    True
     """
 
     def __init__(self, store: Store, summary: SearchSummary, *, page: Path | None = None) -> None:

@@ -12,8 +12,8 @@ from tempo.core.records import Plan
 from tempo.spec.load import LoadedStudy
 from tempo.spec.load import load_study as load_spec
 from tempo.spec.study import StudySpec
-from tempo.workflow.options import RunOptions
 from tempo.workflow.plan.study_plan import StudyPlan, make_plan, price_study, study_plan
+from tempo.workflow.run_options import RunOptions
 
 if TYPE_CHECKING:
     from tempo.launch.study_status import StudyStanding
@@ -44,8 +44,8 @@ def load_study(
 
     >>> import tempo
     >>> study = tempo.load_study("ablations/se_dilation.yaml", profile="smoke")
-    >>> study.name, len(study.plan().plan.variants)
-    ('se_dilation', 7)
+    >>> study.name, study.spec.seeds
+    ('se_dilation', 1)
     """
     texts = override_texts(overrides)
     loaded = load_spec(Path(spec), profile=profile, overrides=texts)
@@ -84,6 +84,13 @@ class Study:
     Attributes:
         loaded: the spec with the place of every value.
         options: how the study is carried out.
+
+    >>> import tempo
+    >>> study = tempo.load_study("ablations/v2_to_v3.yaml", profile="smoke", mlflow="off")
+    >>> study.run().complete
+    True
+    >>> study.compare().verdict("V3").word
+    <Word.INCONCLUSIVE: 'inconclusive'>
     """
 
     def __init__(self, loaded: LoadedStudy, options: RunOptions) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from tempo.cli.render.comparison import print_table
 from tempo.cli.render.console import make_console, say
-from tempo.cli.render.search import show_summary
+from tempo.cli.render.results import print_table
+from tempo.cli.render.search_summary import show_summary
 from tempo.workflow.execution.execution import Outcome
 from tempo.workflow.execution.search_execution import SearchOutcome
-from tempo.workflow.options import RunOptions
+from tempo.workflow.run_options import RunOptions
 
 
 def show_outcome(outcome: Outcome, options: RunOptions) -> int:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli.render.run_changes import duration
-from tempo.workflow.plan.costs import Bill, Item
+from tempo.workflow.plan.bill import Bill, Item
 from tempo.workflow.plan.study_plan import StudyPlan
 
 MOST_ROWS = 200

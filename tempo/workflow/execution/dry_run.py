@@ -11,7 +11,7 @@ from tempo.core.torchrun_command import Processes, launch_command, launch_enviro
 from tempo.launch.launchers.slurm.launcher import SlurmLauncher
 from tempo.records.event_log import last_attempt
 from tempo.workflow.execution.launch_setup import LaunchSetup
-from tempo.workflow.options import RunOptions
+from tempo.workflow.run_options import RunOptions
 
 RENDEZVOUS = "HOST:29400"
 """What stands in a printed command for the first machine and a free port there."""

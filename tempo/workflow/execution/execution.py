@@ -25,8 +25,8 @@ from tempo.workflow.execution.torchrun_ranks import (
 )
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
 from tempo.workflow.observer import Observer
-from tempo.workflow.options import RunOptions
 from tempo.workflow.reports import write_study_report
+from tempo.workflow.run_options import RunOptions
 
 FAILED = 1
 """Exit code of a study in which a run failed."""
@@ -48,6 +48,11 @@ class Outcome:
         comparison: what the results mean; None while runs are left.
         page: the report's page, None while runs are left.
         exit_code: 0 complete or submitted, 1 a run failed, 130 stopped.
+
+    >>> import tempo
+    >>> outcome = tempo.load_study("ablations/v2_to_v3.yaml", profile="smoke", mlflow="off").run()
+    >>> outcome.ending, outcome.exit_code, outcome.page.name
+    ('complete', 0, 'index.html')
     """
 
     plan: Plan

@@ -26,7 +26,7 @@ from tempo.ledger.open import VARIABLE
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.reuse import look
-from tempo.workflow.options import RunOptions
+from tempo.workflow.run_options import RunOptions
 
 QUEUED = ("slurm",)
 """Launchers with a queue of their own, whose jobs outlive the process that submitted them."""

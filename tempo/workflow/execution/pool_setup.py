@@ -17,7 +17,7 @@ from tempo.records.prices import Prices
 from tempo.workflow.execution.launch_setup import LaunchSetup
 from tempo.workflow.execution.run_slots import run_slots
 from tempo.workflow.observer import Observer
-from tempo.workflow.plan.preflight import Checked, check
+from tempo.workflow.plan.machine_check import Checked, check
 
 PRELOAD = ("tempo.train.run.run_folder", "torch._dynamo")
 """What every worker imports, loaded once."""

@@ -11,7 +11,7 @@ from tempo.launch.accounting.gpu_usage import smallest_gpu
 from tempo.launch.accounting.resource_needs import Needs
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
-from tempo.workflow.plan.preflight import Checked
+from tempo.workflow.plan.machine_check import Checked
 
 Slot = Mapping[str, str]
 """The environment of a run's process, such as the GPU that the run owns."""

@@ -53,7 +53,7 @@ def carry_out_as_rank(plan: Plan, store: Store, cache: Path, *, reuse_stale: boo
 def _prepare(plan: Plan, store: Store, cache: Path) -> None:
     """Check the machine and save the plan and its runs, as the parent of other launchers does."""
     from tempo.workflow.observer import SilentObserver
-    from tempo.workflow.plan.preflight import check
+    from tempo.workflow.plan.machine_check import check
 
     # The preflight worker is a process of its own and no rank.
     shared = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}

@@ -66,7 +66,7 @@ class PlanMeasurements:
         key = short_hash({"asked": _counted(asked), "code": code_stamp()})
         path = self.store.root / "prices" / "widths" / f"{key}.json"
         if not path.is_file():
-            from tempo.workflow.plan.preflight import find_width
+            from tempo.workflow.plan.machine_check import find_width
 
             write_json(path, asdict(find_width(asked, self.cache)))
         return Width(**json.loads(path.read_text()))

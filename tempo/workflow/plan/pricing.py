@@ -22,7 +22,7 @@ from tempo.launch.worker_command import WORKER, call_worker
 from tempo.records.files import write_json
 from tempo.records.prices import CONFIG_FILE, PRICE_FILE, Price, Prices, price_key
 from tempo.workflow.observer import Observer, advancing
-from tempo.workflow.plan.preflight import Checked, check
+from tempo.workflow.plan.machine_check import Checked, check
 
 POLL_SECONDS = 0.05
 PRELOAD = ("tempo.train.hardware.calibration", "torch._dynamo")

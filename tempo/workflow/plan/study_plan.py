@@ -14,9 +14,9 @@ from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.reuse import Found, look, other_studies
 from tempo.spec.load import LoadedStudy
-from tempo.workflow.options import RunOptions
-from tempo.workflow.plan.costs import Bill
+from tempo.workflow.plan.bill import Bill
 from tempo.workflow.plan.measurements import PlanMeasurements, processes_of
+from tempo.workflow.run_options import RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +38,11 @@ class StudyPlan:
         power: which difference the seeds can detect; None where nothing tells the seed noise.
         root: the folder of records that `found` is from.
         reuse_stale: results that other code made are taken as they are.
+
+    >>> import tempo
+    >>> plan = tempo.load_study("ablations/se_dilation.yaml", profile="smoke").plan()
+    >>> plan.table()[["variant", "state"]].values.tolist()[-1]
+    ['nearest', 'planned']
     """
 
     plan: Plan

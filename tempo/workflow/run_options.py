@@ -33,7 +33,7 @@ class RunOptions:
         command: what a user gives to continue, as messages and records quote it.
         overrides: the overrides of the spec, as an invocation notes them.
 
-    >>> from tempo.workflow.options import RunOptions
+    >>> from tempo.workflow.run_options import RunOptions
     >>> RunOptions(slots=2, mlflow="off").launcher
     'local'
     """
