@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tempo.cli import shared_options as shared
+from tempo.core.startup import loading
 
 if TYPE_CHECKING:
     from tempo.workflow.study import Study
@@ -68,9 +69,10 @@ def show_plan(study: Study, options: argparse.Namespace) -> int:
         from tempo.cli.render.search_plan import show_search_plan
 
         return show_search_plan(study.loaded, options)
-    from tempo.cli.render.console import make_console
-    from tempo.cli.render.plan import print_tables
-    from tempo.workflow.plan.study_plan import price_study, study_plan
+    with loading():
+        from tempo.cli.render.console import make_console
+        from tempo.cli.render.plan import print_tables
+        from tempo.workflow.plan.study_plan import price_study, study_plan
 
     plan, bill = None, None
     if options.price or options.reprice:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tempo.cli import shared_options as shared
 from tempo.cli.mlflow_options import add_checkpoints, add_store, add_wandb
 from tempo.cli.plan import add_plan_options, show_plan
+from tempo.core.startup import loading
 
 if TYPE_CHECKING:
     from tempo.workflow.execution.pool_setup import Wanted
@@ -79,8 +80,9 @@ def execute(options: argparse.Namespace, wanted: Wanted | None = None) -> int:
     if options.dry_run:
         return _dry_run(study)
     # What carries out, compares and draws is imported only where a study is carried out.
-    from tempo.cli.render.live import make_observer
-    from tempo.cli.render.outcome import show_outcome, show_search_outcome
+    with loading():
+        from tempo.cli.render.live import make_observer
+        from tempo.cli.render.outcome import show_outcome, show_search_outcome
 
     observer = make_observer()
     if study.is_search:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo.core.startup import loading
 from tempo.records.layout import default_root
 from tempo.worker.arguments import add_cache, add_ddp, add_reuse, positive
 
@@ -36,7 +37,8 @@ OPTIONS = (
 
 def open_study(options: argparse.Namespace) -> Study:
     """The study that SPEC, --profile and --set name, under the options given."""
-    from tempo.workflow.study import load_study
+    with loading():
+        from tempo.workflow.study import load_study
 
     given = vars(options)
     chosen: dict[str, Any] = {name: given[name] for name in OPTIONS if name in given}
