@@ -28,7 +28,7 @@ class Observer(Protocol):
         """Receive a sentence for the user."""
 
     def progress(self, task: str, done: int, total: int | None, unit: str) -> None:
-        """Receive how far a task with a known unit is; `done == total` ends the task."""
+        """Receive how far a task is; `total` is None while unknown, 0 once the task is over."""
 
     def runs_changed(self, runs: Sequence[RunView], slots: int, *, stopping: bool) -> None:
         """Receive the state of all runs, several times a second while they are carried out.
@@ -67,13 +67,7 @@ class SilentObserver:
 @contextmanager
 def advancing(observer: Observer, task: str, unit: str) -> Iterator[Advance]:
     """Report how far `task` is by calls of the function that is yielded."""
-    last: list[int] = [0]
-
-    def advance(done: int, total: int | None) -> None:
-        last[0] = done
-        observer.progress(task, done, total, unit)
-
     try:
-        yield advance
+        yield lambda done, total: observer.progress(task, done, total, unit)
     finally:
-        observer.progress(task, last[0], last[0], unit)
+        observer.progress(task, 0, 0, unit)

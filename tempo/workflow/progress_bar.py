@@ -25,15 +25,16 @@ class ProgressBar:
         self._make.write(text)
 
     def progress(self, task: str, done: int, total: int | None, unit: str) -> None:
-        """Show a preparation in a bar of its own, which closes when all is done."""
+        """Show a preparation in a bar of its own, which closes when the preparation is over."""
+        if total == 0:
+            self._close_task()
+            return
         if self._task is None or task != self._task_name:
             self._close_task()
             self._task_name = task
             self._task = self._make(total=total, desc=task, unit=f" {unit}", leave=False)
         self._task.total = total
         self._task.update(done - self._task.n)
-        if done == total:
-            self._close_task()
 
     def runs_changed(self, runs: Sequence[RunView], slots: int, *, stopping: bool) -> None:
         """Show how many runs ended, and how far the running ones are."""

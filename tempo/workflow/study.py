@@ -113,7 +113,11 @@ class Study:
 
     @cached_property
     def expanded(self) -> Plan:
-        """The plan: variants, runs and exclusions. Worked out once."""
+        """The plan: variants, runs and exclusions.
+
+        Worked out once, and anew after `run` and `price`, whose results a plan may depend on (a
+        greedy ladder, equal GPU-hours).
+        """
         return make_plan(self.loaded, self.options)
 
     def with_options(self, **changes: Any) -> Study:
@@ -136,6 +140,7 @@ class Study:
         `again` all. See `StudyPlan.costs` and `StudyPlan.device_hours`.
         """
         plan, bill = price_study(self.loaded, self.options, _shown(observer), again=again)
+        self.__dict__.pop("expanded", None)
         return study_plan(plan, self.options, bill=bill)
 
     def run(
@@ -165,7 +170,10 @@ class Study:
         study = self.with_options(**changes)
         if study.is_search:
             raise SpecError(f"{self.loaded.source} is a search: carry it out by `tempo.search`")
-        return execute(study.expanded, study.options, _shown(observer), wanted)
+        try:
+            return execute(study.expanded, study.options, _shown(observer), wanted)
+        finally:
+            self.__dict__.pop("expanded", None)
 
     def retry(self, *, observer: Observer | None = None, **changes: Any) -> Outcome:
         """Carry out the failed runs again, and no other; then compare and report."""

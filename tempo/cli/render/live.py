@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from tempo.cli.render.console import make_console
 from tempo.cli.render.run_changes import Changes, counts, duration
@@ -56,7 +46,7 @@ class ConsoleObserver:
         now = time.monotonic()
         if task != self._task:
             self._task, self._begun, self._next = task, now, now + PLAIN_INTERVAL
-        if done == total or not done or now < self._next:
+        if not done or now < self._next:
             return
         self._next = now + PLAIN_INTERVAL
         of = f" of {total}" if total else ""
@@ -85,72 +75,71 @@ class ConsoleObserver:
 
 
 class TerminalObserver(ConsoleObserver):
-    """Shows overall progress and ETA, one line for each running run, changes scrolling above."""
+    """Shows a bar for the study, for each running run, GPU and preparation; changes above them."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._live: Live | None = None
-        self._bar: Progress | None = None
-        self._started = 0.0
+        self._started = time.monotonic()
+        self._tasks: dict[str, TaskID] = {}
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False, table_column=_cut(30)),
+            BarColumn(bar_width=16, table_column=Column(min_width=16)),
+            TextColumn("{task.fields[state]}", markup=False, table_column=_cut(None)),
+            console=console,
+            transient=True,
+        )
 
     def progress(self, task: str, done: int, total: int | None, unit: str) -> None:
         """Show how far a task is, as a bar that vanishes with its end."""
-        if self._bar is None:
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]}", markup=False),
-                TimeElapsedColumn(),
-                TextColumn("ETA"),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
-            )
-            self._bar.start()
-        if task != self._task or not self._bar.tasks:
-            for each in self._bar.task_ids:
-                self._bar.remove_task(each)
-            self._task = task
-            self._bar.add_task(task, total=total, unit=unit)
-        self._bar.update(self._bar.task_ids[-1], completed=done, total=total)
-        if done == total:
-            self._close_bar()
-
-    def _close_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if total == 0:
+            self._keep([key for key in self._tasks if key != task])
+            return
+        of = f"{done}/{total}" if total else f"{done}"
+        self._show(task, done, total, f"{of} {unit}")
 
     def runs_changed(self, runs: Sequence[RunView], slots: int, *, stopping: bool) -> None:
-        """Print what changed and draw the state of all runs below."""
-        if self._live is None:
-            self._close_bar()
-            self._started = time.monotonic()
-            self._live = Live(console=self.console, refresh_per_second=4, transient=True)
-            self._live.start()
+        """Print what changed and show the state of all runs below."""
         for line in self._changes.since(runs):
             self.note(line)
-        self._live.update(self._draw(runs, slots, stopping=stopping))
+        left, elapsed = study_seconds_left(runs, slots), time.monotonic() - self._started
+        # What matters comes first: a narrow terminal cuts the end.
+        state = "stopping: checkpoints are being written   " if stopping else ""
+        state += f"ETA {duration(left)}  {counts(runs)}  {duration(elapsed)} so far"
+        self._show("study", sum(view.share_done for view in runs), len(runs), state)
+        running = [v for v in runs if v.status is RunStatus.RUNNING and not v.queued]
+        for view in running:
+            progress = view.progress
+            self._show(view.run.title, progress.step, progress.total or None, _state(view))
+        gpus = self._gpus.poll()
+        for gpu in gpus:
+            self._show(f"GPU {gpu.index}", gpu.busy or 0.0, 100, f"{gpu}")
+        names = {view.run.title for view in running} | {f"GPU {gpu.index}" for gpu in gpus}
+        self._keep({"study", *names})
 
     def runs_over(self) -> None:
         """Take the display away."""
         super().runs_over()
-        self._close_bar()
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._keep(())
 
-    def _draw(self, runs: Sequence[RunView], slots: int, *, stopping: bool) -> RenderableType:
-        left = study_seconds_left(runs, slots)
-        elapsed = duration(time.monotonic() - self._started)
-        head = Text(f"{counts(runs)}   {elapsed} so far, ETA {duration(left)}", style="bold")
-        if stopping:
-            head.append("   stopping: checkpoints are being written", style="yellow")
-        done = sum(view.share_done for view in runs)
-        parts: list[RenderableType] = [head, ProgressBar(total=max(len(runs), 1), completed=done)]
-        gpus = [Text(f"{gpu}", style="dim") for gpu in self._gpus.poll()]
-        return Group(*parts, _running(runs), *gpus)
+    def _show(self, name: str, done: float, total: float | None, state: str) -> None:
+        """Show or bring up to date the bar called `name`."""
+        if not self._tasks:
+            self._bars.start()
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, state=state)
+        self._bars.update(self._tasks[name], completed=done, total=total, state=state)
+
+    def _keep(self, names: Collection[str]) -> None:
+        """Take all other bars away."""
+        for name in [name for name in self._tasks if name not in names]:
+            self._bars.remove_task(self._tasks.pop(name))
+        if not self._tasks:
+            self._bars.stop()
+
+
+def _cut(width: int | None) -> Column:
+    """A column of one line that is cut where there is no room."""
+    return Column(no_wrap=True, overflow="ellipsis", max_width=width)
 
 
 def _steps(view: RunView) -> str:
@@ -161,17 +150,14 @@ def _steps(view: RunView) -> str:
     return "is evaluated" if view.run.seed is None else "begins"
 
 
-def _running(runs: Sequence[RunView]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for view in runs:
-        if view.status is not RunStatus.RUNNING or view.queued:
-            continue
-        progress = view.progress
-        rate = "" if progress.rate is None else f"{progress.rate:.1f} it/s"
-        psnr = "" if progress.psnr is None else f"val {progress.psnr:.2f} dB"
-        bar = ProgressBar(total=max(progress.total, 1), completed=progress.step, width=24)
-        steps = _steps(view)
-        eta = f"ETA {duration(run_seconds_left(view.status, progress))}"
-        where = Text(str(view.elsewhere or view.where), style="dim")
-        table.add_row(Text(view.run.title), bar, steps, rate, psnr, eta, where)
-    return table
+def _state(view: RunView) -> str:
+    """Step, rate, last validation, ETA and place of a running run."""
+    progress = view.progress
+    parts = [
+        _steps(view),
+        "" if progress.rate is None else f"{progress.rate:.1f} it/s",
+        "" if progress.psnr is None else f"val {progress.psnr:.2f} dB",
+        f"ETA {duration(run_seconds_left(view.status, progress))}",
+        str(view.elsewhere or view.where),
+    ]
+    return "  ".join(part for part in parts if part)

@@ -14,7 +14,7 @@ from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
 from tempo.launch.worker_command import WORKER
 from tempo.spec.load import load_study
-from tempo.workflow.observer import Observer
+from tempo.workflow.observer import Observer, advancing
 
 
 class Checked(NamedTuple):
@@ -50,17 +50,17 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
     slots: list[dict[str, str]] = []
     weights: dict[str, float] = {}
     device = "cpu"
-    for answer in _ask(request, cache):
-        missing += answer.get("sentences", ())
-        slots += answer.get("slots", ())
-        device = answer.get("device", device)
-        if "rehearsed" in answer:
-            weights[answer["rehearsed"]] = answer["weight"]
-        elif "broken" in answer:
-            broken.append(f"variant {answer['broken']!r}: {answer['message']}")
-        elif "prepare" in answer:
-            task = f"preparing {answer['prepare']}"
-            observer.progress(task, answer["done"], answer["total"], "clips")
+    with advancing(observer, "preparing data", "clips") as advance:
+        for answer in _ask(request, cache):
+            missing += answer.get("sentences", ())
+            slots += answer.get("slots", ())
+            device = answer.get("device", device)
+            if "rehearsed" in answer:
+                weights[answer["rehearsed"]] = answer["weight"]
+            elif "broken" in answer:
+                broken.append(f"variant {answer['broken']!r}: {answer['message']}")
+            elif "prepare" in answer:
+                advance(answer["done"], answer["total"])
     if missing:
         raise MissingError(_explain(plan, missing, cache))
     if broken:
