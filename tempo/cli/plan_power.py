@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from statistics import variance
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
+from tempo.core.t_interval import pooled_variance
 from tempo.records.event_tail import is_complete
 from tempo.records.layout import Store
 from tempo.records.run_record import read_result
@@ -69,12 +69,8 @@ def _tested(store: Store, run_id: str) -> Iterable[float]:
 
 
 def _pooled(values: Mapping[str, list[float]], studies: tuple[str, ...]) -> SeedNoise | None:
-    several = [each for each in values.values() if len(each) > 1]
-    df = sum(len(each) - 1 for each in several)
-    if not df:
-        return None
-    squares = sum((len(each) - 1) * variance(each) for each in several)
-    return SeedNoise(sd=math.sqrt(squares / df), df=df, studies=studies)
+    pooled, df = pooled_variance(values.values())
+    return SeedNoise(sd=math.sqrt(pooled), df=df, studies=studies) if df else None
 
 
 def _elsewhere(plan: Plan, store: Store) -> SeedNoise | None:
