@@ -130,9 +130,9 @@ def _print(
     records: Sequence[EvaluationRecord], form: str | None, metric: str, console: Console
 ) -> None:
     from tempo.cli import standings as text
-    from tempo.compare.leaderboard import standings
+    from tempo.compare.leaderboard import leaderboards
 
-    groups = standings(records, metric)
+    groups = leaderboards(records, metric)
     if form is None:
         text.show(groups, console)
         return

@@ -35,10 +35,10 @@ def power_statement(plan: Plan, store: Store, reusable: Collection[str]) -> str 
     seeds = len({run.seed for run in plan.runs} - {None})
     if noise is None or not seeds:
         return None
-    from tempo.compare.statistics.power import detectable, planned
+    from tempo.compare.statistics.power import detectable, expected_noise
 
     trained = sum(variant.role != "reference" for variant in plan.variants)
-    expected = planned(seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2))
+    expected = expected_noise(seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2))
     smallest = detectable(expected, seeds)
     said = f"{seeds} seed{'s' * (seeds > 1)} at a noise of {noise.sd:.3f} dB between seeds"
     where = f"(PSNR, from {', '.join(noise.studies)}, {noise.df} degrees of freedom)"

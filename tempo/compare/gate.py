@@ -1,4 +1,4 @@
-"""`--gate`: a rule that every variant must keep, for continuous integration of models.
+"""Check a rule that every variant must keep (`--gate`), for continuous integration of models.
 
 `psnr >= baseline - 0.05`, `ssim > 0.93`, `psnr >= "V3 light"`. `sure(psnr) >= baseline - 0.05`
 asks that the bound of the interval keeps the rule, not only the mean.
@@ -54,10 +54,10 @@ class Outcome:
 
 
 def parse_gate(text: str) -> Gate:
-    """The rule in `text`.
+    """Return the rule in `text`.
 
     Raises:
-        TempoError: when it is none.
+        TempoError: for text that is no rule.
     """
     found = _RULE.fullmatch(text)
     if found is None:
@@ -77,7 +77,7 @@ def parse_gate(text: str) -> Gate:
 
 
 def check(comparison: Comparison, gate: Gate) -> tuple[Outcome, ...]:
-    """Every trained variant but the one it is held against. What is missing does not pass.
+    """Check every trained variant but the one it is held against. What is missing does not pass.
 
     Raises:
         TempoError: when the metric is no column of the table or the variant is none of it.
@@ -130,7 +130,7 @@ def _failed(row: Row, why: str) -> Outcome:
 def _sure(
     comparison: Comparison, gate: Gate, row: Row, own: Estimate, other: Estimate | None
 ) -> float | None:
-    """The bound of the interval on the rule's bad side; of the paired difference, if there is one.
+    """Return the interval's bound on the rule's bad side, of the paired difference if possible.
 
     Held against another variant than the baseline there is no paired difference: the bound is then
     that of the variant's own mean, which is wider.

@@ -26,7 +26,7 @@ def test_a_difference_holds_both_values_in_the_order_of_the_first_config() -> No
     assert found["arch.se.reduction"] == (None, 8)
     assert found["empty"] == ({}, None)
     assert diff({"se": None}, {"se": {"kind": "se"}}) == {"se": (None, {"kind": "se"})}
-    assert list(diff(flatten(CONFIG), flatten(after)))[0] == "arch.se.kind"
+    assert next(iter(diff(flatten(CONFIG), flatten(after)))) == "arch.se.kind"
     assert diff({}, {"a": 1}, "-") == {"a": ("-", 1)}
     assert diff({"a": None}, {}) == {}
     assert diff({"a": None}, {}, ABSENT) == {"a": (None, ABSENT)}

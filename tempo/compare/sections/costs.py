@@ -1,4 +1,4 @@
-"""What a variant costs: parameters, MACs, memory and time."""
+"""Add up what a variant costs: parameters, MACs, memory, time and device-hours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from tempo.compare.comparison import Cost
 from tempo.compare.loading.load_runs import Run
 from tempo.records.run_record import RunRecord
 
-HOUR = 3600.0
-
 
 def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
-    """The cost of a variant from its finished runs.
+    """Return the cost of a variant from its finished runs.
 
     `average`: the metric of frame averaging, whose gain per device hour is counted; None leaves
     that out. Times are of all attempts together, so a resumed run costs what it really took.
@@ -23,7 +21,7 @@ def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
     models = [record.model for record in records if record.model]
     model = models[0] if models else None
     trained = [record for record in records if record.model]
-    hours = _mean(hour for hour in map(device_hours, done) if hour is not None)
+    hours = _mean(record.device_hours for record in records)
     value = _mean(run.values[metric] for run in done if metric in run.values)
     gain = None
     if model and hours and value is not None and average is not None:
@@ -42,11 +40,6 @@ def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
     )
 
 
-def device_hours(run: Run) -> float | None:
-    """Hours of training times the devices of the last attempt."""
-    return run.record.train_seconds * _devices(run) / HOUR if run.record else None
-
-
 def _mean(values: Iterable[float]) -> float | None:
     found = list(values)
     return fmean(found) if found else None
@@ -58,14 +51,9 @@ def _environment(run: Run) -> dict[str, object]:
 
 
 def _compile_seconds(record: RunRecord) -> float | None:
-    """Of all attempts: each compiles anew, if from a cache."""
+    """Return the seconds of all attempts: each compiles anew, if from a cache."""
     seconds = [float(note.values["seconds"]) for note in record.notes if note.topic == "compile"]
     return sum(seconds) if seconds else None
-
-
-def _devices(run: Run) -> int:
-    world = _environment(run).get("world_size", 1)
-    return int(world) if isinstance(world, int) else 1
 
 
 def _device(runs: Sequence[Run]) -> str | None:
@@ -74,7 +62,7 @@ def _device(runs: Sequence[Run]) -> str | None:
 
 
 def _peak(runs: Sequence[Run]) -> int | None:
-    """The highest memory of any attempt of any seed; references train nothing."""
+    """Return the highest memory of any attempt of any seed; references train nothing."""
     peaks = [
         attempt.finish.peak_memory
         for run in runs
@@ -86,7 +74,7 @@ def _peak(runs: Sequence[Run]) -> int | None:
 
 
 def _step_ms(run: Run) -> float | None:
-    """Milliseconds per optimiser step, from the training log, else from the training time."""
+    """Return milliseconds per optimiser step, by the training log, else by the training time."""
     record = run.record
     if record is None or record.model is None:
         return None

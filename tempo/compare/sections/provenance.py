@@ -1,4 +1,4 @@
-"""Where numbers come from: runs, failures, protocols, and whether they are still current."""
+"""List where numbers come from: runs, failures, protocols, and whether they are current."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tempo.records.layout import Store
 
 
 def run_infos(sample: Sample) -> tuple[RunInfo, ...]:
+    """Return where the numbers of each run come from."""
     return tuple(_info(run) for run in sample.runs)
 
 
 def _info(run: Run) -> RunInfo:
     record = run.record
-    attempts = record.attempts if record else ()
-    test = record.test if record else None
+    attempts, test = record.attempts if record else (), run.test
     return RunInfo(
         run_id=run.run_id,
         variant=run.name,
@@ -38,6 +38,8 @@ def _info(run: Run) -> RunInfo:
         train_seconds=record.train_seconds if record else None,
         values=dict(run.values),
         environment=dict(attempts[-1].environment) if attempts else {},
+        table=run.folder / test.table if test and test.table else None,
+        table_sha256=test.table_sha256 if test else "",
     )
 
 
@@ -48,7 +50,7 @@ def _step(run: Run) -> int:
 
 
 def failures(sample: Sample) -> tuple[Failure, ...]:
-    """Every run that was tried and has no result, and every damaged one."""
+    """Return every run that was tried and has no result, and every damaged one."""
     return tuple(
         _failure(run)
         for run in sample.runs
@@ -67,7 +69,7 @@ def _failure(run: Run) -> Failure:
         status=run.status.value,
         failure="data" if run.problem else finish.failure if finish else None,
         message=run.problem
-        or (finish.message if finish else "has not ended: still going, or killed"),
+        or (finish.message if finish else "has not ended: still running, or killed"),
         detail=finish.detail if finish else "",
         step=_step(run),
         attempts=attempts,
@@ -77,12 +79,12 @@ def _failure(run: Run) -> Failure:
 
 
 def protocols(sample: Sample, baseline: str | None) -> tuple[Protocol, ...]:
-    """What the numbers mean; the baseline's protocol first, which alone is ranked."""
+    """Return what the numbers mean; the baseline's protocol first, which alone is ranked."""
     found: dict[str, tuple[dict[str, object], list[str]]] = {}
     for run in sample.runs:
-        test = run.record.test if run.record and run.values else None
-        if test:
-            _, names = found.setdefault(test.protocol_hash, (dict(test.protocol), []))
+        if run.test and run.values:
+            protocol = dict(run.test.protocol)
+            _, names = found.setdefault(run.test.protocol_hash, (protocol, []))
             if run.name not in names:
                 names.append(run.name)
     order = sorted(found, key=lambda key: baseline not in found[key][1])
@@ -93,13 +95,15 @@ def protocols(sample: Sample, baseline: str | None) -> tuple[Protocol, ...]:
 
 
 def fingerprint(store: Store, plan: Plan) -> str:
-    """Identifies the records of a plan: it changes when a run gets another event or the plan
-    changes, so a report can tell that it is stale without reading anything."""
+    """Return a hash of a plan and its records that changes with every event of a run.
+
+    A report can so tell that it is stale without reading anything.
+    """
     return _identify(plan, {run.run_id: store.run_dir(run.run_id) for run in plan.runs})
 
 
 def fingerprint_of(sample: Sample) -> str:
-    """The same, of the runs that went into a sample."""
+    """Return the fingerprint of the runs that went into a sample."""
     return _identify(sample.plan, {run.run_id: run.folder for run in sample.runs})
 
 
@@ -113,12 +117,12 @@ def _size(path: Path) -> int:
 
 
 def staleness(sample: Sample) -> tuple[str, ...]:
-    """Why these numbers may soon change: runs that have not ended, or not begun."""
+    """Return why these numbers may soon change: runs that have not ended, or not begun."""
     said = []
     running = [run.planned.title for run in sample.runs if run.status == RunStatus.RUNNING]
     waiting = [run for run in sample.runs if run.status == RunStatus.PLANNED]
     if running:
-        said.append(f"{len(running)} runs are still going")
+        said.append(f"{len(running)} runs are still running")
     if waiting:
         said.append(f"{len(waiting)} of {len(sample.runs)} planned runs have not started")
     return tuple(said)

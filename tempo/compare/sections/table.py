@@ -1,8 +1,7 @@
-"""The rows of the table: one a variant, with what is missing said."""
+"""Build the rows of the results table: one a variant, with a note of what is missing."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
@@ -11,64 +10,47 @@ from typing import Literal
 from tempo.compare.comparison import Row
 from tempo.compare.loading.load_runs import Run, Sample
 from tempo.compare.sections.costs import cost_of
-from tempo.compare.statistics import student_t as student
 from tempo.compare.statistics.quantities import Contrast, Estimate
 from tempo.core.records import PlannedVariant, RunStatus
+from tempo.core.t_interval import mean_half_width
 
 State = Literal["complete", "partial", "failed", "missing"]
 
 
 def estimate(metric: str, runs: Sequence[Run], planned: int, level: float) -> Estimate | None:
-    """The mean of a metric over the runs that have it; None when none has."""
-    having = [run for run in runs if metric in run.values]
-    if not having:
-        return None
-    return estimate_of(
-        metric,
-        [run.seed for run in having],
-        [run.values[metric] for run in having],
-        [run.run_id for run in having],
-        planned,
-        level,
-    )
+    """Return the mean of a metric over the runs that have it; None when none has."""
+    having = [(run, run.values[metric]) for run in runs if metric in run.values]
+    return estimate_of(metric, having, planned, level) if having else None
 
 
 def estimate_of(
-    metric: str,
-    seeds: Sequence[int | None],
-    values: Sequence[float],
-    run_ids: Sequence[str],
-    planned: int,
-    level: float,
+    metric: str, measured: Sequence[tuple[Run, float]], planned: int, level: float
 ) -> Estimate:
-    """The mean of `values`, one a seed, with a t interval over seeds from two on."""
-    mean = fmean(values)
-    sd = stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
-    half = None
-    if sd is not None:
-        half = student.quantile(0.5 + level / 2, len(values) - 1) * sd / math.sqrt(len(values))
+    """Return the mean of one value a run, with a t interval over seeds from two on."""
+    values = tuple(value for _, value in measured)
+    mean, half = fmean(values), mean_half_width(values, level)
     return Estimate(
         metric=metric,
         mean=mean,
-        sd=sd,
+        sd=None if half is None else stdev(values),
         n=len(values),
         planned_n=planned,
         low=None if half is None else mean - half,
         high=None if half is None else mean + half,
         level=level,
-        seeds=tuple(seeds),
-        values=tuple(values),
-        run_ids=tuple(run_ids),
+        seeds=tuple(run.seed for run, _ in measured),
+        values=values,
+        run_ids=tuple(run.run_id for run, _ in measured),
     )
 
 
-def rows(
+def table_rows(
     sample: Sample,
     metrics: Sequence[str],
     contrasts: Mapping[str, Mapping[str, Contrast]],
     baseline: str | None,
 ) -> tuple[Row, ...]:
-    """One row per variant, in design order; references last. `contrasts[variant][metric]`."""
+    """Return a row per variant, in design order; references last. `contrasts[variant][metric]`."""
     average = _average(sample)
     made = [
         _row(sample, variant, metrics, contrasts.get(variant.name, {}), baseline, average)
@@ -79,6 +61,7 @@ def rows(
 
 
 def _average(sample: Sample) -> float | None:
+    """Return the primary metric of frame averaging, None where the study has no such reference."""
     for variant in sample.variants:
         if variant.role == "reference" and variant.config.get("method") == "average":
             found = estimate(sample.metric, sample.done(variant.name), 1, 0.95)
@@ -129,8 +112,8 @@ def _state(runs: Sequence[Run]) -> State:
 
 
 def _checkpoint(runs: Sequence[Run]) -> str:
-    """Which checkpoint the numbers are of: how it was chosen, and its step or steps."""
-    tests = [run.record.test for run in runs if run.record and run.record.test]
+    """Return how the evaluated checkpoint was chosen, and its step or steps."""
+    tests = [run.test for run in runs if run.test]
     kinds = sorted({test.checkpoint for test in tests})
     steps = sorted({test.step for test in tests})
     if not tests or kinds == ["none"]:
@@ -156,7 +139,7 @@ def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
 
 
 def _twin(sample: Sample, variant: PlannedVariant) -> str | None:
-    """An earlier variant that differs in nothing and so has the same runs."""
+    """Return an earlier variant that differs in nothing and so has the same runs."""
     own = {run.run_id for run in sample.of(variant.name)}
     for other in sample.variants:
         if other.name == variant.name:
@@ -166,8 +149,10 @@ def _twin(sample: Sample, variant: PlannedVariant) -> str | None:
     return None
 
 
-def ranked(table: Sequence[Row], metric: str, sign: int, baseline: str | None) -> tuple[Row, ...]:
-    """Places 1, 2, ... by the primary metric, among trained variants under one protocol.
+def rank_rows(
+    table: Sequence[Row], metric: str, sign: int, baseline: str | None
+) -> tuple[Row, ...]:
+    """Rank trained variants under one protocol by the primary metric.
 
     That protocol is the baseline's; a variant judged under another one gets no place.
     """
