@@ -60,27 +60,26 @@ def clip_rows(comparison: Comparison, metrics: Sequence[str] | None = None) -> I
     are left out, as the contrasts leave them out (see `Comparison.headline`).
 
     Args:
-        metrics: names of the metrics to read; None for all that a run was evaluated by.
+        metrics: names of the metrics to read; None for those of the comparison's table.
 
     Raises:
         TempoError: for a metric that no run was evaluated by.
     """
-    runs = [run for run in comparison.runs if comparison.split == "test" and run.values]
-    known = dict.fromkeys(name for run in runs for name in run.values)
+    runs = [(run, run.table) for run in comparison.runs if run.values and run.table]
+    if comparison.split != "test" or not runs:
+        return
+    known = dict.fromkeys(name for run, _ in runs for name in run.values)
     for name in metrics or ():
-        if runs and name not in known:
+        if name not in known:
             raise TempoError(unknown("metric", name, known))
-    for run in runs:
-        if run.table is None:
-            continue
+    wanted = [info.name for info in comparison.metrics] if metrics is None else metrics
+    for run, path in runs:
         try:
-            table = read_table(run.table, run.table_sha256)
+            table = read_table(path, run.table_sha256)
         except (RecordError, OSError):
             continue
         clips, sources = table["clip"].to_pylist(), table["source"].to_pylist()
-        for metric in metrics or run.values:
-            if metric not in table.column_names:
-                continue
+        for metric in [name for name in wanted if name in table.column_names]:
             values = numbers(table[metric]).tolist()
             for clip, source, value in zip(clips, sources, values, strict=True):
                 yield ClipRow(

@@ -69,7 +69,7 @@ def _failure(run: Run) -> Failure:
         status=run.status.value,
         failure="data" if run.problem else finish.failure if finish else None,
         message=run.problem
-        or (finish.message if finish else "has not ended: still running, or killed"),
+        or (finish.message if finish else "has not ended: it runs still, or was killed"),
         detail=finish.detail if finish else "",
         step=_step(run),
         attempts=attempts,
@@ -122,7 +122,7 @@ def staleness(sample: Sample) -> tuple[str, ...]:
     running = [run.planned.title for run in sample.runs if run.status == RunStatus.RUNNING]
     waiting = [run for run in sample.runs if run.status == RunStatus.PLANNED]
     if running:
-        said.append(f"{len(running)} runs are still running")
+        said.append(f"{len(running)} runs have not ended")
     if waiting:
         said.append(f"{len(waiting)} of {len(sample.runs)} planned runs have not started")
     return tuple(said)
