@@ -211,7 +211,7 @@ def show(comparison: Comparison, console: Console) -> None:
 
 def publish(comparison: Comparison, reports: Path, console: Console) -> Path:
     """Print the table and write the report; returns the page."""
-    from tempo.compare.loading.file_names import file_name
+    from tempo.core.identity import file_name
     from tempo.report.document import write_report
 
     show(comparison, console)

@@ -48,7 +48,7 @@ def find_search(store: Store, plan: Plan) -> SearchSummary | None:
 
 def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Path:
     """The page of a search, with what its confirmed trials do on the test split."""
-    from tempo.compare.loading.file_names import file_name
+    from tempo.core.identity import file_name
     from tempo.report.pages.search_page import write_search_report
 
     folder = reports / file_name(summary.study)
@@ -79,7 +79,7 @@ def write_changes_page(changes: Changes, folders: tuple[Plan, Plan], reports: Pa
     import shlex
     import sys
 
-    from tempo.compare.loading.file_names import file_name
+    from tempo.core.identity import file_name
     from tempo.report.pages.changes_page import write_changes_report
 
     before, after = (file_name(plan.study) for plan in folders)

@@ -6,12 +6,11 @@ asks that the bound of the interval keeps the rule, not only the mean.
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tempo.compare.comparison import Comparison, Row
+from tempo.compare.loading.run_filter import ORDER
 from tempo.compare.statistics.quantities import Estimate, Interval
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
@@ -24,12 +23,6 @@ _RULE = re.compile(
     (?:\s*(?P<sign>[+-])\s*(?P<margin>{_NUMBER}))?)\s*""",
     re.VERBOSE,
 )
-_OPERATORS: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +112,7 @@ def _outcome(comparison: Comparison, gate: Gate, row: Row, control: Row | None) 
     digits = comparison.info(gate.metric).digits + 1
     said = f"{gate.metric} {value:.{digits}f} {gate.op} {bound:.{digits}f}"
     short = "" if own.complete else f" ({own.n} of {own.planned_n} seeds)"
-    passed = _OPERATORS[gate.op](value, bound)
+    passed = ORDER[gate.op](value, bound)
     return Outcome(variant=row.variant, passed=passed, sentence=said + short)
 
 

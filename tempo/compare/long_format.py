@@ -16,7 +16,7 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import RecordError, TempoError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ClipRow:
     """A run's value of a metric on one clip of the test split; NaN where it has none.
 
@@ -32,7 +32,7 @@ class ClipRow:
     value: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class CurveRow:
     """A variant's mean of a quantity over `seeds` seeds at one step.
 
@@ -82,15 +82,7 @@ def clip_rows(comparison: Comparison, metrics: Sequence[str] | None = None) -> I
         for metric in [name for name in wanted if name in table.column_names]:
             values = numbers(table[metric]).tolist()
             for clip, source, value in zip(clips, sources, values, strict=True):
-                yield ClipRow(
-                    variant=run.variant,
-                    seed=run.seed,
-                    run_id=run.run_id,
-                    clip=clip,
-                    source=str(source),
-                    metric=metric,
-                    value=value,
-                )
+                yield ClipRow(run.variant, run.seed, run.run_id, clip, str(source), metric, value)
 
 
 def curve_rows(comparison: Comparison) -> Iterator[CurveRow]:
@@ -99,26 +91,6 @@ def curve_rows(comparison: Comparison) -> Iterator[CurveRow]:
     None of a comparison whose query asked for the table alone.
     """
     for curve in (*comparison.curves, *comparison.health):
-        points = zip(
-            curve.steps,
-            curve.epochs,
-            curve.seconds,
-            curve.mean,
-            curve.low,
-            curve.high,
-            curve.counts,
-            strict=True,
-        )
-        for step, epoch, seconds, mean, low, high, seeds in points:
-            yield CurveRow(
-                variant=curve.variant,
-                split=curve.split,
-                metric=curve.name,
-                step=step,
-                epoch=epoch,
-                seconds=seconds,
-                mean=mean,
-                low=low,
-                high=high,
-                seeds=seeds,
-            )
+        columns = (curve.steps, curve.epochs, curve.seconds, curve.mean, curve.low, curve.high)
+        for point in zip(*columns, curve.counts, strict=True):
+            yield CurveRow(curve.variant, curve.split, curve.name, *point)

@@ -24,7 +24,7 @@ _CONDITION = re.compile(
 )
 _AND = re.compile(r"and\b", re.IGNORECASE)
 
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -100,8 +100,8 @@ def _compare(fact: Any, op: str, text: str) -> bool:
     number = _number(text)
     known = _number(str(fact))
     both = number is not None and known is not None
-    if op in _ORDER:
-        return both and _ORDER[op](known, number)
+    if op in ORDER:
+        return both and ORDER[op](known, number)
     equal = known == number if both else str(fact).lower() == text.lower()
     return equal if op in ("=", "==") else not equal
 

@@ -55,6 +55,10 @@ def _series(
     return Series(run.seed, *(np.array(column, dtype=float) for column in columns))
 
 
+Split = Literal["train", "val"]
+Read = Callable[[Run, str], Series | None]
+
+
 def learning_curves(sample: Sample, metrics: Sequence[str]) -> tuple[Curve, ...]:
     """Return the validation curves of `metrics` of every trained variant."""
     return _curves(sample, metrics, "val", validation)
@@ -70,25 +74,20 @@ def health_curves(sample: Sample) -> tuple[Curve, ...]:
     return _curves(sample, names, "train", training)
 
 
-def _curves(
-    sample: Sample,
-    names: Sequence[str],
-    split: Literal["train", "val"],
-    read: Callable[[Run, str], Series | None],
-) -> tuple[Curve, ...]:
-    made = []
-    for variant in sample.trained:
-        for name in names:
-            found = [series for run in sample.of(variant.name) if (series := read(run, name))]
-            if found:
-                made.append(_curve(variant.name, name, split, found, sample.query.level))
-    return tuple(made)
+def _curves(sample: Sample, names: Sequence[str], split: Split, read: Read) -> tuple[Curve, ...]:
+    found = {name: by_seed(sample, name, read) for name in names}
+    return tuple(
+        _curve(variant.name, name, split, series, sample.query.level)
+        for variant in sample.trained
+        for name in names
+        if (series := found[name][variant.name])
+    )
 
 
 def _curve(
     variant: str,
     name: str,
-    split: Literal["train", "val"],
+    split: Split,
     found: Sequence[Series],
     level: float,
 ) -> Curve:
@@ -162,13 +161,9 @@ def _optional(values: Array) -> tuple[float | None, ...]:
     return tuple(None if isnan(each) else each for each in values.tolist())
 
 
-def by_seed(sample: Sample, metric: str) -> Mapping[str, list[Series]]:
-    """Return the validation curves of each trained variant, one a seed."""
+def by_seed(sample: Sample, name: str, read: Read = validation) -> Mapping[str, list[Series]]:
+    """Return the curves of a quantity of each trained variant, one a seed."""
     return {
-        variant.name: [
-            series
-            for run in sample.of(variant.name)
-            if run.record and (series := validation(run, metric))
-        ]
+        variant.name: [series for run in sample.of(variant.name) if (series := read(run, name))]
         for variant in sample.trained
     }

@@ -10,7 +10,7 @@ from tempo.compare.comparison import Cost, Row
 from tempo.compare.evidence import Pareto, ParetoPoint
 from tempo.compare.fitted_study import FittedStudy
 from tempo.compare.statistics.random_effects import RandomEffects
-from tempo.compare.statistics.seed_source_matrix import Array, Index
+from tempo.compare.statistics.seed_source_matrix import Array
 
 DRAWS = 1000
 COSTS = {
@@ -102,13 +102,8 @@ def draws(model: RandomEffects, variants: Sequence[str]) -> Array:
     moved = rng.normal(size=(DRAWS, len(variants))) * np.sqrt(variance / counts)
     if not matrix.samples_clips:
         return np.asarray(moved)
-    parts = np.stack([matrix.parts[_rows(model, name)].mean(axis=0) for name in variants])
+    parts = np.stack([matrix.parts[matrix.rows_of(name)].mean(axis=0) for name in variants])
     picks = rng.multinomial(matrix.sources, np.full(matrix.sources, 1 / matrix.sources), DRAWS)
     drawn = picks / matrix.sources
     total = (drawn @ parts.T) / (drawn @ matrix.weights)[:, None]
     return np.asarray(moved + total - parts.sum(axis=1))
-
-
-def _rows(model: RandomEffects, name: str) -> Index:
-    index = model.matrix.variants.index(name)
-    return np.flatnonzero(model.matrix.variant == index)

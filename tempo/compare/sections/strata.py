@@ -74,10 +74,9 @@ def _stratum(
 
 
 def _mean(model: RandomEffects, name: str, level: float) -> Interval:
-    matrix = model.matrix
-    rows = np.flatnonzero(matrix.variant == matrix.variants.index(name))
     found = _interval(model.contrast({name: 1.0}), level)
-    return found or Interval(value=float(matrix.means[rows].mean()), level=level, method="")
+    means = model.matrix.means[model.matrix.rows_of(name)]
+    return found or Interval(value=float(means.mean()), level=level)
 
 
 def _interval(found: Combination | None, level: float) -> Interval | None:

@@ -84,6 +84,10 @@ class SeedSourceMatrix:
         common = set.intersection(*limiting) if limiting else set()
         return tuple(sorted(seed for seed in common if seed is not None))
 
+    def rows_of(self, variant: str) -> Index:
+        """Return all rows of `variant`."""
+        return np.flatnonzero(self.variant == self.variants.index(variant))
+
     def rows(self, variant: str, seeds: Sequence[int]) -> list[int]:
         """Return the rows of `variant` under `seeds`; a reference's only run stands in for each."""
         found = [self.row(variant, seed) for seed in seeds]
