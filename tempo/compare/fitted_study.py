@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tempo.compare.loading.clip_values import ClipValues, read_clips
-from tempo.compare.loading.load_runs import Run, Sample
+from tempo.compare.loading.load_runs import Run, Sample, ranked_protocol
 from tempo.compare.statistics.hypothesis_tests import TestResult, TestSettings, run_test
 from tempo.compare.statistics.quantities import Interval, Verdict, Word
 from tempo.compare.statistics.random_effects import RandomEffects
@@ -101,7 +101,7 @@ def fit_study(sample: Sample) -> FittedStudy:
     infos = _infos(sample, known)
     baseline = _baseline(sample)
     _check_group(sample)
-    hashes = {each.name: _hash(sample.done(each.name)) for each in sample.variants}
+    hashes = {each.name: sample.protocol_hash(each.name) for each in sample.variants}
     metrics = [info.name for info in infos]
     same = _comparable(sample, baseline, hashes)
     clips, models = None, {}
@@ -164,15 +164,11 @@ def _check_group(sample: Sample) -> None:
         raise TempoError(unknown("factor", asked, factors))
 
 
-def _hash(runs: Sequence[Run]) -> str | None:
-    return next((run.protocol_hash for run in runs if run.protocol_hash), None)
-
-
 def _comparable(
     sample: Sample, baseline: str | None, hashes: Mapping[str, str | None]
 ) -> list[Run]:
-    """Return finished runs under the baseline's protocol, or the first one without a baseline."""
-    own = hashes.get(baseline or "") or next((each for each in hashes.values() if each), None)
+    """Return the finished runs under the protocol that is ranked."""
+    own = ranked_protocol(hashes, baseline)
     done = [run for run in sample.runs if run.values]
     return [run for run in done if run.protocol_hash in (own, None)]
 

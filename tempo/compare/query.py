@@ -79,11 +79,6 @@ class Query:
         if self.delta is not None and not self.delta > 0:
             raise TempoError(f"delta is a difference above 0, not {self.delta}")
 
-    @property
-    def alpha(self) -> float:
-        """The error rate of verdicts."""
-        return round(1 - self.level, 12)
-
     def delta_of(self, info: MetricInfo, *, primary: bool) -> float | None:
         """Return the half-width of `equivalent` for a metric; None when none was ever stated."""
         if primary and self.delta is not None:

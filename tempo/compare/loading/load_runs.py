@@ -106,6 +106,11 @@ class Sample:
         """Return the runs of a variant that have values."""
         return [run for run in self.of(variant) if run.values]
 
+    def protocol_hash(self, variant: str) -> str | None:
+        """Return the protocol of a variant's test evaluations, None without one."""
+        done = self.done(variant)
+        return next((run.protocol_hash for run in done if run.protocol_hash), None)
+
     def mean(self, variant: str | None, metric: str) -> float | None:
         """Return a variant's mean of a metric over its finished runs, None when none has it."""
         runs = self.done(variant) if variant else []
@@ -126,6 +131,11 @@ class Sample:
 def _primary(asked: str | None, measured: Sequence[Run | Validated]) -> str:
     names = dict.fromkeys(name for each in measured for name in each.values)
     return asked or ("psnr" if "psnr" in names else next(iter(names), "psnr"))
+
+
+def ranked_protocol(hashes: Mapping[str, str | None], baseline: str | None) -> str | None:
+    """Return the protocol that is ranked: the baseline's, else the first there is."""
+    return hashes.get(baseline or "") or next((each for each in hashes.values() if each), None)
 
 
 def load_runs(store: Store, plan: Plan, query: Query) -> Sample:

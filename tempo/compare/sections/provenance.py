@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,9 +45,8 @@ def _info(run: Run) -> RunInfo:
 
 
 def _step(run: Run) -> int:
-    if run.record is None:
-        return 0
-    return max((attempt.last_step for attempt in run.record.attempts), default=0)
+    attempts = run.record.attempts if run.record else ()
+    return max((attempt.last_step for attempt in attempts), default=0)
 
 
 def failures(sample: Sample) -> tuple[Failure, ...]:
@@ -80,16 +80,15 @@ def _failure(run: Run) -> Failure:
 
 def protocols(sample: Sample, baseline: str | None) -> tuple[Protocol, ...]:
     """Return what the numbers mean; the baseline's protocol first, which alone is ranked."""
-    found: dict[str, tuple[dict[str, object], list[str]]] = {}
+    fields: dict[str, Mapping[str, object]] = {}
+    names: dict[str, dict[str, None]] = {}
     for run in sample.runs:
         if run.test and run.values:
-            protocol = dict(run.test.protocol)
-            _, names = found.setdefault(run.test.protocol_hash, (protocol, []))
-            if run.name not in names:
-                names.append(run.name)
-    order = sorted(found, key=lambda key: baseline not in found[key][1])
+            fields.setdefault(run.test.protocol_hash, dict(run.test.protocol))
+            names.setdefault(run.test.protocol_hash, {})[run.name] = None
+    order = sorted(fields, key=lambda key: baseline not in names[key])
     return tuple(
-        Protocol(hash=key, fields=found[key][0], variants=tuple(found[key][1]), ranked=place == 0)
+        Protocol(hash=key, fields=fields[key], variants=tuple(names[key]), ranked=place == 0)
         for place, key in enumerate(order)
     )
 
@@ -118,11 +117,9 @@ def _size(path: Path) -> int:
 
 def staleness(sample: Sample) -> tuple[str, ...]:
     """Return why these numbers may soon change: runs that have not ended, or not begun."""
-    said = []
-    running = [run.planned.title for run in sample.runs if run.status == RunStatus.RUNNING]
-    waiting = [run for run in sample.runs if run.status == RunStatus.PLANNED]
-    if running:
-        said.append(f"{len(running)} runs have not ended")
+    counts = Counter(run.status for run in sample.runs)
+    running, waiting = counts[RunStatus.RUNNING], counts[RunStatus.PLANNED]
+    said = [f"{running} runs have not ended"] if running else []
     if waiting:
-        said.append(f"{len(waiting)} of {len(sample.runs)} planned runs have not started")
+        said.append(f"{waiting} of {len(sample.runs)} planned runs have not started")
     return tuple(said)

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from tempo.compare.comparison import Cost, Row
-from tempo.compare.loading.load_runs import Run, Sample
+from tempo.compare.loading.load_runs import Run, Sample, ranked_protocol
 from tempo.compare.statistics.quantities import Contrast, Estimate
 from tempo.core.records import PlannedVariant, RunStatus
 from tempo.core.t_interval import mean_half_width
@@ -95,7 +95,7 @@ def _row(
         estimates={name: each for name, each in found.items() if each},
         contrasts=contrasts,
         cost=cost_of(runs, sample.metric, average),
-        protocol_hash=next((run.protocol_hash for run in done if run.protocol_hash), None),
+        protocol_hash=sample.protocol_hash(variant.name),
         checkpoint=_checkpoint(done),
         note=_note(sample, variant, runs),
         group=variant.levels.get(group_by) if group_by else None,
@@ -157,7 +157,7 @@ def rank_rows(
     That protocol is the baseline's; a variant judged under another one gets no place.
     """
     hashes = {row.variant: row.protocol_hash for row in table}
-    own = hashes.get(baseline or "") or next((each for each in hashes.values() if each), None)
+    own = ranked_protocol(hashes, baseline)
     eligible = [
         row
         for row in table
