@@ -1,17 +1,24 @@
-"""From records to a comparison."""
+"""Build a comparison from the records of studies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tempo.compare.comparison import Comparison, Row
-from tempo.compare.loading.load_runs import Sample, gather
-from tempo.compare.loading.study_merge import merged
-from tempo.compare.query import At, Query
-from tempo.compare.sections.contrasts import Field, contrasts
-from tempo.compare.sections.details import Details, full
-from tempo.compare.sections.fairness import audit
+from tempo.compare.fitted_study import FittedStudy, fit_study
+from tempo.compare.loading.load_runs import Sample, load_runs, merge_samples
+from tempo.compare.query import Query
+from tempo.compare.sections.attribution import attribution
+from tempo.compare.sections.budgets import budget_views
+from tempo.compare.sections.contrasts import contrasts
+from tempo.compare.sections.curves import health_curves, learning_curves
+from tempo.compare.sections.factor_effects import effects
+from tempo.compare.sections.fairness import fairness_differences
+from tempo.compare.sections.gallery import disagreements, gallery
 from tempo.compare.sections.headline import headline
+from tempo.compare.sections.learning import learning
+from tempo.compare.sections.pareto import pareto_fronts
 from tempo.compare.sections.provenance import (
     failures,
     fingerprint,
@@ -20,10 +27,10 @@ from tempo.compare.sections.provenance import (
     run_infos,
     staleness,
 )
-from tempo.compare.sections.table import ranked, rows
-from tempo.compare.statistics.fitted_study import Measured, measure
-from tempo.compare.statistics.noise_floor import noise, powers
-from tempo.compare.statistics.quantities import Contrast, Noise, Power
+from tempo.compare.sections.strata import clip_table, strata
+from tempo.compare.sections.table import rank_rows, table_rows
+from tempo.compare.statistics.noise_floor import detectable_differences, noise_floor
+from tempo.compare.statistics.quantities import Contrast, Power
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 
@@ -33,58 +40,53 @@ DEFAULT = Query()
 
 
 def compare(store: Store, plan: Plan, query: Query = DEFAULT) -> Comparison:
-    """All contrasts of the runs of `plan` as recorded in `store`.
+    """Return all contrasts of the runs of `plan` as recorded in `store`.
 
     Raises:
         RecordError: when no run has a result yet.
         TempoError: when the query names a variant, metric or factor that is not there.
     """
-    return build(measure(gather(store, plan, query)))
+    return _build(fit_study(load_runs(store, plan, query)))
 
 
 def compare_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -> Comparison:
-    """Several studies as one; variants that share a name get their study's in front.
+    """Compare several studies as one; variants that share a name get their study's in front.
 
     Raises:
         as `compare`.
     """
     if len(studies) == 1:
         return compare(*studies[0], query)
-    samples = [(plan.study, gather(store, plan, query)) for store, plan in studies]
-    return build(measure(merged(samples)))
+    samples = [(plan.study, load_runs(store, plan, query)) for store, plan in studies]
+    return _build(fit_study(merge_samples(samples)))
 
 
-def build(measured: Measured) -> Comparison:
-    """Everything a comparison holds."""
-    sample, plan, query = measured.sample, measured.sample.plan, measured.sample.query
-    found = _contrasts(measured)
-    by_variant: dict[str, dict[str, Contrast]] = {}
-    for each in found:
-        by_variant.setdefault(each.variant, {})[each.metric] = each
-    metrics = [info.name for info in measured.infos]
-    estimated = [*metrics, *(info.name for info in measured.panels)]
-    table = rows(sample, estimated, by_variant, measured.baseline)
-    table = ranked(table, metrics[0], measured.primary.sign, measured.baseline)
-    table = _ordered(table, query)
-    meanings = protocols(sample, measured.baseline)
-    primary = [each for each in found if each.metric == metrics[0]]
-    floors = _noise(measured)
-    power = _power(measured, primary)
-    fair = audit(sample, measured.baseline)
+def _build(study: FittedStudy) -> Comparison:
+    sample, plan, query = study.sample, study.sample.plan, study.sample.query
+    found = [contrast for info in study.infos for contrast in contrasts(study, info)]
+    primary = [each for each in found if each.metric == study.metric]
+    table = _table(study, found)
+    meanings = protocols(sample, study.baseline)
+    floors = tuple(
+        noise_floor(study.models.get(info.name), study.baseline, study.settings(info))
+        for info in study.infos
+        if study.baseline is not None
+    )
+    power = _power(study, primary)
+    fair = fairness_differences(sample)
     finished = sum(bool(run.values) for run in sample.runs)
-    extra = full(measured, table) if query.detail == "full" else Details()
-    return Comparison(
+    comparison = Comparison(
         study=plan.study,
         question=plan.question,
         profile=plan.profile,
         source=plan.source,
         spec=plan.spec,
         spec_hash=plan.spec_hash,
-        baseline=measured.baseline,
-        metric=metrics[0],
-        metrics=measured.infos,
-        panels=measured.panels,
-        delta=measured.primary.delta,
+        baseline=study.baseline,
+        metric=study.metric,
+        metrics=study.infos,
+        panels=study.panels,
+        delta=study.primary.delta,
         level=query.level,
         at=_at(sample),
         split="test" if query.at.kind == "final" else "val",
@@ -93,82 +95,67 @@ def build(measured: Measured) -> Comparison:
         finished_runs=finished,
         rankable=len(meanings) <= 1,
         protocols=meanings,
-        headline=headline(measured, table, primary, floors, power, fair, meanings),
+        headline=headline(study, table, primary, floors, power, fair, meanings),
         rows=table,
         contrasts=tuple(found),
-        main_effects=extra.main_effects,
-        interactions=extra.interactions,
-        aliases=extra.aliases,
-        attribution=extra.attribution,
         noise=floors,
         power=power,
         fairness=fair,
         failures=failures(sample),
         exclusions=plan.exclusions,
-        curves=extra.curves,
-        health=extra.health,
-        learning=extra.learning,
-        budgets=extra.budgets,
-        pareto=extra.pareto,
-        strata=extra.strata,
-        clip_table=extra.clip_table,
-        gallery=extra.gallery,
         runs=run_infos(sample),
         fingerprint=fingerprint_of(sample),
         stale=staleness(sample),
-        disagreements=extra.disagreements,
+    )
+    return _with_details(comparison, study) if query.detail == "full" else comparison
+
+
+def _with_details(comparison: Comparison, study: FittedStudy) -> Comparison:
+    """Add what a report shows beyond the table, as far as the records allow."""
+    metrics = [info.name for info in study.infos]
+    main_effects, interactions, aliases = effects(study)
+    return replace(
+        comparison,
+        main_effects=main_effects,
+        interactions=interactions,
+        aliases=aliases,
+        attribution=attribution(study),
+        curves=learning_curves(study.sample, metrics),
+        health=health_curves(study.sample),
+        learning=learning(study),
+        budgets=budget_views(study, comparison.rows),
+        pareto=pareto_fronts(study, comparison.rows),
+        strata=strata(study),
+        clip_table=clip_table(study.clips, metrics),
+        gallery=gallery(study),
+        disagreements=disagreements(study),
     )
 
 
-def _contrasts(measured: Measured) -> list[Contrast]:
-    """Every variant against the baseline, metric by metric."""
-    baseline = measured.baseline
-    if baseline is None:
-        return []
-    others = [each.name for each in measured.sample.variants if each.name != baseline]
-    return [
-        contrast
-        for info in measured.infos
-        for contrast in contrasts(
-            Field(
-                measured.sample,
-                baseline,
-                measured.terms(info),
-                measured.models.get(info.name),
-                measured.hashes,
-            ),
-            others,
-        )
-    ]
-
-
-def _ordered(table: Sequence[Row], query: Query) -> tuple[Row, ...]:
-    """Under --group-by, rows of one level stand together, in the order levels first appear."""
-    if query.group_by is None:
-        return tuple(table)
+def _table(study: FittedStudy, found: Sequence[Contrast]) -> tuple[Row, ...]:
+    """Return the ranked rows; those of one level stand together where the query groups them."""
+    by_variant: dict[str, dict[str, Contrast]] = {}
+    for each in found:
+        by_variant.setdefault(each.variant, {})[each.metric] = each
+    estimated = [info.name for info in (*study.infos, *study.panels)]
+    table = table_rows(study.sample, estimated, by_variant, study.baseline)
+    table = rank_rows(table, study.metric, study.primary.sign, study.baseline)
+    if study.sample.query.group_by is None:
+        return table
     groups = list(dict.fromkeys(row.group for row in table))
     return tuple(sorted(table, key=lambda row: (row.group is None, groups.index(row.group))))
 
 
-def _noise(measured: Measured) -> tuple[Noise, ...]:
-    if measured.baseline is None:
-        return ()
-    return tuple(
-        noise(measured.models.get(info.name), measured.baseline, measured.terms(info))
-        for info in measured.infos
-    )
-
-
-def _power(measured: Measured, primary: Sequence[Contrast]) -> tuple[Power, ...]:
-    trained = {each.name for each in measured.sample.trained}
+def _power(study: FittedStudy, primary: Sequence[Contrast]) -> tuple[Power, ...]:
+    trained = {each.name for each in study.sample.trained}
     counted = [each for each in primary if each.variant in trained]
     seeds = max((len(each.seeds) for each in counted), default=0)
-    return powers(measured.model, counted, measured.primary, seeds)
+    return detectable_differences(study.model, counted, study.primary, seeds)
 
 
 def _at(sample: Sample) -> str:
-    """Which checkpoint the numbers are of, as a sentence."""
-    at: At = sample.query.at
+    """Return which checkpoint the numbers are of, as a sentence."""
+    at = sample.query.at
     if at.kind == "final":
         return "the test split, of the checkpoint that each run chose on validation"
     if at.kind == "best-val":

@@ -1,4 +1,4 @@
-"""A comparison: everything a report shows, computed. Frozen, and rebuilt from records alone.
+"""Hold everything that a report shows, computed from records alone.
 
 Paths are absolute. Mappings by variant keep the design's order. What is missing is None or absent,
 never zero.
@@ -46,12 +46,12 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a variant costs. Means over its finished seeds; None when not recorded.
+    """What a variant costs: means over its finished seeds, None when not recorded.
 
     `macs` is one forward pass over `mac_size` (height, width) pixels; `train_seconds` wall-clock
-    training of one run; `device_hours` the same times its devices; `peak_memory` in bytes;
-    `step_ms` per optimiser step; `gain_per_hour` is the metric's gain over frame averaging per
-    device hour. `compile_seconds` is compilation, which `train_seconds` leaves out.
+    training of one run; `device_hours` that of each attempt times its devices; `peak_memory` in
+    bytes; `step_ms` per optimiser step; `gain_per_hour` is the metric's gain over frame averaging
+    per device-hour. `compile_seconds` is compilation, which `train_seconds` leaves out.
     """
 
     parameters: int | None = None
@@ -68,7 +68,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A variant or reference in the table.
+    """A variant or reference as a row of the table.
 
     `state`: complete (all planned seeds), partial (some), failed (none finished and at least one
     failed) or missing (none finished). `estimates` has no key for a metric without a value.
@@ -133,6 +133,10 @@ class Comparison:
     `fingerprint` identifies the records that went in: see `tempo.compare.build.fingerprint`.
     `disagreements`: per variant the clips that differ most from the baseline, gains then losses.
     `complete`: every planned run finished. `rankable`: one protocol covers every row.
+
+    What a table does not show (effects, attribution, curves, learning, budgets, pareto, strata,
+    clips and pictures) is empty where the query asked for the table alone. `long_format` lists the
+    per-clip values and the curves row by row.
     """
 
     study: str
@@ -156,23 +160,23 @@ class Comparison:
     headline: tuple[str, ...]
     rows: tuple[Row, ...]
     contrasts: tuple[Contrast, ...]
-    main_effects: tuple[Effect, ...]
-    interactions: tuple[Effect, ...]
-    aliases: tuple[Alias, ...]
-    attribution: Attribution | None
+    main_effects: tuple[Effect, ...] = ()
+    interactions: tuple[Effect, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    attribution: Attribution | None = None
     noise: tuple[Noise, ...]
     power: tuple[Power, ...]
     fairness: tuple[Difference, ...]
     failures: tuple[Failure, ...]
     exclusions: tuple[Exclusion, ...]
-    curves: tuple[Curve, ...]
-    health: tuple[Curve, ...]
-    learning: tuple[Learning, ...]
-    budgets: tuple[BudgetView, ...]
-    pareto: tuple[Pareto, ...]
-    strata: tuple[Stratum, ...]
-    clip_table: ClipTable | None
-    gallery: tuple[GalleryClip, ...]
+    curves: tuple[Curve, ...] = ()
+    health: tuple[Curve, ...] = ()
+    learning: tuple[Learning, ...] = ()
+    budgets: tuple[BudgetView, ...] = ()
+    pareto: tuple[Pareto, ...] = ()
+    strata: tuple[Stratum, ...] = ()
+    clip_table: ClipTable | None = None
+    gallery: tuple[GalleryClip, ...] = ()
     runs: tuple[RunInfo, ...]
     fingerprint: str
     stale: tuple[str, ...] = ()
@@ -180,25 +184,25 @@ class Comparison:
     panels: tuple[MetricInfo, ...] = ()
 
     def row(self, variant: str) -> Row:
-        """The row of `variant`; KeyError when there is none."""
+        """Return the row of `variant`; KeyError when there is none."""
         for row in self.rows:
             if row.variant == variant:
                 return row
         raise KeyError(variant)
 
     def info(self, metric: str) -> MetricInfo:
-        """The definition of `metric`; KeyError when nothing here is measured by it."""
+        """Return the definition of `metric`; KeyError when nothing here is measured by it."""
         for info in (*self.metrics, *self.panels):
             if info.name == metric:
                 return info
         raise KeyError(metric)
 
     def contrast(self, variant: str, metric: str | None = None) -> Contrast | None:
-        """The contrast of `variant` with the baseline, in the primary metric by default."""
+        """Return the contrast of `variant` with the baseline, in the primary metric by default."""
         return self.row(variant).contrasts.get(metric or self.metric)
 
     def curve(self, variant: str, name: str) -> Curve | None:
-        """The validation or training curve called `name` of `variant`, or None."""
+        """Return the validation or training curve called `name` of `variant`, or None."""
         for curve in (*self.curves, *self.health):
             if curve.variant == variant and curve.name == name:
                 return curve

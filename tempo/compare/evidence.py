@@ -1,4 +1,4 @@
-"""What stands behind the numbers of a comparison: curves, costs, clips, pictures and runs."""
+"""Hold what stands behind a comparison's numbers: curves, budgets, clips, pictures and runs."""
 
 from __future__ import annotations
 
@@ -198,7 +198,10 @@ class GalleryClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """Where a number comes from. `environment` is that of the last attempt."""
+    """The run behind a number. `environment` is that of the last attempt.
+
+    `table` is the Parquet file of its test evaluation's values per clip, None without one.
+    """
 
     run_id: str
     variant: str
@@ -215,3 +218,5 @@ class RunInfo:
     train_seconds: float | None
     values: Mapping[str, float]
     environment: Mapping[str, Any]
+    table: Path | None = None
+    table_sha256: str = ""

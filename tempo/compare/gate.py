@@ -1,4 +1,4 @@
-"""`--gate`: a rule that every variant must keep, for continuous integration of models.
+"""Check a rule that every variant must keep (`--gate`), for continuous integration of models.
 
 `psnr >= baseline - 0.05`, `ssim > 0.93`, `psnr >= "V3 light"`. `sure(psnr) >= baseline - 0.05`
 asks that the bound of the interval keeps the rule, not only the mean.
@@ -6,12 +6,11 @@ asks that the bound of the interval keeps the rule, not only the mean.
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tempo.compare.comparison import Comparison, Row
+from tempo.compare.loading.run_filter import ORDER
 from tempo.compare.statistics.quantities import Estimate, Interval
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
@@ -24,12 +23,6 @@ _RULE = re.compile(
     (?:\s*(?P<sign>[+-])\s*(?P<margin>{_NUMBER}))?)\s*""",
     re.VERBOSE,
 )
-_OPERATORS: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +47,10 @@ class Outcome:
 
 
 def parse_gate(text: str) -> Gate:
-    """The rule in `text`.
+    """Return the rule in `text`.
 
     Raises:
-        TempoError: when it is none.
+        TempoError: for text that is no rule.
     """
     found = _RULE.fullmatch(text)
     if found is None:
@@ -77,7 +70,7 @@ def parse_gate(text: str) -> Gate:
 
 
 def check(comparison: Comparison, gate: Gate) -> tuple[Outcome, ...]:
-    """Every trained variant but the one it is held against. What is missing does not pass.
+    """Check every trained variant but the one it is held against. What is missing does not pass.
 
     Raises:
         TempoError: when the metric is no column of the table or the variant is none of it.
@@ -119,7 +112,7 @@ def _outcome(comparison: Comparison, gate: Gate, row: Row, control: Row | None) 
     digits = comparison.info(gate.metric).digits + 1
     said = f"{gate.metric} {value:.{digits}f} {gate.op} {bound:.{digits}f}"
     short = "" if own.complete else f" ({own.n} of {own.planned_n} seeds)"
-    passed = _OPERATORS[gate.op](value, bound)
+    passed = ORDER[gate.op](value, bound)
     return Outcome(variant=row.variant, passed=passed, sentence=said + short)
 
 
@@ -130,7 +123,7 @@ def _failed(row: Row, why: str) -> Outcome:
 def _sure(
     comparison: Comparison, gate: Gate, row: Row, own: Estimate, other: Estimate | None
 ) -> float | None:
-    """The bound of the interval on the rule's bad side; of the paired difference, if there is one.
+    """Return the interval's bound on the rule's bad side, of the paired difference if possible.
 
     Held against another variant than the baseline there is no paired difference: the bound is then
     that of the variant's own mean, which is wider.

@@ -1,4 +1,4 @@
-"""What is asked of the records: which numbers, against what, read where."""
+"""Describe what is asked of the records: which numbers, against what, read where."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tempo.compare.loading.run_filter import Where, parse_where
+from tempo.compare.loading.run_filter import RunFilter, parse_run_filter
 from tempo.core.errors import TempoError
 from tempo.core.records import MetricInfo
 
@@ -31,7 +31,7 @@ class At:
 
 
 def parse_at(text: str) -> At:
-    """`final`, `best-val`, or a step.
+    """Return the place that `final`, `best-val` or a step names.
 
     Raises:
         TempoError: for anything else.
@@ -62,7 +62,7 @@ class Query:
     metric: str | None = None
     metrics: tuple[str, ...] = ("ssim",)
     at: At = At()
-    where: Where | None = None
+    where: RunFilter | None = None
     group_by: str | None = None
     delta: float | None = None
     level: float = 0.95
@@ -79,12 +79,8 @@ class Query:
         if self.delta is not None and not self.delta > 0:
             raise TempoError(f"delta is a difference above 0, not {self.delta}")
 
-    @property
-    def alpha(self) -> float:
-        return round(1 - self.level, 12)
-
     def delta_of(self, info: MetricInfo, *, primary: bool) -> float | None:
-        """The half-width of `equivalent` for a metric; None when none was ever stated."""
+        """Return the half-width of `equivalent` for a metric; None when none was ever stated."""
         if primary and self.delta is not None:
             return self.delta
         if info.unit == "dB":
@@ -105,7 +101,7 @@ def parse_query(
     attribution: Sequence[str] | None = None,
     detail: Literal["table", "full"] = "full",
 ) -> Query:
-    """A query from what was typed: `metrics` and `passing` are separated by commas.
+    """Build a query from what was typed: `metrics` and `passing` are separated by commas.
 
     The first of `metrics` is the primary one; `attribution` is a start and an end variant.
 
@@ -121,7 +117,7 @@ def parse_query(
         metric=names[0] if names else None,
         metrics=tuple(names[1:]) if names else ("ssim",),
         at=parse_at(at),
-        where=parse_where(where) if where is not None else None,
+        where=parse_run_filter(where) if where is not None else None,
         group_by=group_by,
         delta=delta,
         level=level,

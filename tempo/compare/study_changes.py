@@ -1,4 +1,4 @@
-"""Two studies, before and after: what was added, what was lost, what got better or worse."""
+"""Compare two studies, before and after: variants added, lost, better or worse."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tempo.compare.loading.load_runs import gather
-from tempo.compare.loading.run_filter import flatten
-from tempo.compare.loading.study_merge import merged
+from tempo.compare.fitted_study import FittedStudy, fit_study
+from tempo.compare.loading.load_runs import load_runs, merge_samples
 from tempo.compare.query import Query
-from tempo.compare.statistics.fitted_study import Measured, measure
-from tempo.compare.statistics.hypothesis_tests import Examined, Judged, examine, family
+from tempo.compare.statistics.hypothesis_tests import holm_family
 from tempo.compare.statistics.quantities import Interval, Verdict, Word
+from tempo.core.config_diff import diff, flatten
 from tempo.core.records import MetricInfo, Plan
 from tempo.records.layout import Store
 
@@ -54,52 +53,53 @@ class Changes:
     info: MetricInfo
 
     def of(self, word: Word) -> tuple[Change, ...]:
-        """The changes with this verdict."""
+        """Return the changes with this verdict."""
         return tuple(each for each in self.changes if each.verdict.word == word)
 
 
 def changes(
     before: tuple[Store, Plan], after: tuple[Store, Plan], query: Query | None = None
 ) -> Changes:
-    """What became of every trained variant, judged as one family.
+    """Return what became of every trained variant, judged as one family.
 
     Raises:
         RecordError: when neither study has a result.
     """
     query = replace(query or Query(), baseline=None, group_by=None)
-    old, new = gather(*before, query), gather(*after, query)
-    measured = measure(merged([(BEFORE, old), (AFTER, new)], always=True))
+    old, new = load_runs(*before, query), load_runs(*after, query)
+    study = fit_study(merge_samples([(BEFORE, old), (AFTER, new)], always=True))
     was = {variant.name: variant for variant in old.trained}
     now = {variant.name: variant for variant in new.trained}
-    shared = [name for name in now if name in was]
-    tested = {name: _tested(measured, name) for name in shared}
-    made = {name: each for name, each in tested.items() if isinstance(each, Examined)}
-    judged = dict(zip(made, family(list(made.values()), measured.primary), strict=True))
+    tested = {
+        name: study.test(study.primary, _labelled(AFTER, name), _labelled(BEFORE, name))
+        for name in now
+        if name in was
+    }
     return Changes(
         before=_title(before[1]),
         after=_title(after[1]),
-        metric=measured.primary.info.name,
+        metric=study.metric,
         added=tuple(name for name in now if name not in was),
         removed=tuple(name for name in was if name not in now),
         changes=tuple(
             Change(
                 variant=name,
-                metric=measured.primary.info.name,
-                before=_mean(measured, BEFORE, name),
-                after=_mean(measured, AFTER, name),
-                difference=each.interval if isinstance(each, Examined) else None,
-                p_adjusted=judged[name].p_adjusted if name in judged else None,
-                verdict=_verdict(each, judged.get(name)),
+                metric=study.metric,
+                before=study.sample.mean(_labelled(BEFORE, name), study.metric),
+                after=study.sample.mean(_labelled(AFTER, name), study.metric),
+                difference=judged.interval,
+                p_adjusted=judged.p_adjusted,
+                verdict=judged.verdict,
                 same_runs={run.folder for run in old.of(name)}
                 == {run.folder for run in new.of(name)},
-                config=differences(was[name].config, now[name].config),
-                runs_before=_runs(measured, BEFORE, name),
-                runs_after=_runs(measured, AFTER, name),
+                config=_leaf_changes(was[name].config, now[name].config),
+                runs_before=_finished(study, BEFORE, name),
+                runs_after=_finished(study, AFTER, name),
             )
-            for name, each in tested.items()
+            for name, judged in holm_family(tested, study.primary).items()
         ),
-        spec=differences(before[1].spec, after[1].spec),
-        info=measured.primary.info,
+        spec=_leaf_changes(before[1].spec, after[1].spec),
+        info=study.infos[0],
     )
 
 
@@ -107,55 +107,15 @@ def _title(plan: Plan) -> str:
     return f"{plan.study} ({plan.profile})" if plan.profile else plan.study
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Dotted fields whose values differ, with None where a side has no such field."""
-    old, new = flatten(before, ""), flatten(after, "")
-    return {
-        path.removeprefix("."): (old.get(path), new.get(path))
-        for path in dict.fromkeys([*old, *new])
-        if old.get(path) != new.get(path)
-    }
-
-
-def _tested(measured: Measured, name: str) -> Examined | Verdict:
-    old, new = _name(BEFORE, name), _name(AFTER, name)
-    hashes = measured.hashes
-    if hashes.get(old) and hashes.get(new) and hashes[old] != hashes[new]:
-        reason = f"judged under another protocol ({hashes[new]} after, {hashes[old]} before)"
-        return Verdict(word=Word.INCOMPARABLE, reason=reason)
-    for each in (old, new):
-        if not measured.sample.done(each):
-            return Verdict(word=Word.INCONCLUSIVE, reason=f"no finished run {each}")
-    linear = measured.model.contrast({new: 1.0, old: -1.0}) if measured.model else None
-    if linear is None or measured.model is None:
-        return Verdict(word=Word.INCONCLUSIVE, reason="no seed and clip that both have")
-    count = len(linear.seeds)
-    return examine(
-        measured.model, linear, measured.primary, seeds=count, planned=count, bootstrap=True
-    )
-
-
-def _name(label: str, name: str) -> str:
+def _labelled(label: str, name: str) -> str:
     return f"{label}: {name}"
 
 
-def _verdict(tested: Examined | Verdict, judged: Judged | None) -> Verdict:
-    if isinstance(tested, Verdict):
-        return tested
-    if judged is None:
-        raise AssertionError("every examined change is judged")
-    return judged.verdict
+def _leaf_changes(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Mapping[str, tuple[Any, Any]]:
+    return diff(flatten(before), flatten(after))
 
 
-def _runs(measured: Measured, label: str, name: str) -> tuple[str, ...]:
-    return tuple(run.run_id for run in measured.sample.done(_name(label, name)))
-
-
-def _mean(measured: Measured, label: str, name: str) -> float | None:
-    metric = measured.primary.info.name
-    values = [
-        run.values[metric]
-        for run in measured.sample.done(_name(label, name))
-        if metric in run.values
-    ]
-    return sum(values) / len(values) if values else None
+def _finished(study: FittedStudy, label: str, name: str) -> tuple[str, ...]:
+    return tuple(run.run_id for run in study.sample.done(_labelled(label, name)))

@@ -1,10 +1,14 @@
-"""Canonical text of a config, and its short hash."""
+"""Return the canonical text of a config, its short hash, and safe file names of labels."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
+
+LONGEST_NAME = 60
+"""Characters that a file name keeps of a label."""
 
 
 def canonical(value: Any) -> str:
@@ -19,3 +23,13 @@ def canonical(value: Any) -> str:
 def short_hash(value: Any, length: int = 12) -> str:
     """The first `length` hex digits of the SHA-256 of the canonical text."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]
+
+
+def file_name(label: str) -> str:
+    """Return a name for `label` that is safe on every file system, and differs between labels.
+
+    Letters and digits of ASCII stay, all else becomes `-`; unless nothing was changed, a hash of
+    the label follows.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_]+", "-", label).strip("-")[:LONGEST_NAME].strip("-")
+    return plain if plain and plain == label else f"{plain or 'x'}-{short_hash(label, 8)}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tempo.core.device_hours import device_hours
 from tempo.records.prices import Price
 
 NEWEST = 2
@@ -49,7 +50,7 @@ def run_cost(config: Mapping[str, Any], price: Price, steps: int | None = None) 
     if config["method"] != "network":
         seconds = price.setup_s + price.evaluation_s
         disk = _pictures(config, validations=0)
-        return RunCost(steps=0, seconds=seconds, device_hours=seconds / 3600, disk=disk)
+        return RunCost(steps=0, seconds=seconds, device_hours=device_hours(seconds), disk=disk)
     if steps is None:
         steps = steps_of(config, price.train_clips)
     validations, checkpoints = _times(config, steps)
@@ -63,7 +64,7 @@ def run_cost(config: Mapping[str, Any], price: Price, steps: int | None = None) 
     return RunCost(
         steps=steps,
         seconds=seconds,
-        device_hours=seconds * price.world_size / 3600,
+        device_hours=device_hours(seconds, price.world_size),
         disk=_disk(config, price, validations),
     )
 
@@ -84,16 +85,16 @@ def _times(config: Mapping[str, Any], steps: int) -> tuple[int, int]:
     return validations, validations + between
 
 
-def affordable_steps(config: Mapping[str, Any], price: Price, device_hours: float) -> int | None:
-    """The most steps that a run can do within `device_hours`; None when not even one fits."""
-    if run_cost(config, price, 1).device_hours > device_hours:
+def affordable_steps(config: Mapping[str, Any], price: Price, hours: float) -> int | None:
+    """The most steps that a run can do within `hours` of devices; None when not even one fits."""
+    if run_cost(config, price, 1).device_hours > hours:
         return None
     low, high = 1, 2
-    while run_cost(config, price, high).device_hours <= device_hours:
+    while run_cost(config, price, high).device_hours <= hours:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if run_cost(config, price, middle).device_hours <= device_hours:
+        if run_cost(config, price, middle).device_hours <= hours:
             low = middle
         else:
             high = middle

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tempo.core.device_hours import device_hours, devices_of
 from tempo.core.records import RunSpec, RunStatus
 from tempo.records.event_log import read_events
 from tempo.records.events import (
@@ -41,6 +42,11 @@ class Attempt:
     environment: Mapping[str, Any]
     finish: Finished | None
     afresh: bool = False
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds spent training; an attempt that was killed counts by its span."""
+        return self.finish.train_seconds if self.finish else self.ended - self.started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +93,14 @@ class RunRecord:
 
     @property
     def train_seconds(self) -> float:
-        """Seconds spent training in all finished attempts; killed ones count by their span."""
+        """Seconds spent training in all attempts whose work is part of the result."""
+        return sum(attempt.train_seconds for attempt in self.lineage)
+
+    @property
+    def device_hours(self) -> float:
+        """Hours of training, those of each attempt times the devices that it used."""
         return sum(
-            attempt.finish.train_seconds if attempt.finish else attempt.ended - attempt.started
+            device_hours(attempt.train_seconds, devices_of(attempt.environment))
             for attempt in self.lineage
         )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tempo.compare.comparison import Comparison, Row
+from tempo.core.config_diff import flatten
 from tempo.report.formats import numbers
 
 BASE = 64
@@ -79,11 +80,11 @@ def settings(comparison: Comparison, row: Row) -> dict[str, Any]:
     """Dotted fields of the row's configuration: the spec's, its levels' and its own."""
     found: dict[str, Any] = {}
     for name in ("arch", "recipe", "runtime"):
-        found |= _flat(_map(comparison.spec.get(name)), name)
+        found |= flatten(_map(comparison.spec.get(name)), name)
     for factor, label in row.levels.items():
         found |= _level(comparison, factor, label)
     listed = _map(_map(comparison.spec.get("variants")).get(row.variant))
-    return found | _flat(_map(listed.get("set")), "")
+    return found | flatten(_map(listed.get("set")))
 
 
 def _level(comparison: Comparison, factor: str, label: str) -> dict[str, Any]:
@@ -91,18 +92,7 @@ def _level(comparison: Comparison, factor: str, label: str) -> dict[str, Any]:
     fields = _map(_map(comparison.spec.get("factors")).get(factor))
     value = _map(fields.get("levels")).get(label)
     path = fields.get("path")
-    return {str(path): value} if path else _flat(_map(value), "")
-
-
-def _flat(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, item in value.items():
-        path = f"{prefix}.{key}" if prefix else str(key)
-        if isinstance(item, Mapping):
-            found |= _flat(item, path)
-        else:
-            found[path] = item
-    return found
+    return {str(path): value} if path else flatten(_map(value))
 
 
 def _map(value: Any) -> Mapping[str, Any]:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev, variance
+from statistics import fmean
 
+from tempo.core.t_interval import mean_half_width, pooled_variance, two_sided_quantile
 from tempo.records.search_record import Estimate
 
 LEVEL = 0.95
 
 
-def _quantile(freedom: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + LEVEL) / 2))
-
-
 def estimate(values: Sequence[float]) -> Estimate:
     """The mean of at least one value, with an interval from two on."""
-    mean = fmean(values)
-    if len(values) < 2:
+    mean, half = fmean(values), mean_half_width(values, LEVEL)
+    if half is None:
         return Estimate(mean=mean, count=len(values))
-    half = _quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return Estimate(mean=mean, count=len(values), low=mean - half, high=mean + half)
 
 
@@ -36,10 +30,10 @@ def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:
 
     With no more than one value on each side there is no interval.
     """
-    mean, freedom = fmean(one) - fmean(other), len(one) + len(other) - 2
-    if freedom < 1:
+    mean = fmean(one) - fmean(other)
+    pooled, freedom = pooled_variance((one, other))
+    if not freedom:
         return Estimate(mean=mean, count=len(one))
-    squares = sum((len(x) - 1) * variance(x) for x in (one, other) if len(x) > 1)
-    error = math.sqrt(squares / freedom * (1 / len(one) + 1 / len(other)))
-    half = _quantile(freedom) * error
+    error = math.sqrt(pooled * (1 / len(one) + 1 / len(other)))
+    half = two_sided_quantile(LEVEL, freedom) * error
     return Estimate(mean=mean, count=len(one), low=mean - half, high=mean + half)

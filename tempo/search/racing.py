@@ -6,18 +6,10 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from tempo.core.t_interval import pooled_variance
+
 MIN_FREEDOM = 3
 """Degrees of freedom below which the spread between seeds is not trusted."""
-
-
-def pooled_sd(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """The standard deviation within trials, pooled, and its degrees of freedom."""
-    several = [values for values in groups if len(values) > 1]
-    freedom = sum(len(values) - 1 for values in several)
-    if freedom == 0:
-        return math.nan, 0
-    squares = sum(math.fsum((x - fmean(values)) ** 2 for x in values) for values in several)
-    return math.sqrt(squares / freedom), freedom
 
 
 def has_lost(
@@ -34,11 +26,11 @@ def has_lost(
     The standard error is that of the difference of the two means, from the pooled standard
     deviation between seeds; with fewer than `MIN_FREEDOM` degrees of freedom nobody has lost.
     """
-    sd, freedom = pooled_sd(complete)
+    variance, freedom = pooled_variance(complete)
     if not complete or freedom < MIN_FREEDOM:
         return False
     best = max(fmean(each) for each in complete)
-    error = sd * math.sqrt(1 / len(values) + 1 / seeds)
+    error = math.sqrt(variance) * math.sqrt(1 / len(values) + 1 / seeds)
     return best - fmean(values) > z * error
 
 

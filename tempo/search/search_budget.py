@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
 
+from tempo.core.device_hours import device_hours
 from tempo.search.trials import result_of, ticket_of
 from tempo.spec.search import SearchBudget
-
-HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +36,8 @@ def spending(trials: Iterable[FrozenTrial], active: Sequence[float] = ()) -> Spe
     spans += [(started, now, 1.0) for started in active]
     return Spending(
         trials=len(ended),
-        device_hours=sum((end - start) * devices for start, end, devices in spans) / HOUR,
-        hours=_union([(start, end) for start, end, _ in spans]) / HOUR,
+        device_hours=sum(device_hours(end - start, devices) for start, end, devices in spans),
+        hours=device_hours(_union([(start, end) for start, end, _ in spans])),
     )
 
 

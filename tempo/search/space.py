@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from tempo.core.catalog import unknown
+from tempo.core.config_diff import ABSENT, at_path, diff
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
 from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate, Levels
 from tempo.design.measurements import Unmeasured
 from tempo.design.study_context import Study
-from tempo.search.differences import at_path, differences
 from tempo.spec.designs import Range, When
 from tempo.spec.load import LoadedStudy
 from tempo.spec.search import SearchSpec
@@ -189,7 +189,7 @@ class Space:
         except RejectedError:
             return params, tuple(path for each in self.parameters for path in each.paths)
         chosen = result_fields(RunConfig.model_validate(config))
-        return params, tuple(differences(point.resolved.chosen, chosen))
+        return params, tuple(sorted(diff(point.resolved.chosen, chosen, ABSENT)))
 
     def _matching(self, parameter: Parameter, config: Mapping[str, Any]) -> str | float | None:
         if parameter.range is not None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from tempo.core.device_hours import devices_of
 from tempo.records.run_record import RunRecord
 from tempo.search.trials import Trial
 
@@ -44,7 +45,7 @@ def _curve(record: RunRecord | None, name: str) -> list[list[float]]:
 def _spans(record: RunRecord, since: float) -> list[list[float]]:
     """Start, end and devices of each attempt that this trial caused: a reused run cost nothing."""
     return [
-        [attempt.started, attempt.ended, float(attempt.environment.get("world_size", 1))]
+        [attempt.started, attempt.ended, float(devices_of(attempt.environment))]
         for attempt in record.attempts
         if attempt.started >= since - SLACK
     ]

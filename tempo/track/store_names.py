@@ -5,11 +5,12 @@ from __future__ import annotations
 import getpass
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
+from tempo.core.config_diff import diff, flatten
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunStatus
 from tempo.spec.study import RunConfig
 
@@ -51,15 +52,6 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted path, leaf) of nested mappings; lists are leaves. Empty mappings vanish."""
-    if not isinstance(value, Mapping):
-        yield prefix, value
-        return
-    for key, item in value.items():
-        yield from flatten(item, f"{prefix}.{key}" if prefix else str(key))
-
-
 def _result_values(section: BaseModel, *, defaults: bool) -> dict[str, Any]:
     """The fields that can change a result, as JSON values; without `defaults`, those set."""
     dumped = section.model_dump(mode="json")
@@ -86,11 +78,11 @@ def defining(config: Mapping[str, Any], *, defaults: bool = True) -> dict[str, s
     """
     method = config.get("method")
     if method is None:
-        return {path: as_text(value) for path, value in flatten(config)}
+        return {path: as_text(value) for path, value in flatten(config).items()}
     values = _result_values(RunConfig.model_validate(dict(config)), defaults=defaults)
     names = REFERENCE_SECTIONS if method != "network" else values.keys() - {"runtime"}
     chosen = {name: value for name, value in values.items() if name in names}
-    return {path: as_text(value) for path, value in flatten(chosen)}
+    return {path: as_text(value) for path, value in flatten(chosen).items()}
 
 
 def params(plan: Plan, variant: PlannedVariant) -> dict[str, str]:
@@ -105,13 +97,8 @@ def params(plan: Plan, variant: PlannedVariant) -> dict[str, str]:
 
 def difference(config: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, str]:
     """What differs from the baseline: dotted path -> `theirs -> ours`; `-` where one has none."""
-    ours, theirs = defining(config), defining(baseline)
-    paths = sorted(ours.keys() | theirs.keys())
-    return {
-        path: f"{theirs.get(path, '-')} -> {ours.get(path, '-')}"
-        for path in paths
-        if ours.get(path) != theirs.get(path)
-    }
+    changed = diff(defining(baseline), defining(config), missing="-")
+    return {path: f"{theirs} -> {ours}" for path, (theirs, ours) in sorted(changed.items())}
 
 
 def difference_text(plan: Plan, variant: PlannedVariant) -> str | None:
@@ -139,7 +126,7 @@ def about_tags(about: Mapping[str, Any]) -> dict[str, str]:
     """What an invocation says of itself; commit and user under the names that MLflow shows."""
     return {
         SYSTEM_TAGS.get(path, safe_key(f"tempo.{path}")): as_text(value)
-        for path, value in flatten(about)
+        for path, value in flatten(about).items()
         if value is not None
     }
 

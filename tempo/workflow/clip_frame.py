@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 
-from tempo.core.errors import RecordError
+from tempo.compare.loading.clip_values import read_table
 from tempo.records.run_record import read_result
 
 
@@ -22,9 +19,5 @@ def clip_frame(folder: Path) -> pd.DataFrame | None:
     test = read_result(folder).test
     if test is None:
         return None
-    path = folder / test.table
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != test.table_sha256:
-        raise RecordError(f"{path} is not the table that was evaluated (its SHA-256 differs)")
-    frame: pd.DataFrame = pq.read_table(BytesIO(content)).to_pandas()
+    frame: pd.DataFrame = read_table(folder / test.table, test.table_sha256).to_pandas()
     return frame

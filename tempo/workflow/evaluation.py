@@ -15,7 +15,7 @@ from tempo.workflow.observer import Observer, advancing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tempo.compare.leaderboard import Group
+    from tempo.compare.leaderboard import Leaderboard
     from tempo.records.evaluations import EvaluationRecord
     from tempo.train.evaluation.evaluation_settings import Manner, TestClips
     from tempo.train.evaluation.methods import Method
@@ -125,11 +125,11 @@ class Evaluations:
         self.records, self.metric = tuple(records), metric
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[Leaderboard, ...]:
         """The rows of one test set and protocol each, best first."""
-        from tempo.compare.leaderboard import standings
+        from tempo.compare.leaderboard import leaderboards
 
-        return standings(self.records, self.metric)
+        return leaderboards(self.records, self.metric)
 
     def table(self) -> pd.DataFrame:
         """One row a method and test set: test_set, protocol, rank, method, clips, every metric."""

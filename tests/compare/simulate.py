@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tempo.compare.statistics.seed_source_matrix import Panel, panel_of
+from tempo.compare.statistics.seed_source_matrix import SeedSourceMatrix, matrix_of
 
 
 class World:
@@ -50,6 +50,6 @@ class World:
             out += groups[:, :, self.groups]
         return out + rng.normal(size=clips) * 3
 
-    def panel(self) -> Panel:
+    def matrix(self) -> SeedSourceMatrix:
         variants, seeds, clips = self.shape
-        return panel_of(self.keys, self.values().reshape(variants * seeds, clips), self.names)
+        return matrix_of(self.keys, self.values().reshape(variants * seeds, clips), self.names)

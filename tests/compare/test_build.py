@@ -11,7 +11,7 @@ import pytest
 
 from tempo.compare.build import compare, compare_all, fingerprint
 from tempo.compare.comparison import Comparison
-from tempo.compare.loading.run_filter import parse_where
+from tempo.compare.loading.run_filter import parse_run_filter
 from tempo.compare.query import At, Query, parse_at, parse_query
 from tempo.compare.statistics.quantities import Word
 from tempo.core.errors import RecordError, TempoError
@@ -210,10 +210,12 @@ def test_at_is_final_best_val_or_a_step(text: str) -> None:
 
 
 def test_where_keeps_runs(study: tuple[Store, Plan]) -> None:
-    found = compare(*study, Query(where=parse_where("variant != c and seed >= 1")))
+    found = compare(*study, Query(where=parse_run_filter("variant != c and seed >= 1")))
     assert [row.variant for row in found.rows if row.role != "reference"] == ["a", "b"]
     assert found.contrast("b").seeds == (1, 2, 3)
-    by_config = compare(*study, Query(where=parse_where('params.arch.se = "b" and metrics.psnr>1')))
+    by_config = compare(
+        *study, Query(where=parse_run_filter('params.arch.se = "b" and metrics.psnr>1'))
+    )
     assert [row.variant for row in by_config.rows] == ["b"]
 
 
@@ -226,13 +228,13 @@ def test_where_keeps_runs(study: tuple[Store, Plan]) -> None:
 )
 def test_where_that_asks_for_nothing(study: tuple[Store, Plan], text: str, said: str) -> None:
     with pytest.raises(TempoError, match=said):
-        compare(*study, Query(where=parse_where(text)))
+        compare(*study, Query(where=parse_run_filter(text)))
 
 
 @pytest.mark.parametrize("text", ["", "seed", "seed = 1 or seed = 2", "= 3", "seed = 1 and"])
 def test_where_that_cannot_be_read(text: str) -> None:
     with pytest.raises(TempoError, match="--where"):
-        parse_where(text)
+        parse_run_filter(text)
 
 
 def test_another_baseline(study: tuple[Store, Plan]) -> None:

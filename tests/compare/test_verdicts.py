@@ -8,10 +8,10 @@ import pytest
 from tempo.compare.build import compare
 from tempo.compare.comparison import Comparison
 from tempo.compare.gate import check, parse_gate
-from tempo.compare.loading.file_names import file_name
 from tempo.compare.statistics.quantities import Word
 from tempo.compare.study_changes import changes
 from tempo.core.errors import RecordError, TempoError
+from tempo.core.identity import file_name
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 from tempo.workflow.names import select

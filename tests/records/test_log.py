@@ -114,6 +114,21 @@ def test_a_resumed_attempt_supersedes_what_came_after_its_checkpoint(folder: Pat
     assert last_attempt(folder) == 2
 
 
+def test_device_hours_count_each_attempt_by_the_devices_that_it_had(folder: Path) -> None:
+    """A run that was stopped on two devices and resumed on four."""
+    for attempt, devices in ((1, 2), (2, 4)):
+        with EventLog(folder, attempt=attempt) as log:
+            resumed = 10 * (attempt - 1)
+            environment = {"device": "cpu", "world_size": devices}
+            log.append(
+                AttemptStarted(resumed_step=resumed, total_steps=20, environment=environment)
+            )
+            log.append(finished("stopped" if attempt == 1 else "complete", 10 * attempt))
+    record = read_run(folder)
+    assert record.train_seconds == 2.0
+    assert record.device_hours == pytest.approx((1 * 2 + 1 * 4) / 3600)
+
+
 def test_status_without_an_end_is_stopped(folder: Path) -> None:
     assert read_run(folder).status is RunStatus.PLANNED
     with EventLog(folder, 1) as log:

@@ -63,6 +63,18 @@ def test_gpu_hours_count_every_device_and_only_gpus() -> None:
     assert cost_points(at(9, end("stopped", 1.0)), events) == []
 
 
+def test_gpu_hours_count_each_attempt_by_the_gpus_that_it_had() -> None:
+    """A run that was stopped on two GPUs and resumed on four."""
+    events = [
+        at(0, begin(device="NVIDIA H100", world_size=2)),
+        at(9, end("stopped", 3600.0)),
+        at(10, begin(4, device="NVIDIA H100", world_size=4), 2),
+        at(19, end("complete", 1800.0), 2),
+    ]
+    found = {each.key: each.value for each in cost_points(events[-1], events)}
+    assert found["cost/gpu_hours"] == 1 * 2 + 0.5 * 4
+
+
 def test_the_error_map_is_the_mean_absolute_difference_brightened() -> None:
     rng = np.random.default_rng(0)
     one, other = rng.integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)

@@ -13,20 +13,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tempo.compare.leaderboard import Group, Standing
+from tempo.compare.leaderboard import Leaderboard, LeaderboardRow
 from tempo.records.evaluations import EvaluationRecord
 from tempo.records.events import encode
 
 DASH = "-"
 
 
-def metric_names(groups: Sequence[Group]) -> list[str]:
+def metric_names(groups: Sequence[Leaderboard]) -> list[str]:
     """Every metric that any row has or says is not applicable."""
     records = [row.record for group in groups for row in group.rows]
     return list(dict.fromkeys(n for r in records for n in (*r.values, *r.not_applicable)))
 
 
-def show(groups: Sequence[Group], console: Console) -> None:
+def show(groups: Sequence[Leaderboard], console: Console) -> None:
     """One table; a rule between protocols, and below it what there is to say."""
     names = metric_names(groups)
     table = Table(box=None, pad_edge=False)
@@ -45,14 +45,14 @@ def show(groups: Sequence[Group], console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _titles(groups: Sequence[Group], names: Sequence[str]) -> list[str]:
+def _titles(groups: Sequence[Leaderboard], names: Sequence[str]) -> list[str]:
     infos = {name: info for group in groups for row in group.rows
              for name, info in row.record.infos.items()}  # fmt: skip
     units = {name: f" ({infos[name].unit})" for name in infos if infos[name].unit}
     return [f"{name}{units.get(name, '')}" for name in names]
 
 
-def _cells(group: Group, row: Standing, names: Sequence[str]) -> list[str]:
+def _cells(group: Leaderboard, row: LeaderboardRow, names: Sequence[str]) -> list[str]:
     record = row.record
     return [
         DASH if row.rank is None else str(row.rank),
@@ -74,7 +74,7 @@ def _number(record: EvaluationRecord, name: str) -> str:
     return f"{value:.{record.infos[name].digits}f}" + ("!" if flagged else "")
 
 
-def notes(groups: Sequence[Group]) -> Iterator[str]:
+def notes(groups: Sequence[Leaderboard]) -> Iterator[str]:
     """What a reader of the numbers must know."""
     sets = {group.test_set for group in groups}
     if len(groups) > len(sets):
@@ -89,7 +89,7 @@ def notes(groups: Sequence[Group]) -> Iterator[str]:
         yield from _about(record)
 
 
-def _differing(group: Group, groups: Sequence[Group]) -> str:
+def _differing(group: Leaderboard, groups: Sequence[Leaderboard]) -> str:
     """The protocol's fields that another protocol of the same set has differently."""
     own = group.rows[0].record.protocol
     others = [g.rows[0].record.protocol for g in groups
@@ -121,7 +121,7 @@ def _about(record: EvaluationRecord) -> Iterator[str]:
     )
 
 
-def markdown(groups: Sequence[Group]) -> str:
+def markdown(groups: Sequence[Leaderboard]) -> str:
     """One table; rows of different protocols carry the protocol's hash."""
     names = metric_names(groups)
     head = ["#", "set", "method", *_titles(groups, names), "clips", "protocol"]
@@ -136,7 +136,7 @@ def _escaped(cell: str) -> str:
     return cell.replace("|", "\\|")
 
 
-def csv_text(groups: Sequence[Group]) -> str:
+def csv_text(groups: Sequence[Leaderboard]) -> str:
     """Full digits; an empty cell where there is no number."""
     names = metric_names(groups)
     out = io.StringIO()
@@ -152,7 +152,7 @@ def csv_text(groups: Sequence[Group]) -> str:
     return out.getvalue()
 
 
-def json_text(groups: Sequence[Group]) -> str:
+def json_text(groups: Sequence[Leaderboard]) -> str:
     """Everything that is recorded, with the ranks."""
     rows = [
         {"rank": row.rank, "ranked_by": group.primary.name} | asdict(row.record)
@@ -162,7 +162,7 @@ def json_text(groups: Sequence[Group]) -> str:
     return json.dumps(encode(rows), indent=2, allow_nan=False) + "\n"
 
 
-def print_evaluations(groups: Sequence[Group], form: str | None, console: Console) -> None:
+def print_evaluations(groups: Sequence[Leaderboard], form: str | None, console: Console) -> None:
     """Print the table in the form asked for; None is the terminal's."""
     if form is None:
         show(groups, console)

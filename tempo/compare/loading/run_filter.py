@@ -1,4 +1,4 @@
-"""`--where`: keep the runs for which every condition holds.
+"""Parse `--where`, and decide for which runs all of its conditions hold.
 
 `se = on and seed < 3 and params.recipe.lr <= 1e-4`. A name is `variant`, `role`, `seed`, `status`,
 `run_id`, a factor, `params.<path>` (a field of the resolved config) or `metrics.<name>` (final
@@ -24,7 +24,7 @@ _CONDITION = re.compile(
 )
 _AND = re.compile(r"and\b", re.IGNORECASE)
 
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -34,21 +34,23 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """One comparison of a named fact of a run with a value, as written."""
+
     name: str
     op: str
     value: str
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """Conditions that must all hold; `text` is how they were written."""
+class RunFilter:
+    """Conditions that a run must all meet; `text` is how they were written."""
 
     text: str
     conditions: tuple[Condition, ...]
 
 
-def parse_where(text: str) -> Where:
-    """The conditions of `text`.
+def parse_run_filter(text: str) -> RunFilter:
+    """Return the conditions of `text`.
 
     Raises:
         TempoError: with the part that is not a condition.
@@ -67,20 +69,20 @@ def parse_where(text: str) -> Where:
         found.append(Condition(name, match["op"], value[1:-1] if quoted else value))
         rest = rest[match.end() :]
         if not rest.strip():
-            return Where(text, tuple(found))
+            return RunFilter(text, tuple(found))
         joint = _AND.match(rest)
         if joint is None:
             raise TempoError(f"--where: expected `and` before {rest.strip()!r}")
         rest = rest[joint.end() :]
 
 
-def holds(where: Where, facts: Mapping[str, Any]) -> bool:
-    """Whether every condition is true of a run's `facts`. A fact that is missing is never true.
+def matches(run_filter: RunFilter, facts: Mapping[str, Any]) -> bool:
+    """Return whether all conditions are true of a run's `facts`; none is of a missing fact.
 
     Raises:
         TempoError: for a plain name that is no fact at all, with the nearest one.
     """
-    return all(_one(condition, facts) for condition in where.conditions)
+    return all(_one(condition, facts) for condition in run_filter.conditions)
 
 
 def _one(condition: Condition, facts: Mapping[str, Any]) -> bool:
@@ -98,8 +100,8 @@ def _compare(fact: Any, op: str, text: str) -> bool:
     number = _number(text)
     known = _number(str(fact))
     both = number is not None and known is not None
-    if op in _ORDER:
-        return both and _ORDER[op](known, number)
+    if op in ORDER:
+        return both and ORDER[op](known, number)
     equal = known == number if both else str(fact).lower() == text.lower()
     return equal if op in ("=", "==") else not equal
 
@@ -109,13 +111,3 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def flatten(value: Any, prefix: str = "params") -> dict[str, Any]:
-    """A nested config as dotted paths; lists stay whole."""
-    if not isinstance(value, Mapping):
-        return {prefix: value}
-    out: dict[str, Any] = {}
-    for key, item in value.items():
-        out |= flatten(item, f"{prefix}.{key}")
-    return out

@@ -1,4 +1,4 @@
-"""How a gain between two variants splits over the choices in which they differ."""
+"""Split the gain between two variants over the choices in which they differ."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tempo.compare.statistics.fitted_study import Measured
-from tempo.compare.statistics.hypothesis_tests import examine
+from tempo.compare.fitted_study import FittedStudy
 from tempo.compare.statistics.quantities import Attribution, Interval, Rung
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
@@ -30,14 +29,16 @@ class Arms:
     changes: Mapping[str, tuple[str, str]]
 
     def at(self, *factors: str) -> str | None:
+        """Return the variant that takes only `factors` from the end."""
         return self.taken.get(frozenset(factors))
 
     def without(self, factor: str) -> str | None:
+        """Return the variant that takes all but `factor` from the end."""
         return self.taken.get(frozenset(self.factors) - {factor})
 
 
-def attribution(measured: Measured) -> Attribution | None:
-    """Add-in, leave-out and ladder from one variant to another.
+def attribution(study: FittedStudy) -> Attribution | None:
+    """Return add-in, leave-out and ladder from one variant to another.
 
     The ends are those asked for, else the baseline and the variant with most arms in between.
     None when no variant lies between any two.
@@ -45,22 +46,22 @@ def attribution(measured: Measured) -> Attribution | None:
     Raises:
         TempoError: when an end that was asked for is no variant.
     """
-    trained = {variant.name: variant for variant in measured.sample.trained}
-    asked = measured.sample.query.attribution
+    trained = {variant.name: variant for variant in study.sample.trained}
+    asked = study.sample.query.attribution
     if asked:
         for name in asked:
             if name not in trained:
                 raise TempoError(unknown("variant", name, trained))
-        return _attribution(measured, _arms(trained, *asked))
-    if measured.baseline not in trained or measured.baseline is None:
+        return _attribution(study, _arms(trained, *asked))
+    if study.baseline not in trained or study.baseline is None:
         return None
-    others = [name for name in trained if name != measured.baseline]
-    found = [_arms(trained, measured.baseline, name) for name in others]
+    others = [name for name in trained if name != study.baseline]
+    found = [_arms(trained, study.baseline, name) for name in others]
     useful = [arms for arms in found if len(arms.factors) > 1 and _between(arms) >= 2]
     if not useful:
         return None
     best = max(useful, key=lambda arms: (_between(arms), len(arms.factors)))
-    return _attribution(measured, best)
+    return _attribution(study, best)
 
 
 def _between(arms: Arms) -> int:
@@ -68,7 +69,7 @@ def _between(arms: Arms) -> int:
 
 
 def _fields(variant: PlannedVariant) -> dict[str, str]:
-    """Every top-level choice of architecture and recipe, as text."""
+    """Return every top-level choice of architecture and recipe, as text."""
     return {
         f"{section}.{name}": json.dumps(value, sort_keys=True)
         for section in SECTIONS
@@ -111,7 +112,7 @@ def _label(
     column: Sequence[str],
     fields: Sequence[str],
 ) -> str:
-    """The study's own factor when one toggles just like this, else the fields."""
+    """Return the study's own factor that toggles just as these fields do, else the fields."""
     for factor in dict.fromkeys(key for name in names for key in trained[name].levels):
         levels = [trained[name].levels.get(factor) for name in names]
         pairs = set(zip(levels, column, strict=True))
@@ -121,7 +122,7 @@ def _label(
 
 
 def _shown(values: Mapping[str, str], group: Sequence[str]) -> str:
-    """The values of a factor's fields, a kind alone by its name."""
+    """Return the values of a factor's fields as text, a kind alone by its name."""
     shown = []
     for field in group:
         value = json.loads(values[field]) if field in values else None
@@ -131,93 +132,68 @@ def _shown(values: Mapping[str, str], group: Sequence[str]) -> str:
     return ", ".join(shown)
 
 
-def _attribution(measured: Measured, arms: Arms) -> Attribution:
-    add_in = [_rung(measured, "add_in", f, arms.at(f), arms.start) for f in arms.factors]
-    leave_out = [_rung(measured, "leave_out", f, arms.end, arms.without(f)) for f in arms.factors]
+def _attribution(study: FittedStudy, arms: Arms) -> Attribution:
+    add_in = [_rung(study, "add_in", f, arms.at(f), arms.start) for f in arms.factors]
+    leave_out = [_rung(study, "leave_out", f, arms.end, arms.without(f)) for f in arms.factors]
     missing = [rung.factor for rung in (*add_in, *leave_out) if rung.change is None]
     return Attribution(
-        metric=measured.primary.info.name,
+        metric=study.metric,
         start=arms.start,
         end=arms.end,
         changes=arms.changes,
-        total=_change(measured, {arms.end: 1.0, arms.start: -1.0}),
+        total=study.change({arms.end: 1.0, arms.start: -1.0}),
         add_in=tuple(add_in),
         leave_out=tuple(leave_out),
-        ladder=_ladder(measured, arms),
-        residual=_residual(measured, arms, add_in),
+        ladder=_ladder(study, arms),
+        residual=_residual(study, arms, add_in),
         note=f"without a finished arm: {', '.join(dict.fromkeys(missing))}" if missing else "",
     )
 
 
-def _change(measured: Measured, weights: Mapping[str, float]) -> Interval | None:
-    model = measured.model
-    if model is None or any(name not in model.panel.variants for name in weights):
-        return None
-    linear = model.contrast(weights)
-    if linear is None:
-        return None
-    count = len(linear.seeds)
-    tested = examine(model, linear, measured.primary, seeds=count, planned=count, bootstrap=True)
-    return tested.interval
-
-
-def _level(measured: Measured, name: str | None) -> float | None:
-    metric = measured.primary.info.name
-    runs = measured.sample.done(name) if name else []
-    values = [run.values[metric] for run in runs if metric in run.values]
-    return sum(values) / len(values) if values else None
-
-
 def _rung(
-    measured: Measured, kind: str, factor: str, variant: str | None, against: str | None
+    study: FittedStudy, kind: str, factor: str, variant: str | None, against: str | None
 ) -> Rung:
-    change = None
-    if variant and against:
-        change = _change(measured, {variant: 1.0, against: -1.0})
-    note = "" if change else _why(measured, variant, against)
-    level = _level(measured, variant)
+    change = study.change({variant: 1.0, against: -1.0}) if variant and against else None
     return Rung(
         kind=kind,
         factor=factor,
         variant=variant,
         against=against,
         change=change,
-        level=level,
-        note=note,
+        level=study.sample.mean(variant, study.metric),
+        note="" if change else _why(study, variant, against),
     )
 
 
-def _why(measured: Measured, variant: str | None, against: str | None) -> str:
+def _why(study: FittedStudy, variant: str | None, against: str | None) -> str:
     if variant is None or against is None:
         return "the study has no such variant"
-    unfinished = [name for name in (variant, against) if not measured.sample.done(name)]
+    unfinished = [name for name in (variant, against) if not study.sample.done(name)]
     if unfinished:
         return f"no finished run of {', '.join(unfinished)}"
     return "no seed is finished in both"
 
 
-def _residual(measured: Measured, arms: Arms, add_in: Sequence[Rung]) -> Interval | None:
-    """Total minus the sum of the add-ins, as one combination, so that its interval is exact."""
-    names = [rung.variant for rung in add_in]
-    if any(rung.change is None for rung in add_in) or None in names:
+def _residual(study: FittedStudy, arms: Arms, add_in: Sequence[Rung]) -> Interval | None:
+    """Return total minus the sum of the add-ins: one combination, so that its interval is exact."""
+    if any(rung.change is None for rung in add_in):
         return None
-    weights = {arms.end: 1.0, arms.start: float(len(names) - 1)}
-    for name in names:
-        if name is not None:
-            weights[name] = weights.get(name, 0.0) - 1.0
-    return _change(measured, {name: w for name, w in weights.items() if w})
+    weights = {arms.end: 1.0, arms.start: float(len(add_in) - 1)}
+    for name in [rung.variant for rung in add_in if rung.variant]:
+        weights[name] = weights.get(name, 0.0) - 1.0
+    return study.change({name: w for name, w in weights.items() if w})
 
 
-def _ladder(measured: Measured, arms: Arms) -> tuple[Rung, ...]:
-    """From start to end by the arm that gains most at each step; steps may add several factors."""
-    sign = measured.primary.sign
+def _ladder(study: FittedStudy, arms: Arms) -> tuple[Rung, ...]:
+    """Return the steps from start to end, each to the nearest arm that gains most."""
+    sign = study.primary.sign
     reached: frozenset[str] = frozenset()
     rungs: list[Rung] = []
     while reached != frozenset(arms.factors):
         ahead = [
             (taken, level)
             for taken, name in arms.taken.items()
-            if reached < taken and (level := _level(measured, name)) is not None
+            if reached < taken and (level := study.sample.mean(name, study.metric)) is not None
         ]
         if not ahead:
             break
@@ -225,6 +201,6 @@ def _ladder(measured: Measured, arms: Arms) -> tuple[Rung, ...]:
         nearest = [(taken, level) for taken, level in ahead if len(taken) == step]
         best, _ = max(nearest, key=lambda each: sign * each[1])
         factor = " + ".join(name for name in arms.factors if name in best - reached)
-        rungs.append(_rung(measured, "ladder", factor, arms.taken[best], arms.taken[reached]))
+        rungs.append(_rung(study, "ladder", factor, arms.taken[best], arms.taken[reached]))
         reached = best
     return tuple(rungs)

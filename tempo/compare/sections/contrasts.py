@@ -1,144 +1,85 @@
-"""Every variant against the baseline, in one metric."""
+"""Contrast every variant with the baseline, in one metric."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from tempo.compare.fitted_study import FittedStudy
 from tempo.compare.loading.load_runs import Sample
-from tempo.compare.statistics.hypothesis_tests import Examined, Judged, Terms, examine, family
-from tempo.compare.statistics.quantities import Contrast, Verdict, Word
-from tempo.compare.statistics.random_effects import Crossed
+from tempo.compare.statistics.hypothesis_tests import AdjustedResult, TestSettings, holm_family
+from tempo.compare.statistics.quantities import Contrast
+from tempo.core.records import MetricInfo
 
 
-@dataclass(frozen=True)
-class Field:
-    """What the contrasts of one metric are computed from.
-
-    `model` is None when no run has a value; `hashes` is each variant's protocol.
-    """
-
-    sample: Sample
-    baseline: str
-    terms: Terms
-    model: Crossed | None
-    hashes: Mapping[str, str | None]
-
-    @property
-    def run_ids(self) -> dict[tuple[str, int | None], str]:
-        return {run.key: run.run_id for run in self.sample.runs}
-
-
-def contrasts(field: Field, variants: Sequence[str]) -> list[Contrast]:
-    """`variants` minus the baseline; one family for trained variants, one for references.
+def contrasts(study: FittedStudy, info: MetricInfo) -> list[Contrast]:
+    """Return all variants minus the baseline; one family for trained ones, one for references.
 
     A contrast that cannot be made is there as well, with the reason.
     """
-    trained = [name for name in variants if _role(field, name) != "reference"]
-    others = [name for name in variants if name not in trained]
-    metric = field.terms.info.name
-    by_name = {each.variant: each for each in _family(field, trained, f"{metric}: variants")}
-    by_name |= {each.variant: each for each in _family(field, others, f"{metric}: references")}
-    return [by_name[name] for name in variants]
+    baseline = study.baseline
+    if baseline is None:
+        return []
+    variants = [each for each in study.sample.variants if each.name != baseline]
+    found: dict[str, Contrast] = {}
+    for label, is_reference in (("variants", False), ("references", True)):
+        names = [each.name for each in variants if (each.role == "reference") == is_reference]
+        found |= _family(study, study.settings(info), baseline, names, label)
+    return [found[each.name] for each in variants]
 
 
-def _role(field: Field, name: str) -> str:
-    return next(each.role for each in field.sample.variants if each.name == name)
+def _family(
+    study: FittedStudy, settings: TestSettings, baseline: str, names: Sequence[str], label: str
+) -> dict[str, Contrast]:
+    tested = {name: study.test(settings, name, baseline) for name in names}
+    judged = holm_family(tested, settings)
+    size = sum(each.test is not None for each in judged.values())
+    family = f"{settings.info.name}: {label} ({size})"
+    return {
+        name: _contrast(study, settings, (name, baseline), each, family)
+        for name, each in judged.items()
+    }
 
 
-def _family(field: Field, names: Sequence[str], label: str) -> list[Contrast]:
-    tested = {name: _tested(field, name) for name in names}
-    made = {name: each for name, each in tested.items() if isinstance(each, Examined)}
-    judged = dict(zip(made, family(list(made.values()), field.terms), strict=True))
-    size = f"{label} ({len(made)})"
-    return [
-        _contrast(field, name, made[name], judged[name], size)
-        if name in made
-        else _absent(field, name, verdict, size)
-        for name, verdict in tested.items()
-    ]
-
-
-def _tested(field: Field, name: str) -> Examined | Verdict:
-    """The test of a contrast, or why there is none."""
-    baseline, model = field.baseline, field.model
-    mine, theirs = field.hashes.get(name), field.hashes.get(baseline)
-    if mine and theirs and mine != theirs:
-        reason = f"judged under another protocol ({mine} against {theirs})"
-        return Verdict(word=Word.INCOMPARABLE, reason=reason)
-    for each in (baseline, name):
-        if not field.sample.done(each):
-            return Verdict(word=Word.INCONCLUSIVE, reason=f"no finished run of {each}")
-    if model is None:
-        return Verdict(word=Word.INCONCLUSIVE, reason="no values of this metric per clip")
-    linear = model.contrast({name: 1.0, baseline: -1.0})
-    if linear is None:
-        reason = f"no seed is finished in both {name} and {baseline}"
-        return Verdict(word=Word.INCONCLUSIVE, reason=reason)
-    return examine(
-        model,
-        linear,
-        field.terms,
-        seeds=len(linear.seeds),
-        planned=_planned(field, name),
-        bootstrap=True,
-    )
-
-
-def _planned(field: Field, name: str) -> int:
-    """Pairs that were planned: a reference pairs with every seed of the baseline."""
-    seeds = [{run.seed for run in field.sample.of(each)} for each in (name, field.baseline)]
-    counted = [each for each in seeds if each != {None}]
-    return len(set.intersection(*counted)) if counted else 0
-
-
-def _contrast(field: Field, name: str, tested: Examined, judged: Judged, label: str) -> Contrast:
-    assert field.model is not None
-    panel, linear = field.model.panel, tested.linear
-    ids = field.run_ids
+def _contrast(
+    study: FittedStudy,
+    settings: TestSettings,
+    pair: tuple[str, str],
+    judged: AdjustedResult,
+    family: str,
+) -> Contrast:
+    test, model = judged.test, study.models.get(settings.info.name)
+    combination = test.combination if test else None
+    matrix = model.matrix if test and model else None
+    seeds = combination.seeds if combination else ()
     return Contrast(
-        variant=name,
-        baseline=field.baseline,
-        metric=field.terms.info.name,
-        difference=tested.interval,
-        p=tested.p,
+        variant=pair[0],
+        baseline=pair[1],
+        metric=settings.info.name,
+        difference=judged.interval,
+        p=judged.p,
         p_adjusted=judged.p_adjusted,
         verdict=judged.verdict,
-        delta=field.terms.delta,
-        family=label,
-        components=linear.components,
-        seeds=linear.seeds,
-        planned_n=tested.planned,
-        clips=panel.clips,
-        sources=panel.sources if panel.clips else 0,
-        values=linear.per_seed,
+        delta=settings.delta,
+        family=family,
+        components=combination.components if combination else None,
+        seeds=seeds,
+        planned_n=_planned_pairs(study.sample, pair),
+        clips=matrix.clips if matrix else 0,
+        sources=matrix.sources if matrix and matrix.clips else 0,
+        values=combination.per_seed if combination else (),
         run_ids=tuple(
-            (_run(ids, name, seed), _run(ids, field.baseline, seed)) for seed in linear.seeds
+            (_run_id(study.sample, pair[0], seed), _run_id(study.sample, pair[1], seed))
+            for seed in seeds
         ),
     )
 
 
-def _run(ids: Mapping[tuple[str, int | None], str], name: str, seed: int) -> str:
-    return ids.get((name, seed)) or ids[name, None]
+def _planned_pairs(sample: Sample, pair: tuple[str, str]) -> int:
+    """Return how many pairs were planned: a reference pairs with every seed of the baseline."""
+    seeds = [{run.seed for run in sample.of(name)} for name in pair]
+    counted = [each for each in seeds if each != {None}]
+    return len(set.intersection(*counted)) if counted else 0
 
 
-def _absent(field: Field, name: str, verdict: object, label: str) -> Contrast:
-    assert isinstance(verdict, Verdict)
-    return Contrast(
-        variant=name,
-        baseline=field.baseline,
-        metric=field.terms.info.name,
-        difference=None,
-        p=None,
-        p_adjusted=None,
-        verdict=verdict,
-        delta=field.terms.delta,
-        family=label,
-        components=None,
-        seeds=(),
-        planned_n=_planned(field, name),
-        clips=0,
-        sources=0,
-        values=(),
-        run_ids=(),
-    )
+def _run_id(sample: Sample, name: str, seed: int) -> str:
+    return sample.run_ids.get((name, seed)) or sample.run_ids[name, None]

@@ -1,11 +1,11 @@
-"""Learning curves: the mean over seeds at every step, with a band."""
+"""Average training and validation curves over seeds at every step, with a band."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
-from typing import Literal
+from math import isnan, nan
+from typing import Literal, TypeVar
 
 import numpy as np
 from scipy import special
@@ -14,6 +14,8 @@ from tempo.compare.evidence import Curve
 from tempo.compare.loading.load_runs import Run, Sample
 from tempo.compare.statistics.seed_source_matrix import Array
 from tempo.records.events import Trained, Validated
+
+Event = TypeVar("Event", Trained, Validated)
 
 HEALTH = ("loss", "lr", "grad_norm", "clip_rate", "skipped", "step_ms", "samples_per_s")
 """Training metrics that say whether a run is well; loss terms are added."""
@@ -31,40 +33,39 @@ class Series:
 
 
 def validation(run: Run, name: str) -> Series | None:
-    """A run's validation curve of a metric, or None when it has none."""
-    events = [
-        each for each in (run.record.validations if run.record else ()) if name in each.values
-    ]
-    if not events or run.seed is None:
-        return None
-    return _series(run.seed, events, name, np.array([each.seconds for each in events]))
+    """Return a run's validation curve of a metric, or None when it has none."""
+    events = run.record.validations if run.record else ()
+    return _series(run, events, name, lambda each: each.seconds)
 
 
 def training(run: Run, name: str) -> Series | None:
-    """A run's training curve of a quantity, or None when it has none."""
-    events = [each for each in (run.record.train if run.record else ()) if name in each.values]
+    """Return a run's training curve of a quantity, or None when it has none."""
+    return _series(run, run.record.train if run.record else (), name, lambda _: nan)
+
+
+def _series(
+    run: Run, logged: Sequence[Event], name: str, seconds: Callable[[Event], float | None]
+) -> Series | None:
+    events = [each for each in logged if name in each.values]
     if not events or run.seed is None:
         return None
-    return _series(run.seed, events, name, np.full(len(events), np.nan))
-
-
-def _series(seed: int, events: Sequence[Trained | Validated], name: str, seconds: Array) -> Series:
-    return Series(
-        seed,
-        np.array([each.step for each in events], dtype=float),
-        np.array([each.epoch for each in events], dtype=float),
-        np.asarray(seconds, dtype=float),
-        np.array([each.values[name] for each in events], dtype=float),
+    columns = zip(
+        *((each.step, each.epoch, seconds(each), each.values[name]) for each in events), strict=True
     )
+    return Series(run.seed, *(np.array(column, dtype=float) for column in columns))
+
+
+Split = Literal["train", "val"]
+Read = Callable[[Run, str], Series | None]
 
 
 def learning_curves(sample: Sample, metrics: Sequence[str]) -> tuple[Curve, ...]:
-    """Validation curves of the table's metrics, of every trained variant."""
+    """Return the validation curves of `metrics` of every trained variant."""
     return _curves(sample, metrics, "val", validation)
 
 
 def health_curves(sample: Sample) -> tuple[Curve, ...]:
-    """Training curves of loss, learning rate, gradients and speed."""
+    """Return the training curves of loss, learning rate, gradients and speed."""
     seen: dict[str, None] = {}
     for run in sample.runs:
         first = run.record.train[:1] if run.record else ()
@@ -73,25 +74,20 @@ def health_curves(sample: Sample) -> tuple[Curve, ...]:
     return _curves(sample, names, "train", training)
 
 
-def _curves(
-    sample: Sample,
-    names: Sequence[str],
-    split: Literal["train", "val"],
-    read: Callable[[Run, str], Series | None],
-) -> tuple[Curve, ...]:
-    made = []
-    for variant in sample.trained:
-        for name in names:
-            found = [series for run in sample.of(variant.name) if (series := read(run, name))]
-            if found:
-                made.append(_curve(variant.name, name, split, found, sample.query.level))
-    return tuple(made)
+def _curves(sample: Sample, names: Sequence[str], split: Split, read: Read) -> tuple[Curve, ...]:
+    found = {name: by_seed(sample, name, read) for name in names}
+    return tuple(
+        _curve(variant.name, name, split, series, sample.query.level)
+        for variant in sample.trained
+        for name in names
+        if (series := found[name][variant.name])
+    )
 
 
 def _curve(
     variant: str,
     name: str,
-    split: Literal["train", "val"],
+    split: Split,
     found: Sequence[Series],
     level: float,
 ) -> Curve:
@@ -110,16 +106,14 @@ def _curve(
         high=_optional(high),
         counts=tuple(int(count) for count in counts),
         band=band_sentence(len(found), level),
-        lines={} if split == "train" else _lines(found, grid),
+        lines={}
+        if split == "train"
+        else {series.seed: _optional(row) for series, row in zip(found, grid, strict=True)},
     )
 
 
-def _lines(found: Sequence[Series], grid: Array) -> dict[int, tuple[float | None, ...]]:
-    return {series.seed: _optional(row) for series, row in zip(found, grid, strict=True)}
-
-
 def _grid(steps: Array, found: Sequence[Series], field: str) -> Array:
-    """(seeds, steps): each seed's values where it has them, NaN elsewhere."""
+    """Return (seeds, steps): each seed's values where it has them, NaN elsewhere."""
     grid = np.full((len(found), len(steps)), np.nan)
     for row, series in enumerate(found):
         grid[row, np.searchsorted(steps, series.steps)] = getattr(series, field)
@@ -127,14 +121,14 @@ def _grid(steps: Array, found: Sequence[Series], field: str) -> Array:
 
 
 def _mean(grid: Array) -> Array:
-    """The mean over seeds that have a value; NaN where none has."""
+    """Return the mean over seeds that have a value; NaN where none has."""
     counts = np.isfinite(grid).sum(axis=0)
     total = np.nansum(np.where(np.isfinite(grid), grid, np.nan), axis=0)
     return np.asarray(np.where(counts > 0, total / np.maximum(counts, 1), np.nan))
 
 
 def band(grid: Array, level: float) -> tuple[Array, Array, Array, Array]:
-    """Mean, lower and upper bound, and number of seeds at each point of `grid` (seeds, points).
+    """Return mean, lower and upper bound, and number of seeds at each point of (seeds, points).
 
     With three seeds or more the band is the t interval of the mean, with two their range.
     """
@@ -151,6 +145,7 @@ def band(grid: Array, level: float) -> tuple[Array, Array, Array, Array]:
 
 
 def band_sentence(seeds: int, level: float) -> str:
+    """Return what the band of so many seeds is."""
     if seeds == 1:
         return "one seed: no band"
     if seeds == 2:
@@ -166,13 +161,9 @@ def _optional(values: Array) -> tuple[float | None, ...]:
     return tuple(None if isnan(each) else each for each in values.tolist())
 
 
-def by_seed(sample: Sample, metric: str) -> Mapping[str, list[Series]]:
-    """Validation curves of each trained variant, one a seed."""
+def by_seed(sample: Sample, name: str, read: Read = validation) -> Mapping[str, list[Series]]:
+    """Return the curves of a quantity of each trained variant, one a seed."""
     return {
-        variant.name: [
-            series
-            for run in sample.of(variant.name)
-            if run.record and (series := validation(run, metric))
-        ]
+        variant.name: [series for run in sample.of(variant.name) if (series := read(run, name))]
         for variant in sample.trained
     }

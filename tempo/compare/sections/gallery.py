@@ -1,40 +1,42 @@
-"""The kept pictures of every variant, clip by clip."""
+"""List the kept pictures of every variant, clip by clip."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from tempo.compare.evidence import Disagreement, GalleryClip, Picture
-from tempo.compare.loading.clip_values import Clips
+from tempo.compare.fitted_study import FittedStudy
+from tempo.compare.loading.clip_values import ClipValues
 from tempo.compare.loading.load_runs import Run, Sample
-from tempo.compare.statistics.fitted_study import Measured
 from tempo.compare.statistics.seed_source_matrix import Array
 
 Entry = Mapping[str, str]
 
+MOST = 5
+"""Clips named per variant and direction."""
 
-def gallery(measured: Measured) -> tuple[GalleryClip, ...]:
-    """Gallery clips, those first on which trained variants differ most.
+
+def gallery(study: FittedStudy) -> tuple[GalleryClip, ...]:
+    """Return gallery clips, those first on which trained variants differ most.
 
     One seed is shown throughout, the one that most variants have; a variant without it is shown
     by its first finished seed, and the picture says so.
     """
-    sample = measured.sample
+    sample = study.sample
     shown = _shown(sample)
     entries = {run.run_id: _entries(run) for run in shown}
     first = entries[shown[0].run_id] if shown else {}
-    spread = _spread(measured)
-    made = [_clip(measured, clip, shown, entries, spread) for clip in first]
+    spread = _spread(study)
+    made = [_clip(study, clip, shown, entries, spread) for clip in first]
     made.sort(key=lambda each: -(each.spread if each.spread is not None else -np.inf))
     return tuple(made)
 
 
 def _shown(sample: Sample) -> list[Run]:
-    """One run a variant, in design order, of those that kept pictures."""
+    """Return one run a variant, in design order, of those that kept pictures."""
     kept = [run for run in sample.runs if run.values and _entries(run)]
     votes = Counter(run.seed for run in kept if run.seed is not None)
     chosen = max(votes, key=lambda seed: (votes[seed], -seed)) if votes else None
@@ -47,52 +49,38 @@ def _shown(sample: Sample) -> list[Run]:
 
 
 def _entries(run: Run) -> dict[str, Entry]:
-    test = run.record.test if run.record else None
-    return {entry["clip"]: entry for entry in test.gallery} if test else {}
+    return {entry["clip"]: entry for entry in run.test.gallery} if run.test else {}
 
 
-def _spread(measured: Measured) -> dict[str, float]:
-    """Range of the primary metric over trained variants, by clip, over all clips."""
-    clips = measured.clips
-    metric = measured.primary.info.name
-    if clips is None or metric not in clips.values:
+def _spread(study: FittedStudy) -> dict[str, float]:
+    """Return the range of the primary metric over trained variants, by clip, for all clips."""
+    clips = study.clips
+    known = clips.means(study.metric) if clips else {}
+    means = [known[each.name] for each in study.sample.trained if each.name in known]
+    if clips is None or len(means) < 2:
         return {}
-    trained = [variant.name for variant in measured.sample.trained]
-    names = np.array([name for name, _ in clips.keys])
-    present = [name for name in trained if (names == name).any()]
-    means = np.array([clips.values[metric][names == name].mean(axis=0) for name in present])
-    if len(present) < 2:
-        return {}
-    return dict(zip(clips.clips, (means.max(axis=0) - means.min(axis=0)).tolist(), strict=True))
+    return dict(zip(clips.clips, np.ptp(means, axis=0).tolist(), strict=True))
 
 
-MOST = 5
-"""Clips named per variant and direction."""
-
-
-def disagreements(measured: Measured) -> tuple[Disagreement, ...]:
-    """Over all clips, where each trained variant gains and loses most against the baseline."""
-    clips, baseline = measured.clips, measured.baseline
-    metric, sign = measured.primary.info.name, measured.primary.sign
-    if clips is None or metric not in clips.values:
+def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
+    """Return the clips on which each trained variant gains and loses most against the baseline."""
+    clips, baseline, sign = study.clips, study.baseline, study.primary.sign
+    means = clips.means(study.metric) if clips else {}
+    if clips is None or baseline is None or baseline not in means:
         return ()
-    names = np.array([name for name, _ in clips.keys])
-    pictured = {clip for run in _shown(measured.sample) for clip in _entries(run)}
-    made: list[Disagreement] = []
-    for variant in measured.sample.trained:
-        if baseline in names and variant.name in names and variant.name != baseline:
-            means = [
-                clips.values[metric][names == each].mean(axis=0)
-                for each in (variant.name, baseline)
-            ]
-            made += _extremes(
-                clips, variant.name, str(baseline), means[0] - means[1], sign, pictured
-            )
-    return tuple(made)
+    pictured = {clip for run in _shown(study.sample) for clip in _entries(run)}
+    return tuple(
+        each
+        for variant in [trained.name for trained in study.sample.trained]
+        if variant in means and variant != baseline
+        for each in _extremes(
+            clips, variant, baseline, means[variant] - means[baseline], sign, pictured
+        )
+    )
 
 
 def _extremes(
-    clips: Clips, variant: str, baseline: str, change: Array, sign: int, pictured: set[str]
+    clips: ClipValues, variant: str, baseline: str, change: Array, sign: int, pictured: set[str]
 ) -> list[Disagreement]:
     finite = [int(place) for place in np.flatnonzero(np.isfinite(change))]
     finite.sort(key=lambda place: -sign * change[place])
@@ -112,7 +100,7 @@ def _extremes(
 
 
 def _clip(
-    measured: Measured,
+    study: FittedStudy,
     clip: str,
     shown: list[Run],
     entries: Mapping[str, Mapping[str, Entry]],
@@ -122,7 +110,7 @@ def _clip(
     first, entry = having[0], entries[having[0].run_id][clip]
     inputs = sorted((key for key in entry if key.startswith("input")), key=lambda k: (len(k), k))
     own = spread.get(clip)
-    clips = measured.clips
+    clips = study.clips
     place = clips.clips.index(clip) if clips and clip in clips.clips else None
     return GalleryClip(
         clip=clip,
@@ -131,14 +119,14 @@ def _clip(
             name: float(values[place])
             for name, values in (clips.properties.items() if clips and place is not None else ())
         },
-        inputs=tuple(_path(first, entry[key]) for key in inputs),
-        target=_path(first, entry["target"]),
+        inputs=tuple(first.folder / entry[key] for key in inputs),
+        target=first.folder / entry["target"],
         pictures=tuple(
             Picture(
                 variant=run.name,
                 seed=run.seed,
                 run_id=run.run_id,
-                path=_path(run, entries[run.run_id][clip]["prediction"]),
+                path=run.folder / entries[run.run_id][clip]["prediction"],
                 values=_values(clips, run, place),
             )
             for run in having
@@ -148,11 +136,7 @@ def _clip(
     )
 
 
-def _path(run: Run, relative: str) -> Path:
-    return run.folder / relative
-
-
-def _values(clips: Clips | None, run: Run, place: int | None) -> dict[str, float]:
+def _values(clips: ClipValues | None, run: Run, place: int | None) -> dict[str, float]:
     if clips is None or place is None or run.key not in clips.keys:
         return {}
     row = clips.keys.index(run.key)

@@ -1,18 +1,18 @@
-"""The sentences to read first."""
+"""Write the sentences of a comparison to read first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tempo.compare.comparison import Difference, Protocol, Row
-from tempo.compare.statistics.fitted_study import Measured
+from tempo.compare.fitted_study import FittedStudy
 from tempo.compare.statistics.quantities import Contrast, Noise, Power, Word
 
 MOST_NAMED = 6
 
 
 def headline(
-    measured: Measured,
+    study: FittedStudy,
     table: Sequence[Row],
     contrasts: Sequence[Contrast],
     noise: Sequence[Noise],
@@ -20,15 +20,15 @@ def headline(
     fairness: Sequence[Difference],
     protocols: Sequence[Protocol],
 ) -> tuple[str, ...]:
-    """What was found, what is missing and what to be careful with, in that order."""
+    """Return what is missing, what was found and what to be careful with, in that order."""
     said = [
         *_missing(table),
-        *_verdicts(measured, contrasts),
+        *_verdicts(study, contrasts),
         *(each.sentence for each in noise[:1]),
-        *_power(measured, power, contrasts),
+        *_power(study, power, contrasts),
         *_cautions(fairness),
         *_protocols(protocols),
-        *_clips(measured),
+        *_clips(study),
     ]
     return tuple(said)
 
@@ -42,8 +42,8 @@ def _missing(table: Sequence[Row]) -> list[str]:
     return [f"Incomplete: {parts}{more}."]
 
 
-def _verdicts(measured: Measured, contrasts: Sequence[Contrast]) -> list[str]:
-    trained = {each.name for each in measured.sample.trained}
+def _verdicts(study: FittedStudy, contrasts: Sequence[Contrast]) -> list[str]:
+    trained = {each.name for each in study.sample.trained}
     mine = [each for each in contrasts if each.variant in trained]
     if not mine:
         return ["Nothing to compare: the study has one trained variant."]
@@ -52,8 +52,8 @@ def _verdicts(measured: Measured, contrasts: Sequence[Contrast]) -> list[str]:
         names = [each.variant for each in mine if each.verdict.word == word]
         if names:
             said.append(f"{word.value}: {_names(names)}")
-    metric = measured.primary.info.title
-    sentences = [f"Against {measured.baseline} in {metric}: {'; '.join(said)}."]
+    metric = study.infos[0].title
+    sentences = [f"Against {study.baseline} in {metric}: {'; '.join(said)}."]
     few = [len(each.seeds) for each in mine if each.difference]
     if few and max(few) < 3:
         sentences.append(
@@ -68,7 +68,7 @@ def _names(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
 
 
-def _power(measured: Measured, power: Sequence[Power], contrasts: Sequence[Contrast]) -> list[str]:
+def _power(study: FittedStudy, power: Sequence[Power], contrasts: Sequence[Contrast]) -> list[str]:
     seeds = max((len(each.seeds) for each in contrasts if each.seeds), default=0)
     own = [each.sentence for each in power if each.seeds == seeds]
     if seeds == 3:
@@ -90,8 +90,8 @@ def _protocols(protocols: Sequence[Protocol]) -> list[str]:
     ]
 
 
-def _clips(measured: Measured) -> list[str]:
-    clips = measured.clips
+def _clips(study: FittedStudy) -> list[str]:
+    clips = study.clips
     if clips is None:
         return []
     said = []
@@ -101,9 +101,10 @@ def _clips(measured: Measured) -> list[str]:
         said.append(f"{count} per-clip tables were left out of the contrasts: {first}.")
     if clips.dropped:
         said.append(f"{clips.dropped} clips were not judged by every run and are left out.")
-    name = measured.primary.info.name
-    if name in clips.values:
-        _, endless = clips.panel(name)
+    if study.metric in clips.values:
+        _, endless = clips.matrix(study.metric)
         if endless:
-            said.append(f"{endless} clips have no finite {name} in some run and are left out.")
+            said.append(
+                f"{endless} clips have no finite {study.metric} in some run and are left out."
+            )
     return said

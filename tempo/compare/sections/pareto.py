@@ -1,4 +1,4 @@
-"""Quality against cost: which variants nothing beats on both, given the noise."""
+"""Find the Pareto front of quality and cost, and the chance to be on it, given the noise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from tempo.compare.comparison import Cost, Row
 from tempo.compare.evidence import Pareto, ParetoPoint
-from tempo.compare.statistics.fitted_study import Measured
-from tempo.compare.statistics.random_effects import Crossed
-from tempo.compare.statistics.seed_source_matrix import Array, Index
+from tempo.compare.fitted_study import FittedStudy
+from tempo.compare.statistics.random_effects import RandomEffects
+from tempo.compare.statistics.seed_source_matrix import Array
 
 DRAWS = 1000
 COSTS = {
@@ -22,38 +22,37 @@ COSTS = {
 }
 
 
-def fronts(measured: Measured, table: Sequence[Row]) -> tuple[Pareto, ...]:
-    """One front per cost that is recorded for at least two trained variants."""
-    metric = measured.primary.info.name
+def pareto_fronts(study: FittedStudy, table: Sequence[Row]) -> tuple[Pareto, ...]:
+    """Return one front per cost that is recorded for at least two trained variants."""
     rows = [
         row
         for row in table
-        if row.role != "reference" and metric in row.estimates and row.rank is not None
+        if row.role != "reference" and study.metric in row.estimates and row.rank is not None
     ]
     if not rows:
         return ()
-    drawn = draws(measured.model, [row.variant for row in rows]) if measured.model else None
-    made = [_front(name, unit, rows, drawn, measured) for name, unit in COSTS.items()]
+    drawn = draws(study.model, [row.variant for row in rows]) if study.model else None
+    made = [_front(name, unit, rows, drawn, study) for name, unit in COSTS.items()]
     return tuple(front for front in made if front)
 
 
 def _front(
-    name: str, unit: str, rows: Sequence[Row], drawn: Array | None, measured: Measured
+    name: str, unit: str, rows: Sequence[Row], drawn: Array | None, study: FittedStudy
 ) -> Pareto | None:
-    terms = measured.primary
+    sign = study.primary.sign
     cost = np.array([_amount(row.cost, name) for row in rows], dtype=float)
     keep = [int(index) for index in np.flatnonzero(np.isfinite(cost))]
     if len(keep) < 2:
         return None
-    estimates = [rows[index].estimates[terms.info.name] for index in keep]
+    estimates = [rows[index].estimates[study.metric] for index in keep]
     means = np.array([each.mean for each in estimates])
-    member = on_front(cost[keep], terms.sign * means[None])[0]
+    member = on_front(cost[keep], sign * means[None])[0]
     noisy = means[None] if drawn is None else means + drawn[:, keep]
-    chance = on_front(cost[keep], terms.sign * noisy).mean(axis=0)
+    chance = on_front(cost[keep], sign * noisy).mean(axis=0)
     return Pareto(
         cost=name,
         unit=unit,
-        metric=terms.info.name,
+        metric=study.metric,
         points=tuple(
             ParetoPoint(
                 variant=rows[index].variant,
@@ -75,7 +74,7 @@ def _amount(cost: Cost, name: str) -> float:
 
 
 def on_front(cost: Array, gain: Array) -> Array:
-    """(draws, variants): whether no other variant costs no more and gains no less, and differs.
+    """Return (draws, variants): whether no other variant costs no more, gains no less and differs.
 
     Args:
         cost: (variants,) lower is better.
@@ -91,25 +90,20 @@ def on_front(cost: Array, gain: Array) -> Array:
     return member
 
 
-def draws(model: Crossed, variants: Sequence[str]) -> Array:
-    """(DRAWS, variants): how far each variant's mean may lie from its estimate.
+def draws(model: RandomEffects, variants: Sequence[str]) -> Array:
+    """Return (DRAWS, variants): how far each variant's mean may lie from its estimate.
 
     Seeds move every variant by itself; a new draw of sources moves all variants together.
     """
     rng = np.random.default_rng(5)
-    panel = model.panel
+    matrix = model.matrix
     variance, _ = model.pooled_seed
-    counts = np.array([max(len(panel.seeds_of(name)), 1) for name in variants])
+    counts = np.array([max(len(matrix.seeds_of(name)), 1) for name in variants])
     moved = rng.normal(size=(DRAWS, len(variants))) * np.sqrt(variance / counts)
-    if not panel.samples_clips:
+    if not matrix.samples_clips:
         return np.asarray(moved)
-    parts = np.stack([panel.parts[_rows(model, name)].mean(axis=0) for name in variants])
-    picks = rng.multinomial(panel.sources, np.full(panel.sources, 1 / panel.sources), DRAWS)
-    drawn = picks / panel.sources
-    total = (drawn @ parts.T) / (drawn @ panel.weights)[:, None]
+    parts = np.stack([matrix.parts[matrix.rows_of(name)].mean(axis=0) for name in variants])
+    picks = rng.multinomial(matrix.sources, np.full(matrix.sources, 1 / matrix.sources), DRAWS)
+    drawn = picks / matrix.sources
+    total = (drawn @ parts.T) / (drawn @ matrix.weights)[:, None]
     return np.asarray(moved + total - parts.sum(axis=1))
-
-
-def _rows(model: Crossed, name: str) -> Index:
-    index = model.panel.variants.index(name)
-    return np.flatnonzero(model.panel.variant == index)

@@ -1,7 +1,8 @@
-"""Where numbers come from: runs, failures, protocols, and whether they are still current."""
+"""List where numbers come from: runs, failures, protocols, and whether they are current."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,13 +16,13 @@ from tempo.records.layout import Store
 
 
 def run_infos(sample: Sample) -> tuple[RunInfo, ...]:
+    """Return where the numbers of each run come from."""
     return tuple(_info(run) for run in sample.runs)
 
 
 def _info(run: Run) -> RunInfo:
     record = run.record
-    attempts = record.attempts if record else ()
-    test = record.test if record else None
+    attempts, test = record.attempts if record else (), run.test
     return RunInfo(
         run_id=run.run_id,
         variant=run.name,
@@ -38,17 +39,18 @@ def _info(run: Run) -> RunInfo:
         train_seconds=record.train_seconds if record else None,
         values=dict(run.values),
         environment=dict(attempts[-1].environment) if attempts else {},
+        table=run.folder / test.table if test and test.table else None,
+        table_sha256=test.table_sha256 if test else "",
     )
 
 
 def _step(run: Run) -> int:
-    if run.record is None:
-        return 0
-    return max((attempt.last_step for attempt in run.record.attempts), default=0)
+    attempts = run.record.attempts if run.record else ()
+    return max((attempt.last_step for attempt in attempts), default=0)
 
 
 def failures(sample: Sample) -> tuple[Failure, ...]:
-    """Every run that was tried and has no result, and every damaged one."""
+    """Return every run that was tried and has no result, and every damaged one."""
     return tuple(
         _failure(run)
         for run in sample.runs
@@ -67,7 +69,7 @@ def _failure(run: Run) -> Failure:
         status=run.status.value,
         failure="data" if run.problem else finish.failure if finish else None,
         message=run.problem
-        or (finish.message if finish else "has not ended: still going, or killed"),
+        or (finish.message if finish else "has not ended: it runs still, or was killed"),
         detail=finish.detail if finish else "",
         step=_step(run),
         attempts=attempts,
@@ -77,29 +79,30 @@ def _failure(run: Run) -> Failure:
 
 
 def protocols(sample: Sample, baseline: str | None) -> tuple[Protocol, ...]:
-    """What the numbers mean; the baseline's protocol first, which alone is ranked."""
-    found: dict[str, tuple[dict[str, object], list[str]]] = {}
+    """Return what the numbers mean; the baseline's protocol first, which alone is ranked."""
+    fields: dict[str, Mapping[str, object]] = {}
+    names: dict[str, dict[str, None]] = {}
     for run in sample.runs:
-        test = run.record.test if run.record and run.values else None
-        if test:
-            _, names = found.setdefault(test.protocol_hash, (dict(test.protocol), []))
-            if run.name not in names:
-                names.append(run.name)
-    order = sorted(found, key=lambda key: baseline not in found[key][1])
+        if run.test and run.values:
+            fields.setdefault(run.test.protocol_hash, dict(run.test.protocol))
+            names.setdefault(run.test.protocol_hash, {})[run.name] = None
+    order = sorted(fields, key=lambda key: baseline not in names[key])
     return tuple(
-        Protocol(hash=key, fields=found[key][0], variants=tuple(found[key][1]), ranked=place == 0)
+        Protocol(hash=key, fields=fields[key], variants=tuple(names[key]), ranked=place == 0)
         for place, key in enumerate(order)
     )
 
 
 def fingerprint(store: Store, plan: Plan) -> str:
-    """Identifies the records of a plan: it changes when a run gets another event or the plan
-    changes, so a report can tell that it is stale without reading anything."""
+    """Return a hash of a plan and its records that changes with every event of a run.
+
+    A report can so tell that it is stale without reading anything.
+    """
     return _identify(plan, {run.run_id: store.run_dir(run.run_id) for run in plan.runs})
 
 
 def fingerprint_of(sample: Sample) -> str:
-    """The same, of the runs that went into a sample."""
+    """Return the fingerprint of the runs that went into a sample."""
     return _identify(sample.plan, {run.run_id: run.folder for run in sample.runs})
 
 
@@ -113,12 +116,10 @@ def _size(path: Path) -> int:
 
 
 def staleness(sample: Sample) -> tuple[str, ...]:
-    """Why these numbers may soon change: runs that have not ended, or not begun."""
-    said = []
-    running = [run.planned.title for run in sample.runs if run.status == RunStatus.RUNNING]
-    waiting = [run for run in sample.runs if run.status == RunStatus.PLANNED]
-    if running:
-        said.append(f"{len(running)} runs are still going")
+    """Return why these numbers may soon change: runs that have not ended, or not begun."""
+    counts = Counter(run.status for run in sample.runs)
+    running, waiting = counts[RunStatus.RUNNING], counts[RunStatus.PLANNED]
+    said = [f"{running} runs have not ended"] if running else []
     if waiting:
-        said.append(f"{len(waiting)} of {len(sample.runs)} planned runs have not started")
+        said.append(f"{waiting} of {len(sample.runs)} planned runs have not started")
     return tuple(said)

@@ -1,4 +1,4 @@
-"""Where variants differ: clips alike in motion, occlusion or another recorded property."""
+"""Compare variants on clips alike in motion, occlusion or another recorded property."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ from itertools import pairwise
 import numpy as np
 
 from tempo.compare.evidence import ClipTable, Stratum
-from tempo.compare.loading.clip_values import Clips
-from tempo.compare.statistics import student_t as student
-from tempo.compare.statistics.fitted_study import Measured
+from tempo.compare.fitted_study import FittedStudy
+from tempo.compare.loading.clip_values import ClipValues
 from tempo.compare.statistics.quantities import Interval
-from tempo.compare.statistics.random_effects import Crossed, Linear
-from tempo.compare.statistics.seed_source_matrix import Array, Mask, panel_of
+from tempo.compare.statistics.random_effects import Combination, RandomEffects
+from tempo.compare.statistics.seed_source_matrix import Array, Mask, matrix_of
 
 BINS = 4
 MIN_CLIPS = 4
 """A stratum of fewer clips says nothing."""
 
 
-def strata(measured: Measured) -> tuple[Stratum, ...]:
-    """Quarters of the clips by every property that varies, lowest first."""
-    clips = measured.clips
-    metric = measured.primary.info.name
-    if clips is None or metric not in clips.values:
+def strata(study: FittedStudy) -> tuple[Stratum, ...]:
+    """Return quarters of the clips by every property that varies, lowest first."""
+    clips = study.clips
+    if clips is None or study.metric not in clips.values:
         return ()
-    made = []
-    for name, values in clips.properties.items():
-        for low, high, inside in _quarters(values):
-            made.append(_stratum(measured, clips, name, low, high, inside))
-    return tuple(made)
+    return tuple(
+        _stratum(study, clips, name, low, high, inside)
+        for name, values in clips.properties.items()
+        for low, high, inside in _quarters(values)
+    )
 
 
 def _quarters(values: Array) -> list[tuple[float, float, Mask]]:
-    """Bounds and clips of up to `BINS` equally full bins; fewer where many values are equal."""
+    """Return bounds and clips of up to `BINS` equally full bins, fewer where values are equal."""
     known = values[np.isfinite(values)]
     if len(known) < 2 * MIN_CLIPS or np.ptp(known) == 0:
         return []
@@ -49,16 +47,15 @@ def _quarters(values: Array) -> list[tuple[float, float, Mask]]:
 
 
 def _stratum(
-    measured: Measured, clips: Clips, by: str, low: float, high: float, inside: Mask
+    study: FittedStudy, clips: ClipValues, by: str, low: float, high: float, inside: Mask
 ) -> Stratum:
-    metric = measured.primary.info.name
-    values = clips.values[metric]
+    values = clips.values[study.metric]
     inside = np.asarray(inside & np.isfinite(values).all(axis=0))
     sources = [source for source, keep in zip(clips.sources, inside, strict=True) if keep]
-    model = Crossed(panel_of(clips.keys, values[:, inside], sources, clips.origins))
-    names = model.panel.variants
-    level = measured.primary.level
-    baseline = measured.baseline
+    model = RandomEffects(matrix_of(clips.keys, values[:, inside], sources, clips.origins))
+    names = model.matrix.variants
+    level = study.primary.level
+    baseline = study.baseline
     differences = {
         name: _interval(model.contrast({name: 1.0, baseline: -1.0}), level)
         for name in names
@@ -70,52 +67,38 @@ def _stratum(
         low=low,
         high=high,
         clips=int(inside.sum()),
-        metric=metric,
+        metric=study.metric,
         values={name: _mean(model, name, level) for name in names},
         differences={name: each for name, each in differences.items() if each},
     )
 
 
-def _mean(model: Crossed, name: str, level: float) -> Interval:
-    panel = model.panel
-    rows = np.flatnonzero(panel.variant == panel.variants.index(name))
+def _mean(model: RandomEffects, name: str, level: float) -> Interval:
     found = _interval(model.contrast({name: 1.0}), level)
-    return found or Interval(value=float(panel.means[rows].mean()), level=level, method="")
+    means = model.matrix.means[model.matrix.rows_of(name)]
+    return found or Interval(value=float(means.mean()), level=level)
 
 
-def _interval(linear: Linear | None, level: float) -> Interval | None:
-    if linear is None:
+def _interval(found: Combination | None, level: float) -> Interval | None:
+    if found is None:
         return None
-    parts = linear.parts
+    parts = found.parts
     if not parts.seed_df or not np.isfinite(parts.seed) or parts.variance <= 0:
-        return Interval(value=linear.value, level=level, method="one seed: no interval")
-    half = student.half_width(parts, level)
-    return Interval(
-        value=linear.value,
-        low=linear.value - half,
-        high=linear.value + half,
-        level=level,
-        se=parts.se,
-        df=parts.df,
-        method="random effects, Satterthwaite t; not corrected for the number of strata",
-    )
+        return Interval.of_one_seed(found.value, level)
+    method = "random effects, Satterthwaite t; not corrected for the number of strata"
+    return Interval.of_t(found.value, parts.se, parts.df, level=level, method=method)
 
 
-def clip_table(clips: Clips | None, metrics: Sequence[str]) -> ClipTable | None:
-    """Per-clip means over the seeds of each variant."""
+def clip_table(clips: ClipValues | None, metrics: Sequence[str]) -> ClipTable | None:
+    """Return per-clip means over the seeds of each variant."""
     if clips is None:
         return None
-    names = list(dict.fromkeys(name for name, _ in clips.keys))
-    index = np.array([names.index(name) for name, _ in clips.keys])
     return ClipTable(
         clips=clips.clips,
         sources=clips.sources,
         properties={name: tuple(value.tolist()) for name, value in clips.properties.items()},
         values={
-            metric: {
-                name: tuple(clips.values[metric][index == place].mean(axis=0).tolist())
-                for place, name in enumerate(names)
-            }
+            metric: {name: tuple(mean.tolist()) for name, mean in clips.means(metric).items()}
             for metric in metrics
             if metric in clips.values
         },

@@ -1,74 +1,56 @@
-"""The rows of the table: one a variant, with what is missing said."""
+"""Build the rows of the results table: a variant's metrics, costs and what is missing."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
 from typing import Literal
 
-from tempo.compare.comparison import Row
-from tempo.compare.loading.load_runs import Run, Sample
-from tempo.compare.sections.costs import cost_of
-from tempo.compare.statistics import student_t as student
+from tempo.compare.comparison import Cost, Row
+from tempo.compare.loading.load_runs import Run, Sample, ranked_protocol
 from tempo.compare.statistics.quantities import Contrast, Estimate
 from tempo.core.records import PlannedVariant, RunStatus
+from tempo.core.t_interval import mean_half_width
+from tempo.records.run_record import RunRecord
 
 State = Literal["complete", "partial", "failed", "missing"]
 
 
 def estimate(metric: str, runs: Sequence[Run], planned: int, level: float) -> Estimate | None:
-    """The mean of a metric over the runs that have it; None when none has."""
-    having = [run for run in runs if metric in run.values]
-    if not having:
-        return None
-    return estimate_of(
-        metric,
-        [run.seed for run in having],
-        [run.values[metric] for run in having],
-        [run.run_id for run in having],
-        planned,
-        level,
-    )
+    """Return the mean of a metric over the runs that have it; None when none has."""
+    having = [(run, run.values[metric]) for run in runs if metric in run.values]
+    return estimate_of(metric, having, planned, level) if having else None
 
 
 def estimate_of(
-    metric: str,
-    seeds: Sequence[int | None],
-    values: Sequence[float],
-    run_ids: Sequence[str],
-    planned: int,
-    level: float,
+    metric: str, measured: Sequence[tuple[Run, float]], planned: int, level: float
 ) -> Estimate:
-    """The mean of `values`, one a seed, with a t interval over seeds from two on."""
-    mean = fmean(values)
-    sd = stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
-    half = None
-    if sd is not None:
-        half = student.quantile(0.5 + level / 2, len(values) - 1) * sd / math.sqrt(len(values))
+    """Return the mean of one value a run, with a t interval over seeds from two on."""
+    values = tuple(value for _, value in measured)
+    mean, half = fmean(values), mean_half_width(values, level)
     return Estimate(
         metric=metric,
         mean=mean,
-        sd=sd,
+        sd=None if half is None else stdev(values),
         n=len(values),
         planned_n=planned,
         low=None if half is None else mean - half,
         high=None if half is None else mean + half,
         level=level,
-        seeds=tuple(seeds),
-        values=tuple(values),
-        run_ids=tuple(run_ids),
+        seeds=tuple(run.seed for run, _ in measured),
+        values=values,
+        run_ids=tuple(run.run_id for run, _ in measured),
     )
 
 
-def rows(
+def table_rows(
     sample: Sample,
     metrics: Sequence[str],
     contrasts: Mapping[str, Mapping[str, Contrast]],
     baseline: str | None,
 ) -> tuple[Row, ...]:
-    """One row per variant, in design order; references last. `contrasts[variant][metric]`."""
+    """Return a row per variant, in design order; references last. `contrasts[variant][metric]`."""
     average = _average(sample)
     made = [
         _row(sample, variant, metrics, contrasts.get(variant.name, {}), baseline, average)
@@ -79,6 +61,7 @@ def rows(
 
 
 def _average(sample: Sample) -> float | None:
+    """Return the primary metric of frame averaging, None where the study has no such reference."""
     for variant in sample.variants:
         if variant.role == "reference" and variant.config.get("method") == "average":
             found = estimate(sample.metric, sample.done(variant.name), 1, 0.95)
@@ -112,7 +95,7 @@ def _row(
         estimates={name: each for name, each in found.items() if each},
         contrasts=contrasts,
         cost=cost_of(runs, sample.metric, average),
-        protocol_hash=next((run.protocol_hash for run in done if run.protocol_hash), None),
+        protocol_hash=sample.protocol_hash(variant.name),
         checkpoint=_checkpoint(done),
         note=_note(sample, variant, runs),
         group=variant.levels.get(group_by) if group_by else None,
@@ -129,8 +112,8 @@ def _state(runs: Sequence[Run]) -> State:
 
 
 def _checkpoint(runs: Sequence[Run]) -> str:
-    """Which checkpoint the numbers are of: how it was chosen, and its step or steps."""
-    tests = [run.record.test for run in runs if run.record and run.record.test]
+    """Return how the evaluated checkpoint was chosen, and its step or steps."""
+    tests = [run.test for run in runs if run.test]
     kinds = sorted({test.checkpoint for test in tests})
     steps = sorted({test.step for test in tests})
     if not tests or kinds == ["none"]:
@@ -156,7 +139,7 @@ def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
 
 
 def _twin(sample: Sample, variant: PlannedVariant) -> str | None:
-    """An earlier variant that differs in nothing and so has the same runs."""
+    """Return an earlier variant that differs in nothing and so has the same runs."""
     own = {run.run_id for run in sample.of(variant.name)}
     for other in sample.variants:
         if other.name == variant.name:
@@ -166,13 +149,15 @@ def _twin(sample: Sample, variant: PlannedVariant) -> str | None:
     return None
 
 
-def ranked(table: Sequence[Row], metric: str, sign: int, baseline: str | None) -> tuple[Row, ...]:
-    """Places 1, 2, ... by the primary metric, among trained variants under one protocol.
+def rank_rows(
+    table: Sequence[Row], metric: str, sign: int, baseline: str | None
+) -> tuple[Row, ...]:
+    """Rank trained variants under one protocol by the primary metric.
 
     That protocol is the baseline's; a variant judged under another one gets no place.
     """
     hashes = {row.variant: row.protocol_hash for row in table}
-    own = hashes.get(baseline or "") or next((each for each in hashes.values() if each), None)
+    own = ranked_protocol(hashes, baseline)
     eligible = [
         row
         for row in table
@@ -181,3 +166,78 @@ def ranked(table: Sequence[Row], metric: str, sign: int, baseline: str | None) -
     eligible.sort(key=lambda row: -sign * row.estimates[metric].mean)
     place = {row.variant: index for index, row in enumerate(eligible, 1)}
     return tuple(replace(row, rank=place.get(row.variant)) for row in table)
+
+
+def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
+    """Return the cost of a variant from its finished runs.
+
+    `average`: the metric of frame averaging, whose gain per device hour is counted; None leaves
+    that out. Times are of all attempts together, so a resumed run costs what it really took.
+    """
+    done = [run for run in runs if run.values and run.record]
+    records = [run.record for run in done if run.record]
+    models = [record.model for record in records if record.model]
+    model = models[0] if models else None
+    trained = [record for record in records if record.model]
+    hours = _mean(record.device_hours for record in records)
+    value = _mean(run.values[metric] for run in done if metric in run.values)
+    gain = None
+    if model and hours and value is not None and average is not None:
+        gain = (value - average) / hours
+    return Cost(
+        parameters=model.parameters if model else None,
+        macs=model.macs if model else None,
+        mac_size=(model.mac_size[0], model.mac_size[1]) if model else None,
+        train_seconds=_mean(record.train_seconds for record in trained),
+        device_hours=hours if model else None,
+        peak_memory=_peak(done),
+        step_ms=_mean(ms for ms in map(_step_ms, done) if ms is not None),
+        gain_per_hour=gain,
+        device=_device(done),
+        compile_seconds=_mean(each for each in map(_compile_seconds, records) if each is not None),
+    )
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return fmean(found) if found else None
+
+
+def _environment(run: Run) -> dict[str, object]:
+    attempts = run.record.attempts if run.record else ()
+    return dict(attempts[-1].environment) if attempts else {}
+
+
+def _compile_seconds(record: RunRecord) -> float | None:
+    """Return the seconds of all attempts: each compiles anew, if from a cache."""
+    seconds = [float(note.values["seconds"]) for note in record.notes if note.topic == "compile"]
+    return sum(seconds) if seconds else None
+
+
+def _device(runs: Sequence[Run]) -> str | None:
+    names = {str(_environment(run).get("device", "")) for run in runs} - {""}
+    return ", ".join(sorted(names)) or None
+
+
+def _peak(runs: Sequence[Run]) -> int | None:
+    """Return the highest memory of any attempt of any seed; references train nothing."""
+    peaks = [
+        attempt.finish.peak_memory
+        for run in runs
+        if run.record and run.record.model
+        for attempt in run.record.lineage
+        if attempt.finish
+    ]
+    return max(peaks, default=None)
+
+
+def _step_ms(run: Run) -> float | None:
+    """Return milliseconds per optimiser step, by the training log, else by the training time."""
+    record = run.record
+    if record is None or record.model is None:
+        return None
+    logged = [each.values["step_ms"] for each in record.train if "step_ms" in each.values]
+    if logged:
+        return sorted(logged)[len(logged) // 2]
+    steps = sum(each.finish.step - each.resumed_step for each in record.lineage if each.finish)
+    return 1000 * record.train_seconds / steps if steps > 0 else None

@@ -1,4 +1,4 @@
-"""The crossed bootstrap: seeds and sources are drawn again, each with replacement (Owen 2007).
+"""Resample seeds and sources, each with replacement: the crossed bootstrap (Owen 2007).
 
 The percentile interval is expanded (Hesterberg 2015): few seeds make it too narrow, as it uses
 the normal quantile and divides by n. Used from 10 seeds on; below that it covers too little.
@@ -13,7 +13,8 @@ import numpy as np
 from scipy import special
 
 from tempo.compare.statistics.seed_source_matrix import Array
-from tempo.compare.statistics.student_t import quantile, tail
+from tempo.compare.statistics.student_t import tail
+from tempo.core.t_interval import two_sided_quantile
 
 DRAWS = 4000
 MIN_SEEDS = 10
@@ -21,7 +22,7 @@ MIN_SEEDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """Draws of an estimate, and by how much its scale is expanded at `df`."""
+    """Draws of an estimate from `seeds` seeds, whose scale is expanded at `df`."""
 
     value: float
     draws: Array
@@ -34,17 +35,18 @@ class Bootstrap:
 
     @property
     def se(self) -> float:
+        """The standard error, expanded."""
         return float(self.draws.std(ddof=1)) * self._widening
 
     def interval(self, level: float) -> tuple[float, float]:
-        """The expanded percentile interval."""
-        z = self._widening * quantile(0.5 + level / 2, self.df)
+        """Return the expanded percentile interval."""
+        z = self._widening * two_sided_quantile(level, self.df)
         low, high = special.ndtr(-z), special.ndtr(z)
         found = np.quantile(self.draws, [low, high])
         return float(found[0]), float(found[1])
 
     def below(self, bound: float) -> float:
-        """p of the hypothesis that the estimate's mean is at least `bound`.
+        """Return p of the hypothesis that the estimate's mean is at least `bound`.
 
         The share of draws above `bound` as a z, which is put on the expanded scale; beyond the
         reach of the draws, the distance in standard errors.
@@ -57,18 +59,18 @@ class Bootstrap:
         return tail(-float(special.ndtri(share)) / self._widening, self.df)
 
     def two_sided(self) -> float:
-        """p of no difference."""
+        """Return p of no difference."""
         down = self.below(0.0)
         return min(2 * min(down, 1 - down), 1.0)
 
     def equivalence(self, delta: float) -> float:
-        """p of two one-sided tests that the estimate's mean is within `delta` of zero."""
+        """Return p of two one-sided tests that the estimate's mean is within `delta` of zero."""
         return max(self.below(delta), 1 - self.below(-delta))
 
 
 @lru_cache(maxsize=8)
 def _counts(units: int, stream: int) -> Array:
-    """(draws, units): how often each unit is drawn, divided by their number."""
+    """Return (draws, units): how often each unit is drawn, divided by the number of units."""
     rng = np.random.default_rng((units, stream))
     picks = rng.multinomial(units, np.full(units, 1 / units), size=DRAWS)
     return np.asarray(picks, dtype=float) / units

@@ -1,4 +1,4 @@
-"""The cells of a factorial design, their model matrix, and what it can separate."""
+"""Build a factorial design's model matrix, and find the effects that it cannot separate."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ class Grid:
 
     @property
     def factors(self) -> tuple[str, ...]:
+        """Names of the factors."""
         return tuple(self.levels)
 
     @cached_property
     def mains(self) -> tuple[Term, ...]:
+        """Main effects."""
         return tuple((name,) for name in self.factors)
 
     @cached_property
@@ -45,23 +47,24 @@ class Grid:
         return (*self.mains, *combinations(self.factors, 2))
 
     def width(self, term: Term) -> int:
+        """Return how many columns a term has."""
         return int(np.prod([len(self.levels[name]) - 1 for name in term]))
 
     def code(self, factor: str, level: str) -> Array:
-        """(levels - 1,) effect coding: the reference level is minus one throughout."""
+        """Return (levels - 1,) effect coding: the reference level is minus one throughout."""
         place = self.levels[factor].index(level)
         size = len(self.levels[factor]) - 1
         return -np.ones(size) if place == 0 else np.eye(size)[place - 1]
 
     def columns(self, term: Term, assignment: Mapping[str, str]) -> Array:
-        """A term's columns for one cell."""
+        """Return a term's columns for one cell."""
         out = np.ones(1)
         for name in term:
             out = np.outer(out, self.code(name, assignment[name])).ravel()
         return out
 
     def matrix(self, cells: Sequence[PlannedVariant], terms: Sequence[Term]) -> Array:
-        """(cells, 1 + columns): the intercept and the columns of `terms`."""
+        """Return (cells, 1 + columns): the intercept and the columns of `terms`."""
         rows = [
             np.concatenate([np.ones(1), *(self.columns(term, cell.levels) for term in terms)])
             for cell in cells
@@ -69,7 +72,7 @@ class Grid:
         return np.array(rows)
 
     def difference(self, term: Term, levels: Sequence[tuple[str, str]]) -> Array:
-        """A term's part of the effect: level minus reference level, for each of its factors."""
+        """Return a term's part of the effect: level minus reference level, for each factor."""
         out = np.ones(1)
         for name, (high, low) in zip(term, levels, strict=True):
             out = np.outer(out, self.code(name, high) - self.code(name, low)).ravel()
@@ -78,7 +81,7 @@ class Grid:
     def loading(
         self, target: Term, levels: Sequence[tuple[str, str]], terms: Sequence[Term]
     ) -> Array:
-        """(1 + columns,): the effect as a combination of the model's coefficients."""
+        """Return (1 + columns,): the effect as a combination of the model's coefficients."""
         parts = [
             self.difference(term, levels) if term == target else np.zeros(self.width(term))
             for term in terms
@@ -87,7 +90,7 @@ class Grid:
 
 
 def grid_of(variants: Sequence[PlannedVariant], baseline: str | None) -> Grid | None:
-    """The largest set of trained variants that assign the same factors; None without one.
+    """Return the largest set of trained variants that assign the same factors; None without one.
 
     The reference level is the baseline's, else the first one seen. Factors with one level vary
     nothing and are left out.
@@ -107,7 +110,7 @@ def grid_of(variants: Sequence[PlannedVariant], baseline: str | None) -> Grid | 
 
 
 def aliases(grid: Grid, present: Sequence[PlannedVariant]) -> tuple[Alias, ...]:
-    """Effects that the finished cells cannot tell from others, with those others."""
+    """Return the effects that the finished cells cannot tell from others, with those others."""
     made = []
     for term in grid.terms:
         if _separate(grid, present, term, grid.terms):
@@ -125,6 +128,7 @@ def aliases(grid: Grid, present: Sequence[PlannedVariant]) -> tuple[Alias, ...]:
 
 
 def name_of(term: Term) -> str:
+    """Return how an effect is named."""
     return " x ".join(term)
 
 
@@ -135,7 +139,7 @@ def _rank(grid: Grid, cells: Sequence[PlannedVariant], terms: Sequence[Term]) ->
 def _separate(
     grid: Grid, cells: Sequence[PlannedVariant], term: Term, terms: Sequence[Term]
 ) -> bool:
-    """Whether leaving the term out loses all of its columns' rank."""
+    """Return whether leaving the term out loses all of its columns' rank."""
     if not cells:
         return False
     others = [each for each in terms if each != term]
@@ -144,7 +148,7 @@ def _separate(
 
 
 def _partners(grid: Grid, cells: Sequence[PlannedVariant], term: Term) -> list[Term]:
-    """Terms without which this one would be separate; failing that, all it overlaps with."""
+    """Return the terms without which this one would be separate, else all that overlap with it."""
     others = [each for each in grid.terms if each != term]
     single = [
         each
@@ -155,7 +159,7 @@ def _partners(grid: Grid, cells: Sequence[PlannedVariant], term: Term) -> list[T
 
 
 def _entangled(grid: Grid, cells: Sequence[PlannedVariant], term: Term) -> list[Term]:
-    """Terms whose coefficients can be traded for this one's without changing any cell."""
+    """Return the terms whose coefficients can stand in for this one's in every cell."""
     if not cells:
         return [each for each in grid.terms if each != term]
     matrix = grid.matrix(cells, grid.terms)

@@ -1,4 +1,4 @@
-"""Which difference a study can detect, and how many seeds a difference needs."""
+"""Compute which difference a study can detect, and how many seeds a difference needs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TRIED = np.unique(np.r_[MIN_SEEDS:60, np.geomspace(60, MOST_SEEDS, 40).round()])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What the noise of a paired difference is expected to be.
+class ExpectedNoise:
+    """Variances that a paired difference is expected to have.
 
     `seed`: variance between seeds of one pair's mean (seed and residual parts); `source`: variance
     of the mean from the draw of sources and clips; `both`: the part of `seed` that a single pair
@@ -34,7 +34,7 @@ class Plan:
     variants: int = 2
 
 
-def planned(
+def expected_noise(
     *,
     seed_sd: float,
     clip_sd: float = 0.0,
@@ -43,15 +43,15 @@ def planned(
     clips: int = 1,
     sources: int | None = None,
     variants: int = 2,
-) -> Plan:
-    """The plan from standard deviations of a paired difference (see `Components`).
+) -> ExpectedNoise:
+    """Return the noise that standard deviations of a paired difference mean (see `Components`).
 
     `sources`: number of source videos of equal size; None: every clip is its own source.
     """
     groups = sources or clips
     clip_part = source_sd**2 / groups + clip_sd**2 / clips
     both = residual_sd**2 / clips
-    return Plan(
+    return ExpectedNoise(
         seed=seed_sd**2 + both,
         source=clip_part,
         both=both,
@@ -60,15 +60,16 @@ def planned(
     )
 
 
-class Detection:
-    """The power of the two-sided test of a contrast with `seeds` pairs, as a function of the
-    difference. Draws of the variance estimates come from a fixed stream, so it is deterministic;
-    the rule that decides on pooling is part of it.
+class PowerFunction:
+    """The power of a contrast's two-sided test with `seeds` pairs, as a function of the difference.
+
+    Draws of the variance estimates come from a fixed stream, so it is deterministic; the rule that
+    decides on pooling is part of it.
     """
 
-    def __init__(self, plan: Plan, seeds: int, alpha: float) -> None:
+    def __init__(self, noise: ExpectedNoise, seeds: int, alpha: float) -> None:
         rng = np.random.default_rng(8)
-        own_df, rest_df = seeds - 1, (plan.variants - 2) * (seeds - 1)
+        own_df, rest_df = seeds - 1, (noise.variants - 2) * (seeds - 1)
         own = rng.chisquare(own_df, DRAWS) / own_df
         estimate, df = own, np.full(DRAWS, float(own_df))
         if rest_df:
@@ -77,20 +78,20 @@ class Detection:
             pool = special.fdtrc(own_df, rest_df, own / rest) >= POOLING_LEVEL
             estimate = np.where(pool, pooled, own)
             df = np.where(pool, own_df + rest_df, own_df)
-        seed = estimate * plan.seed / seeds
-        source = self._source(plan, seeds, rng)
-        self._critical = _critical(seed, df, source, plan.source_df, plan.both / seeds, alpha)
-        self._sd = float(np.sqrt(plan.seed / seeds + plan.source))
+        seed = estimate * noise.seed / seeds
+        source = self._source(noise, seeds, rng)
+        self._critical = _critical(seed, df, source, noise.source_df, noise.both / seeds, alpha)
+        self._sd = float(np.sqrt(noise.seed / seeds + noise.source))
 
     @staticmethod
-    def _source(plan: Plan, seeds: int, rng: np.random.Generator) -> np.ndarray:
-        expected = plan.source + plan.both / seeds
-        if not np.isfinite(plan.source_df) or expected == 0:
-            return np.full(DRAWS, expected if plan.source else 0.0)
-        return np.asarray(expected * rng.chisquare(plan.source_df, DRAWS) / plan.source_df)
+    def _source(noise: ExpectedNoise, seeds: int, rng: np.random.Generator) -> np.ndarray:
+        expected = noise.source + noise.both / seeds
+        if not np.isfinite(noise.source_df) or expected == 0:
+            return np.full(DRAWS, expected if noise.source else 0.0)
+        return np.asarray(expected * rng.chisquare(noise.source_df, DRAWS) / noise.source_df)
 
     def power(self, difference: float) -> float:
-        """The chance of a significant result when the truth is `difference`."""
+        """Return the chance of a significant result when the true difference is `difference`."""
         if self._sd == 0:
             return 1.0 if difference else 0.0
         upper = special.ndtr((difference - self._critical) / self._sd)
@@ -98,7 +99,7 @@ class Detection:
         return float((upper + lower).mean())
 
     def detectable(self, power: float) -> float:
-        """The difference that is detected with probability `power`."""
+        """Return the difference that is detected with probability `power`."""
         low, high = 0.0, max(self._sd, 1e-12)
         while self.power(high) < power:
             high *= 2
@@ -116,7 +117,7 @@ def _critical(
     both: float,
     alpha: float,
 ) -> np.ndarray:
-    """The absolute difference from which on each draw is significant (as in `student`)."""
+    """Return each draw's smallest absolute difference that is significant (see `student_t`)."""
     variance = seed + source - np.minimum(both, np.minimum(seed, source))
     a = seed * seed_df / special.chdtri(seed_df, SHARE_CONFIDENCE)
     known = np.isinf(source_df)
@@ -125,27 +126,30 @@ def _critical(
     return np.asarray(special.stdtrit(df, 1 - alpha / 2) * np.sqrt(variance))
 
 
-def detectable(plan: Plan, seeds: int, *, alpha: float = 0.05, power: float = 0.8) -> float | None:
-    """The smallest difference that `seeds` pairs detect with probability `power`.
+def detectable(
+    noise: ExpectedNoise, seeds: int, *, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    """Return the smallest difference that `seeds` pairs detect with probability `power`.
 
     None below three seeds, which settle nothing.
     """
-    return Detection(plan, seeds, alpha).detectable(power) if seeds >= MIN_SEEDS else None
+    return PowerFunction(noise, seeds, alpha).detectable(power) if seeds >= MIN_SEEDS else None
 
 
 def seeds_needed(
-    plan: Plan, value: float, *, delta: float | None, alpha: float, power: float
+    noise: ExpectedNoise, value: float, *, delta: float | None, alpha: float, power: float
 ) -> int | None:
-    """About how many seeds settle a contrast whose true difference is `value`.
+    """Return about how many seeds settle a contrast whose true difference is `value`.
 
-    The fewest, from 3 on, with which it is called different, or equivalent within `delta`, with
-    probability `power`; None when even `MOST_SEEDS` would not (the clips are what is short).
+    The fewest, from 3 on, with which the contrast is called different, or equivalent within
+    `delta`, with probability `power`; None when even `MOST_SEEDS` would not (the clips are what is
+    short).
     """
     seeds = TRIED
-    se = np.sqrt(plan.seed / seeds + plan.source)
-    df = (seeds - 1) * (plan.variants - 1)
-    if np.isfinite(plan.source_df) and plan.source > 0:
-        df = se**4 / ((plan.seed / seeds) ** 2 / df + plan.source**2 / plan.source_df)
+    se = np.sqrt(noise.seed / seeds + noise.source)
+    df = (seeds - 1) * (noise.variants - 1)
+    if np.isfinite(noise.source_df) and noise.source > 0:
+        df = se**4 / ((noise.seed / seeds) ** 2 / df + noise.source**2 / noise.source_df)
     margin = special.stdtrit(df, power) * se
     settled = abs(value) >= special.stdtrit(df, 1 - alpha / 2) * se + margin
     if delta is not None:

@@ -1,10 +1,12 @@
-"""The numbers a comparison states, each with its uncertainty and the runs it came from."""
+"""Hold the numbers that a comparison states, with their uncertainty and the runs behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from tempo.core.t_interval import two_sided_quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,18 @@ class Interval:
     se: float | None = None
     df: float | None = None
     method: str = ""
+
+    @classmethod
+    def of_t(cls, value: float, se: float, df: float, *, level: float, method: str) -> Interval:
+        """Return the t interval about `value` of standard error `se`."""
+        half = two_sided_quantile(level, df) * se
+        low, high = value - half, value + half
+        return cls(value=value, low=low, high=high, level=level, se=se, df=df, method=method)
+
+    @classmethod
+    def of_one_seed(cls, value: float, level: float) -> Interval:
+        """Return a value without bounds: one seed shows no spread."""
+        return cls(value=value, level=level, method="one seed: no interval")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""The crossed seed x source random-effects model, by the method of moments.
+"""Fit the crossed seed x source random-effects model, by the method of moments.
 
 A run's value in source g is mu_v + alpha_s + a_vs + b_vg + e_vsg: seeds and sources are crossed,
 and both are samples. A linear combination of variants then has the variance
-V_seed + V_source - V_both (see `student`), where V_both is what the two count twice. On balanced
+V_seed + V_source - V_both (see `student_t`), where V_both is what the two count twice. On balanced
 data this is the two-way analysis of variance, MS_seed + MS_source - MS_error over the number of
 cells; on unbalanced data it is two-way clustering (Cameron, Gelbach and Miller 2011).
 """
@@ -17,60 +17,65 @@ import numpy as np
 from scipy import special
 
 from tempo.compare.statistics.quantities import Components
-from tempo.compare.statistics.seed_source_matrix import Array, Index, Panel
-from tempo.compare.statistics.student_t import Parts
+from tempo.compare.statistics.seed_source_matrix import Array, Index, SeedSourceMatrix
+from tempo.compare.statistics.student_t import VarianceParts
 
 POOLING_LEVEL = 0.2
 """A contrast keeps its own seed variance when that is larger than the pooled one of all other
-contrasts by a one-sided F test at this level. Measured with one variant 2 to 5 times noisier
+contrasts by a one-sided F test at this level. FittedStudy with one variant 2 to 5 times noisier
 than the rest, intervals then cover 90 to 94 %, against 68 to 93 % under unconditional pooling."""
 
 SAME_RUNS = "the very same runs"
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class Combination:
     """A linear combination of variants: its value, variance parts, and how they were made.
 
-    `per_seed` are the values of `seeds`, whose mean is `value`; both are empty when the weights
-    differ from run to run (unbalanced designs).
+    `per_seed` are the values of `seeds`, whose mean is `value`, and `paired` (seeds, sources) their
+    parts; without them where the weights differ from run to run (unbalanced designs).
     """
 
     value: float
-    parts: Parts
+    parts: VarianceParts
     components: Components
     seeds: tuple[int, ...]
     per_seed: tuple[float, ...]
     paired: Array | None
 
 
-class Crossed:
-    """The model fitted to all trained variants of one panel (references have no seed)."""
+class RandomEffects:
+    """The model of one metric, fitted to all trained variants (references have no seed)."""
 
-    def __init__(self, panel: Panel) -> None:
-        self.panel = panel
+    def __init__(self, matrix: SeedSourceMatrix) -> None:
+        self.matrix = matrix
 
     @cached_property
     def trained(self) -> Index:
-        """Rows of the panel that have a seed, one for each run."""
-        has_seed = np.array([seed is not None for seed in self.panel.seeds])
-        rows = np.flatnonzero(has_seed[self.panel.seed])
-        if not self.panel.origin:
+        """Rows of the matrix that have a seed; variants that share a run count it once."""
+        has_seed = np.array([seed is not None for seed in self.matrix.seeds])
+        rows = np.flatnonzero(has_seed[self.matrix.seed])
+        if not self.matrix.origin:
             return rows
-        _, first = np.unique(np.array(self.panel.origin)[rows], return_index=True)
+        _, first = np.unique(np.array(self.matrix.origin)[rows], return_index=True)
         return np.asarray(rows[np.sort(first)])
 
     @cached_property
+    def variants(self) -> int:
+        """How many trained variants there are."""
+        return len(set(self.matrix.variant[self.trained]))
+
+    @cached_property
     def _residuals(self) -> tuple[Array, int]:
-        """Parts of trained runs after variant and seed effects, and the degrees of freedom."""
+        """Trained runs' parts less the effects of variant and seed, and degrees of freedom."""
         rows = self.trained
         design = np.concatenate(
-            [_dummies(self.panel.variant[rows]), _dummies(self.panel.seed[rows])], axis=1
+            [_dummies(self.matrix.variant[rows]), _dummies(self.matrix.seed[rows])], axis=1
         )
         if not len(rows):
-            return np.zeros((0, self.panel.sources)), 0
-        solution, _, rank, _ = np.linalg.lstsq(design, self.panel.parts[rows], rcond=None)
-        return self.panel.parts[rows] - design @ solution, len(rows) - int(rank)
+            return np.zeros((0, self.matrix.sources)), 0
+        solution, _, rank, _ = np.linalg.lstsq(design, self.matrix.parts[rows], rcond=None)
+        return self.matrix.parts[rows] - design @ solution, len(rows) - int(rank)
 
     @cached_property
     def pooled_seed(self) -> tuple[float, int]:
@@ -80,45 +85,45 @@ class Crossed:
 
     @cached_property
     def pooled_both(self) -> float:
-        """The same, of how a run's mean moves with the draw of sources."""
+        """The part of `pooled_seed` that a run's mean owes to the draw of sources."""
         residuals, df = self._residuals
-        if not df or not self.panel.samples_clips:
+        if not df or not self.matrix.samples_clips:
             return 0.0
-        return float((_centred(residuals, self.panel.weights) ** 2).sum() / df) * self._small
+        return float((_centred(residuals, self.matrix.weights) ** 2).sum() / df) * self._small
 
     @property
     def _small(self) -> float:
         """The G / (G - 1) correction of clustered variances."""
-        return self.panel.sources / (self.panel.sources - 1)
+        return self.matrix.sources / (self.matrix.sources - 1)
 
     def _source_part(self, combined: Array) -> float:
-        if not self.panel.samples_clips:
+        if not self.matrix.samples_clips:
             return 0.0
-        return float((_centred(combined[None], self.panel.weights) ** 2).sum()) * self._small
+        return float((_centred(combined[None], self.matrix.weights) ** 2).sum()) * self._small
 
-    def contrast(self, weights: Mapping[str, float]) -> Linear | None:
-        """The combination `weights` of variants, paired by seed; None without a common seed.
+    def contrast(self, weights: Mapping[str, float]) -> Combination | None:
+        """Return the combination `weights` of variants, paired by seed; None without a common seed.
 
         The weights of trained variants sum to zero, or references stand in for the rest.
         """
-        panel = self.panel
-        seeds = panel.common_seeds(list(weights))
+        matrix = self.matrix
+        seeds = matrix.common_seeds(list(weights))
         if not seeds:
             return None
-        paired = panel.paired(weights, seeds)
+        paired = matrix.paired(weights, seeds)
         combined = paired.mean(axis=0)
         per_seed = paired.sum(axis=1)
         seed, df, pooled, test = self._seed_part(weights, per_seed)
         both = self._both_part(weights, paired, pooled)
-        parts = Parts(seed, df, self._source_part(combined), panel.source_df, both)
+        parts = VarianceParts(seed, df, self._source_part(combined), matrix.source_df, both)
         components = self._components(weights, seeds, parts, pooled, test)
         values = tuple(float(each) for each in per_seed)
-        return Linear(float(combined.sum()), parts, components, seeds, values, paired)
+        return Combination(float(combined.sum()), parts, components, seeds, values, paired)
 
     def _seed_part(
         self, weights: Mapping[str, float], per_seed: Array
     ) -> tuple[float, float, bool, str]:
-        """Seed variance of the mean, its df, whether it is pooled, and a sentence why."""
+        """Return the seed variance of the mean, its df, whether it is pooled, and why."""
         count = len(per_seed)
         own_df = count - 1
         if self._same_runs(weights):
@@ -140,13 +145,13 @@ class Crossed:
         return scale * pooled / count, pooled_df, True, f"pooled over variants: {said}"
 
     def _same_runs(self, weights: Mapping[str, float]) -> bool:
-        """Whether all variants share their runs, so that nothing can differ."""
-        panel = self.panel
-        seeds = panel.common_seeds(list(weights))
+        """Return whether all variants share their runs, so that nothing can differ."""
+        matrix = self.matrix
+        seeds = matrix.common_seeds(list(weights))
         runs = {
-            tuple(panel.origin[row] for row in panel.rows(name, seeds))
+            tuple(matrix.origin[row] for row in matrix.rows(name, seeds))
             for name in weights
-            if panel.origin
+            if matrix.origin
         }
         return len(runs) == 1 and abs(sum(weights.values())) < 1e-9
 
@@ -155,32 +160,32 @@ class Crossed:
         return bool(trained) and abs(sum(trained)) < 1e-9
 
     def _is_trained(self, name: str) -> bool:
-        return self.panel.seeds_of(name) != (None,)
+        return self.matrix.seeds_of(name) != (None,)
 
     def _both_part(self, weights: Mapping[str, float], paired: Array, pooled: bool) -> float:
         count = len(paired)
-        if not self.panel.samples_clips:
+        if not self.matrix.samples_clips:
             return 0.0
         if pooled:
             return sum(w**2 for w in weights.values()) * self.pooled_both / count
         if count < 2:
             return 0.0
-        residual = _centred(paired - paired.mean(axis=0), self.panel.weights)
+        residual = _centred(paired - paired.mean(axis=0), self.matrix.weights)
         return float((residual**2).sum()) * self._small / (count * (count - 1))
 
     def _components(
         self,
         weights: Mapping[str, float],
         seeds: tuple[int, ...],
-        parts: Parts,
+        parts: VarianceParts,
         pooled: bool,
         test: str,
     ) -> Components:
         count = len(seeds)
         seed = max(parts.seed - parts.both, 0.0) * count
         residual = clip = source = None
-        if self.panel.samples_clips:
-            units = self.panel.clips
+        if self.matrix.samples_clips:
+            units = self.matrix.clips
             residual = _root(parts.both * count * units)
             clip, source = self._clip_spread(weights, seeds, max(parts.source - parts.both, 0.0))
         return Components(
@@ -195,46 +200,46 @@ class Crossed:
     def _clip_spread(
         self, weights: Mapping[str, float], seeds: tuple[int, ...], variance: float
     ) -> tuple[float | None, float | None]:
-        """Standard deviations between clips of a source, and between sources.
+        """Return the standard deviations between clips of a source, and between sources.
 
         From the variance of the mean over sources and the spread of clips within them.
         """
-        panel = self.panel
-        if panel.sources == panel.clips:
-            return _root(variance * panel.clips), None
-        if panel.values is None:
+        matrix = self.matrix
+        if matrix.sources == matrix.clips:
+            return _root(variance * matrix.clips), None
+        if matrix.values is None:
             return None, None
         within = self._within(weights, seeds)
-        between = (variance - within / panel.clips) / float((panel.weights**2).sum())
+        between = (variance - within / matrix.clips) / float((matrix.weights**2).sum())
         return _root(within), _root(max(between, 0.0))
 
     def _within(self, weights: Mapping[str, float], seeds: tuple[int, ...]) -> float:
-        """Variance between clips of one source, of the mean over seeds."""
-        panel = self.panel
-        if panel.values is None:
+        """Return the variance between clips of one source, of the mean over seeds."""
+        matrix = self.matrix
+        if matrix.values is None:
             return 0.0
-        total = np.zeros(panel.clips)
+        total = np.zeros(matrix.clips)
         for name, weight in weights.items():
-            total += weight * panel.values[panel.rows(name, seeds)].mean(axis=0)
-        sizes = panel.weights * panel.clips
+            total += weight * matrix.values[matrix.rows(name, seeds)].mean(axis=0)
+        sizes = matrix.weights * matrix.clips
         combined = sum(
-            w * panel.parts[panel.rows(n, seeds)].mean(axis=0) for n, w in weights.items()
+            w * matrix.parts[matrix.rows(n, seeds)].mean(axis=0) for n, w in weights.items()
         )
-        explained = float((np.asarray(combined) ** 2 * panel.clips**2 / sizes).sum())
-        return max(float((total**2).sum()) - explained, 0.0) / (panel.clips - panel.sources)
+        explained = float((np.asarray(combined) ** 2 * matrix.clips**2 / sizes).sum())
+        return max(float((total**2).sum()) - explained, 0.0) / (matrix.clips - matrix.sources)
 
-    def weighted(self, rows: Index, weights: Array) -> Linear:
-        """A combination with a weight for each run (unbalanced designs).
+    def weighted(self, rows: Index, weights: Array) -> Combination:
+        """Return a combination with a weight for each run (unbalanced designs).
 
         The seed variance is the pooled one: with weights that differ from seed to seed there is no
         series of paired values to compare it with.
         """
-        combined = weights @ self.panel.parts[rows]
+        combined = weights @ self.matrix.parts[rows]
         scale = float((weights**2).sum())
         variance, df = self.pooled_seed
         both = scale * self.pooled_both
         seed = scale * variance if df else np.nan
-        parts = Parts(seed, df, self._source_part(combined), self.panel.source_df, both)
+        parts = VarianceParts(seed, df, self._source_part(combined), self.matrix.source_df, both)
         components = Components(
             seed=_root(max(variance - self.pooled_both, 0.0)) if df else None,
             source=None,
@@ -243,7 +248,7 @@ class Crossed:
             pooled=True,
             test="pooled over variants: weights differ from run to run",
         )
-        return Linear(float(combined.sum()), parts, components, (), (), None)
+        return Combination(float(combined.sum()), parts, components, (), (), None)
 
 
 def _dummies(index: Index) -> Array:
@@ -252,7 +257,7 @@ def _dummies(index: Index) -> Array:
 
 
 def _centred(parts: Array, weights: Array) -> Array:
-    """Deviation of each source's sum from its share of the row's total."""
+    """Return the deviation of each source's sum from its share of the row's total."""
     return np.asarray(parts - parts.sum(axis=-1, keepdims=True) * weights)
 
 
@@ -261,7 +266,7 @@ def _root(variance: float) -> float:
 
 
 def _f_tail(own: float, rest: float, own_df: int, rest_df: int) -> float:
-    """p of a one-sided F test; a rest without variance is beaten by anything but none."""
+    """Return p of a one-sided F test; anything but no variance beats a rest without variance."""
     if rest <= 0:
         return 1.0 if own <= 0 else 0.0
     return float(special.fdtrc(own_df, rest_df, own / rest))

@@ -1,4 +1,4 @@
-"""One metric of many runs, summed per source: what every estimate is computed from."""
+"""Hold one metric of many runs, summed per source: what every estimate is computed from."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Runs x sources. `parts[r, g]` is the sum of run r over the clips of source g, divided by
-    the number of all clips, so that a row sums to the run's mean; `weights[g]` is the share of
-    clips in source g. Without per-clip values there is one source of weight 1 and `clips` is 0.
+class SeedSourceMatrix:
+    """One metric, runs x sources.
+
+    `parts[r, g]` is the sum of run r over the clips of source g, divided by the number of all
+    clips, so that a row sums to the run's mean; `weights[g]` is the share of clips in source g.
+    Without per-clip values there is one source of weight 1 and `clips` is 0.
 
     `variant[r]` and `seed[r]` number the names in `variants` and `seeds`. `origin[r]` is the
     folder of the run behind a row: variants that differ in nothing share runs, which count once.
@@ -41,6 +43,7 @@ class Panel:
 
     @property
     def sources(self) -> int:
+        """Number of sources."""
         return len(self.weights)
 
     @property
@@ -60,7 +63,7 @@ class Panel:
         return {(self.variants[v], self.seeds[s]): row for row, (v, s) in enumerate(pairs)}
 
     def row(self, variant: str, seed: int | None) -> int | None:
-        """The run of `variant` under `seed`, or None."""
+        """Return the row of `variant` under `seed`, or None."""
         return self._rows.get((variant, seed))
 
     @cached_property
@@ -71,17 +74,22 @@ class Panel:
         return {name: tuple(seeds) for name, seeds in found.items()}
 
     def seeds_of(self, variant: str) -> tuple[int | None, ...]:
+        """Return the seeds that `variant` has; (None,) for a reference."""
         return self._seeds.get(variant, ())
 
     def common_seeds(self, names: Sequence[str]) -> tuple[int, ...]:
-        """Seeds that every one of `names` has, in order; references have none and do not limit."""
+        """Return the seeds that every one of `names` has, sorted; references limit nothing."""
         sets = [set(self.seeds_of(name)) for name in names]
         limiting = [each for each in sets if each != {None}]
         common = set.intersection(*limiting) if limiting else set()
         return tuple(sorted(seed for seed in common if seed is not None))
 
+    def rows_of(self, variant: str) -> Index:
+        """Return all rows of `variant`."""
+        return np.flatnonzero(self.variant == self.variants.index(variant))
+
     def rows(self, variant: str, seeds: Sequence[int]) -> list[int]:
-        """The runs of `variant` under `seeds`; a reference's single run stands in for each."""
+        """Return the rows of `variant` under `seeds`; a reference's only run stands in for each."""
         found = [self.row(variant, seed) for seed in seeds]
         if any(row is None for row in found):
             found = [self.row(variant, None)] * len(seeds)
@@ -90,20 +98,20 @@ class Panel:
         return [row for row in found if row is not None]
 
     def paired(self, weights: Mapping[str, float], seeds: Sequence[int]) -> Array:
-        """(seeds, sources): the combination of variants `weights`, seed by seed."""
+        """Return (seeds, sources): the combination `weights` of variants, seed by seed."""
         total = np.zeros((len(seeds), self.sources))
         for name, weight in weights.items():
             total += weight * self.parts[self.rows(name, seeds)]
         return total
 
 
-def panel_of(
+def matrix_of(
     keys: Sequence[tuple[str, int | None]],
     values: Array,
     sources: Sequence[str] | None,
     origin: Sequence[str] = (),
-) -> Panel:
-    """A panel from per-clip `values` (runs, clips); without `sources`, from run means (runs,).
+) -> SeedSourceMatrix:
+    """Return the matrix of per-clip `values` (runs, clips); without `sources`, of means (runs,).
 
     Clips of one source only cannot show how sources vary; each clip then is its own source, and
     the interval speaks of clips of that source.
@@ -114,7 +122,9 @@ def panel_of(
     order = np.array([seeds.index(seed) for _, seed in keys], dtype=np.intp)
     if sources is None:
         parts = np.asarray(values, dtype=float).reshape(len(keys), 1)
-        return Panel(variants, seeds, index, order, parts, np.ones(1), 0, None, tuple(origin))
+        return SeedSourceMatrix(
+            variants, seeds, index, order, parts, np.ones(1), 0, None, tuple(origin)
+        )
     names, source = np.unique(np.asarray(sources), return_inverse=True)
     if len(names) == 1:
         names, source = np.arange(len(sources)), np.arange(len(sources))
@@ -122,6 +132,6 @@ def panel_of(
     spread = np.zeros((clips, len(names)))
     spread[np.arange(clips), source] = 1 / clips
     parts = values @ spread
-    return Panel(
+    return SeedSourceMatrix(
         variants, seeds, index, order, parts, spread.sum(axis=0), clips, values, tuple(origin)
     )

@@ -1,4 +1,4 @@
-"""Student's t for sums of variance parts with different degrees of freedom, and Holm's correction.
+"""Add variance parts with different degrees of freedom (Satterthwaite), test by t, correct (Holm).
 
 An estimate's variance is V = V_seed + V_source - V_both, each part with degrees of freedom of its
 own. Satterthwaite (1946) gives V approximate degrees of freedom. With 3 seeds his plug-in covers
@@ -20,7 +20,7 @@ SHARE_CONFIDENCE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class VarianceParts:
     """Variance parts of an estimate: between seeds, between sources, and what both contain."""
 
     seed: float
@@ -36,6 +36,7 @@ class Parts:
 
     @property
     def se(self) -> float:
+        """The standard error: the square root of V."""
         return float(np.sqrt(self.variance))
 
     @property
@@ -45,44 +46,32 @@ class Parts:
 
 
 def satterthwaite(seed: float, seed_df: float, source: float, source_df: float) -> float:
-    """Degrees of freedom of `seed` + `source`, each a variance on its own degrees of freedom."""
-    a = seed * _raise(seed_df)
-    b = source * _raise(source_df)
+    """Return the degrees of freedom of `seed` + `source`, variances with their own degrees."""
+    a = seed * _inflation(seed_df)
+    b = source * _inflation(source_df)
     if a + b <= 0:
         return float(seed_df)
     return float((a + b) ** 2 / (a**2 / seed_df + b**2 / source_df))
 
 
-def _raise(df: float) -> float:
+def _inflation(df: float) -> float:
     return 1.0 if np.isinf(df) else float(df / special.chdtri(df, SHARE_CONFIDENCE))
 
 
-def quantile(probability: float, df: float) -> float:
-    """The t value below which `probability` lies."""
-    if np.isinf(df):
-        return float(special.ndtri(probability))
-    return float(special.stdtrit(df, probability))
-
-
-def half_width(parts: Parts, level: float) -> float:
-    """Half the width of the two-sided interval at confidence `level`."""
-    return quantile(0.5 + level / 2, parts.df) * parts.se
-
-
 def tail(t: float, df: float) -> float:
-    """The chance of a value above `t`."""
+    """Return the chance of a value above `t`."""
     return float(special.ndtr(-t)) if np.isinf(df) else float(special.stdtr(df, -t))
 
 
 def two_sided(value: float, se: float, df: float) -> float:
-    """p of a value against zero. Without any spread: 0 for a difference, 1 for none."""
+    """Return p of a value against zero. Without any spread: 0 for a difference, 1 for none."""
     if se <= 0:
         return 1.0 if value == 0 else 0.0
     return 2 * tail(abs(value) / se, df)
 
 
 def equivalence(value: float, se: float, df: float, delta: float) -> float:
-    """p of two one-sided tests that |mean| is below `delta` (Schuirmann 1987)."""
+    """Return p of two one-sided tests that |mean| is below `delta` (Schuirmann 1987)."""
     gap = delta - abs(value)
     if se <= 0:
         return 0.0 if gap > 0 else 1.0
@@ -90,7 +79,7 @@ def equivalence(value: float, se: float, df: float, delta: float) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p values that hold the family-wise error rate (Holm 1979)."""
+    """Return adjusted p values that hold the family-wise error rate (Holm 1979)."""
     values = np.asarray(p, dtype=float)
     order = np.argsort(values, kind="stable")
     scaled = values[order] * np.arange(len(values), 0, -1)

@@ -1,4 +1,4 @@
-"""From a difference and its tests to a word."""
+"""Decide the verdict on a difference from its tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tempo.compare.statistics.quantities import Verdict, Word
 MIN_SEEDS = 3
 """Two seeds never settle anything: even a t interval then covers 88 % instead of 95 %."""
 
-
 CLIPS_SHORT = (
     "more seeds alone would not settle it: the clips vary too much for so small a difference, or "
     "it lies at the edge of what counts as equivalent"
@@ -19,10 +18,10 @@ CLIPS_SHORT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What a verdict is made from. `better` is +1 when higher is better, -1 when lower is.
+    """A difference with its tests. `better` is +1 when higher is better, -1 when lower is.
 
-    `p` and `p_equal` are adjusted for the family; `needed()` seeds would probably settle it.
-    `seeds` could be paired.
+    `p` and `p_equal` are adjusted for the family; `seeds` could be paired, and `needed()` seeds
+    would probably settle the case.
     """
 
     value: float
@@ -44,7 +43,7 @@ class Case:
 
 
 def judge(case: Case) -> Verdict:
-    """The word for a contrast, and why.
+    """Return the verdict on a contrast, and why.
 
     Equivalence comes first: a difference can be real and still too small to matter.
     """
@@ -75,18 +74,12 @@ def _too_few(case: Case) -> Verdict:
 
 def _open(case: Case) -> Verdict:
     needed = case.needed()
+    said = f"{case.amount}, adjusted p = {_p(case.p)}"
     if needed is None:
-        return Verdict(
-            word=Word.INCONCLUSIVE,
-            reason=f"{case.amount}, adjusted p = {_p(case.p)}; {CLIPS_SHORT}",
-        )
+        return Verdict(word=Word.INCONCLUSIVE, reason=f"{said}; {CLIPS_SHORT}")
     more = max(needed - case.seeds, 1)
-    return Verdict(
-        word=Word.INCONCLUSIVE,
-        reason=f"{case.amount}, adjusted p = {_p(case.p)}; needs about {more} more "
-        + ("seeds" if more > 1 else "seed"),
-        more_seeds=more,
-    )
+    reason = f"{said}; needs about {more} more {'seeds' if more > 1 else 'seed'}"
+    return Verdict(word=Word.INCONCLUSIVE, reason=reason, more_seeds=more)
 
 
 def _p(p: float) -> str:

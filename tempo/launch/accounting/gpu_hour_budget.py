@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tempo.core.device_hours import device_hours, gpus_of
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.run_cost import known_cost
@@ -15,7 +16,6 @@ from tempo.records.prices import Prices
 from tempo.records.run_record import read_result
 
 Config = Mapping[str, Any]
-_HOUR = 3600.0
 PAUSE = 60.0
 """Seconds between two looks at what was spent."""
 
@@ -66,13 +66,10 @@ def spent_hours(folders: Iterable[Path]) -> float:
 
 
 def _spent(folder: Path) -> float:
-    used = 0.0
-    for attempt in read_result(folder).attempts:
-        if str(attempt.environment.get("device", "cpu")).startswith("cpu"):
-            continue
-        world = int(attempt.environment.get("world_size", 1))
-        used += (attempt.ended - attempt.started) * world / _HOUR
-    return used
+    return sum(
+        device_hours(attempt.ended - attempt.started, gpus_of(attempt.environment))
+        for attempt in read_result(folder).attempts
+    )
 
 
 def check_budget(limit: float | None, expected: float, spent: float) -> None:

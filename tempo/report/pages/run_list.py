@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import RunInfo
+from tempo.core.config_diff import flatten
 from tempo.report.formats import numbers
 
 
@@ -110,18 +110,7 @@ def reproduction(comparison: Comparison) -> Reproduction:
 def _environments(comparison: Comparison) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for run in comparison.runs:
-        for key, value in _flat(run.environment).items():
-            if key not in {"pid", "host"}:
-                found.setdefault(key, {})[value] = None
+        for key, value in flatten(run.environment).items():
+            if value is not None and key not in {"pid", "host"}:
+                found.setdefault(key, {})[str(value)] = None
     return {key: list(values) for key, values in sorted(found.items())}
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    out: dict[str, str] = {}
-    for key, item in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(item, Mapping):
-            out.update(_flat(item, f"{name}."))
-        elif item is not None:
-            out[name] = str(item)
-    return out

@@ -13,10 +13,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from sqlalchemy import event
 
+from tempo.core.config_diff import ABSENT, at_path, diff
 from tempo.core.errors import MissingError, SpecError
 from tempo.core.place import Place
 from tempo.search.backend.log_level import quiet
-from tempo.search.differences import at_path, differences
 from tempo.spec.search import MAXIMISED, SearchSpec
 from tempo.spec.yaml.value_tree import shown
 
@@ -132,7 +132,7 @@ def check_study(
 
 
 def _check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any], place: Place) -> None:
-    changed = [path for path in differences(before, now) if not path.startswith("seeds")]
+    changed = [path for path in sorted(diff(before, now, ABSENT)) if not path.startswith("seeds")]
     lost = [seed for seed in before.get("seeds", ()) if seed not in now["seeds"]]
     told = [
         f"{path} was {shown(_plain(before, path))}, is {shown(_plain(now, path))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tempo.core.device_hours import device_hours, gpus_of
 from tempo.records.events import (
     AttemptStarted,
     Evaluated,
@@ -78,20 +79,23 @@ def cost_points(logged: Logged, until: Sequence[Logged]) -> list[Point]:
     event = logged.event
     if not isinstance(event, Finished) or event.status == "stopped":
         return []
-    seconds = spent(until)
     values = {
-        "cost/train_seconds": seconds,
+        "cost/train_seconds": spent(until),
         "cost/peak_memory_mib": event.peak_memory / 2**20,
     }
-    devices = gpus(until)
-    if devices:
-        values["cost/gpu_hours"] = seconds * devices / 3600
+    hours = gpu_hours(until)
+    if hours is not None:
+        values["cost/gpu_hours"] = hours
     stamp = milliseconds(logged.time)
     return [Point(key, value, stamp, FINAL) for key, value in values.items()]
 
 
 def spent(events: Iterable[Logged]) -> float:
-    """Training seconds of all attempts; one without an end counts by its span."""
+    """Return the training seconds of all attempts; one without an end counts by its span."""
+    return sum(_seconds_by_attempt(events).values())
+
+
+def _seconds_by_attempt(events: Iterable[Logged]) -> dict[int, float]:
     first: dict[int, float] = {}
     seconds: dict[int, float] = {}
     for logged in events:
@@ -100,14 +104,17 @@ def spent(events: Iterable[Logged]) -> float:
             seconds[logged.attempt] = logged.event.train_seconds
         else:
             seconds[logged.attempt] = logged.time - begun
-    return sum(seconds.values())
+    return seconds
 
 
-def gpus(events: Sequence[Logged]) -> int:
-    """How many GPUs the newest attempt used: its world size, unless its device was the CPU."""
-    for logged in reversed(events):
-        if isinstance(logged.event, AttemptStarted):
-            environment = logged.event.environment
-            on_gpu = environment.get("device", "cpu") != "cpu"
-            return int(environment.get("world_size", 1)) if on_gpu else 0
-    return 0
+def gpu_hours(events: Sequence[Logged]) -> float | None:
+    """Return the training hours of all attempts, each times the GPUs it used; None without one."""
+    seconds = _seconds_by_attempt(events)
+    gpus = {
+        logged.attempt: gpus_of(logged.event.environment)
+        for logged in events
+        if isinstance(logged.event, AttemptStarted)
+    }
+    if not any(gpus.values()):
+        return None
+    return sum(device_hours(seconds[attempt], count) for attempt, count in gpus.items())

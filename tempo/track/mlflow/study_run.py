@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tempo.core.config_diff import flatten
 from tempo.core.errors import TempoError
 from tempo.core.records import Plan
 from tempo.track.mirror_state import InvocationState, MirrorState
@@ -14,7 +15,7 @@ from tempo.track.mlflow.attachments import attach_json, attach_text
 from tempo.track.mlflow.client import log_points, log_tags
 from tempo.track.mlflow.metric_points import Point, milliseconds
 from tempo.track.mlflow.replicate_summary import VariantSummary, as_csv, as_markdown, key_metrics
-from tempo.track.store_names import NOTE, about_tags, as_text, flatten, safe_key, source_tags
+from tempo.track.store_names import NOTE, about_tags, as_text, safe_key, source_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -85,7 +86,8 @@ def describe_experiment(
         "tempo.spec_hash": plan.spec_hash,
         "tempo.baseline": plan.baseline or "",
     }
-    tags |= {f"tempo.{path}": as_text(value) for path, value in flatten(about) if value is not None}
+    told = flatten(about).items()
+    tags |= {f"tempo.{path}": as_text(value) for path, value in told if value is not None}
     for name, value in tags.items():
         client.set_experiment_tag(experiment_id, safe_key(name), value)
 

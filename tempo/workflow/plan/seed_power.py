@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from statistics import variance
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
+from tempo.core.t_interval import pooled_variance
 from tempo.records.event_tail import is_complete
 from tempo.records.layout import Store
 from tempo.records.run_record import read_result
@@ -35,10 +35,10 @@ def power_statement(plan: Plan, store: Store, reusable: Collection[str]) -> str 
     seeds = len({run.seed for run in plan.runs} - {None})
     if noise is None or not seeds:
         return None
-    from tempo.compare.statistics.power import detectable, planned
+    from tempo.compare.statistics.power import detectable, expected_noise
 
     trained = sum(variant.role != "reference" for variant in plan.variants)
-    expected = planned(seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2))
+    expected = expected_noise(seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2))
     smallest = detectable(expected, seeds)
     said = f"{seeds} seed{'s' * (seeds > 1)} at a noise of {noise.sd:.3f} dB between seeds"
     where = f"(PSNR, from {', '.join(noise.studies)}, {noise.df} degrees of freedom)"
@@ -69,12 +69,8 @@ def _tested(store: Store, run_id: str) -> Iterable[float]:
 
 
 def _pooled(values: Mapping[str, list[float]], studies: tuple[str, ...]) -> SeedNoise | None:
-    several = [each for each in values.values() if len(each) > 1]
-    df = sum(len(each) - 1 for each in several)
-    if not df:
-        return None
-    squares = sum((len(each) - 1) * variance(each) for each in several)
-    return SeedNoise(sd=math.sqrt(squares / df), df=df, studies=studies)
+    pooled, df = pooled_variance(values.values())
+    return SeedNoise(sd=math.sqrt(pooled), df=df, studies=studies) if df else None
 
 
 def _elsewhere(plan: Plan, store: Store) -> SeedNoise | None:

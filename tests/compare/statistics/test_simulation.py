@@ -7,12 +7,12 @@ import pytest
 from scipy.stats import binom
 
 from tempo.compare.statistics.crossed_bootstrap import crossed_bootstrap
-from tempo.compare.statistics.hypothesis_tests import Terms, examine, family
-from tempo.compare.statistics.power import Detection, detectable, planned
+from tempo.compare.statistics.hypothesis_tests import TestSettings, holm_family, run_test
+from tempo.compare.statistics.power import PowerFunction, detectable, expected_noise
 from tempo.compare.statistics.quantities import Word
-from tempo.compare.statistics.random_effects import Crossed
-from tempo.compare.statistics.student_t import half_width
+from tempo.compare.statistics.random_effects import RandomEffects
 from tempo.core.records import MetricInfo
+from tempo.core.t_interval import two_sided_quantile
 from tests.compare.simulate import World
 
 PSNR = MetricInfo(name="psnr", unit="dB", better="higher", digits=2, definition="")
@@ -22,8 +22,8 @@ PAIR = {"v1": 1.0, "v0": -1.0}
 def coverage(world: World, draws: int) -> float:
     hits = 0
     for _ in range(draws):
-        found = Crossed(world.panel()).contrast(PAIR)
-        hits += abs(found.value) <= half_width(found.parts, 0.95)
+        found = RandomEffects(world.matrix()).contrast(PAIR)
+        hits += abs(found.value) <= two_sided_quantile(0.95, found.parts.df) * found.parts.se
     return hits / draws
 
 
@@ -47,24 +47,22 @@ def test_the_crossed_bootstrap_covers_from_ten_seeds_on() -> None:
     world = World(seeds=10, clips=100, stream=5)
     hits = 0
     for _ in range(500):
-        panel = world.panel()
-        found = Crossed(panel).contrast(PAIR)
-        low, high = crossed_bootstrap(found.paired, panel.weights, found.parts.df).interval(0.95)
+        matrix = world.matrix()
+        found = RandomEffects(matrix).contrast(PAIR)
+        low, high = crossed_bootstrap(found.paired, matrix.weights, found.parts.df).interval(0.95)
         hits += low <= 0 <= high
     assert 0.93 <= hits / 500 <= 0.97
 
 
 def verdicts(world: World, studies: int, delta: float) -> Iterator[list[Word]]:
-    terms = Terms(info=PSNR, delta=delta, level=0.95, power=0.8)
+    settings = TestSettings(info=PSNR, delta=delta, level=0.95, power=0.8)
     names = [f"v{v}" for v in range(1, world.shape[0])]
     for _ in range(studies):
-        model = Crossed(world.panel())
-        tested = []
+        model = RandomEffects(world.matrix())
+        tested = {}
         for name in names:
-            linear = model.contrast({name: 1.0, "v0": -1.0})
-            count = len(linear.seeds)
-            tested.append(examine(model, linear, terms, seeds=count, planned=count, bootstrap=True))
-        yield [each.verdict.word for each in family(tested, terms)]
+            tested[name] = run_test(model, model.contrast({name: 1.0, "v0": -1.0}), settings)
+        yield [each.verdict.word for each in holm_family(tested, settings).values()]
 
 
 def at_most(share: float, hits: int, draws: int) -> bool:
@@ -122,23 +120,23 @@ def test_the_power_statement_is_right_within_two_hundredths_of_a_decibel(
     seeds: int, variants: int
 ) -> None:
     noise = {"seed_sd": 0.1, "clip_sd": 0.5, "residual_sd": 0.3, "clips": 200}
-    plan = planned(**noise, variants=variants)
+    plan = expected_noise(**noise, variants=variants)
     stated = detectable(plan, seeds, alpha=0.05, power=0.8)
     assert stated is not None
     world = World(variants=variants, seeds=seeds, stream=31, **noise)
-    found = [Crossed(world.panel()).contrast(PAIR) for _ in range(2500)]
+    found = [RandomEffects(world.matrix()).contrast(PAIR) for _ in range(2500)]
     values = np.array([each.value for each in found])
-    halves = np.array([half_width(each.parts, 0.95) for each in found])
+    halves = np.array([two_sided_quantile(0.95, each.parts.df) * each.parts.se for each in found])
 
     def power(difference: float) -> float:
         return float((np.abs(values + difference) > halves).mean())
 
     assert power(stated - 0.02) < 0.8 < power(stated + 0.02)
-    assert Detection(plan, seeds, 0.05).power(stated) == pytest.approx(0.8, abs=1e-6)
+    assert PowerFunction(plan, seeds, 0.05).power(stated) == pytest.approx(0.8, abs=1e-6)
 
 
 def test_power_grows_with_seeds_and_two_detect_nothing() -> None:
-    plan = planned(seed_sd=0.1, clip_sd=0.2, residual_sd=0.3, clips=100)
+    plan = expected_noise(seed_sd=0.1, clip_sd=0.2, residual_sd=0.3, clips=100)
     stated = [detectable(plan, seeds) for seeds in (2, 3, 5, 10)]
     assert stated[0] is None
     assert stated[1] > stated[2] > stated[3]

@@ -10,14 +10,13 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from tempo.compare.statistics.student_t import (
-    Parts,
+    VarianceParts,
     equivalence,
-    half_width,
     holm,
-    quantile,
     satterthwaite,
     two_sided,
 )
+from tempo.core.t_interval import t_quantile, two_sided_quantile
 
 P = st.floats(0, 1, allow_nan=False)
 
@@ -34,18 +33,18 @@ def test_holm_of_nothing_is_nothing() -> None:
 
 @pytest.mark.parametrize("df", [1, 2, 4.7, 30, math.inf])
 def test_quantiles_and_p_values_are_those_of_t(df: float) -> None:
-    assert quantile(0.975, df) == pytest.approx(stats.t.ppf(0.975, df))
+    assert t_quantile(0.975, df) == pytest.approx(stats.t.ppf(0.975, df))
     assert two_sided(0.3, 0.1, df) == pytest.approx(2 * stats.t.sf(3, df))
 
 
 def test_one_sample_of_seeds_is_the_t_test() -> None:
     values = np.array([0.31, 0.12, 0.44, 0.25])
-    parts = Parts(seed=float(values.var(ddof=1)) / 4, seed_df=3)
+    parts = VarianceParts(seed=float(values.var(ddof=1)) / 4, seed_df=3)
     p = two_sided(float(values.mean()), parts.se, parts.df)
     found = stats.ttest_1samp(values, 0)
     assert p == pytest.approx(found.pvalue)
     low, high = found.confidence_interval(0.95)
-    assert half_width(parts, 0.95) == pytest.approx((high - low) / 2)
+    assert two_sided_quantile(0.95, parts.df) * parts.se == pytest.approx((high - low) / 2)
 
 
 def test_equivalence_is_the_larger_of_two_one_sided_tests() -> None:
@@ -77,5 +76,5 @@ def test_no_spread_at_all_settles_everything() -> None:
 
 
 def test_variance_is_never_below_its_larger_part() -> None:
-    parts = Parts(seed=1.0, seed_df=2, source=0.5, source_df=9, both=0.8)
+    parts = VarianceParts(seed=1.0, seed_df=2, source=0.5, source_df=9, both=0.8)
     assert parts.variance == 1.0

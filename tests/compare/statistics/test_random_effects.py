@@ -8,8 +8,8 @@ import pytest
 import statsmodels.formula.api as smf
 from statsmodels.stats.anova import anova_lm
 
-from tempo.compare.statistics.random_effects import Crossed
-from tempo.compare.statistics.seed_source_matrix import panel_of
+from tempo.compare.statistics.random_effects import RandomEffects
+from tempo.compare.statistics.seed_source_matrix import matrix_of
 from tests.compare.simulate import World
 
 PAIR = {"v1": 1.0, "v0": -1.0}
@@ -23,14 +23,14 @@ def long_table(paired: np.ndarray) -> pd.DataFrame:
 def test_the_value_is_the_mean_difference() -> None:
     world = World(variants=3, seeds=4, clips=30)
     values = world.values()
-    panel = panel_of(world.keys, values.reshape(12, 30), world.names)
-    found = Crossed(panel).contrast(PAIR)
+    matrix = matrix_of(world.keys, values.reshape(12, 30), world.names)
+    found = RandomEffects(matrix).contrast(PAIR)
     assert found.value == pytest.approx(values[1].mean() - values[0].mean())
     assert found.per_seed == pytest.approx(values[1].mean(1) - values[0].mean(1))
 
 
 def test_swapping_the_sides_changes_the_sign_alone() -> None:
-    model = Crossed(World(variants=3, seeds=4, clips=30, sources=6).panel())
+    model = RandomEffects(World(variants=3, seeds=4, clips=30, sources=6).matrix())
     there, back = model.contrast({"v1": 1.0, "v0": -1.0}), model.contrast({"v0": 1.0, "v1": -1.0})
     assert back.value == pytest.approx(-there.value)
     assert back.parts.variance == pytest.approx(there.parts.variance)
@@ -42,7 +42,7 @@ def test_what_seeds_and_clips_share_does_not_count() -> None:
     values = world.values()
     shifted = values + np.arange(3)[None, :, None] * 5 + np.arange(40)[None, None, :]
     parts = [
-        Crossed(panel_of(world.keys, each.reshape(6, 40), world.names)).contrast(PAIR)
+        RandomEffects(matrix_of(world.keys, each.reshape(6, 40), world.names)).contrast(PAIR)
         for each in (values, shifted)
     ]
     assert parts[0].value == pytest.approx(parts[1].value)
@@ -51,7 +51,7 @@ def test_what_seeds_and_clips_share_does_not_count() -> None:
 
 def test_two_variants_give_the_two_way_analysis_of_variance() -> None:
     world = World(seeds=5, clips=40, seed_sd=0.4)
-    found = Crossed(world.panel()).contrast(PAIR)
+    found = RandomEffects(world.matrix()).contrast(PAIR)
     table = long_table(found.paired * 40)
     squares = anova_lm(smf.ols("d ~ C(seed) + C(source)", table).fit())["mean_sq"]
     cells = 5 * 40
@@ -63,7 +63,7 @@ def test_two_variants_give_the_two_way_analysis_of_variance() -> None:
 
 def test_reml_of_statsmodels_agrees_on_balanced_data() -> None:
     world = World(seeds=6, clips=15, seed_sd=0.5, residual_sd=0.4, stream=3)
-    found = Crossed(world.panel()).contrast(PAIR)
+    found = RandomEffects(world.matrix()).contrast(PAIR)
     table = long_table(found.paired * 15)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -84,7 +84,7 @@ def test_components_are_recovered() -> None:
     )
     squares = []
     for _ in range(150):
-        found = Crossed(world.panel()).contrast(PAIR).components
+        found = RandomEffects(world.matrix()).contrast(PAIR).components
         squares.append([found.seed**2, found.source**2, found.clip**2, found.residual**2])
     seed, source, clip, residual = np.sqrt(np.mean(squares, axis=0))
     assert seed == pytest.approx(0.2, rel=0.1)
@@ -95,7 +95,7 @@ def test_components_are_recovered() -> None:
 
 
 def test_the_seed_variance_is_pooled_over_alike_variants() -> None:
-    model = Crossed(World(variants=6, seeds=3, stream=1).panel())
+    model = RandomEffects(World(variants=6, seeds=3, stream=1).matrix())
     found = model.contrast(PAIR)
     assert model.pooled_seed[1] == 5 * 2
     assert found.components.pooled
@@ -105,7 +105,7 @@ def test_the_seed_variance_is_pooled_over_alike_variants() -> None:
 
 def test_a_noisy_variant_keeps_its_own_seed_variance() -> None:
     world = World(variants=6, seeds=5, spread=(1, 30, 1, 1, 1, 1), stream=1)
-    found = Crossed(world.panel()).contrast(PAIR)
+    found = RandomEffects(world.matrix()).contrast(PAIR)
     assert not found.components.pooled
     assert found.parts.seed_df == 4
 
@@ -114,34 +114,36 @@ def test_missing_runs_leave_the_common_seeds() -> None:
     world = World(variants=3, seeds=4, clips=30)
     values = world.values().reshape(12, 30)
     keep = [row for row, key in enumerate(world.keys) if key not in {("v1", 0), ("v0", 3)}]
-    panel = panel_of([world.keys[row] for row in keep], values[keep], world.names)
-    found = Crossed(panel).contrast(PAIR)
+    matrix = matrix_of([world.keys[row] for row in keep], values[keep], world.names)
+    found = RandomEffects(matrix).contrast(PAIR)
     assert found.seeds == (1, 2)
-    assert Crossed(panel).pooled_seed[1] == 10 - (3 + 4 - 1)
+    assert RandomEffects(matrix).pooled_seed[1] == 10 - (3 + 4 - 1)
 
 
 def test_no_common_seed_is_no_contrast() -> None:
-    panel = panel_of([("v0", 0), ("v1", 1)], np.zeros((2, 4)), ["a", "b", "c", "d"])
-    assert Crossed(panel).contrast(PAIR) is None
+    matrix = matrix_of([("v0", 0), ("v1", 1)], np.zeros((2, 4)), ["a", "b", "c", "d"])
+    assert RandomEffects(matrix).contrast(PAIR) is None
 
 
 def test_a_reference_stands_in_for_every_seed() -> None:
     world = World(variants=1, seeds=4, clips=20)
     values = np.vstack([world.values()[0], np.arange(20.0)])
     keys = [("v0", 0), ("v0", 1), ("v0", 2), ("v0", 3), ("average", None)]
-    found = Crossed(panel_of(keys, values, world.names)).contrast({"v0": 1.0, "average": -1.0})
+    found = RandomEffects(matrix_of(keys, values, world.names)).contrast(
+        {"v0": 1.0, "average": -1.0}
+    )
     assert found.seeds == (0, 1, 2, 3)
     assert found.value == pytest.approx(values[:4].mean() - np.arange(20.0).mean())
     assert not found.components.pooled
 
 
 def test_clips_of_one_source_stand_for_themselves() -> None:
-    panel = panel_of([("v0", 0)], np.ones((1, 7)), ["only"] * 7)
-    assert panel.sources == 7
+    matrix = matrix_of([("v0", 0)], np.ones((1, 7)), ["only"] * 7)
+    assert matrix.sources == 7
 
 
 def test_run_means_alone_speak_of_these_clips() -> None:
-    panel = panel_of([(f"v{v}", s) for v in range(2) for s in range(3)], np.arange(6.0), None)
-    found = Crossed(panel).contrast(PAIR)
+    matrix = matrix_of([(f"v{v}", s) for v in range(2) for s in range(3)], np.arange(6.0), None)
+    found = RandomEffects(matrix).contrast(PAIR)
     assert found.parts.source == 0
-    assert not panel.samples_clips
+    assert not matrix.samples_clips

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from tempo.cli.render.evaluations import csv_text, json_text, markdown, notes
-from tempo.compare.leaderboard import standings
+from tempo.compare.leaderboard import leaderboards
 from tempo.core.records import MetricInfo
 from tempo.records.evaluations import Compared, EvaluationRecord
 
@@ -50,7 +50,7 @@ HALF = {"protocol": {"arithmetic": "autocast", "tiling": "none"}, "protocol_hash
 def ranks(records: list[EvaluationRecord], metric: str = "psnr") -> list[list[tuple[Any, str]]]:
     return [
         [(row.rank, row.record.method) for row in group.rows]
-        for group in standings(records, metric)
+        for group in leaderboards(records, metric)
     ]
 
 
@@ -63,7 +63,7 @@ def test_rows_of_one_protocol_are_ranked_best_first() -> None:
 def test_different_protocols_are_never_ranked_together() -> None:
     records = [record("a", 30.0), record("b", 40.0, **HALF), record("c", 31.0)]
     assert ranks(records) == [[(1, "c"), (2, "a")], [(1, "b")]]
-    told = list(notes(standings(records, "psnr")))
+    told = list(notes(leaderboards(records, "psnr")))
     assert told[0].startswith("Rows of one set with different protocols")
     assert "  bbbb: arithmetic = autocast" in told
 
@@ -76,7 +76,7 @@ def test_equal_numbers_share_a_rank_and_missing_ones_have_none() -> None:
 
 def test_a_metric_that_does_not_apply_is_neither_zero_nor_empty() -> None:
     one = record("a", 30.0, not_applicable={"flicker": "the set has no consecutive targets"})
-    groups = standings([one], "psnr")
+    groups = leaderboards([one], "psnr")
     assert "| n/a |" in markdown(groups)
     (row,) = csv.DictReader(io.StringIO(csv_text(groups)))
     assert row["flicker"] == "" and row["psnr"] == "30.0"
@@ -85,12 +85,12 @@ def test_a_metric_that_does_not_apply_is_neither_zero_nor_empty() -> None:
 def test_a_flag_and_broken_clips_stand_beside_the_number() -> None:
     moved = Compared(clips=8, differences={"psnr": -0.034}, flagged=("psnr",))
     broken = {f"clip{n}": "unreadable" for n in range(2)}
-    groups = standings([record("a", 30.0, compared=moved, broken=broken, clips=8)], "psnr")
+    groups = leaderboards([record("a", 30.0, compared=moved, broken=broken, clips=8)], "psnr")
     text = markdown(groups)
     assert "30.00!" in text and "8 (-2)" in text
     assert "psnr -0.0340 FLAGGED" in text and "clip clip0: unreadable" in text
 
 
 def test_infinite_means_survive_json() -> None:
-    (row,) = json.loads(json_text(standings([record("a", math.inf)], "psnr")))
+    (row,) = json.loads(json_text(leaderboards([record("a", math.inf)], "psnr")))
     assert row["values"]["psnr"] == {"float": "inf"} and row["rank"] == 1
