@@ -10,7 +10,6 @@ from typing import Protocol, cast
 
 from filelock import FileLock
 
-from tempo.core.catalog import Catalog
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.cache_builder import Place, Progress, build, folder_of, nothing
@@ -18,7 +17,9 @@ from tempo.data.cache.shards import Shard
 from tempo.data.cache.splits import SPLITS, Split, SplitName, SplitPlan
 from tempo.data.datasets.mixture import MixedSplit, Part
 from tempo.data.datasets.sequence_windows import WindowedSplit
+from tempo.spec import data as options_of
 from tempo.spec.data import Mixture
+from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
 
 NAMED = 5
@@ -33,22 +34,22 @@ class Source(Protocol):
     def plan_split(self, options: Options, split: SplitName, cache: Path) -> SplitPlan: ...
 
 
-MODULES: Catalog[str] = Catalog(
-    "data set",
+MODULES: Implementations[str] = Implementations(
+    options_of.DATASETS,
     {
-        "procedural": "tempo.data.datasets.procedural",
-        "video": "tempo.data.datasets.video",
-        "frames": "tempo.data.datasets.frames",
-        "vimeo90k": "tempo.data.datasets.vimeo90k",
-        "vimeo90k_septuplet": "tempo.data.datasets.vimeo90k",
-        "x4k1000fps": "tempo.data.datasets.x4k1000fps",
+        options_of.Procedural: "tempo.data.datasets.procedural",
+        options_of.Video: "tempo.data.datasets.video",
+        options_of.Frames: "tempo.data.datasets.frames",
+        options_of.Vimeo90k: "tempo.data.datasets.vimeo90k",
+        options_of.Vimeo90kSeptuplet: "tempo.data.datasets.vimeo90k",
+        options_of.X4k1000fps: "tempo.data.datasets.x4k1000fps",
     },
 )
-"""Kind of data set to the module that reads it, imported on first use."""
+"""The module that reads each kind of data set, imported on first use. A mixture has none."""
 
 
 def _source(options: Options) -> Source:
-    return cast(Source, import_module(MODULES.get(options.kind)))
+    return cast(Source, import_module(MODULES.of(options)))
 
 
 def _single(options: Options) -> list[Options]:

@@ -8,7 +8,6 @@ the order of eps) for equal pictures and larger otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 
@@ -20,27 +19,31 @@ from tempo.losses.l1 import L1
 from tempo.losses.laplacian import Laplacian
 from tempo.losses.objective import Objective, Weight
 from tempo.losses.ssim import Ssim
-from tempo.spec.losses import Sum
+from tempo.spec import losses as options_of
+from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
 
-LOSSES: dict[str, Callable[[Any], nn.Module]] = {
-    "census": Census,
-    "charbonnier": Charbonnier,
-    "edge": Edge,
-    "frequency": Frequency,
-    "gradient": Gradient,
-    "l1": L1,
-    "laplacian": Laplacian,
-    "ssim": Ssim,
-}
+LOSSES: Implementations[Callable[..., nn.Module]] = Implementations(
+    options_of.LOSSES,
+    {
+        options_of.Charbonnier: Charbonnier,
+        options_of.L1: L1,
+        options_of.Laplacian: Laplacian,
+        options_of.Edge: Edge,
+        options_of.Gradient: Gradient,
+        options_of.Frequency: Frequency,
+        options_of.Census: Census,
+        options_of.Ssim: Ssim,
+    },
+)
 
 
 def build_objective(options: Options) -> Objective:
     """The objective that a recipe's `loss` describes."""
-    if isinstance(options, Sum):
-        parts = {term.loss.kind: LOSSES[term.loss.kind](term.loss) for term in options.terms}
+    if isinstance(options, options_of.Sum):
+        parts = {term.loss.kind: LOSSES.make(term.loss) for term in options.terms}
         weights = {
             term.loss.kind: Weight(term.weight, term.final, term.start) for term in options.terms
         }
         return Objective(parts, weights)
-    return Objective({options.kind: LOSSES[options.kind](options)}, {options.kind: Weight()})
+    return Objective({options.kind: LOSSES.make(options)}, {options.kind: Weight()})

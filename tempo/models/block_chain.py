@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, is_grad_enabled, nn
 from torch.utils.checkpoint import checkpoint
 
-from tempo.models.blocks import make_block
-from tempo.models.residual_groups import make_residual_group
+from tempo.models.blocks import BLOCKS
+from tempo.models.residual_groups import RESIDUAL_GROUPS
 from tempo.models.site import Site
 from tempo.spec import arch_slots as slots
 from tempo.spec.options import Options
@@ -32,9 +32,9 @@ class Chain(nn.Module):
     ) -> None:
         super().__init__()
         self.blocks = nn.Sequential(
-            *(make_block(block, site.step(i, dilations[i % len(dilations)])) for i in range(count))
+            *(BLOCKS.make(block, site.step(i, dilations[i % len(dilations)])) for i in range(count))
         )
-        self.group = make_residual_group(group)
+        self.group = RESIDUAL_GROUPS.make(group)
         self.checkpointing = checkpointing
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tempo.models.build import build_model
 from tempo.models.family import TempoNet
-from tempo.models.parts import PARTS
+from tempo.models.slot_tables import SLOT_TABLES
 from tempo.models.temporal.relative_time import Moments
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
@@ -30,8 +30,8 @@ def points() -> dict[str, ArchSpec]:
     found = {
         name: ArchSpec.model_validate({**PRESETS.get(name), "base_channels": 8}) for name in PRESETS
     }
-    for slot, registry in PARTS.items():
-        for kind in registry.options:
+    for slot, table in SLOT_TABLES.items():
+        for kind in table.options:
             found[f"{slot}={kind}"] = small(**{slot: kind})
     for name in ("guidance", "checkpointing"):
         found[name] = small(**{name: True})

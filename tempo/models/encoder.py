@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tempo.models.block_chain import Chain
 from tempo.models.layers import ConvNormAct
 from tempo.models.site import site_of
-from tempo.models.temporal.conditioning import make_conditioning
+from tempo.models.temporal.conditioning import CONDITIONING
 from tempo.spec.arch import ArchSpec
 
 
@@ -34,7 +34,7 @@ class EncoderStage(nn.Module):
                 for count in arch.blocks[scale]
             )
         )
-        self.conditioning = make_conditioning(arch.conditioning, site.channels, time_channels)
+        self.conditioning = CONDITIONING.make(arch.conditioning, site.channels, time_channels)
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         out: Tensor = self.conditioning(self.groups(self.entry(x)), codes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.models.norms import make_norm
+from tempo.models.norms import NORMS
 from tempo.models.site import Site
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "leaky_relu": nn.LeakyReLU}
@@ -37,7 +37,7 @@ class ConvNormAct(nn.Module):
     def __init__(self, inputs: int, site: Site, size: int = 3, *, stride: int = 1) -> None:
         super().__init__()
         self.conv = conv(inputs, site.channels, size, stride=stride, bias=not site.normalised)
-        self.norm = make_norm(site.norm, site.channels)
+        self.norm = NORMS.make(site.norm, site.channels)
         self.act = make_activation(site.activation)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.group_norm import group_norm
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options
+from tempo.spec.implementations import Implementations
 
 EPS = 1e-5
 SMALLEST_GROUP = 4
@@ -68,11 +69,6 @@ class NoNorm(nn.Identity):
         super().__init__()
 
 
-NORMS: Catalog[type[nn.Module]] = Catalog(
-    "norm", {"group": GroupNorm, "layer2d": Layer2d, "none": NoNorm}
+NORMS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.NORMS, {slots.GroupNorm: GroupNorm, slots.NoNorm: NoNorm, slots.Layer2d: Layer2d}
 )
-
-
-def make_norm(options: Options, channels: int) -> nn.Module:
-    """The normalisation that `ArchSpec.norm` asks for, `channels` wide."""
-    return NORMS.get(options.kind)(options, channels)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.temporal.relative_time import Moments, neighbours
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options
+from tempo.spec.implementations import Implementations
 
 
 def blend(frames: Tensor, weights: Tensor) -> Tensor:
@@ -47,8 +46,8 @@ class Sigmoid(nn.Module):
         return torch.sigmoid(change).to(frames.dtype)
 
 
-OUTPUTS: Catalog[Callable[[Any], ResidualBlend | Sigmoid]] = Catalog(
-    "output", {"residual_blend": ResidualBlend, "sigmoid": Sigmoid}
+OUTPUTS: Implementations[Callable[..., ResidualBlend | Sigmoid]] = Implementations(
+    slots.OUTPUTS, {slots.ResidualBlend: ResidualBlend, slots.Sigmoid: Sigmoid}
 )
 
 
@@ -97,16 +96,6 @@ def _nearest(moments: Moments) -> Tensor:
     return _share(near & (first == first.amin(1, keepdim=True)))
 
 
-SCENE_CUTS: Catalog[type[nn.Module]] = Catalog(
-    "scene-cut gate", {"nearest": NearestGate, "none": NoGate}
+SCENE_CUTS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.SCENE_CUTS, {slots.NoGate: NoGate, slots.NearestGate: NearestGate}
 )
-
-
-def make_output(options: Options) -> ResidualBlend | Sigmoid:
-    """The output that `ArchSpec.output` asks for."""
-    return OUTPUTS.get(options.kind)(options)
-
-
-def make_scene_cut(options: Options) -> nn.Module:
-    """The gate that `ArchSpec.scene_cut` asks for."""
-    return SCENE_CUTS.get(options.kind)(options)

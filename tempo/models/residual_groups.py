@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options
+from tempo.spec.implementations import Implementations
 
 
 class PlainChain(nn.Module):
@@ -47,11 +48,11 @@ class FixedGroup(nn.Module):
         return torch.lerp(start, end, self.scale)
 
 
-RESIDUAL_GROUPS: Catalog[type[nn.Module]] = Catalog(
-    "residual group", {"fixed": FixedGroup, "learnable": LearnableGroup, "none": PlainChain}
+RESIDUAL_GROUPS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.RESIDUAL_GROUPS,
+    {
+        slots.PlainChain: PlainChain,
+        slots.LearnableGroup: LearnableGroup,
+        slots.FixedGroup: FixedGroup,
+    },
 )
-
-
-def make_residual_group(options: Options) -> nn.Module:
-    """The sum that `ArchSpec.residual_group` asks for."""
-    return RESIDUAL_GROUPS.get(options.kind)(options)

@@ -6,7 +6,7 @@ import itertools
 
 from torch import Tensor, nn
 
-from tempo.models.fusion import make_fusion
+from tempo.models.fusion import FUSIONS
 from tempo.models.fusion.guidance import Guidance
 from tempo.spec.arch import ArchSpec
 
@@ -20,7 +20,7 @@ class PyramidFusion(nn.Module):
     def __init__(self, arch: ArchSpec) -> None:
         super().__init__()
         widths = arch.channels
-        self.scales = nn.ModuleList(make_fusion(arch.fusion, width) for width in widths)
+        self.scales = nn.ModuleList(FUSIONS.make(arch.fusion, width) for width in widths)
         pairs = itertools.pairwise(widths) if arch.guidance else ()
         self.guides = nn.ModuleList(Guidance(width, coarser) for width, coarser in pairs)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.layers import conv
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options
+from tempo.spec.implementations import Implementations
 
 IDENTITY_STD = 0.01
 """Spread of the last layer's weights: time changes features from the start, but only a little."""
@@ -73,11 +73,7 @@ class FilmAttention(nn.Module):
         return torch.lerp(features, self.film(features, code), self.attention(features))
 
 
-CONDITIONING: Catalog[type[nn.Module]] = Catalog(
-    "conditioning", {"film": Film, "film_attention": FilmAttention, "none": NoConditioning}
+CONDITIONING: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.CONDITIONING,
+    {slots.NoConditioning: NoConditioning, slots.Film: Film, slots.FilmAttention: FilmAttention},
 )
-
-
-def make_conditioning(options: Options, channels: int, time_channels: int) -> nn.Module:
-    """The conditioning that `ArchSpec.conditioning` asks for, at one width."""
-    return CONDITIONING.get(options.kind)(options, channels, time_channels)

@@ -7,15 +7,16 @@ and has `channels`, the width of its codes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.temporal.relative_time import Moments
 from tempo.models.windows import head_count, split_heads
 from tempo.spec import arch_slots as slots
+from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
 
 LOWEST = 1 / 8
@@ -122,12 +123,12 @@ class TimeTransformer(nn.Module):
         return tokens[:, 1:], tokens[:, 0]
 
 
-TIME_ENCODERS: Catalog[type[nn.Module]] = Catalog(
-    "time encoder",
+TIME_ENCODERS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.TIME_ENCODERS,
     {
-        "sinusoidal": Sinusoidal,
-        "sinusoidal_octaves": SinusoidalOctaves,
-        "transformer": TimeTransformer,
+        slots.Sinusoidal: Sinusoidal,
+        slots.SinusoidalOctaves: SinusoidalOctaves,
+        slots.TimeTransformer: TimeTransformer,
     },
 )
 
@@ -149,9 +150,9 @@ def make_time_encoder(options: Options, *, views: bool, target: bool) -> nn.Modu
     """The encoder that `ArchSpec.time_encoder` asks for, with the codes that anything reads."""
     if not (views or target):
         return Timeless()
-    return TIME_ENCODERS.get(options.kind)(options, target=target)
+    return TIME_ENCODERS.make(options, target=target)
 
 
-def reads_time(part: type[nn.Module]) -> bool:
+def reads_time(part: Callable[..., nn.Module]) -> bool:
     """Whether a part reads the time codes; one that does not has `reads_time = False`."""
     return bool(getattr(part, "reads_time", True))

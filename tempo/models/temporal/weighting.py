@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.temporal.relative_time import Moments, neighbours
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options
+from tempo.spec.implementations import Implementations
 
 ALPHA = 3.0
 """Initial fall-off: two views then weigh much as in linear interpolation, 0.95 to 0.05 at t = 0."""
@@ -81,12 +81,11 @@ class UniformWeights(nn.Module):
         return _even(moments.mask).to(moments.dt.dtype)
 
 
-TEMPORAL_WEIGHTS: Catalog[type[nn.Module]] = Catalog(
-    "temporal weighting",
-    {"learned": LearnedWeights, "linear": LinearWeights, "uniform": UniformWeights},
+TEMPORAL_WEIGHTS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.TEMPORAL_WEIGHTS,
+    {
+        slots.LearnedWeights: LearnedWeights,
+        slots.LinearWeights: LinearWeights,
+        slots.UniformWeights: UniformWeights,
+    },
 )
-
-
-def make_weighting(options: Options, time_channels: int) -> nn.Module:
-    """The weighting that `ArchSpec.temporal_weights` asks for."""
-    return TEMPORAL_WEIGHTS.get(options.kind)(options, time_channels)
