@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,6 @@ from tempo.core.seeding import stream
 from tempo.data.cache.shards import Entry, Shard
 from tempo.data.cache.splits import Split
 from tempo.data.clips import Pixels
-from tempo.data.picture_turns import put
 from tempo.spec.recipe import Augment
 
 
@@ -194,3 +195,29 @@ def _times(entry: Entry, change: Change) -> tuple[float, ...]:
     if not change.reversed:
         return times
     return (*(1 - time for time in times[-2::-1]), 1 - times[-1])
+
+
+@cache
+def _opencv() -> Any:
+    """OpenCV, imported on first use and held to one thread: a run's threads are its spec's."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    return cv2
+
+
+def put(out: Pixels, cut: Pixels, *, upside_down: bool, mirrored: bool, turned: bool) -> None:
+    """Write `cut` into `out`, both uint8 [S, S, 3], flipped first and then turned.
+
+    `out` is contiguous. A turn is by 90 degrees counter-clockwise, as `numpy.rot90` makes it.
+    """
+    flipped = upside_down or mirrored
+    if not (flipped or turned):
+        out[...] = cut
+        return
+    cv2 = _opencv()
+    if flipped:
+        code = -1 if upside_down and mirrored else int(mirrored)
+        cut = cv2.flip(cut, code, None if turned else out)
+    if turned:
+        cv2.rotate(cut, cv2.ROTATE_90_COUNTERCLOCKWISE, out)

@@ -14,9 +14,8 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.cache_builder import Place, Progress, build, folder_of, nothing
 from tempo.data.cache.shards import Shard
-from tempo.data.cache.splits import SPLITS, Split, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, Split, SplitName, SplitPlan, WindowedSplit
 from tempo.data.datasets.mixture import MixedSplit, Part
-from tempo.data.datasets.sequence_windows import WindowedSplit
 from tempo.spec import data as options_of
 from tempo.spec.data import Mixture
 from tempo.spec.implementations import Implementations

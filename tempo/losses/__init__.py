@@ -12,12 +12,11 @@ from collections.abc import Callable
 from torch import nn
 
 from tempo.losses.census import Census
-from tempo.losses.charbonnier import Charbonnier
 from tempo.losses.edge import Edge, Gradient
 from tempo.losses.frequency import Frequency
-from tempo.losses.l1 import L1
 from tempo.losses.laplacian import Laplacian
 from tempo.losses.objective import Objective, Weight
+from tempo.losses.pixelwise import L1, Charbonnier
 from tempo.losses.ssim import Ssim
 from tempo.spec import losses as options_of
 from tempo.spec.implementations import Implementations

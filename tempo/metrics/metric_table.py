@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tempo.core.catalog import Catalog
 from tempo.core.records import MetricInfo
-from tempo.metrics import edges, fidelity, similarity, temporal
+from tempo.metrics import fidelity, similarity, temporal
 from tempo.metrics.temporal import Moment
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
 
@@ -61,7 +61,7 @@ _frame("ssim", similarity.ssim)
 _frame("ssim_matlab", similarity.ssim_matlab)
 _frame("ms_ssim", similarity.ms_ssim)
 _frame("ie", fidelity.interpolation_error)
-_frame("edge", edges.edge_error)
+_frame("edge", fidelity.edge_error)
 _temporal("tof", temporal.tof, "pair")
 _temporal("warping", temporal.warping_error, "pair")
 _temporal("flicker", temporal.flicker, "sequence")

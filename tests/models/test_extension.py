@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from tempo.core.errors import UnknownNameError
 from tempo.models.blocks import BLOCKS
-from tempo.models.conformance import LAWS, points, small
 from tempo.models.site import Site
 from tempo.spec import arch_slots as slots
 from tempo.spec.options import Options
+from tests.models.conformance import LAWS, points, small
 
 
 class Depthwise(Options):

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tempo.models.build import build_model
-from tempo.models.conformance import small
 from tempo.models.output import SCENE_CUTS
 from tempo.models.temporal.relative_time import Moments, relative
 from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
 from tempo.spec import arch_slots as slots
+from tests.models.conformance import small
 
 ANCHORS = torch.tensor([[0.0, 1.0, 2.0, 4.0]])
 

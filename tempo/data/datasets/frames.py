@@ -7,18 +7,21 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
-from tempo.data.clips import Pixels
 from tempo.data.dataset_roots import resolve_root
 from tempo.data.datasets.footage import any_time, by_split, shard_name, write_clips
-from tempo.data.datasets.triplet_choice import THUMBNAIL, Frame, needed
-from tempo.data.video_io.picture_files import SUFFIXES, natural, numbered, read_picture
+from tempo.data.datasets.triplet_choice import Frame, needed
+from tempo.data.video_io.picture_files import (
+    SUFFIXES,
+    cover,
+    natural,
+    numbered,
+    read_picture,
+    thumbnail,
+)
 from tempo.records.files import sha256_of
 from tempo.spec.data import Frames
 from tempo.spec.options import Options
@@ -109,7 +112,7 @@ def _read(
         yield Frame(
             number=number,
             time=_time(file),
-            thumbnail=_thumbnail(pixels),
+            thumbnail=thumbnail(pixels),
             pixels=cover(pixels, options.size) if wanted else None,
         )
 
@@ -117,22 +120,3 @@ def _read(
 def _time(file: Path) -> float | None:
     found = _LAST_NUMBER.search(file.stem)
     return float(found.group(1)) if found else None
-
-
-def cover(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """The picture scaled (bicubic) to cover `size`, then cut centrally: uint8 [H, W, 3]."""
-    height, width = size
-    rows, columns = pixels.shape[:2]
-    scale = max(height / rows, width / columns)
-    tall, wide = max(height, round(rows * scale)), max(width, round(columns * scale))
-    if (tall, wide) != (rows, columns):
-        image = Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BICUBIC)
-        pixels = np.asarray(image)
-    top, left = (tall - height) // 2, (wide - width) // 2
-    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
-
-
-def _thumbnail(pixels: Pixels) -> np.typing.NDArray[np.float32]:
-    height, width = THUMBNAIL
-    luma = Image.fromarray(pixels).convert("L").resize((width, height), Image.Resampling.BOX)
-    return np.asarray(luma, dtype=np.float32)

@@ -6,7 +6,6 @@ stained tissue, scanned text, retinal images or pictures of a single flat textur
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -19,9 +18,12 @@ from PIL import Image
 from tempo.core.errors import MissingError
 from tempo.data.cache.splits import SplitName
 from tempo.data.clips import Pixels
+from tempo.records.files import sha256_of
 
 REDUCTIONS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """Factors by which a photograph is made smaller before it is cut up."""
+
+_sha256 = lru_cache(maxsize=64)(sha256_of)
 
 Floats = npt.NDArray[np.float32]
 
@@ -63,6 +65,7 @@ class Photograph:
         )
 
     def sha256(self) -> str:
+        """Return the SHA-256 of the file's content, in hex."""
         return _sha256(self.path)
 
 
@@ -117,11 +120,6 @@ class Reduction:
         table = self.detail
         total = table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
         return float(total / max(1, (bottom - top) * (right - left)))
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_rgb(path: Path) -> Pixels:

@@ -13,9 +13,6 @@ import numpy.typing as npt
 
 from tempo.data.clips import Pixels
 
-THUMBNAIL = (64, 112)
-"""(height, width) of the luma pictures that frames are compared by, whatever their size."""
-
 UNEVEN = 0.05
 """How far a middle frame's time may be from 0.5 (of the anchors' distance). Timestamps in whole
 milliseconds at 30 frames a second are off by up to 0.015; a frame left out moves it by 0.17."""

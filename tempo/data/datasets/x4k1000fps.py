@@ -12,8 +12,7 @@ from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan, Window
 from tempo.data.dataset_roots import resolve_root
 from tempo.data.datasets.footage import by_split, hash_order
-from tempo.data.datasets.frames import cover
-from tempo.data.video_io.picture_files import natural, numbered, read_picture
+from tempo.data.video_io.picture_files import cover, natural, numbered, read_picture
 from tempo.spec.data import X4k1000fps
 from tempo.spec.options import Options
 

@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from tempo.core.errors import MissingError
 from tempo.data.clips import Pixels
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+THUMBNAIL = (64, 112)
+"""(height, width) of the luma pictures that frames are compared by, whatever their size."""
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -61,3 +65,23 @@ def numbered(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
         if file.suffix.lower() in kinds and not file.name.startswith(".")
     ]
     return sorted(found, key=lambda file: natural(file.name))
+
+
+def cover(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The picture scaled (bicubic) to cover `size`, then cut centrally: uint8 [H, W, 3]."""
+    height, width = size
+    rows, columns = pixels.shape[:2]
+    scale = max(height / rows, width / columns)
+    tall, wide = max(height, round(rows * scale)), max(width, round(columns * scale))
+    if (tall, wide) != (rows, columns):
+        image = Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BICUBIC)
+        pixels = np.asarray(image)
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
+def thumbnail(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Return the luma of a picture at the size `THUMBNAIL`, float32, 0 to 255."""
+    height, width = THUMBNAIL
+    luma = Image.fromarray(pixels).convert("L").resize((width, height), Image.Resampling.BOX)
+    return np.asarray(luma, dtype=np.float32)

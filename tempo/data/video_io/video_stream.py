@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from tempo.core.errors import MissingError
 from tempo.data.clips import Pixels
-from tempo.data.datasets.triplet_choice import THUMBNAIL
+from tempo.data.video_io.picture_files import THUMBNAIL
 
 ENCODERS = {
     ".mp4": "libx264",
@@ -71,7 +71,7 @@ class VideoInfo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """A frame as shown: uint8 RGB [H, W, 3], its time in units of the video's time base, and its
-    small luma picture (`tempo.data.datasets.triplet_choice.THUMBNAIL`)."""
+    small luma picture (`tempo.data.video_io.picture_files.THUMBNAIL`)."""
 
     pixels: Pixels
     pts: int
@@ -127,13 +127,18 @@ def _rising(pts: int | None, last: int | None, step: int) -> int:
     return pts if pts is not None and pts > last else last + step
 
 
-def _shown(frame: VideoFrame, pts: int, rotation: int) -> Shown:
+def thumbnail(frame: VideoFrame) -> npt.NDArray[np.float32]:
+    """Return the luma of a frame, as stored, at the size `THUMBNAIL`, float32, 0 to 255."""
     height, width = THUMBNAIL
     luma = frame.to_ndarray(format="gray", width=width, height=height, interpolation="AREA")
+    return luma.astype(np.float32)
+
+
+def _shown(frame: VideoFrame, pts: int, rotation: int) -> Shown:
     whole = frame.to_ndarray(format="rgb24", interpolation=EXACT)
     pixels = np.asarray(whole, dtype=np.uint8)
     upright = np.ascontiguousarray(np.rot90(pixels, rotation // 90)) if rotation else pixels
-    return Shown(pixels=upright, pts=pts, thumbnail=luma.astype(np.float32))
+    return Shown(pixels=upright, pts=pts, thumbnail=thumbnail(frame))
 
 
 def _describe(path: Path, container: InputContainer, stream: VideoStream) -> VideoInfo:
