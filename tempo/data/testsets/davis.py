@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tempo.data.testsets.testset import Facts, Item
+from tempo.data.testsets.testset import Facts, Item, triplets
 from tempo.data.video_io.picture_files import natural, numbered
 
 DAVIS = Facts(
     name="davis",
     title="DAVIS",
     folder="DAVIS/JPEGImages/480p",
-    expected=None,
-    stored=None,
-    size=None,
     inputs="frames 2k and 2k + 2 -> 2k + 1, counted from 0, all frames of each folder",
     rounding="none",
     consecutive=True,
@@ -36,18 +33,15 @@ def find(facts: Facts, root: Path) -> list[Item]:
 
 
 def _items(folder: Path) -> list[Item]:
-    files = numbered(folder)
     return [
         Item(
             id=f"{folder.name}/{target.stem}",
             source=folder.name,
             inputs=(first, last),
-            times=(0.0, 1.0),
             target=target,
-            target_time=0.5,
             sequence=folder.name,
         )
-        for first, target, last in zip(files[0::2], files[1::2], files[2::2], strict=False)
+        for first, target, last in triplets(numbered(folder))
     ]
 
 

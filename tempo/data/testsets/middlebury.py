@@ -12,8 +12,6 @@ OTHER = Facts(
     title="Middlebury OTHER",
     folder="middlebury",
     expected=12,
-    stored=None,
-    size=None,
     inputs="frame10, frame11 -> frame10i11",
     rounding="8 bit",
     reference="Baker et al. 2011, A Database and Evaluation Methodology for Optical Flow; "
@@ -35,9 +33,7 @@ def find(facts: Facts, root: Path) -> list[Item]:
             id=scene,
             source=scene,
             inputs=tuple(root / "other-data" / scene / f"frame{n}.png" for n in (10, 11)),
-            times=(0.0, 1.0),
             target=truth / scene / "frame10i11.png",
-            target_time=0.5,
         )
         for scene in scenes
     ]

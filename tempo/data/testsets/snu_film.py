@@ -16,8 +16,6 @@ SETS = tuple(
         title=f"SNU-FILM {level}",
         folder="snu_film",
         expected=310,
-        stored=None,
-        size=None,
         inputs=f"first, third path of a line of test-{level}.txt -> second",
         rounding="8 bit",
         reference="Choi et al. 2020, Channel Attention Is All You Need for Video Frame "
@@ -62,7 +60,5 @@ def _item(triplet: list[PurePosixPath], dropped: int, root: Path) -> Item:
         id=f"{middle.parent.name}/{triplet[0].stem}-{middle.stem}-{triplet[2].stem}",
         source=middle.parent.name,
         inputs=(first, last),
-        times=(0.0, 1.0),
         target=target,
-        target_time=0.5,
     )

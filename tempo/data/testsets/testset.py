@@ -35,9 +35,9 @@ class Facts:
     name: str
     title: str
     folder: str
-    expected: int | None
-    stored: tuple[int, int] | None
-    size: tuple[int, int] | None
+    expected: int | None = None
+    stored: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None
     inputs: str
     transform: TransformName = "none"
     rounding: Rounding
@@ -54,10 +54,18 @@ class Item:
     id: str
     source: str
     inputs: tuple[Path, ...]
-    times: tuple[float, ...]
+    times: tuple[float, ...] = (0.0, 1.0)
     target: Path
-    target_time: float
+    target_time: float = 0.5
     sequence: str | None = None
+
+
+def triplets(frames: Sequence[Path]) -> Iterator[tuple[Path, Path, Path]]:
+    """Yield every two even frames with the odd one between them.
+
+    A last odd frame is left out, as in published counts: there is no frame after it.
+    """
+    return zip(frames[0::2], frames[1::2], frames[2::2], strict=False)
 
 
 class TestSet:

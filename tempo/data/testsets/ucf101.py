@@ -34,9 +34,7 @@ def find(facts: Facts, root: Path) -> list[Item]:
             id=folder.name,
             source=folder.name,
             inputs=(folder / "frame_00.png", folder / "frame_02.png"),
-            times=(0.0, 1.0),
             target=folder / "frame_01_gt.png",
-            target_time=0.5,
         )
         for folder in folders
     ]

@@ -55,7 +55,6 @@ def find(facts: Facts, root: Path) -> list[Item]:
             inputs=tuple(root / "sequences" / name / f"im{number}.png" for number in inputs),
             times=tuple((number - first) / (last - first) for number in inputs),
             target=root / "sequences" / name / f"im{target}.png",
-            target_time=0.5,
         )
         for name in names
     ]

@@ -57,7 +57,6 @@ def _items(scene: Path, facts: Facts) -> list[Item]:
             id=f"{scene.name}/{place:02d}",
             source=scene.name,
             inputs=(files[0], files[DISTANCE]),
-            times=(0.0, 1.0),
             target=files[place],
             target_time=place / DISTANCE,
             sequence=scene.name,

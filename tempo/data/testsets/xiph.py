@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tempo.core.errors import MissingError
-from tempo.data.testsets.testset import Facts, Item
+from tempo.data.testsets.testset import Facts, Item, triplets
 from tempo.data.testsets.transforms import TransformName
 from tempo.data.video_io.picture_files import numbered
 
@@ -52,13 +52,11 @@ def find(facts: Facts, root: Path) -> list[Item]:
             id=f"{clip}/{2 * place + 1:03d}",
             source=clip,
             inputs=(first, last),
-            times=(0.0, 1.0),
             target=target,
-            target_time=0.5,
             sequence=clip,
         )
         for clip in CLIPS
-        for place, (first, target, last) in enumerate(_triplets(_frames(root, clip, facts)))
+        for place, (first, target, last) in enumerate(triplets(_frames(root, clip, facts)))
     ]
 
 
@@ -75,8 +73,3 @@ def _frames(root: Path, clip: str, facts: Facts) -> list[Path]:
     if gap is not None:
         raise MissingError(f"{facts.title}: {clip} has no frame {gap + 1}; {facts.help}")
     return files
-
-
-def _triplets(files: list[Path]) -> list[tuple[Path, Path, Path]]:
-    # The published count leaves the last odd frame out: it has no frame after it.
-    return list(zip(files[0::2], files[1::2], files[2::2], strict=False))
