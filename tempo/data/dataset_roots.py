@@ -1,4 +1,4 @@
-"""Where a data set's files are, and what is in them."""
+"""Resolve the folder of a data set's files and hash them, with a cache of known hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 def resolve_root(text: str, what: str, field: str = "data.root") -> Path:
-    """The folder meant by `text`, which may hold `~`, `${NAME}` and `${NAME:-default}`.
+    """Return the folder that `text` names, which may hold `~`, `${NAME}` and `${NAME:-default}`.
 
     `what` is looked for, and `field` is where `text` was written; both are for the message.
 
@@ -55,16 +55,16 @@ def _full(folder: Path) -> Path:
 
 
 class Fingerprints:
-    """SHA-256 of files, remembered under `cache` by path, size and time of change.
+    """Hash files by SHA-256, kept in `cache` by path, size and modification time.
 
-    Hashing a terabyte at every start would be slow, and a file that changed has another time.
+    Hashing a terabyte at every start would be slow.
     """
 
     def __init__(self, cache: Path) -> None:
         self._path = cache / "fingerprints.json"
 
     def of(self, files: list[Path]) -> list[str]:
-        """The hash of each file, in order. For a file that cannot be read it is the reason."""
+        """Return the hash of each file, in order, or the reason why it cannot be read."""
         known = self._read()
         keys = [self._key(file) for file in files]
         new = {key: _hash(file) for key, file in zip(keys, files, strict=True) if key not in known}

@@ -1,4 +1,4 @@
-"""Losses: what training minimises. One line a loss in `LOSSES`.
+"""Build the training objective from the losses in the table `LOSSES`.
 
 Every loss maps a prediction and a target, [B, 3, H, W] in 0..1 (the prediction not clamped), to one
 value a sample, [B]; a batch's loss is their mean. A loss is 0 (Charbonnier and edge: a constant of
@@ -38,7 +38,7 @@ LOSSES: Implementations[Callable[..., nn.Module]] = Implementations(
 
 
 def build_objective(options: Options) -> Objective:
-    """The objective that a recipe's `loss` describes."""
+    """Return the objective that a recipe's `loss` describes."""
     if isinstance(options, options_of.Sum):
         parts = {term.loss.kind: LOSSES.make(term.loss) for term in options.terms}
         weights = {

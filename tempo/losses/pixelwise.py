@@ -1,4 +1,4 @@
-"""Mean pixel differences: L1, and the smooth L1 of Charbonnier et al. (1994)."""
+"""Compute pixel-wise losses: L1, and the smooth L1 of Charbonnier et al. (1994)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chain of blocks, recomputed in the backward pass where memory is short."""
+"""Chain residual blocks under one residual group, with optional gradient checkpointing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLAIN = slots.PlainChain()
 
 
 class Chain(nn.Module):
-    """`count` blocks in a row under one residual group: [B, C, H, W] -> the same.
+    """Run `count` blocks in a row under one residual group: [B, C, H, W] -> the same.
 
     Dilations repeat their pattern for as long as the chain is; they are never cut short.
     """

@@ -1,4 +1,4 @@
-"""Channel attention inside residual blocks: how a block's change is added to its input."""
+"""Add a residual block's change to its input, plainly or gated by channel attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoders: fused features at four scales and the target's code -> features of the picture."""
+"""Decode fused features at four scales, conditioned on the target time."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ DECODERS: Implementations[Callable[..., PlainStage | RefinedStage]] = Implementa
 
 
 class Decoder(nn.Module):
-    """Fused features, finest first, and the code [B, time_channels] -> [B, outputs, H, W].
+    """Map fused features, finest first, and the code [B, time_channels] -> [B, outputs, H, W].
 
     `stages` run from 1/4 to 1, with as many blocks each as the decoder's `refine` says.
     """

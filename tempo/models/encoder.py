@@ -1,4 +1,4 @@
-"""The encoder: one frame -> time-conditioned features at four scales."""
+"""Encode one frame into time-conditioned features at four scales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempo.spec.arch import ArchSpec
 
 
 class EncoderStage(nn.Module):
-    """Entry (stem or downsampling), groups of blocks, conditioning: one scale."""
+    """Encode one scale: entry (stem or downsampling), groups of blocks, conditioning."""
 
     def __init__(self, arch: ArchSpec, scale: int, time_channels: int) -> None:
         super().__init__()
@@ -42,9 +42,9 @@ class EncoderStage(nn.Module):
 
 
 class Encoder(nn.Module):
-    """[M, 3, H, W] and codes [M, time_channels] -> features at 1, 1/2, 1/4 and 1/8, finest first.
+    """Map [M, 3, H, W] and codes [M, time_channels] to features at 1, 1/2, 1/4 and 1/8.
 
-    M is batch times views: all views go through at once.
+    The finest come first. M is batch times views: all views are encoded at once.
     """
 
     def __init__(self, arch: ArchSpec, time_channels: int) -> None:

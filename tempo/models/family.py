@@ -1,4 +1,4 @@
-"""TempoNet: a frame at any time from N frames at given times, without optical flow."""
+"""Define TempoNet: predict a frame at any time from N frames at given times, without flow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_VIEWS = 16
 
 
 class TempoNet(nn.Module):
-    """Encoder, fusion per scale, decoder, head: one point of the family that `arch` describes."""
+    """Run encoder, fusion per scale, decoder and head, each as `arch` describes."""
 
     def __init__(self, arch: ArchSpec) -> None:
         super().__init__()
@@ -43,14 +43,14 @@ class TempoNet(nn.Module):
         self.scene_cut = SCENE_CUTS.make(arch.scene_cut)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """A residual starts as nothing: the first output is the blend of the frames."""
+        """Zero the residual, so that the first output is the blend of the frames."""
         if self.output.starts_at_zero:
             nn.init.zeros_(self.head.last.weight)
 
     def forward(
         self, frames: Tensor, times: Tensor, target_time: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """The frame at `target_time`, not clamped.
+        """Return the frame at `target_time`, not clamped.
 
         Args:
             frames: [B, N, 3, H, W] RGB in [0, 1], 1 < N <= 16, any order, any H and W.
@@ -96,6 +96,6 @@ def pad_to_stride(x: Tensor, stride: int = STRIDE) -> tuple[Tensor, Margins]:
 
 
 def unpad(x: Tensor, margins: Margins) -> Tensor:
-    """Take `margins` off again."""
+    """Remove `margins`."""
     left, right, top, bottom = margins
     return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]

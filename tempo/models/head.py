@@ -1,4 +1,4 @@
-"""Heads: features of the finest scale -> three channels."""
+"""Map features of the finest scale to three channels."""
 
 from __future__ import annotations
 

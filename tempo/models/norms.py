@@ -1,4 +1,4 @@
-"""Normalisations. All keep the memory format of what they are given, on every device."""
+"""Normalise features: group, layer or no normalisation, keeping the memory format."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ a picture's contrast."""
 
 
 def group_count(groups: int, channels: int) -> int:
-    """The largest divisor of `channels` up to `groups` that leaves `SMALLEST_GROUP` a group."""
+    """Return the largest divisor of `channels` up to `groups` with `SMALLEST_GROUP` a group."""
     most = max(1, min(groups, channels // SMALLEST_GROUP))
     return next(count for count in range(most, 0, -1) if channels % count == 0)
 
 
 class GroupNorm(nn.Module):
-    """Group normalisation (Wu and He 2018): [B, C, H, W] -> the same, layout kept."""
+    """Normalise groups of channels (Wu and He 2018): [B, C, H, W] -> the same, layout kept."""
 
     def __init__(self, options: slots.GroupNorm, channels: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class GroupNorm(nn.Module):
 
 
 class Layer2d(nn.Module):
-    """Layer normalisation over the channels of each pixel (as in ConvNeXt; Liu et al. 2022)."""
+    """Normalise the channels of each pixel (as in ConvNeXt; Liu et al. 2022)."""
 
     def __init__(self, options: slots.Layer2d, channels: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Layer2d(nn.Module):
 
 
 class NoNorm(nn.Identity):
-    """Nothing: the ablation `norm: none`."""
+    """Change nothing: the ablation `norm: none`."""
 
     def __init__(self, options: slots.NoNorm, channels: int) -> None:
         super().__init__()

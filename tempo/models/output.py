@@ -1,4 +1,4 @@
-"""Outputs: the head's three channels -> the picture; and the gate for scene cuts."""
+"""Turn the head's channels into the picture, and gate it at scene cuts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tempo.spec.implementations import Implementations
 
 
 def blend(frames: Tensor, weights: Tensor) -> Tensor:
-    """The weighted sum over views: [B, N, C, H, W] and [B, N] -> [B, C, H, W]."""
+    """Return the weighted sum over views: [B, N, C, H, W] and [B, N] -> [B, C, H, W]."""
     return (frames * weights.to(frames.dtype)[..., None, None, None]).sum(1)
 
 
 class ResidualBlend(nn.Module):
-    """Time-weighted blend of the frames plus a residual whose last layer starts at zero."""
+    """Add a residual, whose last layer starts at zero, to the time-weighted blend of frames."""
 
     starts_at_zero: ClassVar[bool] = True
 
@@ -31,7 +31,7 @@ class ResidualBlend(nn.Module):
 
 
 class Sigmoid(nn.Module):
-    """The picture itself, squashed into (0, 1), as in the seed.
+    """Squash the picture into (0, 1), as the founding text did.
 
     It has the whole picture to draw: after 500 steps on the procedural data it is 10 dB below
     frame averaging (docs/models.md).
@@ -52,7 +52,7 @@ OUTPUTS: Implementations[Callable[..., ResidualBlend | Sigmoid]] = Implementatio
 
 
 class NoGate(nn.Module):
-    """The picture as it is."""
+    """Return the picture unchanged."""
 
     def __init__(self, options: slots.NoGate) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class NoGate(nn.Module):
 
 
 class NearestGate(nn.Module):
-    """Falls back to the nearest frame where the anchors around the target differ too much.
+    """Fall back to the nearest frame where the anchors around the target differ too much.
 
     The difference is the mean absolute one of the two anchors; sigmoid((difference - threshold) /
     softness) is the share of the nearest frame. Nothing in it is learned. Of two frames equally
@@ -89,7 +89,7 @@ def _share(chosen: Tensor) -> Tensor:
 
 
 def _nearest(moments: Moments) -> Tensor:
-    """Weights [B, N] of the nearest view; of a tie the earlier, views of one time shared."""
+    """Return weights [B, N] of the nearest view; of a tie the earlier, views of one time shared."""
     distance = moments.dt.abs().masked_fill(~moments.mask, torch.inf)
     near = distance == distance.amin(1, keepdim=True)
     first = moments.dt.masked_fill(~near, torch.inf)

@@ -1,4 +1,4 @@
-"""Residual groups: what a chain of blocks adds to its input, as a whole."""
+"""Join a chain of blocks with its input: plain, or under a learnable or fixed scale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempo.spec.implementations import Implementations
 
 
 class PlainChain(nn.Module):
-    """The chain's output alone (V2)."""
+    """Return the chain's output alone (V2)."""
 
     def __init__(self, options: slots.PlainChain) -> None:
         super().__init__()

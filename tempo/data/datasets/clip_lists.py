@@ -1,4 +1,4 @@
-"""Lists of clips as data sets publish them: one a line, blank lines and CRLF among them."""
+"""Read the lists of clips that data sets publish: text files with one clip a line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tempo.core.errors import MissingError
 
 
 def read_lines(path: Path, what: str, help_: str) -> list[str]:
-    """The lines that say something, stripped, in order.
+    """Return the lines that are not blank, stripped, in order.
 
     Args:
         path: of the list.

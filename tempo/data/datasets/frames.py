@@ -1,4 +1,4 @@
-"""Clips from folders of numbered pictures, one folder for each sequence."""
+"""Read clips from folders of numbered pictures, one folder for each sequence."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
 def check_available(options: Options) -> None:
-    """See `tempo.data.open_dataset.check_available`."""
+    """Raise MissingError unless the folders are there and can be split."""
     assert isinstance(options, Frames)
     folders_by_split(options)
 
 
 def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
-    """The folders of each split, see `tempo.data.datasets.footage.by_split`.
+    """Return the folders of each split, see `tempo.data.datasets.footage.by_split`.
 
     Raises:
         MissingError: no pictures, a named folder that is not there, or too few for three splits.
@@ -57,7 +57,7 @@ def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """See `tempo.data.open_dataset.Source`. Each folder becomes one shard, named by its content."""
+    """Plan one shard for each folder, named by its content (`tempo.data.open_dataset.Source`)."""
     assert isinstance(options, Frames)
     shards = tuple(
         _shard(options, name, folder, split)
@@ -79,7 +79,7 @@ def _shard(options: Frames, name: str, folder: Path, split: SplitName) -> ShardP
 
 
 def content_of(files: list[Path]) -> str:
-    """A hash of the names and sizes of all pictures and the content of three.
+    """Return a hash of the names and sizes of all pictures and the content of three of them.
 
     Reading every byte to name a cache would take as long as building it.
     """
@@ -99,8 +99,11 @@ def _fill(writer: ShardWriter, options: Frames, name: str, folder: Path, split: 
 def _read(
     writer: ShardWriter, options: Frames, name: str, files: list[Path], every_time: bool
 ) -> Iterator[Frame]:
-    """The pictures that can be read. The number in a name is a picture's time, so that one that
-    is missing makes the clips around it uneven, and they are left out."""
+    """Yield the pictures that can be read.
+
+    The number in a name is the picture's time: a missing one makes the clips around it uneven, and
+    they are left out.
+    """
     for number, file in enumerate(files):
         try:
             pixels = read_picture(file, name)

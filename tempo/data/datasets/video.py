@@ -1,4 +1,4 @@
-"""Clips from a folder of video files, decoded once into a cache (PyAV, that is FFmpeg)."""
+"""Decode clips from a folder of video files into a cache (PyAV, that is FFmpeg)."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ milliseconds at 60 frames a second reach 1.06."""
 
 
 def check_available(options: Options) -> None:
-    """See `tempo.data.open_dataset.check_available`."""
+    """Raise MissingError unless the files are there and can be split."""
     assert isinstance(options, Video)
     files_by_split(options)
 
 
 def find_files(options: Video) -> dict[str, Path]:
-    """The video files under the root: path relative to it, with slashes, to file, sorted."""
+    """Return the video files under the root: path relative to it, with slashes, to file, sorted."""
     root = resolve_root(options.root, "the folder of videos")
     files = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:
@@ -57,7 +57,7 @@ def find_files(options: Video) -> dict[str, Path]:
 
 
 def files_by_split(options: Video) -> dict[SplitName, dict[str, Path]]:
-    """The files of each split, see `tempo.data.datasets.footage.by_split`.
+    """Return the files of each split, see `tempo.data.datasets.footage.by_split`.
 
     Raises:
         MissingError: no files, a named file that is not there, or too few files for three splits.
@@ -67,7 +67,7 @@ def files_by_split(options: Video) -> dict[SplitName, dict[str, Path]]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """See `tempo.data.open_dataset.Source`. Each file becomes one shard, named by its content."""
+    """Plan one shard for each file, named by its content (`tempo.data.open_dataset.Source`)."""
     assert isinstance(options, Video)
     files = files_by_split(options)[split]
     hashes = Fingerprints(cache).of(list(files.values()))
@@ -85,7 +85,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
 
 
 def _guess(options: Video, file: Path) -> int:
-    """About as many clips as the file will give; only progress bars use it."""
+    """Return a guess of the file's number of clips; only progress bars use it."""
     frames = file.stat().st_size // FRAME_BYTES
     return max(1, min(frames // options.every, options.limit or frames))
 
@@ -105,7 +105,7 @@ def _fill(writer: ShardWriter, options: Video, name: str, file: Path, split: Spl
 
 
 def _readable(frames: Iterator[Frame], broken: Callable[[str], None]) -> Iterator[Frame]:
-    """The frames up to the first that cannot be decoded.
+    """Yield the frames up to the first that cannot be decoded.
 
     One bad file must not stop a study over thousands; what was read before it stays.
     """
@@ -118,7 +118,7 @@ def _readable(frames: Iterator[Frame], broken: Callable[[str], None]) -> Iterato
 def decode(
     file: Path, options: Video, facts: StreamFacts | None = None, *, any_time: bool = False
 ) -> Iterator[Frame]:
-    """The frames of a file in order of presentation, upright, 8 bits a channel.
+    """Yield the frames of a file in order of presentation, upright, 8 bits a channel.
 
     Args:
         file: to read.
@@ -147,9 +147,9 @@ def decode(
 
 
 def cover(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
-    """The frame as uint8 RGB [H, W, 3], scaled (bicubic) to cover `size`, then cut centrally.
+    """Return the frame, scaled (bicubic) to cover `size` and cut centrally: uint8 RGB [H, W, 3].
 
-    It is turned as its metadata says, in quarter turns, before it is cut.
+    The frame is rotated as its metadata says, in quarter turns, before it is cut.
     """
     turns = frame.rotation // 90 % 4
     height, width = size if turns % 2 == 0 else size[::-1]
@@ -162,7 +162,7 @@ def cover(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
 
 
 class StreamFacts:
-    """Gathers facts frame by frame; `notes` says those that a user of the clips must know."""
+    """Collect a video stream's properties frame by frame; `notes` lists what is unusual."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -178,7 +178,7 @@ class StreamFacts:
         self._time: float | None = None
 
     def see(self, frame: VideoFrame) -> None:
-        """Take one frame into account, in order of presentation."""
+        """Add one frame, in order of presentation."""
         self.frames += 1
         self.interlaced += bool(frame.interlaced_frame)
         self.rotation = frame.rotation or self.rotation
@@ -195,7 +195,7 @@ class StreamFacts:
         self._time = frame.time
 
     def notes(self) -> Iterator[tuple[str, str]]:
-        """(kind, sentence) of everything out of the ordinary."""
+        """Yield (kind, sentence) for each unusual property."""
         if self.frames and self.frames < 3:
             yield "short", f"{self.frames} frames, and a clip needs at least 3"
         if self.rotation:

@@ -1,4 +1,4 @@
-"""Vimeo-90K (Xue et al. 2019, Video Enhancement with Task-Oriented Flow): both its sets."""
+"""Read Vimeo-90K, triplets and septuplets (Xue et al. 2019, Task-Oriented Flow)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOLERATED = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where the files of one of the two sets lie. `published` counts its lists' sequences."""
+    """Describe the files of one of the two sets. `published` counts its lists' sequences."""
 
     title: str
     train: str
@@ -35,7 +35,7 @@ class Layout:
     help: str
 
     def listed(self, split: SplitName) -> str:
-        """The name of the list a split is made from."""
+        """Return the name of the list a split is made from."""
         return self.test if split == "test" else self.train
 
 
@@ -61,7 +61,7 @@ Either = Vimeo90k | Vimeo90kSeptuplet
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Which frames of a sequence are shown and asked for, counted from 1."""
+    """Name the input and target frames of a sequence, counted from 1."""
 
     inputs: tuple[int, ...]
     targets: tuple[int, ...]
@@ -72,18 +72,18 @@ class Shown:
         return tuple(sorted({*self.inputs, *self.targets}))
 
     def time(self, frame: int) -> float:
-        """The time of a frame, 0 and 1 being the outer inputs'."""
+        """Return the time of a frame, 0 and 1 being the outer inputs'."""
         first, last = self.inputs[0], self.inputs[-1]
         return (frame - first) / (last - first)
 
 
 def layout_of(options: Either) -> Layout:
-    """The layout of the set that `options` ask for."""
+    """Return the layout of the set that `options` ask for."""
     return TRIPLETS if isinstance(options, Vimeo90k) else SEPTUPLETS
 
 
 def shown(options: Either, split: SplitName) -> Shown:
-    """The frames of a clip. Only training has targets at other times than the middle."""
+    """Return the frames of a clip. Only training has targets at other times than the middle."""
     if isinstance(options, Vimeo90k):
         return Shown((1, 3), (2,))
     inputs, middle = options.inputs, (SEPTUPLET + 1) // 2
@@ -94,7 +94,7 @@ def shown(options: Either, split: SplitName) -> Shown:
 
 
 def check_available(options: Options) -> None:
-    """See `tempo.data.open_dataset.check_available`. Looks at both lists and one clip of each."""
+    """Raise MissingError unless both lists and the first clip of each are there."""
     assert isinstance(options, Either)
     root, layout = _root(options), layout_of(options)
     for split in ("train", "test"):
@@ -117,7 +117,7 @@ def _root(options: Either) -> Path:
 
 
 def read_list(path: Path, layout: Layout) -> list[str]:
-    """The sequences a list names, in order. Blank lines and CRLF are fine.
+    """Return the sequences that a list names, in order.
 
     Raises:
         MissingError: no such list, or an empty one.
@@ -126,7 +126,7 @@ def read_list(path: Path, layout: Layout) -> list[str]:
 
 
 def lists(options: Either) -> dict[str, tuple[Path, int, int]]:
-    """Each published list: its file, the sequences it names here, and the published number."""
+    """Return each published list: its file, its number of sequences, and the published number."""
     root, layout = _root(options), layout_of(options)
     return {
         name: (root / name, len(read_list(root / name, layout)), published)
@@ -135,7 +135,7 @@ def lists(options: Either) -> dict[str, tuple[Path, int, int]]:
 
 
 def sequences(options: Either, split: SplitName) -> list[str]:
-    """The sequences of a split.
+    """Return the sequences of a split.
 
     Validation takes `val_clips` of the training list, those whose names hash lowest; at least one
     sequence is left for training.
@@ -154,7 +154,7 @@ def sequences(options: Either, split: SplitName) -> list[str]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """See `tempo.data.open_dataset.Source`.
+    """Plan shards of `CLIPS_PER_SHARD` sequences (`tempo.data.open_dataset.Source`).
 
     The digest is the hash of the sequences' names: the published pictures never change. A shard's
     name also holds where they were read, so that another copy gets a cache of its own.

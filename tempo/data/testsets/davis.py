@@ -1,4 +1,4 @@
-"""DAVIS, or any folders of numbered pictures in its layout: every second frame is asked for."""
+"""List the clips of DAVIS, or of any folders in its layout: every second frame is a target."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETS = (DAVIS,)
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """Every folder of pictures, in natural order; a folder with fewer than 3 gives nothing."""
+    """Return the clips of every folder of pictures, in natural order of the folders."""
     below = root / "JPEGImages" / "480p"
     start = below if below.is_dir() else root
     folders = sorted((each for each in start.iterdir() if each.is_dir()),
@@ -46,5 +46,5 @@ def _items(folder: Path) -> list[Item]:
 
 
 def content(item: Item) -> list[int]:
-    """Sizes of the files: any folder can be given here, so names alone say too little."""
+    """Return the sizes of the files: names alone do not identify the pictures of any folder."""
     return [file.stat().st_size for file in (*item.inputs, item.target)]

@@ -1,4 +1,4 @@
-"""The OTHER part of the Middlebury flow benchmark: twelve scenes with a true middle frame."""
+"""List the clips of Middlebury OTHER: twelve scenes with a true middle frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETS = (OTHER,)
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """The scenes that have a true middle frame; the others of other-data are for flow only."""
+    """Return the scenes that have a true middle frame; the others are for flow only."""
     truth = root / "other-gt-interp"
     if not truth.is_dir():
         raise MissingError(f"{facts.title}: {truth} is not a folder; {facts.help}")

@@ -1,4 +1,4 @@
-"""SNU-FILM: four lists of triplets of growing distance from the same videos (Choi et al. 2020)."""
+"""List the clips of SNU-FILM: triplets at four frame distances (Choi et al. 2020)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETS = tuple(
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """The triplets of a list, in its order.
+    """Return the triplets of a list, in its order.
 
     The published lists name files as the authors' machine had them (data/SNU-FILM/test/...), so
     leading folders are dropped until the first file is there.
@@ -48,7 +48,7 @@ def _triplet(line: str, path: Path, facts: Facts) -> list[PurePosixPath]:
 
 
 def _leading(file: PurePosixPath, root: Path) -> int:
-    """How many leading folders to drop; 0 when that finds nothing either."""
+    """Return how many leading folders to drop, 0 when no number finds the file."""
     depths = range(len(file.parts))
     return next((n for n in depths if root.joinpath(*file.parts[n:]).is_file()), 0)
 

@@ -1,4 +1,4 @@
-"""Vimeo-90K's test lists: triplets, and septuplets with four frames shown (Xue et al. 2019)."""
+"""List the test clips of Vimeo-90K: triplets, and septuplets with four inputs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LAYOUT = {
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """The sequences of the published list, in its order."""
+    """Return the sequences of the published list, in its order."""
     listed, inputs, target = _LAYOUT[facts.name]
     names = [line.strip("/") for line in read_lines(root / listed, facts.title, facts.help)]
     first, last = inputs[0], inputs[-1]

@@ -1,4 +1,4 @@
-"""Eight 4K clips of Netflix at media.xiph.org, as Niklaus and Liu 2020 made a test set of them."""
+"""List the clips of the Xiph test sets: eight 4K videos (Niklaus and Liu 2020)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SETS = (_facts("xiph_2k", "Xiph 2K", "half"), _facts("xiph_4k", "Xiph 4K", "cent
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """The clips that are there, each with a target between every two even frames."""
+    """Return the clips of the videos that exist, a target between every two even frames."""
     return [
         Item(
             id=f"{clip}/{2 * place + 1:03d}",
@@ -61,7 +61,7 @@ def find(facts: Facts, root: Path) -> list[Item]:
 
 
 def _frames(root: Path, clip: str, facts: Facts) -> list[Path]:
-    """The first 100 frames. A frame missing among them would shift which frame is asked for."""
+    """Return the first 100 frames; a missing one is an error, since it would shift targets."""
     inside = numbered(root / clip, (".png",)) if (root / clip).is_dir() else []
     files = inside or [
         root / f"{clip}-{n:03d}.png" for n in range(1, FRAMES + 1)

@@ -1,4 +1,4 @@
-"""Reading picture files. Whatever is wrong with one is said in a sentence that names it."""
+"""Read, sort and scale picture files; errors name the file and its fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 def read_picture(path: Path, what: str, size: tuple[int, int] | None = None) -> Pixels:
-    """One picture as uint8 RGB [H, W, 3]; grey ones get three equal channels.
+    """Read a picture as uint8 RGB [H, W, 3]; grey ones get three equal channels.
 
     Args:
         path: of the file.
@@ -52,12 +52,12 @@ def read_picture(path: Path, what: str, size: tuple[int, int] | None = None) -> 
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """A sorting key under which 2 comes before 10."""
+    """Return a sorting key under which 2 comes before 10."""
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(name))
 
 
 def numbered(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
-    """The pictures of a folder in the order of their numbers. Hidden files are not looked at."""
+    """Return the pictures of a folder in the order of their numbers, without hidden files."""
     kinds = frozenset(suffixes)
     found = [
         file
@@ -68,7 +68,7 @@ def numbered(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
 
 
 def cover(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """The picture scaled (bicubic) to cover `size`, then cut centrally: uint8 [H, W, 3]."""
+    """Return the picture scaled (bicubic) to cover `size`, then cut centrally: uint8 [H, W, 3]."""
     height, width = size
     rows, columns = pixels.shape[:2]
     scale = max(height / rows, width / columns)

@@ -1,4 +1,6 @@
-"""Residual blocks: a class takes (its options, a Site) and maps [B, C, H, W] to the same shape.
+"""List the residual blocks of the network.
+
+A class takes (its options, a Site) and maps [B, C, H, W] to the same shape.
 
 To add one: an `Options` subclass in `tempo.spec.arch_slots.BLOCKS`, a class in a module here and a
 line in the table.

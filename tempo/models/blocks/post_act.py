@@ -1,4 +1,4 @@
-"""Post-activation residual block (V2; He et al. 2015)."""
+"""Define the post-activation residual block (V2; He et al. 2015)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pre-activation residual block (V3; He et al. 2016, Identity Mappings)."""
+"""Define the pre-activation residual block (V3; He et al. 2016, Identity Mappings)."""
 
 from __future__ import annotations
 

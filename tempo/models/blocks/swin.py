@@ -1,4 +1,4 @@
-"""Shifted-window attention block (Liu et al. 2021)."""
+"""Define the shifted-window attention block (Liu et al. 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fusion of views at one scale: features [B, N, C, H, W] -> [B, C, H, W].
+"""List the fusions of views at one scale: features [B, N, C, H, W] -> [B, C, H, W].
 
 A class takes (its options, channels); its forward takes the features, the views' weights, [B, N,
 1, 1] or [B, N, H, W], and the mask of used views [B, N], whose weights are 0.

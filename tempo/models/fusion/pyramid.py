@@ -1,4 +1,4 @@
-"""Fusion at all scales, from the coarsest to the finest."""
+"""Fuse views at all scales, from the coarsest to the finest, with cross-scale guidance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Guidance(nn.Module):
 
 
 class PyramidFusion(nn.Module):
-    """Features [B, N, C, H, W] per scale, finest first, and weights [B, N] -> fused features.
+    """Fuse features [B, N, C, H, W] per scale, finest first, and weights [B, N] -> fused features.
 
     With `guidance`, the fused features of a scale re-weigh the views at the next finer one.
     """

@@ -1,4 +1,4 @@
-"""Conditioning: features [M, C, H, W] changed by a time code [M, time_channels]."""
+"""Condition features [M, C, H, W] on a time code [M, time_channels]."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEED_STD = 0.001
 
 
 class NoConditioning(nn.Module):
-    """Features as they are, blind to time."""
+    """Return the features unchanged, blind to time."""
 
     reads_time: ClassVar[bool] = False
 
@@ -45,7 +45,7 @@ class Film(nn.Module):
         self.last = nn.Linear(time_channels, 2 * channels)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """`identity`: gamma near 1, beta near 0. `seed`: both near 0, so features vanish."""
+        """Start with gamma near 1 and beta near 0; with `seed`, both near 0: features vanish."""
         std = IDENTITY_STD if self.identity else SEED_STD
         nn.init.normal_(self.last.weight, 0.0, std, generator=generator)
         nn.init.zeros_(self.last.bias)

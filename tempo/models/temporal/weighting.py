@@ -1,4 +1,4 @@
-"""Temporal weights: how much each view counts, [B, N], non-negative, summing to 1, 0 if unused."""
+"""Weigh the views by time: [B, N], non-negative, summing to 1, 0 for unused views."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LearnedWeights(nn.Module):
 
 
 class LinearWeights(nn.Module):
-    """Linear interpolation between the anchors around the target; outside them, the nearest."""
+    """Interpolate linearly between the anchors around the target; outside them, the nearest."""
 
     reads_time: ClassVar[bool] = False
 
@@ -65,12 +65,12 @@ class LinearWeights(nn.Module):
 
 
 def _even(chosen: Tensor) -> Tensor:
-    """Equal weights over the chosen views of each sample; all 0 where none is chosen."""
+    """Return equal weights over the chosen views of each sample; all 0 where none is chosen."""
     return chosen / chosen.sum(1, keepdim=True).clamp_min(1)
 
 
 class UniformWeights(nn.Module):
-    """The same for every view."""
+    """Weigh every view the same."""
 
     reads_time: ClassVar[bool] = False
 
