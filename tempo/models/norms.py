@@ -24,17 +24,13 @@ def group_count(groups: int, channels: int) -> int:
     return next(count for count in range(most, 0, -1) if channels % count == 0)
 
 
-class GroupNorm(nn.Module):
-    """Normalise groups of channels (Wu and He 2018): [B, C, H, W] -> the same, layout kept."""
+class AffineNorm(nn.Module):
+    """Hold the weight and bias of a normalisation, one of each a channel."""
 
-    def __init__(self, options: slots.GroupNorm, channels: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.groups = group_count(options.groups, channels)
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return group_norm(x, self.groups, self.weight, self.bias, EPS)
 
     def reset_parameters(self) -> None:
         """Start as the bare normalisation."""
@@ -42,24 +38,28 @@ class GroupNorm(nn.Module):
         nn.init.zeros_(self.bias)
 
 
-class Layer2d(nn.Module):
+class GroupNorm(AffineNorm):
+    """Normalise groups of channels (Wu and He 2018): [B, C, H, W] -> the same, layout kept."""
+
+    def __init__(self, options: slots.GroupNorm, channels: int) -> None:
+        super().__init__(channels)
+        self.groups = group_count(options.groups, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return group_norm(x, self.groups, self.weight, self.bias, EPS)
+
+
+class Layer2d(AffineNorm):
     """Normalise the channels of each pixel (as in ConvNeXt; Liu et al. 2022)."""
 
     def __init__(self, options: slots.Layer2d, channels: int) -> None:
-        super().__init__()
+        super().__init__(channels)
         self.channels = channels
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         pixels = x.permute(0, 2, 3, 1)
         normed = F.layer_norm(pixels, (self.channels,), self.weight, self.bias, EPS)
         return normed.permute(0, 3, 1, 2)
-
-    def reset_parameters(self) -> None:
-        """Start as the bare normalisation."""
-        nn.init.ones_(self.weight)
-        nn.init.zeros_(self.bias)
 
 
 class NoNorm(nn.Identity):

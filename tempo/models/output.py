@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tempo.models.temporal.relative_time import Moments, neighbours
+from tempo.models.temporal.relative_time import Moments, even_weights, neighbours
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
 
@@ -77,15 +77,11 @@ class NearestGate(nn.Module):
     def forward(self, picture: Tensor, frames: Tensor, moments: Moments) -> Tensor:
         before, after = neighbours(moments)
         both = before.any(1) & after.any(1)
-        signs = _share(before) - _share(after)
+        signs = even_weights(before) - even_weights(after)
         difference = blend(frames, signs).abs().mean((1, 2, 3))
         share = torch.sigmoid((difference - self.threshold) / self.softness) * both
         nearest = blend(frames, _nearest(moments))
         return torch.lerp(picture, nearest, share.to(picture.dtype)[:, None, None, None])
-
-
-def _share(chosen: Tensor) -> Tensor:
-    return chosen / chosen.sum(1, keepdim=True).clamp_min(1)
 
 
 def _nearest(moments: Moments) -> Tensor:
@@ -93,7 +89,7 @@ def _nearest(moments: Moments) -> Tensor:
     distance = moments.dt.abs().masked_fill(~moments.mask, torch.inf)
     near = distance == distance.amin(1, keepdim=True)
     first = moments.dt.masked_fill(~near, torch.inf)
-    return _share(near & (first == first.amin(1, keepdim=True)))
+    return even_weights(near & (first == first.amin(1, keepdim=True)))
 
 
 SCENE_CUTS: Implementations[Callable[..., nn.Module]] = Implementations(

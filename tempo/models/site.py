@@ -25,10 +25,6 @@ class Site:
         """Whether a normalisation follows, so that a convolution's own bias would be redundant."""
         return self.norm.kind != "none"
 
-    def at(self, channels: int) -> Site:
-        """Return the same choices at another width."""
-        return replace(self, channels=channels)
-
     def step(self, index: int, dilation: int = 1) -> Site:
         """Return the place of block `index` in a chain."""
         return replace(self, index=index, dilation=dilation)

@@ -10,9 +10,9 @@ from tempo.models.block_chain import Chain
 from tempo.models.build import build_model
 from tempo.models.family import TempoNet
 from tempo.models.network_cost import Cost, count, summarise, text
-from tempo.models.slot_tables import SLOT_TABLES
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
+from tests.models.conformance import SLOT_TABLES
 
 PARAMETERS = {
     "tempo_v2": 3_636_069,

@@ -11,7 +11,7 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import SPLITS, SplitName
+from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.datasets.triplet_choice import Found, Frame, find_clips
 from tempo.spec.data import Footage
 
@@ -82,6 +82,13 @@ def shard_name(options: Footage, name: str, content: str, version: int, split: S
     chosen |= {"any_time": any_time(options, split)}
     stem = "".join(c if c.isalnum() else "_" for c in Path(name).stem)[:60]
     return f"{stem}-{short_hash(chosen, 16)}"
+
+
+def plan_sources(split: SplitName, version: int, shards: Iterable[ShardPlan]) -> SplitPlan:
+    """Return the plan of a split with one shard for each source, identified by their names."""
+    shards = tuple(shards)
+    chosen = {"version": version, "split": split, "shards": [shard.name for shard in shards]}
+    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
 
 
 def write_clips(

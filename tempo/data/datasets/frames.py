@@ -12,7 +12,7 @@ from tempo.core.identity import short_hash
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
 from tempo.data.dataset_roots import resolve_root
-from tempo.data.datasets.footage import any_time, by_split, shard_name, write_clips
+from tempo.data.datasets.footage import any_time, by_split, plan_sources, shard_name, write_clips
 from tempo.data.datasets.triplet_choice import Frame, needed
 from tempo.data.video_io.picture_files import (
     SUFFIXES,
@@ -59,12 +59,11 @@ def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     """Plan one shard for each folder, named by its content (`tempo.data.open_dataset.Source`)."""
     assert isinstance(options, Frames)
-    shards = tuple(
+    shards = (
         _shard(options, name, folder, split)
         for name, folder in folders_by_split(options)[split].items()
     )
-    chosen = {"version": VERSION, "split": split, "shards": [shard.name for shard in shards]}
-    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
+    return plan_sources(split, VERSION, shards)
 
 
 def _shard(options: Frames, name: str, folder: Path, split: SplitName) -> ShardPlan:

@@ -11,12 +11,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from tempo.core.errors import MissingError
-from tempo.core.identity import short_hash
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.data.dataset_roots import Fingerprints, resolve_root
-from tempo.data.datasets.footage import any_time, by_split, shard_name, write_clips
+from tempo.data.datasets.footage import any_time, by_split, plan_sources, shard_name, write_clips
 from tempo.data.datasets.triplet_choice import Frame, needed
 from tempo.data.video_io.video_stream import thumbnail
 from tempo.spec.data import Video
@@ -71,7 +70,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     assert isinstance(options, Video)
     files = files_by_split(options)[split]
     hashes = Fingerprints(cache).of(list(files.values()))
-    shards = tuple(
+    shards = (
         ShardPlan(
             name=shard_name(options, name, content, VERSION, split),
             size=options.size,
@@ -80,8 +79,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
         )
         for (name, file), content in zip(files.items(), hashes, strict=True)
     )
-    chosen = {"version": VERSION, "split": split, "shards": [shard.name for shard in shards]}
-    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
+    return plan_sources(split, VERSION, shards)
 
 
 def _guess(options: Video, file: Path) -> int:

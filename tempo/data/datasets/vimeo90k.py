@@ -11,8 +11,7 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
-from tempo.data.dataset_roots import resolve_root
-from tempo.data.datasets.clip_lists import read_lines
+from tempo.data.dataset_roots import read_lines, resolve_root
 from tempo.data.datasets.footage import hash_order
 from tempo.data.video_io.picture_files import read_picture
 from tempo.spec.data import SEPTUPLET, Vimeo90k, Vimeo90kSeptuplet
@@ -110,10 +109,7 @@ def check_available(options: Options) -> None:
 
 def _root(options: Either) -> Path:
     layout = layout_of(options)
-    try:
-        return resolve_root(options.root, layout.title)
-    except MissingError as error:
-        raise MissingError(f"{error}; {layout.help}") from None
+    return resolve_root(options.root, layout.title, help_=layout.help)
 
 
 def read_list(path: Path, layout: Layout) -> list[str]:

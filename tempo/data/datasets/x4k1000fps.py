@@ -42,10 +42,7 @@ def scenes_by_split(options: X4k1000fps) -> dict[SplitName, dict[str, Path]]:
     Raises:
         MissingError: no scenes, a named one that is not there, or too few for three splits.
     """
-    try:
-        root = resolve_root(options.root, TITLE)
-    except MissingError as error:
-        raise MissingError(f"{error}; {HELP}") from None
+    root = resolve_root(options.root, TITLE, help_=HELP)
     scenes = {each.name: each for each in root.iterdir() if each.is_dir()}
     if not scenes:
         raise MissingError(f"{TITLE}: {root} holds no folder; {HELP}")

@@ -97,10 +97,8 @@ def _root(facts: Facts, root: str | Path | None) -> Path:
     own = f"TEMPO_{facts.name.upper()}"
     if root is None:
         root = os.environ.get(own) or f"{DATASETS}/{facts.folder}"
-    try:
-        return resolve_root(str(root), facts.title, "its root")
-    except MissingError as error:
-        raise MissingError(f"{error}; give its root, or set {own}; {facts.help}") from None
+    help_ = f"give its root, or set {own}; {facts.help}"
+    return resolve_root(str(root), facts.title, "its root", help_)
 
 
 def _check_files(facts: Facts, items: Iterable[Item]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from tempo.core.errors import MissingError
-from tempo.data.datasets.clip_lists import read_lines
+from tempo.data.dataset_roots import read_lines
 from tempo.data.testsets.testset import Facts, Item
 
 LEVELS = ("easy", "medium", "hard", "extreme")

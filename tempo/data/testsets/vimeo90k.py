@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tempo.data.datasets.clip_lists import read_lines
+from tempo.data.dataset_roots import read_lines
 from tempo.data.testsets.testset import Facts, Item
 
 SIZE = (256, 448)

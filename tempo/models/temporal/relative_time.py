@@ -47,3 +47,8 @@ def neighbours(moments: Moments) -> tuple[Tensor, Tensor]:
         before & (left == left.amax(1, keepdim=True)),
         after & (right == right.amin(1, keepdim=True)),
     )
+
+
+def even_weights(chosen: Tensor) -> Tensor:
+    """Return equal weights over the chosen views of each sample; all 0 where none is chosen."""
+    return chosen / chosen.sum(1, keepdim=True).clamp_min(1)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.models.temporal.relative_time import Moments, neighbours
+from tempo.models.temporal.relative_time import Moments, even_weights, neighbours
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
 
@@ -61,12 +61,7 @@ class LinearWeights(nn.Module):
         gap = gap_before + gap_after
         share = torch.where(gap > 0, gap_after / gap.clamp_min(1e-12), 0.5)
         left = torch.where(inside, share, before.any(1).to(share.dtype))[:, None]
-        return left * _even(before) + (1 - left) * _even(after)
-
-
-def _even(chosen: Tensor) -> Tensor:
-    """Return equal weights over the chosen views of each sample; all 0 where none is chosen."""
-    return chosen / chosen.sum(1, keepdim=True).clamp_min(1)
+        return left * even_weights(before) + (1 - left) * even_weights(after)
 
 
 class UniformWeights(nn.Module):
@@ -78,7 +73,7 @@ class UniformWeights(nn.Module):
         super().__init__()
 
     def forward(self, codes: Tensor, moments: Moments) -> Tensor:
-        return _even(moments.mask).to(moments.dt.dtype)
+        return even_weights(moments.mask).to(moments.dt.dtype)
 
 
 TEMPORAL_WEIGHTS: Implementations[Callable[..., nn.Module]] = Implementations(
