@@ -40,7 +40,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Augmentation:
     """Describe the augmentation of one sample, the same for all its frames and its target."""
 
     top: int
@@ -132,7 +132,7 @@ class TrainBatches:
             indices=torch.tensor([index for _, index in samples], dtype=torch.int64),
         )
 
-    def change(self, epoch: int, index: int, entry: Entry, size: tuple[int, int]) -> Change:
+    def change(self, epoch: int, index: int, entry: Entry, size: tuple[int, int]) -> Augmentation:
         """Return the random change of clip `index` in `epoch`.
 
         All draws are made whatever is switched on, so switching one off leaves the others alone;
@@ -143,7 +143,7 @@ class TrainBatches:
         vertical, horizontal, turned, backwards = random.random(4) < 0.5
         colours = random.permutation(3) if self.augment.channel_shuffle else range(3)
         flips = self.augment.flips
-        return Change(
+        return Augmentation(
             top=int(down * (size[0] - self.crop + 1)),
             left=int(right * (size[1] - self.crop + 1)),
             rows=-1 if flips and vertical else 1,
@@ -175,7 +175,7 @@ def _mapped_bytes(located: Sequence[tuple[Shard, Entry]]) -> int:
     return sum(map(prod, sizes))
 
 
-def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Change) -> None:
+def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Augmentation) -> None:
     """Write the inputs, then the target, of one sample into `out`, uint8 [N + 1, C, C, 3]."""
     crop = out.shape[1]
     inputs = entry.inputs[::-1] if change.reversed else entry.inputs
@@ -184,7 +184,7 @@ def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Change) -> None:
         cut = pixels[picture][area]
         if change.colours != (0, 1, 2):
             cut = np.ascontiguousarray(cut[..., list(change.colours)])
-        put(
+        write_turned(
             slot,
             cut,
             upside_down=change.rows < 0,
@@ -193,7 +193,7 @@ def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Change) -> None:
         )
 
 
-def _times(entry: Entry, change: Change) -> tuple[float, ...]:
+def _times(entry: Entry, change: Augmentation) -> tuple[float, ...]:
     times = (*entry.times, entry.target_times[change.target])
     if not change.reversed:
         return times
@@ -209,7 +209,9 @@ def _opencv() -> Any:
     return cv2
 
 
-def put(out: Pixels, cut: Pixels, *, upside_down: bool, mirrored: bool, turned: bool) -> None:
+def write_turned(
+    out: Pixels, cut: Pixels, *, upside_down: bool, mirrored: bool, turned: bool
+) -> None:
     """Write `cut` into `out`, both uint8 [S, S, 3], flipped first and then turned.
 
     `out` is contiguous. A turn is by 90 degrees counter-clockwise, as `numpy.rot90` makes it.

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
-from tempo.data.cache.cache_builder import Place, Progress, build, folder_of, nothing
+from tempo.data.cache.cache_builder import Progress, SplitFolder, build, folder_of, ignore_progress
 from tempo.data.cache.shards import Shard
 from tempo.data.cache.splits import SPLITS, Split, SplitName, SplitPlan, WindowedSplit
 from tempo.data.datasets.mixture import MixedSplit, Part
@@ -25,7 +25,7 @@ NAMED = 5
 """Unreadable clips that an error names."""
 
 
-class Source(Protocol):
+class DatasetModule(Protocol):
     """The functions that the module of a data set defines."""
 
     def check_available(self, options: Options) -> None: ...
@@ -33,7 +33,7 @@ class Source(Protocol):
     def plan_split(self, options: Options, split: SplitName, cache: Path) -> SplitPlan: ...
 
 
-MODULES: Implementations[str] = Implementations(
+DATASET_MODULES: Implementations[str] = Implementations(
     options_of.DATASETS,
     {
         options_of.Procedural: "tempo.data.datasets.procedural",
@@ -47,8 +47,8 @@ MODULES: Implementations[str] = Implementations(
 """The module that reads each kind of data set, imported on first use. A mixture has none."""
 
 
-def _source(options: Options) -> Source:
-    return cast(Source, import_module(MODULES.of(options)))
+def _source(options: Options) -> DatasetModule:
+    return cast(DatasetModule, import_module(DATASET_MODULES.of(options)))
 
 
 def _single(options: Options) -> list[Options]:
@@ -56,9 +56,9 @@ def _single(options: Options) -> list[Options]:
     return [part.data for part in options.parts] if isinstance(options, Mixture) else [options]
 
 
-def _place(options: Options, split: SplitName, cache: Path) -> Place:
+def _place(options: Options, split: SplitName, cache: Path) -> SplitFolder:
     plan = _source(options).plan_split(options, split, cache)
-    return Place(plan, folder_of(cache, options.kind))
+    return SplitFolder(plan, folder_of(cache, options.kind))
 
 
 def check_available(options: Options) -> None:
@@ -84,7 +84,7 @@ def published_lists(options: Options) -> dict[str, tuple[Path, int, int]]:
 
 
 def prepare(
-    options: Options, cache: Path, progress: Progress = nothing, jobs: int = 1
+    options: Options, cache: Path, progress: Progress = ignore_progress, jobs: int = 1
 ) -> dict[SplitName, Split]:
     """Build the missing shards of every split under `cache` and open the splits.
 

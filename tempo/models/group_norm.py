@@ -33,7 +33,7 @@ def _crashes(x: Tensor, weight: Tensor) -> bool:
     return torch.is_grad_enabled() and weight.requires_grad and not x.requires_grad
 
 
-class Moments(NamedTuple):
+class GroupStatistics(NamedTuple):
     """Hold statistics in float32 or wider per group, [B, groups, 1]."""
 
     mean: Tensor
@@ -51,18 +51,18 @@ def _over_pixels(values: Tensor) -> Tensor:
     return values.flatten(1)[..., None, None]
 
 
-def _group_moments(mean: Tensor, variance: Tensor, groups: int, eps: float) -> Moments:
+def _group_statistics(mean: Tensor, variance: Tensor, groups: int, eps: float) -> GroupStatistics:
     """Return group statistics from means and variances per channel, [B, C]."""
     within = _grouped(variance, groups).mean(2, keepdim=True)
     between, centre = torch.var_mean(_grouped(mean, groups), dim=2, correction=0, keepdim=True)
-    return Moments(centre, torch.rsqrt(within + between + eps))
+    return GroupStatistics(centre, torch.rsqrt(within + between + eps))
 
 
 def fusible_group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """Compute in plain arithmetic in float32 or wider, for a compiler to fuse."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     variance, mean = torch.var_mean(wide, dim=(2, 3), correction=0)
-    centre, deviation = _group_moments(mean, variance, groups, eps)
+    centre, deviation = _group_statistics(mean, variance, groups, eps)
     scale = deviation * _grouped(weight, groups)
     shift = _grouped(bias, groups) - centre * scale
     return (wide * _over_pixels(scale) + _over_pixels(shift)).to(x.dtype)
@@ -85,7 +85,7 @@ class _Eager(torch.autograd.Function):
         # The root of a sum of squares reduces half types without a wide copy.
         root = torch.linalg.vector_norm(x, 2, (2, 3), dtype=wide)
         variance = (root.square() / x[0, 0].numel() - mean.square()).clamp_min(0)
-        centre, deviation = _group_moments(mean, variance, groups, eps)
+        centre, deviation = _group_statistics(mean, variance, groups, eps)
         scale = deviation * _grouped(weight, groups)
         shift = _grouped(bias, groups) - centre * scale
         ctx.groups = groups

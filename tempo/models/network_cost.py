@@ -64,7 +64,7 @@ def summarise(arch: ArchSpec, *, frames: int = 2, height: int = 256, width: int 
     with torch.device("meta"):
         net = TempoNet(arch)
         inputs = (torch.empty(1, frames, 3, height, width), torch.empty(1, frames), torch.empty(1))
-    kept = Kept(net)
+    kept = SavedActivations(net)
     with FlopCounterMode(display=False) as counter, kept:
         net(*inputs)
     flops = {path: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
@@ -106,7 +106,7 @@ def _scale(scale: int) -> str:
     return f"1/{2**scale}" if scale else "1"
 
 
-class Kept:
+class SavedActivations:
     """Count the bytes that autograd keeps, by the path of the module that runs."""
 
     def __init__(self, net: nn.Module) -> None:

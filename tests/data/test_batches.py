@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tempo.core.errors import SpecError
-from tempo.data.batches import TrainBatches, put
+from tempo.data.batches import TrainBatches, write_turned
 from tempo.data.cache.shards import Entry, Shard, write_shard
 from tempo.data.cache.splits import Split
 from tempo.spec.recipe import Augment
@@ -162,7 +162,7 @@ def test_flips_and_turns_are_numpys(tmp_path, upside_down, mirrored, turned):
     # As in training: a read-only, mapped picture, of which a part is taken.
     cut = np.load(tmp_path / "a.npy", mmap_mode="r")[1:8, 3:10]
     out = np.zeros((2, 7, 7, 3), np.uint8)
-    put(out[1], cut, upside_down=upside_down, mirrored=mirrored, turned=turned)
+    write_turned(out[1], cut, upside_down=upside_down, mirrored=mirrored, turned=turned)
     right = cut[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
     np.testing.assert_array_equal(out[1], np.rot90(right) if turned else right)
     assert not out[0].any()

@@ -33,7 +33,7 @@ POLL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SplitFolder:
     """Name the folder of a split's shards; its path holds the version of their format."""
 
     plan: SplitPlan
@@ -55,7 +55,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def nothing(done: int, total: int, what: str) -> None:
+def ignore_progress(done: int, total: int, what: str) -> None:
     """Ignore the progress of a build."""
 
 
@@ -88,7 +88,9 @@ class _Report:
         self._progress(min(done, self._total), self._total, what)
 
 
-def build(places: Sequence[Place], progress: Progress = nothing, jobs: int = 1) -> None:
+def build(
+    places: Sequence[SplitFolder], progress: Progress = ignore_progress, jobs: int = 1
+) -> None:
     """Build every shard of `places` that does not exist yet.
 
     Two processes may call this at once for one folder: one builds, the other waits. An
@@ -103,7 +105,7 @@ def build(places: Sequence[Place], progress: Progress = nothing, jobs: int = 1) 
             _build(here, folder, progress, jobs)
 
 
-def _build(places: Sequence[Place], folder: Path, progress: Progress, jobs: int) -> None:
+def _build(places: Sequence[SplitFolder], folder: Path, progress: Progress, jobs: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         remove_unfinished(folder)

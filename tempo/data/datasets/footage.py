@@ -12,7 +12,7 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
-from tempo.data.datasets.triplet_choice import Found, Frame, find_clips
+from tempo.data.datasets.triplet_choice import FoundClip, Frame, find_clips
 from tempo.spec.data import Footage
 
 HELD_OUT = 0.1
@@ -110,7 +110,7 @@ def write_clips(
             break
 
 
-def _add(writer: ShardWriter, name: str, clip: Found) -> None:
+def _add(writer: ShardWriter, name: str, clip: FoundClip) -> None:
     place = partial(_placed, writer)
     writer.clip(
         Entry(

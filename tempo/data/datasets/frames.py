@@ -57,7 +57,7 @@ def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """Plan one shard for each folder, named by its content (`tempo.data.open_dataset.Source`)."""
+    """Plan one shard for each folder, named by its content (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Frames)
     shards = (
         _shard(options, name, folder, split)

@@ -42,7 +42,7 @@ def check_available(options: Options) -> None:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """Plan shards of `CLIPS_PER_SHARD` rendered clips (`tempo.data.open_dataset.Source`)."""
+    """Plan shards of `CLIPS_PER_SHARD` rendered clips (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Procedural)
     clips = {"train": options.train_clips, "val": options.val_clips, "test": options.test_clips}
     digest = _digest(options, split, clips[split])

@@ -35,7 +35,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundClip:
     """Hold a clip of a stream: anchors at times 0 and 1, and the frames between as targets."""
 
     first: Frame
@@ -75,7 +75,7 @@ def find_clips(
     cut: float,
     count: Callable[[str], None],
     any_time: bool = False,
-) -> Iterator[Found]:
+) -> Iterator[FoundClip]:
     """Yield the clips that have motion and no cut, and count the skipped ones by `count`.
 
     A clip is skipped as a cut when two neighbouring frames anywhere between its anchors differ by
@@ -102,7 +102,7 @@ def find_clips(
             count("static")
         else:
             count("kept")
-            yield Found(
+            yield FoundClip(
                 first=window[0],
                 last=window[-1],
                 targets=targets,

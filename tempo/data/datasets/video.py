@@ -66,7 +66,7 @@ def files_by_split(options: Video) -> dict[SplitName, dict[str, Path]]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """Plan one shard for each file, named by its content (`tempo.data.open_dataset.Source`)."""
+    """Plan one shard for each file, named by its content (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Video)
     files = files_by_split(options)[split]
     hashes = Fingerprints(cache).of(list(files.values()))

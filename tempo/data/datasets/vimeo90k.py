@@ -59,7 +59,7 @@ Either = Vimeo90k | Vimeo90kSeptuplet
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class FrameChoice:
     """Name the input and target frames of a sequence, counted from 1."""
 
     inputs: tuple[int, ...]
@@ -81,15 +81,15 @@ def layout_of(options: Either) -> Layout:
     return TRIPLETS if isinstance(options, Vimeo90k) else SEPTUPLETS
 
 
-def shown(options: Either, split: SplitName) -> Shown:
+def shown(options: Either, split: SplitName) -> FrameChoice:
     """Return the frames of a clip. Only training has targets at other times than the middle."""
     if isinstance(options, Vimeo90k):
-        return Shown((1, 3), (2,))
+        return FrameChoice((1, 3), (2,))
     inputs, middle = options.inputs, (SEPTUPLET + 1) // 2
     if options.target_times == "middle" or split != "train":
-        return Shown(inputs, (middle,))
+        return FrameChoice(inputs, (middle,))
     between = range(inputs[0] + 1, inputs[-1])
-    return Shown(inputs, tuple(frame for frame in between if frame not in inputs))
+    return FrameChoice(inputs, tuple(frame for frame in between if frame not in inputs))
 
 
 def check_available(options: Options) -> None:
@@ -150,7 +150,7 @@ def sequences(options: Either, split: SplitName) -> list[str]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """Plan shards of `CLIPS_PER_SHARD` sequences (`tempo.data.open_dataset.Source`).
+    """Plan shards of `CLIPS_PER_SHARD` sequences (`tempo.data.open_dataset.DatasetModule`).
 
     The digest is the hash of the sequences' names: the published pictures never change. A shard's
     name also holds where they were read, so that another copy gets a cache of its own.
@@ -180,7 +180,9 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     )
 
 
-def _fill(writer: ShardWriter, root: Path, names: Sequence[str], clip: Shown, title: str) -> None:
+def _fill(
+    writer: ShardWriter, root: Path, names: Sequence[str], clip: FrameChoice, title: str
+) -> None:
     for name in names:
         folder = root / "sequences" / name
         try:

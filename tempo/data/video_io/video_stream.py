@@ -69,7 +69,7 @@ class VideoInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class DecodedFrame:
     """Hold a frame as shown: uint8 RGB [H, W, 3], its time in units of the video's time base, and
     its thumbnail (`tempo.data.video_io.picture_files.THUMBNAIL`)."""
 
@@ -89,7 +89,7 @@ class VideoReader:
         self.stream.thread_type = "AUTO"
         self.info = _describe(path, container, self.stream)
 
-    def frames(self, sound: Sound) -> Iterator[Shown]:
+    def frames(self, sound: Sound) -> Iterator[DecodedFrame]:
         """Yield every frame; packets of sound are handed to `sound` as they come by.
 
         Times rise strictly: a time that is missing or does not rise follows the one before by the
@@ -134,11 +134,11 @@ def thumbnail(frame: VideoFrame) -> npt.NDArray[np.float32]:
     return luma.astype(np.float32)
 
 
-def _shown(frame: VideoFrame, pts: int, rotation: int) -> Shown:
+def _shown(frame: VideoFrame, pts: int, rotation: int) -> DecodedFrame:
     whole = frame.to_ndarray(format="rgb24", interpolation=EXACT)
     pixels = np.asarray(whole, dtype=np.uint8)
     upright = np.ascontiguousarray(np.rot90(pixels, rotation // 90)) if rotation else pixels
-    return Shown(pixels=upright, pts=pts, thumbnail=thumbnail(frame))
+    return DecodedFrame(pixels=upright, pts=pts, thumbnail=thumbnail(frame))
 
 
 def _describe(path: Path, container: InputContainer, stream: VideoStream) -> VideoInfo:
