@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from make_records import large, write_study
+GENERATOR = Path(__file__).parents[1] / "tests" / "record_generator.py"
 
 TABLE = """
 from rich.console import Console
@@ -62,6 +62,13 @@ def measure(program: str, root: Path) -> Cost:
     return Cost(time.perf_counter() - start, cpu, usage.ru_maxrss * 1024)
 
 
+def generate(root: Path, *, variants: int, seeds: int, points: int, clips: int) -> None:
+    """Write the records of a study that never ran to the store at `root`."""
+    sizes = {"variants": variants, "seeds": seeds, "points": points, "clips": clips}
+    options = [text for name, size in sizes.items() for text in (f"--{name}", str(size))]
+    subprocess.run([sys.executable, GENERATOR, root, *options], check=True)
+
+
 def report(name: str, cost: Cost, bar: float) -> None:
     print(
         f"{name:34}  {cost.wall:6.2f} s wall  {cost.cpu:6.2f} s CPU  "
@@ -71,15 +78,15 @@ def report(name: str, cost: Cost, bar: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--records", type=Path, help="a store that make_records.py wrote")
+    parser.add_argument("--records", type=Path, help="a store that tests/record_generator.py wrote")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = options.records
         if root is None:
             root = Path(folder) / "large"
-            write_study(root, large(50, 20, 200, 500))
+            generate(root, variants=50, seeds=20, points=200, clips=500)
         demo = Path(folder) / "demo"
-        write_study(demo, large(5, 2, 50, 96))
+        generate(demo, variants=5, seeds=2, points=50, clips=96)
         report("1,000 runs, terminal table", measure(TABLE, root), 4.0)
         report("1,000 runs, everything", measure(FULL, root), 15.0)
         report("12 runs, terminal table", measure(TABLE, demo), 5.0)

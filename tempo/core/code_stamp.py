@@ -28,7 +28,6 @@ run's resolved config does not hold."""
 
 NOT_STAMPED = frozenset(
     {
-        "models/conformance.py",
         "models/network_cost.py",
         "train/hardware/calibration.py",
         "train/hardware/spawn_ranks.py",

@@ -1,4 +1,4 @@
-"""What a set of clips is like: its size, its sources, how far things move."""
+"""Measure the motion and occlusion of a set's clips, and count clips per source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 class Clips(Protocol):
-    """A split or a test set."""
+    """Any sequence of clips: a split or a test set."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Clip: ...
@@ -27,7 +27,7 @@ Measure = Callable[[Clip], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One clip that was looked at; `estimated` tells that the data set does not know its motion."""
+    """Hold one clip's motion and occlusion; `estimated` where the data set does not know them."""
 
     index: int
     id: str
@@ -37,13 +37,13 @@ class Measured:
 
 
 def spread(length: int, count: int) -> list[int]:
-    """At most `count` positions, evenly spread over `length`."""
+    """Return at most `count` positions, evenly spread over `length`."""
     count = min(count, length)
     return [int((place + 0.5) * length / count) for place in range(count)]
 
 
 def measure_clips(clips: Clips, indices: Iterable[int], measure: Measure) -> Iterable[Measured]:
-    """Look at some clips; what the data set knows is taken from it, the rest is estimated."""
+    """Yield motion and occlusion of some clips, estimated where the data set does not know them."""
     for index in indices:
         clip = clips[index]
         if clip.motion is not None and clip.occlusion is not None:
@@ -53,7 +53,7 @@ def measure_clips(clips: Clips, indices: Iterable[int], measure: Measure) -> Ite
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:
-    """Least, greatest and the quantiles between, by their name; empty for no values."""
+    """Return minimum, quantiles and maximum by percentage, or an empty dict for no values."""
     if not values:
         return {}
     found = np.quantile(np.asarray(values), QUANTILES)
@@ -62,7 +62,7 @@ def quantiles(values: Sequence[float]) -> dict[str, float]:
 
 
 def per_source(sources: Iterable[str]) -> Mapping[str, float]:
-    """How many sources there are, and clips of one: least, median, most."""
+    """Return the number of sources, and the least, median and most clips of one source."""
     counts = sorted(Counter(sources).values())
     return {
         "sources": len(counts),

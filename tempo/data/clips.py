@@ -1,4 +1,4 @@
-"""The clip: what every data set yields, whatever its files look like."""
+"""Define the clip that every data set yields: input frames with times, and a target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """N input frames with their times, plus a target and its time.
+    """Hold N input frames with their times, plus a target and its time.
 
     `frames` is uint8 [N, H, W, 3] in RGB, `times` the frames' times scaled so that the outermost
     are 0 and 1, `target` uint8 [H, W, 3] and `target_time` its time on the same scale. `source` is

@@ -1,4 +1,4 @@
-"""Where a data set's files are, and what is in them."""
+"""Resolve the folder of a data set's files, read its lists of clips, and hash its files."""
 
 from __future__ import annotations
 
@@ -17,54 +17,70 @@ UNREADABLE = "unreadable"
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
-def resolve_root(text: str, what: str, field: str = "data.root") -> Path:
-    """The folder meant by `text`, which may hold `~`, `${NAME}` and `${NAME:-default}`.
+def resolve_root(text: str, what: str, field: str = "data.root", help_: str = "") -> Path:
+    """Return the folder that `text` names, which may hold `~`, `${NAME}` and `${NAME:-default}`.
 
-    `what` is looked for, and `field` is where `text` was written; both are for the message.
+    The data set (`what`), the `field` that holds `text`, and `help_` are for the message.
 
     Raises:
         MissingError: for a variable that is not set and has no default, and for a missing folder.
     """
+    end = f"; {help_}" if help_ else ""
 
     def value(found: re.Match[str]) -> str:
         name, default = found.groups()
-        if name in os.environ:
-            return os.environ[name]
-        if default is None:
+        if name not in os.environ and default is None:
             raise MissingError(
                 f"{field} is {text!r}, but the environment variable {name} is not set; "
-                f"set it to the folder of {what}"
+                f"set it to the folder of {what}{end}"
             )
-        return default
+        return os.environ.get(name, default)
 
     folder = Path(_VARIABLE.sub(value, text)).expanduser()
-    if not _is_folder(folder):
-        raise MissingError(f"{what}: {field} {text!r} is not a folder (looked at {_full(folder)})")
+    try:
+        found = folder.is_dir()
+    except PermissionError as error:
+        raise MissingError(f"{folder} cannot be looked at: {error.strerror}{end}") from None
+    if not found:
+        full = os.path.normpath(folder.absolute())
+        raise MissingError(f"{what}: {field} {text!r} is not a folder (looked at {full}){end}")
     return folder
 
 
-def _is_folder(path: Path) -> bool:
+def read_lines(path: Path, what: str, help_: str) -> list[str]:
+    """Return the lines that are not blank, stripped, in order.
+
+    Args:
+        path: of the list.
+        what: the data set it belongs to, for the message.
+        help_: how to get the data set, for the message.
+
+    Raises:
+        MissingError: no such list, one that may not be read or is no text, or an empty one.
+    """
     try:
-        return path.is_dir()
-    except PermissionError as error:
-        raise MissingError(f"{path} cannot be looked at: {error.strerror}") from None
-
-
-def _full(folder: Path) -> Path:
-    return Path(os.path.normpath(folder.absolute()))
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise MissingError(f"{what}: cannot read {path} ({error.strerror}); {help_}") from None
+    except UnicodeDecodeError:
+        raise MissingError(f"{what}: {path} is not text; {help_}") from None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise MissingError(f"{what}: {path} names no sequence; {help_}")
+    return lines
 
 
 class Fingerprints:
-    """SHA-256 of files, remembered under `cache` by path, size and time of change.
+    """Hash files by SHA-256, kept in `cache` by path, size and modification time.
 
-    Hashing a terabyte at every start would be slow, and a file that changed has another time.
+    Hashing a terabyte at every start would be slow.
     """
 
     def __init__(self, cache: Path) -> None:
         self._path = cache / "fingerprints.json"
 
     def of(self, files: list[Path]) -> list[str]:
-        """The hash of each file, in order. For a file that cannot be read it is the reason."""
+        """Return the hash of each file, in order, or the reason why it cannot be read."""
         known = self._read()
         keys = [self._key(file) for file in files]
         new = {key: _hash(file) for key, file in zip(keys, files, strict=True) if key not in known}

@@ -1,4 +1,4 @@
-"""Opening a data set: from its options to its splits, with a cache of decoded pictures between."""
+"""Open the splits of a data set from its options, building its cache of decoded pictures."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ from typing import Protocol, cast
 
 from filelock import FileLock
 
-from tempo.core.catalog import Catalog
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
-from tempo.data.cache.cache_builder import Place, Progress, build, folder_of, nothing
+from tempo.data.cache.cache_builder import Progress, SplitFolder, build, folder_of, ignore_progress
 from tempo.data.cache.shards import Shard
-from tempo.data.cache.splits import SPLITS, Split, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, Split, SplitName, SplitPlan, WindowedSplit
 from tempo.data.datasets.mixture import MixedSplit, Part
-from tempo.data.datasets.sequence_windows import WindowedSplit
+from tempo.spec import data as options_of
 from tempo.spec.data import Mixture
+from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
 
 NAMED = 5
 """Unreadable clips that an error names."""
 
 
-class Source(Protocol):
-    """What a data set's module offers."""
+class DatasetModule(Protocol):
+    """The functions that the module of a data set defines."""
 
     def check_available(self, options: Options) -> None: ...
 
     def plan_split(self, options: Options, split: SplitName, cache: Path) -> SplitPlan: ...
 
 
-MODULES: Catalog[str] = Catalog(
-    "data set",
+DATASET_MODULES: Implementations[str] = Implementations(
+    options_of.DATASETS,
     {
-        "procedural": "tempo.data.datasets.procedural",
-        "video": "tempo.data.datasets.video",
-        "frames": "tempo.data.datasets.frames",
-        "vimeo90k": "tempo.data.datasets.vimeo90k",
-        "vimeo90k_septuplet": "tempo.data.datasets.vimeo90k",
-        "x4k1000fps": "tempo.data.datasets.x4k1000fps",
+        options_of.Procedural: "tempo.data.datasets.procedural",
+        options_of.Video: "tempo.data.datasets.video",
+        options_of.Frames: "tempo.data.datasets.frames",
+        options_of.Vimeo90k: "tempo.data.datasets.vimeo90k",
+        options_of.Vimeo90kSeptuplet: "tempo.data.datasets.vimeo90k",
+        options_of.X4k1000fps: "tempo.data.datasets.x4k1000fps",
     },
 )
-"""Kind of data set to the module that reads it, imported on first use."""
+"""The module that reads each kind of data set, imported on first use. A mixture has none."""
 
 
-def _source(options: Options) -> Source:
-    return cast(Source, import_module(MODULES.get(options.kind)))
+def _source(options: Options) -> DatasetModule:
+    return cast(DatasetModule, import_module(DATASET_MODULES.of(options)))
 
 
 def _single(options: Options) -> list[Options]:
-    """The data sets of a mixture, or the one that `options` is."""
+    """Return the data sets of a mixture, or the one that `options` is."""
     return [part.data for part in options.parts] if isinstance(options, Mixture) else [options]
 
 
-def _place(options: Options, split: SplitName, cache: Path) -> Place:
+def _place(options: Options, split: SplitName, cache: Path) -> SplitFolder:
     plan = _source(options).plan_split(options, split, cache)
-    return Place(plan, folder_of(cache, options.kind))
+    return SplitFolder(plan, folder_of(cache, options.kind))
 
 
 def check_available(options: Options) -> None:
-    """Look for the data set, reading nothing large.
+    """Check that the data set is on this machine, reading nothing large.
 
     Raises:
         MissingError: saying what is missing, where it was looked for and how to get it.
@@ -72,8 +72,10 @@ def check_available(options: Options) -> None:
 
 
 def published_lists(options: Options) -> dict[str, tuple[Path, int, int]]:
-    """The lists a data set was published with: each one's file, how many clips it names here, and
-    how many it named when published. Empty for sets without lists."""
+    """Return the published lists of a data set: file, clips it names here, clips as published.
+
+    Empty for data sets without lists.
+    """
     found: dict[str, tuple[Path, int, int]] = {}
     for each in _single(options):
         lists = getattr(_source(each), "lists", None)
@@ -82,12 +84,12 @@ def published_lists(options: Options) -> dict[str, tuple[Path, int, int]]:
 
 
 def prepare(
-    options: Options, cache: Path, progress: Progress = nothing, jobs: int = 1
+    options: Options, cache: Path, progress: Progress = ignore_progress, jobs: int = 1
 ) -> dict[SplitName, Split]:
-    """Build every split's pictures under `cache`; nothing happens for those already there.
+    """Build the missing shards of every split under `cache` and open the splits.
 
-    Two processes may call this at once: one builds, the other waits. An interrupted build goes on
-    with the first shard that is not whole.
+    Two processes may call this at once: one builds, the other waits. An interrupted build
+    continues with the first shard that is not whole.
 
     Args:
         options: of the data set.
@@ -106,14 +108,14 @@ def prepare(
 
 
 def shard_folders(options: Options, cache: Path) -> list[Path]:
-    """Where the shards of every split lie under `cache`, each named once."""
+    """Return the folders of the shards of every split under `cache`, each once."""
     places = [_place(each, split, cache) for each in _single(options) for split in SPLITS]
     folders = [place.folder / shard.name for place in places for shard in place.plan.shards]
     return list(dict.fromkeys(folders))
 
 
 def open_split(options: Options, split: SplitName, cache: Path) -> Split:
-    """The clips of one split, built first when the cache does not hold them.
+    """Open one split, building its shards first where the cache lacks them.
 
     Raises:
         MissingError: when the data set is not on this machine, the split has no clips, or more of
@@ -142,7 +144,7 @@ def _opened(options: Options, split: SplitName, cache: Path) -> Split:
 
 
 def open_shards(plan: SplitPlan, folder: Path) -> Split:
-    """The split described by `plan`, whose shards lie in `folder`.
+    """Open the split that `plan` describes, from the shards in `folder`.
 
     Clips that could not be read change its digest: a split with holes is another split.
     """
@@ -155,7 +157,7 @@ def open_shards(plan: SplitPlan, folder: Path) -> Split:
 
 
 def _check_readable(split: Split, kind: str, tolerated: float) -> None:
-    """One bad clip stops no training; more than a few mean that something is wrong."""
+    """Raise MissingError when more clips are unreadable than the data set tolerates."""
     bad, clips = len(split.skipped), len(split) + len(split.skipped)
     if not bad or (tolerated and bad <= max(1, tolerated * clips)):
         return
@@ -170,9 +172,9 @@ def _check_readable(split: Split, kind: str, tolerated: float) -> None:
 
 
 def forget_unreadable(options: Options, cache: Path) -> int:
-    """Remove the shards that leave out unreadable clips, so that the next build tries them again.
+    """Remove the shards that leave out unreadable clips, so that the next build tries again.
 
-    Returns how many were removed. A study that runs meanwhile keeps the pictures it has open.
+    Returns how many were removed. A running study keeps the pictures that it has open.
     """
     removed = 0
     for each in _single(options):

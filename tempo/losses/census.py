@@ -1,4 +1,4 @@
-"""The soft census loss of UnFlow (Meister et al. 2018): structure, whatever the brightness."""
+"""Compute the soft census loss of UnFlow (Meister et al. 2018), robust to brightness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses that look at edges: weighted by the target's, or measured between both."""
+"""Compute edge losses: weighted by the target's edges, or on gradient differences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempo.spec import losses as options
 
 
 def differences(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Forward differences along height and width, [B, C, H - 1, W] and [B, C, H, W - 1]."""
+    """Return forward differences along height and width, [B, C, H - 1, W] and [B, C, H, W - 1]."""
     return x[..., 1:, :] - x[..., :-1, :], x[..., :, 1:] - x[..., :, :-1]
 
 

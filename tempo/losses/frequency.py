@@ -1,4 +1,4 @@
-"""The distance of Fourier coefficients (Fuoli et al. 2021)."""
+"""Compute the distance of Fourier coefficients as a loss (Fuoli et al. 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""L1 between Laplacian pyramids (Burt and Adelson 1983), as in Niklaus and Liu 2018."""
+"""Compute L1 between Laplacian pyramids (Burt and Adelson 1983), as in Niklaus and Liu 2018."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ SMALLEST = 4
 
 
 class Laplacian(nn.Module):
-    """sum over levels k of 2^k mean |difference of level k|; the coarsest level is the remaining
-    low-pass picture, so that every difference between two pictures counts."""
+    """sum over levels k of 2^k mean |difference of level k|.
+
+    The coarsest level is the low-pass picture that remains, so that every difference counts.
+    """
 
     taps: Tensor
 

@@ -1,4 +1,4 @@
-"""What training minimises: one loss, or a weighted sum of losses."""
+"""Compute the training objective: one loss, or a weighted sum of losses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 
 class Objective(nn.Module):
-    """Named loss terms under weights that may change over the budget.
+    """Sum named loss terms under weights that may change over the budget.
 
     Every term maps two pictures [B, 3, H, W] to one value a sample [B], and the objective does too:
-    whoever averages over samples decides how a batch is divided, and any division gives the same
-    sum.
+    the caller averages over samples, so that any division of a batch gives the same sum.
     """
 
     def __init__(self, terms: Mapping[str, nn.Module], weights: Mapping[str, Weight]) -> None:
@@ -24,7 +23,7 @@ class Objective(nn.Module):
     def forward(
         self, prediction: Tensor, target: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The objective [B] at `progress` (0 to 1 of the budget), and its unweighted terms [B]."""
+        """Return the objective [B] at `progress`, 0 to 1 of the budget, and its bare terms [B]."""
         values = {name: cast(Tensor, term(prediction, target)) for name, term in self.terms.items()}
         total = prediction.new_zeros(prediction.shape[0])
         for name, value in values.items():
@@ -41,6 +40,7 @@ class Weight:
         self.start = start
 
     def at(self, progress: float) -> float:
+        """Return the weight at `progress`, 0 to 1 of the budget."""
         if progress < self.start:
             return 0.0
         share = (progress - self.start) / (1 - self.start)

@@ -1,4 +1,4 @@
-"""Structural similarity as a loss (Wang et al. 2004; Zhao et al. 2017)."""
+"""Compute structural similarity as a loss (Wang et al. 2004; Zhao et al. 2017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optical flow on the CPU, by OpenCV: estimates, warping, and where they can be trusted.
+"""Estimate optical flow on the CPU by OpenCV, warp by it, and mask where it is reliable.
 
 Flows are float32 [H, W, 2]: for each pixel (x, y) of the first picture, how far (dx, dy) its
 surface is in the second. Grey pictures are uint8 [H, W].
@@ -19,12 +19,12 @@ Flow: TypeAlias = npt.NDArray[np.float32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 SMALLEST = 16
-"""Shorter pictures than this many pixels have no flow worth the name: it is zero."""
+"""Pictures with a side below this many pixels get zero flow."""
 
 
 @cache
 def opencv() -> Any:
-    """OpenCV, imported on first use and held to one thread.
+    """Import OpenCV on first use and hold it to one thread.
 
     Its inverse search works in as many stripes as it has threads, and the flow depends on them.
     """
@@ -35,8 +35,11 @@ def opencv() -> Any:
 
 
 def grey(picture: Tensor) -> Grey:
-    """Luma of one picture [3, H, W] in [0, 1], which is rounded to 8 bits before: OpenCV's whole
-    numbers are the same on every machine, and a flow moves with a single grey level."""
+    """Return the 8-bit luma of one picture [3, H, W] in [0, 1].
+
+    It is rounded to 8 bits first: OpenCV's whole numbers are the same on every machine, and a flow
+    moves with a single grey level.
+    """
     levels = (picture.detach() * 255).round().clamp(0, 255).to(torch.uint8)
     rows = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
     luma: Grey = opencv().cvtColor(rows, opencv().COLOR_RGB2GRAY)
@@ -44,13 +47,13 @@ def grey(picture: Tensor) -> Grey:
 
 
 def pixels(picture: Tensor) -> npt.NDArray[np.float32]:
-    """[3, H, W] as OpenCV wants it: float32 [H, W, 3]."""
+    """Return a picture [3, H, W] in OpenCV's layout, float32 [H, W, 3]."""
     values: npt.NDArray[np.float32] = picture.detach().permute(1, 2, 0).float().cpu().numpy()
     return np.ascontiguousarray(values)
 
 
 def search_flow(first: Grey, second: Grey) -> Flow:
-    """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset."""
+    """Estimate flow by dense inverse search (Kroeger et al. 2016), OpenCV's medium preset."""
     if min(first.shape) < SMALLEST:
         return np.zeros((*first.shape, 2), np.float32)
     flow: Flow = _inverse_search().calc(first, second, None)
@@ -64,7 +67,7 @@ def _inverse_search() -> Any:
 
 
 def farneback_flow(first: Grey, second: Grey) -> Flow:
-    """Polynomial expansion (Farneback 2003) with the settings TecoGAN's tOF uses."""
+    """Estimate flow by polynomial expansion (Farneback 2003) with the settings of TecoGAN's tOF."""
     empty = np.zeros((*first.shape, 2), np.float32)
     flow: Flow = opencv().calcOpticalFlowFarneback(first, second, empty, 0.5, 3, 15, 3, 5, 1.2, 0)
     return flow
@@ -73,11 +76,10 @@ def farneback_flow(first: Grey, second: Grey) -> Flow:
 def sample(
     values: npt.NDArray[np.float32], flow: Flow, *, cubic: bool = False
 ) -> npt.NDArray[np.float32]:
-    """`values` [H, W] or [H, W, C] of the second picture, seen from the first.
+    """Warp `values` [H, W] or [H, W, C] of the second picture to the first.
 
-    Bilinear, or bicubic, which blurs less and may overshoot.
-
-    Places outside the picture take its nearest pixel.
+    Bilinear, or bicubic, which blurs less and may overshoot. Places outside the picture take its
+    nearest pixel.
     """
     cv2 = opencv()
     height, width = flow.shape[:2]
@@ -95,7 +97,7 @@ def sample(
 
 
 def inside(flow: Flow) -> Mask:
-    """Where the flow ends inside the picture."""
+    """Return the pixels whose flow ends inside the picture."""
     height, width = flow.shape[:2]
     across = np.arange(width, dtype=np.float32) + flow[..., 0]
     down = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
@@ -104,7 +106,7 @@ def inside(flow: Flow) -> Mask:
 
 
 def visible(forward: Flow, backward: Flow) -> Mask:
-    """Pixels of the first picture that the second shows, too: the flow there and back agree.
+    """Return the pixels that both pictures show: the flow there and back agree.
 
     The forward-backward check of Sundaram et al. (2010); flows that leave the picture fail it.
     """
@@ -115,7 +117,7 @@ def visible(forward: Flow, backward: Flow) -> Mask:
 
 
 def smooth(flow: Flow) -> Mask:
-    """Pixels away from motion boundaries (Sundaram et al. 2010), where flow is unsure."""
+    """Return the pixels away from motion boundaries (Sundaram et al. 2010)."""
     down, across = np.gradient(flow, axis=0), np.gradient(flow, axis=1)
     change = (np.square(down) + np.square(across)).sum(axis=-1)
     return np.asarray(change <= 0.01 * np.square(flow).sum(axis=-1) + 0.002)

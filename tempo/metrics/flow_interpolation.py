@@ -1,4 +1,4 @@
-"""Interpolation by optical flow alone: the classical bar for networks.
+"""Interpolate a frame by optical flow alone, the classical baseline for networks.
 
 The frame between two is rendered as in the Middlebury benchmark's baseline (Baker et al. 2011,
 "A Database and Evaluation Methodology for Optical Flow", section 3.3.2): flow is carried to the
@@ -32,7 +32,7 @@ FLOOR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """A frame [H, W, 3], the flow from it to the other frame, and where the other shows it."""
+    """Hold a frame [H, W, 3], the flow from it to the other frame, and where the other shows it."""
 
     picture: Array
     flow: Flow
@@ -40,7 +40,7 @@ class _Side:
 
 
 def interpolate(first: Tensor, second: Tensor, share: float) -> Tensor:
-    """The frame at `share` (0 to 1) of the way from `first` to `second`, all [3, H, W]."""
+    """Return the frame at `share` (0 to 1) of the way from `first` to `second`, all [3, H, W]."""
     one, other = _sides(first, second)
     motion = _motion_at(one, other, share)
     place = np.float32(share)
@@ -65,7 +65,7 @@ def _sides(first: Tensor, second: Tensor) -> tuple[_Side, _Side]:
 
 
 def _shown(seen: Array, there: Flow, here: Flow) -> Array:
-    """How much a frame shows of each pixel: `there` leads into the other frame, `here` into it."""
+    """Return how much a frame shows of each pixel; `here` leads into it, `there` into the other."""
     shown = flow.sample(seen, there) * flow.inside(there) * flow.inside(here)
     # Where the other frame does not have the point at all, this one is all there is.
     alone = flow.inside(here) & ~flow.inside(there)
@@ -73,7 +73,7 @@ def _shown(seen: Array, there: Flow, here: Flow) -> Array:
 
 
 def _motion_at(one: _Side, other: _Side, share: float) -> Flow:
-    """The motion, first to second frame, of what is seen at each pixel at the wanted time."""
+    """Return the motion from first to second frame of the surface at each pixel at `share`."""
     sums = np.zeros((3, *one.flow.shape[:2]))
     _splat(sums, one.flow * np.float32(share), one.flow, _trust(one, other))
     _splat(sums, other.flow * np.float32(1 - share), -other.flow, _trust(other, one))
@@ -81,7 +81,7 @@ def _motion_at(one: _Side, other: _Side, share: float) -> Flow:
 
 
 def _trust(one: _Side, other: _Side) -> npt.NDArray[np.float64]:
-    """Weights [H, W] of a side's flows: high where both ends have one colour."""
+    """Return weights [H, W] of a side's flows: high where both ends have one colour."""
     gap = np.abs(one.picture - flow.sample(other.picture, one.flow)).mean(axis=-1)
     # What the other frame hides has no counterpart to compare with.
     return np.asarray(np.exp(-SHARPNESS * gap) * np.where(one.seen > 0, 1, 0.1), np.float64)
@@ -108,7 +108,7 @@ def _splat(
 
 
 def _filled(sums: npt.NDArray[np.float64]) -> Flow:
-    """Weighted means; pixels that nothing reached take those of a coarser and coarser raster."""
+    """Return weighted means; pixels without weight take those of coarser and coarser rasters."""
     height, width = sums.shape[1:]
     means = sums[1:] / np.maximum(sums[0], 1e-12)
     if min(height, width) > 1:
@@ -120,7 +120,7 @@ def _filled(sums: npt.NDArray[np.float64]) -> Flow:
 
 
 def _resized(planes: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
-    """[P, H, W] at another size: means on the way down, linear on the way up."""
+    """Resize [P, H, W]: means on the way down, linear on the way up."""
     cv2 = flow.opencv()
     way = cv2.INTER_AREA if size < planes.shape[1:] else cv2.INTER_LINEAR
     return np.stack([cv2.resize(each, size[::-1], interpolation=way) for each in planes])

@@ -1,4 +1,4 @@
-"""Every metric: its meaning, what it must be given, and the function that computes it."""
+"""List every metric with its meaning, inputs and function, and evaluate metrics by name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 
 from tempo.core.catalog import Catalog
 from tempo.core.records import MetricInfo
-from tempo.metrics import edges, fidelity, similarity, temporal
+from tempo.metrics import fidelity, similarity, temporal
 from tempo.metrics.temporal import Moment
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
 
 Needs = Literal["frame", "pair", "sequence"]
-"""What a metric looks at: the frame alone, also the two frames beside it in the output video, or
-also the predictions for consecutive targets, which only some sets have."""
+"""The frames that a metric needs: the predicted one, also its two neighbours in the output video,
+or also the predictions for consecutive targets, which only some sets have."""
 
 FrameFunction = Callable[[Tensor, Tensor], Tensor | None]
 """(prediction, target), both [B, 3, H, W], to [B]; None where such pictures have no value."""
@@ -28,7 +28,7 @@ MomentFunction = Callable[[Moment], float | None]
 
 @dataclass(frozen=True, slots=True)
 class FrameMetric:
-    """A metric of a frame against its target."""
+    """Define a metric of a frame against its target."""
 
     info: MetricInfo
     function: FrameFunction
@@ -37,7 +37,7 @@ class FrameMetric:
 
 @dataclass(frozen=True, slots=True)
 class TemporalMetric:
-    """A metric of frames with their neighbours in time."""
+    """Define a metric of frames with their neighbours in time."""
 
     info: MetricInfo
     function: MomentFunction
@@ -61,19 +61,19 @@ _frame("ssim", similarity.ssim)
 _frame("ssim_matlab", similarity.ssim_matlab)
 _frame("ms_ssim", similarity.ms_ssim)
 _frame("ie", fidelity.interpolation_error)
-_frame("edge", edges.edge_error)
+_frame("edge", fidelity.edge_error)
 _temporal("tof", temporal.tof, "pair")
 _temporal("warping", temporal.warping_error, "pair")
 _temporal("flicker", temporal.flicker, "sequence")
 
 
 def metric_infos() -> Mapping[str, MetricInfo]:
-    """Name to meaning, in table order."""
+    """Return the meaning of each metric by name, in table order."""
     return {name: METRICS.get(name).info for name in METRICS}
 
 
 def needs(names: Sequence[str]) -> set[Needs]:
-    """What the named metrics look at."""
+    """Return which frames the named metrics need."""
     return {METRICS.get(name).needs for name in names}
 
 
@@ -81,7 +81,7 @@ def needs(names: Sequence[str]) -> set[Needs]:
 def evaluate_pair(
     prediction: Tensor, target: Tensor, names: Sequence[str] = DEFAULT_METRICS
 ) -> dict[str, Tensor]:
-    """The frame metrics among `names` of each picture: name to float32 [B].
+    """Return the frame metrics among `names` of each picture: name to float32 [B].
 
     A metric that has no meaning for such pictures (too small) is left out.
 
@@ -89,8 +89,7 @@ def evaluate_pair(
         prediction: float [B, 3, H, W]; clamped to [0, 1] here.
         target: float [B, 3, H, W] in [0, 1].
 
-    PSNR of equal pictures is inf: it has no other value. Whoever averages it must say what they
-    do with it.
+    PSNR of equal pictures is inf; an average of it must say how inf is counted.
     """
     values = {
         name: metric.function(prediction, target)
@@ -102,7 +101,7 @@ def evaluate_pair(
 
 @torch.no_grad()
 def evaluate_moment(moment: Moment, names: Sequence[str] = DEFAULT_METRICS) -> dict[str, float]:
-    """The temporal metrics among `names` of one prediction.
+    """Return the temporal metrics among `names` of one prediction.
 
     A metric without meaning here (flicker without consecutive targets) is left out; all are NaN
     when a prediction is not finite.
@@ -116,6 +115,6 @@ def evaluate_moment(moment: Moment, names: Sequence[str] = DEFAULT_METRICS) -> d
 
 
 def _chosen(names: Sequence[str]) -> list[tuple[str, FrameMetric | TemporalMetric]]:
-    """The named metrics in table order."""
+    """Return the named metrics in table order."""
     found = {name: METRICS.get(name) for name in names}
     return [(name, found[name]) for name in METRICS if name in found]

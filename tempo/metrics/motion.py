@@ -1,4 +1,4 @@
-"""How far a clip moves and how much it hides, estimated where a data set does not know it."""
+"""Estimate a clip's motion and occlusion by optical flow, where the data set does not know them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ ESTIMATE = "dis1"
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """`motion`: mean magnitude of the target's motion between the two inputs, in pixels.
-    `occlusion`: the share of the target's pixels that one of the inputs does not show."""
+    """Hold a clip's estimated motion and occlusion.
+
+    `motion` is the mean magnitude of the target's motion between the two inputs, in pixels;
+    `occlusion` the share of the target's pixels that one of the inputs does not show.
+    """
 
     motion: float
     occlusion: float
 
 
 def estimate_motion(before: Tensor, target: Tensor, after: Tensor) -> Motion | None:
-    """Motion and occlusion by optical flow from the target to both inputs, all [3, H, W] in [0, 1].
+    """Estimate motion and occlusion by flow from the target to both inputs, [3, H, W] in [0, 1].
 
     A pixel counts as hidden where the flow there and back disagrees or leaves the picture
     (Sundaram et al. 2010). None for pictures too small for a flow.

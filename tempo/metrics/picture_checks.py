@@ -1,4 +1,4 @@
-"""What every metric asks of the pictures it compares."""
+"""Check and convert the two stacks of pictures that a metric compares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def checked(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both stacks in float32 (float64 where the target is), the prediction clamped to [0, 1].
+    """Return both stacks in float32 (float64 if the target is), the prediction clamped to [0, 1].
 
     Raises:
         ValueError: unless both are [B, 3, H, W] of one shape.

@@ -1,4 +1,4 @@
-"""Methods without weights that a table can show, called like a network.
+"""Predict frames without weights: reference methods, called like a network.
 
 Each takes `frames` float [B, N, 3, H, W] in [0, 1], `times` [B, N] ascending and `target_time` [B],
 and returns [B, 3, H, W].
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def average(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
-    """The blend of the two frames around the target time, weighted linearly in time.
+    """Return the blend of the two frames around the target time, weighted linearly in time.
 
     Outside the frames' times the nearest frame is repeated.
     """
@@ -22,14 +22,15 @@ def average(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
 
 
 def nearest(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
-    """The frame nearest in time; of two equally near, the earlier."""
+    """Return the frame nearest in time; of two equally near, the earlier."""
     chosen = (times - target_time[:, None]).abs().argmin(dim=1)
     return frames[torch.arange(len(frames), device=frames.device), chosen]
 
 
 def flow(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
-    """The two frames around the target time, warped by optical flow between them and blended with
-    regard to occlusion (`tempo.metrics.flow_interpolation`). Computed on the CPU.
+    """Return the two frames around the target time, warped by optical flow and blended.
+
+    Computed on the CPU, with regard to occlusion (`tempo.metrics.flow_interpolation`).
     """
     from tempo.metrics.flow_interpolation import interpolate
 
@@ -38,7 +39,7 @@ def flow(frames: Tensor, times: Tensor, target_time: Tensor) -> Tensor:
 
 
 def _around(frames: Tensor, times: Tensor, target_time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The frames before and after the target time, [B, 3, H, W], and its place between, 0 to 1."""
+    """Return the frames before and after the target time, [B, 3, H, W], and its share, 0 to 1."""
     after = (times < target_time[:, None]).sum(dim=1).clamp(1, times.shape[1] - 1)
     before = after - 1
     rows = torch.arange(len(frames), device=frames.device)

@@ -1,4 +1,4 @@
-"""Structural similarity in the conventions of the field: 2-D, 3-D and multi-scale.
+"""Compute structural similarity in the field's conventions: 2-D, 3-D and multi-scale SSIM.
 
 All functions take a prediction and a target, float32 [B, 3, H, W] in [0, 1], and return float32
 [B]: one value a picture. Predictions outside [0, 1] are clamped first, as in every evaluation.
@@ -29,7 +29,7 @@ Score = Callable[[Tensor], Tensor]
 
 
 def ssim(prediction: Tensor, target: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004) with an 11 x 11 Gaussian window, sigma 1.5.
+    """Return the structural similarity (Wang et al. 2004), Gaussian window 11 x 11, sigma 1.5.
 
     Computed for each colour channel where the window fits, then averaged: scikit-image's
     `structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
@@ -48,7 +48,7 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def ssim_matlab(prediction: Tensor, target: Tensor) -> Tensor:
-    """The field's 3-D SSIM: a Gaussian window of 11 over height, width and RGB, replicate padding.
+    """Return the 3-D SSIM of MATLAB code: a Gaussian window of 11 over height, width and RGB.
 
     Equal to scikit-image's `structural_similarity` with `ssim`'s settings, without channel_axis,
     on arrays edge-padded by 5 on all three axes.
@@ -65,7 +65,7 @@ def ssim_matlab(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def ms_ssim(prediction: Tensor, target: Tensor) -> Tensor | None:
-    """Multi-scale SSIM (Wang et al. 2003): `ssim`'s window on five scales, each half the last.
+    """Return the multi-scale SSIM (Wang et al. 2003) over five scales, each half the last.
 
     Contrast and structure at every scale, luminance at the coarsest; a negative mean counts as 0.
     None when the window does not fit into the coarsest scale (a side below 176).
@@ -82,7 +82,7 @@ def ms_ssim(prediction: Tensor, target: Tensor) -> Tensor | None:
 
 
 def _mean(prediction: Tensor, target: Tensor, score: Score) -> Tensor:
-    """The mean score of each picture, float64 [B]. A CPU takes one picture at a time, in strips."""
+    """Return the mean score of each picture, float64 [B]; a CPU works in strips of one picture."""
     if target.device.type == "cpu":
         pairs = zip(prediction, target, strict=True)
         return torch.stack([_mean_in_strips(one, other, score) for one, other in pairs])
@@ -96,7 +96,7 @@ def _mean_at_once(prediction: Tensor, target: Tensor, score: Score) -> Tensor:
 
 
 def _mean_in_strips(prediction: Tensor, target: Tensor, score: Score) -> Tensor:
-    """The mean score of one picture [3, H, W], `STRIP` rows at a time, which stay in the cache."""
+    """Return the mean score of one picture [3, H, W], in strips that fit the CPU's cache."""
     channels, rows, columns = target.shape
     rows, columns = rows - WINDOW + 1, columns - WINDOW + 1
     step = min(STRIP, rows)
@@ -127,14 +127,16 @@ def _fill(planes: Tensor, prediction: Tensor, target: Tensor) -> None:
 
 
 def _variances(means: Tensor) -> tuple[Tensor, Tensor]:
-    """vs + 2 C2 and vd, the variances of s and d: 2 cov = (vs - vd) / 2, var x + var y =
-    (vs + vd) / 2. They take the place of the means of the squares."""
+    """Return vs + 2 C2 and vd, the variances of s and d, in place of the means of the squares.
+
+    2 cov = (vs - vd) / 2, and var x + var y = (vs + vd) / 2.
+    """
     total, apart, total2, apart2 = means.unbind(1)
     return total2.addcmul_(total, total, value=-1), apart2.addcmul_(apart, apart, value=-1)
 
 
 def _similarity(means: Tensor) -> Tensor:
-    """SSIM of each pixel. Overwrites `means`."""
+    """Return SSIM of each pixel. Overwrites `means`."""
     vs, vd = _variances(means)
     # What holds for the variances holds for the squared means.
     total, apart = means[:, 0], means[:, 1].square_()
@@ -144,6 +146,6 @@ def _similarity(means: Tensor) -> Tensor:
 
 
 def _contrast(means: Tensor) -> Tensor:
-    """SSIM of each pixel without its luminance term. Overwrites `means`."""
+    """Return SSIM of each pixel without its luminance term. Overwrites `means`."""
     vs, vd = _variances(means)
     return (vs - vd).div_(vs.add_(vd))

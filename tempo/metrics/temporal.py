@@ -1,4 +1,4 @@
-"""How a prediction holds together in time with the frames beside it.
+"""Compute temporal consistency of a prediction with the frames beside it.
 
 Each metric takes one moment of a video and gives one value, None where it has no meaning. In the
 output video the inputs stand where they were, and predictions stand for the targets.
@@ -17,9 +17,9 @@ from tempo.metrics import flow
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of the output video and what it should be, float [3, H, W] in [0, 1].
+    """Hold one frame of the output video and the true frame, float [3, H, W] in [0, 1].
 
-    For an input frame both are the same picture. Predictions are clamped by whoever makes this.
+    For an input frame both are the same picture. The caller clamps predictions.
     """
 
     output: Tensor
@@ -28,7 +28,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """A prediction (`frame`) with what surrounds it.
+    """Hold a prediction (`frame`) and its neighbours in time.
 
     `before` and `after` are the frames next to it in the output video: the input, or the
     prediction for another time between the same inputs. `earlier` and `later` are the predictions
@@ -49,7 +49,7 @@ class Moment:
 
 
 def tof(moment: Moment) -> float | None:
-    """Mean end-point difference of flows in pixels (tOF of Chu et al. 2020, TecoGAN).
+    """Return the mean end-point difference of flows in pixels (tOF of Chu et al. 2020, TecoGAN).
 
     The flow of each step of the output video against that of the true video, on 8-bit luma; the
     mean over both steps.
@@ -67,11 +67,11 @@ def _flow_gap(first: Frame, second: Frame) -> float:
 
 
 def warping_error(moment: Moment) -> float | None:
-    """Mean squared change along the true motion, times 1e4 (warping error of Lai et al. 2018).
+    """Return the warping error: mean squared change along the true motion, times 1e4.
 
-    The later frame of a step of the output video is warped to the earlier one by the flow of the
-    true frames; pixels that are occluded or at motion boundaries there do not count (Ruder et al.
-    2016). The mean over both steps; None when no pixel counts.
+    Defined by Lai et al. (2018). The later frame of a step of the output video is warped to the
+    earlier one by the flow of the true frames; pixels that are occluded or at motion boundaries
+    there do not count (Ruder et al. 2016). The mean over both steps; None when no pixel counts.
     """
     return _mean([_warped(first, second) for first, second in moment.steps])
 
@@ -88,7 +88,7 @@ def _warped(first: Frame, second: Frame) -> float | None:
 
 
 def flicker(moment: Moment) -> float | None:
-    """Mean absolute error of the change between consecutive predictions, in grey levels.
+    """Return the mean absolute error of the change between consecutive predictions, in grey levels.
 
     The mean over the steps to the predictions before and after it. Without either there is none:
     against an input, the error of the change is only the error of the picture.

@@ -1,4 +1,4 @@
-"""Gaussian window means of picture stacks, the inner part of SSIM."""
+"""Compute Gaussian window means of picture stacks for SSIM."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ window, enough that the product runs at full speed."""
 
 
 def gaussian(like: Tensor) -> Tensor:
-    """The window's weights [11], a sampled Gaussian that sums to 1, in `like`'s dtype."""
+    """Return the window's weights [11], a sampled Gaussian that sums to 1, in `like`'s dtype."""
     at = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-0.5 * (at / SIGMA) ** 2)
     return (weights / weights.sum()).to(like)
 
 
 def shifted_means(planes: Tensor) -> Tensor:
-    """Gaussian means where the window fits, [..., H, W] to [..., H-10, W-10], as shifted sums.
+    """Return Gaussian means as shifted sums, [..., H, W] -> [..., H-10, W-10].
 
     For a GPU, where a product or a convolution may round its input to TF32, which costs the
     fourth digit.
@@ -39,7 +39,7 @@ def _shifted(planes: Tensor, axis: int) -> Tensor:
 
 
 class Workspace:
-    """Gaussian means on a CPU, strip by strip in the same memory.
+    """Compute Gaussian means on a CPU, strip by strip in the same memory.
 
     Fresh memory of this size costs more than the arithmetic: the system hands it out page by page.
     Each axis is a product with a banded matrix, block by block.
@@ -59,11 +59,11 @@ class Workspace:
         self._turned = self._band.T.contiguous()
 
     def strip(self, height: int) -> Tensor:
-        """The planes to fill for `height` rows of means: [P, height + 10, W]."""
+        """Return the planes to fill for `height` rows of means: [P, height + 10, W]."""
         return self._strip[:, : height + WINDOW - 1]
 
     def means(self, height: int) -> Tensor:
-        """The means of what was filled in, [P, height, W-10]; overwritten by the next call."""
+        """Return the means of the planes, [P, height, W-10]; the next call overwrites them."""
         strip = self.strip(height)
         count, _, width = strip.shape
         down = self._down[: count * height * width].view(count, height, width)
@@ -82,7 +82,7 @@ class Workspace:
 
 
 def _band(like: Tensor) -> Tensor:
-    """The window on each of `BLOCK` neighbouring places, [BLOCK, BLOCK + 10]."""
+    """Return the window on each of `BLOCK` neighbouring places, [BLOCK, BLOCK + 10]."""
     matrix = like.new_zeros(BLOCK, BLOCK + WINDOW - 1)
     for place, weight in enumerate(gaussian(like)):
         matrix.diagonal(place).fill_(weight)
@@ -90,7 +90,7 @@ def _band(like: Tensor) -> Tensor:
 
 
 def replicated_channel_means(channels: int, like: Tensor) -> Tensor:
-    """The window along a short channel axis with replicate padding, as a matrix [C, C].
+    """Return the window along a short channel axis with replicate padding, as a matrix [C, C].
 
     With three channels and a window of 11 every output mixes all channels, so the third axis of
     the 3-D SSIM is one small matrix product.

@@ -17,10 +17,10 @@ from tempo.spec.arch import ArchSpec
 
 
 def build_model(arch: ArchSpec, seed: int) -> TempoNet:
-    """A `TempoNet` on the CPU, channels-last, initialised from `seed`; global RNGs are untouched.
+    """Build a `TempoNet` on the CPU, channels-last, initialised from `seed`; global RNGs stay.
 
     Raises:
-        TypeError: when a module holds parameters and says nothing of how they start.
+        TypeError: when a module with parameters defines no initialisation.
     """
     with torch.random.fork_rng(devices=[]):
         net = TempoNet(arch)
@@ -29,7 +29,7 @@ def build_model(arch: ArchSpec, seed: int) -> TempoNet:
 
 
 def initialise(net: nn.Module, seed: int) -> None:
-    """Draw all parameters anew, children first, so that a module can overrule its parts.
+    """Initialise all parameters, children first, so that a module can overrule its parts.
 
     Moves the global CPU generator.
     """
@@ -46,7 +46,7 @@ def initialise(net: nn.Module, seed: int) -> None:
 
 
 def _layer(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
-    """Zero biases; weights of variance 2 / fan-in (He et al. 2015), 1 / fan-in in linear layers."""
+    """Draw weights of variance 2 / fan-in (He et al. 2015; linear: 1 / fan-in); zero the biases."""
     fan_in = module.weight[0].numel()
     gain = 2.0 if isinstance(module, nn.Conv2d) else 1.0
     nn.init.normal_(module.weight, 0.0, math.sqrt(gain / fan_in), generator=generator)

@@ -1,14 +1,15 @@
-"""Channel attention inside residual blocks: how a block's change is added to its input."""
+"""Add a residual block's change to its input, plainly or gated by channel attention."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
-from tempo.models.site import Site
 from tempo.spec import arch_slots as slots
+from tempo.spec.implementations import Implementations
 
 
 class PlainAdd(nn.Module):
@@ -39,12 +40,7 @@ class SqueezeExcite(nn.Module):
         return torch.addcmul(x, change, gate.to(x.dtype))
 
 
-CHANNEL_ATTENTION: Catalog[type[nn.Module]] = Catalog(
-    "channel attention", {"none": PlainAdd, "squeeze_excite": SqueezeExcite}
+CHANNEL_ATTENTION: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.CHANNEL_ATTENTION,
+    {slots.NoChannelAttention: PlainAdd, slots.SqueezeExcite: SqueezeExcite},
 )
-
-
-def make_sum(site: Site) -> nn.Module:
-    """How a block at `site` adds its change to its input."""
-    options = site.channel_attention
-    return CHANNEL_ATTENTION.get(options.kind)(options, site.channels)

@@ -1,17 +1,19 @@
-"""Decoders: fused features at four scales and the target's code -> features of the picture."""
+"""Decode fused features at four scales, conditioned on the target time."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.block_chain import Chain
 from tempo.models.layers import ConvNormAct, conv, double
 from tempo.models.site import site_of
-from tempo.models.temporal.conditioning import make_conditioning
+from tempo.models.temporal.conditioning import CONDITIONING
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
+from tempo.spec.implementations import Implementations
 
 
 class PlainStage(nn.Module):
@@ -26,7 +28,7 @@ class PlainStage(nn.Module):
         self.chain = Chain(
             arch.block, site_of(arch, channels), blocks, checkpointing=arch.checkpointing
         )
-        self.conditioning = make_conditioning(arch.conditioning, channels, time_channels)
+        self.conditioning = CONDITIONING.make(arch.conditioning, channels, time_channels)
 
     def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
         x = self.conditioning(self.chain(self.up(double(x))), code)
@@ -45,7 +47,7 @@ class RefinedStage(nn.Module):
         self.up = ConvNormAct(inputs, site)
         self.merge = conv(2 * channels, channels)
         self.chain = Chain(arch.block, site, blocks, checkpointing=arch.checkpointing)
-        self.conditioning = make_conditioning(arch.conditioning, channels, time_channels)
+        self.conditioning = CONDITIONING.make(arch.conditioning, channels, time_channels)
 
     def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
         x = self.merge(torch.cat((self.up(double(x)), skip), 1))
@@ -53,13 +55,13 @@ class RefinedStage(nn.Module):
         return out
 
 
-DECODERS: Catalog[type[PlainStage] | type[RefinedStage]] = Catalog(
-    "decoder", {"plain": PlainStage, "refined": RefinedStage}
+DECODERS: Implementations[Callable[..., PlainStage | RefinedStage]] = Implementations(
+    slots.DECODERS, {slots.PlainDecoder: PlainStage, slots.RefinedDecoder: RefinedStage}
 )
 
 
 class Decoder(nn.Module):
-    """Fused features, finest first, and the code [B, time_channels] -> [B, outputs, H, W].
+    """Map fused features, finest first, and the code [B, time_channels] -> [B, outputs, H, W].
 
     `stages` run from 1/4 to 1, with as many blocks each as the decoder's `refine` says.
     """
@@ -68,7 +70,7 @@ class Decoder(nn.Module):
         super().__init__()
         options = arch.decoder
         assert isinstance(options, slots.PlainDecoder | slots.RefinedDecoder)
-        stage = DECODERS.get(options.kind)
+        stage = DECODERS.of(options)
         self.stages = nn.ModuleList()
         self.outputs = arch.channels[-1]
         for channels, blocks in zip(arch.channels[-2::-1], options.refine, strict=True):

@@ -1,4 +1,4 @@
-"""The encoder: one frame -> time-conditioned features at four scales."""
+"""Encode one frame into time-conditioned features at four scales."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from tempo.models.block_chain import Chain
 from tempo.models.layers import ConvNormAct
 from tempo.models.site import site_of
-from tempo.models.temporal.conditioning import make_conditioning
+from tempo.models.temporal.conditioning import CONDITIONING
 from tempo.spec.arch import ArchSpec
 
 
 class EncoderStage(nn.Module):
-    """Entry (stem or downsampling), groups of blocks, conditioning: one scale."""
+    """Encode one scale: entry (stem or downsampling), groups of blocks, conditioning."""
 
     def __init__(self, arch: ArchSpec, scale: int, time_channels: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class EncoderStage(nn.Module):
                 for count in arch.blocks[scale]
             )
         )
-        self.conditioning = make_conditioning(arch.conditioning, site.channels, time_channels)
+        self.conditioning = CONDITIONING.make(arch.conditioning, site.channels, time_channels)
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         out: Tensor = self.conditioning(self.groups(self.entry(x)), codes)
@@ -42,9 +42,9 @@ class EncoderStage(nn.Module):
 
 
 class Encoder(nn.Module):
-    """[M, 3, H, W] and codes [M, time_channels] -> features at 1, 1/2, 1/4 and 1/8, finest first.
+    """Map [M, 3, H, W] and codes [M, time_channels] to features at 1, 1/2, 1/4 and 1/8.
 
-    M is batch times views: all views go through at once.
+    The finest come first. M is batch times views: all views are encoded at once.
     """
 
     def __init__(self, arch: ArchSpec, time_channels: int) -> None:

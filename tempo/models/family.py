@@ -1,4 +1,4 @@
-"""TempoNet: a frame at any time from N frames at given times, without optical flow."""
+"""Define TempoNet: predict a frame at any time from N frames at given times, without flow."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn, unflatten
 from tempo.models.decoder import Decoder
 from tempo.models.encoder import Encoder
 from tempo.models.fusion.pyramid import PyramidFusion
-from tempo.models.head import make_head
-from tempo.models.output import make_output, make_scene_cut
+from tempo.models.head import HEADS
+from tempo.models.output import OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
 from tempo.models.temporal.relative_time import relative
 from tempo.models.temporal.time_encoders import make_time_encoder, reads_time
-from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, make_weighting
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
 from tempo.spec.arch import SCALES, ArchSpec
 
 STRIDE = 2 ** (SCALES - 1)
@@ -23,34 +23,34 @@ MOST_VIEWS = 16
 
 
 class TempoNet(nn.Module):
-    """Encoder, fusion per scale, decoder, head: one point of the family that `arch` describes."""
+    """Run encoder, fusion per scale, decoder and head, each as `arch` describes."""
 
     def __init__(self, arch: ArchSpec) -> None:
         super().__init__()
         self.arch = arch
-        conditioned = reads_time(CONDITIONING.get(arch.conditioning.kind))
-        weighted = reads_time(TEMPORAL_WEIGHTS.get(arch.temporal_weights.kind))
+        conditioned = reads_time(CONDITIONING.of(arch.conditioning))
+        weighted = reads_time(TEMPORAL_WEIGHTS.of(arch.temporal_weights))
         self.time_encoder = make_time_encoder(
             arch.time_encoder, views=conditioned or weighted, target=conditioned
         )
         width = int(self.time_encoder.channels)  # type: ignore[arg-type]
-        self.temporal_weights = make_weighting(arch.temporal_weights, width)
+        self.temporal_weights = TEMPORAL_WEIGHTS.make(arch.temporal_weights, width)
         self.encoder = Encoder(arch, width)
         self.fusion = PyramidFusion(arch)
         self.decoder = Decoder(arch, width)
-        self.head = make_head(arch, self.decoder.outputs)
-        self.output = make_output(arch.output)
-        self.scene_cut = make_scene_cut(arch.scene_cut)
+        self.head = HEADS.make(arch.head, arch, self.decoder.outputs)
+        self.output = OUTPUTS.make(arch.output)
+        self.scene_cut = SCENE_CUTS.make(arch.scene_cut)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """A residual starts as nothing: the first output is the blend of the frames."""
+        """Zero the residual, so that the first output is the blend of the frames."""
         if self.output.starts_at_zero:
             nn.init.zeros_(self.head.last.weight)
 
     def forward(
         self, frames: Tensor, times: Tensor, target_time: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """The frame at `target_time`, not clamped.
+        """Return the frame at `target_time`, not clamped.
 
         Args:
             frames: [B, N, 3, H, W] RGB in [0, 1], 1 < N <= 16, any order, any H and W.
@@ -96,6 +96,6 @@ def pad_to_stride(x: Tensor, stride: int = STRIDE) -> tuple[Tensor, Margins]:
 
 
 def unpad(x: Tensor, margins: Margins) -> Tensor:
-    """Take `margins` off again."""
+    """Remove `margins`."""
     left, right, top, bottom = margins
     return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]

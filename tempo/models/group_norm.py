@@ -1,4 +1,4 @@
-"""Group normalisation that keeps the layout of [B, C, H, W] on every device.
+"""Compute group normalisation that keeps the layout of [B, C, H, W] on every device.
 
 PyTorch's CUDA kernel (2.11) returns contiguous NCHW whatever comes in, which costs two copies
 between channels-last convolutions. On CUDA the normalisation is therefore written as one scale
@@ -16,7 +16,7 @@ from torch import Tensor, unflatten
 
 
 def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """Group normalisation (Wu and He 2018): [B, C, H, W] -> the same shape, type and layout."""
+    """Normalise groups of channels (Wu and He 2018): [B, C, H, W] -> same shape, type, layout."""
     if not (x.is_cuda or _crashes(x, weight)):
         return F.group_norm(x, groups, weight, bias, eps)
     if torch.compiler.is_compiling():
@@ -25,7 +25,7 @@ def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float)
 
 
 def _crashes(x: Tensor, weight: Tensor) -> bool:
-    """Whether PyTorch's CPU kernel would end the process in the backward pass.
+    """Return whether PyTorch's CPU kernel would end the process in the backward pass.
 
     It does (2.13) for a channels-last input that needs no gradient under weights that do, as
     behind frozen layers.
@@ -33,8 +33,8 @@ def _crashes(x: Tensor, weight: Tensor) -> bool:
     return torch.is_grad_enabled() and weight.requires_grad and not x.requires_grad
 
 
-class Moments(NamedTuple):
-    """Statistics in float32 or wider: per group, [B, groups, 1]."""
+class GroupStatistics(NamedTuple):
+    """Hold statistics in float32 or wider per group, [B, groups, 1]."""
 
     mean: Tensor
     deviation: Tensor
@@ -42,34 +42,34 @@ class Moments(NamedTuple):
 
 
 def _grouped(x: Tensor, groups: int) -> Tensor:
-    """[..., C] -> [..., groups, C / groups]."""
+    """Reshape [..., C] -> [..., groups, C / groups]."""
     return unflatten(x, -1, (groups, -1))
 
 
 def _over_pixels(values: Tensor) -> Tensor:
-    """[B, groups, C / groups] -> [B, C, 1, 1]."""
+    """Reshape [B, groups, C / groups] -> [B, C, 1, 1]."""
     return values.flatten(1)[..., None, None]
 
 
-def _group_moments(mean: Tensor, variance: Tensor, groups: int, eps: float) -> Moments:
-    """From means and variances per channel, [B, C]: those within and between channels add up."""
+def _group_statistics(mean: Tensor, variance: Tensor, groups: int, eps: float) -> GroupStatistics:
+    """Return group statistics from means and variances per channel, [B, C]."""
     within = _grouped(variance, groups).mean(2, keepdim=True)
     between, centre = torch.var_mean(_grouped(mean, groups), dim=2, correction=0, keepdim=True)
-    return Moments(centre, torch.rsqrt(within + between + eps))
+    return GroupStatistics(centre, torch.rsqrt(within + between + eps))
 
 
 def fusible_group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """Plain arithmetic in float32 or wider, for a compiler."""
+    """Compute in plain arithmetic in float32 or wider, for a compiler to fuse."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     variance, mean = torch.var_mean(wide, dim=(2, 3), correction=0)
-    centre, deviation = _group_moments(mean, variance, groups, eps)
+    centre, deviation = _group_statistics(mean, variance, groups, eps)
     scale = deviation * _grouped(weight, groups)
     shift = _grouped(bias, groups) - centre * scale
     return (wide * _over_pixels(scale) + _over_pixels(shift)).to(x.dtype)
 
 
 def eager_group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """The same in few kernels, none of which writes a wide copy of `x`."""
+    """Compute the same in few kernels, none of which writes a wide copy of `x`."""
     with torch.autocast(x.device.type, enabled=False):
         out: Tensor = _Eager.apply(x, weight, bias, groups, eps)  # type: ignore[no-untyped-call]
     return out
@@ -85,7 +85,7 @@ class _Eager(torch.autograd.Function):
         # The root of a sum of squares reduces half types without a wide copy.
         root = torch.linalg.vector_norm(x, 2, (2, 3), dtype=wide)
         variance = (root.square() / x[0, 0].numel() - mean.square()).clamp_min(0)
-        centre, deviation = _group_moments(mean, variance, groups, eps)
+        centre, deviation = _group_statistics(mean, variance, groups, eps)
         scale = deviation * _grouped(weight, groups)
         shift = _grouped(bias, groups) - centre * scale
         ctx.groups = groups
@@ -112,5 +112,5 @@ class _Eager(torch.autograd.Function):
 
 
 def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """x * scale + shift per sample and channel, in the type and layout of `x`."""
+    """Return x * scale + shift per sample and channel, in the type and layout of `x`."""
     return torch.addcmul(_over_pixels(shift).to(x.dtype), x, _over_pixels(scale).to(x.dtype))

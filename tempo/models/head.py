@@ -1,18 +1,17 @@
-"""Heads: features of the finest scale -> three channels."""
+"""Map features of the finest scale to three channels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.block_chain import Chain
 from tempo.models.layers import conv, make_activation
 from tempo.models.site import site_of
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
+from tempo.spec.implementations import Implementations
 
 
 class BlockHead(nn.Module):
@@ -49,11 +48,6 @@ class TaperHead(nn.Module):
         return out
 
 
-HEADS: Catalog[Callable[[Any, ArchSpec, int], BlockHead | TaperHead]] = Catalog(
-    "head", {"blocks": BlockHead, "taper": TaperHead}
+HEADS: Implementations[Callable[..., BlockHead | TaperHead]] = Implementations(
+    slots.HEADS, {slots.BlockHead: BlockHead, slots.TaperHead: TaperHead}
 )
-
-
-def make_head(arch: ArchSpec, inputs: int) -> BlockHead | TaperHead:
-    """The head that `ArchSpec.head` asks for; `last` is its final convolution."""
-    return HEADS.get(arch.head.kind)(arch.head, arch, inputs)

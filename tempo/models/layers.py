@@ -1,11 +1,11 @@
-"""Small parts that every other module is made of: convolutions, activations, resampling."""
+"""Build the layers that other modules share: convolutions, activations, upsampling."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.models.norms import make_norm
+from tempo.models.norms import NORMS
 from tempo.models.site import Site
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "leaky_relu": nn.LeakyReLU}
@@ -13,7 +13,7 @@ LEAKY_SLOPE = 0.2
 
 
 def make_activation(name: str) -> nn.Module:
-    """The activation called `name` in `ArchSpec.activation`."""
+    """Return the activation called `name` in `ArchSpec.activation`."""
     return nn.LeakyReLU(LEAKY_SLOPE) if name == "leaky_relu" else ACTIVATIONS[name]()
 
 
@@ -26,7 +26,7 @@ def conv(
     dilation: int = 1,
     bias: bool = True,
 ) -> nn.Conv2d:
-    """A convolution that keeps H and W (at stride 1). Zero padding."""
+    """Return a convolution that keeps H and W (at stride 1). Zero padding."""
     padding = dilation * (size // 2)
     return nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=bias)
 
@@ -37,7 +37,7 @@ class ConvNormAct(nn.Module):
     def __init__(self, inputs: int, site: Site, size: int = 3, *, stride: int = 1) -> None:
         super().__init__()
         self.conv = conv(inputs, site.channels, size, stride=stride, bias=not site.normalised)
-        self.norm = make_norm(site.norm, site.channels)
+        self.norm = NORMS.make(site.norm, site.channels)
         self.act = make_activation(site.activation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,5 +46,5 @@ class ConvNormAct(nn.Module):
 
 
 def double(x: Tensor) -> Tensor:
-    """Twice the height and width, bilinear with `align_corners=False`."""
+    """Double the height and width, bilinear with `align_corners=False`."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

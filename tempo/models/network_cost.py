@@ -1,4 +1,4 @@
-"""Parameters, multiply-accumulates and activation memory, counted without running anything."""
+"""Count a network's parameters, multiply-accumulates and activation memory on the meta device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tempo.spec.arch import SCALES, ArchSpec
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network costs for one sample.
+    """Hold what a network costs for one sample.
 
     Attributes:
         parameters: trainable numbers.
@@ -33,7 +33,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One row of an architecture summary. Empty fields do not apply to the stage."""
+    """Hold one row of an architecture summary. Empty fields do not apply to the stage."""
 
     name: str
     width: int
@@ -45,7 +45,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """An architecture, stage by stage, and in all."""
+    """Hold the cost of an architecture, by stage and in all."""
 
     frames: int
     height: int
@@ -55,16 +55,16 @@ class Summary:
 
 
 def count(arch: ArchSpec, *, frames: int = 2, height: int = 256, width: int = 256) -> Cost:
-    """The cost of one sample of `frames` frames of `height` x `width` pixels."""
+    """Return the cost of one sample of `frames` frames of `height` x `width` pixels."""
     return summarise(arch, frames=frames, height=height, width=width).total
 
 
 def summarise(arch: ArchSpec, *, frames: int = 2, height: int = 256, width: int = 256) -> Summary:
-    """The cost of one sample, stage by stage, from a forward pass on the meta device."""
+    """Return the cost of one sample, stage by stage, from a forward pass on the meta device."""
     with torch.device("meta"):
         net = TempoNet(arch)
         inputs = (torch.empty(1, frames, 3, height, width), torch.empty(1, frames), torch.empty(1))
-    kept = Kept(net)
+    kept = SavedActivations(net)
     with FlopCounterMode(display=False) as counter, kept:
         net(*inputs)
     flops = {path: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
@@ -106,8 +106,8 @@ def _scale(scale: int) -> str:
     return f"1/{2**scale}" if scale else "1"
 
 
-class Kept:
-    """Counts the bytes that autograd keeps, by the path of the module that was running."""
+class SavedActivations:
+    """Count the bytes that autograd keeps, by the path of the module that runs."""
 
     def __init__(self, net: nn.Module) -> None:
         self._bytes: dict[str, int] = {}
@@ -119,7 +119,7 @@ class Kept:
         self._net = net
 
     def within(self, path: str) -> int:
-        """Bytes kept inside the module at `path`."""
+        """Return the bytes kept inside the module at `path`."""
         inside = f"{path}." if path else ""
         rows = self._bytes.items()
         return sum(size for at, size in rows if at == path or at.startswith(inside))
@@ -159,7 +159,7 @@ HEADER = ("stage", "width", "blocks", "dilations", "SE", "parameters", "GMACs", 
 
 
 def rows(summary: Summary) -> list[tuple[str, ...]]:
-    """The summary as text cells: a header, a row per stage, the total."""
+    """Return the summary as text cells: a header, a row per stage, the total."""
     body = [
         (
             stage.name,
@@ -183,7 +183,7 @@ def _cells(cost: Cost) -> tuple[str, str, str]:
 
 
 def text(summary: Summary) -> list[str]:
-    """The summary as aligned lines, with what it was counted for."""
+    """Return the summary as aligned lines, with what it was counted for."""
     table = rows(summary)
     widths = [max(len(row[i]) for row in table) for i in range(len(HEADER))]
     lines = [

@@ -1,26 +1,25 @@
-"""Outputs: the head's three channels -> the picture; and the gate for scene cuts."""
+"""Turn the head's channels into the picture, and gate it at scene cuts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
-from tempo.models.temporal.relative_time import Moments, neighbours
+from tempo.models.temporal.relative_time import Moments, even_weights, neighbours
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options
+from tempo.spec.implementations import Implementations
 
 
 def blend(frames: Tensor, weights: Tensor) -> Tensor:
-    """The weighted sum over views: [B, N, C, H, W] and [B, N] -> [B, C, H, W]."""
+    """Return the weighted sum over views: [B, N, C, H, W] and [B, N] -> [B, C, H, W]."""
     return (frames * weights.to(frames.dtype)[..., None, None, None]).sum(1)
 
 
 class ResidualBlend(nn.Module):
-    """Time-weighted blend of the frames plus a residual whose last layer starts at zero."""
+    """Add a residual, whose last layer starts at zero, to the time-weighted blend of frames."""
 
     starts_at_zero: ClassVar[bool] = True
 
@@ -32,7 +31,7 @@ class ResidualBlend(nn.Module):
 
 
 class Sigmoid(nn.Module):
-    """The picture itself, squashed into (0, 1), as in the seed.
+    """Squash the picture into (0, 1), as the founding text did.
 
     It has the whole picture to draw: after 500 steps on the procedural data it is 10 dB below
     frame averaging (docs/models.md).
@@ -47,13 +46,13 @@ class Sigmoid(nn.Module):
         return torch.sigmoid(change).to(frames.dtype)
 
 
-OUTPUTS: Catalog[Callable[[Any], ResidualBlend | Sigmoid]] = Catalog(
-    "output", {"residual_blend": ResidualBlend, "sigmoid": Sigmoid}
+OUTPUTS: Implementations[Callable[..., ResidualBlend | Sigmoid]] = Implementations(
+    slots.OUTPUTS, {slots.ResidualBlend: ResidualBlend, slots.Sigmoid: Sigmoid}
 )
 
 
 class NoGate(nn.Module):
-    """The picture as it is."""
+    """Return the picture unchanged."""
 
     def __init__(self, options: slots.NoGate) -> None:
         super().__init__()
@@ -63,7 +62,7 @@ class NoGate(nn.Module):
 
 
 class NearestGate(nn.Module):
-    """Falls back to the nearest frame where the anchors around the target differ too much.
+    """Fall back to the nearest frame where the anchors around the target differ too much.
 
     The difference is the mean absolute one of the two anchors; sigmoid((difference - threshold) /
     softness) is the share of the nearest frame. Nothing in it is learned. Of two frames equally
@@ -78,35 +77,21 @@ class NearestGate(nn.Module):
     def forward(self, picture: Tensor, frames: Tensor, moments: Moments) -> Tensor:
         before, after = neighbours(moments)
         both = before.any(1) & after.any(1)
-        signs = _share(before) - _share(after)
+        signs = even_weights(before) - even_weights(after)
         difference = blend(frames, signs).abs().mean((1, 2, 3))
         share = torch.sigmoid((difference - self.threshold) / self.softness) * both
         nearest = blend(frames, _nearest(moments))
         return torch.lerp(picture, nearest, share.to(picture.dtype)[:, None, None, None])
 
 
-def _share(chosen: Tensor) -> Tensor:
-    return chosen / chosen.sum(1, keepdim=True).clamp_min(1)
-
-
 def _nearest(moments: Moments) -> Tensor:
-    """Weights [B, N] of the nearest view; of a tie the earlier, views of one time shared."""
+    """Return weights [B, N] of the nearest view; of a tie the earlier, views of one time shared."""
     distance = moments.dt.abs().masked_fill(~moments.mask, torch.inf)
     near = distance == distance.amin(1, keepdim=True)
     first = moments.dt.masked_fill(~near, torch.inf)
-    return _share(near & (first == first.amin(1, keepdim=True)))
+    return even_weights(near & (first == first.amin(1, keepdim=True)))
 
 
-SCENE_CUTS: Catalog[type[nn.Module]] = Catalog(
-    "scene-cut gate", {"nearest": NearestGate, "none": NoGate}
+SCENE_CUTS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.SCENE_CUTS, {slots.NoGate: NoGate, slots.NearestGate: NearestGate}
 )
-
-
-def make_output(options: Options) -> ResidualBlend | Sigmoid:
-    """The output that `ArchSpec.output` asks for."""
-    return OUTPUTS.get(options.kind)(options)
-
-
-def make_scene_cut(options: Options) -> nn.Module:
-    """The gate that `ArchSpec.scene_cut` asks for."""
-    return SCENE_CUTS.get(options.kind)(options)

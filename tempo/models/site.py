@@ -1,4 +1,4 @@
-"""Site: what a part is told about the place where it is installed."""
+"""Describe the place in the network where a block is installed: width, norm, activation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempo.spec.options import Options
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One place in the network. A block maps [B, channels, H, W] to the same shape."""
+    """Describe one place in the network. A block maps [B, channels, H, W] to the same shape."""
 
     channels: int
     norm: Options
@@ -25,17 +25,13 @@ class Site:
         """Whether a normalisation follows, so that a convolution's own bias would be redundant."""
         return self.norm.kind != "none"
 
-    def at(self, channels: int) -> Site:
-        """The same choices at another width."""
-        return replace(self, channels=channels)
-
     def step(self, index: int, dilation: int = 1) -> Site:
-        """The place of block `index` in a chain."""
+        """Return the place of block `index` in a chain."""
         return replace(self, index=index, dilation=dilation)
 
 
 def site_of(arch: ArchSpec, channels: int) -> Site:
-    """The place that `arch` describes, `channels` wide."""
+    """Return the place that `arch` describes, `channels` wide."""
     return Site(
         channels=channels, norm=arch.norm, activation=arch.activation, channel_attention=arch.se
     )

@@ -1,4 +1,4 @@
-"""Weights on disk: a state dict and the ArchSpec it belongs to, in one file, read safely."""
+"""Save and load weight files: a state dict and its ArchSpec, without running pickled code."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def load_shared(path: Path, net: TempoNet) -> tuple[str, ...]:
 
 
 def differences(saved: Mapping[str, Any], arch: ArchSpec) -> list[str]:
-    """One line for each ArchSpec field that can change a result and differs, dotted by slot."""
+    """Return one line for each differing ArchSpec field that can change a result."""
     recomputed = {
         name
         for name, field in ArchSpec.model_fields.items()

@@ -1,4 +1,4 @@
-"""Square windows over a picture, for attention inside them."""
+"""Cut pictures into square windows and attend inside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OUTSIDE = -1e4
 
 
 class Windows:
-    """How [B, C, H, W] is cut into size x size windows; `shift` moves the cuts up and left.
+    """Cut [B, C, H, W] into size x size windows; `shift` moves the cuts up and left.
 
     The picture is padded with zeros to whole windows, and `inside` tells the padding apart.
     """
@@ -22,7 +22,7 @@ class Windows:
         self.columns = -(-(width + shift) // size)
 
     def split(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, windows, size * size, C]."""
+        """Split [B, C, H, W] -> [B, windows, size * size, C]."""
         bottom = self.rows * self.size - self.height - self.shift
         right = self.columns * self.size - self.width - self.shift
         x = F.pad(x.permute(0, 2, 3, 1), (0, 0, self.shift, right, self.shift, bottom))
@@ -30,20 +30,20 @@ class Windows:
         return x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
     def join(self, windows: Tensor) -> Tensor:
-        """[B, windows, size * size, C] -> [B, C, H, W], channels-last in memory."""
+        """Join [B, windows, size * size, C] -> [B, C, H, W], channels-last in memory."""
         x = unflatten(unflatten(windows, 2, (self.size,) * 2), 1, (self.rows, self.columns))
         x = x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
         x = x[:, self.shift : self.shift + self.height, self.shift : self.shift + self.width]
         return x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
     def inside(self, like: Tensor) -> Tensor:
-        """[windows, size * size]: 0 on the picture and `OUTSIDE` on the padding."""
+        """Return [windows, size * size]: 0 on the picture and `OUTSIDE` on the padding."""
         ones = like.new_ones((1, 1, self.height, self.width))
         return (self.split(ones)[0, ..., 0] - 1) * -OUTSIDE
 
 
 class RelativeBias(nn.Module):
-    """A learned bias per head and displacement inside a window (Liu et al. 2021)."""
+    """Hold a learned bias per head and displacement inside a window (Liu et al. 2021)."""
 
     index: Tensor
 
@@ -57,7 +57,7 @@ class RelativeBias(nn.Module):
         self.register_buffer("index", down * (2 * size - 1) + across, persistent=False)
 
     def forward(self) -> Tensor:
-        """[heads, size * size (query), size * size (key)]."""
+        """Return [heads, size * size (query), size * size (key)]."""
         return self.table[:, self.index]
 
     def reset_parameters(self) -> None:
@@ -66,17 +66,17 @@ class RelativeBias(nn.Module):
 
 
 def head_count(heads: int, channels: int) -> int:
-    """The largest number of heads up to `heads` that divides `channels`."""
+    """Return the largest number of heads up to `heads` that divides `channels`."""
     return next(count for count in range(min(heads, channels), 0, -1) if channels % count == 0)
 
 
 def split_heads(tokens: Tensor, heads: int) -> Tensor:
-    """[..., tokens, C] -> [..., heads, tokens, C / heads]."""
+    """Split [..., tokens, C] -> [..., heads, tokens, C / heads]."""
     return unflatten(tokens, -1, (heads, -1)).transpose(-2, -3)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, key_bias: Tensor, bias: Tensor) -> Tensor:
-    """Scaled dot-product attention with one bias per key and one per pair, in one kernel.
+    """Compute scaled dot-product attention with one bias per key and one per pair, in one kernel.
 
     Args:
         query: [..., heads, Q, D].

@@ -1,5 +1,7 @@
 """Laws of the training order: a pure function of (seed, step)."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tempo.core.errors import SpecError
-from tempo.data.batches import TrainBatches
+from tempo.data.batches import TrainBatches, write_turned
 from tempo.data.cache.shards import Entry, Shard, write_shard
 from tempo.data.cache.splits import Split
 from tempo.spec.recipe import Augment
@@ -149,3 +151,18 @@ def test_a_crop_that_does_not_fit_is_named(split):
 def test_a_batch_that_cannot_be_shared_is_named(split):
     with pytest.raises(SpecError, match="global batch of 3 cannot be shared among 2"):
         batches(split, batch=3, world=2)
+
+
+@pytest.mark.parametrize(
+    ("upside_down", "mirrored", "turned"), list(itertools.product([False, True], repeat=3))
+)
+def test_flips_and_turns_are_numpys(tmp_path, upside_down, mirrored, turned):
+    whole = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", whole)
+    # As in training: a read-only, mapped picture, of which a part is taken.
+    cut = np.load(tmp_path / "a.npy", mmap_mode="r")[1:8, 3:10]
+    out = np.zeros((2, 7, 7, 3), np.uint8)
+    write_turned(out[1], cut, upside_down=upside_down, mirrored=mirrored, turned=turned)
+    right = cut[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+    np.testing.assert_array_equal(out[1], np.rot90(right) if turned else right)
+    assert not out[0].any()

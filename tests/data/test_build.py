@@ -15,7 +15,7 @@ from PIL import Image
 
 from tempo.core.errors import MissingError, RecordError, TempoError
 from tempo.data.cache import cache_builder as build
-from tempo.data.cache.cache_builder import Place, folder_of
+from tempo.data.cache.cache_builder import SplitFolder, folder_of
 from tempo.data.cache.shards import FORMAT, INDEX, Shard
 from tempo.data.cache.splits import ShardPlan, SplitPlan
 from tempo.data.open_dataset import open_split, prepare
@@ -56,7 +56,7 @@ def places(tmp_path, fill):
     shards = tuple(
         ShardPlan(name=f"s{k}", size=(4, 4), clips=2, fill=fill, pictures=1) for k in range(3)
     )
-    return [Place(SplitPlan(name="train", digest="d", shards=shards), tmp_path / "set")]
+    return [SplitFolder(SplitPlan(name="train", digest="d", shards=shards), tmp_path / "set")]
 
 
 def test_an_error_in_a_process_is_the_error(tmp_path, monkeypatch):

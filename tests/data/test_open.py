@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tempo.core.errors import RecordError, UnknownNameError
 from tempo.data.cache import shards
 from tempo.data.cache.shards import Entry, Shard, write_shard
-from tempo.data.open_dataset import open_split, prepare
+from tempo.data.open_dataset import DATASET_MODULES, open_split, prepare
 from tempo.data.testsets.protocol import protocol
 from tempo.spec.data import Procedural
 from tempo.spec.options import Options
@@ -177,3 +178,13 @@ def test_pages_are_given_back_while_a_split_is_read(tmp_path, monkeypatch):
     for shard in split.shards:
         shard.release()
     assert [each.target.sum() for each in split] == before
+
+
+def test_every_data_set_has_a_module_but_the_mixture_of_others():
+    assert DATASET_MODULES.missing == ["mixture"]
+    for kind in DATASET_MODULES:
+        module = import_module(
+            DATASET_MODULES.of(DATASET_MODULES.options.get(kind).model_construct())
+        )
+        assert callable(module.check_available)
+        assert callable(module.plan_split)

@@ -19,7 +19,7 @@ SINGLE = sorted(LOSSES)
 
 
 def loss_of(kind: str, **chosen: object) -> nn.Module:
-    return LOSSES[kind](parse_slot(OPTIONS, {"kind": kind, **chosen}))
+    return LOSSES.make(parse_slot(OPTIONS, {"kind": kind, **chosen}))
 
 
 def pictures(seed: int, batch: int = 2, side: int = 16) -> Tensor:
@@ -29,6 +29,7 @@ def pictures(seed: int, batch: int = 2, side: int = 16) -> Tensor:
 
 def test_every_option_has_a_loss() -> None:
     assert set(LOSSES) == set(OPTIONS) - {"sum"}
+    assert LOSSES.missing == ["sum"]
 
 
 @pytest.mark.parametrize("kind", SINGLE)

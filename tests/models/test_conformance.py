@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tempo.models.conformance import LAWS, points
+from tests.models.conformance import LAWS, points
 
 POINTS = points()
 

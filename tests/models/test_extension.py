@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from tempo.core.errors import UnknownNameError
 from tempo.models.blocks import BLOCKS
-from tempo.models.conformance import LAWS, points, small
 from tempo.models.site import Site
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options, register
+from tempo.spec.options import Options
+from tests.models.conformance import LAWS, points, small
 
 
 class Depthwise(Options):
@@ -35,11 +35,11 @@ class DepthwiseBlock(nn.Module):
 
 @pytest.fixture
 def registered() -> Iterator[None]:
-    register(slots.BLOCKS, Depthwise)
-    BLOCKS.add("depthwise", DepthwiseBlock)
+    BLOCKS.add(Depthwise, DepthwiseBlock)
     yield
     BLOCKS.remove("depthwise")
-    slots.BLOCKS.remove("depthwise")
+    assert "depthwise" not in BLOCKS
+    assert "depthwise" not in slots.BLOCKS
 
 
 @pytest.mark.usefixtures("registered")
@@ -63,7 +63,8 @@ class Lopsided(DepthwiseBlock):
 
 
 @pytest.mark.usefixtures("registered")
-def test_a_block_that_breaks_a_law_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BLOCKS._entries, "depthwise", Lopsided)
+def test_a_block_that_breaks_a_law_is_caught() -> None:
+    BLOCKS.remove("depthwise")
+    BLOCKS.add(Depthwise, Lopsided)
     with pytest.raises(AssertionError, match="alone: differs by"):
         LAWS["a_sample_does_not_depend_on_its_batch"](points()["block=depthwise"])

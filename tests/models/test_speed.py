@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from tempo.models.build import build_model
-from tempo.models.conformance import points, small
 from tempo.models.family import TempoNet
 from tempo.models.group_norm import eager_group_norm, fusible_group_norm
 from tempo.models.norms import GroupNorm
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
+from tests.models.conformance import points, small
 
 POINTS = points()
 COPIES = {"aten::copy_", "aten::clone", "aten::contiguous"}

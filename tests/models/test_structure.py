@@ -10,9 +10,9 @@ from tempo.models.block_chain import Chain
 from tempo.models.build import build_model
 from tempo.models.family import TempoNet
 from tempo.models.network_cost import Cost, count, summarise, text
-from tempo.models.parts import PARTS
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
+from tests.models.conformance import SLOT_TABLES
 
 PARAMETERS = {
     "tempo_v2": 3_636_069,
@@ -67,14 +67,15 @@ def test_dilations_are_repeated_and_never_cut_short() -> None:
 
 
 def test_each_slot_lists_the_same_kinds_in_both_tables() -> None:
-    for slot, registry in PARTS.items():
-        assert sorted(registry.options) == list(registry.classes), slot
+    for slot, table in SLOT_TABLES.items():
+        assert list(table.options) == list(table), slot
+        assert table.missing == [], slot
 
 
 def test_the_table_of_slots_names_every_slot_of_the_spec() -> None:
     arch = preset("tempo_v3")
     with_kind = {name for name in ArchSpec.model_fields if hasattr(getattr(arch, name), "kind")}
-    assert with_kind == set(PARTS)
+    assert with_kind == set(SLOT_TABLES)
 
 
 @pytest.mark.parametrize("base", [4, 8, 12, 16, 20, 24, 48])

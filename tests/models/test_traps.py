@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from tempo.models.build import build_model
-from tempo.models.conformance import small
 from tempo.models.family import TempoNet
 from tempo.models.fusion.deformable_attention import DeformableAttention
 from tempo.models.fusion.window_attention import WindowAttention
@@ -20,6 +19,7 @@ from tempo.models.temporal.time_encoders import make_time_encoder
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
+from tests.models.conformance import small
 
 TRIPLET = torch.tensor([[0.0, 1.0]])
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tempo.models.build import build_model
-from tempo.models.conformance import small
-from tempo.models.output import make_scene_cut
+from tempo.models.output import SCENE_CUTS
 from tempo.models.temporal.relative_time import Moments, relative
-from tempo.models.temporal.weighting import make_weighting
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
 from tempo.spec import arch_slots as slots
+from tests.models.conformance import small
 
 ANCHORS = torch.tensor([[0.0, 1.0, 2.0, 4.0]])
 
@@ -27,7 +27,7 @@ def weights(kind: str, moments: Moments) -> Tensor:
 
 def linear(times: Tensor, at: float) -> list[float]:
     moments = relative(times, torch.tensor([at]))
-    out: Tensor = make_weighting(slots.LinearWeights(), 8)(times, moments)
+    out: Tensor = TEMPORAL_WEIGHTS.make(slots.LinearWeights(), 8)(times, moments)
     return [round(float(each), 5) for each in out[0]]
 
 
@@ -45,7 +45,7 @@ def test_weights_are_shares_and_unused_views_have_none(kind: str) -> None:
 def test_linear_weights_interpolate_time_itself(at: float) -> None:
     times = ANCHORS.double()
     moments = relative(times, torch.tensor([at], dtype=torch.float64))
-    out = make_weighting(slots.LinearWeights(), 8)(times, moments)
+    out = TEMPORAL_WEIGHTS.make(slots.LinearWeights(), 8)(times, moments)
     assert float((out * times).sum()) == pytest.approx(at, abs=1e-9)
 
 
@@ -77,7 +77,7 @@ def test_relative_times_of_frames_at_one_time_are_finite() -> None:
 def scene(difference: float, at: float, **options: float) -> tuple[Tensor, Tensor]:
     frames = torch.stack((torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), difference)), 1)
     moments = relative(torch.tensor([[0.0, 1.0]]), torch.tensor([at]))
-    gate = make_scene_cut(slots.NearestGate(**options))
+    gate = SCENE_CUTS.make(slots.NearestGate(**options))
     return frames, gate(torch.full((1, 3, 8, 8), 0.5), frames, moments)
 
 

@@ -9,10 +9,10 @@ import torch
 
 from tempo.core.errors import RecordError
 from tempo.models.build import build_model
-from tempo.models.conformance import small
 from tempo.models.weight_files import load_shared, load_weights, save_weights
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
+from tests.models.conformance import small
 
 
 def v2(**changes: object) -> ArchSpec:

@@ -1,4 +1,4 @@
-"""Building the shards that a cache lacks: one after the other, or in several processes."""
+"""Build the shards that a cache lacks, one after the other or in several processes."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ POLL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the shards of one split lie. The path holds the version of their format."""
+class SplitFolder:
+    """Name the folder of a split's shards; its path holds the version of their format."""
 
     plan: SplitPlan
     folder: Path
 
     @property
     def missing(self) -> list[ShardPlan]:
-        """The shards that are not there yet."""
+        """The shards that are not built yet."""
         return [each for each in self.plan.shards if not (self.folder / each.name).exists()]
 
 
 def folder_of(cache: Path, kind: str) -> Path:
-    """Where the shards of a kind of data set lie."""
+    """Return the folder of the shards of one kind of data set."""
     return cache / f"{kind}-v{FORMAT}"
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def nothing(done: int, total: int, what: str) -> None:
-    """A `Progress` that tells nobody."""
+def ignore_progress(done: int, total: int, what: str) -> None:
+    """Ignore the progress of a build."""
 
 
 class _Report:
-    """Turns single clips into calls of a `Progress`. The guessed total is never overshot."""
+    """Count written clips and report them to a `Progress`, never beyond the guessed total."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total = progress, total
@@ -68,31 +68,33 @@ class _Report:
         self._what = ""
 
     def start(self, what: str, expected: int) -> None:
-        """A shard of about `expected` clips begins."""
+        """Begin a shard of about `expected` clips."""
         self._done += self._expected
         self._what, self._clips, self._expected = what, 0, expected
         self._progress(self._done, self._total, what)
 
     def clip(self) -> None:
-        """One clip more is written."""
+        """Count one written clip."""
         self._clips += 1
         done = self._done + min(self._clips, self._expected)
         self._progress(done, self._total, self._what)
 
     def ready(self) -> None:
-        """All is written."""
+        """Report that all clips are written."""
         self._progress(self._total, self._total, "ready")
 
     def at(self, done: int, what: str) -> None:
-        """`done` clips of all are written."""
+        """Report that `done` of all clips are written."""
         self._progress(min(done, self._total), self._total, what)
 
 
-def build(places: Sequence[Place], progress: Progress = nothing, jobs: int = 1) -> None:
-    """Write every shard of `places` that is not there yet.
+def build(
+    places: Sequence[SplitFolder], progress: Progress = ignore_progress, jobs: int = 1
+) -> None:
+    """Build every shard of `places` that does not exist yet.
 
     Two processes may call this at once for one folder: one builds, the other waits. An
-    interrupted build goes on with the first shard that is not whole.
+    interrupted build continues with the first shard that is not whole.
 
     Raises:
         MissingError: when the disk has no room for them.
@@ -103,7 +105,7 @@ def build(places: Sequence[Place], progress: Progress = nothing, jobs: int = 1) 
             _build(here, folder, progress, jobs)
 
 
-def _build(places: Sequence[Place], folder: Path, progress: Progress, jobs: int) -> None:
+def _build(places: Sequence[SplitFolder], folder: Path, progress: Progress, jobs: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         remove_unfinished(folder)
@@ -124,7 +126,7 @@ def _build(places: Sequence[Place], folder: Path, progress: Progress, jobs: int)
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed build left behind. The caller holds the folder's lock."""
+    """Remove the temporary shards of a killed build; the caller holds the folder's lock."""
     for stale in folder.glob(".*.tmp"):
         shutil.rmtree(stale, ignore_errors=True)
 
@@ -157,7 +159,7 @@ def _side_by_side(shards: Sequence[ShardPlan], folder: Path, report: _Report, jo
         if isinstance(error, BrokenProcessPool):
             raise TempoError(
                 f"one of the {jobs} processes that build the cache was ended from outside, perhaps "
-                "for want of memory; what is whole stays: go on with fewer jobs"
+                "for want of memory; finished shards are kept: run it again with fewer jobs"
             ) from error
         raise
     pool.shutdown()
@@ -180,7 +182,7 @@ _shared: dict[str, Synchronized[int]] = {}
 
 
 def _begin(written: Synchronized[int], parent: int) -> None:
-    """In a building process: count into `written`, leave Ctrl-C to `parent`, end with it."""
+    """Set up a building process: count into `written`, ignore Ctrl-C, end with `parent`."""
     _shared["written"] = written
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=partial(_end_with, parent), daemon=True).start()

@@ -1,7 +1,6 @@
-"""Decoded pictures on disk: a folder with one memory-mapped array and an index of its clips.
+"""Write and read shards: folders of decoded pictures, memory-mapped, with an index of their clips.
 
-A shard is either there and whole or not there: it is written beside its place and renamed. Its
-name says what is in it, so an existing shard is never written again.
+A shard holds:
 
     frames.npy      uint8 [pictures, H, W, 3]
     clips.jsonl     one clip a line
@@ -18,14 +17,16 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, overload
+from typing import Any, BinaryIO, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from tempo.core.errors import RecordError
 from tempo.data.clips import Pixels
+
+# Protocol: a shard is written under a temporary name and renamed, so that it exists whole or not at
+# all. Its name is a hash of all that decides its content, so an existing shard is never rewritten.
 
 FORMAT = 2
 """Version of this layout. It is part of a cache's path, so another version is never read."""
@@ -35,7 +36,7 @@ FRAMES, CLIPS, OFFSETS, INDEX = "frames.npy", "clips.jsonl", "offsets.npy", "ind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One clip of a shard: `inputs` and `targets` are positions in the shard's pictures.
+    """Describe one clip of a shard: `inputs` and `targets` are positions in the shard's pictures.
 
     A clip with several targets (training at any time) has one time in `target_times` for each.
     """
@@ -51,7 +52,7 @@ class Entry:
 
 
 class ShardWriter:
-    """Streams pictures of one size into an .npy file, so memory does not grow with their number."""
+    """Stream pictures of one size into an .npy file, in memory that does not grow with them."""
 
     def __init__(self, folder: Path, size: tuple[int, int], told: Callable[[], None]) -> None:
         folder.mkdir(parents=True)
@@ -65,15 +66,10 @@ class ShardWriter:
         self.notes: list[str] = []
         self._write_header()
 
-    def __enter__(self) -> ShardWriter:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *reason: object) -> None:
         self._frames.close()
         self._clips.close()
 
@@ -101,17 +97,17 @@ class ShardWriter:
         return self._pictures - 1
 
     def clip(self, entry: Entry) -> None:
-        """Add a clip whose pictures were appended before."""
+        """Append a clip whose pictures were appended before."""
         text = json.dumps(asdict(entry), separators=(",", ":"), allow_nan=False) + "\n"
         self._offsets.append(self._offsets[-1] + self._clips.write(text.encode()))
         self._told()
 
     def count(self, what: str, by: int = 1) -> None:
-        """Count something worth reporting, such as triplets skipped at a cut."""
+        """Count a case to report, such as a triplet skipped at a cut."""
         self.counts[what] = self.counts.get(what, 0) + by
 
     def skip(self, clip: str, note: str) -> None:
-        """Leave out a clip that could not be read; which ones is part of the split's digest."""
+        """Record a clip left out as unreadable; the split's digest depends on which ones."""
         self.count("unreadable clips")
         self.skipped.append(clip)
         self.notes.append(note)
@@ -143,9 +139,9 @@ def write_shard(
     fill: Callable[[ShardWriter], None],
     told: Callable[[], None] = lambda: None,
 ) -> None:
-    """Let `fill` write a shard for pictures of `size`, then move it to `folder` in one step.
+    """Write a shard by `fill` for pictures of `size`, then rename it to `folder` in one step.
 
-    Nothing happens when `folder` exists: a shard's name stands for its content. `told` is called
+    Nothing happens when `folder` exists. `told` is called
     after each clip. One process at a time may write this shard.
     """
     if folder.exists():
@@ -162,7 +158,7 @@ def write_shard(
 
 
 class Entries(Sequence[Entry]):
-    """The clips of a shard, read one at a time from its file."""
+    """Read the clips of a shard from its file, one at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._offsets: npt.NDArray[np.uint64] = np.load(folder / OFFSETS, mmap_mode="r")
@@ -188,7 +184,7 @@ class Entries(Sequence[Entry]):
 
 
 class Shard:
-    """A shard opened for reading. Pixels stay on disk until they are asked for."""
+    """Read a shard; pixels stay on disk until they are asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -225,14 +221,14 @@ class Shard:
         return self._pixels
 
     def release(self) -> None:
-        """Give the pages that were read back to the system; they are read again when needed."""
+        """Release the memory pages that were read; they are read again when needed."""
         held = self._pixels.base
         if isinstance(held, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             held.madvise(mmap.MADV_DONTNEED)
 
 
 def _mapped(path: Path) -> mmap.mmap | bytes:
-    """The bytes of a file. An empty file cannot be mapped."""
+    """Return the bytes of a file. An empty file cannot be mapped."""
     with path.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
             return b""

@@ -1,11 +1,11 @@
-"""A split of a data set: planned without reading a picture, built once, read many times."""
+"""Plan the shards of a split and read its clips, whole or cut from cached sequences."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
@@ -25,10 +25,10 @@ RESIDENT = 256 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardPlan:
-    """A shard to be: `name` stands for its content, `fill` writes it, `clips` is a guess.
+    """Plan one shard: `name` hashes its content, `fill` writes it, `clips` is a guess.
 
-    `fill` can be pickled, so that another process can carry it out. `pictures` is the most it
-    will write where that is known beforehand; it tells how much disk is needed.
+    `fill` can be pickled and run in another process. `pictures` is the largest number it writes,
+    where that is known before, and tells how much disk is needed.
     """
 
     name: str
@@ -40,7 +40,7 @@ class ShardPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """How clips are cut from cached sequences when they are asked for.
+    """Say how clips are cut from cached sequences on access.
 
     The anchors of a clip are `spacing` frames apart; its target is one of the frames between them
     when `any_time`, else the middle one. Training starts anywhere in a sequence, at random.
@@ -52,7 +52,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitPlan:
-    """What a split consists of. `digest` is the hash of everything that decides its clips.
+    """Plan the shards of a split. `digest` is the hash of everything that decides its clips.
 
     `tolerated` is the share of its clips that may be unreadable. With a `window`, the shards hold
     whole sequences.
@@ -66,9 +66,9 @@ class SplitPlan:
 
 
 class Split:
-    """The clips of one split, read from its shards.
+    """Read the clips of one split from its shards.
 
-    `digest` says what the split is: the same digest means the same clips, on any machine.
+    The same `digest` means the same clips, on any machine.
     `counts` adds up what the shards counted while they were built (triplets kept and skipped).
     """
 
@@ -91,7 +91,7 @@ class Split:
         return (self[index] for index in range(len(self)))
 
     def locate(self, index: int) -> tuple[Shard, Entry]:
-        """The shard and the entry of clip `index`.
+        """Return the shard and the entry of clip `index`.
 
         Raises:
             IndexError: outside 0 to len - 1 (negative positions count from the end).
@@ -104,15 +104,15 @@ class Split:
         return shard, shard.entries[place - self._ends[number] + len(shard.entries)]
 
     def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
-        """Clip `index` as training sees it in `epoch`; differs where clips are cut at random."""
+        """Return clip `index` as trained on in `epoch`; it differs where clips start at random."""
         return self.locate(index)
 
     def order(self, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-        """The clips of one epoch, int64 [len]: a pure function of (seed, epoch)."""
+        """Return the clips of one epoch, int64 [len]: a pure function of (seed, epoch)."""
         return np.random.default_rng(stream(seed, "order", epoch)).permutation(len(self))
 
     def used(self, size: int) -> None:
-        """Told how many bytes of pictures were read, so that memory in use stays bounded."""
+        """Count the bytes of pictures read, and release the pages beyond `RESIDENT`."""
         self._read += size
         if self._read > RESIDENT:
             self._read = 0
@@ -120,7 +120,7 @@ class Split:
                 shard.release()
 
     def __getitem__(self, index: int) -> Clip:
-        """Clip `index`, with the first of its targets."""
+        """Return clip `index`, with the first of its targets."""
         shard, entry = self.locate(index)
         pixels: Pixels = shard.pixels
         clip = Clip(
@@ -135,3 +135,44 @@ class Split:
         )
         self.used(clip.frames.nbytes + clip.target.nbytes)
         return clip
+
+
+class WindowedSplit(Split):
+    """Cut clips from sequences on access; an entry's `targets` are all its pictures in order.
+
+    One cache serves every spacing. `locate` gives the central window with its middle target;
+    `draw` starts at random, from the stream (seed, "start", epoch, index).
+    """
+
+    def __init__(
+        self, name: SplitName, digest: str, shards: Sequence[Shard], window: Window
+    ) -> None:
+        super().__init__(name, digest, shards)
+        self.window = window
+
+    def locate(self, index: int) -> tuple[Shard, Entry]:
+        shard, whole = super().locate(index)
+        start = (len(whole.targets) - 1 - self.window.spacing) // 2
+        return shard, cut(whole, start, self.window.spacing, any_time=False)
+
+    def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
+        shard, whole = super().locate(index)
+        random = np.random.default_rng(stream(seed, "start", epoch, index))
+        start = int(random.integers(len(whole.targets) - self.window.spacing))
+        return shard, cut(whole, start, self.window.spacing, any_time=self.window.any_time)
+
+
+def cut(whole: Entry, start: int, spacing: int, *, any_time: bool) -> Entry:
+    """Return the clip whose anchors are the pictures `start` and `start + spacing` of a sequence.
+
+    Its targets are all pictures between, or the one at the middle (before it, if there is none).
+    """
+    inside = range(1, spacing) if any_time else (spacing // 2,)
+    return replace(
+        whole,
+        id=f"{whole.id}@{start:03d}",
+        inputs=(whole.targets[start], whole.targets[start + spacing]),
+        times=(0.0, 1.0),
+        targets=tuple(whole.targets[start + step] for step in inside),
+        target_times=tuple(step / spacing for step in inside),
+    )

@@ -1,4 +1,4 @@
-"""Copies of decoded pictures on a node's own disk, so that a cluster's shared one is read once."""
+"""Copy a data set's shards from a cluster's shared disk to the node's own disk, verified."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SPARE = 1.05
 
 
 def stage(options: Options, cache: Path, scratch: str, say: Callable[[str], None]) -> Path:
-    """Copy the shards of a data set from `cache` to the folder `scratch`; the cache to use.
+    """Copy the shards of a data set from `cache` to `scratch` and return the cache to use.
 
     The processes of a node that call this at once make one copy: the others wait. A shard is
-    either whole and verified or not there; one that is there is not copied again. Where they do
-    not fit, or the folder cannot be used, `cache` itself is returned, and `say` hears why.
+    either whole and verified or absent, and is copied once. Where the shards do not fit, or the
+    folder cannot be used, `cache` itself is returned and `say` is called with the reason.
 
     Raises:
         MissingError: when the data set is neither cached nor on this machine.
@@ -80,7 +80,7 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 
 def _copy_fingerprints(cache: Path, folder: Path) -> None:
-    """What is known of the source files, so that they are not all read again to be hashed."""
+    """Copy the known hashes of the source files, so that they are not all hashed again."""
     known = cache / "fingerprints.json"
     if known.is_file():
         temporary = folder / f".fingerprints.{os.getpid()}.tmp"

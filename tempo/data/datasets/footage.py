@@ -1,4 +1,4 @@
-"""What video files and folders of pictures share: splits by source, and shards of clips."""
+"""Split sources of footage (videos, picture folders) and write their clips into shards."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import SPLITS, SplitName
-from tempo.data.datasets.triplet_choice import Found, Frame, find_clips
+from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
+from tempo.data.datasets.triplet_choice import FoundClip, Frame, find_clips
 from tempo.spec.data import Footage
 
 HELD_OUT = 0.1
@@ -22,7 +22,7 @@ HELD_OUT = 0.1
 def by_split(
     sources: Mapping[str, Path], val: Sequence[str], test: Sequence[str], what: str, where: str
 ) -> dict[SplitName, dict[str, Path]]:
-    """The sources of each split. A source is in one split only.
+    """Return the sources of each split, each source in one split only.
 
     Sources named by `val` and `test` go there. For a split that names none, a tenth is taken in the
     order of a hash of their names, so that the choice does not depend on the machine.
@@ -65,17 +65,17 @@ def _named(name: str, sources: Mapping[str, Path], field: str, what: str) -> str
 
 
 def hash_order(name: str) -> bytes:
-    """A sorting key that depends on the name alone and on no other name."""
+    """Return a sorting key that depends on `name` alone."""
     return hashlib.blake2b(name.encode(), digest_size=8).digest()
 
 
 def any_time(options: Footage, split: SplitName) -> bool:
-    """Whether each frame between the anchors is a target; only training asks for that."""
+    """Return whether each frame between the anchors is a target; only training asks for that."""
     return options.target_times == "any" and split == "train"
 
 
 def shard_name(options: Footage, name: str, content: str, version: int, split: SplitName) -> str:
-    """The name of a source's shard: a readable part, and the hash of all that decides it."""
+    """Return the name of a source's shard: a readable stem and the hash of all that decides it."""
     fields = ("size", "stride", "every", "static", "cut", "limit")
     chosen = {"version": version, "name": name, "content": content}
     chosen |= {field: getattr(options, field) for field in fields}
@@ -84,10 +84,17 @@ def shard_name(options: Footage, name: str, content: str, version: int, split: S
     return f"{stem}-{short_hash(chosen, 16)}"
 
 
+def plan_sources(split: SplitName, version: int, shards: Iterable[ShardPlan]) -> SplitPlan:
+    """Return the plan of a split with one shard for each source, identified by their names."""
+    shards = tuple(shards)
+    chosen = {"version": version, "split": split, "shards": [shard.name for shard in shards]}
+    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
+
+
 def write_clips(
     writer: ShardWriter, options: Footage, name: str, frames: Iterable[Frame], split: SplitName
 ) -> None:
-    """Write the clips of one source, at most `limit` of them; frames that they share once."""
+    """Write the clips of one source, at most `limit`; a frame that clips share is written once."""
     found = find_clips(
         frames,
         stride=options.stride,
@@ -103,7 +110,7 @@ def write_clips(
             break
 
 
-def _add(writer: ShardWriter, name: str, clip: Found) -> None:
+def _add(writer: ShardWriter, name: str, clip: FoundClip) -> None:
     place = partial(_placed, writer)
     writer.clip(
         Entry(

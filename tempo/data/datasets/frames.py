@@ -1,4 +1,4 @@
-"""Clips from folders of numbered pictures, one folder for each sequence."""
+"""Read clips from folders of numbered pictures, one folder for each sequence."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
-from tempo.data.clips import Pixels
 from tempo.data.dataset_roots import resolve_root
-from tempo.data.datasets.footage import any_time, by_split, shard_name, write_clips
-from tempo.data.datasets.triplet_choice import THUMBNAIL, Frame, needed
-from tempo.data.video_io.picture_files import SUFFIXES, natural, numbered, read_picture
+from tempo.data.datasets.footage import any_time, by_split, plan_sources, shard_name, write_clips
+from tempo.data.datasets.triplet_choice import Frame, needed
+from tempo.data.video_io.picture_files import (
+    SUFFIXES,
+    cover,
+    natural,
+    numbered,
+    read_picture,
+    thumbnail,
+)
 from tempo.records.files import sha256_of
 from tempo.spec.data import Frames
 from tempo.spec.options import Options
@@ -30,13 +33,13 @@ _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
 def check_available(options: Options) -> None:
-    """See `tempo.data.open_dataset.check_available`."""
+    """Raise MissingError unless the folders are there and can be split."""
     assert isinstance(options, Frames)
     folders_by_split(options)
 
 
 def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
-    """The folders of each split, see `tempo.data.datasets.footage.by_split`.
+    """Return the folders of each split, see `tempo.data.datasets.footage.by_split`.
 
     Raises:
         MissingError: no pictures, a named folder that is not there, or too few for three splits.
@@ -54,14 +57,13 @@ def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """See `tempo.data.open_dataset.Source`. Each folder becomes one shard, named by its content."""
+    """Plan one shard for each folder, named by its content (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Frames)
-    shards = tuple(
+    shards = (
         _shard(options, name, folder, split)
         for name, folder in folders_by_split(options)[split].items()
     )
-    chosen = {"version": VERSION, "split": split, "shards": [shard.name for shard in shards]}
-    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
+    return plan_sources(split, VERSION, shards)
 
 
 def _shard(options: Frames, name: str, folder: Path, split: SplitName) -> ShardPlan:
@@ -76,7 +78,7 @@ def _shard(options: Frames, name: str, folder: Path, split: SplitName) -> ShardP
 
 
 def content_of(files: list[Path]) -> str:
-    """A hash of the names and sizes of all pictures and the content of three.
+    """Return a hash of the names and sizes of all pictures and the content of three of them.
 
     Reading every byte to name a cache would take as long as building it.
     """
@@ -96,8 +98,11 @@ def _fill(writer: ShardWriter, options: Frames, name: str, folder: Path, split: 
 def _read(
     writer: ShardWriter, options: Frames, name: str, files: list[Path], every_time: bool
 ) -> Iterator[Frame]:
-    """The pictures that can be read. The number in a name is a picture's time, so that one that
-    is missing makes the clips around it uneven, and they are left out."""
+    """Yield the pictures that can be read.
+
+    The number in a name is the picture's time: a missing one makes the clips around it uneven, and
+    they are left out.
+    """
     for number, file in enumerate(files):
         try:
             pixels = read_picture(file, name)
@@ -109,7 +114,7 @@ def _read(
         yield Frame(
             number=number,
             time=_time(file),
-            thumbnail=_thumbnail(pixels),
+            thumbnail=thumbnail(pixels),
             pixels=cover(pixels, options.size) if wanted else None,
         )
 
@@ -117,22 +122,3 @@ def _read(
 def _time(file: Path) -> float | None:
     found = _LAST_NUMBER.search(file.stem)
     return float(found.group(1)) if found else None
-
-
-def cover(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """The picture scaled (bicubic) to cover `size`, then cut centrally: uint8 [H, W, 3]."""
-    height, width = size
-    rows, columns = pixels.shape[:2]
-    scale = max(height / rows, width / columns)
-    tall, wide = max(height, round(rows * scale)), max(width, round(columns * scale))
-    if (tall, wide) != (rows, columns):
-        image = Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BICUBIC)
-        pixels = np.asarray(image)
-    top, left = (tall - height) // 2, (wide - width) // 2
-    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
-
-
-def _thumbnail(pixels: Pixels) -> np.typing.NDArray[np.float32]:
-    height, width = THUMBNAIL
-    luma = Image.fromarray(pixels).convert("L").resize((width, height), Image.Resampling.BOX)
-    return np.asarray(luma, dtype=np.float32)

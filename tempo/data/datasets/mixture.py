@@ -1,4 +1,4 @@
-"""Several data sets trained on as one, in fixed proportions."""
+"""Mix several data sets into one split, in fixed proportions an epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tempo.data.cache.splits import Split, SplitName
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One data set of a mixture; its share of an epoch is its weight among all weights."""
+    """Name one data set of a mixture; its share of an epoch is its weight over all weights."""
 
     name: str
     weight: float
@@ -27,7 +27,7 @@ class Part:
 
 
 class MixedSplit(Split):
-    """The clips of several splits, one part after the other; ids and sources name the part.
+    """Join the clips of several splits, part after part; ids and sources name the part.
 
     An epoch is as long as all parts together and holds each part in its share, to one clip. A
     part's clips are taken in shuffled rounds of its own, so that each is seen before any is seen
@@ -65,7 +65,7 @@ class MixedSplit(Split):
         return _named(part, *part.split.draw(place, seed, epoch))
 
     def shares(self) -> list[int]:
-        """Clips of each part in an epoch: largest remainders, so that they add up to its length."""
+        """Return how many clips of each part an epoch holds, rounded by largest remainders."""
         weights = np.array([part.weight for part in self.parts])
         exact = weights / weights.sum() * len(self)
         counts = np.floor(exact).astype(int)
@@ -85,7 +85,7 @@ class MixedSplit(Split):
 
 
 def _rounds(part: Part, seed: int, begin: int, count: int) -> npt.NDArray[np.int64]:
-    """`count` clips of a part from its visit number `begin` on, in shuffled rounds."""
+    """Return `count` clips of a part from its visit number `begin` on, in shuffled rounds."""
     length = len(part.split)
     taken: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     while count:

@@ -1,4 +1,4 @@
-"""Photographs that Tempo's own dependencies ship inside their wheels, listed by split.
+"""List the photographs inside the wheels of Tempo's dependencies, by split, and scale them.
 
 Nothing is downloaded. Only photographs of natural or man-made scenes are used: no drawings,
 stained tissue, scanned text, retinal images or pictures of a single flat texture.
@@ -6,7 +6,6 @@ stained tissue, scanned text, retinal images or pictures of a single flat textur
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -19,16 +18,19 @@ from PIL import Image
 from tempo.core.errors import MissingError
 from tempo.data.cache.splits import SplitName
 from tempo.data.clips import Pixels
+from tempo.records.files import sha256_of
 
 REDUCTIONS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """Factors by which a photograph is made smaller before it is cut up."""
+
+_sha256 = lru_cache(maxsize=64)(sha256_of)
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """A picture file inside an installed package."""
+    """Name a picture file inside an installed package."""
 
     name: str
     package: str
@@ -36,7 +38,7 @@ class Photograph:
 
     @property
     def path(self) -> Path:
-        """Where the file lies.
+        """The path of the file.
 
         Raises:
             MissingError: when the package, or the file inside it, is not installed.
@@ -57,12 +59,13 @@ class Photograph:
 
     @property
     def distribution(self) -> str:
-        """The name pip knows the package by."""
+        """The name by which pip installs the package."""
         return {"skimage": "scikit-image", "sklearn": "scikit-learn"}.get(
             self.package, self.package
         )
 
     def sha256(self) -> str:
+        """Return the SHA-256 of the file's content, in hex."""
         return _sha256(self.path)
 
 
@@ -95,7 +98,7 @@ PHOTOGRAPHS: dict[SplitName, tuple[Photograph, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """A photograph at one size, ready to be sampled anywhere.
+    """Hold a photograph at one size, to be sampled at any place.
 
     `spline` is float32 [3, H, W]: cubic B-spline coefficients of the RGB values (0 to 255), with
     mirror boundaries. `detail` is the summed-area table [H+1, W+1] of the luma gradient.
@@ -110,7 +113,7 @@ class Reduction:
         return self.spline.shape[1], self.spline.shape[2]
 
     def mean_detail(self, y: float, x: float, height: float, width: float) -> float:
-        """Mean absolute luma difference of neighbours in the box centred at (y, x)."""
+        """Return mean absolute luma difference of neighbours in the box centred at (y, x)."""
         rows, cols = self.size
         top, bottom = (round(min(max(y + s * height / 2, 0), rows)) for s in (-1, 1))
         left, right = (round(min(max(x + s * width / 2, 0), cols)) for s in (-1, 1))
@@ -119,21 +122,15 @@ class Reduction:
         return float(total / max(1, (bottom - top) * (right - left)))
 
 
-@lru_cache(maxsize=64)
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def read_rgb(path: Path) -> Pixels:
-    """The picture at `path` as uint8 [H, W, 3]; grey pictures get three equal channels."""
+    """Return the picture at `path` as uint8 [H, W, 3]; grey pictures get three equal channels."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
 @lru_cache(maxsize=64)
 def reduction(photograph: Photograph, factor: float) -> Reduction:
-    """The photograph made smaller by `factor` with a Lanczos filter, which keeps it sharp and
-    free of aliasing."""
+    """Return the photograph reduced by `factor` with a Lanczos filter: sharp, without aliasing."""
     # Imported where it is needed: a run that reads a whole cache, as most do, starts without it.
     from scipy.ndimage import spline_filter
 

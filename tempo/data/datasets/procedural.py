@@ -1,4 +1,4 @@
-"""Photographs cut into layers that move smoothly: an endless data set with an exact answer."""
+"""Render clips of photograph layers that move smoothly: synthetic data with known motion."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def check_available(options: Options) -> None:
-    """See `tempo.data.open_dataset.check_available`."""
+    """Raise MissingError unless all photographs are installed."""
     for each in PHOTOGRAPHS.values():
         for photograph in each:
             _ = photograph.path
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """See `tempo.data.open_dataset.Source`. Clips are rendered in shards of `CLIPS_PER_SHARD`."""
+    """Plan shards of `CLIPS_PER_SHARD` rendered clips (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Procedural)
     clips = {"train": options.train_clips, "val": options.val_clips, "test": options.test_clips}
     digest = _digest(options, split, clips[split])
@@ -54,7 +54,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
 
 
 def _digest(options: Procedural, split: SplitName, clips: int) -> str:
-    """Hash of what decides the pixels; other splits' lengths and photographs do not."""
+    """Return the hash of what decides the pixels of one split, and nothing of other splits."""
     chosen = {
         "version": VERSION,
         "split": split,
@@ -104,7 +104,7 @@ def _write(writer: ShardWriter, options: Procedural, split: SplitName, index: in
 
 
 def target_times(options: Procedural, split: SplitName, index: int) -> tuple[float, ...]:
-    """Times of a clip's targets: the middle, or for training at any time several of (0, 1)."""
+    """Return the times of a clip's targets: 0.5, or several in (0, 1) for training at any time."""
     if split != "train" or options.target_times == "middle":
         return (0.5,)
     random = np.random.default_rng(stream(options.seed, "times", split, index))
@@ -113,7 +113,7 @@ def target_times(options: Procedural, split: SplitName, index: int) -> tuple[flo
 
 
 def level(options: Procedural, index: int) -> float:
-    """The displacement, in pixels, of the fastest layer of clip `index`.
+    """Return the displacement, in pixels, of the fastest layer of clip `index`.
 
     Levels follow a golden-ratio sequence, so that the first n clips of a split fill the motion
     range evenly, whatever n is.
@@ -123,7 +123,7 @@ def level(options: Procedural, index: int) -> float:
 
 
 def compose(options: Procedural, split: SplitName, index: int) -> tuple[Photograph, scene.Scene]:
-    """The scene of clip `index`, a pure function of (options.seed, split, index).
+    """Return the scene of clip `index`, a pure function of (options.seed, split, index).
 
     All layers are pieces of one photograph, so a clip has exactly one source.
     """
@@ -145,7 +145,7 @@ def compose(options: Procedural, split: SplitName, index: int) -> tuple[Photogra
 def _reduced(
     photograph: Photograph, size: tuple[int, int], random: np.random.Generator
 ) -> Reduction:
-    """The photograph at a size, drawn from the smallest three with room for a view of `size`.
+    """Return the photograph at one of the three smallest sizes that hold a view of `size`.
 
     Small pictures of whole things have the contrast of real frames; small cut-outs of large
     photographs are mostly smooth.
@@ -187,7 +187,7 @@ def _path(
     free: bool,
     random: np.random.Generator,
 ) -> scene.Path:
-    """A path on which no point within `reach` of the centre moves farther than `displacement`.
+    """Draw a path on which no point within `reach` of the centre moves beyond `displacement`.
 
     At least 60 % of it is translation; rotation and zoom share the rest.
     """
@@ -215,7 +215,7 @@ def _anchor(
     displacement: float,
     random: np.random.Generator,
 ) -> tuple[float, float]:
-    """A place in the photograph with enough detail for a view of that size to move around."""
+    """Draw a place in the photograph with enough detail around it for a moving view."""
     best, most = (0.0, 0.0), -1.0
     for _ in range(8):
         at = tuple(
@@ -231,6 +231,6 @@ def _anchor(
 
 
 def _span(side: int, need: float) -> tuple[float, float]:
-    """Centres along an axis of `side` pixels that keep `need` pixels inside the photograph."""
+    """Return the range of centres on an axis that keep `need` of its `side` pixels inside."""
     half = min(need / 2, side / 2)
     return half - 0.5, side - half

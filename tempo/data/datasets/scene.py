@@ -1,4 +1,4 @@
-"""A scene of flat layers under smooth motion, rendered exactly at any time.
+"""Render a scene of flat layers in smooth motion at any time, with its true motion and occlusion.
 
 Every frame is drawn from the layers at its own time; no frame is a warp of another. A layer's
 texture is the cubic B-spline through a photograph's pixels, so it can be sampled anywhere
@@ -26,7 +26,7 @@ Point = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
-    """Where a layer is at time t in [0, 1], and how it is turned and sized there.
+    """Describe a layer's position, rotation and scale over the time t in [0, 1].
 
     Between the outer frames the layer's centre moves by `shift` pixels, turns by `turn` radians
     and grows by a factor exp(`growth`). On the way it bows sideways by `bow` times `shift` at
@@ -43,14 +43,14 @@ class Path:
     rush: float
 
     def centre(self, time: float) -> Point:
-        """(y, x) of the layer's centre, in frame pixels."""
+        """Return (y, x) of the layer's centre, in frame pixels."""
         done = _eased(time, self.rush) - 0.5
         aside = self.bow * (1 - 4 * done * done)
         shift = np.array(self.shift)
         return np.array(self.middle) + done * shift + aside * np.array([-shift[1], shift[0]])
 
     def linear(self, time: float) -> npt.NDArray[np.float64]:
-        """The 2 x 2 matrix from texture offsets to frame offsets, both (y, x)."""
+        """Return the 2 x 2 matrix from texture offsets to frame offsets, both (y, x)."""
         done = _eased(time, self.rush) - 0.5
         angle = self.angle + done * self.turn
         zoom = self.zoom * math.exp(done * self.growth)
@@ -64,7 +64,7 @@ def _eased(time: float, rush: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """The closed curve r(a) = radius * (1 + sum of harmonics), in texture pixels.
+    """Describe the closed curve r(a) = radius * (1 + sum of harmonics), in texture pixels.
 
     A harmonic is (k, amplitude, phase) of a cosine in k * a, in ascending k.
     """
@@ -74,11 +74,11 @@ class Outline:
 
     @property
     def reach(self) -> float:
-        """No point of the curve is farther from the centre."""
+        """The largest distance of the curve from its centre."""
         return self.radius * (1 + sum(abs(a) for _, a, _ in self.harmonics))
 
     def distance(self, offset: Point) -> npt.NDArray[np.float64]:
-        """Signed distance to the curve, to first order; positive inside."""
+        """Return the signed distance to the curve, to first order; positive inside."""
         rho = np.hypot(offset[..., 0], offset[..., 1])
         # Powers of exp(i a) give every harmonic's cosine and sine without trigonometry.
         turn = (offset[..., 1] + 1j * offset[..., 0]) / np.maximum(rho, 1e-9)
@@ -97,7 +97,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A piece of a photograph around `anchor` (y, x); without an outline it is the background."""
+    """Draw a piece of a photograph around `anchor` (y, x); the background has no outline."""
 
     texture: Reduction
     anchor: tuple[float, float]
@@ -105,16 +105,16 @@ class Layer:
     outline: Outline | None = None
 
     def offsets(self, points: Point, time: float) -> Point:
-        """Texture offsets from the anchor of frame points [..., 2] at `time`."""
+        """Return texture offsets from the anchor of frame points [..., 2] at `time`."""
         inverse = np.linalg.inv(self.path.linear(time))
         return (points - self.path.centre(time)) @ inverse.T
 
     def place(self, offsets: Point, time: float) -> Point:
-        """Frame points of texture offsets [..., 2] at `time`: the inverse of `offsets`."""
+        """Return frame points of texture offsets [..., 2] at `time`: the inverse of `offsets`."""
         return offsets @ self.path.linear(time).T + self.path.centre(time)
 
     def coverage(self, points: Point, time: float) -> npt.NDArray[np.float64]:
-        """Share of each unit pixel at `points` [..., 2] that the layer covers, 0 to 1."""
+        """Return share of each unit pixel at `points` [..., 2] that the layer covers, 0 to 1."""
         if self.outline is None:
             return np.ones(points.shape[:-1])
         zoom = math.sqrt(abs(np.linalg.det(self.path.linear(time))))
@@ -122,7 +122,7 @@ class Layer:
         return np.clip(0.5 + inside, 0.0, 1.0)
 
     def box(self, time: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """(top, bottom, left, right) of the frame pixels the layer can touch; may be empty."""
+        """Return (top, bottom, left, right) of the pixels the layer can touch; may be empty."""
         height, width = size
         if self.outline is None:
             return 0, height, 0, width
@@ -134,7 +134,7 @@ class Layer:
         return top, max(top, bottom), left, max(left, right)
 
     def sample(self, time: float, box: tuple[int, int, int, int]) -> Floats:
-        """RGB values, float32 [3, h, w], of the layer's texture in a box of the frame."""
+        """Return RGB values, float32 [3, h, w], of the layer's texture in a box of the frame."""
         from scipy.ndimage import affine_transform
 
         top, bottom, left, right = box
@@ -151,7 +151,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What is known of the picture at one time.
+    """Hold the true motion and occlusion of the picture at one time.
 
     `motion` is float64 [H, W, 2]: how far, as (dy, dx) in pixels, the surface seen at each pixel
     moves from the frame at time 0 to the frame at time 1. `hidden` is bool [H, W]: that surface
@@ -164,13 +164,13 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Layers from back to front, the first of them a background that fills the picture."""
+    """Stack layers from back to front over a background that fills the picture."""
 
     size: tuple[int, int]
     layers: tuple[Layer, ...]
 
     def render(self, time: float) -> Pixels:
-        """The picture at `time` in [0, 1]: uint8 [H, W, 3]."""
+        """Return the picture at `time` in [0, 1]: uint8 [H, W, 3]."""
         canvas = self.layers[0].sample(time, (0, self.size[0], 0, self.size[1]))
         for layer in self.layers[1:]:
             top, bottom, left, right = box = layer.box(time, self.size)
@@ -183,7 +183,7 @@ class Scene:
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
     def truth(self, time: float) -> Truth:
-        """The motion and the hidden surfaces of the picture at `time`."""
+        """Return the motion and the hidden surfaces of the picture at `time`."""
         points = _grid(0, self.size[0], 0, self.size[1])
         motion = np.zeros((*self.size, 2))
         hidden = np.zeros(self.size, np.bool_)
@@ -199,7 +199,7 @@ class Scene:
     def _visible(
         self, points: Point, time: float
     ) -> list[tuple[int, Layer, npt.NDArray[np.bool_]]]:
-        """Each layer with the pixels where it is the front one."""
+        """Return each layer with the pixels where it is the front one."""
         free = np.ones(self.size, np.bool_)
         found = []
         for number in range(len(self.layers) - 1, -1, -1):
@@ -209,7 +209,7 @@ class Scene:
         return found
 
     def _hides(self, points: Point, number: int, time: float) -> npt.NDArray[np.bool_]:
-        """Whether points of layer `number` cannot be seen in the frame at `time`."""
+        """Return whether points of layer `number` cannot be seen in the frame at `time`."""
         edge = np.array(self.size) - 0.5
         hidden: npt.NDArray[np.bool_] = np.any((points < -0.5) | (points > edge), axis=-1)
         for layer in self.layers[number + 1 :]:

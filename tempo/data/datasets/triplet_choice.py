@@ -1,4 +1,4 @@
-"""Choosing clips from a stream of frames: by distance, without cuts and without standstill."""
+"""Choose clips from a stream of frames, without scene cuts and without static frames."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ import numpy.typing as npt
 
 from tempo.data.clips import Pixels
 
-THUMBNAIL = (64, 112)
-"""(height, width) of the luma pictures that frames are compared by, whatever their size."""
-
 UNEVEN = 0.05
 """How far a middle frame's time may be from 0.5 (of the anchors' distance). Timestamps in whole
 milliseconds at 30 frames a second are off by up to 0.015; a frame left out moves it by 0.17."""
@@ -23,7 +20,7 @@ milliseconds at 30 frames a second are off by up to 0.015; a frame left out move
 
 @dataclass(slots=True, kw_only=True)
 class Frame:
-    """A decoded frame. `thumbnail` is its luma, float32 of size `THUMBNAIL`, 0 to 255.
+    """Hold a decoded frame. `thumbnail` is its luma, float32 of size `THUMBNAIL`, 0 to 255.
 
     `time` is when it is shown, in any unit, or None where the source does not say. `pixels` is
     uint8 [H, W, 3], or None where no clip can need it; `place` is where a shard keeps it once it
@@ -38,8 +35,8 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A clip of a stream: the anchors at times 0 and 1, and the frames that can be its target."""
+class FoundClip:
+    """Hold a clip of a stream: anchors at times 0 and 1, and the frames between as targets."""
 
     first: Frame
     last: Frame
@@ -48,20 +45,23 @@ class Found:
 
 
 class Thumbnailed(Protocol):
-    """Anything with a thumbnail."""
+    """Any frame with a thumbnail."""
 
     @property
     def thumbnail(self) -> npt.NDArray[np.float32]: ...
 
 
 def difference(one: Thumbnailed, other: Thumbnailed) -> float:
-    """Mean absolute difference of two thumbnails, 0 to 255."""
+    """Return the mean absolute difference of two thumbnails, 0 to 255."""
     return float(np.abs(one.thumbnail - other.thumbnail).mean())
 
 
 def needed(number: int, stride: int, every: int, *, any_time: bool = False) -> bool:
-    """Whether frame `number` belongs to any clip: its anchors k and k + 2 stride, k in steps of
-    `every`, and its target half-way, or all frames between when `any_time`."""
+    """Return whether frame `number` belongs to any clip.
+
+    A clip has the anchors k and k + 2 stride, k in steps of `every`, and its target half-way, or
+    all frames between when `any_time`.
+    """
     steps = range(2 * stride + 1) if any_time else range(0, 2 * stride + 1, stride)
     return any(number >= step and (number - step) % every == 0 for step in steps)
 
@@ -75,8 +75,8 @@ def find_clips(
     cut: float,
     count: Callable[[str], None],
     any_time: bool = False,
-) -> Iterator[Found]:
-    """Clips whose frames belong together and move. The skipped are told to `count`.
+) -> Iterator[FoundClip]:
+    """Yield the clips that have motion and no cut, and count the skipped ones by `count`.
 
     A clip is skipped as a cut when two neighbouring frames anywhere between its anchors differ by
     more than `cut`, as static when a target differs by less than `static` from either anchor,
@@ -102,7 +102,7 @@ def find_clips(
             count("static")
         else:
             count("kept")
-            yield Found(
+            yield FoundClip(
                 first=window[0],
                 last=window[-1],
                 targets=targets,
@@ -111,12 +111,12 @@ def find_clips(
 
 
 def _still(first: Frame, targets: Sequence[Frame], last: Frame) -> float:
-    """The least difference of a target from an anchor."""
+    """Return the smallest difference of a target from an anchor."""
     return min(min(difference(first, each), difference(each, last)) for each in targets)
 
 
 def _times(window: Sequence[Frame], inside: range) -> tuple[float, ...] | None:
-    """The targets' times between the anchors, or None where the frames' times do not rise.
+    """Return the targets' times between the anchors, or None where the frames' times do not rise.
 
     Frames without times count as evenly spaced.
     """

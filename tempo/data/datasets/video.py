@@ -1,4 +1,4 @@
-"""Clips from a folder of video files, decoded once into a cache (PyAV, that is FFmpeg)."""
+"""Decode clips from a folder of video files into a cache (PyAV, that is FFmpeg)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from tempo.core.errors import MissingError
-from tempo.core.identity import short_hash
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.data.dataset_roots import Fingerprints, resolve_root
-from tempo.data.datasets.footage import any_time, by_split, shard_name, write_clips
-from tempo.data.datasets.stream_facts import StreamFacts
-from tempo.data.datasets.triplet_choice import THUMBNAIL, Frame, needed
+from tempo.data.datasets.footage import any_time, by_split, plan_sources, shard_name, write_clips
+from tempo.data.datasets.triplet_choice import Frame, needed
+from tempo.data.video_io.video_stream import thumbnail
 from tempo.spec.data import Video
 from tempo.spec.options import Options
 
@@ -30,15 +29,22 @@ SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".we
 FRAME_BYTES = 10_000
 """About what a compressed frame takes; only progress bars use it."""
 
+TRANSFERS = {16: "PQ (SMPTE 2084)", 18: "HLG (ARIB STD-B67)"}
+"""Transfer characteristics (ITU-T H.273) of high dynamic range."""
+
+STEADY = 1.5
+"""The longest distance of two frames may be this many times the shortest. Timestamps in whole
+milliseconds at 60 frames a second reach 1.06."""
+
 
 def check_available(options: Options) -> None:
-    """See `tempo.data.open_dataset.check_available`."""
+    """Raise MissingError unless the files are there and can be split."""
     assert isinstance(options, Video)
     files_by_split(options)
 
 
 def find_files(options: Video) -> dict[str, Path]:
-    """The video files under the root: path relative to it, with slashes, to file, sorted."""
+    """Return the video files under the root: path relative to it, with slashes, to file, sorted."""
     root = resolve_root(options.root, "the folder of videos")
     files = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:
@@ -50,7 +56,7 @@ def find_files(options: Video) -> dict[str, Path]:
 
 
 def files_by_split(options: Video) -> dict[SplitName, dict[str, Path]]:
-    """The files of each split, see `tempo.data.datasets.footage.by_split`.
+    """Return the files of each split, see `tempo.data.datasets.footage.by_split`.
 
     Raises:
         MissingError: no files, a named file that is not there, or too few files for three splits.
@@ -60,11 +66,11 @@ def files_by_split(options: Video) -> dict[SplitName, dict[str, Path]]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """See `tempo.data.open_dataset.Source`. Each file becomes one shard, named by its content."""
+    """Plan one shard for each file, named by its content (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Video)
     files = files_by_split(options)[split]
     hashes = Fingerprints(cache).of(list(files.values()))
-    shards = tuple(
+    shards = (
         ShardPlan(
             name=shard_name(options, name, content, VERSION, split),
             size=options.size,
@@ -73,12 +79,11 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
         )
         for (name, file), content in zip(files.items(), hashes, strict=True)
     )
-    chosen = {"version": VERSION, "split": split, "shards": [shard.name for shard in shards]}
-    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
+    return plan_sources(split, VERSION, shards)
 
 
 def _guess(options: Video, file: Path) -> int:
-    """About as many clips as the file will give; only progress bars use it."""
+    """Return a guess of the file's number of clips; only progress bars use it."""
     frames = file.stat().st_size // FRAME_BYTES
     return max(1, min(frames // options.every, options.limit or frames))
 
@@ -98,7 +103,7 @@ def _fill(writer: ShardWriter, options: Video, name: str, file: Path, split: Spl
 
 
 def _readable(frames: Iterator[Frame], broken: Callable[[str], None]) -> Iterator[Frame]:
-    """The frames up to the first that cannot be decoded.
+    """Yield the frames up to the first that cannot be decoded.
 
     One bad file must not stop a study over thousands; what was read before it stays.
     """
@@ -111,7 +116,7 @@ def _readable(frames: Iterator[Frame], broken: Callable[[str], None]) -> Iterato
 def decode(
     file: Path, options: Video, facts: StreamFacts | None = None, *, any_time: bool = False
 ) -> Iterator[Frame]:
-    """The frames of a file in order of presentation, upright, 8 bits a channel.
+    """Yield the frames of a file in order of presentation, upright, 8 bits a channel.
 
     Args:
         file: to read.
@@ -134,15 +139,15 @@ def decode(
             yield Frame(
                 number=number,
                 time=frame.time,
-                thumbnail=_thumbnail(frame),
+                thumbnail=thumbnail(frame),
                 pixels=cover(frame, options.size) if wanted else None,
             )
 
 
 def cover(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
-    """The frame as uint8 RGB [H, W, 3], scaled (bicubic) to cover `size`, then cut centrally.
+    """Return the frame, scaled (bicubic) to cover `size` and cut centrally: uint8 RGB [H, W, 3].
 
-    It is turned as its metadata says, in quarter turns, before it is cut.
+    The frame is rotated as its metadata says, in quarter turns, before it is cut.
     """
     turns = frame.rotation // 90 % 4
     height, width = size if turns % 2 == 0 else size[::-1]
@@ -154,7 +159,58 @@ def cover(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
     return np.ascontiguousarray(upright, dtype=np.uint8)
 
 
-def _thumbnail(frame: VideoFrame) -> np.typing.NDArray[np.float32]:
-    height, width = THUMBNAIL
-    luma = frame.to_ndarray(format="gray", width=width, height=height, interpolation="AREA")
-    return luma.astype(np.float32)
+class StreamFacts:
+    """Collect a video stream's properties frame by frame; `notes` lists what is unusual."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.interlaced = 0
+        self.untimed = 0
+        self.shortest = float("inf")
+        self.longest = 0.0
+        self.backwards = 0
+        self.rotation = 0
+        self.bits = 8
+        self.form = ""
+        self.transfer: int = 0
+        self._time: float | None = None
+
+    def see(self, frame: VideoFrame) -> None:
+        """Add one frame, in order of presentation."""
+        self.frames += 1
+        self.interlaced += bool(frame.interlaced_frame)
+        self.rotation = frame.rotation or self.rotation
+        self.bits = max(self.bits, *(part.bits for part in frame.format.components))
+        self.form = frame.format.name
+        self.transfer = int(frame.color_trc or 0)
+        if frame.time is None:
+            self.untimed += 1
+            return
+        if self._time is not None:
+            gap = frame.time - self._time
+            self.backwards += gap <= 0
+            self.shortest, self.longest = min(self.shortest, gap), max(self.longest, gap)
+        self._time = frame.time
+
+    def notes(self) -> Iterator[tuple[str, str]]:
+        """Yield (kind, sentence) for each unusual property."""
+        if self.frames and self.frames < 3:
+            yield "short", f"{self.frames} frames, and a clip needs at least 3"
+        if self.rotation:
+            turned = "turned upright" if self.rotation % 90 == 0 else "not turned: no quarter turn"
+            yield "rotated", f"its metadata turn it by {self.rotation} degrees; {turned}"
+        if self.bits > 8:
+            yield "high bit depth", f"{self.form} has {self.bits} bits, brought to 8"
+        if self.transfer in TRANSFERS:
+            told = TRANSFERS[self.transfer]
+            yield "HDR", f"{told} brought to 8 bits as it is, without tone mapping"
+        if self.interlaced:
+            told = f"{self.interlaced} of {self.frames} frames"
+            yield "interlaced", f"{told} are interlaced and used as they are: expect combs"
+        if self.untimed:
+            yield "untimed", f"{self.untimed} frames have no timestamp: taken as evenly spaced"
+        elif self.backwards:
+            yield "unordered", f"timestamps do not rise at {self.backwards} frames"
+        elif self.longest > STEADY * self.shortest:
+            told = f"{1000 * self.shortest:.1f} to {1000 * self.longest:.1f} ms"
+            yield "variable rate", f"frames are {told} apart; times are by timestamp"

@@ -1,4 +1,4 @@
-"""Vimeo-90K (Xue et al. 2019, Video Enhancement with Task-Oriented Flow): both its sets."""
+"""Read Vimeo-90K, triplets and septuplets (Xue et al. 2019, Task-Oriented Flow)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
-from tempo.data.dataset_roots import resolve_root
-from tempo.data.datasets.clip_lists import read_lines
+from tempo.data.dataset_roots import read_lines, resolve_root
 from tempo.data.datasets.footage import hash_order
 from tempo.data.video_io.picture_files import read_picture
 from tempo.spec.data import SEPTUPLET, Vimeo90k, Vimeo90kSeptuplet
@@ -26,7 +25,7 @@ TOLERATED = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where the files of one of the two sets lie. `published` counts its lists' sequences."""
+    """Describe the files of one of the two sets. `published` counts its lists' sequences."""
 
     title: str
     train: str
@@ -35,7 +34,7 @@ class Layout:
     help: str
 
     def listed(self, split: SplitName) -> str:
-        """The name of the list a split is made from."""
+        """Return the name of the list a split is made from."""
         return self.test if split == "test" else self.train
 
 
@@ -60,8 +59,8 @@ Either = Vimeo90k | Vimeo90kSeptuplet
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """Which frames of a sequence are shown and asked for, counted from 1."""
+class FrameChoice:
+    """Name the input and target frames of a sequence, counted from 1."""
 
     inputs: tuple[int, ...]
     targets: tuple[int, ...]
@@ -72,29 +71,29 @@ class Shown:
         return tuple(sorted({*self.inputs, *self.targets}))
 
     def time(self, frame: int) -> float:
-        """The time of a frame, 0 and 1 being the outer inputs'."""
+        """Return the time of a frame, 0 and 1 being the outer inputs'."""
         first, last = self.inputs[0], self.inputs[-1]
         return (frame - first) / (last - first)
 
 
 def layout_of(options: Either) -> Layout:
-    """The layout of the set that `options` ask for."""
+    """Return the layout of the set that `options` ask for."""
     return TRIPLETS if isinstance(options, Vimeo90k) else SEPTUPLETS
 
 
-def shown(options: Either, split: SplitName) -> Shown:
-    """The frames of a clip. Only training has targets at other times than the middle."""
+def shown(options: Either, split: SplitName) -> FrameChoice:
+    """Return the frames of a clip. Only training has targets at other times than the middle."""
     if isinstance(options, Vimeo90k):
-        return Shown((1, 3), (2,))
+        return FrameChoice((1, 3), (2,))
     inputs, middle = options.inputs, (SEPTUPLET + 1) // 2
     if options.target_times == "middle" or split != "train":
-        return Shown(inputs, (middle,))
+        return FrameChoice(inputs, (middle,))
     between = range(inputs[0] + 1, inputs[-1])
-    return Shown(inputs, tuple(frame for frame in between if frame not in inputs))
+    return FrameChoice(inputs, tuple(frame for frame in between if frame not in inputs))
 
 
 def check_available(options: Options) -> None:
-    """See `tempo.data.open_dataset.check_available`. Looks at both lists and one clip of each."""
+    """Raise MissingError unless both lists and the first clip of each are there."""
     assert isinstance(options, Either)
     root, layout = _root(options), layout_of(options)
     for split in ("train", "test"):
@@ -110,14 +109,11 @@ def check_available(options: Options) -> None:
 
 def _root(options: Either) -> Path:
     layout = layout_of(options)
-    try:
-        return resolve_root(options.root, layout.title)
-    except MissingError as error:
-        raise MissingError(f"{error}; {layout.help}") from None
+    return resolve_root(options.root, layout.title, help_=layout.help)
 
 
 def read_list(path: Path, layout: Layout) -> list[str]:
-    """The sequences a list names, in order. Blank lines and CRLF are fine.
+    """Return the sequences that a list names, in order.
 
     Raises:
         MissingError: no such list, or an empty one.
@@ -126,7 +122,7 @@ def read_list(path: Path, layout: Layout) -> list[str]:
 
 
 def lists(options: Either) -> dict[str, tuple[Path, int, int]]:
-    """Each published list: its file, the sequences it names here, and the published number."""
+    """Return each published list: its file, its number of sequences, and the published number."""
     root, layout = _root(options), layout_of(options)
     return {
         name: (root / name, len(read_list(root / name, layout)), published)
@@ -135,7 +131,7 @@ def lists(options: Either) -> dict[str, tuple[Path, int, int]]:
 
 
 def sequences(options: Either, split: SplitName) -> list[str]:
-    """The sequences of a split.
+    """Return the sequences of a split.
 
     Validation takes `val_clips` of the training list, those whose names hash lowest; at least one
     sequence is left for training.
@@ -154,7 +150,7 @@ def sequences(options: Either, split: SplitName) -> list[str]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """See `tempo.data.open_dataset.Source`.
+    """Plan shards of `CLIPS_PER_SHARD` sequences (`tempo.data.open_dataset.DatasetModule`).
 
     The digest is the hash of the sequences' names: the published pictures never change. A shard's
     name also holds where they were read, so that another copy gets a cache of its own.
@@ -184,7 +180,9 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     )
 
 
-def _fill(writer: ShardWriter, root: Path, names: Sequence[str], clip: Shown, title: str) -> None:
+def _fill(
+    writer: ShardWriter, root: Path, names: Sequence[str], clip: FrameChoice, title: str
+) -> None:
     for name in names:
         folder = root / "sequences" / name
         try:

@@ -1,4 +1,4 @@
-"""X-TRAIN of X4K1000FPS: sequences of 65 frames, cached whole and cut when they are asked for."""
+"""Read X-TRAIN of X4K1000FPS: sequences of 65 frames, cached whole and cut on access."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan, Window
 from tempo.data.dataset_roots import resolve_root
 from tempo.data.datasets.footage import by_split, hash_order
-from tempo.data.datasets.frames import cover
-from tempo.data.video_io.picture_files import natural, numbered, read_picture
+from tempo.data.video_io.picture_files import cover, natural, numbered, read_picture
 from tempo.spec.data import X4k1000fps
 from tempo.spec.options import Options
 
@@ -32,21 +31,18 @@ HELP = (
 
 
 def check_available(options: Options) -> None:
-    """See `tempo.data.open_dataset.check_available`."""
+    """Raise MissingError unless the scenes are there and can be split."""
     assert isinstance(options, X4k1000fps)
     scenes_by_split(options)
 
 
 def scenes_by_split(options: X4k1000fps) -> dict[SplitName, dict[str, Path]]:
-    """The scenes of each split, see `tempo.data.datasets.footage.by_split`.
+    """Return the scenes of each split, see `tempo.data.datasets.footage.by_split`.
 
     Raises:
         MissingError: no scenes, a named one that is not there, or too few for three splits.
     """
-    try:
-        root = resolve_root(options.root, TITLE)
-    except MissingError as error:
-        raise MissingError(f"{error}; {HELP}") from None
+    root = resolve_root(options.root, TITLE, help_=HELP)
     scenes = {each.name: each for each in root.iterdir() if each.is_dir()}
     if not scenes:
         raise MissingError(f"{TITLE}: {root} holds no folder; {HELP}")
@@ -54,7 +50,7 @@ def scenes_by_split(options: X4k1000fps) -> dict[SplitName, dict[str, Path]]:
 
 
 def sequences(options: X4k1000fps, split: SplitName) -> dict[str, Path]:
-    """The sequences of a split: scene/sequence to folder, at most `limit` of each scene."""
+    """Return the sequences of a split: scene/sequence to folder, at most `limit` of each scene."""
     found: dict[str, Path] = {}
     for scene, folder in scenes_by_split(options)[split].items():
         names = sorted((each.name for each in folder.iterdir() if each.is_dir()), key=hash_order)
@@ -64,7 +60,7 @@ def sequences(options: X4k1000fps, split: SplitName) -> dict[str, Path]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """See `open_dataset.Source`. The shards depend neither on spacing nor on target times."""
+    """Plan shards of whole sequences, independent of spacing and target times."""
     assert isinstance(options, X4k1000fps)
     found = list(sequences(options, split).items())
     shards = [

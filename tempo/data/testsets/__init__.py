@@ -1,7 +1,4 @@
-"""The field's test sets, each with the protocol its authors laid down, as data.
-
-`open_test_set(name, root)` gives the clips; nothing else needs to know how their files lie.
-"""
+"""Open the published test sets by name, each with the evaluation protocol of its authors."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ NAMED = 5
 
 
 def expand_names(names: Iterable[str]) -> list[str]:
-    """The test sets that `names` mean, each once: `snu_film` stands for its four levels.
+    """Return the test sets that `names` mean, each once; `snu_film` means its four levels.
 
     Raises:
         UnknownNameError: naming the known sets and the nearest one.
@@ -61,7 +58,7 @@ def expand_names(names: Iterable[str]) -> list[str]:
 
 
 def facts_of(name: str) -> Facts:
-    """What is known about a test set before its files are seen.
+    """Return the description of a test set, which needs none of its files.
 
     Raises:
         UnknownNameError: naming the known sets and the nearest one.
@@ -72,7 +69,7 @@ def facts_of(name: str) -> Facts:
 
 
 def open_test_set(name: str, root: str | Path | None = None) -> TestSet:
-    """The test set called `name`. Files are looked for, but none is decoded yet.
+    """Open the test set called `name`: check that its files exist, decode none.
 
     Args:
         name: one of `TEST_SETS`.
@@ -100,10 +97,8 @@ def _root(facts: Facts, root: str | Path | None) -> Path:
     own = f"TEMPO_{facts.name.upper()}"
     if root is None:
         root = os.environ.get(own) or f"{DATASETS}/{facts.folder}"
-    try:
-        return resolve_root(str(root), facts.title, "its root")
-    except MissingError as error:
-        raise MissingError(f"{error}; give its root, or set {own}; {facts.help}") from None
+    help_ = f"give its root, or set {own}; {facts.help}"
+    return resolve_root(str(root), facts.title, "its root", help_)
 
 
 def _check_files(facts: Facts, items: Iterable[Item]) -> None:

@@ -1,19 +1,16 @@
-"""DAVIS, or any folders of numbered pictures in its layout: every second frame is asked for."""
+"""List the clips of DAVIS, or of any folders in its layout: every second frame is a target."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tempo.data.testsets.testset import Facts, Item
+from tempo.data.testsets.testset import Facts, Item, triplets
 from tempo.data.video_io.picture_files import natural, numbered
 
 DAVIS = Facts(
     name="davis",
     title="DAVIS",
     folder="DAVIS/JPEGImages/480p",
-    expected=None,
-    stored=None,
-    size=None,
     inputs="frames 2k and 2k + 2 -> 2k + 1, counted from 0, all frames of each folder",
     rounding="none",
     consecutive=True,
@@ -27,7 +24,7 @@ SETS = (DAVIS,)
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """Every folder of pictures, in natural order; a folder with fewer than 3 gives nothing."""
+    """Return the clips of every folder of pictures, in natural order of the folders."""
     below = root / "JPEGImages" / "480p"
     start = below if below.is_dir() else root
     folders = sorted((each for each in start.iterdir() if each.is_dir()),
@@ -36,21 +33,18 @@ def find(facts: Facts, root: Path) -> list[Item]:
 
 
 def _items(folder: Path) -> list[Item]:
-    files = numbered(folder)
     return [
         Item(
             id=f"{folder.name}/{target.stem}",
             source=folder.name,
             inputs=(first, last),
-            times=(0.0, 1.0),
             target=target,
-            target_time=0.5,
             sequence=folder.name,
         )
-        for first, target, last in zip(files[0::2], files[1::2], files[2::2], strict=False)
+        for first, target, last in triplets(numbered(folder))
     ]
 
 
 def content(item: Item) -> list[int]:
-    """Sizes of the files: any folder can be given here, so names alone say too little."""
+    """Return the sizes of the files: names alone do not identify the pictures of any folder."""
     return [file.stat().st_size for file in (*item.inputs, item.target)]

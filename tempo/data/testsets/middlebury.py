@@ -1,4 +1,4 @@
-"""The OTHER part of the Middlebury flow benchmark: twelve scenes with a true middle frame."""
+"""List the clips of Middlebury OTHER: twelve scenes with a true middle frame."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ OTHER = Facts(
     title="Middlebury OTHER",
     folder="middlebury",
     expected=12,
-    stored=None,
-    size=None,
     inputs="frame10, frame11 -> frame10i11",
     rounding="8 bit",
     reference="Baker et al. 2011, A Database and Evaluation Methodology for Optical Flow; "
@@ -25,7 +23,7 @@ SETS = (OTHER,)
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """The scenes that have a true middle frame; the others of other-data are for flow only."""
+    """Return the scenes that have a true middle frame; the others are for flow only."""
     truth = root / "other-gt-interp"
     if not truth.is_dir():
         raise MissingError(f"{facts.title}: {truth} is not a folder; {facts.help}")
@@ -35,9 +33,7 @@ def find(facts: Facts, root: Path) -> list[Item]:
             id=scene,
             source=scene,
             inputs=tuple(root / "other-data" / scene / f"frame{n}.png" for n in (10, 11)),
-            times=(0.0, 1.0),
             target=truth / scene / "frame10i11.png",
-            target_time=0.5,
         )
         for scene in scenes
     ]

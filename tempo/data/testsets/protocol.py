@@ -1,4 +1,7 @@
-"""What a number on a data set means, as data. Numbers of different protocols are never ranked."""
+"""Describe the evaluation protocol of a data set as JSON values, so that numbers compare.
+
+Numbers of different protocols are never ranked.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ SHARED: dict[str, Any] = {
 def protocol(
     options: Options, split: str, digest: str, size: tuple[int, int] | None
 ) -> dict[str, Any]:
-    """The protocol of an evaluation, as JSON values; hash it with `tempo.core.identity.short_hash`.
+    """Return the protocol of an evaluation, to be hashed by `tempo.core.identity.short_hash`.
 
     Args:
         options: of the data set.
@@ -41,7 +44,7 @@ def published(
     transform: str,
     rounding: str,
 ) -> dict[str, Any]:
-    """The protocol of a published test set: as above, and what its authors laid down.
+    """Return the protocol of a published test set, with the settings of its authors.
 
     Args:
         name: of the test set.

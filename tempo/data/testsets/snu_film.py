@@ -1,11 +1,11 @@
-"""SNU-FILM: four lists of triplets of growing distance from the same videos (Choi et al. 2020)."""
+"""List the clips of SNU-FILM: triplets at four frame distances (Choi et al. 2020)."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
 from tempo.core.errors import MissingError
-from tempo.data.datasets.clip_lists import read_lines
+from tempo.data.dataset_roots import read_lines
 from tempo.data.testsets.testset import Facts, Item
 
 LEVELS = ("easy", "medium", "hard", "extreme")
@@ -16,8 +16,6 @@ SETS = tuple(
         title=f"SNU-FILM {level}",
         folder="snu_film",
         expected=310,
-        stored=None,
-        size=None,
         inputs=f"first, third path of a line of test-{level}.txt -> second",
         rounding="8 bit",
         reference="Choi et al. 2020, Channel Attention Is All You Need for Video Frame "
@@ -30,7 +28,7 @@ SETS = tuple(
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """The triplets of a list, in its order.
+    """Return the triplets of a list, in its order.
 
     The published lists name files as the authors' machine had them (data/SNU-FILM/test/...), so
     leading folders are dropped until the first file is there.
@@ -50,7 +48,7 @@ def _triplet(line: str, path: Path, facts: Facts) -> list[PurePosixPath]:
 
 
 def _leading(file: PurePosixPath, root: Path) -> int:
-    """How many leading folders to drop; 0 when that finds nothing either."""
+    """Return how many leading folders to drop, 0 when no number finds the file."""
     depths = range(len(file.parts))
     return next((n for n in depths if root.joinpath(*file.parts[n:]).is_file()), 0)
 
@@ -62,7 +60,5 @@ def _item(triplet: list[PurePosixPath], dropped: int, root: Path) -> Item:
         id=f"{middle.parent.name}/{triplet[0].stem}-{middle.stem}-{triplet[2].stem}",
         source=middle.parent.name,
         inputs=(first, last),
-        times=(0.0, 1.0),
         target=target,
-        target_time=0.5,
     )

@@ -1,4 +1,4 @@
-"""A published test set: its clips, decoded when asked for, and what a number on it means."""
+"""Read the clips of a published test set, decoded on access, and describe its protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Rounding = Literal["8 bit", "none", "both"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known about a test set before its files are seen.
+    """Describe a test set before its files are read.
 
     `folder` is its usual place below the folder of all data sets; `expected` the number of clips
     it was published with, `stored` the (height, width) of its files, `size` that of its clips after
@@ -35,9 +35,9 @@ class Facts:
     name: str
     title: str
     folder: str
-    expected: int | None
-    stored: tuple[int, int] | None
-    size: tuple[int, int] | None
+    expected: int | None = None
+    stored: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None
     inputs: str
     transform: TransformName = "none"
     rounding: Rounding
@@ -48,20 +48,31 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One clip of a test set as files. Items with one `sequence` and neighbouring places have
-    targets that follow each other in time; None where a set has single clips."""
+    """Name the files of one clip of a test set.
+
+    Neighbouring items of one `sequence` have targets that follow each other in time; it is None
+    where a set has single clips.
+    """
 
     id: str
     source: str
     inputs: tuple[Path, ...]
-    times: tuple[float, ...]
+    times: tuple[float, ...] = (0.0, 1.0)
     target: Path
-    target_time: float
+    target_time: float = 0.5
     sequence: str | None = None
 
 
+def triplets(frames: Sequence[Path]) -> Iterator[tuple[Path, Path, Path]]:
+    """Yield every two even frames with the odd one between them.
+
+    A last odd frame is left out, as in published counts: there is no frame after it.
+    """
+    return zip(frames[0::2], frames[1::2], frames[2::2], strict=False)
+
+
 class TestSet:
-    """The clips of a test set in their published order: `len`, `[i]`, iteration.
+    """Read the clips of a test set in their published order: `len`, `[i]`, iteration.
 
     Only `KEPT` decoded pictures are held at a time, enough for the frames that neighbouring clips
     share: about 110 MB at 4096x2160. Reading a clip raises MissingError with the file's name and
@@ -90,7 +101,7 @@ class TestSet:
 
     @property
     def name(self) -> str:
-        """As `open_test_set` knows it."""
+        """The name that `open_test_set` takes."""
         return self.facts.name
 
     @property
@@ -100,12 +111,12 @@ class TestSet:
 
     @property
     def has_consecutive_targets(self) -> bool:
-        """Whether flicker means something here."""
+        """Whether targets follow each other in time, so that flicker is defined."""
         return self.facts.consecutive
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers must know, such as clips that are not there."""
+        """Sentences that qualify the numbers, such as missing clips."""
         if self.expected in (None, len(self)):
             return self._notes
         text = f"{len(self)} clips where {self.expected} were published: do not quote its numbers"
@@ -113,7 +124,7 @@ class TestSet:
 
     @property
     def digest(self) -> str:
-        """Of what is asked: which clips, at which times."""
+        """The hash of the clips and their times."""
         content = self._content or (lambda item: None)
         asked = [
             [item.id, item.times, item.target_time, [file.name for file in item.inputs],
@@ -124,7 +135,7 @@ class TestSet:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What a number on it means, as JSON values; hash with `core.identity.short_hash`."""
+        """The evaluation protocol as JSON values, to be hashed by `core.identity.short_hash`."""
         facts = self.facts
         return published(
             facts.name,
@@ -136,7 +147,7 @@ class TestSet:
         )
 
     def sequences(self) -> list[range]:
-        """Stretches of at least two clips whose targets follow each other in time."""
+        """Return the stretches of at least two clips whose targets follow each other in time."""
         starts = [
             place
             for place, item in enumerate(self.items)
@@ -146,11 +157,11 @@ class TestSet:
         return [stretch for stretch in stretches if len(stretch) > 1]
 
     def clip_id(self, index: int) -> str:
-        """The id of a clip, without reading it."""
+        """Return the id of a clip, without reading it."""
         return self.items[index].id
 
     def without(self, ids: Collection[str], note: str) -> TestSet:
-        """The set less some clips: another digest, and a note that says so."""
+        """Return the set without some clips, with a note that says so."""
         left = [item for item in self.items if item.id not in ids]
         notes = (*self._notes, note)
         return TestSet(self.facts, self.root, left, notes=notes, content=self._content)

@@ -1,4 +1,4 @@
-"""What a protocol does to stored pictures before a network or a metric sees them."""
+"""Transform stored pictures as a test set's protocol asks: half size, or the central half."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TransformName = Literal["none", "half", "centre"]
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """A function of uint8 [H, W, 3], and what it does in the words of a protocol."""
+    """Pair a function of uint8 [H, W, 3] with its description in a protocol."""
 
     meaning: str
     apply: Callable[[Pixels], Pixels]
 
 
 def half_by_area(pixels: Pixels) -> Pixels:
-    """Half the size; each pixel is the rounded mean of four. H and W are even.
+    """Return the picture at half size, each pixel the rounded mean of four; H and W are even.
 
     This is what OpenCV's INTER_AREA gives for a factor of exactly two, to the last bit.
     """
@@ -35,7 +35,7 @@ def half_by_area(pixels: Pixels) -> Pixels:
 
 
 def central_half(pixels: Pixels) -> Pixels:
-    """The middle half of rows and columns; H and W are multiples of 4."""
+    """Return the middle half of rows and columns; H and W are multiples of 4."""
     height, width = pixels.shape[:2]
     middle = pixels[height // 4 : height - height // 4, width // 4 : width - width // 4]
     return np.ascontiguousarray(middle)

@@ -1,4 +1,4 @@
-"""The 379 triplets that Liu et al. took from UCF101 and everyone after them evaluates on."""
+"""List the 379 triplets of UCF101 chosen by Liu et al. (2017)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETS = (UCF101,)
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """Every folder, in the order of their numbers; other files in them are outputs of others."""
+    """Return the triplet of every folder, by number; other files are outputs of other methods."""
     folders = sorted(
         (each for each in root.iterdir() if each.is_dir() and not each.name.startswith(".")),
         key=lambda folder: natural(folder.name),
@@ -34,9 +34,7 @@ def find(facts: Facts, root: Path) -> list[Item]:
             id=folder.name,
             source=folder.name,
             inputs=(folder / "frame_00.png", folder / "frame_02.png"),
-            times=(0.0, 1.0),
             target=folder / "frame_01_gt.png",
-            target_time=0.5,
         )
         for folder in folders
     ]

@@ -1,4 +1,4 @@
-"""Reading every picture of a test set before a number depends on it."""
+"""Decode every picture of a test set to find the unreadable ones before an evaluation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tempo.data.video_io.picture_files import read_picture
 def unreadable(
     clips: TestSet, jobs: int, told: Callable[[int, int], None] = lambda done, total: None
 ) -> dict[Path, str]:
-    """The pictures of a test set that cannot be read, each with the reason.
+    """Return the pictures of a test set that cannot be read, each with the reason.
 
     Args:
         clips: of which every picture is decoded once.
         jobs: threads; decoding runs outside Python's lock.
-        told: told how many of how many are done.
+        told: called with the number done and the number of all.
     """
     files = list(dict.fromkeys(f for item in clips.items for f in (*item.inputs, item.target)))
 

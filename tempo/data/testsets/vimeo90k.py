@@ -1,10 +1,10 @@
-"""Vimeo-90K's test lists: triplets, and septuplets with four frames shown (Xue et al. 2019)."""
+"""List the test clips of Vimeo-90K: triplets, and septuplets with four inputs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tempo.data.datasets.clip_lists import read_lines
+from tempo.data.dataset_roots import read_lines
 from tempo.data.testsets.testset import Facts, Item
 
 SIZE = (256, 448)
@@ -44,7 +44,7 @@ _LAYOUT = {
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """The sequences of the published list, in its order."""
+    """Return the sequences of the published list, in its order."""
     listed, inputs, target = _LAYOUT[facts.name]
     names = [line.strip("/") for line in read_lines(root / listed, facts.title, facts.help)]
     first, last = inputs[0], inputs[-1]
@@ -55,7 +55,6 @@ def find(facts: Facts, root: Path) -> list[Item]:
             inputs=tuple(root / "sequences" / name / f"im{number}.png" for number in inputs),
             times=tuple((number - first) / (last - first) for number in inputs),
             target=root / "sequences" / name / f"im{target}.png",
-            target_time=0.5,
         )
         for name in names
     ]

@@ -1,4 +1,4 @@
-"""X-TEST of X4K1000FPS: seven times between two frames 32 apart, at 4K (Sim et al. 2021)."""
+"""List the clips of X-TEST at 4K and 2K: seven times between frames 32 apart."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SETS = (
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """Seven targets for each scene, in the order of their times."""
+    """Return seven targets for each scene, in the order of their times."""
     if (root / "test").is_dir():
         root = root / "test"
     folders = [scene for kind in sorted(root.glob("Type*")) for scene in kind.iterdir()]
@@ -57,7 +57,6 @@ def _items(scene: Path, facts: Facts) -> list[Item]:
             id=f"{scene.name}/{place:02d}",
             source=scene.name,
             inputs=(files[0], files[DISTANCE]),
-            times=(0.0, 1.0),
             target=files[place],
             target_time=place / DISTANCE,
             sequence=scene.name,

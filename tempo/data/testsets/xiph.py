@@ -1,4 +1,4 @@
-"""Eight 4K clips of Netflix at media.xiph.org, as Niklaus and Liu 2020 made a test set of them."""
+"""List the clips of the Xiph test sets: eight 4K videos (Niklaus and Liu 2020)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tempo.core.errors import MissingError
-from tempo.data.testsets.testset import Facts, Item
+from tempo.data.testsets.testset import Facts, Item, triplets
 from tempo.data.testsets.transforms import TransformName
 from tempo.data.video_io.picture_files import numbered
 
@@ -46,24 +46,22 @@ SETS = (_facts("xiph_2k", "Xiph 2K", "half"), _facts("xiph_4k", "Xiph 4K", "cent
 
 
 def find(facts: Facts, root: Path) -> list[Item]:
-    """The clips that are there, each with a target between every two even frames."""
+    """Return the clips of the videos that exist, a target between every two even frames."""
     return [
         Item(
             id=f"{clip}/{2 * place + 1:03d}",
             source=clip,
             inputs=(first, last),
-            times=(0.0, 1.0),
             target=target,
-            target_time=0.5,
             sequence=clip,
         )
         for clip in CLIPS
-        for place, (first, target, last) in enumerate(_triplets(_frames(root, clip, facts)))
+        for place, (first, target, last) in enumerate(triplets(_frames(root, clip, facts)))
     ]
 
 
 def _frames(root: Path, clip: str, facts: Facts) -> list[Path]:
-    """The first 100 frames. A frame missing among them would shift which frame is asked for."""
+    """Return the first 100 frames; a missing one is an error, since it would shift targets."""
     inside = numbered(root / clip, (".png",)) if (root / clip).is_dir() else []
     files = inside or [
         root / f"{clip}-{n:03d}.png" for n in range(1, FRAMES + 1)
@@ -75,8 +73,3 @@ def _frames(root: Path, clip: str, facts: Facts) -> list[Path]:
     if gap is not None:
         raise MissingError(f"{facts.title}: {clip} has no frame {gap + 1}; {facts.help}")
     return files
-
-
-def _triplets(files: list[Path]) -> list[tuple[Path, Path, Path]]:
-    # The published count leaves the last odd frame out: it has no frame after it.
-    return list(zip(files[0::2], files[1::2], files[2::2], strict=False))

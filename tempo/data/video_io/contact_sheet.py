@@ -1,4 +1,4 @@
-"""A contact sheet: some clips of a set, one a row, with what averaging gets wrong."""
+"""Draw a contact sheet: one clip a row, with the error of frame averaging."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ GAIN = 3
 
 
 def draw_sheet(rows: Sequence[tuple[Clip, str]], title: str) -> Image.Image:
-    """Each clip's outer frames with its target between, and |average - target| made stronger.
+    """Draw each clip's outer frames with its target between, and |average - target| amplified.
 
     Args:
-        rows: clips with what to say about them.
+        rows: clips with their captions.
         title: the first line.
     """
     strips = [_strip(clip, caption) for clip, caption in rows]

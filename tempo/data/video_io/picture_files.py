@@ -1,4 +1,4 @@
-"""Reading picture files. Whatever is wrong with one is said in a sentence that names it."""
+"""Read, sort and scale picture files; errors name the file and its fault."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from tempo.core.errors import MissingError
@@ -14,11 +15,14 @@ from tempo.data.clips import Pixels
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
+THUMBNAIL = (64, 112)
+"""(height, width) of the luma pictures that frames are compared by, whatever their size."""
+
 _DIGITS = re.compile(r"(\d+)")
 
 
 def read_picture(path: Path, what: str, size: tuple[int, int] | None = None) -> Pixels:
-    """One picture as uint8 RGB [H, W, 3]; grey ones get three equal channels.
+    """Read a picture as uint8 RGB [H, W, 3]; grey ones get three equal channels.
 
     Args:
         path: of the file.
@@ -48,12 +52,12 @@ def read_picture(path: Path, what: str, size: tuple[int, int] | None = None) -> 
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """A sorting key under which 2 comes before 10."""
+    """Return a sorting key under which 2 comes before 10."""
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(name))
 
 
 def numbered(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
-    """The pictures of a folder in the order of their numbers. Hidden files are not looked at."""
+    """Return the pictures of a folder in the order of their numbers, without hidden files."""
     kinds = frozenset(suffixes)
     found = [
         file
@@ -61,3 +65,23 @@ def numbered(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
         if file.suffix.lower() in kinds and not file.name.startswith(".")
     ]
     return sorted(found, key=lambda file: natural(file.name))
+
+
+def cover(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return the picture scaled (bicubic) to cover `size`, then cut centrally: uint8 [H, W, 3]."""
+    height, width = size
+    rows, columns = pixels.shape[:2]
+    scale = max(height / rows, width / columns)
+    tall, wide = max(height, round(rows * scale)), max(width, round(columns * scale))
+    if (tall, wide) != (rows, columns):
+        image = Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BICUBIC)
+        pixels = np.asarray(image)
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
+def thumbnail(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Return the luma of a picture at the size `THUMBNAIL`, float32, 0 to 255."""
+    height, width = THUMBNAIL
+    luma = Image.fromarray(pixels).convert("L").resize((width, height), Image.Resampling.BOX)
+    return np.asarray(luma, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Reading a video frame by frame at full size, and writing one beside its sound (PyAV, FFmpeg)."""
+"""Read a video frame by frame at full size, and write one with the source's sound (PyAV)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from tempo.core.errors import MissingError
 from tempo.data.clips import Pixels
-from tempo.data.datasets.triplet_choice import THUMBNAIL
+from tempo.data.video_io.picture_files import THUMBNAIL
 
 ENCODERS = {
     ".mp4": "libx264",
@@ -51,7 +51,7 @@ Sound = Callable[["Packet[Any]"], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What a video says of itself. Sizes are as shown, after its rotation was applied.
+    """Describe a video by its metadata; sizes are as shown, after its rotation.
 
     `frames` is the number of frames as far as the file tells, None where it does not.
     `colour` is (space, range, primaries, transfer), FFmpeg's numbers. `notes` are sentences on
@@ -69,9 +69,9 @@ class VideoInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A frame as shown: uint8 RGB [H, W, 3], its time in units of the video's time base, and its
-    small luma picture (`tempo.data.datasets.triplet_choice.THUMBNAIL`)."""
+class DecodedFrame:
+    """Hold a frame as shown: uint8 RGB [H, W, 3], its time in units of the video's time base, and
+    its thumbnail (`tempo.data.video_io.picture_files.THUMBNAIL`)."""
 
     pixels: Pixels
     pts: int
@@ -79,7 +79,7 @@ class Shown:
 
 
 class VideoReader:
-    """The first video stream of a file, in order of presentation; other streams pass by."""
+    """Read the first video stream of a file, in order of presentation."""
 
     def __init__(self, path: Path, container: InputContainer) -> None:
         if not container.streams.video:
@@ -89,8 +89,8 @@ class VideoReader:
         self.stream.thread_type = "AUTO"
         self.info = _describe(path, container, self.stream)
 
-    def frames(self, sound: Sound) -> Iterator[Shown]:
-        """Every frame; packets of sound are handed to `sound` as they come by.
+    def frames(self, sound: Sound) -> Iterator[DecodedFrame]:
+        """Yield every frame; packets of sound are handed to `sound` as they come by.
 
         Times rise strictly: a time that is missing or does not rise follows the one before by the
         mean distance of frames.
@@ -127,17 +127,22 @@ def _rising(pts: int | None, last: int | None, step: int) -> int:
     return pts if pts is not None and pts > last else last + step
 
 
-def _shown(frame: VideoFrame, pts: int, rotation: int) -> Shown:
+def thumbnail(frame: VideoFrame) -> npt.NDArray[np.float32]:
+    """Return the luma of a frame, as stored, at the size `THUMBNAIL`, float32, 0 to 255."""
     height, width = THUMBNAIL
     luma = frame.to_ndarray(format="gray", width=width, height=height, interpolation="AREA")
+    return luma.astype(np.float32)
+
+
+def _shown(frame: VideoFrame, pts: int, rotation: int) -> DecodedFrame:
     whole = frame.to_ndarray(format="rgb24", interpolation=EXACT)
     pixels = np.asarray(whole, dtype=np.uint8)
     upright = np.ascontiguousarray(np.rot90(pixels, rotation // 90)) if rotation else pixels
-    return Shown(pixels=upright, pts=pts, thumbnail=luma.astype(np.float32))
+    return DecodedFrame(pixels=upright, pts=pts, thumbnail=thumbnail(frame))
 
 
 def _describe(path: Path, container: InputContainer, stream: VideoStream) -> VideoInfo:
-    """Rotation and interlacing are written in frames, so the first is decoded, then rewound."""
+    """Describe a video by its metadata and its first frame, which is decoded, then rewound."""
     try:
         first = next(container.decode(stream))
         container.seek(0)
@@ -202,7 +207,7 @@ def reading(path: Path) -> Iterator[VideoReader]:
 
 
 class VideoWriter:
-    """Pictures encoded anew, with the sound of `source` copied packet by packet.
+    """Encode pictures, with the sound of `source` copied packet by packet.
 
     Pictures come as uint8 RGB [H, W, 3] of `source`'s size, with times in `time_base`. The colours
     are encoded as the source says its own are.
@@ -218,7 +223,7 @@ class VideoWriter:
         self._sound = _sound_streams(container, source)
 
     def write(self, pixels: Pixels, pts: int) -> None:
-        """Encode a picture shown from `pts` on."""
+        """Encode a picture that is shown from `pts` on."""
         space, span, primaries, transfer = self._info.colour
         frame = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
             format=self._stream.pix_fmt,
@@ -232,12 +237,12 @@ class VideoWriter:
         self._container.mux(self._stream.encode(frame))
 
     def copy(self, packet: Packet[Any]) -> None:
-        """Pass on a packet of sound as it is."""
+        """Copy a packet of sound."""
         packet.stream = self._sound[packet.stream]
         self._container.mux(packet)
 
     def finish(self) -> None:
-        """Write what the encoder still holds back."""
+        """Write the frames that the encoder still buffers."""
         self._container.mux(self._stream.encode(None))
 
 

@@ -1,30 +1,23 @@
-"""Residual blocks: a class takes (its options, a Site) and maps [B, C, H, W] to the same shape.
+"""List the residual blocks of the network.
 
-To add one: an `Options` subclass registered in `tempo.spec.arch_slots.BLOCKS`, a class in a module
-here and a line in the table.
+A class takes (its options, a Site) and maps [B, C, H, W] to the same shape.
+
+To add one: an `Options` subclass in `tempo.spec.arch_slots.BLOCKS`, a class in a module here and a
+line in the table.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.blocks.post_act import PostAct
 from tempo.models.blocks.pre_act import PreAct
 from tempo.models.blocks.swin import Swin
-from tempo.models.site import Site
-from tempo.spec.options import Options
+from tempo.spec import arch_slots as slots
+from tempo.spec.implementations import Implementations
 
-BLOCKS: Catalog[type[nn.Module]] = Catalog(
-    "block",
-    {
-        "post_act": PostAct,
-        "pre_act": PreAct,
-        "swin": Swin,
-    },
+BLOCKS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.BLOCKS, {slots.PreAct: PreAct, slots.PostAct: PostAct, slots.Swin: Swin}
 )
-
-
-def make_block(options: Options, site: Site) -> nn.Module:
-    """The block that `ArchSpec.block` asks for, at `site`."""
-    return BLOCKS.get(options.kind)(options, site)

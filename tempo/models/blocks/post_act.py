@@ -1,12 +1,12 @@
-"""Post-activation residual block (V2; He et al. 2015)."""
+"""Define the post-activation residual block (V2; He et al. 2015)."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tempo.models.channel_attention import make_sum
+from tempo.models.channel_attention import CHANNEL_ATTENTION
 from tempo.models.layers import conv, make_activation
-from tempo.models.norms import make_norm
+from tempo.models.norms import NORMS
 from tempo.models.site import Site
 from tempo.spec import arch_slots as slots
 
@@ -18,11 +18,11 @@ class PostAct(nn.Module):
         super().__init__()
         width, bias = site.channels, not site.normalised
         self.conv1 = conv(width, width, dilation=site.dilation, bias=bias)
-        self.norm1 = make_norm(site.norm, width)
+        self.norm1 = NORMS.make(site.norm, width)
         self.conv2 = conv(width, width, bias=bias)
-        self.norm2 = make_norm(site.norm, width)
+        self.norm2 = NORMS.make(site.norm, width)
         self.act = make_activation(site.activation)
-        self.sum = make_sum(site)
+        self.sum = CHANNEL_ATTENTION.make(site.channel_attention, site.channels)
 
     def forward(self, x: Tensor) -> Tensor:
         change = self.act(self.norm1(self.conv1(x)))

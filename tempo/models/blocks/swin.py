@@ -1,11 +1,11 @@
-"""Shifted-window attention block (Liu et al. 2021)."""
+"""Define the shifted-window attention block (Liu et al. 2021)."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.models.channel_attention import make_sum
+from tempo.models.channel_attention import CHANNEL_ATTENTION
 from tempo.models.site import Site
 from tempo.models.windows import RelativeBias, Windows, attend, head_count, split_heads
 from tempo.spec import arch_slots as slots
@@ -32,7 +32,7 @@ class Swin(nn.Module):
         self.bias = RelativeBias(options.window, self.heads)
         hidden = max(1, round(width * options.mlp_ratio))
         self.expand, self.contract = nn.Linear(width, hidden), nn.Linear(hidden, width)
-        self.sum = make_sum(site)
+        self.sum = CHANNEL_ATTENTION.make(site.channel_attention, site.channels)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._attention(x)

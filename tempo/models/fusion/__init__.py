@@ -1,4 +1,4 @@
-"""Fusion of views at one scale: features [B, N, C, H, W] -> [B, C, H, W].
+"""List the fusions of views at one scale: features [B, N, C, H, W] -> [B, C, H, W].
 
 A class takes (its options, channels); its forward takes the features, the views' weights, [B, N,
 1, 1] or [B, N, H, W], and the mask of used views [B, N], whose weights are 0.
@@ -6,24 +6,21 @@ A class takes (its options, channels); its forward takes the features, the views
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.fusion.deformable_attention import DeformableAttention
 from tempo.models.fusion.weighted import WeightedFusion
 from tempo.models.fusion.window_attention import WindowAttention
-from tempo.spec.options import Options
+from tempo.spec import arch_slots as slots
+from tempo.spec.implementations import Implementations
 
-FUSIONS: Catalog[type[nn.Module]] = Catalog(
-    "fusion",
+FUSIONS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.FUSIONS,
     {
-        "deformable_attention": DeformableAttention,
-        "weighted": WeightedFusion,
-        "window_attention": WindowAttention,
+        slots.WeightedFusion: WeightedFusion,
+        slots.WindowAttention: WindowAttention,
+        slots.DeformableAttention: DeformableAttention,
     },
 )
-
-
-def make_fusion(options: Options, channels: int) -> nn.Module:
-    """The fusion that `ArchSpec.fusion` asks for, at one width."""
-    return FUSIONS.get(options.kind)(options, channels)

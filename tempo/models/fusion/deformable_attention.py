@@ -1,4 +1,4 @@
-"""Deformable attention: each pixel looks at a few learned places in every view."""
+"""Fuse views by deformable attention: each pixel samples a few learned places of every view."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DeformableAttention(nn.Module):
         self.out = conv(channels, channels, 1)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Offsets on rings, whatever the features; close to the weighted sum."""
+        """Start with offsets on rings, whatever the features, close to the weighted sum."""
         turn = torch.arange(self.heads) * (2 * math.pi / self.heads)
         ring = torch.stack((turn.cos(), turn.sin()), -1)[:, None]
         radius = torch.arange(1, self.points + 1)[None, :, None]
@@ -53,7 +53,7 @@ class DeformableAttention(nn.Module):
         return out
 
     def _sample(self, values: Tensor, offsets: Tensor) -> Tensor:
-        """[M, C, H, W] and [M, 2 heads points, H, W] -> [M, heads, C / heads, points, H, W].
+        """Sample [M, C, H, W] at [M, 2 heads points, H, W] -> [M, heads, C / heads, points, H, W].
 
         Places are computed in float32: half types cannot tell neighbouring pixels apart.
         """
@@ -72,7 +72,7 @@ class DeformableAttention(nn.Module):
         return unflatten(unflatten(sampled, 2, (self.points, height)), 0, (-1, self.heads))
 
     def _attention(self, scores: Tensor, log_weight: Tensor) -> Tensor:
-        """[B N, heads points, H, W] and [B, N, ...] -> [B, N, heads, points, H, W]."""
+        """Normalise scores [B N, heads points, H, W] -> [B, N, heads, points, H, W]."""
         views = log_weight.shape[:2]
         scores = unflatten(unflatten(scores, 1, (self.heads, self.points)), 0, views)
         scores = (scores + log_weight[:, :, None, None]).transpose(1, 2).flatten(2, 3)
@@ -81,7 +81,7 @@ class DeformableAttention(nn.Module):
 
 
 def _pixels(height: int, width: int, like: Tensor) -> Tensor:
-    """The centre of every pixel, (x, y) from the picture's corner: [H, W, 2]."""
+    """Return the centre of every pixel, (x, y) from the picture's corner: [H, W, 2]."""
     y = torch.arange(height, device=like.device, dtype=like.dtype) + 0.5
     x = torch.arange(width, device=like.device, dtype=like.dtype) + 0.5
     return torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)

@@ -1,4 +1,4 @@
-"""The sum of the views' features under their weights."""
+"""Fuse views by the weighted sum of their features."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAINTEST = 1e-3
 
 
 def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
-    """[B, N, C, H, W] and [B, N, 1 or H, 1 or W] -> [B, C, H, W], channels-last in memory.
+    """Sum [B, N, C, H, W] under [B, N, 1 or H, 1 or W] -> [B, C, H, W], channels-last.
 
     Summed with channels innermost, because a sum over five axes forgets its input's layout.
     """
@@ -22,7 +22,7 @@ def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
 
 
 def log_weights(weights: Tensor, mask: Tensor) -> Tensor:
-    """Weights as attention scores: their logarithm; `OUTSIDE` for views that are not used."""
+    """Return the logarithms of weights as attention scores; `OUTSIDE` for unused views."""
     scores = weights.clamp_min(FAINTEST).log()
     return torch.where(mask[..., None, None], scores, OUTSIDE)
 

@@ -1,4 +1,4 @@
-"""Attention over all views inside windows (as V2 had it, with its windows batched)."""
+"""Fuse views by attention inside square windows (V2's, with its windows batched)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class WindowAttention(nn.Module):
 
     @staticmethod
     def _by_window(tokens: Tensor, views: int) -> Tensor:
-        """[B * N, windows, L, C] -> [B, windows, N * L, C]."""
+        """Reorder [B * N, windows, L, C] -> [B, windows, N * L, C]."""
         return unflatten(tokens, 0, (-1, views)).transpose(1, 2).flatten(2, 3)
 
     def initialise(self, generator: torch.Generator) -> None:

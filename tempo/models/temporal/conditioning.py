@@ -1,16 +1,16 @@
-"""Conditioning: features [M, C, H, W] changed by a time code [M, time_channels]."""
+"""Condition features [M, C, H, W] on a time code [M, time_channels]."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.layers import conv
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options
+from tempo.spec.implementations import Implementations
 
 IDENTITY_STD = 0.01
 """Spread of the last layer's weights: time changes features from the start, but only a little."""
@@ -19,7 +19,7 @@ SEED_STD = 0.001
 
 
 class NoConditioning(nn.Module):
-    """Features as they are, blind to time."""
+    """Return the features unchanged, blind to time."""
 
     reads_time: ClassVar[bool] = False
 
@@ -45,7 +45,7 @@ class Film(nn.Module):
         self.last = nn.Linear(time_channels, 2 * channels)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """`identity`: gamma near 1, beta near 0. `seed`: both near 0, so features vanish."""
+        """Start with gamma near 1 and beta near 0; with `seed`, both near 0: features vanish."""
         std = IDENTITY_STD if self.identity else SEED_STD
         nn.init.normal_(self.last.weight, 0.0, std, generator=generator)
         nn.init.zeros_(self.last.bias)
@@ -73,11 +73,7 @@ class FilmAttention(nn.Module):
         return torch.lerp(features, self.film(features, code), self.attention(features))
 
 
-CONDITIONING: Catalog[type[nn.Module]] = Catalog(
-    "conditioning", {"film": Film, "film_attention": FilmAttention, "none": NoConditioning}
+CONDITIONING: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.CONDITIONING,
+    {slots.NoConditioning: NoConditioning, slots.Film: Film, slots.FilmAttention: FilmAttention},
 )
-
-
-def make_conditioning(options: Options, channels: int, time_channels: int) -> nn.Module:
-    """The conditioning that `ArchSpec.conditioning` asks for, at one width."""
-    return CONDITIONING.get(options.kind)(options, channels, time_channels)

@@ -1,4 +1,4 @@
-"""Where the target stands among the frames, in units of the interval they cover."""
+"""Compute times relative to the target, in units of the interval that the frames cover."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Moments(NamedTuple):
-    """Relative times of a batch. Reversing time negates `dt` and `offset` and nothing else."""
+    """Hold relative times of a batch. Reversing time negates `dt` and `offset` and nothing else."""
 
     dt: Tensor
     """[B, N]: (t_i - t) / span, 0 for unused views; in [-1, 1] between the anchors."""
@@ -20,7 +20,7 @@ class Moments(NamedTuple):
 
 
 def relative(times: Tensor, target_time: Tensor, mask: Tensor | None = None) -> Moments:
-    """Relative times of `times` [B, N] as seen from `target_time` [B], both in any one unit.
+    """Return relative times of `times` [B, N] as seen from `target_time` [B], both in any one unit.
 
     Frames that all carry one time give a span of 1, so that nothing is divided by zero.
     """
@@ -35,7 +35,7 @@ def relative(times: Tensor, target_time: Tensor, mask: Tensor | None = None) -> 
 
 
 def neighbours(moments: Moments) -> tuple[Tensor, Tensor]:
-    """Which views are the nearest anchor before and after the target: two [B, N] bool.
+    """Return which views are the nearest anchor before and after the target: two [B, N] bool.
 
     A view exactly at the target is the nearest on both sides; views of one time share the place.
     """
@@ -47,3 +47,8 @@ def neighbours(moments: Moments) -> tuple[Tensor, Tensor]:
         before & (left == left.amax(1, keepdim=True)),
         after & (right == right.amin(1, keepdim=True)),
     )
+
+
+def even_weights(chosen: Tensor) -> Tensor:
+    """Return equal weights over the chosen views of each sample; all 0 where none is chosen."""
+    return chosen / chosen.sum(1, keepdim=True).clamp_min(1)

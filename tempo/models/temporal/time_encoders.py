@@ -1,4 +1,4 @@
-"""Time encoders: relative times -> one code per view and one code for the target.
+"""Encode relative times into one code per view and one code for the target.
 
 A class takes (its options, target=...), `target` being whether anything reads the target's code,
 and has `channels`, the width of its codes.
@@ -7,15 +7,16 @@ and has `channels`, the width of its codes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
 from tempo.models.temporal.relative_time import Moments
 from tempo.models.windows import head_count, split_heads
 from tempo.spec import arch_slots as slots
+from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
 
 LOWEST = 1 / 8
@@ -23,7 +24,7 @@ LOWEST = 1 / 8
 
 
 class Waves(nn.Module):
-    """sin and cos of 2 pi f x at octaves f = lowest * 2^k: [...] -> [..., 2 * octaves]."""
+    """Compute sin and cos of 2 pi f x at octaves f = lowest * 2^k: [...] -> [..., 2 * octaves]."""
 
     frequencies: Tensor
 
@@ -38,7 +39,7 @@ class Waves(nn.Module):
 
 
 class Sinusoidal(nn.Module):
-    """Octaves that do not alias on [-2, 2], and a linear layer.
+    """Encode by octaves that do not alias on [-2, 2], and a linear layer.
 
     A view's code is of its dt; the target's is of its offset from the middle of the interval, so
     that the decoder knows the target time too.
@@ -56,7 +57,7 @@ class Sinusoidal(nn.Module):
         self.target = nn.Linear(2 * options.octaves, options.channels) if target else None
 
     def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
-        """Codes of the views [B, N, channels] and of the target [B, channels], 0 if not read."""
+        """Return the codes of the views [B, N, channels] and the target [B, channels] or zeros."""
         views = self.view(self.features(moments.dt))
         if self.target is None:
             return views, torch.zeros_like(views[:, 0])
@@ -64,13 +65,13 @@ class Sinusoidal(nn.Module):
 
 
 class SinusoidalOctaves(Sinusoidal):
-    """The seed's integer octaves: dt = 0, -1 and 1 have one code, and so have -0.5 and 0.5."""
+    """Encode by integer octaves: dt = 0, -1 and 1 have one code, and so have -0.5 and 0.5."""
 
     lowest = 1.0
 
 
 class Layer(nn.Module):
-    """A pre-normalised transformer layer over [B, T, C] (Vaswani et al. 2017)."""
+    """Run a pre-normalised transformer layer over [B, T, C] (Vaswani et al. 2017)."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -97,7 +98,7 @@ class Layer(nn.Module):
 
 
 class TimeTransformer(nn.Module):
-    """Self-attention over the times of all views and of the target."""
+    """Encode by self-attention over the times of all views and of the target."""
 
     def __init__(self, options: slots.TimeTransformer, *, target: bool = True) -> None:
         super().__init__()
@@ -111,7 +112,7 @@ class TimeTransformer(nn.Module):
         self.norm = nn.LayerNorm(options.channels)
 
     def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
-        """Codes of the views [B, N, channels] and of the target [B, channels]."""
+        """Return the codes of the views [B, N, channels] and of the target [B, channels]."""
         views = self.view(self.features(moments.dt))
         target = self.target(self.features(moments.offset)).unsqueeze(1)
         tokens = torch.cat((target, views), 1)
@@ -122,36 +123,36 @@ class TimeTransformer(nn.Module):
         return tokens[:, 1:], tokens[:, 0]
 
 
-TIME_ENCODERS: Catalog[type[nn.Module]] = Catalog(
-    "time encoder",
+TIME_ENCODERS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.TIME_ENCODERS,
     {
-        "sinusoidal": Sinusoidal,
-        "sinusoidal_octaves": SinusoidalOctaves,
-        "transformer": TimeTransformer,
+        slots.Sinusoidal: Sinusoidal,
+        slots.SinusoidalOctaves: SinusoidalOctaves,
+        slots.TimeTransformer: TimeTransformer,
     },
 )
 
 
 class Timeless(nn.Module):
-    """No codes, for a network none of whose parts reads one: no parameter is left unused."""
+    """Give no codes, for a network none of whose parts reads one: no parameter is left unused."""
 
     def __init__(self) -> None:
         super().__init__()
         self.channels = 1
 
     def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
-        """Zeros, [B, N, 1] and [B, 1]."""
+        """Return zeros, [B, N, 1] and [B, 1]."""
         codes = torch.zeros_like(moments.dt).unsqueeze(-1)
         return codes, codes[:, 0]
 
 
 def make_time_encoder(options: Options, *, views: bool, target: bool) -> nn.Module:
-    """The encoder that `ArchSpec.time_encoder` asks for, with the codes that anything reads."""
+    """Build the encoder of `ArchSpec.time_encoder`, with the codes that other parts read."""
     if not (views or target):
         return Timeless()
-    return TIME_ENCODERS.get(options.kind)(options, target=target)
+    return TIME_ENCODERS.make(options, target=target)
 
 
-def reads_time(part: type[nn.Module]) -> bool:
-    """Whether a part reads the time codes; one that does not has `reads_time = False`."""
+def reads_time(part: Callable[..., nn.Module]) -> bool:
+    """Return whether a part reads the time codes: its `reads_time`, True by default."""
     return bool(getattr(part, "reads_time", True))

@@ -1,17 +1,17 @@
-"""Temporal weights: how much each view counts, [B, N], non-negative, summing to 1, 0 if unused."""
+"""Weigh the views by time: [B, N], non-negative, summing to 1, 0 for unused views."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.core.catalog import Catalog
-from tempo.models.temporal.relative_time import Moments, neighbours
+from tempo.models.temporal.relative_time import Moments, even_weights, neighbours
 from tempo.spec import arch_slots as slots
-from tempo.spec.options import Options
+from tempo.spec.implementations import Implementations
 
 ALPHA = 3.0
 """Initial fall-off: two views then weigh much as in linear interpolation, 0.95 to 0.05 at t = 0."""
@@ -46,7 +46,7 @@ class LearnedWeights(nn.Module):
 
 
 class LinearWeights(nn.Module):
-    """Linear interpolation between the anchors around the target; outside them, the nearest."""
+    """Interpolate linearly between the anchors around the target; outside them, the nearest."""
 
     reads_time: ClassVar[bool] = False
 
@@ -61,16 +61,11 @@ class LinearWeights(nn.Module):
         gap = gap_before + gap_after
         share = torch.where(gap > 0, gap_after / gap.clamp_min(1e-12), 0.5)
         left = torch.where(inside, share, before.any(1).to(share.dtype))[:, None]
-        return left * _even(before) + (1 - left) * _even(after)
-
-
-def _even(chosen: Tensor) -> Tensor:
-    """Equal weights over the chosen views of each sample; all 0 where none is chosen."""
-    return chosen / chosen.sum(1, keepdim=True).clamp_min(1)
+        return left * even_weights(before) + (1 - left) * even_weights(after)
 
 
 class UniformWeights(nn.Module):
-    """The same for every view."""
+    """Weigh every view the same."""
 
     reads_time: ClassVar[bool] = False
 
@@ -78,15 +73,14 @@ class UniformWeights(nn.Module):
         super().__init__()
 
     def forward(self, codes: Tensor, moments: Moments) -> Tensor:
-        return _even(moments.mask).to(moments.dt.dtype)
+        return even_weights(moments.mask).to(moments.dt.dtype)
 
 
-TEMPORAL_WEIGHTS: Catalog[type[nn.Module]] = Catalog(
-    "temporal weighting",
-    {"learned": LearnedWeights, "linear": LinearWeights, "uniform": UniformWeights},
+TEMPORAL_WEIGHTS: Implementations[Callable[..., nn.Module]] = Implementations(
+    slots.TEMPORAL_WEIGHTS,
+    {
+        slots.LearnedWeights: LearnedWeights,
+        slots.LinearWeights: LinearWeights,
+        slots.UniformWeights: UniformWeights,
+    },
 )
-
-
-def make_weighting(options: Options, time_channels: int) -> nn.Module:
-    """The weighting that `ArchSpec.temporal_weights` asks for."""
-    return TEMPORAL_WEIGHTS.get(options.kind)(options, time_channels)

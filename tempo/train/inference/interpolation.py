@@ -14,7 +14,7 @@ from tempo.core.errors import MissingError
 from tempo.data.clips import Pixels
 from tempo.data.datasets.triplet_choice import difference
 from tempo.data.video_io.picture_files import read_picture
-from tempo.data.video_io.video_stream import Shown, VideoWriter, reading, writing
+from tempo.data.video_io.video_stream import DecodedFrame, VideoWriter, reading, writing
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.picture_writer import save_png, to_pixels
 
@@ -65,7 +65,7 @@ def interpolate_video(
         raise MissingError(f"{target} is the video itself: give the result another name")
     with reading(source) as reader, writing(target, reader, settings.factor, settings.crf) as out:
         between = _Between(predict, settings, device)
-        before: Shown | None = None
+        before: DecodedFrame | None = None
         count = 0
         for shown in reader.frames(out.copy):
             if before is not None:
@@ -90,7 +90,7 @@ class _Between:
         self._predict, self._settings, self._device = predict, settings, device
         self.cuts: list[int] = []
 
-    def write(self, out: VideoWriter, number: int, start: Shown, end: Shown) -> None:
+    def write(self, out: VideoWriter, number: int, start: DecodedFrame, end: DecodedFrame) -> None:
         factor = self._settings.factor
         out.write(start.pixels, start.pts * factor)
         cut = difference(start, end) > self._settings.cut

@@ -8,19 +8,47 @@ AssertionError that says which.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tempo.models.block_chain import RESIDUAL_GROUPS
+from tempo.models.blocks import BLOCKS
 from tempo.models.build import build_model
+from tempo.models.channel_attention import CHANNEL_ATTENTION
+from tempo.models.decoder import DECODERS
 from tempo.models.family import TempoNet
-from tempo.models.parts import PARTS
+from tempo.models.fusion import FUSIONS
+from tempo.models.head import HEADS
+from tempo.models.norms import NORMS
+from tempo.models.output import OUTPUTS, SCENE_CUTS
+from tempo.models.temporal.conditioning import CONDITIONING
 from tempo.models.temporal.relative_time import Moments
+from tempo.models.temporal.time_encoders import TIME_ENCODERS
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
 from tempo.spec.arch import ArchSpec
+from tempo.spec.implementations import Implementations
 from tempo.spec.presets import PRESETS
 
 Law = Callable[[ArchSpec], None]
 LAWS: dict[str, Law] = {}
+SLOT_TABLES: dict[str, Implementations[Any]] = {
+    "block": BLOCKS,
+    "conditioning": CONDITIONING,
+    "decoder": DECODERS,
+    "fusion": FUSIONS,
+    "head": HEADS,
+    "norm": NORMS,
+    "output": OUTPUTS,
+    "residual_group": RESIDUAL_GROUPS,
+    "scene_cut": SCENE_CUTS,
+    "se": CHANNEL_ATTENTION,
+    "temporal_weights": TEMPORAL_WEIGHTS,
+    "time_encoder": TIME_ENCODERS,
+}
+"""By the name of the slot's field in ArchSpec."""
+
 TOLERANCE = 1e-9
 """Laws are checked in float64, where a different order of sums moves an output by less."""
 
@@ -30,8 +58,8 @@ def points() -> dict[str, ArchSpec]:
     found = {
         name: ArchSpec.model_validate({**PRESETS.get(name), "base_channels": 8}) for name in PRESETS
     }
-    for slot, registry in PARTS.items():
-        for kind in registry.options:
+    for slot, table in SLOT_TABLES.items():
+        for kind in table.options:
             found[f"{slot}={kind}"] = small(**{slot: kind})
     for name in ("guidance", "checkpointing"):
         found[name] = small(**{name: True})

@@ -1,4 +1,4 @@
-"""The Charbonnier loss, a smooth L1 (Charbonnier et al. 1994)."""
+"""Compute pixel-wise losses: L1, and the smooth L1 of Charbonnier et al. (1994)."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ class Charbonnier(nn.Module):
         """[B, 3, H, W] twice -> [B]."""
         distance = ((prediction - target).square() + self.eps**2).sqrt()
         return distance.flatten(1).mean(1)
+
+
+class L1(nn.Module):
+    """mean |d| over a picture."""
+
+    def __init__(self, options: options.L1) -> None:
+        super().__init__()
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """[B, 3, H, W] twice -> [B]."""
+        return (prediction - target).abs().flatten(1).mean(1)

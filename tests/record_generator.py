@@ -1,7 +1,7 @@
 """Write the records of a study that never ran, with planted effects, through the real writers.
 
-    python benchmarks/make_records.py OUT                        50 variants x 20 seeds
-    python benchmarks/make_records.py OUT --variants 6 --seeds 2 --points 12 --clips 64
+    python tests/record_generator.py OUT                        50 variants x 20 seeds
+    python tests/record_generator.py OUT --variants 6 --seeds 2 --points 12 --clips 64
 
 For timing `compare` on large studies, and for tests of its statistics: what a study's numbers
 should say is known, because it was put there.
