@@ -20,7 +20,7 @@ from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
 
 if TYPE_CHECKING:
     from tempo.records.evaluations import EvaluationRecord
-    from tempo.train.evaluation.evaluation_settings import Manner, TestClips
+    from tempo.train.evaluation.evaluation_settings import EvaluationSettings, TestClips
     from tempo.train.evaluation.methods import Method
 
 EPILOG = """examples:
@@ -99,7 +99,7 @@ def execute(options: argparse.Namespace) -> int:
     """Evaluate every method on every set, then print one table."""
     names, metrics = _sets(options.on), _metrics(options.metrics)
     roots = _roots(options.root)
-    from tempo.train.evaluation.evaluation_settings import Manner
+    from tempo.train.evaluation.evaluation_settings import EvaluationSettings
     from tempo.train.evaluation.method_names import find_methods
     from tempo.train.run.stop_request import listening
 
@@ -107,8 +107,8 @@ def execute(options: argparse.Namespace) -> int:
     console = Console(stderr=True, highlight=False) if options.format else make_console()
     with listening() as stop, stop.at_once():
         setting = inference(options)
-        manner = Manner(
-            setting=setting,
+        manner = EvaluationSettings(
+            inference=setting,
             metrics=metrics,
             rounded=options.round,
             check=options.check,
@@ -198,24 +198,24 @@ def _is_spec(name: str) -> bool:
 def _own_test(name: str, cache: Path) -> TestClips:
     from tempo.data.open_dataset import open_split
     from tempo.spec.load import load_study
-    from tempo.train.evaluation.spec_test_split import OwnTest
+    from tempo.train.evaluation.spec_test_split import SpecTestSplit
 
     spec, _, profile = name.partition(":")
     study = load_study(Path(spec), profile=profile or None).spec
-    return OwnTest(study.study, open_split(study.data, "test", cache), study.data)
+    return SpecTestSplit(study.study, open_split(study.data, "test", cache), study.data)
 
 
 def _assess(
     method: Method,
     test: TestClips,
-    manner: Manner,
+    manner: EvaluationSettings,
     options: argparse.Namespace,
     console: Console,
 ) -> EvaluationRecord:
-    from tempo.train.evaluation.method_evaluation import assess
+    from tempo.train.evaluation.method_evaluation import evaluate_method
 
     with advancing(console, f"{method.name} on {test.name}", "clips") as advance:
-        done = assess(method, test, manner, advance, again=options.again)
+        done = evaluate_method(method, test, manner, advance, again=options.again)
     record = done.record
     word = "recorded before" if done.reused else f"judged in {record.seconds:.0f} s"
     lost = f", {len(record.broken)} broken" if record.broken else ""

@@ -13,7 +13,7 @@ from tempo.core.errors import MissingError, StoppedError
 
 if TYPE_CHECKING:
     from tempo.train.evaluation.clip_evaluation import Predictor
-    from tempo.train.inference.network_inference import Inference
+    from tempo.train.inference.network_inference import InferenceSettings
 
 EPILOG = """examples:
   tempo interpolate RUN_ID --video in.mp4 --x 2 -o out.mp4      twice the frames, sound kept
@@ -111,7 +111,7 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def inference(options: argparse.Namespace) -> Inference:
+def inference(options: argparse.Namespace) -> InferenceSettings:
     """What `add_inference`'s options ask for."""
     from tempo.train.inference.network_inference import make_inference
 
@@ -155,7 +155,7 @@ def _check(options: argparse.Namespace) -> None:
         raise MissingError(f"--crf is from 0 to 51, not {options.crf}")
 
 
-def _video(options: argparse.Namespace, predict: Predictor, setting: Inference) -> int:
+def _video(options: argparse.Namespace, predict: Predictor, setting: InferenceSettings) -> int:
     from tempo.train.inference.interpolation import Settings, interpolate_video
 
     console = make_console()
@@ -179,7 +179,7 @@ def _video(options: argparse.Namespace, predict: Predictor, setting: Inference) 
     return 0
 
 
-def _between(options: argparse.Namespace, predict: Predictor, setting: Inference) -> int:
+def _between(options: argparse.Namespace, predict: Predictor, setting: InferenceSettings) -> int:
     from tempo.train.inference.interpolation import between_pictures
 
     console = make_console()

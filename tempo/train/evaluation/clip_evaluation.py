@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -42,11 +42,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One clip with the picture that was predicted for it, [3, H, W], not clamped."""
+    """A clip's metrics with its predicted picture [3, H, W], which is not clamped.
+
+    `batch` holds the indices of the first and the last clip that were predicted together with it.
+    """
 
     row: Row
     clip: Clip
     prediction: Tensor
+    batch: tuple[int, int] = (0, 0)
 
 
 class Clips(Protocol):
@@ -77,10 +81,10 @@ def judge(
 
     Clips of one size share a batch. Ends early when a stop was asked for; `collect` then raises.
     """
-    return judge_clips(called(predict, device), split, indices, device, stop, metrics)
+    return judge_clips(predict_clips(predict, device), split, indices, device, stop, metrics)
 
 
-def called(predict: Predictor, device: torch.device) -> PredictClips:
+def predict_clips(predict: Predictor, device: torch.device) -> PredictClips:
     """`predict`, given clips."""
     return lambda clips: predict(*_inputs(clips, device))
 
@@ -100,7 +104,9 @@ def judge_clips(
     for batch in _batches(split, indices, broken):
         if stop:
             return
-        yield from _judged(predict, batch, device, metrics, broken)
+        extent = (batch[0][0], batch[-1][0])
+        for judged in _judged(predict, batch, device, metrics, broken):
+            yield replace(judged, batch=extent)
 
 
 def _judged(

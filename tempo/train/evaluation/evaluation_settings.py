@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from tempo.data.clips import Clip
-from tempo.train.evaluation.clip_evaluation import PredictClips, called
+from tempo.train.evaluation.clip_evaluation import PredictClips, predict_clips
 from tempo.train.evaluation.methods import Method
-from tempo.train.inference.network_inference import Inference
+from tempo.train.inference.network_inference import InferenceSettings
 
 ROUNDED = "clamped to [0, 1] and rounded to 8 bit before every metric"
 
@@ -35,12 +35,12 @@ class TestClips(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class EvaluationSettings:
     """How methods are judged. `rounded`: to 8 bit first; `gallery`: predictions that are kept;
     `check`: clips on which other numbers than float32 on whole frames are compared with it;
     `motion`: folder that remembers the motion estimated of clips."""
 
-    setting: Inference
+    inference: InferenceSettings
     metrics: tuple[str, ...]
     rounded: bool = False
     gallery: int = 24
@@ -49,21 +49,21 @@ class Manner:
 
     def protocol(self, method: Method) -> dict[str, Any]:
         """The fields of the protocol that lie with whoever evaluates."""
-        chosen = self.setting.protocol
+        chosen = self.inference.protocol
         if method.pictures is not None:
             # Nothing is computed here, so there is nothing to choose.
-            chosen = self.setting.as_default().protocol
+            chosen = self.inference.as_default().protocol
         return chosen | ({"prediction": ROUNDED} if self.rounded or method.rounded else {})
 
 
-def predictions(method: Method, manner: Manner) -> PredictClips:
-    """Clips -> pictures, in the manner asked for."""
-    device = manner.setting.device
+def predictions(method: Method, settings: EvaluationSettings) -> PredictClips:
+    """Clips -> pictures, in the settings asked for."""
+    device = settings.inference.device
     if method.pictures is not None:
         predict = _found(method, device)
     else:
-        predict = called(manner.setting.predictor(method), device)
-    if manner.rounded or method.rounded:
+        predict = predict_clips(settings.inference.predictor(method), device)
+    if settings.rounded or method.rounded:
         return lambda clips: predict(clips).clamp(0, 1).mul(255).round().div(255)
     return predict
 

@@ -30,7 +30,7 @@ from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.weight_selection import ensemble
-from tempo.train.optim.averaging import Weights, mean_weights, put
+from tempo.train.optim.averaging import Weights, copy_weights, mean_weights
 from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints
 
 
@@ -138,7 +138,7 @@ def _network(
     live = dict(net.named_parameters())
     if together and len(states) > 1:
         return ensemble(live, net, states)
-    put(live, states[0] if len(states) == 1 else mean_weights(states))
+    copy_weights(live, states[0] if len(states) == 1 else mean_weights(states))
     return net
 
 

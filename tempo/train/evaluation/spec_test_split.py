@@ -15,7 +15,7 @@ from tempo.train.evaluation.temporal_sequences import stretches
 
 
 @dataclass(frozen=True, slots=True)
-class OwnTest:
+class SpecTestSplit:
     """A split with the protocol that runs of its spec report. `left_out`: ids of clips that could
     not be judged, which makes it another set."""
 
@@ -39,10 +39,10 @@ class OwnTest:
         """Stretches of at least two clips whose targets follow each other in time."""
         return [each for each in stretches(self.split) if len(each) > 1]
 
-    def without(self, ids: Collection[str], note: str) -> OwnTest:
+    def without(self, ids: Collection[str], note: str) -> SpecTestSplit:
         """The set less some clips; they are still counted here, and must not be asked for."""
         left_out = tuple(sorted({*self.left_out, *ids}))
-        return OwnTest(self.name, self.split, self.options, left_out, (*self.notes, note))
+        return SpecTestSplit(self.name, self.split, self.options, left_out, (*self.notes, note))
 
     def clip_id(self, index: int) -> str:
         """The id of a clip, without reading it."""

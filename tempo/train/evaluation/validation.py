@@ -21,7 +21,7 @@ from tempo.train.evaluation.clip_evaluation import (
     means,
     share_of,
 )
-from tempo.train.evaluation.picture_writer import Pixels, given, save_png, to_pixels
+from tempo.train.evaluation.kept_pictures import Pixels, inputs_and_target, save_png, to_pixels
 from tempo.train.hardware.process_group import Group
 from tempo.train.run.stop_request import StopRequest
 
@@ -62,7 +62,9 @@ class Validation:
 
     def _pictures(self, judged: Judged, step: int) -> Iterator[ImageSaved]:
         name = f"val{judged.row.index}"
-        for part, pixels in given(judged.clip).items() if step == self.first_step else ():
+        for part, pixels in (
+            inputs_and_target(judged.clip).items() if step == self.first_step else ()
+        ):
             yield self._save(step, f"{name}/{part}", Path("images") / name / f"{part}.png", pixels)
         path = Path("images") / name / f"prediction-{step:08d}.png"
         yield self._save(step, f"{name}/prediction", path, to_pixels(judged.prediction))

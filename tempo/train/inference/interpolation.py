@@ -16,7 +16,7 @@ from tempo.data.datasets.triplet_choice import difference
 from tempo.data.video_io.picture_files import read_picture
 from tempo.data.video_io.video_stream import Shown, VideoWriter, reading, writing
 from tempo.train.evaluation.clip_evaluation import Predictor
-from tempo.train.evaluation.picture_writer import save_png, to_pixels
+from tempo.train.evaluation.kept_pictures import save_png, to_pixels
 
 Tell = Callable[[int, int | None], None]
 """Called with frames read so far and in all, None where the file does not say."""

@@ -26,7 +26,7 @@ ARITHMETIC = {
 
 
 @dataclass(frozen=True, slots=True)
-class Inference:
+class InferenceSettings:
     """The fields of a protocol that the person who runs it chooses."""
 
     precision: Precision
@@ -49,9 +49,9 @@ class Inference:
         """Whether this is what protocols run by default: float32, whole frames."""
         return self.precision.name == "fp32" and self.tiling is None
 
-    def as_default(self) -> Inference:
+    def as_default(self) -> InferenceSettings:
         """The same device with the default's choices."""
-        return Inference(make_precision("fp32", self.device), None)
+        return InferenceSettings(make_precision("fp32", self.device), None)
 
     def predictor(self, method: Method) -> Predictor:
         """The method, loaded on the device."""
@@ -74,7 +74,7 @@ def make_inference(
     tile: int | None = None,
     overlap: int | None = None,
     threads: int | None = None,
-) -> Inference:
+) -> InferenceSettings:
     """Set the device up and say what is run on it.
 
     Raises:
@@ -86,7 +86,7 @@ def make_inference(
     tiling = None if tile is None else Tiling(tile, overlap or max(8, tile // 4 // 8 * 8))
     chosen = pick_device(Runtime.model_validate({"device": device}))
     configure(chosen, threads or _cores(), precision)
-    return Inference(make_precision(precision, chosen), tiling)
+    return InferenceSettings(make_precision(precision, chosen), tiling)
 
 
 def _cores() -> int:

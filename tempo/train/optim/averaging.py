@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, Protocol
 
 import torch
@@ -98,22 +99,22 @@ def make_averaging(model: nn.Module, optimiser: Any, ema: float | None) -> Avera
 
 
 @contextmanager
-def swapped(model: nn.Module, weights: Mapping[str, Tensor] | None) -> Iterator[None]:
+def with_weights(model: nn.Module, weights: Mapping[str, Tensor] | None) -> Iterator[None]:
     """Lend `weights` to the model for the time of the block; None leaves it as it is."""
     if weights is None:
         yield
         return
     live = dict(model.named_parameters())
     kept = {name: each.detach().clone() for name, each in live.items()}
-    put(live, weights)
+    copy_weights(live, weights)
     try:
         yield
     finally:
-        put(live, kept)
+        copy_weights(live, kept)
 
 
 @torch.no_grad()
-def put(live: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
+def copy_weights(live: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
     """Copy `weights` into the parameters of the same names."""
     for name, parameter in live.items():
         parameter.copy_(weights[name])
@@ -125,3 +126,11 @@ def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> Weights:
         [state[name].double() for state in states]
     ).mean(0)
     return {name: combine(name).to(states[0][name].dtype) for name in states[0]}
+
+
+def weights_hash(states: Sequence[Mapping[str, Tensor]]) -> str:
+    """Return a short SHA-256 of the names and values of several sets of weights."""
+    digest = sha256()
+    for name, value in (item for state in states for item in state.items()):
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

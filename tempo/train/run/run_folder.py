@@ -26,7 +26,7 @@ from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import peak_memory, wants_cuda
 from tempo.train.hardware.process_group import join_group
 from tempo.train.optim.guard import RollBack
-from tempo.train.run.attempt import Task, carry_out
+from tempo.train.run.attempt import RunContext, carry_out
 from tempo.train.run.failure_class import failure_of
 from tempo.train.run.journal import Journal
 from tempo.train.run.stop_request import Objection, StopRequest, heeding, listening
@@ -66,8 +66,8 @@ def run(
             if isinstance(begin, int):
                 return begin
             journal = Journal(folder, group, claim.lease, afresh=begin.afresh)
-            task = Task(folder, cache, spec.seed or 0, config, group, journal, stop)
-            return _attempts(task, reraise=reraise)
+            context = RunContext(folder, cache, spec.seed or 0, config, group, journal, stop)
+            return _attempts(context, reraise=reraise)
     except LeaseLostError as lost:
         print(f"{lost}; leaving", file=sys.stderr, flush=True)
         return BUSY
@@ -129,18 +129,18 @@ class Outcome:
     error: BaseException | None = None
 
 
-def _attempts(task: Task, *, reraise: bool) -> int:
+def _attempts(context: RunContext, *, reraise: bool) -> int:
     while True:
         begun = time.perf_counter()
-        outcome = _outcome(task)
+        outcome = _outcome(context)
         if outcome.detail:
             print(outcome.detail, file=sys.stderr, flush=True)
-        _finish(task.journal, outcome, time.perf_counter() - begun)
+        _finish(context.journal, outcome, time.perf_counter() - begun)
         if outcome.error is not None and reraise:
             raise outcome.error
         if outcome.code is not None:
             return outcome.code
-        task = replace(task, journal=task.journal.next())
+        context = replace(context, journal=context.journal.next())
 
 
 def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
@@ -158,13 +158,13 @@ def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
     )
 
 
-def _outcome(task: Task) -> Outcome:
+def _outcome(context: RunContext) -> Outcome:
     try:
-        carry_out(task)
+        carry_out(context)
     except StoppedError as stopped:
         return Outcome(RESUMABLE, RunStatus.STOPPED, message=str(stopped))
     except RollBack as back:
-        return _rolled_back(task, back)
+        return _rolled_back(context, back)
     except LeaseLostError:
         raise
     except (Exception, KeyboardInterrupt) as error:
@@ -179,9 +179,9 @@ def _outcome(task: Task) -> Outcome:
     return Outcome(COMPLETE, RunStatus.COMPLETE)
 
 
-def _rolled_back(task: Task, back: RollBack) -> Outcome:
-    guard = task.config.recipe.guard
-    done = task.journal.history.rollbacks
+def _rolled_back(context: RunContext, back: RollBack) -> Outcome:
+    guard = context.config.recipe.guard
+    done = context.journal.history.rollbacks
     if done >= guard.rollbacks:
         message = f"{back.reason}, after {done} roll-backs"
         return Outcome(FAILED, RunStatus.FAILED, failure="non_finite", message=message)
@@ -189,5 +189,5 @@ def _rolled_back(task: Task, back: RollBack) -> Outcome:
         f"{back.reason}; training goes on from the last checkpoint with the learning rate times "
         f"{guard.lr_factor ** (done + 1):g}"
     )
-    task.journal.emit(Noted(step=back.step, topic="rollback", message=message, lasting=True))
+    context.journal.emit(Noted(step=back.step, topic="rollback", message=message, lasting=True))
     return Outcome(None, RunStatus.STOPPED, message=message)

@@ -15,7 +15,7 @@ from tempo.records.events import Validated
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.validation import Validation
-from tempo.train.optim.averaging import swapped
+from tempo.train.optim.averaging import with_weights
 from tempo.train.optim.guard import Guard, RollBack, Verdict
 from tempo.train.optim.trainer import Step, Trainer
 from tempo.train.run.batch_stream import Steps, stream_batches
@@ -169,7 +169,7 @@ class Training:
 
     def _validate(self) -> None:
         step, horizon = self.progress.step, self.trainer.horizon
-        with swapped(self.trainer.model, self.trainer.averaging.weights()):
+        with with_weights(self.trainer.model, self.trainer.averaging.weights()):
             values, images = self.validation.run(predictor(self.trainer), step, self.stop)
         self._rank(step, values["psnr"])
         self.journal.emit(
