@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, RunSpec
-from tempo.records.files import write_atomic, write_json
+from tempo.records.files import FORMAT, take_format, write_atomic, write_json
 
 
 def default_root() -> Path:
@@ -38,7 +38,7 @@ class Store:
         """Keep the plan under its profile and make it the study's current one."""
         folder = self.study_dir(plan.study)
         profile = plan.profile_name
-        write_json(folder / "plans" / f"{profile}.json", plan.to_json())
+        write_json(folder / "plans" / f"{profile}.json", plan.to_json() | {"format": FORMAT})
         write_atomic(folder / "current", lambda file: file.write(f"{profile}\n".encode()))
 
     def load_plan(self, study: str, profile: str | None = None) -> Plan:
@@ -55,7 +55,7 @@ class Store:
             known = ", ".join(self.studies()) or "none"
             under = f" under profile {profile!r}" if profile else ""
             raise RecordError(f"no study {study!r}{under} in {self.root} (known: {known})")
-        return Plan.from_json(json.loads(path.read_text()))
+        return read_plan(path)
 
     def studies(self) -> list[str]:
         """Names of the studies that have a plan."""
@@ -70,7 +70,7 @@ class Store:
         folder = self.run_dir(spec.run_id)
         path = folder / "run.json"
         if not path.is_file() or load_run(folder) != spec:
-            write_json(path, asdict(spec))
+            write_json(path, asdict(spec) | {"format": FORMAT})
         return folder
 
 
@@ -79,13 +79,23 @@ def root_of(folder: Path) -> Path:
     return folder.parent.parent if folder.parent.name == "runs" else folder
 
 
+def read_plan(path: Path) -> Plan:
+    """Read the plan in a file of a study's folder `plans`.
+
+    Raises:
+        FormatError: when a newer version of Tempo wrote it.
+    """
+    return Plan.from_json(take_format(json.loads(path.read_text()), path))
+
+
 def load_run(folder: Path) -> RunSpec:
     """The RunSpec in a run's folder.
 
     Raises:
         RecordError: when the folder holds no run.
+        FormatError: when a newer version of Tempo wrote it.
     """
     path = folder / "run.json"
     if not path.is_file():
         raise RecordError(f"{folder} holds no run (run.json is missing)")
-    return RunSpec(**json.loads(path.read_text()))
+    return RunSpec(**take_format(json.loads(path.read_text()), path))

@@ -37,7 +37,11 @@ from tempo.train.run.run_folder import run
 assert run(Path(sys.argv[1]), Path(sys.argv[2])) == 0
 print(*(m for m in sys.modules if m.split(".")[0] == "tempo"), sep="\\n")
 print("lazily")
+import torch
 from tempo.data.open_dataset import MODULES
+from tempo.metrics.references import REFERENCES
+for method in REFERENCES.values():
+    method(torch.rand(1, 2, 3, 32, 32), torch.tensor([[0.0, 1.0]]), torch.tensor([0.5]))
 for name in MODULES:
     import_module(MODULES.get(name))
 print(*(m for m in sys.modules if m.split(".")[0] == "tempo"), sep="\\n")
@@ -58,7 +62,7 @@ def within(name: str, folders: object) -> bool:
 
 @pytest.fixture(scope="module")
 def loaded(undisturbed: Make, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The package's modules that a worker has after a run, and with every kind of data set."""
+    """The package's modules that a worker has after a run, with all data sets and references."""
     folder = tmp_path_factory.mktemp("loaded") / "runs" / "a"
     folder.mkdir(parents=True)
     shutil.copy(undisturbed() / "run.json", folder)
