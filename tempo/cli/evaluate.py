@@ -198,7 +198,7 @@ def _is_spec(name: str) -> bool:
 def _own_test(name: str, cache: Path) -> TestClips:
     from tempo.data.open_dataset import open_split
     from tempo.spec.load import load_study
-    from tempo.train.evaluation.spec_test_split import SpecTestSplit
+    from tempo.train.evaluation.run_evaluation import SpecTestSplit
 
     spec, _, profile = name.partition(":")
     study = load_study(Path(spec), profile=profile or None).spec

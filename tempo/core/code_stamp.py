@@ -37,9 +37,7 @@ a run's resolved config does not hold."""
 NOT_DECIDING = {
     "data/testsets": "published test sets and names of protocols, which no training reads",
     "models/network_cost.py": "counts parameters and operations",
-    "train/run/curve_milestones.py": "summarises a curve that is recorded already",
-    "train/run/data_record.py": "records which data a run saw, or refuses other data",
-    "train/run/environment_record.py": "records the machine and the versions",
+    "train/run/environment_record.py": "records the machine and the data, or refuses other data",
     "train/run/profiler_trace.py": "times steps",
     "train/run/run_folder.py": "claims a run, starts and ends its attempts",
     "train/run/skipped_steps.py": "records evidence of steps that were left out",

@@ -418,7 +418,7 @@ def test_a_run_is_judged_with_the_weights_it_chose(
 ) -> None:
     from tempo.data.open_dataset import open_split
     from tempo.records.run_record import read_run
-    from tempo.train.evaluation.spec_test_split import SpecTestSplit
+    from tempo.train.evaluation.run_evaluation import SpecTestSplit
 
     folder = undisturbed()
     store = Store(folder.parents[1])
@@ -444,7 +444,7 @@ def test_every_way_of_choosing_weights_can_be_evaluated(
 ) -> None:
     from tempo.data.open_dataset import open_split
     from tempo.records.run_record import read_run
-    from tempo.train.evaluation.spec_test_split import SpecTestSplit
+    from tempo.train.evaluation.run_evaluation import SpecTestSplit
 
     over = {"evaluation": {"select": how, "over": 2, "val_every": 5, "gallery": 2}}
     folder = undisturbed(**over)

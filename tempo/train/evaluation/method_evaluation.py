@@ -26,11 +26,11 @@ from tempo.records.evaluations import (
 from tempo.records.files import sha256_of
 from tempo.spec.metrics import DEFAULT_METRICS
 from tempo.train.evaluation.clip_evaluation import Judged, in_order, judge_clips, means, measured
-from tempo.train.evaluation.clip_motion import Motions
 from tempo.train.evaluation.evaluation_settings import EvaluationSettings, TestClips, predictions
 from tempo.train.evaluation.evaluator import (
     ClipEvaluator,
     ClipResults,
+    Motions,
     ResumeLog,
     Tell,
     write_clip_table,

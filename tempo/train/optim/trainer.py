@@ -16,9 +16,8 @@ from tempo.spec.study import RunConfig
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.averaging import make_averaging
 from tempo.train.optim.micro_batches import Backward, Sums
-from tempo.train.optim.optimisers import build_optimiser, set_learning_rate
+from tempo.train.optim.optimisers import build_optimiser, learning_rate, set_learning_rate
 from tempo.train.optim.precision import Precision, clip_gradients
-from tempo.train.optim.schedules import learning_rate
 from tempo.train.run.step_budget import Horizon
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,15 +15,14 @@ from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
 from tempo.models.network_cost import Cost, count
-from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
+from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted, Validated
 from tempo.records.files import sha256_of
 from tempo.records.run_record import effective, read_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
-from tempo.train.evaluation.clip_motion import Motions
+from tempo.train.evaluation.evaluator import Motions
 from tempo.train.evaluation.kept_pictures import choose_gallery
-from tempo.train.evaluation.run_evaluation import RunEvaluation
-from tempo.train.evaluation.spec_test_split import SpecTestSplit
+from tempo.train.evaluation.run_evaluation import RunEvaluation, SpecTestSplit
 from tempo.train.evaluation.validation import Validation
 from tempo.train.evaluation.weight_selection import Selected, select
 from tempo.train.hardware.device import configure, device_name, pick_device
@@ -32,9 +31,7 @@ from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import Steps
 from tempo.train.run.checkpoints import Checkpoints, Resumable, newest_sound, saved_checkpoints
-from tempo.train.run.curve_milestones import milestones
-from tempo.train.run.data_record import check_same_data, left_out, order_digest
-from tempo.train.run.environment_record import host
+from tempo.train.run.environment_record import check_same_data, host, left_out, order_digest
 from tempo.train.run.journal import Journal
 from tempo.train.run.rng_state import seed_everything
 from tempo.train.run.step_budget import Horizon, horizon
@@ -278,3 +275,23 @@ def _milestones(context: RunContext) -> None:
         step = record.validations[-1].step
         message = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
         context.journal.emit(Noted(step=step, topic="milestones", message=message, values=found))
+
+
+MILESTONE_EPOCHS = (20, 50, 100)
+FLAT = 0.05
+"""dB: a curve is flat from where it never again gains more than this."""
+
+
+def milestones(validations: Sequence[Validated]) -> dict[str, float]:
+    """PSNR at the first validation from epochs 20, 50 and 100 on, as far as training went, and the
+    epoch and PSNR where a plateau began, if at least two more validations followed it."""
+    found: dict[str, float] = {}
+    for epoch in MILESTONE_EPOCHS:
+        reached = next((each for each in validations if each.epoch >= epoch), None)
+        if reached is not None:
+            found[f"psnr_at_epoch_{epoch}"] = reached.values["psnr"]
+    for place, each in enumerate(validations[:-2]):
+        later = max(other.values["psnr"] for other in validations[place + 1 :])
+        if later - each.values["psnr"] <= FLAT:
+            return found | {"plateau_epoch": each.epoch, "plateau_psnr": each.values["psnr"]}
+    return found

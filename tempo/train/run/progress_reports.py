@@ -8,9 +8,35 @@ from typing import Any
 from tempo.records.events import Noted, Trained
 from tempo.train.hardware.device import peak_memory
 from tempo.train.optim.trainer import Step
-from tempo.train.run.meters import Meters
 from tempo.train.run.step_budget import Horizon
 from tempo.train.run.system_metrics import SystemMeter
+
+
+class Meters:
+    """Sums of named values over steps."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def drain(self) -> dict[str, float]:
+        """The mean of each value since the last call."""
+        means = {name: total / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        return means
+
+    def state(self) -> dict[str, dict[str, float] | dict[str, int]]:
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+
+    def load(self, state: Mapping[str, Mapping[str, float]]) -> None:
+        self._sums = dict(state["sums"])
+        self._counts = {name: int(count) for name, count in state["counts"].items()}
+
 
 WAITING = 0.05
 """The share of a step's time spent waiting for data above which a note is written."""
