@@ -156,10 +156,10 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _video(options: argparse.Namespace, predict: Predictor, setting: InferenceSettings) -> int:
-    from tempo.train.inference.interpolation import Settings, interpolate_video
+    from tempo.train.inference.interpolation import InterpolationSettings, interpolate_video
 
     console = make_console()
-    settings = Settings(
+    settings = InterpolationSettings(
         factor=options.x or 2,
         cut=36.0 if options.cut is None else options.cut,
         crf=17 if options.crf is None else options.crf,

@@ -1,4 +1,4 @@
-"""How methods are judged, and on what."""
+"""Define how methods are evaluated, and what a test set offers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from tempo.train.inference.network_inference import InferenceSettings
 ROUNDED = "clamped to [0, 1] and rounded to 8 bit before every metric"
 
 
+# A published test set, or the test split of a spec. `protocol` is everything that a number on it
+# means, as JSON values; `sequences` are clips whose targets follow each other in time.
 class TestClips(Protocol):
-    """What a method can be judged on."""
+    """A test set that methods can be evaluated on."""
 
     @property
     def name(self) -> str: ...
@@ -36,9 +38,11 @@ class TestClips(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSettings:
-    """How methods are judged. `rounded`: to 8 bit first; `gallery`: predictions that are kept;
-    `check`: clips on which other numbers than float32 on whole frames are compared with it;
-    `motion`: folder that remembers the motion estimated of clips."""
+    """How methods are evaluated.
+
+    `rounded`: round predictions to 8 bit first; `gallery`: number of predictions kept as pictures;
+    `check`: number of clips on which half precision or tiling is compared with float32 on whole
+    frames; `motion`: folder of the motion that was estimated of clips."""
 
     inference: InferenceSettings
     metrics: tuple[str, ...]
@@ -48,7 +52,7 @@ class EvaluationSettings:
     motion: Path | None = None
 
     def protocol(self, method: Method) -> dict[str, Any]:
-        """The fields of the protocol that lie with whoever evaluates."""
+        """Return the fields of the protocol that these settings decide."""
         chosen = self.inference.protocol
         if method.pictures is not None:
             # Nothing is computed here, so there is nothing to choose.
@@ -57,10 +61,10 @@ class EvaluationSettings:
 
 
 def predictions(method: Method, settings: EvaluationSettings) -> PredictClips:
-    """Clips -> pictures, in the settings asked for."""
+    """Return the function that predicts clips with `method` under `settings`."""
     device = settings.inference.device
     if method.pictures is not None:
-        predict = _found(method, device)
+        predict = _stored_pictures(method, device)
     else:
         predict = predict_clips(settings.inference.predictor(method), device)
     if settings.rounded or method.rounded:
@@ -68,7 +72,7 @@ def predictions(method: Method, settings: EvaluationSettings) -> PredictClips:
     return predict
 
 
-def _found(method: Method, device: torch.device) -> PredictClips:
+def _stored_pictures(method: Method, device: torch.device) -> PredictClips:
     assert method.pictures is not None
     pictures = method.pictures
 

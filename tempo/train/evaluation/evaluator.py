@@ -34,7 +34,7 @@ Known = dict[str, tuple[float | None, float | None]]
 
 
 class Motions:
-    """Estimates for the clips of one split, kept in a file so that later runs read them.
+    """Motion and occlusion of the clips of one split, estimated once and kept in a file.
 
     Args:
         folder: of all such files; None keeps nothing.
@@ -47,7 +47,7 @@ class Motions:
         self._new: Known = {}
 
     def describe(self, judged: Iterable[Judged]) -> Iterator[Judged]:
-        """Fill in what is missing of each row; what the data set knows stays."""
+        """Fill in the motion and occlusion that a data set does not know."""
         try:
             for each in judged:
                 yield replace(each, row=self._described(each.row, each.clip))
@@ -67,7 +67,7 @@ class Motions:
         )
 
     def _read(self) -> Known:
-        """A file that is not there or not whole holds nothing: it is only a memory."""
+        """Read the file; an absent or damaged one counts as empty, because it is only a cache."""
         try:
             given = json.loads(self._path.read_text()) if self._path else {}
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""From what a user types to the methods that are meant."""
+"""Resolve the names that users type to methods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHORTEST = 4
 
 
 def find_methods(text: str, store: Store) -> list[Method]:
-    """The methods that `text` names: one, or each run of a study.
+    """Return the methods that `text` names: one, or each run of a study.
 
     `text` is a reference (`average`), `package.module:callable`, a checkpoint or weights file, the
     folder of a run, a folder of pictures, a run's id or its beginning, or a study.
@@ -65,7 +65,7 @@ def _unknown(text: str, store: Store, runs: int) -> str:
 
 
 def find_one(text: str, store: Store) -> Method:
-    """The one method that `text` names: of a study the only network.
+    """Return the one method that `text` names; of a study its only network.
 
     Raises:
         RecordError: also when it names a study of several networks; lists its runs.

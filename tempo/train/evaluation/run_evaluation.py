@@ -29,15 +29,16 @@ from tempo.train.evaluation.clip_evaluation import (
 from tempo.train.evaluation.evaluator import ClipEvaluator, Motions, ResumeLog, write_clip_table
 from tempo.train.evaluation.kept_pictures import inputs_and_target, save_gallery, to_pixels
 from tempo.train.evaluation.temporal_sequences import share_of_stretches, stretches
-from tempo.train.evaluation.weight_selection import Selected
+from tempo.train.evaluation.weight_selection import SelectedWeights
 from tempo.train.hardware.process_group import Group
 from tempo.train.run.stop_request import StopRequest
 
 
 @dataclass(frozen=True, slots=True)
 class SpecTestSplit:
-    """A split with the protocol that runs of its spec report. `left_out`: ids of clips that could
-    not be judged, which makes it another set."""
+    """The test split of a spec, with the protocol that its runs report.
+
+    `left_out`: ids of clips that could not be judged; without them it is another test set."""
 
     name: str
     split: Split
@@ -47,7 +48,7 @@ class SpecTestSplit:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """As in `tempo.train.evaluation.run_evaluation`."""
+        """Return everything that a number on the split means, but for the arithmetic."""
         digest = self.split.digest
         if self.left_out:
             digest = short_hash([digest, self.left_out], len(digest))
@@ -56,16 +57,16 @@ class SpecTestSplit:
         return protocol(self.options, self.split.name, digest, size)
 
     def sequences(self) -> list[range]:
-        """Stretches of at least two clips whose targets follow each other in time."""
+        """Return the ranges of two or more clips whose targets follow each other in time."""
         return [each for each in stretches(self.split) if len(each) > 1]
 
     def without(self, ids: Collection[str], note: str) -> SpecTestSplit:
-        """The set less some clips; they are still counted here, and must not be asked for."""
+        """Return the split less some clips; these are still counted, and must not be read."""
         left_out = tuple(sorted({*self.left_out, *ids}))
         return SpecTestSplit(self.name, self.split, self.options, left_out, (*self.notes, note))
 
     def clip_id(self, index: int) -> str:
-        """The id of a clip, without reading it."""
+        """Return the id of a clip without reading the clip."""
         return self.split.locate(index)[1].id
 
     def __len__(self) -> int:
@@ -92,7 +93,7 @@ class RunEvaluation:
     folder: Path
     attempt: int
 
-    def run(self, chosen: Selected, stop: StopRequest) -> Evaluated:
+    def run(self, chosen: SelectedWeights, stop: StopRequest) -> Evaluated:
         """Judge the clips that no earlier attempt has judged with these weights; write the table.
 
         Raises:
@@ -124,7 +125,7 @@ class RunEvaluation:
             if attempt_of(path) <= self.attempt:
                 path.unlink(missing_ok=True)
 
-    def _log(self, chosen: Selected) -> ResumeLog:
+    def _log(self, chosen: SelectedWeights) -> ResumeLog:
         """Open this attempt's log: an older attempt that still writes has a file of its own."""
         rank, world = self.group.rank, self.group.world
         weights = [chosen.name, chosen.step, chosen.weights]
@@ -140,7 +141,7 @@ class RunEvaluation:
         return save_gallery(self.folder, row.index, row.clip, pictures, self.attempt)
 
     def _event(
-        self, rows: Sequence[Row], gallery: Sequence[Mapping[str, str]], chosen: Selected
+        self, rows: Sequence[Row], gallery: Sequence[Mapping[str, str]], chosen: SelectedWeights
     ) -> Evaluated:
         infos = metric_infos()
         return Evaluated(

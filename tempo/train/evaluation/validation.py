@@ -1,4 +1,4 @@
-"""Validation: metrics over the held-out clips, and pictures of the first few."""
+"""Validate a network in training on held-out clips; save pictures of the first few."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAMPLES = 4
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """The held-out clips of a run and where their pictures go."""
+    """The validation clips of a run, and the folder of their pictures."""
 
     split: Split
     limit: int | None
@@ -49,7 +49,7 @@ class Validation:
     def run(
         self, predict: Predictor, step: int, stop: StopRequest
     ) -> tuple[dict[str, float], list[ImageSaved]]:
-        """Mean metrics over all clips, and the pictures that were written at `step`."""
+        """Return the mean metrics over all clips, and the pictures written at `step`."""
         rows: list[Row] = []
         images: list[ImageSaved] = []
         mine = share_of(self.clips, self.group)

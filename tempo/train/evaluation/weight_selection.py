@@ -16,7 +16,7 @@ from tempo.train.run.training_loop import Training, predictor
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
+class SelectedWeights:
     """What an evaluation judges: `name` says how its weights were chosen, `step` is that of the
     newest checkpoint that takes part, `weights` the hash of all of them."""
 
@@ -26,7 +26,7 @@ class Selected:
     weights: str
 
 
-def select(training: Training) -> Selected:
+def select_weights(training: Training) -> SelectedWeights:
     """Choose the weights that `evaluation.select` asks for, once training is done.
 
     Raises:
@@ -44,7 +44,7 @@ def select(training: Training) -> Selected:
     else:
         predict = _single(training, states)
     label = name if name in {"best", "last"} else f"{name} of {len(steps)}"
-    return Selected(predict, steps[-1], label, weights_hash(states))
+    return SelectedWeights(predict, steps[-1], label, weights_hash(states))
 
 
 def _weights(training: Training, step: int) -> Weights:

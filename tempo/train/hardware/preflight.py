@@ -1,4 +1,4 @@
-"""What can be known before training: what this machine lacks, and whether the parts fit."""
+"""Check before training what this machine lacks and whether a spec's parts fit together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIDE = 32
 
 
 def missing(config: RunConfig) -> list[str]:
-    """Everything this machine lacks for `config`, each as a sentence; empty when it can run."""
+    """Return everything that this machine lacks for `config`, each as a sentence."""
     return [problem for check in (_data, _device, _packages) for problem in check(config)]
 
 
@@ -65,9 +65,9 @@ def _packages(config: RunConfig) -> Iterator[str]:
 
 
 def rehearse(config: RunConfig) -> float:
-    """Build the network, train one step on small random pictures, predict and measure one.
+    """Build the network, train one step on small random pictures, predict and measure one picture.
 
-    It reads no data. Whatever a spec wired wrongly comes up here, in seconds.
+    No data is read. Parts of a spec that do not fit raise their error here, in seconds.
 
     Returns:
         About how much work a training clip is: the multiply-accumulates of one forward pass,
@@ -104,7 +104,7 @@ def _uncompiled(config: RunConfig) -> RunConfig:
 
 
 def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
-    """The network of `config` at the start of a training of one step, one process."""
+    """Return a trainer of `config` at the start of a training of one step in one process."""
     return Trainer(
         build_model(config.arch, 0),
         config,
@@ -115,7 +115,7 @@ def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
 
 
 def random_batch(clips: int, side: int = SIDE) -> Batch:
-    """Noise, `side` pixels square, with two input frames."""
+    """Return clips of noise, `side` pixels square, with two input frames."""
     random = torch.Generator().manual_seed(0)
     shape = (clips, 3, 3, side, side)
     pictures = torch.randint(0, 256, shape, generator=random).to(torch.uint8)
@@ -129,7 +129,7 @@ def random_batch(clips: int, side: int = SIDE) -> Batch:
 
 
 def device_slots(configs: Iterable[RunConfig]) -> list[dict[str, str]]:
-    """The environment of each slot: one per GPU, or one per `threads` CPU cores.
+    """Return the environment of each slot for runs: one per GPU, or one per `threads` CPU cores.
 
     A study whose runs disagree gets the slots of its most demanding run.
     """
@@ -141,7 +141,7 @@ def device_slots(configs: Iterable[RunConfig]) -> list[dict[str, str]]:
 
 
 def _visible_gpus() -> list[str]:
-    """The GPUs this process may use, under the names its own environment gives them."""
+    """Return the GPUs this process may use, under the names its own environment gives them."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
         return [name.strip() for name in given.split(",") if name.strip()]
@@ -149,7 +149,7 @@ def _visible_gpus() -> list[str]:
 
 
 def _cores() -> int:
-    """Cores this process may use, which is fewer than there are in a container or a job."""
+    """Count the cores this process may use, which may be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""How a network is run outside training: on which device, in which numbers, whole or in tiles."""
+"""Run a network outside training: choose its device, its precision and tiling."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ARITHMETIC = {
 
 @dataclass(frozen=True, slots=True)
 class InferenceSettings:
-    """The fields of a protocol that the person who runs it chooses."""
+    """The device, precision and tiling that a network is run with."""
 
     precision: Precision
     tiling: Tiling | None
@@ -38,7 +38,7 @@ class InferenceSettings:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What these choices mean, as JSON values."""
+        """Return the fields of a protocol that these settings decide, as JSON values."""
         return {
             "arithmetic": ARITHMETIC[self.precision.name],
             "tiling": str(self.tiling) if self.tiling else "none",
@@ -46,19 +46,19 @@ class InferenceSettings:
 
     @property
     def plain(self) -> bool:
-        """Whether this is what protocols run by default: float32, whole frames."""
+        """Return whether these are the default settings: float32 on whole frames."""
         return self.precision.name == "fp32" and self.tiling is None
 
     def as_default(self) -> InferenceSettings:
-        """The same device with the default's choices."""
+        """Return the default settings on the same device."""
         return InferenceSettings(make_precision("fp32", self.device), None)
 
     def predictor(self, method: Method) -> Predictor:
-        """The method, loaded on the device."""
+        """Load the method on the device and apply these settings."""
         return self.apply(method.load(self.device))
 
     def apply(self, loaded: Predictor) -> Predictor:
-        """What was loaded, in these numbers and pieces; its pictures are float32."""
+        """Wrap a loaded predictor with the precision and tiling; its pictures are float32."""
 
         def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
             with self.precision.autocast():
@@ -75,7 +75,7 @@ def make_inference(
     overlap: int | None = None,
     threads: int | None = None,
 ) -> InferenceSettings:
-    """Set the device up and say what is run on it.
+    """Configure the device and return the settings of inference on it.
 
     Raises:
         MissingError: when the device is not there or cannot honour the precision.

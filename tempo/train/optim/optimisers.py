@@ -1,4 +1,4 @@
-"""Optimisers by name, and which parameters decay."""
+"""Build optimisers by name; compute learning rates, which need no state, as functions of steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tempo.spec.recipe import AdamW, Constant, Cosine, OneCycle, ScheduleFreeAda
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups: weights of two or more dimensions decay; norms, biases and scales do not."""
+    """Split parameters in two groups: weights of two or more dimensions decay, others do not."""
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
@@ -56,7 +56,7 @@ OPTIMISERS: dict[str, Callable[[Any, nn.Module, float], torch.optim.Optimizer]] 
 
 
 def build_optimiser(options: Options, model: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """The optimiser of a recipe over the parameters of `model`.
+    """Build the optimiser of a recipe over the parameters of `model`.
 
     Raises:
         MissingError: when its library is not installed; says what to install.
@@ -97,7 +97,7 @@ CURVES: dict[str, Curve] = {
 
 
 def learning_rate(options: Options, peak: float, warmup: int, steps: int, step: int) -> float:
-    """The rate of step index `step` (from 0) of `steps`, after `warmup` steps at `peak`."""
+    """Return the rate of step index `step` (from 0) of `steps`, after `warmup` steps at `peak`."""
     if isinstance(options, StepDecay):
         passed = sum(step >= part * steps for part in options.at)
         return peak * _rise(options, warmup, step) * options.factor**passed

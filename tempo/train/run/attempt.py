@@ -1,4 +1,4 @@
-"""One attempt at a run: from the record to the training, the evaluation and the record again."""
+"""Carry out one attempt at a run: prepare or resume it, train, evaluate and record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tempo.train.evaluation.evaluator import Motions
 from tempo.train.evaluation.kept_pictures import choose_gallery
 from tempo.train.evaluation.run_evaluation import RunEvaluation, SpecTestSplit
 from tempo.train.evaluation.validation import Validation
-from tempo.train.evaluation.weight_selection import Selected, select
+from tempo.train.evaluation.weight_selection import SelectedWeights, select_weights
 from tempo.train.hardware.device import configure, device_name, pick_device
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.precision import precision
@@ -41,7 +41,7 @@ from tempo.train.run.training_loop import Training
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What an attempt is given."""
+    """The folder, config, processes, journal and stop request of an attempt."""
 
     folder: Path
     cache: Path
@@ -60,7 +60,7 @@ class RunContext:
 
 
 def carry_out(context: RunContext) -> None:
-    """Do what is left of a run.
+    """Train and evaluate what is left of a run.
 
     Raises:
         StoppedError: when asked to stop; the work so far can be resumed.
@@ -81,7 +81,7 @@ def _reference(context: RunContext) -> None:
     evaluation = _test(context, test)
     if not _evaluated(context):
         name = context.config.method
-        chosen = Selected(REFERENCES[name], 0, "none", name)
+        chosen = SelectedWeights(REFERENCES[name], 0, "none", name)
         context.journal.emit(evaluation.run(chosen, context.stop))
     evaluation.forget()
 
@@ -91,14 +91,14 @@ def _network(context: RunContext) -> None:
         training, evaluation = _prepared(context)
     training.run()
     if not _evaluated(context):
-        chosen = select(training)
+        chosen = select_weights(training)
         _milestones(context)
         context.journal.emit(evaluation.run(chosen, context.stop))
     evaluation.forget()
 
 
 def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
-    """Everything up to the first step, from the newest sound checkpoint on."""
+    """Prepare the training up to its first step, resumed from the newest sound checkpoint."""
     splits = {name: context.open(name) for name in SPLITS}
     plan = horizon(context.config.recipe, len(splits["train"]))
     evaluation = _test(context, splits["test"])
@@ -163,8 +163,8 @@ def _announce(
 
 
 def _lr_scale(context: RunContext) -> float:
-    """The learning rate after a roll-back follows from the record, not from a checkpoint: the one
-    that training goes back to was written before."""
+    """Return the factor that roll-backs put on the learning rate. The record says how many there
+    were: the checkpoint that training resumes from is older."""
     return float(context.config.recipe.guard.lr_factor**context.journal.history.rollbacks)
 
 
@@ -205,7 +205,7 @@ def _training(context: RunContext, splits: Mapping[SplitName, Split], plan: Hori
 
 
 def _warm_up(context: RunContext, training: Training) -> None:
-    """Find the micro-batch and compile before the clock runs, where that can matter."""
+    """Find the micro-batch and compile before steps are timed, where that can matter."""
     backward = training.trainer.backward
 
     def tell(tried: int, halved: int) -> None:
@@ -214,7 +214,7 @@ def _warm_up(context: RunContext, training: Training) -> None:
         note = Noted(
             step=training.progress.step, topic="oom", message=message, values=values, lasting=True
         )
-        context.journal.insist(note)
+        context.journal.emit_from_any_rank(note)
 
     backward.tell = tell
     compiles = context.config.runtime.compile != "off"
@@ -228,7 +228,7 @@ def _warm_up(context: RunContext, training: Training) -> None:
 
 
 def _cost(config: RunConfig, split: Split) -> ModelBuilt:
-    """MACs for one clip of the data set's size; of the first clip's where sizes differ."""
+    """Count parameters and MACs for one clip, the first one where sizes differ."""
     frames, height, width, _ = split[0].frames.shape
     cost = _count(config.arch, frames, height, width)
     return ModelBuilt(parameters=cost.parameters, macs=cost.macs, mac_size=(height, width))
@@ -240,7 +240,7 @@ def _count(arch: ArchSpec, frames: int, height: int, width: int) -> Cost:
 
 
 def _test(context: RunContext, split: Split) -> RunEvaluation:
-    """Choose the gallery, before training begins."""
+    """Prepare the test evaluation; its gallery is chosen before training begins."""
     config = context.config
     return RunEvaluation(
         test=SpecTestSplit(split.name, split, config.data),
@@ -255,7 +255,7 @@ def _test(context: RunContext, split: Split) -> RunEvaluation:
 
 
 def _evaluated(context: RunContext) -> bool:
-    """Whether an earlier attempt already wrote the evaluation, and its table is whole."""
+    """Return whether an earlier attempt recorded the evaluation, and its table is whole."""
 
     def look() -> bool:
         done = [each.event for each in effective(context.journal.past)]
@@ -283,8 +283,8 @@ FLAT = 0.05
 
 
 def milestones(validations: Sequence[Validated]) -> dict[str, float]:
-    """PSNR at the first validation from epochs 20, 50 and 100 on, as far as training went, and the
-    epoch and PSNR where a plateau began, if at least two more validations followed it."""
+    """Return the PSNR at the first validation from epochs 20, 50 and 100 on, as far as training
+    went, and the epoch and PSNR of a plateau that at least two more validations followed."""
     found: dict[str, float] = {}
     for epoch in MILESTONE_EPOCHS:
         reached = next((each for each in validations if each.epoch >= epoch), None)

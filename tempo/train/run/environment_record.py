@@ -1,4 +1,4 @@
-"""What is recorded beside a result: the machine, the versions, the code and the data."""
+"""Record the machine, versions, code and data of a run; refuse to resume on other data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ code_stamp()  # Of the sources as they are now, when they are imported: a fork k
 
 @cache
 def host() -> dict[str, Any]:
-    """What stays the same for all runs of this process."""
+    """Return the machine, versions and code, which are the same for all runs of this process."""
     import numpy as np
     import torch
 
@@ -48,7 +48,7 @@ EPOCHS = 2
 
 
 def left_out(splits: Mapping[SplitName, Split], step: int) -> Iterator[Noted]:
-    """One note for each split some of whose clips could not be read."""
+    """Yield a note for each split with clips that could not be read."""
     for name, split in splits.items():
         if not split.skipped:
             continue
@@ -64,7 +64,7 @@ def left_out(splits: Mapping[SplitName, Split], step: int) -> Iterator[Noted]:
 
 
 def order_digest(split: Split, seed: int) -> str:
-    """A short name of the order in which the first epochs of a seed take the clips of `split`."""
+    """Return a short hash of the order of the clips of `split` in the first epochs of a seed."""
     digest = sha256()
     for epoch in range(EPOCHS):
         digest.update(split.order(seed, epoch).tobytes())
@@ -72,7 +72,7 @@ def order_digest(split: Split, seed: int) -> str:
 
 
 def check_same_data(past: Iterable[Logged], digests: Mapping[SplitName, str], step: int) -> None:
-    """Refuse to go on from `step` of a run that was trained on other data so far.
+    """Raise when a run that is resumed at `step` was trained on other data so far.
 
     Raises:
         RunError: naming the splits that differ.

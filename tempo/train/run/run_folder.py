@@ -1,4 +1,4 @@
-"""Carrying out the run in a folder: one worker at a time, and an exit code that says how it went.
+"""Carry out the run in a folder under its lease, in attempts; return the worker's exit code.
 
 0 complete, 1 failed, 85 stopped and resumable, 75 held by another worker.
 """
@@ -29,7 +29,7 @@ from tempo.train.optim.guard import RollBack
 from tempo.train.run.attempt import RunContext, carry_out
 from tempo.train.run.failure_class import failure_of
 from tempo.train.run.journal import Journal
-from tempo.train.run.stop_request import Objection, StopRequest, heeding, listening
+from tempo.train.run.stop_request import Objection, StopRequest, listening, watch_objection
 
 COMPLETE, FAILED = 0, 1
 PATIENCE = 1.0
@@ -44,17 +44,17 @@ def run(
     reraise: bool = False,
     objection: Objection | None = None,
 ) -> int:
-    """Carry out the run in `folder`, or what is left of it; `cache` holds decoded pictures.
+    """Carry out what is left of the run in `folder`; `cache` holds decoded pictures.
 
-    Under torchrun every process calls this, and together they are one worker. What other
-    result-relevant code left there is done again from the start, unless `reuse_stale`. Nothing is
-    begun, and what goes on stops in order, once `objection` says why.
+    Under torchrun every process calls this function, and together they are one worker. Work of
+    other result-relevant code is done again from the start, unless `reuse_stale`. Once `objection`
+    returns a reason, no run begins and a running one stops in order.
 
     Returns:
         `COMPLETE` (also when the run was complete before), `FAILED`, `RESUMABLE` or `BUSY`.
 
     Raises:
-        BaseException: what a run failed by, once it is recorded; only with `reraise`.
+        BaseException: what the run failed with, once that is recorded; only with `reraise`.
     """
     spec = load_run(folder)
     config = RunConfig.model_validate(dict(spec.config))
@@ -75,14 +75,14 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """How the work begins: `afresh` leaves what other code did, otherwise it is gone on with."""
+    """How the work begins: `afresh` starts over, otherwise earlier work is resumed."""
 
     afresh: bool
 
 
 @dataclass(slots=True)
 class _Claim:
-    """The leading process's claim to a run; `held` gives back what it takes."""
+    """The claim of rank 0 to a run; `held` releases what the claim holds."""
 
     folder: Path
     key: str
@@ -92,7 +92,7 @@ class _Claim:
     lease: Lease | None = None
 
     def begin(self, *, reuse_stale: bool) -> Begin | int:
-        """Take the run; an exit code when there is nothing to do."""
+        """Claim the run; return an exit code when there is nothing to do."""
         if look(self.folder).reusable(stale_too=reuse_stale):
             return COMPLETE
         if self.objection and (why := self.objection()):
@@ -107,19 +107,19 @@ class _Claim:
             print(refusal(hold, self.key), file=sys.stderr, flush=True)
             return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
         self.held.callback(self.lease.release)
-        # Somebody may have completed it between the look and the claim; nobody can from here on.
+        # Another worker may have completed the run before the claim; none can from here on.
         found = look(self.folder)
         if found.reusable(stale_too=reuse_stale):
             return COMPLETE
         self.held.enter_context(keeping(self.lease, self.stop.ask))
         if self.objection:
-            self.held.enter_context(heeding(self.objection, self.stop))
+            self.held.enter_context(watch_objection(self.objection, self.stop))
         return Begin(afresh=found.stale and not reuse_stale)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended; `code` None: the run goes on in another attempt."""
+    """How an attempt ended; `code` None: the run continues in another attempt."""
 
     code: int | None
     status: RunStatus
