@@ -1,7 +1,8 @@
 """Where records lie: one folder for all studies, each run once.
 
 <root>/runs/<run_id>/      run.json, events.jsonl, clips-a<n>.parquet, gallery/, images/,
-                           checkpoints/, attempts/<n>.log
+                           checkpoints/, attempts/<n>.log; test-clips-<rank>-a<n>.jsonl while
+                           the test evaluation is not done
 <root>/studies/<study>/    plans/<profile>.json, current
 """
 

@@ -18,7 +18,13 @@ from tempo.data.open_dataset import check_available
 from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.build import build_model
 from tempo.spec.study import RunConfig
-from tempo.train.hardware.device import configure, pick_device, unsupported, wants_cuda
+from tempo.train.hardware.device import (
+    available_cores,
+    configure,
+    pick_device,
+    unsupported,
+    wants_cuda,
+)
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
@@ -137,7 +143,7 @@ def device_slots(configs: Iterable[RunConfig]) -> list[dict[str, str]]:
     if any(wants_cuda(runtime) for runtime in runtimes):
         return [{"CUDA_VISIBLE_DEVICES": name} for name in _visible_gpus()]
     threads = max((runtime.threads for runtime in runtimes), default=1)
-    return [{} for _ in range(max(_cores() // threads, 1))]
+    return [{} for _ in range(max(available_cores() // threads, 1))]
 
 
 def _visible_gpus() -> list[str]:
@@ -146,10 +152,3 @@ def _visible_gpus() -> list[str]:
     if given is not None:
         return [name.strip() for name in given.split(",") if name.strip()]
     return [str(number) for number in range(torch.cuda.device_count())]
-
-
-def _cores() -> int:
-    """Count the cores this process may use, which may be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from tempo.core.errors import SpecError
 from tempo.spec.recipe import Runtime
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.methods import Method
-from tempo.train.hardware.device import configure, pick_device
+from tempo.train.hardware.device import available_cores, configure, pick_device
 from tempo.train.inference.tiling import Tiling, tiled
 from tempo.train.optim.precision import Precision
 from tempo.train.optim.precision import precision as make_precision
@@ -85,11 +84,5 @@ def make_inference(
         raise SpecError("--overlap says how far tiles overlap, so it needs --tile")
     tiling = None if tile is None else Tiling(tile, overlap or max(8, tile // 4 // 8 * 8))
     chosen = pick_device(Runtime.model_validate({"device": device}))
-    configure(chosen, threads or _cores(), precision)
+    configure(chosen, threads or available_cores(), precision)
     return InferenceSettings(make_precision(precision, chosen), tiling)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
