@@ -36,9 +36,8 @@ from tempo.models.build import build_model
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import configure
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.optimisers import parameter_groups
+from tempo.train.optim.optimisers import learning_rate, parameter_groups
 from tempo.train.optim.precision import AUTOCAST, precision
-from tempo.train.optim.schedules import learning_rate
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.journal import Journal
 from tempo.train.run.step_budget import Horizon

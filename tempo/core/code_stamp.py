@@ -1,20 +1,28 @@
-"""Which code decides a result, and a stamp of it.
+"""Compute a stamp of the code that decides a run's result: equal stamps, equal results.
 
-What is stamped is every module that a worker executes and that can change a weight, a picture or a
-number. Left out are the modules that plan, price, count, record or start a run; so a change to a
-report or to the command line makes no result stale.
+Stamped is what a training and its test evaluation import, however indirectly and lazily, as far as
+it can change a weight, a picture or a number. Each module counts as its syntax tree: comments,
+docstrings and formatting change no stamp.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tempo.core.provenance import PACKAGE
 
-STAMPED = (
+ENTRY = "train/run/attempt.py"
+"""The module that carries out a training and its test evaluation."""
+
+DECIDING = (
     "core/seeding.py",
     "data",
     "losses",
@@ -23,41 +31,128 @@ STAMPED = (
     "spec/arch.py",
     "train",
 )
-"""Packages and modules that decide a result. Of the spec only `arch.py` computes anything that a
-run's resolved config does not hold."""
+"""Folders and modules that can decide a result. Of the spec only `arch.py` computes anything that
+a run's resolved config does not hold."""
 
-NOT_STAMPED = frozenset(
-    {
-        "models/network_cost.py",
-        "train/hardware/calibration.py",
-        "train/hardware/spawn_ranks.py",
-        "train/run/environment_record.py",
-        "train/run/curve_milestones.py",
-        "train/run/step_phases.py",
-        "train/hardware/preflight.py",
-        "train/run/profiler_trace.py",
-        "train/hardware/device_slots.py",
-        "train/run/stop_request.py",
-        "train/hardware/matched_width.py",
-        "train/run/run_folder.py",
-    }
-)
-"""Modules of those packages that count, time, record, stop or start a run."""
+NOT_DECIDING = {
+    "data/testsets": "published test sets and names of protocols, which no training reads",
+    "models/network_cost.py": "counts parameters and operations",
+    "train/run/environment_record.py": "records the machine and the data, or refuses other data",
+    "train/run/profiler_trace.py": "times steps",
+    "train/run/run_folder.py": "claims a run, starts and ends its attempts",
+    "train/run/skipped_steps.py": "records evidence of steps that were left out",
+    "train/run/step_phases.py": "times the parts of a step",
+    "train/run/stop_request.py": "stops a run",
+    "train/run/system_metrics.py": "measures how busy the machine is",
+}
+"""What of them a worker loads and decides nothing, with the reason."""
 
-
-def stamped_files(package: Path = PACKAGE) -> Iterator[Path]:
-    """The sources that decide a result, in a fixed order."""
-    for name in STAMPED:
-        at = package / name
-        for path in sorted(at.rglob("*.py")) if at.is_dir() else (at,):
-            if path.relative_to(package).as_posix() not in NOT_STAMPED:
-                yield path
+CACHE = Path("core") / "__pycache__" / "code_stamp.txt"
+"""Holds a hash of all sources and their stamp, because parsing the sources takes a while."""
 
 
 @cache
 def code_stamp() -> str:
-    """A hash of the sources that decide a result: equal stamps, equal code."""
+    """Return the stamp of this package's sources, 16 hex digits."""
+    return stamp_of(PACKAGE)
+
+
+def stamp_of(package: Path) -> str:
+    """Return the stamp of the sources in the folder `package`, remembered beside them."""
+    sources = _sources(package)
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for name, content in sources.items():
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    key, path = digest.hexdigest(), package / CACHE
+    with suppress(OSError, ValueError):
+        if found := re.fullmatch(rf"{key} ([0-9a-f]{{16}})\n", path.read_text()):
+            return found[1]
+    stamp = _stamp(sources)
+    with suppress(OSError):  # An installed package may not be writable.
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(f"{key} {stamp}\n")
+        temporary.replace(path)
+    return stamp
+
+
+def stamped_modules(package: Path = PACKAGE) -> list[str]:
+    """Return the paths of the stamped modules below `package`, sorted."""
+    return sorted(_reached(_sources(package)))
+
+
+def _stamp(sources: dict[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for path in stamped_files():
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    for name, tree in sorted(_reached(sources).items()):
+        digest.update(f"{name}\0{''.join(_tokens(tree))}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def _sources(package: Path) -> dict[str, bytes]:
+    """Read every module that can decide a result, by its path below `package`."""
+    found: dict[str, bytes] = {}
+    for name in DECIDING:
+        at = package / name
+        for path in sorted(at.rglob("*.py")) if at.is_dir() else (at,):
+            relative = path.relative_to(package)
+            if not {str(each) for each in (relative, *relative.parents)} & NOT_DECIDING.keys():
+                found[relative.as_posix()] = path.read_bytes()
+    return found
+
+
+def _reached(sources: dict[str, bytes]) -> dict[str, ast.Module]:
+    """Return the syntax trees of the modules that the entry imports, directly or not."""
+    found: dict[str, ast.Module] = {}
+    waiting = [ENTRY]
+    while waiting:
+        name = waiting.pop()
+        if name in sources and name not in found:
+            found[name] = ast.parse(sources[name])
+            waiting += _files(_imports(found[name]))
+    return found
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports or may import by name, wherever in it that stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _files(names: Iterable[str]) -> Iterator[str]:
+    """Yield the files that importing `names` can execute: modules and the packages around them."""
+    for name in names:
+        top, *parts = name.split(".")
+        for end in range(1, len(parts) + 1 if top == "tempo" else 0):
+            module = "/".join(parts[:end])
+            yield from (f"{module}.py", f"{module}/__init__.py")
+
+
+def _tokens(node: Any) -> Iterator[str]:
+    """Yield a syntax tree as text without docstrings, the same in every version of Python: fields
+    that are empty are left out, because newer versions add such fields."""
+    if isinstance(node, ast.AST):
+        yield f"({type(node).__name__}"
+        for name, value in ast.iter_fields(node):
+            if value is not None and value != []:
+                yield f" {name}="
+                yield from _tokens(value)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for each in node:
+            if not _is_docstring(each):
+                yield from _tokens(each)
+        yield "]"
+    else:
+        yield repr(node)
+
+
+def _is_docstring(node: Any) -> bool:
+    """Return whether a node is a string that stands alone, which Python does not execute."""
+    text = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(text, ast.Constant) and isinstance(text.value, str)

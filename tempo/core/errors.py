@@ -6,6 +6,7 @@ TempoError                 everything a user can cause or fix; the CLI prints it
 |- UnknownNameError        a name that no catalog entry has; knows the nearest one
 |- MissingError            data, a device or a package that this machine lacks
 |- RecordError             records on disk are absent, truncated or contradict each other
+|- FormatError             records were written by a newer version of Tempo
 |- LedgerError             the ledger of leases cannot be reached or does not suit
 |- LeaseLostError          another worker took the run over; nothing may be written any more
 |- RunError                a run could not be carried out; carries a failure class
@@ -62,6 +63,10 @@ class MissingError(TempoError):
 
 class RecordError(TempoError):
     """Records on disk are absent or cannot be trusted."""
+
+
+class FormatError(TempoError):
+    """A newer version of Tempo wrote the records. Not a RecordError: no reader may pass over it."""
 
 
 class LedgerError(TempoError):

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from tempo.core.errors import RecordError
 from tempo.records.events import Event, Logged, from_json, to_json
+from tempo.records.files import take_format
 
 NAME = "events.jsonl"
 
@@ -73,6 +74,7 @@ def read_events(
 
     Raises:
         RecordError: naming the file and the byte of a line that cannot be read.
+        FormatError: when a newer version of Tempo wrote the file.
     """
     path = folder / NAME
     if not path.is_file():
@@ -87,7 +89,8 @@ def read_events(
                 offset += len(line)
                 continue
             try:
-                logged = from_json(json.loads(line.decode()), offset + len(line))
+                value = take_format(json.loads(line.decode()), path)
+                logged = from_json(value, offset + len(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise RecordError(f"{path}: byte {offset}: not an event ({error!r})") from error
             offset = logged.end

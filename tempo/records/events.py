@@ -1,6 +1,7 @@
 """The events of a run, in the order they happen. One JSON object a line in `events.jsonl`.
 
 Every line carries `kind`, `time` (Unix seconds) and `attempt` beside the fields of its class.
+Claims and starts of attempts also carry the `format` of the records (1 where they have none).
 Paths are relative to the run's folder.
 """
 
@@ -10,6 +11,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
+
+from tempo.records.files import FORMAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,11 +225,14 @@ def _decode_items(value: dict[str, Any]) -> dict[str, Any]:
 
 def to_json(logged: Logged) -> dict[str, Any]:
     head = {"kind": logged.event.kind, "time": logged.time, "attempt": logged.attempt}
+    if isinstance(logged.event, Claimed | AttemptStarted):
+        head["format"] = FORMAT
     return head | {key: encode(item) for key, item in asdict(logged.event).items()}
 
 
 def from_json(line: dict[str, Any], end: int = 0) -> Logged:
     """The event of a parsed line. KeyError for a kind this version does not know."""
     fields = _decode_items(line)
+    fields.pop("format", None)
     kind, time, attempt = (fields.pop(name) for name in ("kind", "time", "attempt"))
     return Logged(time=time, attempt=attempt, event=EVENTS[kind](**fields), end=end)

@@ -9,6 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tempo.core.errors import FormatError
+
+FORMAT = 2
+"""The format that runs, their events and plans are written in. Those without a number are of format
+1, which differs from 2 in nothing else."""
+
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` on a temporary file beside `path`, flush it to disk, then rename it to `path`.
@@ -49,3 +55,19 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def take_format(value: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Remove the format number from a record that was read at `path`; return the record.
+
+    Raises:
+        FormatError: when a newer version of Tempo wrote the record.
+    """
+    number = value.pop("format", 1)
+    if number > FORMAT:
+        raise FormatError(
+            f"{path} was written by a newer version of Tempo: its format is {number}, and this "
+            f"version reads formats up to {FORMAT}; install the newer version of Tempo to use the "
+            "records, or give this version a folder of its own with --records or TEMPO_RECORDS"
+        )
+    return value

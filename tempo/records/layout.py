@@ -1,7 +1,8 @@
 """Where records lie: one folder for all studies, each run once.
 
 <root>/runs/<run_id>/      run.json, events.jsonl, clips-a<n>.parquet, gallery/, images/,
-                           checkpoints/, attempts/<n>.log
+                           checkpoints/, attempts/<n>.log; test-clips-<rank>-a<n>.jsonl while
+                           the test evaluation is not done
 <root>/studies/<study>/    plans/<profile>.json, current
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, RunSpec
-from tempo.records.files import write_atomic, write_json
+from tempo.records.files import FORMAT, take_format, write_atomic, write_json
 
 
 def default_root() -> Path:
@@ -43,7 +44,7 @@ class Store:
         """Keep the plan under its profile and make it the study's current one."""
         folder = self.study_dir(plan.study)
         profile = plan.profile_name
-        write_json(folder / "plans" / f"{profile}.json", plan.to_json())
+        write_json(folder / "plans" / f"{profile}.json", plan.to_json() | {"format": FORMAT})
         write_atomic(folder / "current", lambda file: file.write(f"{profile}\n".encode()))
 
     def load_plan(self, study: str, profile: str | None = None) -> Plan:
@@ -60,7 +61,7 @@ class Store:
             known = ", ".join(self.studies()) or "none"
             under = f" under profile {profile!r}" if profile else ""
             raise RecordError(f"no study {study!r}{under} in {self.root} (known: {known})")
-        return Plan.from_json(json.loads(path.read_text()))
+        return read_plan(path)
 
     def studies(self) -> list[str]:
         """Names of the studies that have a plan."""
@@ -75,7 +76,7 @@ class Store:
         folder = self.run_dir(spec.run_id)
         path = folder / "run.json"
         if not path.is_file() or load_run(folder) != spec:
-            write_json(path, asdict(spec))
+            write_json(path, asdict(spec) | {"format": FORMAT})
         return folder
 
 
@@ -84,13 +85,23 @@ def root_of(folder: Path) -> Path:
     return folder.parent.parent if folder.parent.name == "runs" else folder
 
 
+def read_plan(path: Path) -> Plan:
+    """Read the plan in a file of a study's folder `plans`.
+
+    Raises:
+        FormatError: when a newer version of Tempo wrote it.
+    """
+    return Plan.from_json(take_format(json.loads(path.read_text()), path))
+
+
 def load_run(folder: Path) -> RunSpec:
     """The RunSpec in a run's folder.
 
     Raises:
         RecordError: when the folder holds no run.
+        FormatError: when a newer version of Tempo wrote it.
     """
     path = folder / "run.json"
     if not path.is_file():
         raise RecordError(f"{folder} holds no run (run.json is missing)")
-    return RunSpec(**json.loads(path.read_text()))
+    return RunSpec(**take_format(json.loads(path.read_text()), path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from statistics import fmean
@@ -13,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 
 from tempo.core.errors import RecordError, SpecError
 from tempo.core.records import Plan, PlannedVariant, RunStatus
-from tempo.records.layout import Store
+from tempo.records.layout import Store, read_plan
 from tempo.records.run_record import read_run
 from tempo.search.backend.samplers import distribution
 from tempo.search.objectives import values_of
@@ -85,7 +84,7 @@ def _variants(space: Space, store: Store) -> Iterator[tuple[str, Plan, PlannedVa
             message = f"warm_start: no study {source!r} in {store.root} (known: {known})"
             raise SpecError(message, space.place_of("search", "warm_start", index))
         for path in paths:
-            plan = Plan.from_json(json.loads(path.read_text()))
+            plan = read_plan(path)
             for variant in plan.variants:
                 if variant.config["method"] == "network":
                     yield source, plan, variant

@@ -36,8 +36,7 @@ def execute(options: argparse.Namespace) -> int:
     with loading():
         from tempo.spec.study import RunConfig
         from tempo.train.hardware.device import device_name, pick_device
-        from tempo.train.hardware.device_slots import device_slots
-        from tempo.train.hardware.preflight import missing
+        from tempo.train.hardware.preflight import device_slots, missing
 
     for asked in request.get("widths", ()):
         _say(width=_width(**asked))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tempo.compare.leaderboard import Leaderboard
     from tempo.records.evaluations import EvaluationRecord
-    from tempo.train.evaluation.evaluation_settings import Manner, TestClips
+    from tempo.train.evaluation.evaluation_settings import EvaluationSettings, TestClips
     from tempo.train.evaluation.methods import Method
 
 METRICS = (*DEFAULT_METRICS, "flicker")
@@ -207,12 +207,12 @@ def parse_roots(given: Sequence[str]) -> dict[str, Path]:
     return out
 
 
-def _manner(settings: EvaluationOptions, metrics: tuple[str, ...]) -> Manner:
-    from tempo.train.evaluation.evaluation_settings import Manner
+def _manner(settings: EvaluationOptions, metrics: tuple[str, ...]) -> EvaluationSettings:
+    from tempo.train.evaluation.evaluation_settings import EvaluationSettings
     from tempo.train.inference.network_inference import make_inference
 
-    return Manner(
-        setting=make_inference(
+    return EvaluationSettings(
+        inference=make_inference(
             device=settings.device,
             precision=settings.precision,
             tile=settings.tile,
@@ -253,24 +253,24 @@ def _open(name: str, settings: EvaluationOptions) -> TestClips:
 def _spec_test_split(name: str, cache: Path) -> TestClips:
     from tempo.data.open_dataset import open_split
     from tempo.spec.load import load_study
-    from tempo.train.evaluation.spec_test_split import OwnTest
+    from tempo.train.evaluation.run_evaluation import SpecTestSplit
 
     spec, _, profile = name.partition(":")
     study = load_study(Path(spec), profile=profile or None).spec
-    return OwnTest(study.study, open_split(study.data, "test", cache), study.data)
+    return SpecTestSplit(study.study, open_split(study.data, "test", cache), study.data)
 
 
 def _assess(
     method: Method,
     test: TestClips,
-    manner: Manner,
+    manner: EvaluationSettings,
     settings: EvaluationOptions,
     observer: Observer,
 ) -> EvaluationRecord:
-    from tempo.train.evaluation.method_evaluation import assess
+    from tempo.train.evaluation.method_evaluation import evaluate_method
 
     with advancing(observer, f"{method.name} on {test.name}", "clips") as advance:
-        done = assess(method, test, manner, advance, again=settings.again)
+        done = evaluate_method(method, test, manner, advance, again=settings.again)
     record = done.record
     word = "recorded before" if done.reused else f"judged in {record.seconds:.0f} s"
     lost = f", {len(record.broken)} broken" if record.broken else ""

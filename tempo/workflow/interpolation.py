@@ -11,7 +11,7 @@ from tempo.records.layout import Store, default_root
 from tempo.workflow.observer import Observer, advancing
 
 if TYPE_CHECKING:
-    from tempo.train.inference.interpolation import Written
+    from tempo.train.inference.interpolation import InterpolatedVideo
 
 
 def interpolate_video(
@@ -25,7 +25,7 @@ def interpolate_video(
     records: str | Path | None = None,
     observer: Observer | None = None,
     **inference: Any,
-) -> Written:
+) -> InterpolatedVideo:
     """Write a video with `factor` frames for each frame of another, the sound kept.
 
     Args:
@@ -45,7 +45,7 @@ def interpolate_video(
     >>> tempo.interpolate_video("average", "clip.mp4", "twice.mp4", factor=2).frames
     9
     """
-    from tempo.train.inference.interpolation import Settings
+    from tempo.train.inference.interpolation import InterpolationSettings
     from tempo.train.inference.interpolation import interpolate_video as write
     from tempo.train.inference.network_inference import make_inference
     from tempo.train.run.stop_request import listening
@@ -57,7 +57,7 @@ def interpolate_video(
         with listening() as stop, stop.at_once():
             network = make_inference(**_defaults(inference))
             predict = network.predictor(found)
-            settings = Settings(factor=factor, cut=cut, crf=crf)
+            settings = InterpolationSettings(factor=factor, cut=cut, crf=crf)
             with advancing(watcher, Path(video).name, "frames") as advance:
                 return write(predict, Path(video), Path(output), settings, network.device, advance)
     except StoppedError as stopped:

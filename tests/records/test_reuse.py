@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tempo.core import code_stamp as code
-from tempo.core.code_stamp import NOT_STAMPED, STAMPED, code_stamp, stamped_files
-from tempo.core.provenance import PACKAGE
+from tempo.core.code_stamp import code_stamp
 from tempo.core.records import RunSpec
 from tempo.records.event_log import EventLog
 from tempo.records.events import (
@@ -142,41 +137,3 @@ def test_runs_of_other_studies_are_known_by_name(tmp_path: Path) -> None:
         path.write_text(text)
     assert other_studies(store, "three") == {"ab12": ("one", "two")}
     assert other_studies(store, "one") == {"ab12": ("two",)}
-
-
-# --- the stamp -------------------------------------------------------------------------------
-
-
-def test_every_module_that_a_worker_executes_is_stamped_or_left_out_by_name() -> None:
-    """Of the packages that compute; core, spec and records hold data and their schema."""
-    text = "import sys, tempo.train.run.run_folder, tempo.data.open_dataset\n"
-    text += "import tempo.metrics.references\n"
-    text += "print('\\n'.join(m for m in sys.modules if m.startswith('tempo.')))"
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
-    stamped = {path.relative_to(PACKAGE).as_posix() for path in stamped_files()}
-    for module in done.stdout.split():
-        path = PACKAGE.joinpath(*module.split(".")[1:])
-        source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        name = source.relative_to(PACKAGE).as_posix()
-        if name.split("/")[0] in {"data", "losses", "metrics", "models", "train"}:
-            assert name in stamped or name in NOT_STAMPED, name
-
-
-def test_reports_and_commands_are_not_stamped() -> None:
-    names = [path.relative_to(PACKAGE).as_posix() for path in stamped_files()]
-    assert len(names) == len(set(names)) > 50
-    assert not [n for n in names if n.split("/")[0] in {"cli", "report", "compare", "track"}]
-    assert all((PACKAGE / name).is_file() for name in NOT_STAMPED), NOT_STAMPED
-    assert all((PACKAGE / name).exists() for name in STAMPED)
-
-
-def test_any_change_of_a_stamped_source_changes_the_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = code_stamp()
-    assert re.fullmatch("[0-9a-f]{16}", before)
-    read = Path.read_bytes
-
-    def changed(path: Path) -> bytes:
-        return read(path) + (b"#" if path.name == "charbonnier.py" else b"")
-
-    monkeypatch.setattr(Path, "read_bytes", changed)
-    assert code.code_stamp.__wrapped__() != before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import pytest
 import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
-from tempo.train.evaluation.method_names import find_methods, find_one
 from torch import Tensor
 
 from tempo.core.errors import MissingError, RecordError, RunError, SpecError
@@ -28,13 +27,14 @@ from tempo.records.evaluations import is_whole, load_evaluation
 from tempo.records.files import sha256_of
 from tempo.records.layout import Store
 from tempo.train.evaluation import clip_evaluation as evaluate
-from tempo.train.evaluation import numeric_differences as differences
-from tempo.train.evaluation.evaluation_settings import ROUNDED, Manner
-from tempo.train.evaluation.method_evaluation import assess
+from tempo.train.evaluation import method_evaluation as differences
+from tempo.train.evaluation.evaluation_settings import ROUNDED, EvaluationSettings
+from tempo.train.evaluation.kept_pictures import save_png, to_pixels
+from tempo.train.evaluation.method_evaluation import ROWS, evaluate_method
 from tempo.train.evaluation.methods import Method, of_file, reference
-from tempo.train.evaluation.picture_writer import save_png, to_pixels
-from tempo.train.evaluation.resume_log import NAME as ROWS
 from tempo.train.inference.network_inference import make_inference
+from tempo.workflow.names import find_method as find_one
+from tempo.workflow.names import find_methods
 
 from .conftest import Make, config
 
@@ -73,9 +73,9 @@ def test_set(tree: Path) -> TestSet:
 
 
 @pytest.fixture
-def manner() -> Manner:
-    return Manner(
-        setting=make_inference(device="cpu", threads=1),
+def settings() -> EvaluationSettings:
+    return EvaluationSettings(
+        inference=make_inference(device="cpu", threads=1),
         metrics=("psnr", "ssim", "flicker"),
         gallery=2,
         check=2,
@@ -94,10 +94,10 @@ def weights(folder: Path, **arch: object) -> Path:
 
 
 def test_a_record_holds_everything_that_the_numbers_mean(
-    tmp_path: Path, test_set: TestSet, manner: Manner
+    tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     method = of_file(weights(tmp_path), tmp_path)
-    done = assess(method, test_set, manner, quiet)
+    done = evaluate_method(method, test_set, settings, quiet)
     record = load_evaluation(done.folder)
     assert record == done.record and not done.reused
     assert done.folder.name == f"davis-{record.protocol_hash}"
@@ -118,27 +118,27 @@ def test_a_record_holds_everything_that_the_numbers_mean(
 
 
 def test_what_is_recorded_is_not_judged_again(
-    tmp_path: Path, test_set: TestSet, manner: Manner
+    tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     def fail(device: torch.device) -> None:
         raise AssertionError("judged again")
 
     method = reference("average", tmp_path)
-    first = assess(method, test_set, manner, quiet)
-    second = assess(replace(method, load=fail), test_set, manner, quiet)
+    first = evaluate_method(method, test_set, settings, quiet)
+    second = evaluate_method(replace(method, load=fail), test_set, settings, quiet)
     assert second.reused and second.record == first.record
     # More metrics, other weights, a damaged table: each is judged anew.
-    more = replace(manner, metrics=(*manner.metrics, "ie"))
-    assert not assess(method, test_set, more, quiet).reused
+    more = replace(settings, metrics=(*settings.metrics, "ie"))
+    assert not evaluate_method(method, test_set, more, quiet).reused
     other = replace(method, identity={"method": "average", "tempo": "0"})
-    assert not assess(other, test_set, more, quiet).reused
+    assert not evaluate_method(other, test_set, more, quiet).reused
     (first.folder / "clips.parquet").write_bytes(b"")
-    assert not assess(other, test_set, more, quiet).reused
+    assert not evaluate_method(other, test_set, more, quiet).reused
     assert is_whole(first.folder, load_evaluation(first.folder))
 
 
 def test_an_interrupted_evaluation_goes_on_and_ends_the_same(
-    tmp_path: Path, test_set: TestSet, manner: Manner
+    tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     asked: list[float] = []
 
@@ -151,33 +151,88 @@ def test_an_interrupted_evaluation_goes_on_and_ends_the_same(
 
         return predict
 
-    undisturbed = assess(reference("average", tmp_path / "a"), test_set, manner, quiet)
+    undisturbed = evaluate_method(reference("average", tmp_path / "a"), test_set, settings, quiet)
     method = reference("average", tmp_path / "b")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "MOST_CLIPS", 1)
         with pytest.raises(KeyboardInterrupt):
-            assess(replace(method, load=lambda device: stopping(4)), test_set, manner, quiet)
+            evaluate_method(
+                replace(method, load=lambda device: stopping(4)), test_set, settings, quiet
+            )
         folder = method.records / undisturbed.folder.name
         judged = [json.loads(line) for line in (folder / ROWS).read_text().splitlines()[1:]]
         assert [value["row"]["index"] for value in judged] == [0, 1, 2]
         with (folder / ROWS).open("a") as file:
             file.write('{"row": {"ind')  # what a killed process leaves
         asked.clear()
-        done = assess(replace(method, load=lambda device: stopping(99)), test_set, manner, quiet)
+        done = evaluate_method(
+            replace(method, load=lambda device: stopping(99)), test_set, settings, quiet
+        )
     assert len(asked) == 2
     assert done.record.values == pytest.approx(undisturbed.record.values)
     assert done.record.gallery == undisturbed.record.gallery
 
 
-def test_a_broken_clip_is_counted_and_never_averaged_in(
-    tmp_path: Path, tree: Path, test_set: TestSet, manner: Manner
+@pytest.mark.parametrize("damaged", [None, "scene0/00002.png", "scene1/00003.png"])
+def test_interrupted_after_any_clip_it_ends_in_the_same_bits(
+    tmp_path: Path,
+    tree: Path,
+    settings: EvaluationSettings,
+    damaged: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sound = assess(reference("average", tmp_path), test_set, manner, quiet)
+    """Also where clips look at their neighbours in time, and where some cannot be read."""
+    if damaged:
+        (tree / damaged).write_bytes(b"nothing")
+    test_set = open_test_set("davis", tree)
+    monkeypatch.setattr(evaluate, "MOST_CLIPS", 2)
+    method = of_file(weights(tmp_path), tmp_path)
+    whole = evaluate_method(replace(method, records=tmp_path / "w"), test_set, settings, quiet)
+    table = (whole.folder / "clips.parquet").read_bytes()
+    for after in range(1, len(test_set) + 1):
+        told = iter(range(after))
+
+        def tell(done: int, total: int, told: Iterator[int] = told) -> None:
+            if next(told, None) is None:
+                raise KeyboardInterrupt
+
+        parts = replace(method, records=tmp_path / f"p{after}")
+        if after < whole.record.clips:
+            with pytest.raises(KeyboardInterrupt):
+                evaluate_method(parts, test_set, settings, tell)
+        done = evaluate_method(parts, test_set, settings, quiet)
+        assert done.record.values == whole.record.values
+        assert done.record.gallery == whole.record.gallery
+        assert done.record.broken == whole.record.broken
+        assert (done.folder / "clips.parquet").read_bytes() == table
+
+
+def test_a_clip_that_breaks_before_its_batch_is_judged_loses_no_other(
+    tmp_path: Path, tree: Path, settings: EvaluationSettings
+) -> None:
+    """The files of a batch are read before any of its clips is judged."""
+    (tree / "scene1" / "00003.png").write_bytes(b"nothing")
+    test_set = open_test_set("davis", tree)
+
+    def dead(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
+        raise KeyboardInterrupt
+
+    method = reference("average", tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_method(replace(method, load=lambda device: dead), test_set, settings, quiet)
+    record = evaluate_method(method, test_set, settings, quiet).record
+    assert record.clips == 4 and len(record.broken) == 1
+
+
+def test_a_broken_clip_is_counted_and_never_averaged_in(
+    tmp_path: Path, tree: Path, test_set: TestSet, settings: EvaluationSettings
+) -> None:
+    sound = evaluate_method(reference("average", tmp_path), test_set, settings, quiet)
     victim = tree / "scene1" / "00003.png"
     victim.write_bytes(victim.read_bytes()[:60])
     damaged = open_test_set("davis", tree)
-    done = assess(reference("average", tmp_path), damaged, manner, quiet, again=True)
+    done = evaluate_method(reference("average", tmp_path), damaged, settings, quiet, again=True)
     (broken,) = done.record.broken
     assert broken in {test_set.clip_id(index) for index in range(5)}
     assert str(victim) in done.record.broken[broken]
@@ -190,17 +245,17 @@ def test_a_broken_clip_is_counted_and_never_averaged_in(
 
 
 def test_a_set_without_one_sound_clip_is_an_error(
-    tmp_path: Path, tree: Path, manner: Manner
+    tmp_path: Path, tree: Path, settings: EvaluationSettings
 ) -> None:
     opened = open_test_set("davis", tree)
     for path in tree.rglob("*.png"):
         path.write_bytes(b"nothing")
     with pytest.raises(MissingError, match="not one of 5 clips"):
-        assess(reference("average", tmp_path), opened, manner, quiet)
+        evaluate_method(reference("average", tmp_path), opened, settings, quiet)
 
 
 def test_pictures_of_others_stand_beside_a_network(
-    tmp_path: Path, test_set: TestSet, manner: Manner
+    tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     """What averaging predicts, written as files, scores what averaging scores."""
     rounded, exact = tmp_path / "png", tmp_path / "npy"
@@ -212,22 +267,22 @@ def test_pictures_of_others_stand_beside_a_network(
         np.save(exact / f"{clip.id}.npy", mean.permute(1, 2, 0).numpy())
         save_png(rounded / f"{clip.id}.png", to_pixels(mean))
     store = Store(tmp_path / "records")
-    called = assess(reference("average", store.root), test_set, manner, quiet).record
-    found = assess(find_one(str(exact), store), test_set, manner, quiet).record
+    called = evaluate_method(reference("average", store.root), test_set, settings, quiet).record
+    found = evaluate_method(find_one(str(exact), store), test_set, settings, quiet).record
     assert found.protocol_hash == called.protocol_hash
     assert found.values == pytest.approx(called.values, rel=1e-5)
-    eight_bit = assess(find_one(str(rounded), store), test_set, manner, quiet).record
+    eight_bit = evaluate_method(find_one(str(rounded), store), test_set, settings, quiet).record
     assert eight_bit.protocol_hash != called.protocol_hash
     assert eight_bit.protocol["prediction"] == ROUNDED
-    also = assess(
-        reference("average", store.root), test_set, replace(manner, rounded=True), quiet
+    also = evaluate_method(
+        reference("average", store.root), test_set, replace(settings, rounded=True), quiet
     ).record
     assert also.protocol_hash == eight_bit.protocol_hash
     assert also.values["psnr"] == pytest.approx(eight_bit.values["psnr"], abs=2e-3)
 
 
 def test_a_missing_picture_is_a_broken_clip(
-    tmp_path: Path, test_set: TestSet, manner: Manner
+    tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     folder = tmp_path / "outputs"
     for index in range(1, len(test_set)):
@@ -235,7 +290,9 @@ def test_a_missing_picture_is_a_broken_clip(
         (folder / clip.id).parent.mkdir(parents=True, exist_ok=True)
         shape = clip.target.shape if index > 1 else (8, 8, 3)
         Image.fromarray(np.zeros(shape, np.uint8)).save(folder / f"{clip.id}.png")
-    record = assess(find_one(str(folder), Store(tmp_path)), test_set, manner, quiet).record
+    record = evaluate_method(
+        find_one(str(folder), Store(tmp_path)), test_set, settings, quiet
+    ).record
     assert list(record.broken) == [test_set.clip_id(0), test_set.clip_id(1)]
     assert "no picture of clip" in record.broken[test_set.clip_id(0)]
     assert "[8, 8, 3]" in record.broken[test_set.clip_id(1)]
@@ -271,23 +328,23 @@ def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("name", ["blend", "Network"])
 def test_a_callable_stands_in_the_same_table(
-    external: str, name: str, tmp_path: Path, test_set: TestSet, manner: Manner
+    external: str, name: str, tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     store = Store(tmp_path / "records")
-    expected = assess(reference("average", store.root), test_set, manner, quiet).record
+    expected = evaluate_method(reference("average", store.root), test_set, settings, quiet).record
     method = find_one(f"{external}:{name}", store)
-    record = assess(method, test_set, manner, quiet).record
+    record = evaluate_method(method, test_set, settings, quiet).record
     assert record.protocol_hash == expected.protocol_hash
     assert record.values == pytest.approx(expected.values, abs=1e-4)
     assert record.identity["source"] == sha256_of(tmp_path / f"{external}.py")
 
 
 def test_a_callable_that_does_not_fit_says_so(
-    external: str, tmp_path: Path, test_set: TestSet, manner: Manner
+    external: str, tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     store = Store(tmp_path)
     with pytest.raises(RunError, match=r"must return a tensor of shape \[\d, 3, 48, 56\]"):
-        assess(find_one(f"{external}:small", store), test_set, manner, quiet)
+        evaluate_method(find_one(f"{external}:small", store), test_set, settings, quiet)
     with pytest.raises(MissingError, match="which cannot be called"):
         find_one(f"{external}:limit", store)
     with pytest.raises(MissingError, match="cannot import"):
@@ -295,13 +352,13 @@ def test_a_callable_that_does_not_fit_says_so(
 
 
 def test_other_arithmetic_is_another_protocol_and_is_compared(
-    tmp_path: Path, test_set: TestSet, manner: Manner
+    tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     method = of_file(weights(tmp_path), tmp_path)
-    whole = assess(method, test_set, manner, quiet).record
+    whole = evaluate_method(method, test_set, settings, quiet).record
     assert whole.compared is None
-    half = replace(manner, setting=make_inference(device="cpu", precision="bf16", threads=1))
-    record = assess(method, test_set, half, quiet).record
+    half = replace(settings, inference=make_inference(device="cpu", precision="bf16", threads=1))
+    record = evaluate_method(method, test_set, half, quiet).record
     assert record.protocol_hash != whole.protocol_hash
     assert record.compared is not None and record.compared.clips == 2
     assert set(record.compared.differences) == {"psnr", "ssim"}
@@ -309,10 +366,14 @@ def test_other_arithmetic_is_another_protocol_and_is_compared(
 
 
 def test_a_metric_that_moves_is_flagged(
-    tmp_path: Path, tree: Path, test_set: TestSet, manner: Manner, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tree: Path,
+    test_set: TestSet,
+    settings: EvaluationSettings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     method = of_file(weights(tmp_path), tmp_path)
-    half = replace(manner, setting=make_inference(device="cpu", precision="bf16", threads=1))
+    half = replace(settings, inference=make_inference(device="cpu", precision="bf16", threads=1))
     for limit, flagged in ((0.0, ("psnr",)), (10.0, ())):
         monkeypatch.setattr(differences, "LIMIT", limit)
         compared = differences.compare_with_default(method, test_set, half)
@@ -320,56 +381,56 @@ def test_a_metric_that_moves_is_flagged(
 
 
 def test_tiles_are_a_protocol_of_their_own(
-    tmp_path: Path, manner: Manner, test_set: TestSet
+    tmp_path: Path, settings: EvaluationSettings, test_set: TestSet
 ) -> None:
-    tiles = replace(manner, setting=make_inference(device="cpu", tile=64, threads=1))
-    record = assess(reference("average", tmp_path), test_set, tiles, quiet).record
+    tiles = replace(settings, inference=make_inference(device="cpu", tile=64, threads=1))
+    record = evaluate_method(reference("average", tmp_path), test_set, tiles, quiet).record
     assert record.protocol["tiling"].startswith("tiles of 64 with an overlap of 16 px")
     assert record.compared is not None
     assert record.compared.differences == {"psnr": 0.0, "ssim": 0.0}
 
 
 def test_frames_too_large_for_the_device_name_the_way_out(
-    tmp_path: Path, test_set: TestSet, manner: Manner
+    tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     def full(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
         raise torch.OutOfMemoryError("no memory")
 
     method = replace(reference("average", tmp_path), load=lambda device: full)
     with pytest.raises(RunError, match="try --tile 512"):
-        assess(method, test_set, manner, quiet)
+        evaluate_method(method, test_set, settings, quiet)
 
 
 def test_flicker_is_not_applicable_where_targets_stand_alone(
-    tmp_path: Path, tree: Path, manner: Manner
+    tmp_path: Path, tree: Path, settings: EvaluationSettings
 ) -> None:
     for path in sorted(tree.rglob("*.png")):
         if int(path.stem) > 2:
             path.unlink()
-    record = assess(
-        reference("average", tmp_path), open_test_set("davis", tree), manner, quiet
+    record = evaluate_method(
+        reference("average", tmp_path), open_test_set("davis", tree), settings, quiet
     ).record
     assert "flicker" not in record.values
     assert record.not_applicable == {"flicker": "the set has no consecutive targets"}
 
 
 def test_a_run_is_judged_with_the_weights_it_chose(
-    undisturbed: Make, test_set: TestSet, manner: Manner, cache: Path
+    undisturbed: Make, test_set: TestSet, settings: EvaluationSettings, cache: Path
 ) -> None:
     from tempo.data.open_dataset import open_split
     from tempo.records.run_record import read_run
-    from tempo.train.evaluation.spec_test_split import OwnTest
+    from tempo.train.evaluation.run_evaluation import SpecTestSplit
 
     folder = undisturbed()
     store = Store(folder.parents[1])
     recorded = read_run(folder).test
     assert recorded is not None
-    own = OwnTest("own", open_split(config().data, "test", cache), config().data)
+    own = SpecTestSplit("own", open_split(config().data, "test", cache), config().data)
     for text in (str(folder), folder.name, folder.name[:6]):
         method = find_one(text, store)
         assert method.run_id == folder.name
     names = tuple(recorded.values)
-    done = assess(method, own, replace(manner, metrics=names), quiet)
+    done = evaluate_method(method, own, replace(settings, metrics=names), quiet)
     assert done.folder.parent == folder / "evaluations"
     assert done.record.protocol_hash == recorded.protocol_hash
     assert done.record.values == pytest.approx(dict(recorded.values), rel=1e-6)
@@ -380,19 +441,21 @@ def test_a_run_is_judged_with_the_weights_it_chose(
 
 @pytest.mark.parametrize("how", ["last", "average", "ensemble"])
 def test_every_way_of_choosing_weights_can_be_evaluated(
-    how: str, undisturbed: Make, manner: Manner, cache: Path
+    how: str, undisturbed: Make, settings: EvaluationSettings, cache: Path
 ) -> None:
     from tempo.data.open_dataset import open_split
     from tempo.records.run_record import read_run
-    from tempo.train.evaluation.spec_test_split import OwnTest
+    from tempo.train.evaluation.run_evaluation import SpecTestSplit
 
     over = {"evaluation": {"select": how, "over": 2, "val_every": 5, "gallery": 2}}
     folder = undisturbed(**over)
     recorded = read_run(folder).test
     assert recorded is not None
-    own = OwnTest("own", open_split(config(over).data, "test", cache), config(over).data)
+    own = SpecTestSplit("own", open_split(config(over).data, "test", cache), config(over).data)
     method = find_one(str(folder), Store(folder.parents[1]))
-    record = assess(method, own, replace(manner, metrics=tuple(recorded.values)), quiet).record
+    record = evaluate_method(
+        method, own, replace(settings, metrics=tuple(recorded.values)), quiet
+    ).record
     assert record.values == pytest.approx(dict(recorded.values), rel=1e-5)
     assert len(record.checkpoints) == (1 if how == "last" else 2)
 

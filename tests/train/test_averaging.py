@@ -11,7 +11,7 @@ from torch import nn
 
 from tempo.records.run_record import read_run
 from tempo.train.evaluation.clip_evaluation import judge
-from tempo.train.optim.averaging import Ema, mean_weights, swapped
+from tempo.train.optim.averaging import Ema, mean_weights, with_weights
 from tempo.train.run import run_folder as worker
 from tempo.train.run.stop_request import StopRequest
 
@@ -37,7 +37,7 @@ def test_ema_is_its_recurrence() -> None:
 def test_borrowed_weights_are_given_back() -> None:
     model = nn.Linear(2, 1)
     kept = model.weight.detach().clone()
-    with swapped(model, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}):
+    with with_weights(model, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}):
         assert torch.equal(model.weight, torch.ones(1, 2))
     assert torch.equal(model.weight, kept)
 

@@ -7,7 +7,7 @@ from tempo.core.errors import RunError
 from tempo.data.cache.shards import Entry, Shard, write_shard
 from tempo.data.cache.splits import Split
 from tempo.records.events import AttemptStarted, Logged
-from tempo.train.run.data_record import check_same_data, left_out
+from tempo.train.run.environment_record import check_same_data, left_out
 
 
 def started(attempt, data):

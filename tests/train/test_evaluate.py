@@ -18,8 +18,8 @@ from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
 from tempo.train.evaluation import clip_evaluation as evaluate
 from tempo.train.evaluation.clip_evaluation import Row, collect, judge, means
-from tempo.train.evaluation.gallery_pictures import choose
-from tempo.train.evaluation.run_evaluation import write_table
+from tempo.train.evaluation.evaluator import write_clip_table
+from tempo.train.evaluation.kept_pictures import choose_gallery
 from tempo.train.hardware.process_group import Group
 from tempo.train.run.stop_request import StopRequest
 
@@ -70,13 +70,13 @@ def test_a_stop_ends_evaluation_and_is_raised_for_all(split: Split) -> None:
 
 
 def test_the_gallery_spreads_over_motion_and_depends_on_the_split_alone(split: Split) -> None:
-    chosen = choose(split, 8)
-    assert len(set(chosen)) == 8 and chosen == choose(split, 8)
+    chosen = choose_gallery(split, 8)
+    assert len(set(chosen)) == 8 and chosen == choose_gallery(split, 8)
     motion = [split[index].motion for index in range(len(split))]
     ranks = np.argsort(np.argsort(motion))
     assert [ranks[index] // 5 for index in chosen] == list(range(8))
-    assert sorted(choose(split, 1000)) == list(range(40))
-    assert choose(split, 0) == ()
+    assert sorted(choose_gallery(split, 1000)) == list(range(40))
+    assert choose_gallery(split, 0) == ()
 
 
 def test_unknown_motion_stays_unknown(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_unknown_motion_stays_unknown(tmp_path: Path) -> None:
         Row(0, "a", "s", None, None, {"psnr": 30.0}),
         Row(1, "b", "s", 1.5, 0.25, {"psnr": 20.0}),
     ]
-    write_table(tmp_path / "clips.parquet", rows)
+    write_clip_table(tmp_path / "clips.parquet", rows)
     table = pd.read_parquet(tmp_path / "clips.parquet")
     assert table["motion"].isna().tolist() == [True, False]
     assert table["occlusion"][1] == 0.25

@@ -15,7 +15,11 @@ from torch import Tensor
 
 from tempo.core.errors import MissingError
 from tempo.metrics.references import average
-from tempo.train.inference.interpolation import Settings, between_pictures, interpolate_video
+from tempo.train.inference.interpolation import (
+    InterpolationSettings,
+    between_pictures,
+    interpolate_video,
+)
 
 CPU = torch.device("cpu")
 SIZE = (32, 48)
@@ -61,7 +65,7 @@ def test_frames_divide_the_time_between_their_neighbours(tmp_path: Path, factor:
     times = [0, 100, 300, 340]
     source = make_video(tmp_path / "in.mp4", [40, 60, 80, 70], times)
     target = tmp_path / "out.mp4"
-    settings = Settings(factor=factor, cut=CUT, crf=4)
+    settings = InterpolationSettings(factor=factor, cut=CUT, crf=4)
     done = interpolate_video(average, source, target, settings, CPU, quiet)
     levels, moments = written(target)
     assert (done.read, done.frames, done.cuts) == (4, 3 * factor + 1, ())
@@ -76,13 +80,13 @@ def test_frames_divide_the_time_between_their_neighbours(tmp_path: Path, factor:
 
 def test_a_cut_is_held_and_not_blended(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", [40, 44, 200, 204])
-    settings = Settings(factor=4, cut=CUT, crf=4)
+    settings = InterpolationSettings(factor=4, cut=CUT, crf=4)
     done = interpolate_video(average, source, tmp_path / "out.mp4", settings, CPU, quiet)
     levels, _ = written(tmp_path / "out.mp4")
     assert done.cuts == (1,) and done.frames == len(levels) == 13
     assert levels[4:8] == pytest.approx([44] * 4, abs=2.5)
     assert levels[8] == pytest.approx(200, abs=2.5)
-    blended = Settings(factor=4, cut=255.0, crf=4)
+    blended = InterpolationSettings(factor=4, cut=255.0, crf=4)
     assert not interpolate_video(average, source, tmp_path / "b.mp4", blended, CPU, quiet).cuts
     assert written(tmp_path / "b.mp4")[0][6] == pytest.approx(122, abs=3)
 
@@ -99,7 +103,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
         return average(frames, times, moment)
 
     source = make_video(tmp_path / "in.mp4", list(range(40, 100, 2)))
-    settings = Settings(factor=2, cut=CUT, crf=30)
+    settings = InterpolationSettings(factor=2, cut=CUT, crf=30)
     interpolate_video(watching, source, tmp_path / "out.mp4", settings, CPU, quiet)
     assert len(alive) == 29 and most <= 3
 
@@ -107,7 +111,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 def test_progress_counts_frames(tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     source = make_video(tmp_path / "in.mp4", [40, 50, 60])
-    settings = Settings(factor=2, cut=CUT, crf=30)
+    settings = InterpolationSettings(factor=2, cut=CUT, crf=30)
     interpolate_video(
         average, source, tmp_path / "o.mp4", settings, CPU, lambda *now: told.append(now)
     )
@@ -116,7 +120,7 @@ def test_progress_counts_frames(tmp_path: Path) -> None:
 
 def test_one_frame_is_no_video(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", [40])
-    settings = Settings(factor=2, cut=CUT, crf=30)
+    settings = InterpolationSettings(factor=2, cut=CUT, crf=30)
     with pytest.raises(MissingError, match="nothing between"):
         interpolate_video(average, source, tmp_path / "out.mp4", settings, CPU, quiet)
     with pytest.raises(MissingError, match="another name"):

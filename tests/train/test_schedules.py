@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tempo.spec.options import parse_slot
 from tempo.spec.recipe import SCHEDULES, Recipe
-from tempo.train.optim.schedules import learning_rate
+from tempo.train.optim.optimisers import learning_rate
 from tempo.train.run.step_budget import horizon
 
 

@@ -10,7 +10,7 @@ from skimage import data
 
 from tempo.data.clips import Clip
 from tempo.train.evaluation.clip_evaluation import Judged, Row
-from tempo.train.evaluation.clip_motion import Motions
+from tempo.train.evaluation.evaluator import Motions
 from tempo.train.evaluation.temporal_sequences import (
     judge_in_time,
     share_of_stretches,
@@ -151,7 +151,7 @@ def test_motion_is_estimated_once_and_what_is_known_stays(tmp_path, monkeypatch)
     assert found[0].occlusion == found[1].occlusion is not None
     (kept,) = (tmp_path / "motion").iterdir()
     assert set(json.loads(kept.read_text())) == {"c0", "c1"}
-    monkeypatch.setattr("tempo.train.evaluation.clip_motion.estimate_motion", None)
+    monkeypatch.setattr("tempo.train.evaluation.evaluator.estimate_motion", None)
     again = list(Motions(tmp_path / "motion", "d").describe([judged(0, clips[0])]))
     assert again[0].row == found[0]
 

@@ -1,9 +1,9 @@
-"""Judging a predictor on clips: pictures in batches, one row of metrics a clip."""
+"""Predict clips in batches and measure the predictions: one row of metrics for each clip."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -30,7 +30,7 @@ MOST_CLIPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The metrics of one clip, and what is known of it."""
+    """The metrics of one clip, with its source, motion and occlusion."""
 
     index: int
     clip: str
@@ -42,15 +42,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One clip with the picture that was predicted for it, [3, H, W], not clamped."""
+    """A clip's metrics with its predicted picture [3, H, W], which is not clamped.
+
+    `batch` holds the indices of the first and the last clip that were predicted together with it.
+    """
 
     row: Row
     clip: Clip
     prediction: Tensor
+    batch: tuple[int, int] = (0, 0)
 
 
 class Clips(Protocol):
-    """Clips by number: a split, a test set."""
+    """A sequence of clips, such as a split or a test set."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Clip: ...
@@ -73,15 +77,15 @@ def judge(
 ) -> Iterator[Judged]:
     """Predict and measure the clips at `indices`, in order. Arithmetic is float32 throughout.
 
-    Of `metrics` this computes those of single frames; `sequences.judge_in_time` adds the others.
+    Computes the `metrics` of single frames; `temporal_sequences.judge_in_time` adds the others.
 
     Clips of one size share a batch. Ends early when a stop was asked for; `collect` then raises.
     """
-    return judge_clips(called(predict, device), split, indices, device, stop, metrics)
+    return judge_clips(predict_clips(predict, device), split, indices, device, stop, metrics)
 
 
-def called(predict: Predictor, device: torch.device) -> PredictClips:
-    """`predict`, given clips."""
+def predict_clips(predict: Predictor, device: torch.device) -> PredictClips:
+    """Turn a predictor of tensors into one of clips, on `device`."""
     return lambda clips: predict(*_inputs(clips, device))
 
 
@@ -95,12 +99,16 @@ def judge_clips(
     metrics: Sequence[str],
     broken: Broken | None = None,
 ) -> Iterator[Judged]:
-    """`judge` for whatever predicts clips. A clip that cannot be read is told to `broken` and left
-    out; without `broken` it ends the evaluation."""
+    """Predict and measure clips as `judge` does, with a predictor that takes clips.
+
+    A clip that cannot be read is reported to `broken` and left out; without `broken` the error
+    ends the evaluation."""
     for batch in _batches(split, indices, broken):
         if stop:
             return
-        yield from _judged(predict, batch, device, metrics, broken)
+        extent = (batch[0][0], batch[-1][0])
+        for judged in _judged(predict, batch, device, metrics, broken):
+            yield replace(judged, batch=extent)
 
 
 def _judged(
@@ -139,7 +147,7 @@ def _judged(
 def _batches(
     split: Clips, indices: Sequence[int], broken: Broken | None
 ) -> Iterator[list[tuple[int, Clip]]]:
-    """Runs of neighbours with equal shapes."""
+    """Yield neighbouring clips of equal shapes in batches, with their indices."""
     batch: list[tuple[int, Clip]] = []
     for index in indices:
         try:
@@ -177,7 +185,7 @@ def _pictures(stack: Sequence[Pixels], device: torch.device) -> Tensor:
 
 
 def means(rows: Sequence[Row]) -> dict[str, float]:
-    """The mean of each metric over the clips that have it, added up in the order of the clips."""
+    """Return the mean of each metric over the clips that have one, summed in the order of rows."""
     return {
         name: float(np.mean([row.values[name] for row in rows if name in row.values], dtype=float))
         for name in measured(rows)
@@ -185,18 +193,18 @@ def means(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def measured(rows: Sequence[Row]) -> list[str]:
-    """The metrics that at least one clip has a value of, in the order of tables."""
+    """Return the metrics that at least one clip has a value of, in the order of tables."""
     found = {name for row in rows for name in row.values}
     return [name for name in METRICS if name in found]
 
 
 def share_of(indices: Sequence[int], group: Group) -> list[int]:
-    """The clips this process judges: every clip once, none twice, whatever their number."""
+    """Return the clips that this process judges; over all processes each clip occurs once."""
     return list(indices[group.rank :: group.world])
 
 
 def collect(parts: Sequence[T], group: Group, stop: StopRequest) -> list[T]:
-    """What all processes found, in order of rank, on every process.
+    """Gather what all processes found, in order of rank, on every process.
 
     Raises:
         StoppedError: on all of them when one was asked to stop and left its share unfinished.
@@ -209,5 +217,5 @@ def collect(parts: Sequence[T], group: Group, stop: StopRequest) -> list[T]:
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
-    """The rows in the order of the clips."""
+    """Sort rows by clip index."""
     return sorted(rows, key=lambda row: row.index)

@@ -1,4 +1,4 @@
-"""How methods are judged, and on what."""
+"""Define how methods are evaluated, and what a test set offers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import torch
 from torch import Tensor
 
 from tempo.data.clips import Clip
-from tempo.train.evaluation.clip_evaluation import PredictClips, called
+from tempo.train.evaluation.clip_evaluation import PredictClips, predict_clips
 from tempo.train.evaluation.methods import Method
-from tempo.train.inference.network_inference import Inference
+from tempo.train.inference.network_inference import InferenceSettings
 
 ROUNDED = "clamped to [0, 1] and rounded to 8 bit before every metric"
 
 
+# A published test set, or the test split of a spec. `protocol` is everything that a number on it
+# means, as JSON values; `sequences` are clips whose targets follow each other in time.
 class TestClips(Protocol):
-    """What a method can be judged on."""
+    """A test set that methods can be evaluated on."""
 
     @property
     def name(self) -> str: ...
@@ -35,12 +37,14 @@ class TestClips(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How methods are judged. `rounded`: to 8 bit first; `gallery`: predictions that are kept;
-    `check`: clips on which other numbers than float32 on whole frames are compared with it;
-    `motion`: folder that remembers the motion estimated of clips."""
+class EvaluationSettings:
+    """How methods are evaluated.
 
-    setting: Inference
+    `rounded`: round predictions to 8 bit first; `gallery`: number of predictions kept as pictures;
+    `check`: number of clips on which half precision or tiling is compared with float32 on whole
+    frames; `motion`: folder of the motion that was estimated of clips."""
+
+    inference: InferenceSettings
     metrics: tuple[str, ...]
     rounded: bool = False
     gallery: int = 24
@@ -48,27 +52,27 @@ class Manner:
     motion: Path | None = None
 
     def protocol(self, method: Method) -> dict[str, Any]:
-        """The fields of the protocol that lie with whoever evaluates."""
-        chosen = self.setting.protocol
+        """Return the fields of the protocol that these settings decide."""
+        chosen = self.inference.protocol
         if method.pictures is not None:
             # Nothing is computed here, so there is nothing to choose.
-            chosen = self.setting.as_default().protocol
+            chosen = self.inference.as_default().protocol
         return chosen | ({"prediction": ROUNDED} if self.rounded or method.rounded else {})
 
 
-def predictions(method: Method, manner: Manner) -> PredictClips:
-    """Clips -> pictures, in the manner asked for."""
-    device = manner.setting.device
+def predictions(method: Method, settings: EvaluationSettings) -> PredictClips:
+    """Return the function that predicts clips with `method` under `settings`."""
+    device = settings.inference.device
     if method.pictures is not None:
-        predict = _found(method, device)
+        predict = _stored_pictures(method, device)
     else:
-        predict = called(manner.setting.predictor(method), device)
-    if manner.rounded or method.rounded:
+        predict = predict_clips(settings.inference.predictor(method), device)
+    if settings.rounded or method.rounded:
         return lambda clips: predict(clips).clamp(0, 1).mul(255).round().div(255)
     return predict
 
 
-def _found(method: Method, device: torch.device) -> PredictClips:
+def _stored_pictures(method: Method, device: torch.device) -> PredictClips:
     assert method.pictures is not None
     pictures = method.pictures
 

@@ -1,4 +1,4 @@
-"""Models of others: a callable, or the pictures that they left in a folder."""
+"""Wrap models of others as methods: a Python callable, or a folder of predicted pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNROUNDED = ".npy"
 
 
 def of_callable(text: str, root: Path) -> Method:
-    """The method `package.module:name`, found on the Python path or in the current folder.
+    """Import the method `package.module:name` from the Python path or the current folder.
 
     It is called as `name(frames, times, target_time)` with float32 tensors on the evaluation's
     device: frames [B, N, 3, H, W] RGB in 0..1, times [B, N] rising from 0 to 1, target_time [B];
@@ -68,7 +68,7 @@ def _imported(module: str, name: str) -> Any:
 
 
 def _source_of(module: str) -> str | None:
-    """The hash of the module's file. What it loads beside itself is not known here."""
+    """Return the SHA-256 of the module's file, without what the module loads."""
     file = getattr(sys.modules[module], "__file__", None)
     return sha256_of(Path(file)) if file and Path(file).is_file() else None
 
@@ -81,7 +81,7 @@ def _ready(found: Any, device: torch.device) -> Callable[..., Any]:
 
 
 def _checked(call: Callable[..., Any], name: str) -> Predictor:
-    """Tell a wrong shape by its name instead of by what it breaks further on."""
+    """Wrap `call` so that a prediction of a wrong shape raises an error that names the method."""
 
     def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
         out = call(frames, times, moment)
@@ -95,15 +95,17 @@ def _checked(call: Callable[..., Any], name: str) -> Predictor:
 
 
 class PictureFolder:
-    """Predictions found as files: `<clip id>.png` (8 bit) or `<clip id>.npy` (floats in 0..1,
-    [H, W, 3]), in sub-folders where an id holds slashes."""
+    """Predictions stored as `<clip id>.png` (8 bit) or `<clip id>.npy` (floats 0..1, [H, W, 3]),
+    in sub-folders where an id holds slashes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def find(self, clip: str) -> Path:
-        """Raises:
-        MissingError: when no file is named by the clip.
+        """Return the file that holds the prediction of a clip.
+
+        Raises:
+            MissingError: when no file is named by the clip.
         """
         for suffix in SUFFIXES:
             path = self.folder / f"{clip}{suffix}"
@@ -112,7 +114,7 @@ class PictureFolder:
         raise MissingError(f"{self.folder} has no picture of clip {clip!r} ({clip}.png, .npy ...)")
 
     def picture(self, clip: Clip) -> Tensor:
-        """float32 [3, H, W].
+        """Read the prediction of a clip, float32 [3, H, W].
 
         Raises:
             MissingError: when the file is absent, unreadable or of another size than the target.
@@ -142,7 +144,7 @@ def _not_called(device: torch.device) -> Predictor:
 
 
 def of_folder(folder: Path, root: Path) -> Method:
-    """The pictures in `folder`, whoever made them.
+    """Return the method whose predictions are the pictures in `folder`.
 
     Raises:
         MissingError: when it holds no picture at all.

@@ -1,149 +1,162 @@
-"""One method on one test set: judged, compared with the default arithmetic, recorded."""
+"""Evaluate a method on a test set, resumably; record it in a folder of its own."""
 
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tempo.core.code_stamp import code_stamp
 from tempo.core.errors import MissingError, RecordError, RunError
 from tempo.core.identity import short_hash
 from tempo.metrics.metric_table import metric_infos
-from tempo.records.evaluations import TABLE, EvaluationRecord, is_whole, load_evaluation
+from tempo.records.evaluations import (
+    TABLE,
+    Compared,
+    EvaluationRecord,
+    is_whole,
+    load_evaluation,
+)
 from tempo.records.files import sha256_of
-from tempo.train.evaluation.clip_evaluation import in_order, judge_clips, means, measured
-from tempo.train.evaluation.clip_motion import Motions
-from tempo.train.evaluation.evaluation_settings import Manner, TestClips, predictions
-from tempo.train.evaluation.gallery_pictures import keep_prediction, spread
+from tempo.spec.metrics import DEFAULT_METRICS
+from tempo.train.evaluation.clip_evaluation import Judged, in_order, judge_clips, means, measured
+from tempo.train.evaluation.evaluation_settings import EvaluationSettings, TestClips, predictions
+from tempo.train.evaluation.evaluator import (
+    ClipEvaluator,
+    ClipResults,
+    Motions,
+    ResumeLog,
+    Tell,
+    write_clip_table,
+)
+from tempo.train.evaluation.kept_pictures import evenly_spaced, save_gallery, to_pixels
 from tempo.train.evaluation.methods import Method
-from tempo.train.evaluation.numeric_differences import compare_with_default
-from tempo.train.evaluation.resume_log import Partial, PartialLog
-from tempo.train.evaluation.run_evaluation import write_table
-from tempo.train.evaluation.temporal_sequences import judge_in_time
 from tempo.train.run.environment_record import host
 from tempo.train.run.stop_request import StopRequest
 
-NEVER = StopRequest()
+ROWS = "rows.jsonl"
+"""The resume log in an evaluation's folder; deleted once the result is recorded."""
 
-Tell = Callable[[int, int], None]
-"""Called with clips done and clips in all."""
+LIMIT = 0.01
+"""dB that half precision or tiling may move a metric before the number is flagged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
-    """A record, the folder it is in, and whether it was there before."""
+class MethodEvaluation:
+    """An evaluation's record, its folder, and whether it was recorded before."""
 
     record: EvaluationRecord
     folder: Path
     reused: bool
 
 
-def assess(
-    method: Method, test: TestClips, manner: Manner, tell: Tell, *, again: bool = False
-) -> Assessment:
-    """Evaluate `method` on `test`, unless a record says the same already.
+def evaluate_method(
+    method: Method,
+    test: TestClips,
+    settings: EvaluationSettings,
+    tell: Tell,
+    *,
+    again: bool = False,
+) -> MethodEvaluation:
+    """Evaluate `method` on `test`, unless it is recorded already and not wanted `again`.
 
-    One that was interrupted, at any point, goes on where it stopped. Memory holds one batch and,
-    for temporal metrics, two clips more.
+    An interrupted evaluation is resumed at the clip where it stopped.
 
     Raises:
         RunError: when the method cannot carry it out.
         MissingError: when not one clip can be judged.
     """
-    asked = test.protocol | manner.protocol(method)
-    folder = method.records / f"{test.name}-{short_hash(asked)}"
-    done = None if again else _done(folder, method, short_hash(asked), manner)
+    asked = short_hash(test.protocol | settings.protocol(method))
+    folder = method.records / f"{test.name}-{asked}"
+    done = None if again else _recorded(folder, method, asked, settings)
     if done is not None:
-        return Assessment(done, folder, reused=True)
+        return MethodEvaluation(done, folder, reused=True)
+    if again:
+        (folder / ROWS).unlink(missing_ok=True)
     begun = time.time(), time.perf_counter()
-    found = _judged(method, test, manner, folder, tell, again=again)
+    found = _judge(method, test, settings, folder, tell)
     if not found.rows:
         raise MissingError(
             f"{method.name} on {test.name}: not one of {len(test)} clips could be judged; "
             f"the first: {next(iter(found.broken.values()), 'there is none')}"
         )
-    record = _record(method, test, manner, found, folder)
-    write_table(folder / TABLE, in_order(found.rows))
+    record = _record(method, test, settings, found)
+    write_clip_table(folder / TABLE, in_order([*found.rows.values()]))
     record = replace(
         record,
         table_sha256=sha256_of(folder / TABLE),
-        compared=compare_with_default(method, test, manner),
+        compared=compare_with_default(method, test, settings),
         started=begun[0],
         seconds=time.perf_counter() - begun[1],
     )
     record.save(folder)
-    PartialLog.discard(folder)
-    return Assessment(record, folder, reused=False)
+    (folder / ROWS).unlink()
+    return MethodEvaluation(record, folder, reused=False)
 
 
-def _done(folder: Path, method: Method, asked: str, manner: Manner) -> EvaluationRecord | None:
+def _recorded(
+    folder: Path, method: Method, asked: str, settings: EvaluationSettings
+) -> EvaluationRecord | None:
     try:
         record = load_evaluation(folder)
     except RecordError:
         return None
-    same = record.asked_hash == asked and _plain(record.identity) == _plain(method.identity)
+    same = record.asked_hash == asked and _as_json(record.identity) == _as_json(method.identity)
     known = {*record.values, *record.not_applicable}
-    return record if same and known >= {*manner.metrics} and is_whole(folder, record) else None
+    return record if same and known >= {*settings.metrics} and is_whole(folder, record) else None
 
 
-def _plain(value: Mapping[str, Any]) -> Any:
+def _as_json(value: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _judged(
-    method: Method,
-    test: TestClips,
-    manner: Manner,
-    folder: Path,
-    tell: Tell,
-    *,
-    again: bool,
-) -> Partial:
-    """All rows, those of an earlier interrupted try included."""
-    key = short_hash([_plain(method.identity), test.protocol, manner.metrics, manner.gallery])
-    if again:
-        PartialLog.discard(folder)
-    log = PartialLog(folder, key, test.sequences())
-    found, kept = log.known, spread(range(len(test)), manner.gallery)
+def _judge(
+    method: Method, test: TestClips, settings: EvaluationSettings, folder: Path, tell: Tell
+) -> ClipResults:
+    what = [_as_json(method.identity), test.protocol, settings.metrics, settings.gallery]
 
-    def broken(index: int, error: MissingError) -> None:
-        found.broken[index] = str(error)
-        log.lose(index, str(error))
+    def save(judged: Judged) -> Mapping[str, str]:
+        # Inputs and target are in the test set already.
+        row, picture = judged.row, to_pixels(judged.prediction)
+        return save_gallery(folder, row.index, row.clip, {"prediction": picture})
 
-    predict = predictions(method, manner)
-    left = range(found.next, len(test))
-    judged = judge_clips(predict, test, left, manner.setting.device, NEVER, manner.metrics, broken)
-    in_time = judge_in_time(judged, test.sequences(), manner.metrics)
-    motions = Motions(manner.motion, test.protocol["split_digest"])
+    evaluator = ClipEvaluator(
+        clips=test,
+        indices=range(len(test)),
+        sequences=test.sequences(),
+        metrics=settings.metrics,
+        motions=Motions(settings.motion, test.protocol["split_digest"]),
+        device=settings.inference.device,
+        gallery=evenly_spaced(range(len(test)), settings.gallery),
+        folder=folder,
+        save=save,
+        skip_broken=True,
+    )
+    log = ResumeLog(folder / ROWS, short_hash([what, code_stamp()]))
     try:
-        for each in motions.describe(in_time):
-            index = each.row.index
-            entry = keep_prediction(each, folder) if index in kept else None
-            log.add(each.row, entry)
-            found.add(each.row, entry)
-            tell(len(found.rows) + len(found.broken), len(test))
+        return evaluator.run(predictions(method, settings), log, StopRequest(), tell)
     except torch.OutOfMemoryError as error:
         raise RunError(
             f"{method.name} on {test.name}: the frames do not fit into the memory of "
-            f"{manner.setting.device}; try --tile 512",
+            f"{settings.inference.device}; try --tile 512",
             "oom",
         ) from error
-    return found
 
 
 def _record(
-    method: Method, test: TestClips, manner: Manner, found: Partial, folder: Path
+    method: Method, test: TestClips, settings: EvaluationSettings, found: ClipResults
 ) -> EvaluationRecord:
     broken = {test.clip_id(index): why for index, why in sorted(found.broken.items())}
     left = test.without(list(broken), f"{len(broken)} clips left out") if broken else test
-    meaning = left.protocol | manner.protocol(method)
-    values, infos = means(in_order(found.rows)), metric_infos()
-    setting = manner.setting
+    meaning = left.protocol | settings.protocol(method)
+    rows = in_order([*found.rows.values()])
+    values, infos, device = means(rows), metric_infos(), settings.inference.device
     return EvaluationRecord(
         method=method.name,
         identity=method.identity,
@@ -152,17 +165,17 @@ def _record(
         test_set=test.name,
         protocol=meaning,
         protocol_hash=short_hash(meaning),
-        asked_hash=short_hash(test.protocol | manner.protocol(method)),
-        clips=len(found.rows),
+        asked_hash=short_hash(test.protocol | settings.protocol(method)),
+        clips=len(rows),
         broken=broken,
         values=values,
-        infos={name: infos[name] for name in measured(found.rows)},
-        not_applicable={name: _why(name) for name in manner.metrics if name not in values},
+        infos={name: infos[name] for name in measured(rows)},
+        not_applicable={name: _why(name) for name in settings.metrics if name not in values},
         table=TABLE,
         table_sha256="",
         gallery=tuple(found.gallery[index] for index in sorted(found.gallery)),
         compared=None,
-        environment=host() | {"device": str(setting.device), "threads": torch.get_num_threads()},
+        environment=host() | {"device": str(device), "threads": torch.get_num_threads()},
         notes=left.notes,
         started=0.0,
         seconds=0.0,
@@ -173,3 +186,53 @@ def _why(metric: str) -> str:
     if metric == "flicker":
         return "the set has no consecutive targets"
     return "no clip has a value: it has no meaning for such pictures"
+
+
+def compare_with_default(
+    method: Method, test: TestClips, settings: EvaluationSettings
+) -> Compared | None:
+    """Subtract the mean metrics of float32 on whole frames from those of the chosen settings.
+
+    Measured over `settings.check` clips of `test`, with the metrics of single frames alone. Returns
+    None when the settings are the default or the method's pictures exist already.
+    """
+    if settings.inference.plain or method.pictures is not None or not settings.check:
+        return None
+    default = replace(settings, inference=settings.inference.as_default())
+    indices = evenly_spaced(range(len(test)), settings.check)
+    chosen, count = _means(method, test, settings, indices)
+    try:
+        whole, _ = _means(method, test, default, indices)
+    except torch.OutOfMemoryError:
+        return Compared(
+            clips=0,
+            differences={},
+            flagged=(),
+            problem="whole frames in float32 do not fit into the memory of the device",
+        )
+    differences = {name: _less(chosen[name], whole[name]) for name in chosen if name in whole}
+    infos = metric_infos()
+    flagged = tuple(
+        name
+        for name, value in differences.items()
+        if infos[name].unit == "dB" and not abs(value) <= LIMIT
+    )
+    return Compared(clips=count, differences=differences, flagged=flagged)
+
+
+def _less(one: float, other: float) -> float:
+    """Subtract `other` from `one`; equal infinities, of pictures without any error, give 0."""
+    return 0.0 if one == other else one - other if math.isfinite(other) else math.nan
+
+
+def _means(
+    method: Method, test: TestClips, settings: EvaluationSettings, indices: tuple[int, ...]
+) -> tuple[dict[str, float], int]:
+    def broken(index: int, error: MissingError) -> None:
+        return  # The evaluation itself has noted the clip.
+
+    predict, device = predictions(method, settings), settings.inference.device
+    frame = [name for name in settings.metrics if name in DEFAULT_METRICS]
+    judged = judge_clips(predict, test, indices, device, StopRequest(), frame, broken)
+    rows = [each.row for each in judged]
+    return means(rows), len(rows)

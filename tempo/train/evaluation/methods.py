@@ -1,4 +1,4 @@
-"""What can be judged or used outside training: trained networks and methods without weights.
+"""Define methods: trained networks from runs or files, and references without weights.
 
 A method is named before it is loaded, so that what was evaluated already is skipped without
 building a network.
@@ -30,20 +30,20 @@ from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.weight_selection import ensemble
-from tempo.train.optim.averaging import Weights, mean_weights, put
+from tempo.train.optim.averaging import Weights, copy_weights, mean_weights
 from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints
 
 
 class Pictures(Protocol):
-    """Predictions that were made elsewhere."""
+    """Predictions that exist already."""
 
     def picture(self, clip: Clip) -> Tensor:
-        """float32 [3, H, W]; MissingError when there is none, or none of the target's size."""
+        """Return float32 [3, H, W]; MissingError without a picture of the target's size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """One row of an evaluation's table.
+    """A method that predicts frames, before its weights are loaded.
 
     `identity` is everything that decides its pictures, as JSON values: equal identities need not
     be evaluated twice. `checkpoints` are the files its weights come from, with path, SHA-256 and
@@ -62,7 +62,7 @@ class Method:
 
 
 def reference(name: str, root: Path) -> Method:
-    """Frame averaging and its like, by its name in `REFERENCES`."""
+    """Return the reference, a method without weights, called `name` in `REFERENCES`."""
     predict = REFERENCES[name]
     return Method(
         name=name,
@@ -73,8 +73,10 @@ def reference(name: str, root: Path) -> Method:
 
 
 def of_run(folder: Path, name: str) -> Method:
-    """The network of a run, with the weights that its own evaluation chooses; for a run that is
-    still training, those it would choose now. A run of a method without weights is that method.
+    """Return the network of a run, with the weights that the run's own evaluation chooses.
+
+    For a run that is still training these are the weights it would choose now. A run of a method
+    without weights is that method.
 
     Raises:
         RecordError: when the run has no checkpoint that can be used.
@@ -106,7 +108,7 @@ def of_run(folder: Path, name: str) -> Method:
 
 
 def _chosen(config: RunConfig, progress: Mapping[str, Any], newest: int) -> list[int]:
-    """Steps whose weights the run's own evaluation uses, as `Training.needed` says."""
+    """Return the steps whose weights the run's own evaluation uses, as `Training.needed` does."""
     evaluation = config.evaluation
     if evaluation.select in {"average", "ensemble"} and progress["points"]:
         return list(progress["points"][-evaluation.over :])
@@ -138,12 +140,12 @@ def _network(
     live = dict(net.named_parameters())
     if together and len(states) > 1:
         return ensemble(live, net, states)
-    put(live, states[0] if len(states) == 1 else mean_weights(states))
+    copy_weights(live, states[0] if len(states) == 1 else mean_weights(states))
     return net
 
 
 def of_file(path: Path, root: Path) -> Method:
-    """The network in a file: a checkpoint inside a run's folder, or weights written by
+    """Return the network in a file: a checkpoint inside a run's folder, or weights written by
     `tempo.models.weight_files.save_weights`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Temporal metrics of test clips: each prediction beside its neighbours in time."""
+"""Compute temporal metrics of test clips from each prediction and its neighbours in time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tempo.train.hardware.process_group import Group
 
 
 def stretches(split: Split) -> list[range]:
-    """The clips in stretches whose targets follow each other in time; a clip alone is one, too.
+    """Return the ranges of clips whose targets follow each other in time; most are single clips.
 
     Clips follow each other when they are neighbours in a shard and share a picture of one source.
     """
@@ -35,14 +35,14 @@ def _follows(split: Split, one: int, other: int) -> bool:
 
 
 def share_of_stretches(found: Sequence[range], group: Group) -> list[int]:
-    """The clips this process judges: whole stretches, every clip once, whatever their number."""
+    """Return the clips that this process judges: whole ranges, so that neighbours stay together."""
     return [index for stretch in found[group.rank :: group.world] for index in stretch]
 
 
 def judge_in_time(
     judged: Iterable[Judged], found: Sequence[range], names: Sequence[str]
 ) -> Iterator[Judged]:
-    """Add the temporal metrics among `names` to what was judged, in the same order.
+    """Add the temporal metrics among `names` to judged clips, in the same order.
 
     Holds three clips at a time. A metric without meaning for a clip gets no value.
 
@@ -66,7 +66,7 @@ def judge_in_time(
 
 
 def _linked(one: Judged, other: Judged | None, number: dict[int, int]) -> Judged | None:
-    """`other` when its target follows that of `one`, or the other way round."""
+    """Return `other` when the targets of both clips follow each other in time."""
     if other is None or one.row.index not in number:
         return None
     near = abs(one.row.index - other.row.index) == 1
@@ -97,7 +97,7 @@ def _same_inputs(one: Clip, other: Clip) -> bool:
 
 
 def surrounding(clip: Clip) -> tuple[int, int]:
-    """Positions of the input frames before and after the target; the outermost two outside."""
+    """Return the positions of the input frames before and after the target."""
     after = min(max(bisect_left(clip.times, clip.target_time), 1), len(clip.times) - 1)
     return after - 1, after
 
@@ -112,5 +112,5 @@ def _input(pixels: Pixels) -> Frame:
 
 
 def picture(pixels: Pixels) -> torch.Tensor:
-    """uint8 [H, W, 3] as float32 [3, H, W] in [0, 1]."""
+    """Convert uint8 [H, W, 3] to float32 [3, H, W] in 0..1."""
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div_(255)

@@ -1,4 +1,4 @@
-"""Validation: metrics over the held-out clips, and pictures of the first few."""
+"""Validate a network in training on held-out clips; save pictures of the first few."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tempo.train.evaluation.clip_evaluation import (
     means,
     share_of,
 )
-from tempo.train.evaluation.picture_writer import Pixels, given, save_png, to_pixels
+from tempo.train.evaluation.kept_pictures import Pixels, inputs_and_target, save_png, to_pixels
 from tempo.train.hardware.process_group import Group
 from tempo.train.run.stop_request import StopRequest
 
@@ -31,7 +31,7 @@ SAMPLES = 4
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """The held-out clips of a run and where their pictures go."""
+    """The validation clips of a run, and the folder of their pictures."""
 
     split: Split
     limit: int | None
@@ -49,7 +49,7 @@ class Validation:
     def run(
         self, predict: Predictor, step: int, stop: StopRequest
     ) -> tuple[dict[str, float], list[ImageSaved]]:
-        """Mean metrics over all clips, and the pictures that were written at `step`."""
+        """Return the mean metrics over all clips, and the pictures written at `step`."""
         rows: list[Row] = []
         images: list[ImageSaved] = []
         mine = share_of(self.clips, self.group)
@@ -62,7 +62,9 @@ class Validation:
 
     def _pictures(self, judged: Judged, step: int) -> Iterator[ImageSaved]:
         name = f"val{judged.row.index}"
-        for part, pixels in given(judged.clip).items() if step == self.first_step else ():
+        for part, pixels in (
+            inputs_and_target(judged.clip).items() if step == self.first_step else ()
+        ):
             yield self._save(step, f"{name}/{part}", Path("images") / name / f"{part}.png", pixels)
         path = Path("images") / name / f"prediction-{step:08d}.png"
         yield self._save(step, f"{name}/prediction", path, to_pixels(judged.prediction))

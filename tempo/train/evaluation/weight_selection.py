@@ -1,4 +1,4 @@
-"""Which weights the final evaluation judges: the best, the last, or several together."""
+"""Choose the weights that a run's evaluation judges: the best, the last, or several together."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from torch import Tensor, nn
 
 from tempo.core.errors import RecordError, RunError
 from tempo.train.evaluation.clip_evaluation import Predictor
-from tempo.train.optim.averaging import Weights, mean_weights, put
+from tempo.train.optim.averaging import Weights, copy_weights, mean_weights, weights_hash
 from tempo.train.run.checkpoints import saved_checkpoints
 from tempo.train.run.training_loop import Training, predictor
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
-    """`name` says how the checkpoint was chosen, `step` is the newest one that takes part."""
+class SelectedWeights:
+    """What an evaluation judges: `name` says how its weights were chosen, `step` is that of the
+    newest checkpoint that takes part, `weights` the hash of all of them."""
 
     predict: Predictor
     step: int
     name: str
+    weights: str
 
 
-def select(training: Training) -> Selected:
-    """Choose as `evaluation.select` asks, once training is done.
+def select_weights(training: Training) -> SelectedWeights:
+    """Choose the weights that `evaluation.select` asks for, once training is done.
 
     Raises:
         RunError: when no validation gave a number.
@@ -42,11 +44,11 @@ def select(training: Training) -> Selected:
     else:
         predict = _single(training, states)
     label = name if name in {"best", "last"} else f"{name} of {len(steps)}"
-    return Selected(predict, steps[-1], label)
+    return SelectedWeights(predict, steps[-1], label, weights_hash(states))
 
 
 def _weights(training: Training, step: int) -> Weights:
-    """What evaluation uses of the checkpoint at `step`: averaged weights where there are some."""
+    """Return the weights of the checkpoint at `step`, averaged ones where it holds some."""
     if step == training.progress.step:
         averaged = training.trainer.averaging.weights()
         live = training.trainer.model.named_parameters()
@@ -66,20 +68,20 @@ def _stored(training: Training, step: int) -> Weights:
 
 def _single(training: Training, states: Sequence[Weights]) -> Predictor:
     weights = states[0] if len(states) == 1 else mean_weights(states)
-    put(dict(training.trainer.model.named_parameters()), weights)
+    copy_weights(dict(training.trainer.model.named_parameters()), weights)
     return predictor(training.trainer)
 
 
 def ensemble(
     live: Mapping[str, nn.Parameter], predict: Predictor, states: Sequence[Weights]
 ) -> Predictor:
-    """The mean of the predictions of several sets of weights, put one after the other into the
-    parameters `live` that `predict` uses."""
+    """Average the predictions of several sets of weights, each copied in turn into the parameters
+    `live` that `predict` uses."""
 
     def mean_prediction(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
         total = torch.zeros_like(frames[:, 0])
         for state in states:
-            put(live, state)
+            copy_weights(live, state)
             total += predict(frames, times, moment)
         return total / len(states)
 

@@ -1,4 +1,4 @@
-"""What a step costs, measured by doing a few on the device at hand."""
+"""Measure what a training step and an evaluation cost on this device."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LONG = 10_000
 
 
 def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price:  # noqa: B008
-    """Train `config` for a few steps, judge a few clips, and say what each cost.
+    """Train `config` for a few steps and judge a few clips; return what each cost.
 
     Everything is as in a run: the data, the crops, the augmentation, the precision, compilation,
     the micro-batch that fits. Nothing is written but the cache of decoded pictures.
@@ -100,7 +100,7 @@ def _reference(config: RunConfig, cache: Path, device: torch.device, begun: floa
 
 
 def _trainer(config: RunConfig, train_clips: int, device: torch.device, group: Group) -> Trainer:
-    """The network of `config` at the start of a long training."""
+    """Return a trainer of `config` at the start of a long training."""
     whole = horizon(config.recipe, train_clips)
     long = Horizon(steps=max(whole.steps, LONG), batch=whole.batch, train_clips=train_clips)
     model = build_model(config.arch, 0)
@@ -110,7 +110,7 @@ def _trainer(config: RunConfig, train_clips: int, device: torch.device, group: G
 def _time_steps(
     config: RunConfig, trainer: Trainer, steps: Steps, begun: float
 ) -> tuple[list[tuple[float, list[float]]], float]:
-    """For every crop its share of the budget and the milliseconds of some of its steps; and the
+    """Return each crop's share of the budget with the milliseconds of some of its steps, and the
     seconds from `begun` to the first timed step."""
     warm = WARM + AHEAD * config.runtime.workers
     out: list[tuple[float, list[float]]] = []
@@ -125,7 +125,7 @@ def _time_steps(
 
 
 def _stages(config: RunConfig, total: int) -> Iterator[tuple[float, int]]:
-    """The share of the budget and the first step of each training crop."""
+    """Yield the share of the budget and the first step of each training crop."""
     ends = [stage.until for stage in config.recipe.progressive_crop] + [1.0]
     start = 0.0
     for end in ends:
@@ -134,7 +134,7 @@ def _stages(config: RunConfig, total: int) -> Iterator[tuple[float, int]]:
 
 
 def _milliseconds(config: RunConfig, trainer: Trainer, steps: Steps, first: int) -> Iterator[float]:
-    """One step after another, each with the wait for its batch."""
+    """Yield the milliseconds of one step after another, the wait for its batch included."""
     device, workers = trainer.precision.device, config.runtime.workers
     batches = stream_batches(steps, first, workers=workers, device=device)
     for step in range(first, len(steps)):
@@ -144,7 +144,7 @@ def _milliseconds(config: RunConfig, trainer: Trainer, steps: Steps, first: int)
 
 
 def _enough(found: Iterator[float], group: Group) -> list[float]:
-    """Timed steps; the leading process decides how many, so that all do the same."""
+    """Return timed steps; rank 0 decides how many, so that all ranks do the same."""
     begun, out = time.perf_counter(), list[float]()
     while len(out) < MOST:
         out.append(next(found))
@@ -155,7 +155,7 @@ def _enough(found: Iterator[float], group: Group) -> list[float]:
 
 
 def _judging(predict: Predictor, split: Split, clips: int, device: torch.device) -> float:
-    """Seconds to judge `clips` clips, from the time that the first few take once warm."""
+    """Estimate the seconds to judge `clips` clips from those of the first few, once warm."""
     indices: Sequence[int] = range(min(clips, PROBE))
     if clips > PROBE:
         _judge(predict, split, indices, device)

@@ -1,7 +1,8 @@
-"""The device of a run, and what it can honour."""
+"""Choose and configure the device of a run; report what the device supports."""
 
 from __future__ import annotations
 
+import os
 import resource
 
 import torch
@@ -12,12 +13,12 @@ from tempo.spec.recipe import Runtime
 
 
 def wants_cuda(runtime: Runtime) -> bool:
-    """Whether a run will use a CUDA device of this machine."""
+    """Return whether a run will use a CUDA device of this machine."""
     return runtime.device != "cpu" and torch.cuda.is_available()
 
 
 def pick_device(runtime: Runtime, local_rank: int = 0) -> torch.device:
-    """The device to run on; `auto` takes a CUDA device when there is one.
+    """Return the device to run on; `auto` takes a CUDA device when there is one.
 
     Raises:
         MissingError: when `cuda` is asked for and there is none.
@@ -33,7 +34,7 @@ def pick_device(runtime: Runtime, local_rank: int = 0) -> torch.device:
 
 
 def unsupported(precision: str, device: torch.device) -> str | None:
-    """Why `device` cannot train in `precision`, as a sentence; None when it can."""
+    """Return why `device` cannot train in `precision`, as a sentence; None when it can."""
     if device.type == "cpu":
         if precision == "tf32":
             return "precision tf32 needs an NVIDIA GPU of the Ampere generation or newer (use fp32)"
@@ -48,7 +49,7 @@ def unsupported(precision: str, device: torch.device) -> str | None:
 
 
 def configure(device: torch.device, threads: int, precision: str) -> None:
-    """Set the process-wide switches of torch. Same threads and device, same bits on a CPU."""
+    """Set the process-wide switches of torch; on a CPU equal threads give equal bits."""
     torch.set_num_threads(threads)
     tf32 = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -60,12 +61,19 @@ def configure(device: torch.device, threads: int, precision: str) -> None:
         torch.cuda.set_device(device)
 
 
+def available_cores() -> int:
+    """Count the cores this process may use, which may be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def peak_memory() -> int:
-    """The most memory in use so far in bytes: of the CUDA device, or of the process without one."""
+    """Return the peak memory in bytes: of the CUDA device, or of the process without one."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,4 +1,4 @@
-"""The width at which one network costs what another does, counted without running anything."""
+"""Find the width at which one network costs as much as another, without running either."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from tempo.spec.arch import ArchSpec
 
 
 def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int]) -> Width:
-    """The width at which `arch` has the parameters or MACs (`by`) of `target`; `crops` are the
-    sides of the square pictures that each of them is counted for."""
+    """Return the width at which `arch` has as many parameters or MACs (`by`) as `target`.
+
+    `crops` are the sides in pixels of the square pictures that the two are counted for."""
 
     def cost(one: ArchSpec, side: int) -> float:
         if by == "parameters":
@@ -27,7 +28,7 @@ def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int])
 
 
 def _macs(arch: ArchSpec, side: int) -> float:
-    """Multiply-accumulates of one forward pass, as `models.count` has them, but nothing else."""
+    """Return the multiply-accumulates of one forward pass, as `models.network_cost` counts them."""
     net = _on_meta(arch)
     with torch.device("meta"):
         inputs = torch.empty(1, 2, 3, side, side), torch.empty(1, 2), torch.empty(1)

@@ -1,9 +1,10 @@
-"""What can be known before training: what this machine lacks, and whether the parts fit."""
+"""Check before training what this machine lacks and whether a spec's parts fit together."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -17,7 +18,13 @@ from tempo.data.open_dataset import check_available
 from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.build import build_model
 from tempo.spec.study import RunConfig
-from tempo.train.hardware.device import configure, pick_device, unsupported
+from tempo.train.hardware.device import (
+    available_cores,
+    configure,
+    pick_device,
+    unsupported,
+    wants_cuda,
+)
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
@@ -28,7 +35,7 @@ SIDE = 32
 
 
 def missing(config: RunConfig) -> list[str]:
-    """Everything this machine lacks for `config`, each as a sentence; empty when it can run."""
+    """Return everything that this machine lacks for `config`, each as a sentence."""
     return [problem for check in (_data, _device, _packages) for problem in check(config)]
 
 
@@ -64,9 +71,9 @@ def _packages(config: RunConfig) -> Iterator[str]:
 
 
 def rehearse(config: RunConfig) -> float:
-    """Build the network, train one step on small random pictures, predict and measure one.
+    """Build the network, train one step on small random pictures, predict and measure one picture.
 
-    It reads no data. Whatever a spec wired wrongly comes up here, in seconds.
+    No data is read. Parts of a spec that do not fit raise their error here, in seconds.
 
     Returns:
         About how much work a training clip is: the multiply-accumulates of one forward pass,
@@ -103,7 +110,7 @@ def _uncompiled(config: RunConfig) -> RunConfig:
 
 
 def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
-    """The network of `config` at the start of a training of one step, one process."""
+    """Return a trainer of `config` at the start of a training of one step in one process."""
     return Trainer(
         build_model(config.arch, 0),
         config,
@@ -114,7 +121,7 @@ def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
 
 
 def random_batch(clips: int, side: int = SIDE) -> Batch:
-    """Noise, `side` pixels square, with two input frames."""
+    """Return clips of noise, `side` pixels square, with two input frames."""
     random = torch.Generator().manual_seed(0)
     shape = (clips, 3, 3, side, side)
     pictures = torch.randint(0, 256, shape, generator=random).to(torch.uint8)
@@ -125,3 +132,23 @@ def random_batch(clips: int, side: int = SIDE) -> Batch:
         target_time=torch.full((clips,), 0.5),
         indices=torch.arange(clips),
     )
+
+
+def device_slots(configs: Iterable[RunConfig]) -> list[dict[str, str]]:
+    """Return the environment of each slot for runs: one per GPU, or one per `threads` CPU cores.
+
+    A study whose runs disagree gets the slots of its most demanding run.
+    """
+    runtimes = [config.runtime for config in configs]
+    if any(wants_cuda(runtime) for runtime in runtimes):
+        return [{"CUDA_VISIBLE_DEVICES": name} for name in _visible_gpus()]
+    threads = max((runtime.threads for runtime in runtimes), default=1)
+    return [{} for _ in range(max(available_cores() // threads, 1))]
+
+
+def _visible_gpus() -> list[str]:
+    """Return the GPUs this process may use, under the names its own environment gives them."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name.strip() for name in given.split(",") if name.strip()]
+    return [str(number) for number in range(torch.cuda.device_count())]

@@ -1,4 +1,4 @@
-"""The processes that share one run. Alone, every operation does nothing."""
+"""Exchange values between the processes that share one run; a lone process skips that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT = timedelta(seconds=float(os.environ.get("TEMPO_COLLECTIVE_TIMEOUT", "90
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`rank` of `world` processes; rank 0 alone writes records. Set up by torchrun's variables."""
+    """The processes of a run as torchrun's variables describe them; rank 0 alone writes records."""
 
     rank: int = 0
     world: int = 1
@@ -31,13 +31,13 @@ class Group:
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Add up a tensor over all processes, in place."""
+        """Sum a tensor over all processes, in place."""
         if self.world > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def share(self, value: Any) -> Any:
-        """What the leading process holds, on every process. `value` must be picklable."""
+        """Return the picklable `value` of rank 0 on every process."""
         if self.world == 1:
             return value
         box = [value]
@@ -45,7 +45,7 @@ class Group:
         return box[0]
 
     def gather(self, values: Sequence[Any]) -> list[list[Any]]:
-        """The list of every process, by rank, on every process."""
+        """Return the lists of all processes, by rank, on every process."""
         if self.world == 1:
             return [list(values)]
         boxes: list[Any] = [None] * self.world
@@ -54,7 +54,7 @@ class Group:
 
 
 def join_group(*, cuda: bool) -> Group:
-    """The group that torchrun's environment describes: gloo on a CPU, NCCL on GPUs.
+    """Join the group that torchrun's environment describes: gloo on a CPU, NCCL on GPUs.
 
     A second run in the same process joins the group that is already there.
 
@@ -76,7 +76,7 @@ def join_group(*, cuda: bool) -> Group:
 
 
 def _needs_own_gpu(processes: int) -> None:
-    """NCCL refuses two processes on one GPU, in words that do not say so."""
+    """Raise when processes would share a GPU, which NCCL refuses with an unclear message."""
     gpus = torch.cuda.device_count()
     if gpus < processes:
         raise MissingError(

@@ -1,4 +1,4 @@
-"""One run on several processes: torchrun's agent started, watched, and started afresh.
+"""Run one run on several processes: start torchrun, and start it again when a rank dies.
 
 A rank that dies ends the whole attempt; the next attempt is a new torchrun that resumes from the
 last checkpoint. The number of processes never changes within a run: it would change the result.
@@ -27,7 +27,7 @@ FRESH_STARTS = 3
 
 
 def run_spread(folder: Path, processes: Processes, target: Sequence[str]) -> int:
-    """Carry out the run in `folder` on several processes; the codes are those of the worker.
+    """Carry out the run in `folder` on several processes; return the worker's exit code.
 
     `target` is what each process executes, as torchrun takes it: it has to call
     `tempo.train.run.run_folder.run` on the folder.
@@ -48,7 +48,7 @@ def run_spread(folder: Path, processes: Processes, target: Sequence[str]) -> int
 
 
 def _died(before: RunRecord, after: RunRecord) -> bool:
-    """Whether a new attempt was cut short by the loss of a process, yet led somewhere."""
+    """Return whether the last attempt lost a process after it got further than the one before."""
     if len(after.attempts) == len(before.attempts):
         return False
     finish = after.attempts[-1].finish
@@ -58,7 +58,7 @@ def _died(before: RunRecord, after: RunRecord) -> bool:
 
 
 def _code(after: RunRecord) -> int:
-    """torchrun reports every failure as 1; the record knows more."""
+    """Return the exit code that the record implies; torchrun reports every failure as 1."""
     if after.status is RunStatus.COMPLETE:
         return 0
     finish = after.attempts[-1].finish if after.attempts else None
@@ -66,7 +66,7 @@ def _code(after: RunRecord) -> int:
 
 
 def _unbegun(folder: Path) -> int:
-    """Nothing was done: somebody holds the run, or asked that nobody begins it."""
+    """Return the exit code where no attempt began: the run is held, or was asked to stop."""
     ledger = open_ledger(None, root_of(folder))
     try:
         hold = ledger.holds([folder.name]).get(folder.name)
@@ -76,7 +76,7 @@ def _unbegun(folder: Path) -> int:
 
 
 def _supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the agent, in this process's group, and hand every stop signal on to it."""
+    """Run torchrun's agent and forward every stop signal to that process."""
     agent = subprocess.Popen(command, env=environment)
 
     def forward(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""New frames between those of a video, or between two pictures."""
+"""Interpolate new frames between those of a video, or between two pictures."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from tempo.data.datasets.triplet_choice import difference
 from tempo.data.video_io.picture_files import read_picture
 from tempo.data.video_io.video_stream import DecodedFrame, VideoWriter, reading, writing
 from tempo.train.evaluation.clip_evaluation import Predictor
-from tempo.train.evaluation.picture_writer import save_png, to_pixels
+from tempo.train.evaluation.kept_pictures import save_png, to_pixels
 
 Tell = Callable[[int, int | None], None]
 """Called with frames read so far and in all, None where the file does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """`factor` frames come out for each that goes in; across a difference above `cut` (as in
-    `tempo.spec.data.Video`) the frame before it is held; `crf` is the encoder's quality."""
+class InterpolationSettings:
+    """How a video is interpolated.
+
+    `factor`: output frames for each input frame; `cut`: difference (as in `tempo.spec.data.Video`)
+    above which the frame before is repeated; `crf`: quality of the encoder.
+    """
 
     factor: int
     cut: float
@@ -33,9 +36,9 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What came of a video. `frames` = (`read` - 1) * factor + 1; `cuts` are the frames, counted
-    from 0, after which the scene changes."""
+class InterpolatedVideo:
+    """Counts of frames read and written, the latter (`read` - 1) * factor + 1; `cuts` are the
+    frames, counted from 0, after which the scene changes."""
 
     read: int
     frames: int
@@ -47,10 +50,10 @@ def interpolate_video(
     predict: Predictor,
     source: Path,
     target: Path,
-    settings: Settings,
+    settings: InterpolationSettings,
     device: torch.device,
     tell: Tell,
-) -> Written:
+) -> InterpolatedVideo:
     """Write `source` with `settings.factor` times its frame rate to `target`, with its sound.
 
     Two frames are held at a time, whatever the length. A frame keeps its time; the new ones divide
@@ -64,7 +67,7 @@ def interpolate_video(
     if source.resolve() == target.resolve():
         raise MissingError(f"{target} is the video itself: give the result another name")
     with reading(source) as reader, writing(target, reader, settings.factor, settings.crf) as out:
-        between = _Between(predict, settings, device)
+        between = _GapWriter(predict, settings, device)
         before: DecodedFrame | None = None
         count = 0
         for shown in reader.frames(out.copy):
@@ -75,7 +78,7 @@ def interpolate_video(
         if before is None or count < 2:
             raise MissingError(f"{source} has {count} frame: there is nothing between frames")
         out.write(before.pixels, before.pts * settings.factor)
-        return Written(
+        return InterpolatedVideo(
             read=count,
             frames=(count - 1) * settings.factor + 1,
             cuts=tuple(between.cuts),
@@ -83,10 +86,12 @@ def interpolate_video(
         )
 
 
-class _Between:
-    """Writes a frame and those that follow it up to the next."""
+class _GapWriter:
+    """Writes each frame of a video and the new frames up to the next one."""
 
-    def __init__(self, predict: Predictor, settings: Settings, device: torch.device) -> None:
+    def __init__(
+        self, predict: Predictor, settings: InterpolationSettings, device: torch.device
+    ) -> None:
         self._predict, self._settings, self._device = predict, settings, device
         self.cuts: list[int] = []
 
@@ -107,7 +112,7 @@ class _Between:
 def between(
     predict: Predictor, start: Pixels, end: Pixels, times: list[float], device: torch.device
 ) -> Iterator[Pixels]:
-    """The pictures at `times` (0 to 1) between two uint8 ones [H, W, 3], one after the other."""
+    """Yield the pictures at `times` (0 to 1) between two uint8 ones [H, W, 3]."""
     frames = _frames(start, end, device)
     ends = torch.tensor([[0.0, 1.0]], device=device)
     for time in times:

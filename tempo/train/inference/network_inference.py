@@ -1,8 +1,7 @@
-"""How a network is run outside training: on which device, in which numbers, whole or in tiles."""
+"""Run a network outside training: choose its device, its precision and tiling."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from tempo.core.errors import SpecError
 from tempo.spec.recipe import Runtime
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.methods import Method
-from tempo.train.hardware.device import configure, pick_device
+from tempo.train.hardware.device import available_cores, configure, pick_device
 from tempo.train.inference.tiling import Tiling, tiled
 from tempo.train.optim.precision import Precision
 from tempo.train.optim.precision import precision as make_precision
@@ -26,8 +25,8 @@ ARITHMETIC = {
 
 
 @dataclass(frozen=True, slots=True)
-class Inference:
-    """The fields of a protocol that the person who runs it chooses."""
+class InferenceSettings:
+    """The device, precision and tiling that a network is run with."""
 
     precision: Precision
     tiling: Tiling | None
@@ -38,7 +37,7 @@ class Inference:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What these choices mean, as JSON values."""
+        """Return the fields of a protocol that these settings decide, as JSON values."""
         return {
             "arithmetic": ARITHMETIC[self.precision.name],
             "tiling": str(self.tiling) if self.tiling else "none",
@@ -46,19 +45,19 @@ class Inference:
 
     @property
     def plain(self) -> bool:
-        """Whether this is what protocols run by default: float32, whole frames."""
+        """Return whether these are the default settings: float32 on whole frames."""
         return self.precision.name == "fp32" and self.tiling is None
 
-    def as_default(self) -> Inference:
-        """The same device with the default's choices."""
-        return Inference(make_precision("fp32", self.device), None)
+    def as_default(self) -> InferenceSettings:
+        """Return the default settings on the same device."""
+        return InferenceSettings(make_precision("fp32", self.device), None)
 
     def predictor(self, method: Method) -> Predictor:
-        """The method, loaded on the device."""
+        """Load the method on the device and apply these settings."""
         return self.apply(method.load(self.device))
 
     def apply(self, loaded: Predictor) -> Predictor:
-        """What was loaded, in these numbers and pieces; its pictures are float32."""
+        """Wrap a loaded predictor with the precision and tiling; its pictures are float32."""
 
         def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
             with self.precision.autocast():
@@ -74,8 +73,8 @@ def make_inference(
     tile: int | None = None,
     overlap: int | None = None,
     threads: int | None = None,
-) -> Inference:
-    """Set the device up and say what is run on it.
+) -> InferenceSettings:
+    """Configure the device and return the settings of inference on it.
 
     Raises:
         MissingError: when the device is not there or cannot honour the precision.
@@ -85,11 +84,5 @@ def make_inference(
         raise SpecError("--overlap says how far tiles overlap, so it needs --tile")
     tiling = None if tile is None else Tiling(tile, overlap or max(8, tile // 4 // 8 * 8))
     chosen = pick_device(Runtime.model_validate({"device": device}))
-    configure(chosen, threads or _cores(), precision)
-    return Inference(make_precision(precision, chosen), tiling)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    configure(chosen, threads or available_cores(), precision)
+    return InferenceSettings(make_precision(precision, chosen), tiling)

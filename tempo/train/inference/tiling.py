@@ -1,4 +1,4 @@
-"""Large frames in overlapping tiles, blended smoothly.
+"""Predict large frames in overlapping tiles that are blended smoothly.
 
 Memory holds the frames, one picture of sums and what the network needs for one tile, whatever the
 size of the frames. A network without normalisation or pooling over the picture gives what it gives
@@ -51,7 +51,7 @@ class Tiling:
         )
 
     def starts(self, length: int) -> list[int]:
-        """Where tiles begin along an axis of `length` (a multiple of the stride), evenly spread."""
+        """Return where tiles begin along an axis of `length` (a multiple of the stride)."""
         if length <= self.side:
             return [0]
         steps = math.ceil((length - self.side) / (self.side - self.overlap))
@@ -60,7 +60,7 @@ class Tiling:
 
 
 def tiled(predict: Predictor, tiling: Tiling) -> Predictor:
-    """`predict`, called tile by tile.
+    """Wrap `predict` so that frames are predicted tile by tile.
 
     Frames are padded as the network pads them and cut at multiples of its stride, so that a tile
     meets the grid of every scale where the whole frame does.
@@ -87,7 +87,7 @@ def tiled(predict: Predictor, tiling: Tiling) -> Predictor:
 def _tiles(
     height: int, width: int, tiling: Tiling, like: Tensor
 ) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Rows, columns and blending weights [h, w] of each tile."""
+    """Yield the rows, columns and blending weights [h, w] of each tile."""
     down, across = tiling.starts(height), tiling.starts(width)
     for top in down:
         rows = slice(top, min(top + tiling.side, height))
@@ -99,10 +99,10 @@ def _tiles(
 
 
 def _window(span: slice, length: int, overlap: int, like: Tensor) -> Tensor:
-    """1 inside; towards a neighbour a raised cosine over the middle half of the overlap, then 0.
+    """Return the blending weights of a tile along one axis: 1 inside, a raised cosine at borders.
 
-    The outer quarter of an overlap is what a tile sees beyond what it is trusted with, so a
-    predictor that looks no further than that never notices the tiles.
+    The cosine spans the middle half of the overlap. The outer quarter has weight 0, so a predictor
+    with a smaller receptive field gives what it gives for the whole frame.
     """
     weights = like.new_ones(span.stop - span.start)
     place = torch.arange(overlap, dtype=like.dtype, device=like.device) + 0.5

@@ -1,9 +1,10 @@
-"""Averaged weights: what is evaluated when it is not what is trained."""
+"""Average weights during training (EMA, schedule-free) or over checkpoints, for evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, Protocol
 
 import torch
@@ -12,20 +13,21 @@ from torch import Tensor, nn
 Weights = dict[str, Tensor]
 
 
+# `update` is called after every step; every evaluation and checkpoint asks for `weights`.
 class Averaging(Protocol):
-    """Keeps the weights that every evaluation uses."""
+    """An average of the trained weights, for evaluation."""
 
     def update(self, step: int) -> None:
-        """Take in the weights after optimiser step `step` (from 1)."""
+        """Update the average with the weights after optimiser step `step` (from 1)."""
 
     def weights(self) -> Weights | None:
-        """Copies of the averaged weights by name; None when evaluation uses the trained ones."""
+        """Return copies of the averaged weights; None when evaluation uses the trained ones."""
 
     def load(self, weights: Mapping[str, Tensor] | None) -> None: ...
 
 
 class NoAveraging:
-    """Evaluation uses the trained weights."""
+    """No average: evaluation uses the trained weights."""
 
     def update(self, step: int) -> None: ...
 
@@ -63,7 +65,7 @@ class Ema:
 
 
 class OptimiserAverage:
-    """The average that a schedule-free optimiser keeps: its own `eval` weights.
+    """The average that a schedule-free optimiser keeps: the weights of its `eval` mode.
 
     Its switch there and back rounds, so the trained weights are put back from copies.
     """
@@ -89,7 +91,7 @@ class OptimiserAverage:
 
 
 def make_averaging(model: nn.Module, optimiser: Any, ema: float | None) -> Averaging:
-    """EMA when asked for; otherwise the optimiser's own average, if it keeps one."""
+    """Return an EMA when asked for, otherwise the optimiser's own average, if there is one."""
     if ema is not None:
         return Ema(model, ema)
     if callable(getattr(optimiser, "eval", None)):
@@ -98,30 +100,38 @@ def make_averaging(model: nn.Module, optimiser: Any, ema: float | None) -> Avera
 
 
 @contextmanager
-def swapped(model: nn.Module, weights: Mapping[str, Tensor] | None) -> Iterator[None]:
-    """Lend `weights` to the model for the time of the block; None leaves it as it is."""
+def with_weights(model: nn.Module, weights: Mapping[str, Tensor] | None) -> Iterator[None]:
+    """Use `weights` in the model during the block; None leaves the model as it is."""
     if weights is None:
         yield
         return
     live = dict(model.named_parameters())
     kept = {name: each.detach().clone() for name, each in live.items()}
-    put(live, weights)
+    copy_weights(live, weights)
     try:
         yield
     finally:
-        put(live, kept)
+        copy_weights(live, kept)
 
 
 @torch.no_grad()
-def put(live: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
+def copy_weights(live: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
     """Copy `weights` into the parameters of the same names."""
     for name, parameter in live.items():
         parameter.copy_(weights[name])
 
 
 def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> Weights:
-    """The mean of several sets of weights (Izmailov et al. 2018), computed in float64."""
+    """Average several sets of weights (Izmailov et al. 2018), computed in float64."""
     combine: Callable[[str], Tensor] = lambda name: torch.stack(  # noqa: E731
         [state[name].double() for state in states]
     ).mean(0)
     return {name: combine(name).to(states[0][name].dtype) for name in states[0]}
+
+
+def weights_hash(states: Sequence[Mapping[str, Tensor]]) -> str:
+    """Return a short SHA-256 of the names and values of several sets of weights."""
+    digest = sha256()
+    for name, value in (item for state in states for item in state.items()):
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""When training goes wrong: which steps are skipped, and when to go back."""
+"""Decide which training steps are skipped and when to roll back to a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tempo.spec.recipe import Guard as Options
 
 
 class Verdict(Enum):
-    """On one step: it counted, it was left out, or the policy has to act."""
+    """The verdict on one step: applied, skipped, or the guard's policy has to act."""
 
     SOUND = "sound"
     SKIPPED = "skipped"
@@ -21,7 +21,7 @@ class Verdict(Enum):
 
 
 class RollBack(Exception):  # noqa: N818 (a course of action, not an error)
-    """Training is to go on from the last checkpoint with a lower learning rate."""
+    """Raised to resume training from the last checkpoint with a lower learning rate."""
 
     def __init__(self, step: int, reason: str) -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class RollBack(Exception):  # noqa: N818 (a course of action, not an error)
 
 
 class Guard:
-    """Counts strikes in a row; part of a checkpoint, like everything later steps depend on."""
+    """Counts skipped steps in a row; its state is part of a checkpoint."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -38,15 +38,15 @@ class Guard:
 
     @property
     def ceiling(self) -> float:
-        """The loss above which a step is left out: infinite until enough losses are known."""
+        """Return the loss above which a step is skipped; infinite until enough losses are known."""
         factor = self.options.divergence
         if factor is None or len(self._losses) < self.options.window:
             return math.inf
         return factor * median(self._losses)
 
     def judge(self, loss: float, *, applied: bool, excused: bool = False) -> Verdict:
-        """Take note of a step. `excused`: left out by the fp16 scaler, as it does to find its
-        scale; that is no strike."""
+        """Record a step and return the verdict. `excused`: skipped by the fp16 scaler while that
+        finds its scale, which is no strike."""
         if applied:
             self._strikes = 0
             if self.options.divergence is not None:

@@ -1,4 +1,4 @@
-"""From a batch to gradients: in micro-batches, over processes, within the memory there is."""
+"""Accumulate the gradients of a batch over micro-batches and processes, halved to fit memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Tell = Callable[[int, int], None]
 
 
 class Backward:
-    """The gradients of the mean objective over the global batch.
+    """Computes the gradients of the mean objective over the global batch.
 
     How the batch is divided into micro-batches and over processes changes the sum's order and
     nothing else.
@@ -81,8 +81,8 @@ class Backward:
             self._halve()
 
     def warm_up(self, batch: Batch) -> float:
-        """Run `batch` once for nothing, each process alone: compiles, and finds a micro-batch that
-        fits on every process. Returns the seconds it took. Weights and random streams stay."""
+        """Run `batch` once without effect, to compile and to find a micro-batch that fits on every
+        process. Returns the seconds it took. Weights and random streams stay."""
         begun = time.perf_counter()
         streams = _streams(self.precision.device)
         while True:

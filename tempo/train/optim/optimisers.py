@@ -1,7 +1,8 @@
-"""Optimisers by name, and which parameters decay."""
+"""Build optimisers by name; compute learning rates, which need no state, as functions of steps."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +11,11 @@ from torch import nn
 
 from tempo.core.errors import MissingError
 from tempo.spec.options import Options
-from tempo.spec.recipe import AdamW, ScheduleFreeAdamW
+from tempo.spec.recipe import AdamW, Constant, Cosine, OneCycle, ScheduleFreeAdamW, StepDecay
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups: weights of two or more dimensions decay; norms, biases and scales do not."""
+    """Split parameters in two groups: weights of two or more dimensions decay, others do not."""
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
@@ -55,7 +56,7 @@ OPTIMISERS: dict[str, Callable[[Any, nn.Module, float], torch.optim.Optimizer]] 
 
 
 def build_optimiser(options: Options, model: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """The optimiser of a recipe over the parameters of `model`.
+    """Build the optimiser of a recipe over the parameters of `model`.
 
     Raises:
         MissingError: when its library is not installed; says what to install.
@@ -66,3 +67,49 @@ def build_optimiser(options: Options, model: nn.Module, lr: float) -> torch.opti
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = lr
+
+
+Curve = Callable[[Any, float, float], float]
+"""(options, peak rate, share of the time after warmup, 0 to 1) -> rate."""
+
+
+def _half_cosine(high: float, low: float, share: float) -> float:
+    return low + (high - low) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _cosine(options: Cosine, peak: float, share: float) -> float:
+    return _half_cosine(peak, min(options.min_lr, peak), share)
+
+
+def _constant(options: Constant, peak: float, share: float) -> float:
+    return peak
+
+
+def _one_cycle(options: OneCycle, peak: float, share: float) -> float:
+    return _half_cosine(peak, peak / options.end, share)
+
+
+CURVES: dict[str, Curve] = {
+    "constant": _constant,
+    "cosine": _cosine,
+    "one_cycle": _one_cycle,
+}
+
+
+def learning_rate(options: Options, peak: float, warmup: int, steps: int, step: int) -> float:
+    """Return the rate of step index `step` (from 0) of `steps`, after `warmup` steps at `peak`."""
+    if isinstance(options, StepDecay):
+        passed = sum(step >= part * steps for part in options.at)
+        return peak * _rise(options, warmup, step) * options.factor**passed
+    if step < warmup:
+        return peak * _rise(options, warmup, step)
+    share = (step - warmup) / max(1, steps - warmup)
+    return CURVES[options.kind](options, peak, min(share, 1.0))
+
+
+def _rise(options: Options, warmup: int, step: int) -> float:
+    if step >= warmup:
+        return 1.0
+    if isinstance(options, OneCycle):
+        return _half_cosine(1 / options.start, 1.0, step / warmup)
+    return (step + 1) / warmup

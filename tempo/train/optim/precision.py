@@ -1,4 +1,4 @@
-"""Number formats of training: what is computed in which, and how gradients are scaled."""
+"""Set the number formats of training, the scaling of the loss and the clipping of gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """fp32, tf32, bf16, fp16 or fp64 on a device.
+    """The number format of training on a device: fp32, tf32, bf16, fp16 or fp64.
 
     Weights, gradients and the loss are float32 (float64 in fp64); bf16 and fp16 apply inside the
     network, under autocast. fp16 scales the loss so that small gradients survive.
@@ -28,7 +28,7 @@ class Precision:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of weights, pictures and the loss."""
+        """Return the type of weights, pictures and the loss."""
         return torch.float64 if self.name == "fp64" else torch.float32
 
     def autocast(self) -> torch.autocast:
@@ -39,14 +39,16 @@ class Precision:
         return GradScaler(self.device.type, enabled=self.name == "fp16")
 
     def pictures(self, frames: Tensor) -> Tensor:
-        """uint8 pictures on any device -> floats 0..1 on this one."""
+        """Convert uint8 pictures on any device to floats 0..1 on this one."""
         moved = frames.to(self.device, non_blocking=True)
         return moved.to(self.dtype).div_(255)
 
 
 def precision(name: str, device: torch.device) -> Precision:
-    """Raises:
-    MissingError: when the device cannot honour the precision; it is never replaced silently.
+    """Return the precision called `name` on `device`.
+
+    Raises:
+        MissingError: when the device does not support it; no other one is chosen silently.
     """
     reason = unsupported(name, device)
     if reason:
@@ -55,7 +57,7 @@ def precision(name: str, device: torch.device) -> Precision:
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> Tensor:
-    """Scale all gradients so that their global 2-norm is at most `limit`; returns the norm before.
+    """Scale all gradients so that their global 2-norm is at most `limit`; return the norm before.
 
     The gradients are those of the unscaled loss, so that a limit means the same in every precision.
     """

@@ -1,4 +1,4 @@
-"""One network in training: everything that a step changes, and the step itself."""
+"""Train a network step by step: model, optimiser, scaler and averaged weights."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from tempo.spec.study import RunConfig
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.averaging import make_averaging
 from tempo.train.optim.micro_batches import Backward, Sums
-from tempo.train.optim.optimisers import build_optimiser, set_learning_rate
+from tempo.train.optim.optimisers import build_optimiser, learning_rate, set_learning_rate
 from tempo.train.optim.precision import Precision, clip_gradients
-from tempo.train.optim.schedules import learning_rate
 from tempo.train.run.step_budget import Horizon
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did. `applied`: the weights moved; otherwise it was left out, and `norms`
-    holds the gradient norm of each module. `excused`: the fp16 scaler was finding its scale."""
+    """The result of one step. `applied`: the weights changed; for a skipped step `norms` holds the
+    gradient norm of each module. `excused`: the fp16 scaler was finding its scale."""
 
     loss: float
     terms: Mapping[str, float]
@@ -38,8 +37,8 @@ class Step:
     norms: Mapping[str, float] = field(default_factory=dict)
 
     def values(self) -> dict[str, float]:
-        """The figures of a training report, fit to be averaged. A step that was left out adds only
-        itself, so that one NaN does not hide an interval."""
+        """Return the values that a training report averages. A skipped step counts only as skipped,
+        so that one NaN does not hide an interval."""
         if not self.applied:
             return {"skipped": 1.0}
         terms = {f"loss/{name}": value for name, value in self.terms.items()}
@@ -88,7 +87,7 @@ class Trainer:
         self._parameters = list(self.model.parameters())
 
     def lr(self, step: int) -> float:
-        """The learning rate of step index `step`."""
+        """Return the learning rate of step index `step`."""
         recipe = self.recipe
         rate = learning_rate(recipe.schedule, recipe.lr, recipe.warmup, self.horizon.steps, step)
         return rate * self.lr_scale
@@ -146,15 +145,15 @@ class Trainer:
         )
 
     def _read(self, sums: Sums, norm: Tensor, stop: bool) -> tuple[dict[str, float], float, bool]:
-        """The one place where a step waits for the device: means over all processes, the gradient
-        norm (equal on all of them), and whether any of them was asked to stop."""
+        """Return the means over all processes, the gradient norm (equal on all of them) and whether
+        any process was asked to stop. Only here a step waits for the device."""
         packed = torch.stack([*sums.values(), norm.new_tensor(float(stop))]).to(norm.dtype)
         *values, stops, grad_norm = torch.cat([self.group.sum(packed), norm[None]]).tolist()
         means = {name: value / self.group.world for name, value in zip(sums, values, strict=True)}
         return means, grad_norm, stops > 0
 
     def _norms(self) -> dict[str, float]:
-        """The gradient norm of each part of the network, two names deep."""
+        """Return the gradient norm of each part of the network, two names deep."""
         squares: dict[str, float] = {}
         for name, parameter in self.model.named_parameters():
             if parameter.grad is not None:
@@ -163,7 +162,7 @@ class Trainer:
         return {part: math.sqrt(square) for part, square in squares.items()}
 
     def state(self) -> dict[str, Any]:
-        """Everything a later step depends on, random streams aside."""
+        """Return the state that later steps depend on, without random streams."""
         return {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),

@@ -1,8 +1,8 @@
-"""One attempt at a run: from the record to the training, the evaluation and the record again."""
+"""Carry out one attempt at a run: prepare or resume it, train, evaluate and record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,23 +15,23 @@ from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
 from tempo.models.network_cost import Cost, count
-from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
+from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted, Validated
 from tempo.records.files import sha256_of
 from tempo.records.run_record import effective, read_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
-from tempo.train.evaluation.run_evaluation import TestEvaluation, prepare_test
+from tempo.train.evaluation.evaluator import Motions
+from tempo.train.evaluation.kept_pictures import choose_gallery
+from tempo.train.evaluation.run_evaluation import RunEvaluation, SpecTestSplit
 from tempo.train.evaluation.validation import Validation
-from tempo.train.evaluation.weight_selection import select
+from tempo.train.evaluation.weight_selection import SelectedWeights, select_weights
 from tempo.train.hardware.device import configure, device_name, pick_device
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import Steps
 from tempo.train.run.checkpoints import Checkpoints, Resumable, newest_sound, saved_checkpoints
-from tempo.train.run.curve_milestones import milestones
-from tempo.train.run.data_record import check_same_data, left_out, order_digest
-from tempo.train.run.environment_record import host
+from tempo.train.run.environment_record import check_same_data, host, left_out, order_digest
 from tempo.train.run.journal import Journal
 from tempo.train.run.rng_state import seed_everything
 from tempo.train.run.step_budget import Horizon, horizon
@@ -40,8 +40,8 @@ from tempo.train.run.training_loop import Training
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """What an attempt is given."""
+class RunContext:
+    """The folder, config, processes, journal and stop request of an attempt."""
 
     folder: Path
     cache: Path
@@ -59,95 +59,97 @@ class Task:
         return open_split(self.config.data, split, self.cache)
 
 
-def carry_out(task: Task) -> None:
-    """Do what is left of a run.
+def carry_out(context: RunContext) -> None:
+    """Train and evaluate what is left of a run.
 
     Raises:
         StoppedError: when asked to stop; the work so far can be resumed.
         RollBack: when training is to go on from its last checkpoint in a new attempt.
     """
-    name = task.config.recipe.precision if task.config.method == "network" else "fp32"
-    configure(task.device, task.config.runtime.threads, name)
-    if task.config.method == "network":
-        _network(task)
+    name = context.config.recipe.precision if context.config.method == "network" else "fp32"
+    configure(context.device, context.config.runtime.threads, name)
+    if context.config.method == "network":
+        _network(context)
     else:
-        _reference(task)
+        _reference(context)
 
 
-def _reference(task: Task) -> None:
-    with task.stop.at_once():
-        test = task.open("test")
-    _announce(task, 0, 0, {"test": test.digest})
-    evaluation = _test(task, test)
-    if not _evaluated(task):
-        method = REFERENCES[task.config.method]
-        task.journal.emit(evaluation.run(method, step=0, checkpoint="none", stop=task.stop))
+def _reference(context: RunContext) -> None:
+    with context.stop.at_once():
+        test = context.open("test")
+    _announce(context, 0, 0, {"test": test.digest})
+    evaluation = _test(context, test)
+    if not _evaluated(context):
+        name = context.config.method
+        chosen = SelectedWeights(REFERENCES[name], 0, "none", name)
+        context.journal.emit(evaluation.run(chosen, context.stop))
+    evaluation.forget()
 
 
-def _network(task: Task) -> None:
-    with task.stop.at_once():
-        training, evaluation = _prepared(task)
+def _network(context: RunContext) -> None:
+    with context.stop.at_once():
+        training, evaluation = _prepared(context)
     training.run()
-    if not _evaluated(task):
-        chosen = select(training)
-        _milestones(task)
-        task.journal.emit(
-            evaluation.run(chosen.predict, step=chosen.step, checkpoint=chosen.name, stop=task.stop)
-        )
+    if not _evaluated(context):
+        chosen = select_weights(training)
+        _milestones(context)
+        context.journal.emit(evaluation.run(chosen, context.stop))
+    evaluation.forget()
 
 
-def _prepared(task: Task) -> tuple[Training, TestEvaluation]:
-    """Everything up to the first step, from the newest sound checkpoint on."""
-    splits = {name: task.open(name) for name in SPLITS}
-    plan = horizon(task.config.recipe, len(splits["train"]))
-    evaluation = _test(task, splits["test"])
-    found: Resumable = task.group.share(_resumable(task))
+def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
+    """Prepare the training up to its first step, resumed from the newest sound checkpoint."""
+    splits = {name: context.open(name) for name in SPLITS}
+    plan = horizon(context.config.recipe, len(splits["train"]))
+    evaluation = _test(context, splits["test"])
+    found: Resumable = context.group.share(_resumable(context))
     step = found.saved.step if found.saved else 0
     digests = {name: split.digest for name, split in splits.items()}
-    check_same_data(task.journal.past, digests, step)
-    order = order_digest(splits["train"], task.seed)
-    _announce(task, step, plan.steps, digests, data_order=order)
+    check_same_data(context.journal.past, digests, step)
+    order = order_digest(splits["train"], context.seed)
+    _announce(context, step, plan.steps, digests, data_order=order)
     for note in left_out(splits, step):
-        task.journal.emit(note)
+        context.journal.emit(note)
     for problem in found.damaged:
         message = f"{problem}; resumed from step {step} instead"
-        task.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
-    training = _training(task, splits, plan)
+        context.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
+    training = _training(context, splits, plan)
     if found.state is not None:
         training.resume(found.state)
-    _warm_up(task, training)
+    _warm_up(context, training)
     return training, evaluation
 
 
-def _resumable(task: Task) -> Resumable:
-    if not task.group.leads:
+def _resumable(context: RunContext) -> Resumable:
+    if not context.group.leads:
         return Resumable(None, None)
     return newest_sound(
-        Checkpoints(task.folder, task.journal.attempt), saved_checkpoints(task.journal.past)
+        Checkpoints(context.folder, context.journal.attempt),
+        saved_checkpoints(context.journal.past),
     )
 
 
 def _announce(
-    task: Task,
+    context: RunContext,
     step: int,
     total: int,
     digests: Mapping[SplitName, str],
     *,
     data_order: str | None = None,
 ) -> None:
-    runtime, recipe = task.config.runtime, task.config.recipe
+    runtime, recipe = context.config.runtime, context.config.recipe
     environment: dict[str, Any] = {
         **host(),
-        "device": device_name(task.device),
+        "device": device_name(context.device),
         "threads": runtime.threads,
-        "world_size": task.group.world,
-        "micro_batch": task.journal.history.micro or runtime.micro_batch,
+        "world_size": context.group.world,
+        "micro_batch": context.journal.history.micro or runtime.micro_batch,
         "compile": runtime.compile,
         "channels_last": True,
         "workers": runtime.workers,
         "batch": recipe.batch,
         "precision": recipe.precision,
-        "lr_scale": _lr_scale(task),
+        "lr_scale": _lr_scale(context),
         "data": dict(digests),
         "data_order": data_order,
     }
@@ -155,31 +157,31 @@ def _announce(
         resumed_step=step,
         total_steps=total,
         environment=environment,
-        afresh=task.journal.afresh,
+        afresh=context.journal.afresh,
     )
-    task.journal.emit(started)
+    context.journal.emit(started)
 
 
-def _lr_scale(task: Task) -> float:
-    """The learning rate after a roll-back follows from the record, not from a checkpoint: the one
-    that training goes back to was written before."""
-    return float(task.config.recipe.guard.lr_factor**task.journal.history.rollbacks)
+def _lr_scale(context: RunContext) -> float:
+    """Return the factor that roll-backs put on the learning rate. The record says how many there
+    were: the checkpoint that training resumes from is older."""
+    return float(context.config.recipe.guard.lr_factor**context.journal.history.rollbacks)
 
 
-def _training(task: Task, splits: Mapping[SplitName, Split], plan: Horizon) -> Training:
-    config, seed, group = task.config, task.seed, task.group
+def _training(context: RunContext, splits: Mapping[SplitName, Split], plan: Horizon) -> Training:
+    config, seed, group = context.config, context.seed, context.group
     seed_everything(seed)
     model = build_model(config.arch, seed)
-    if group.leads and not any(isinstance(each.event, ModelBuilt) for each in task.journal.past):
-        task.journal.emit(_cost(config, splits["train"]))
+    if group.leads and not any(isinstance(each.event, ModelBuilt) for each in context.journal.past):
+        context.journal.emit(_cost(config, splits["train"]))
     trainer = Trainer(
         model,
         config,
         plan,
-        precision(config.recipe.precision, task.device),
+        precision(config.recipe.precision, context.device),
         group,
-        micro=task.journal.history.micro,
-        lr_scale=_lr_scale(task),
+        micro=context.journal.history.micro,
+        lr_scale=_lr_scale(context),
     )
     first = min(config.evaluation.val_every, plan.steps)
     limit = config.evaluation.val_clips
@@ -188,16 +190,22 @@ def _training(task: Task, splits: Mapping[SplitName, Split], plan: Horizon) -> T
         config=config,
         steps=Steps(splits["train"], config.recipe, plan, seed, group),
         validation=Validation(
-            splits["val"], limit, task.device, group, task.folder, task.journal.attempt, first
+            splits["val"],
+            limit,
+            context.device,
+            group,
+            context.folder,
+            context.journal.attempt,
+            first,
         ),
-        folder=task.folder,
-        journal=task.journal,
-        stop=task.stop,
+        folder=context.folder,
+        journal=context.journal,
+        stop=context.stop,
     )
 
 
-def _warm_up(task: Task, training: Training) -> None:
-    """Find the micro-batch and compile before the clock runs, where that can matter."""
+def _warm_up(context: RunContext, training: Training) -> None:
+    """Find the micro-batch and compile before steps are timed, where that can matter."""
     backward = training.trainer.backward
 
     def tell(tried: int, halved: int) -> None:
@@ -206,21 +214,21 @@ def _warm_up(task: Task, training: Training) -> None:
         note = Noted(
             step=training.progress.step, topic="oom", message=message, values=values, lasting=True
         )
-        task.journal.insist(note)
+        context.journal.emit_from_any_rank(note)
 
     backward.tell = tell
-    compiles = task.config.runtime.compile != "off"
-    if training.progress.step < len(training.steps) and (compiles or task.device.type == "cuda"):
+    compiles = context.config.runtime.compile != "off"
+    if training.progress.step < len(training.steps) and (compiles or context.device.type == "cuda"):
         seconds = backward.warm_up(training.steps[training.progress.step])
         if compiles:
             message = f"compiling the training step took {seconds:.1f} s"
             values = {"seconds": seconds}
             step = training.progress.step
-            task.journal.emit(Noted(step=step, topic="compile", message=message, values=values))
+            context.journal.emit(Noted(step=step, topic="compile", message=message, values=values))
 
 
 def _cost(config: RunConfig, split: Split) -> ModelBuilt:
-    """MACs for one clip of the data set's size; of the first clip's where sizes differ."""
+    """Count parameters and MACs for one clip, the first one where sizes differ."""
     frames, height, width, _ = split[0].frames.shape
     cost = _count(config.arch, frames, height, width)
     return ModelBuilt(parameters=cost.parameters, macs=cost.macs, mac_size=(height, width))
@@ -231,36 +239,59 @@ def _count(arch: ArchSpec, frames: int, height: int, width: int) -> Cost:
     return count(arch, frames=frames, height=height, width=width)
 
 
-def _test(task: Task, split: Split) -> TestEvaluation:
-    return prepare_test(
-        split,
-        task.config,
-        device=task.device,
-        group=task.group,
-        folder=task.folder,
-        cache=task.cache,
-        attempt=task.journal.attempt,
+def _test(context: RunContext, split: Split) -> RunEvaluation:
+    """Prepare the test evaluation; its gallery is chosen before training begins."""
+    config = context.config
+    return RunEvaluation(
+        test=SpecTestSplit(split.name, split, config.data),
+        metrics=config.evaluation.metrics,
+        gallery=choose_gallery(split, config.evaluation.gallery),
+        motions=Motions(context.cache / "motion", split.digest),
+        device=context.device,
+        group=context.group,
+        folder=context.folder,
+        attempt=context.journal.attempt,
     )
 
 
-def _evaluated(task: Task) -> bool:
-    """Whether an earlier attempt already wrote the evaluation, and its table is whole."""
+def _evaluated(context: RunContext) -> bool:
+    """Return whether an earlier attempt recorded the evaluation, and its table is whole."""
 
     def look() -> bool:
-        done = [each.event for each in effective(task.journal.past)]
+        done = [each.event for each in effective(context.journal.past)]
         tables = [each for each in done if isinstance(each, Evaluated)]
-        paths = [(task.folder / each.table, each.table_sha256) for each in tables]
+        paths = [(context.folder / each.table, each.table_sha256) for each in tables]
         return any(path.is_file() and sha256_of(path) == digest for path, digest in paths)
 
-    return bool(task.group.share(look() if task.group.leads else None))
+    return bool(context.group.share(look() if context.group.leads else None))
 
 
-def _milestones(task: Task) -> None:
-    if not task.group.leads:
+def _milestones(context: RunContext) -> None:
+    if not context.group.leads:
         return
-    record = read_run(task.folder)
+    record = read_run(context.folder)
     found = milestones(record.validations)
     if found:
         step = record.validations[-1].step
         message = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
-        task.journal.emit(Noted(step=step, topic="milestones", message=message, values=found))
+        context.journal.emit(Noted(step=step, topic="milestones", message=message, values=found))
+
+
+MILESTONE_EPOCHS = (20, 50, 100)
+FLAT = 0.05
+"""dB: a curve is flat from where it never again gains more than this."""
+
+
+def milestones(validations: Sequence[Validated]) -> dict[str, float]:
+    """Return the PSNR at the first validation from epochs 20, 50 and 100 on, as far as training
+    went, and the epoch and PSNR of a plateau that at least two more validations followed."""
+    found: dict[str, float] = {}
+    for epoch in MILESTONE_EPOCHS:
+        reached = next((each for each in validations if each.epoch >= epoch), None)
+        if reached is not None:
+            found[f"psnr_at_epoch_{epoch}"] = reached.values["psnr"]
+    for place, each in enumerate(validations[:-2]):
+        later = max(other.values["psnr"] for other in validations[place + 1 :])
+        if later - each.values["psnr"] <= FLAT:
+            return found | {"plateau_epoch": each.epoch, "plateau_psnr": each.values["psnr"]}
+    return found

@@ -1,4 +1,4 @@
-"""The stream of training batches: a pure function of the step, prepared ahead when asked for."""
+"""Prepare training batches, each a pure function of its step, ahead of time by processes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ AHEAD = 2
 
 
 def part_of(batch: Batch, start: int, end: int) -> Batch:
-    """The samples `start` to `end` of a batch."""
+    """Return the samples `start` to `end` of a batch."""
     return Batch(**{each.name: getattr(batch, each.name)[start:end] for each in fields(batch)})
 
 
 class Steps(Dataset[Batch]):
-    """Step index -> this process's share of that step's global batch.
+    """The training steps as a data set: step index to this process's share of the global batch.
 
     Order, crops and flips of a step depend on (seed, step) alone, so that any step can be the first
     of an attempt and any number of preparing processes gives the same batches.
@@ -63,7 +63,7 @@ class Steps(Dataset[Batch]):
 def stream_batches(
     steps: Steps, start: int, *, workers: int, device: torch.device
 ) -> Iterator[Batch]:
-    """The batches of the steps from `start` on, in pinned memory where a GPU will fetch them."""
+    """Yield the batches of the steps from `start` on, in pinned memory for a GPU."""
     if workers == 0:
         return (steps[step] for step in range(start, len(steps)))
     loader = DataLoader(

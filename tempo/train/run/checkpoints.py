@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole, checked when read, rotated."""
+"""Save, verify, load and rotate the checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ KEEP = 2
 class Checkpoints:
     """The folder `checkpoints` of a run: one file a step, the complete state of training.
 
-    `attempt` is the one that saves; whoever only loads needs none.
+    `attempt` is the one that saves; loading needs none.
     """
 
     folder: Path
     attempt: int = 0
 
     def path(self, step: int) -> Path:
-        """Where this attempt saves `step`."""
+        """Return the file that this attempt saves `step` to."""
         return of_attempt(self.folder / "checkpoints" / f"step-{step:08d}.pt", self.attempt)
 
     def save(self, step: int, state: dict[str, Any], *, best: bool) -> CheckpointSaved:
@@ -48,7 +48,7 @@ class Checkpoints:
         )
 
     def load(self, saved: CheckpointSaved) -> dict[str, Any]:
-        """The state in a checkpoint, on the CPU.
+        """Load the state in a checkpoint to the CPU.
 
         Raises:
             RecordError: when the file is absent or differs from what was written.
@@ -70,8 +70,8 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
-        """Those of this attempt and of earlier ones, oldest first. Those of later attempts are no
-        business of an attempt that was frozen while another took its run over."""
+        """Return the files of this attempt and of earlier ones, oldest first: an attempt that was
+        frozen while another took its run over must not delete newer files."""
         found = (self.folder / "checkpoints").glob("step-*.pt")
         mine = [path for path in found if attempt_of(path) <= self.attempt]
         return sorted(mine, key=lambda path: (attempt_of(path), _step_of(path)))
@@ -82,7 +82,7 @@ def _step_of(path: Path) -> int:
 
 
 def saved_checkpoints(events: Sequence[Logged]) -> list[CheckpointSaved]:
-    """The checkpoints that count, newest first; a step saved again replaces what it was."""
+    """Return the checkpoints that count, newest first; a step saved again replaces the older."""
     found: dict[int, CheckpointSaved] = {}
     for logged in effective(events):
         if isinstance(logged.event, CheckpointSaved):
@@ -92,7 +92,7 @@ def saved_checkpoints(events: Sequence[Logged]) -> list[CheckpointSaved]:
 
 @dataclass(frozen=True, slots=True)
 class Resumable:
-    """The newest sound checkpoint, and what was wrong with newer ones."""
+    """The newest sound checkpoint, and the problems of newer ones."""
 
     saved: CheckpointSaved | None
     state: dict[str, Any] | None
@@ -100,9 +100,9 @@ class Resumable:
 
 
 def newest_sound(checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]) -> Resumable:
-    """Go back through `saved` (newest first) to the first checkpoint that can be trusted.
+    """Load the first sound checkpoint among `saved` (newest first).
 
-    One that rotation removed is passed over; one that is there and differs is reported.
+    A checkpoint that rotation removed is ignored; one that is damaged is reported.
     """
     damaged: list[str] = []
     for each in _present(checkpoints, saved):

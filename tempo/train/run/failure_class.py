@@ -1,4 +1,4 @@
-"""What kind of failure an exception is."""
+"""Classify exceptions as kinds of failure: oom, data, node, bug ..."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempo.core.errors import LedgerError, MissingError, RecordError, RunError
 
 
 def failure_of(error: BaseException) -> str:
-    """One of `tempo.core.records.FAILURES`."""
+    """Return the failure class of an exception, one of `tempo.core.records.FAILURES`."""
     if isinstance(error, RunError):
         return error.failure
     if out_of_memory(error):
@@ -22,7 +22,7 @@ def failure_of(error: BaseException) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a device or this machine had no memory left."""
+    """Return whether an exception says that a device or this machine is out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

@@ -1,4 +1,4 @@
-"""The record that an attempt writes: by the leading process alone."""
+"""Write the events of an attempt, fenced by the run's lease, from rank 0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DURABLE = {"claim", "checkpoint", "evaluation", "finish", "note"}
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What earlier attempts teach the next one.
+    """What an attempt takes over from the records of earlier ones.
 
     Attributes:
         rollbacks: how often training went back with a lower learning rate.
@@ -51,8 +51,7 @@ def _starts_afresh(logged: Logged) -> bool:
 
 
 class Journal:
-    """Events of one attempt, numbered by the token of its claim. On other processes than the
-    leading one `emit` does nothing.
+    """The events of one attempt, numbered by the token of its claim. `emit` writes on rank 0 alone.
 
     Args:
         lease: the leading process's hold on the run; None on the others.
@@ -71,15 +70,14 @@ class Journal:
         # this line does not: all readers see the same past as this attempt.
         self.emit(Claimed(host=socket.gethostname(), pid=os.getpid()))
         self.past: tuple[Logged, ...] = _past(folder) if lease and not afresh else ()
-        """What earlier attempts recorded and no fresh start made void; empty on other processes
-        than the leading one."""
+        """What earlier attempts recorded since the last fresh start; on rank 0 alone."""
         self.history: History = group.share(history_of(self.past) if group.leads else None)
         self.step = 0
         self.train_seconds = 0.0
         """Of this attempt."""
 
     def next(self) -> Journal:
-        """The journal of another attempt by this worker."""
+        """Return the journal of another attempt by this worker."""
         if self._lease is not None:
             self._lease.again()
         return Journal(self._folder, self._group, self._lease)
@@ -93,8 +91,8 @@ class Journal:
         self._log.append(event, durable=event.kind in DURABLE)
 
     def finish(self, event: Finished) -> None:
-        """Write the end of the attempt. A result is complete only once the ledger confirmed that
-        nobody took the run over, and that nobody can while this is written."""
+        """Write the end of the attempt. A result is complete only once the ledger confirmed that no
+        other worker took the run over, and that none can while this is written."""
         if self._lease is not None:
             if event.status == RunStatus.COMPLETE:
                 self._lease.publish()
@@ -103,8 +101,8 @@ class Journal:
         if self._log is not None:
             self._log.close()
 
-    def insist(self, event: Event) -> None:
-        """Write an event from whatever process, for what the leading one cannot know."""
+    def emit_from_any_rank(self, event: Event) -> None:
+        """Write an event from any rank, for what rank 0 cannot know."""
         if self._log is not None:
             self.emit(event)
             return
@@ -112,5 +110,5 @@ class Journal:
             log.append(event, durable=True)
 
     def events(self) -> list[Logged]:
-        """The whole record of the run, as it is on the disk now."""
+        """Read the whole record of the run from disk."""
         return list(read_events(self._folder))

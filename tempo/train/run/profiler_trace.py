@@ -1,4 +1,4 @@
-"""A profiler trace of a few steps, for chrome://tracing or Perfetto."""
+"""Write a profiler trace of a few steps, for chrome://tracing or Perfetto."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StepProfiler:
         self._profile: profile | None = None
 
     def before(self, step: int) -> None:
-        """Step `step` is about to start."""
+        """Start profiling if `step`, which is about to start, is the first one."""
         if self._span is not None and self._profile is None and step == self._span[0]:
             activities = [ProfilerActivity.CPU]
             if torch.cuda.is_available():
@@ -28,7 +28,7 @@ class StepProfiler:
             self._profile.start()
 
     def after(self, step: int) -> Noted | None:
-        """Step `step` is done; the note names the trace when it was the last one."""
+        """End profiling if `step` was the last one; return a note that names the trace."""
         if self._span is None or self._profile is None or step < self._span[1]:
             return None
         self._profile.stop()

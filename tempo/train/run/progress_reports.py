@@ -1,4 +1,4 @@
-"""What training says of itself at intervals."""
+"""Average training metrics over intervals of steps and report them as events."""
 
 from __future__ import annotations
 
@@ -8,16 +8,45 @@ from typing import Any
 from tempo.records.events import Noted, Trained
 from tempo.train.hardware.device import peak_memory
 from tempo.train.optim.trainer import Step
-from tempo.train.run.meters import Meters
 from tempo.train.run.step_budget import Horizon
 from tempo.train.run.system_metrics import SystemMeter
+
+
+class Meters:
+    """Means of named values over the steps since the last report.
+
+    They are part of a checkpoint, so that a resumed run reports the same numbers.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def drain(self) -> dict[str, float]:
+        """Return the mean of each value since the last call."""
+        means = {name: total / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        return means
+
+    def state(self) -> dict[str, dict[str, float] | dict[str, int]]:
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+
+    def load(self, state: Mapping[str, Mapping[str, float]]) -> None:
+        self._sums = dict(state["sums"])
+        self._counts = {name: int(count) for name, count in state["counts"].items()}
+
 
 WAITING = 0.05
 """The share of a step's time spent waiting for data above which a note is written."""
 
 
 class Reports:
-    """Gathers steps and turns them into `Trained` events, with a look at the machine."""
+    """Turns steps into `Trained` events, with metrics of the machine."""
 
     def __init__(self, horizon: Horizon, system: SystemMeter) -> None:
         self.horizon, self._system = horizon, system
@@ -26,15 +55,15 @@ class Reports:
         self._reports, self._warned = 0, False
 
     def begin(self, step: int, seconds: float) -> None:
-        """Speed is measured from here: `seconds` of training were spent on `step` steps."""
+        """Start measuring speed at `step`, after `seconds` of training."""
         self._since = (step, seconds)
 
     def add(self, done: Step, waited: float) -> None:
-        """Take in a step; `waited`: seconds until its batch was there."""
+        """Add a step; `waited`: seconds until its batch was there."""
         self.meters.add(done.values() | {"data_ms": 1e3 * waited})
 
     def trained(self, step: int, seconds: float, phases: Mapping[str, float]) -> Trained | None:
-        """The report at `step`; None when this attempt made no step since the last one."""
+        """Return the report at `step`; None when this attempt made no step since the last one."""
         if self._since is None or step == self._since[0]:
             return None
         steps, spent = step - self._since[0], seconds - self._since[1]
@@ -50,9 +79,9 @@ class Reports:
         return Trained(step=step, clips=clips, epoch=epoch, values=values)
 
     def waiting(self, report: Trained) -> Noted | None:
-        """A note when batches came too slowly, once an attempt.
+        """Return a note when batches came too slowly, once for each attempt.
 
-        Its first report is not judged: the processes that prepare batches were still starting.
+        The first report does not count: processes that prepare batches were still starting.
         """
         share = report.values["data_ms"] / report.values["step_ms"]
         self._reports += 1

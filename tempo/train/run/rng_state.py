@@ -1,4 +1,4 @@
-"""Every random stream of the process, as values that a checkpoint can hold."""
+"""Seed, save and restore every random stream of the process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tempo.core.seeding import stream
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the process-wide streams. Data and weights have streams of their own."""
+    """Seed the process-wide streams; data and weights have streams of their own."""
     random.seed(stream(seed, "python"))
     np.random.seed(stream(seed, "numpy") % 2**32)
     torch.manual_seed(stream(seed, "torch"))
 
 
 def rng_state() -> dict[str, Any]:
-    """Python, NumPy, torch and, where there is one, the CUDA device."""
+    """Return the state of the streams of Python, NumPy, torch and the CUDA device."""
     version, internal, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
@@ -39,7 +39,7 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Put every stream back where `rng_state` found it."""
+    """Restore every stream to a state that `rng_state` returned."""
     python, numpy = state["python"], state["numpy"]
     random.setstate((python["version"], tuple(python["internal"]), python["gauss"]))
     keys = numpy["keys"].numpy().astype(np.uint32)

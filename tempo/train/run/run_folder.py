@@ -1,4 +1,4 @@
-"""Carrying out the run in a folder: one worker at a time, and an exit code that says how it went.
+"""Carry out the run in a folder under its lease, in attempts; return the worker's exit code.
 
 0 complete, 1 failed, 85 stopped and resumable, 75 held by another worker.
 """
@@ -26,10 +26,10 @@ from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import peak_memory, wants_cuda
 from tempo.train.hardware.process_group import join_group
 from tempo.train.optim.guard import RollBack
-from tempo.train.run.attempt import Task, carry_out
+from tempo.train.run.attempt import RunContext, carry_out
 from tempo.train.run.failure_class import failure_of
 from tempo.train.run.journal import Journal
-from tempo.train.run.stop_request import Objection, StopRequest, heeding, listening
+from tempo.train.run.stop_request import Objection, StopRequest, listening, watch_objection
 
 COMPLETE, FAILED = 0, 1
 PATIENCE = 1.0
@@ -44,17 +44,17 @@ def run(
     reraise: bool = False,
     objection: Objection | None = None,
 ) -> int:
-    """Carry out the run in `folder`, or what is left of it; `cache` holds decoded pictures.
+    """Carry out what is left of the run in `folder`; `cache` holds decoded pictures.
 
-    Under torchrun every process calls this, and together they are one worker. What other
-    result-relevant code left there is done again from the start, unless `reuse_stale`. Nothing is
-    begun, and what goes on stops in order, once `objection` says why.
+    Under torchrun every process calls this function, and together they are one worker. Work of
+    other result-relevant code is done again from the start, unless `reuse_stale`. Once `objection`
+    returns a reason, no run begins and a running one stops in order.
 
     Returns:
         `COMPLETE` (also when the run was complete before), `FAILED`, `RESUMABLE` or `BUSY`.
 
     Raises:
-        BaseException: what a run failed by, once it is recorded; only with `reraise`.
+        BaseException: what the run failed with, once that is recorded; only with `reraise`.
     """
     spec = load_run(folder)
     config = RunConfig.model_validate(dict(spec.config))
@@ -66,8 +66,8 @@ def run(
             if isinstance(begin, int):
                 return begin
             journal = Journal(folder, group, claim.lease, afresh=begin.afresh)
-            task = Task(folder, cache, spec.seed or 0, config, group, journal, stop)
-            return _attempts(task, reraise=reraise)
+            context = RunContext(folder, cache, spec.seed or 0, config, group, journal, stop)
+            return _attempts(context, reraise=reraise)
     except LeaseLostError as lost:
         print(f"{lost}; leaving", file=sys.stderr, flush=True)
         return BUSY
@@ -75,14 +75,14 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """How the work begins: `afresh` leaves what other code did, otherwise it is gone on with."""
+    """How the work begins: `afresh` starts over, otherwise earlier work is resumed."""
 
     afresh: bool
 
 
 @dataclass(slots=True)
 class _Claim:
-    """The leading process's claim to a run; `held` gives back what it takes."""
+    """The claim of rank 0 to a run; `held` releases what the claim holds."""
 
     folder: Path
     key: str
@@ -92,7 +92,7 @@ class _Claim:
     lease: Lease | None = None
 
     def begin(self, *, reuse_stale: bool) -> Begin | int:
-        """Take the run; an exit code when there is nothing to do."""
+        """Claim the run; return an exit code when there is nothing to do."""
         if look(self.folder).reusable(stale_too=reuse_stale):
             return COMPLETE
         if self.objection and (why := self.objection()):
@@ -107,19 +107,19 @@ class _Claim:
             print(refusal(hold, self.key), file=sys.stderr, flush=True)
             return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
         self.held.callback(self.lease.release)
-        # Somebody may have completed it between the look and the claim; nobody can from here on.
+        # Another worker may have completed the run before the claim; none can from here on.
         found = look(self.folder)
         if found.reusable(stale_too=reuse_stale):
             return COMPLETE
         self.held.enter_context(keeping(self.lease, self.stop.ask))
         if self.objection:
-            self.held.enter_context(heeding(self.objection, self.stop))
+            self.held.enter_context(watch_objection(self.objection, self.stop))
         return Begin(afresh=found.stale and not reuse_stale)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended; `code` None: the run goes on in another attempt."""
+    """How an attempt ended; `code` None: the run continues in another attempt."""
 
     code: int | None
     status: RunStatus
@@ -129,18 +129,18 @@ class Outcome:
     error: BaseException | None = None
 
 
-def _attempts(task: Task, *, reraise: bool) -> int:
+def _attempts(context: RunContext, *, reraise: bool) -> int:
     while True:
         begun = time.perf_counter()
-        outcome = _outcome(task)
+        outcome = _outcome(context)
         if outcome.detail:
             print(outcome.detail, file=sys.stderr, flush=True)
-        _finish(task.journal, outcome, time.perf_counter() - begun)
+        _finish(context.journal, outcome, time.perf_counter() - begun)
         if outcome.error is not None and reraise:
             raise outcome.error
         if outcome.code is not None:
             return outcome.code
-        task = replace(task, journal=task.journal.next())
+        context = replace(context, journal=context.journal.next())
 
 
 def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
@@ -158,13 +158,13 @@ def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
     )
 
 
-def _outcome(task: Task) -> Outcome:
+def _outcome(context: RunContext) -> Outcome:
     try:
-        carry_out(task)
+        carry_out(context)
     except StoppedError as stopped:
         return Outcome(RESUMABLE, RunStatus.STOPPED, message=str(stopped))
     except RollBack as back:
-        return _rolled_back(task, back)
+        return _rolled_back(context, back)
     except LeaseLostError:
         raise
     except (Exception, KeyboardInterrupt) as error:
@@ -179,9 +179,9 @@ def _outcome(task: Task) -> Outcome:
     return Outcome(COMPLETE, RunStatus.COMPLETE)
 
 
-def _rolled_back(task: Task, back: RollBack) -> Outcome:
-    guard = task.config.recipe.guard
-    done = task.journal.history.rollbacks
+def _rolled_back(context: RunContext, back: RollBack) -> Outcome:
+    guard = context.config.recipe.guard
+    done = context.journal.history.rollbacks
     if done >= guard.rollbacks:
         message = f"{back.reason}, after {done} roll-backs"
         return Outcome(FAILED, RunStatus.FAILED, failure="non_finite", message=message)
@@ -189,5 +189,5 @@ def _rolled_back(task: Task, back: RollBack) -> Outcome:
         f"{back.reason}; training goes on from the last checkpoint with the learning rate times "
         f"{guard.lr_factor ** (done + 1):g}"
     )
-    task.journal.emit(Noted(step=back.step, topic="rollback", message=message, lasting=True))
+    context.journal.emit(Noted(step=back.step, topic="rollback", message=message, lasting=True))
     return Outcome(None, RunStatus.STOPPED, message=message)

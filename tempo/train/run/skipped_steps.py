@@ -1,4 +1,4 @@
-"""Evidence of a step that went wrong."""
+"""Save evidence of training steps that were skipped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_FILES = 20
 def skipped(
     folder: Path, attempt: int, step: int, batch: Batch, done: Step, ceiling: float
 ) -> Noted:
-    """Save what led to a step that was left out, and say so.
+    """Save what led to a step that was skipped; return a note that names the file.
 
     The file holds the batch's clip indices, the random streams, loss, terms, learning rate and the
     gradient norm of each part of the network.

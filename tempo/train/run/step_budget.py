@@ -1,4 +1,4 @@
-"""How many steps a run takes, and where in its budget a step stands."""
+"""Convert a training budget to steps, and steps to clips, epochs and progress."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from tempo.spec.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """The whole length of a training, in every unit it is spoken of."""
+    """The length of a training in steps, clips and epochs."""
 
     steps: int
     batch: int
     train_clips: int
 
     def clips(self, step: int) -> int:
-        """Training samples seen after `step` steps."""
+        """Return the training samples seen after `step` steps."""
         return step * self.batch
 
     def epoch(self, step: int) -> float:
-        """Passes over the training split after `step` steps."""
+        """Return the passes over the training split after `step` steps."""
         return self.clips(step) / self.train_clips
 
     def progress(self, step: int) -> float:
-        """The share of the budget spent before step index `step`, in [0, 1)."""
+        """Return the share of the budget spent before step index `step`, in [0, 1)."""
         return step / self.steps
 
 
 def horizon(recipe: Recipe, train_clips: int) -> Horizon:
-    """Turn a budget into steps; a part of a batch at the end counts as a whole one."""
+    """Convert a budget to steps; a part of a batch at the end counts as a whole one."""
     budget = recipe.budget
     if budget.steps is not None:
         steps = budget.steps

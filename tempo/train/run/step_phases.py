@@ -1,4 +1,4 @@
-"""Where the time of a step goes. Only sampled steps are timed: on a GPU, timing makes it wait."""
+"""Time the phases of sampled steps; others are not timed, because that makes a GPU wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 class Phases:
-    """Milliseconds of the parts of the last sampled step."""
+    """The milliseconds of the phases of the last sampled step."""
 
     def __init__(self, device: torch.device) -> None:
         self._gpu = device.type == "cuda"
@@ -17,14 +17,14 @@ class Phases:
         self.milliseconds: dict[str, float] = {}
 
     def begin(self, *, sample: bool) -> None:
-        """A step starts; `sample` says whether it is timed."""
+        """Start a step, which is timed if `sample`."""
         self._sampling = sample
         if sample:
             self.milliseconds = {}
             self._last = self._now()
 
     def mark(self, name: str) -> None:
-        """What ran since the last mark belongs to `name`."""
+        """Add the time since the last mark to the phase `name`."""
         if self._sampling:
             now = self._now()
             spent = 1e3 * (now - self._last)

@@ -1,4 +1,4 @@
-"""Stopping on request: a signal sets a flag, and training looks at it between steps."""
+"""Stop on request: signals set a flag that training reads between steps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 """Ctrl-C, a scheduler's request to end, and pre-emption notices."""
 
 PAUSE = 5.0
-"""Seconds between two questions whether anything objects to going on."""
+"""Seconds between two calls of an objection."""
 
 Objection = Callable[[], str | None]
-"""Says why work has to stop; None while it may go on. Cheap where nothing is due."""
+"""Returns why work has to stop; None while work may continue. Called often, so cheap."""
 
 
 class StopRequest:
-    """Whether, and by what, this process was asked to stop.
+    """Holds whether, and by what, this process was asked to stop.
 
     `wakes`: a signal reaches `receive`.
     """
@@ -39,15 +39,15 @@ class StopRequest:
             self.check()
 
     def ask(self, by: str = "tempo stop") -> None:
-        """Ask from another thread; a signal interrupts what is to end at once."""
+        """Request a stop from another thread; a signal interrupts a block of `at_once`."""
         self.signal = self.signal or by
         if self._wakes:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let a signal end the block wherever it stands: for work that keeps nothing, such as
-        preparing data or compiling, which may take minutes."""
+        """Let a signal end the block at any place: for work that keeps nothing, such as preparing
+        data or compiling, which may take minutes."""
         self.check()
         self._at_once = True
         try:
@@ -56,17 +56,15 @@ class StopRequest:
             self._at_once = False
 
     def check(self) -> None:
-        """Raises:
-        StoppedError: when a signal came.
-        """
+        """Raise StoppedError when a stop was requested."""
         if self.signal is not None:
             raise StoppedError(f"stopped by {self.signal}; the work so far is kept")
 
 
 @contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Turn the signals into a request for the time of the block; outside the main thread, which
-    alone may do that, nothing is installed."""
+    """Turn stop signals into a request during the block. Outside the main thread, which alone may
+    install handlers, signals are left as they are."""
     if threading.current_thread() is not threading.main_thread():
         yield StopRequest()
         return
@@ -80,8 +78,8 @@ def listening() -> Iterator[StopRequest]:
 
 
 @contextmanager
-def heeding(objection: Objection, stop: StopRequest) -> Iterator[None]:
-    """Ask `stop` to stop as soon as there is an objection, for the time of the block."""
+def watch_objection(objection: Objection, stop: StopRequest) -> Iterator[None]:
+    """Set `stop` as soon as `objection` returns a reason, during the block."""
     over = threading.Event()
 
     def listen() -> None:

@@ -1,4 +1,4 @@
-"""How busy the machine was: under the names that MLflow gives its own system metrics."""
+"""Sample CPU, memory and GPU use, under the names of MLflow's system metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEGABYTE = 1e6
 
 
 class SystemMeter:
-    """Samples of the processor, the memory and, where one trains, the GPU.
+    """Samples the use of the CPU, the memory and, when training on one, the GPU.
 
     The processor's share is of the whole machine, since the last sample; memory of this process
     is that of the process and of those that prepare its batches.
@@ -30,7 +30,7 @@ class SystemMeter:
         psutil.cpu_percent()
 
     def sample(self) -> dict[str, float]:
-        """Metrics by name, each `system/...`; empty until the interval has passed."""
+        """Return metrics by name, each `system/...`; empty until the interval has passed."""
         now = time.monotonic()
         if now < self._next:
             return {}

@@ -1,4 +1,4 @@
-"""From one step to the whole training: reports, validations, checkpoints, stopping."""
+"""Run a training to the end of its budget: steps, reports, validations, checkpoints, stops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tempo.records.events import Validated
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.validation import Validation
-from tempo.train.optim.averaging import swapped
+from tempo.train.optim.averaging import with_weights
 from tempo.train.optim.guard import Guard, RollBack, Verdict
 from tempo.train.optim.trainer import Step, Trainer
 from tempo.train.run.batch_stream import Steps, stream_batches
@@ -34,7 +34,7 @@ FORMAT = 1
 
 @dataclass(slots=True)
 class Progress:
-    """Where a training stands; part of its checkpoint."""
+    """The position of a training in its budget; part of its checkpoint."""
 
     step: int = 0
     seconds: float = 0.0
@@ -70,7 +70,7 @@ class Training:
         self._saved = 0
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint: exactly what an undisturbed run would do next."""
+        """Restore the state of a checkpoint, so that steps continue as if undisturbed."""
         self.trainer.load(state["trainer"])
         self.reports.load(state["reports"])
         self.guard.load(state["guard"])
@@ -83,7 +83,7 @@ class Training:
 
         Raises:
             StoppedError: after a checkpoint was written, when a stop was asked for.
-            RollBack: when the guard wants to go on from the last checkpoint.
+            RollBack: when the guard wants to resume from the last checkpoint.
             RunError: when the guard ends the run.
         """
         progress, total = self.progress, self.trainer.horizon.steps
@@ -120,7 +120,7 @@ class Training:
         )
 
     def _watch(self, batch: Batch, done: Step) -> None:
-        """Write down what a step left behind, and act on steps that went wrong."""
+        """Record a step's trace, and record and act on a step that was skipped."""
         step = self.progress.step
         trace = self._profiler.after(step) if self.trainer.group.leads else None
         if trace is not None:
@@ -141,7 +141,7 @@ class Training:
             raise RollBack(step, reason)
 
     def _after_step(self, *, stopping: bool) -> None:
-        """Whatever is due at this step, each once, also when an attempt begins here."""
+        """Report, validate and save, each if due and once, also when an attempt begins here."""
         step, total = self.progress.step, self.trainer.horizon.steps
         runtime, evaluation = self.config.runtime, self.config.evaluation
         if step % runtime.log_every == 0 or step == total:
@@ -169,7 +169,7 @@ class Training:
 
     def _validate(self) -> None:
         step, horizon = self.progress.step, self.trainer.horizon
-        with swapped(self.trainer.model, self.trainer.averaging.weights()):
+        with with_weights(self.trainer.model, self.trainer.averaging.weights()):
             values, images = self.validation.run(predictor(self.trainer), step, self.stop)
         self._rank(step, values["psnr"])
         self.journal.emit(
@@ -202,7 +202,7 @@ class Training:
         self._saved = step
 
     def state(self, streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The complete state; `streams`: the random streams of every process."""
+        """Return the complete state; `streams`: the random streams of every process."""
         return {
             "format": FORMAT,
             "trainer": self.trainer.state(),
@@ -213,7 +213,7 @@ class Training:
         }
 
     def needed(self) -> list[int]:
-        """Steps whose checkpoints the evaluation will ask for, oldest first."""
+        """Return the steps whose checkpoints the evaluation will need, oldest first."""
         evaluation = self.config.evaluation
         if evaluation.select in {"average", "ensemble"}:
             return self.progress.points[-evaluation.over :]
@@ -223,7 +223,7 @@ class Training:
 
 
 def predictor(trainer: Trainer) -> Predictor:
-    """The network as evaluation calls it: float32 pictures in, pictures out."""
+    """Return the trained network as a predictor: float32 pictures in, pictures out."""
     dtype = trainer.precision.dtype
     return lambda frames, times, moment: trainer.model(
         frames.to(dtype), times.to(dtype), moment.to(dtype)
