@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, TypeGuard
 
 from tempo.core.seeding import stream
-from tempo.design import sobol
 from tempo.design.factors import Candidate, Levels
 from tempo.design.fractional_factorial import MOST, Fraction, smallest
 from tempo.design.greedy_ladder import greedy_ladder
@@ -16,6 +15,9 @@ from tempo.design.path_designs import add_one_in, ladder, leave_one_out
 from tempo.design.study_context import Study, Where
 from tempo.spec import designs as spec
 from tempo.spec.options import Options
+
+SOBOL_BITS = 30
+"""Binary digits of a coordinate. Run ids depend on them."""
 
 Rule = Callable[[Any, Study, Where], Iterator[Candidate]]
 
@@ -131,13 +133,10 @@ def sobol_points(design: spec.Sobol, study: Study, where: Where) -> Iterator[Can
         at = study.factors.place(*where, "factors", index)
         if name not in study.spec.factors or study.spec.factors[name].range is None:
             study.factors.labels(name, at)
-    if len(design.factors) > sobol.DIMENSIONS:
-        message = f"a Sobol design has at most {sobol.DIMENSIONS} factors"
-        study.problems.add(message, study.factors.place(*where, "factors"))
     if study.problems:
         return
     shifts = [stream(design.seed, "sobol", name) for name in design.factors]
-    rows = sobol.points(design.points, shifts)
+    rows = sobol_sequence(design.points, shifts)
     yield from _assigned(
         (
             tuple(
@@ -149,6 +148,27 @@ def sobol_points(design: spec.Sobol, study: Study, where: Where) -> Iterator[Can
         study,
         where,
     )
+
+
+def sobol_sequence(count: int, shifts: Sequence[int]) -> list[list[float]]:
+    """Return the first `count` points of the Sobol sequence in [0, 1)^d, d = len(shifts).
+
+    The low 30 bits of a shift are XORed onto the coordinates of its dimension (a digital shift,
+    which keeps the sequence's balance); zeros give the plain sequence.
+    """
+    # scipy.stats takes half a second to import, which only plans with this design should pay.
+    from scipy.stats import qmc
+
+    engine = qmc.Sobol(len(shifts), scramble=False, bits=SOBOL_BITS)
+    rows = engine.random_base2((count - 1).bit_length())[:count].tolist()
+    scale = 1 << SOBOL_BITS
+    return [
+        [
+            (int(value * scale) ^ shift % scale) / scale
+            for value, shift in zip(row, shifts, strict=True)
+        ]
+        for row in rows
+    ]
 
 
 def listed(design: spec.VariantList, study: Study, where: Where) -> Iterator[Candidate]:
