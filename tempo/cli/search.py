@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tempo.core.records import Plan, PlannedRun
     from tempo.launch.scheduling.pool import Pool
     from tempo.search.confirmation import Candidate
-    from tempo.search.growing_plan import GrowingPlan
+    from tempo.search.plans import GrowingPlan
     from tempo.search.session import Search
     from tempo.spec.load import LoadedStudy
     from tempo.track.mirror_process import MirrorProcess
@@ -80,7 +80,7 @@ def run_search(loaded: LoadedStudy, options: argparse.Namespace) -> int:
     from tempo.cli.search_plan import show_search_plan
     from tempo.cli.torchrun import started_by_torchrun
     from tempo.ledger.open import open_ledger
-    from tempo.search.growing_plan import rehearsal
+    from tempo.search.plans import rehearsal
     from tempo.search.session import Search, check_unchanged
     from tempo.search.space import Space
 
@@ -114,7 +114,7 @@ def run_search(loaded: LoadedStudy, options: argparse.Namespace) -> int:
 def _is_over(search: Search, options: argparse.Namespace) -> bool:
     """Whether neither a trial nor its confirmation is left to carry out."""
     from tempo.cli.launching import left_to_do
-    from tempo.search.growing_plan import GrowingPlan
+    from tempo.search.plans import GrowingPlan
     from tempo.search.summary import candidates
 
     if not search.finished():
@@ -138,7 +138,7 @@ class _Carrying:
         self, search: Search, pool: Pool, options: argparse.Namespace, console: Console
     ) -> None:
         from tempo.cli.pooling import note
-        from tempo.search.growing_plan import GrowingPlan
+        from tempo.search.plans import GrowingPlan
 
         self._search, self._pool = search, pool
         self._options, self._console = options, console

@@ -9,17 +9,16 @@ from typing import Any, TypeGuard
 from tempo.core.seeding import stream
 from tempo.design.factors import Candidate, Levels
 from tempo.design.fractional_factorial import MOST, Fraction, smallest
-from tempo.design.greedy_ladder import greedy_ladder
 from tempo.design.matched_controls import matched
-from tempo.design.path_designs import add_one_in, ladder, leave_one_out
-from tempo.design.study_context import Study, Where
+from tempo.design.path_designs import add_one_in, greedy_ladder, ladder, leave_one_out
+from tempo.design.study_context import StudyContext, Where
 from tempo.spec import designs as spec
 from tempo.spec.options import Options
 
 SOBOL_BITS = 30
 """Binary digits of a coordinate. Run ids depend on them."""
 
-Rule = Callable[[Any, Study, Where], Iterator[Candidate]]
+Rule = Callable[[Any, StudyContext, Where], Iterator[Candidate]]
 
 
 def variant_name(levels: Levels) -> str:
@@ -27,7 +26,9 @@ def variant_name(levels: Levels) -> str:
     return " ".join(f"{factor}={label}" for factor, label in levels)
 
 
-def _assigned(assignments: Iterable[Levels], study: Study, where: Where) -> Iterator[Candidate]:
+def _assigned(
+    assignments: Iterable[Levels], study: StudyContext, where: Where
+) -> Iterator[Candidate]:
     """Candidates of assignments, each once, without the factors that do not apply."""
     place, seen = study.factors.place(*where), set()
     for levels in assignments:
@@ -39,7 +40,7 @@ def _assigned(assignments: Iterable[Levels], study: Study, where: Where) -> Iter
 
 
 def _pools(
-    names: tuple[str, ...], study: Study, where: Where, given: Iterable[str] = ()
+    names: tuple[str, ...], study: StudyContext, where: Where, given: Iterable[str] = ()
 ) -> list[Levels]:
     """For each factor named in the design at `where`, its pairs of factor and level.
 
@@ -56,12 +57,12 @@ def _pools(
     return out
 
 
-def factorial(design: spec.Factorial, study: Study, where: Where) -> Iterator[Candidate]:
+def factorial(design: spec.Factorial, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """Every combination, the last factor varying fastest."""
     yield from _assigned(product(*_pools(design.factors, study, where)), study, where)
 
 
-def fractional(design: spec.Fractional, study: Study, where: Where) -> Iterator[Candidate]:
+def fractional(design: spec.Fractional, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """A regular fraction, with what it confounds noted in the plan."""
     pools = _pools(design.factors, study, where)
     for index, (name, pool) in enumerate(zip(design.factors, pools, strict=True)):
@@ -92,7 +93,7 @@ def _aliases(fraction: Fraction, names: tuple[str, ...]) -> list[tuple[str, ...]
     return [tuple(effect(mask) for mask in group) for group in fraction.aliases()]
 
 
-def one_factor(design: spec.OneFactor, study: Study, where: Where) -> Iterator[Candidate]:
+def one_factor(design: spec.OneFactor, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """The baseline, then each other level of each factor in it."""
     place = study.factors.place(*where)
     pools = _pools(design.factors, study, where, design.baseline)
@@ -114,7 +115,7 @@ def one_factor(design: spec.OneFactor, study: Study, where: Where) -> Iterator[C
             yield study.candidate(variant_name(((name, label),)), levels, place)
 
 
-def zipped(design: spec.Zip, study: Study, where: Where) -> Iterator[Candidate]:
+def zipped(design: spec.Zip, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """The i-th levels of all factors together."""
     pools = _pools(design.factors, study, where)
     counts = {name: len(pool) for name, pool in zip(design.factors, pools, strict=True) if pool}
@@ -126,7 +127,7 @@ def zipped(design: spec.Zip, study: Study, where: Where) -> Iterator[Candidate]:
     yield from _assigned(zip(*pools, strict=False), study, where)
 
 
-def sobol_points(design: spec.Sobol, study: Study, where: Where) -> Iterator[Candidate]:
+def sobol_points(design: spec.Sobol, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """Points of a Sobol sequence; factors of few levels may meet a combination twice."""
     place = study.factors.place(*where)
     for index, name in enumerate(design.factors):
@@ -171,7 +172,7 @@ def sobol_sequence(count: int, shifts: Sequence[int]) -> list[list[float]]:
     ]
 
 
-def listed(design: spec.VariantList, study: Study, where: Where) -> Iterator[Candidate]:
+def listed(design: spec.VariantList, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """The named variants, in the order given."""
     names = design.variants or tuple(study.spec.variants)
     if not names:
@@ -183,7 +184,7 @@ def listed(design: spec.VariantList, study: Study, where: Where) -> Iterator[Can
             yield found
 
 
-def climbed(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidate]:
+def climbed(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """A ladder in the order it was given, or in the order that measurements find."""
     rule = greedy_ladder if design.order == "greedy" else ladder
     yield from rule(design, study, where)
@@ -206,7 +207,7 @@ def _matches(design: Options) -> TypeGuard[spec.DesignOptions]:
     return isinstance(design, spec.DesignOptions) and design.match is not None
 
 
-def candidates(study: Study) -> Iterator[Candidate]:
+def candidates(study: StudyContext) -> Iterator[Candidate]:
     """The candidates of all designs, in order.
 
     Without a design these are the named variants or, when there are none, the study itself.

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
 from tempo.core.identity import short_hash
-from tempo.core.records import Exclusion, Plan, PlannedVariant
+from tempo.core.records import Exclusion, Plan, PlannedRun, PlannedVariant
 from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
 from tempo.design.equal_gpu_hours import share_hours
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
-from tempo.design.schedule import Work, runs
-from tempo.design.study_context import Study
+from tempo.design.study_context import StudyContext
 from tempo.spec.load import LoadedStudy
+from tempo.spec.study import run_id
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.value_tree import Entry, Mapped, Scalar, shown
 
@@ -32,7 +32,7 @@ def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
             what asks for a measurement that there is none of.
     """
     with _uncollected():
-        return _expanded(Study(loaded, measured or Unmeasured()))
+        return _expanded(StudyContext(loaded, measured or Unmeasured()))
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _expanded(study: Study) -> Plan:
+def _expanded(study: StudyContext) -> Plan:
     study.problems.raise_any()
     chosen = _Chosen()
     for candidate in candidates(study):
@@ -106,7 +106,7 @@ class _Chosen:
             self.variants[name] = self.variants[name][0], resolved
 
 
-def _check_budgets(chosen: _Chosen, study: Study) -> None:
+def _check_budgets(chosen: _Chosen, study: StudyContext) -> None:
     """What `equal` asks for: every trained variant has the first one's budget, in that unit."""
     unit = study.spec.equal
     if unit == "gpu_hours":
@@ -125,7 +125,7 @@ def _check_budgets(chosen: _Chosen, study: Study) -> None:
             study.problems.add(message, candidate.place)
 
 
-def _baseline(chosen: _Chosen, study: Study) -> str | None:
+def _baseline(chosen: _Chosen, study: StudyContext) -> str | None:
     name = study.spec.baseline
     if name is None:
         return None
@@ -145,7 +145,7 @@ def _some(names: Sequence[str], limit: int = 40) -> Sequence[str]:
     return names if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
 
 
-def _references(chosen: _Chosen, study: Study) -> None:
+def _references(chosen: _Chosen, study: StudyContext) -> None:
     """Adds the methods without weights, judged on the study's own data."""
     place = study.factors.place("references")
     for name in study.spec.references:
@@ -157,7 +157,7 @@ def _references(chosen: _Chosen, study: Study) -> None:
             chosen.references[name] = resolved
 
 
-def _plan(study: Study, chosen: _Chosen, baseline: str | None) -> Plan:
+def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None) -> Plan:
     spec = study.spec.model_dump(mode="json")
     variants = [
         PlannedVariant(
@@ -172,8 +172,8 @@ def _plan(study: Study, chosen: _Chosen, baseline: str | None) -> Plan:
         PlannedVariant(name=name, role="reference", levels={}, config=resolved.config)
         for name, resolved in chosen.references.items()
     ]
-    work = [Work(name, each.method, each.chosen) for name, (_, each) in chosen.variants.items()]
-    work += [Work(name, each.method, each.chosen) for name, each in chosen.references.items()]
+    configs = {name: resolved for name, (_, resolved) in chosen.variants.items()}
+    configs |= chosen.references
     return Plan(
         study=study.spec.study,
         question=study.spec.question,
@@ -183,8 +183,24 @@ def _plan(study: Study, chosen: _Chosen, baseline: str | None) -> Plan:
         spec_hash=short_hash(spec),
         baseline=baseline,
         variants=(*variants, *references),
-        runs=tuple(runs(work, study.spec.seeds)),
+        runs=tuple(_runs(configs, study.spec.seeds)),
         exclusions=tuple(chosen.exclusions.values()),
         aliases=tuple(study.aliases),
         notes=tuple(study.notes),
     )
+
+
+def _runs(configs: Mapping[str, Resolved], seeds: Sequence[int]) -> Iterator[PlannedRun]:
+    """Yield the runs in the order to start them: references, then replicate by replicate.
+
+    So an early stop leaves whole blocks. Variants that agree in all that can change a result get
+    equal run ids.
+    """
+
+    def planned(name: str, seed: int | None) -> PlannedRun:
+        one = configs[name]
+        return PlannedRun(run_id=run_id(one.chosen, one.method, seed), variant=name, seed=seed)
+
+    trained = {name: each for name, each in configs.items() if each.method == "network"}
+    yield from (planned(name, None) for name in configs if name not in trained)
+    yield from (planned(name, seed) for seed in seeds for name in trained)

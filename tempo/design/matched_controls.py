@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Width
-from tempo.design.named_variants import end_of
-from tempo.design.study_context import Study, Where
+from tempo.design.study_context import StudyContext, Where, end_of
 from tempo.spec.designs import DesignOptions
 from tempo.spec.yaml.value_tree import Mapped, nested, written
 
@@ -19,7 +18,7 @@ SAID = {"parameters": "parameters", "macs": "MACs", "step_time": "ms a step"}
 
 
 def matched(
-    design: DesignOptions, found: Iterable[Candidate], study: Study, where: Where
+    design: DesignOptions, found: Iterable[Candidate], study: StudyContext, where: Where
 ) -> Iterator[Candidate]:
     """The candidates of a design, each but the one it is matched to as wide as it takes.
 

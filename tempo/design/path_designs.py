@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from tempo.core.catalog import unknown
 from tempo.core.place import Place
 from tempo.design.factors import Candidate
-from tempo.design.named_variants import End, end_of
-from tempo.design.study_context import Study, Where
+from tempo.design.study_context import End, StudyContext, Where, end_of
 from tempo.spec import designs as spec
-from tempo.spec.study import RESULT_SECTIONS, RunConfig
+from tempo.spec.designs import Ladder
+from tempo.spec.study import RESULT_SECTIONS, RunConfig, run_id
 from tempo.spec.yaml.schema_walk import path_problem
 from tempo.spec.yaml.value_tree import Mapped, nested, written
 
@@ -48,7 +49,9 @@ class Way:
         yield self.at(self.end.name, self.end, self.start, ())
 
 
-def leave_one_out(design: spec.LeaveOneOut, study: Study, where: Where) -> Iterator[Candidate]:
+def leave_one_out(
+    design: spec.LeaveOneOut, study: StudyContext, where: Where
+) -> Iterator[Candidate]:
     """Both ends, then the end without one part at a time: `V3 - se`."""
     way = way_between(design, study, where)
     if way is not None:
@@ -57,7 +60,7 @@ def leave_one_out(design: spec.LeaveOneOut, study: Study, where: Where) -> Itera
             yield way.at(f"{way.end.name} - {part}", way.end, way.start, (part,))
 
 
-def add_one_in(design: spec.AddOneIn, study: Study, where: Where) -> Iterator[Candidate]:
+def add_one_in(design: spec.AddOneIn, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """Both ends, then the start with one part at a time: `V2 + se`."""
     way = way_between(design, study, where)
     if way is not None:
@@ -66,7 +69,7 @@ def add_one_in(design: spec.AddOneIn, study: Study, where: Where) -> Iterator[Ca
             yield way.at(f"{way.start.name} + {part}", way.start, way.end, (part,))
 
 
-def ladder(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidate]:
+def ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """Both ends and, between, the parts added in order: `V2 + blocks + se`."""
     way = way_between(design, study, where)
     if way is None or design.order == "greedy":
@@ -90,7 +93,7 @@ def ladder(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidat
         yield way.at(" + ".join((way.start.name, *climbed)), way.start, way.end, climbed)
 
 
-def way_between(design: spec.Between, study: Study, where: Where) -> Way | None:
+def way_between(design: spec.Between, study: StudyContext, where: Where) -> Way | None:
     """The two ends of a design and what lies between; None, with problems, when there is none."""
     ends = [end_of(study, getattr(design, name), (*where, name)) for name in ("start", "end")]
     start, end = ends
@@ -122,7 +125,7 @@ def _differences(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:
     return out
 
 
-def _parts(design: spec.Between, study: Study, where: Where, differing: list[str]) -> Parts:
+def _parts(design: spec.Between, study: StudyContext, where: Where, differing: list[str]) -> Parts:
     """The differing fields by part: as grouped by the design, the others alone."""
     out: Parts = {}
     left = list(differing)
@@ -140,3 +143,60 @@ def _parts(design: spec.Between, study: Study, where: Where, differing: list[str
         short = path.rpartition(".")[2]
         out[path if short in out else short] = (path,)
     return out
+
+
+def greedy_ladder(design: Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Both ends, then rung by rung every part that could come next, as far as is measured.
+
+    A rung's candidates are planned once those of the rung before have results under every seed;
+    the one of the highest mean validation PSNR is the rung, the first of them in a tie.
+    """
+    way = way_between(design, study, where)
+    if way is None:
+        return
+    yield from way.ends()
+    climbed: tuple[str, ...] = ()
+    gains: list[str] = []
+    below = _quality(study, way.at(way.start.name, way.start, way.end, ()))
+    for rung in range(1, len(way.parts)):
+        tried = dict(_candidates(way, climbed))
+        yield from tried.values()
+        found = {part: _quality(study, each) for part, each in tried.items()}
+        measured = {part: value for part, value in found.items() if value is not None}
+        if below is None or len(measured) < len(found):
+            study.notes.append(_so_far(way, gains, rung, len(found), len(found) - len(measured)))
+            return
+        best = max(measured, key=measured.__getitem__)
+        gains.append(f"{best} ({measured[best] - below:+.3f} dB)")
+        climbed, below = (*climbed, best), measured[best]
+    last = next(part for part in way.parts if part not in climbed)
+    order = ", ".join([*gains, last])
+    study.notes.append(f"greedy ladder from {way.start.name} to {way.end.name}: {order}")
+
+
+def _candidates(way: Way, climbed: tuple[str, ...]) -> Iterator[tuple[str, Candidate]]:
+    for part in way.parts:
+        if part in climbed:
+            continue
+        parts = (*climbed, part)
+        yield part, way.at(" + ".join((way.start.name, *parts)), way.start, way.end, parts)
+
+
+def _quality(study: StudyContext, candidate: Candidate) -> float | None:
+    """The mean validation PSNR over the seeds; None when one is missing."""
+    resolved = study.configs.resolve(candidate.overlays)
+    if resolved is None:
+        return None
+    ids = [run_id(resolved.chosen, resolved.method, seed) for seed in study.spec.seeds]
+    values = [study.measured.quality(each) for each in ids]
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
+
+
+def _so_far(way: Way, gains: list[str], rung: int, tried: int, waiting: int) -> str:
+    after = f" after {', '.join(gains)}" if gains else ""
+    return (
+        f"greedy ladder from {way.start.name} to {way.end.name}: rung {rung} of {len(way.parts)} "
+        f"is planned{after}; {waiting} of its {tried} candidates have no result under every seed "
+        "yet. The same command goes on with the next rung once they have"
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
 from optuna.trial import FrozenTrial
@@ -149,8 +148,3 @@ def _test(records: Mapping[int, RunRecord]) -> dict[str, Estimate]:
     tests = [record.test.values for record in records.values() if record.test is not None]
     names = [name for name in ("psnr", "ssim") if tests and all(name in each for each in tests)]
     return {name: estimate([float(each[name]) for each in tests]) for name in names}
-
-
-def mean_value(frozen: FrozenTrial, index: int = 0) -> float:
-    """The mean of an objective over the seeds that ran."""
-    return fmean(values[index] for values in seed_values(frozen))

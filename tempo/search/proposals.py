@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -11,10 +11,9 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tempo.core.errors import SpecError
-from tempo.core.identity import short_hash
 from tempo.search.backend.samplers import make_sampler, sequence, suggest
 from tempo.search.backend.storage import promotions
-from tempo.search.first_trials import enqueued
+from tempo.search.enqueued_trials import named
 from tempo.search.space import Point, RejectedError, Space
 from tempo.search.tickets import Ticket, Tickets
 from tempo.search.trials import NAME, ORIGIN, REJECTED, TICKET, Trial, runs_of, ticket_of
@@ -229,12 +228,6 @@ class Proposals:
                     raise RejectedError(f"{parameter.name} is not decided yet")
                 params[parameter.name] = frozen.params[parameter.name]
         return self._space.point(params)
-
-
-def named(space: Space) -> Iterator[tuple[str, Point]]:
-    """The enqueued points under names that do not depend on their order."""
-    for (name, point), entry in zip(enqueued(space), space.search.enqueue, strict=True):
-        yield (name if isinstance(entry, str) else f"first-{short_hash(entry, 4)}"), point
 
 
 def _first_ticket(name: str) -> str:

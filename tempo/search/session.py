@@ -24,15 +24,27 @@ from tempo.records.run_record import read_run
 from tempo.records.search_record import search_dir
 from tempo.search import racing
 from tempo.search.backend.pruners import make_pruner
-from tempo.search.backend.storage import check_study, ensure_study, open_storage
+from tempo.search.backend.storage import (
+    check_study,
+    ensure_study,
+    open_storage,
+    optuna_name,
+    signature,
+)
 from tempo.search.objectives import values_of
 from tempo.search.proposals import Costs, Proposals
 from tempo.search.search_budget import Spending, spending
-from tempo.search.signature import optuna_name, signature
 from tempo.search.space import Space
 from tempo.search.tickets import Ticket, Tickets
-from tempo.search.trial_results import result_json
-from tempo.search.trials import RESULT, Trial, by_ticket, is_complete, is_over, seed_values
+from tempo.search.trials import (
+    RESULT,
+    Trial,
+    by_ticket,
+    is_complete,
+    is_over,
+    result_json,
+    seed_values,
+)
 from tempo.search.warm_start import add_known
 from tempo.spec.load import LoadedStudy
 
@@ -96,8 +108,6 @@ class Search:
         """All trials as the storage has them now."""
         return self.storage.get_all_trials(self._study_id, deepcopy=False)
 
-    # --- asking --------------------------------------------------------------------------
-
     def ask(self, active: Sequence[Trial] = ()) -> Trial | None:
         """The next trial for this driver: one left behind by another, or a new one.
 
@@ -129,8 +139,6 @@ class Search:
     def finished(self) -> bool:
         """Whether nothing is left to do, here or elsewhere."""
         return not self._open_tickets(self.trials(), ())
-
-    # --- following -----------------------------------------------------------------------
 
     def begin(self, trial: Trial) -> list[int]:
         """The seeds to run first: one that decides about the others, or all at once."""
@@ -187,8 +195,6 @@ class Search:
 
     def _run_dir(self, run: PlannedRun) -> Path:
         return self.store.run_dir(run.run_id)
-
-    # --- ending --------------------------------------------------------------------------
 
     def completed(self, trial: Trial, seed: int) -> list[int]:
         """A seed's run is complete: the seeds to run next, none when the trial is over."""

@@ -13,7 +13,7 @@ from tempo.core.place import Place
 from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate, Levels
 from tempo.design.measurements import Unmeasured
-from tempo.design.study_context import Study
+from tempo.design.study_context import StudyContext
 from tempo.search.differences import at_path, differences
 from tempo.spec.designs import Range, When
 from tempo.spec.load import LoadedStudy
@@ -88,7 +88,7 @@ class Space:
         self.parameters = tuple(_parameter(study, name) for name in names)
         self._labelled: dict[tuple[str, str], tuple[Any, ...] | None] = {}
 
-    def _names(self, study: Study) -> list[str]:
+    def _names(self, study: StudyContext) -> list[str]:
         """The factors to vary, each after those its condition names."""
         spec, problems = study.spec, study.problems
         chosen = self.search.space or tuple(spec.factors)
@@ -131,7 +131,9 @@ class Space:
         kept = {name: params[name] for name, _ in applied}
         return self._point(study, applied, kept, study.factors.overlays(applied))
 
-    def _level(self, study: Study, parameter: Parameter, value: str | float) -> tuple[str, str]:
+    def _level(
+        self, study: StudyContext, parameter: Parameter, value: str | float
+    ) -> tuple[str, str]:
         if parameter.range is None:
             return parameter.name, str(value)
         number = parameter.rounded(float(value))
@@ -140,7 +142,7 @@ class Space:
         return study.factors.at(parameter.name, number, self.place)
 
     def _point(
-        self, study: Study, levels: Levels, params: Params, overlays: tuple[Mapped, ...]
+        self, study: StudyContext, levels: Levels, params: Params, overlays: tuple[Mapped, ...]
     ) -> Point:
         resolved = study.configs.resolve(overlays)
         try:
@@ -237,16 +239,16 @@ class Space:
         return self.project(self.base.resolved.config)[0]
 
 
-def _study(loaded: LoadedStudy) -> Study:
+def _study(loaded: LoadedStudy) -> StudyContext:
     """A study of its own for each point, so that problems of one are not those of the next."""
-    return Study(loaded, Unmeasured())
+    return StudyContext(loaded, Unmeasured())
 
 
 def _labels(params: Params) -> dict[str, str]:
     return {k: v if isinstance(v, str) else f"{v:g}" for k, v in params.items()}
 
 
-def _parameter(study: Study, name: str) -> Parameter:
+def _parameter(study: StudyContext, name: str) -> Parameter:
     factor = study.spec.factors[name]
     return Parameter(
         name=name,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from optuna.trial import FrozenTrial, TrialState
 
 from tempo.records.search_record import (
+    ObjectiveInfo,
     Origin,
     ParameterInfo,
     SearchSummary,
@@ -25,8 +26,17 @@ from tempo.search.confirmation import Candidate, candidate, confirmations, fresh
 from tempo.search.objectives import infos
 from tempo.search.session import Search
 from tempo.search.space import Parameter, Space
-from tempo.search.trials import NAME, ORIGIN, REJECTED, TICKET, result_of
-from tempo.search.winners import baselines, observed, ranked
+from tempo.search.trials import (
+    NAME,
+    ORIGIN,
+    REJECTED,
+    TICKET,
+    by_ticket,
+    is_complete,
+    mean_value,
+    result_of,
+    seed_values,
+)
 
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -170,3 +180,56 @@ def _trial(frozen: FrozenTrial) -> TrialRecord:
         seconds=result.get("seconds"),
         note=str(result.get("note", "")),
     )
+
+
+def contenders(trials: Sequence[FrozenTrial], seeds: int) -> list[FrozenTrial]:
+    """Trials that ended with all their seeds, those outside the space included."""
+    return [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
+
+
+def ranked(
+    trials: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo], seeds: int
+) -> list[FrozenTrial]:
+    """The contenders, best first by the first objective; with several, the Pareto front."""
+    found = contenders(trials, seeds)
+    if len(objectives) > 1:
+        found = [each for each in found if not _dominated(each, found, objectives)]
+    sign = -1.0 if objectives[0].better == "higher" else 1.0
+    return sorted(found, key=lambda each: (sign * mean_value(each), each.number))
+
+
+def _dominated(
+    one: FrozenTrial, others: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo]
+) -> bool:
+    mine = costs(one, objectives)
+    for other in others:
+        theirs = costs(other, objectives)
+        if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
+            return True
+    return False
+
+
+def costs(frozen: FrozenTrial, objectives: Sequence[ObjectiveInfo]) -> tuple[float, ...]:
+    """A trial's means with less being better."""
+    return tuple(
+        -mean_value(frozen, i) if info.better == "higher" else mean_value(frozen, i)
+        for i, info in enumerate(objectives)
+    )
+
+
+def baselines(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Enqueued trials that have a value."""
+    return [
+        each
+        for each in by_ticket(trials).values()
+        if each.user_attrs.get(ORIGIN) == "enqueued" and seed_values(each)
+    ]
+
+
+def observed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials with params and values, warm starts included: what importance is measured on."""
+    return [
+        each
+        for each in trials
+        if each.state is TrialState.COMPLETE and each.params and not result_of(each).get("outside")
+    ]

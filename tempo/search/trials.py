@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
+from tempo.records.run_record import RunRecord
 from tempo.search.space import Params, Point
 from tempo.search.tickets import Ticket
 from tempo.spec.study import run_id
@@ -58,6 +62,11 @@ def result_of(frozen: FrozenTrial) -> Mapping[str, Any]:
 def seed_values(frozen: FrozenTrial) -> list[tuple[float, ...]]:
     """The objectives of each seed that ran."""
     return [tuple(run["values"]) for run in result_of(frozen).get("runs", ()) if run["values"]]
+
+
+def mean_value(frozen: FrozenTrial, index: int = 0) -> float:
+    """The mean of an objective over the seeds that ran."""
+    return fmean(values[index] for values in seed_values(frozen))
 
 
 def is_complete(frozen: FrozenTrial, seeds: int) -> bool:
@@ -122,3 +131,43 @@ def runs_of(name: str, point: Point, seeds: Sequence[int]) -> dict[int, PlannedR
         )
         for seed in seeds
     }
+
+
+SLACK = 1.0
+"""Seconds by which two clocks of one search may differ."""
+
+
+def result_json(
+    trial: Trial, records: Mapping[int, RunRecord], curve: str | None, *, note: str, raced: bool
+) -> dict[str, Any]:
+    """The runs with their values, the first seed's validations, and the time they took."""
+    return {
+        "runs": [
+            {"seed": seed, "run_id": run.run_id, "values": list(trial.done.get(seed, ()))}
+            for seed, run in trial.runs.items()
+            if seed in trial.asked
+        ],
+        "labels": dict(trial.point.labels),
+        "curve": _curve(records.get(trial.first_seed), curve or "psnr"),
+        "spans": [span for record in records.values() for span in _spans(record, trial.started)],
+        "seconds": time.time() - trial.started,
+        "outside": list(trial.point.outside),
+        "raced": raced,
+        "note": note,
+    }
+
+
+def _curve(record: RunRecord | None, name: str) -> list[list[float]]:
+    if record is None:
+        return []
+    points = [(event.step, event.values.get(name)) for event in record.validations]
+    return [[step, value] for step, value in points if value is not None and math.isfinite(value)]
+
+
+def _spans(record: RunRecord, since: float) -> list[list[float]]:
+    """Start, end and devices of each attempt that this trial caused: a reused run cost nothing."""
+    return [
+        [attempt.started, attempt.ended, float(attempt.environment.get("world_size", 1))]
+        for attempt in record.attempts
+        if attempt.started >= since - SLACK
+    ]

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from tempo.spec.options import ListOf, Options, kinds
 
-# --- blocks ----------------------------------------------------------------------------------
-
 
 class PreAct(Options):
     """norm-act-conv, norm-act-conv (V3; He et al. 2016, Identity Mappings)."""
@@ -34,8 +32,6 @@ class Swin(Options):
 
 BLOCKS = kinds("block", PreAct, PostAct, Swin)
 
-# --- channel attention -----------------------------------------------------------------------
-
 
 class NoChannelAttention(Options):
     kind: Literal["none"] = "none"
@@ -49,9 +45,6 @@ class SqueezeExcite(Options):
 
 
 CHANNEL_ATTENTION = kinds("channel attention", NoChannelAttention, SqueezeExcite)
-
-
-# --- residual group --------------------------------------------------------------------------
 
 
 class PlainChain(Options):
@@ -76,8 +69,6 @@ class FixedGroup(Options):
 
 RESIDUAL_GROUPS = kinds("residual group", PlainChain, LearnableGroup, FixedGroup)
 
-# --- conditioning ----------------------------------------------------------------------------
-
 
 class NoConditioning(Options):
     kind: Literal["none"] = "none"
@@ -101,8 +92,6 @@ class FilmAttention(Options):
 
 
 CONDITIONING = kinds("conditioning", NoConditioning, Film, FilmAttention)
-
-# --- time ------------------------------------------------------------------------------------
 
 
 class Sinusoidal(Options):
@@ -152,8 +141,6 @@ class UniformWeights(Options):
 
 TEMPORAL_WEIGHTS = kinds("temporal weighting", LearnedWeights, LinearWeights, UniformWeights)
 
-# --- fusion of views -------------------------------------------------------------------------
-
 
 class WeightedFusion(Options):
     """The sum of the views' features under the temporal weights."""
@@ -178,8 +165,6 @@ class DeformableAttention(Options):
 
 
 FUSIONS = kinds("fusion", WeightedFusion, WindowAttention, DeformableAttention)
-
-# --- decoder, head, output -------------------------------------------------------------------
 
 
 class PlainDecoder(Options):

@@ -116,8 +116,6 @@ class Exclude(Section):
     reason: str = Field(min_length=1)
 
 
-# --- designs ---------------------------------------------------------------------------------
-
 Factors = Annotated[tuple[Label, ...], ListOf, Field(min_length=1)]
 
 

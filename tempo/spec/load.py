@@ -11,9 +11,10 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
 from tempo.spec.batch import short_form
+from tempo.spec.presets import expand_preset
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.error_text import validate
-from tempo.spec.yaml.overlay import expand_preset, merge, put
+from tempo.spec.yaml.overlay import merge, put
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
 from tempo.spec.yaml.strict_yaml import read_tree

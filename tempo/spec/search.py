@@ -18,9 +18,6 @@ BOUNDED = ("parameters", "macs", "step_time")
 """What a constraint can bound: known, or measured in a few steps, before anything is trained."""
 
 
-# --- samplers --------------------------------------------------------------------------------
-
-
 class Tpe(Options):
     """Tree-structured Parzen estimator over all factors together (Bergstra et al. 2011)."""
 
@@ -72,9 +69,6 @@ class Qmc(Options):
 SAMPLERS = kinds("sampler", Tpe, Gp, CmaEs, Nsga2, RandomSearch, Grid, Qmc)
 
 
-# --- pruners ---------------------------------------------------------------------------------
-
-
 class Median(Options):
     """Stop a trial below the median of the trials before it at the same step."""
 
@@ -99,8 +93,6 @@ class NoPruner(Options):
 
 PRUNERS = kinds("pruner", Median, Hyperband, NoPruner)
 
-
-# --- the section -----------------------------------------------------------------------------
 
 _BOUND = re.compile(r"^\s*(\w+)\s*<=\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*([kKMGT]?)\s*$")
 _SCALE = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}

@@ -13,8 +13,7 @@ from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.options import ListOf, Section, Slot, slot_of
-from tempo.spec.recipe import Evaluation, Recipe, Runtime
-from tempo.spec.resources import Limits, Resources
+from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search import SearchSpec
 
 Reference = Literal["average", "nearest", "flow"]

@@ -117,9 +117,6 @@ def _suggest(trial: Trial, parameter: Parameter) -> str | float:
     return trial.suggest_float(parameter.name, made.low, made.high, step=made.step, log=made.log)
 
 
-# --- sequences that are known beforehand -----------------------------------------------------
-
-
 def grid(space: Space, options: spec.Grid, seed: int) -> Sequence[Params]:
     """Every combination of the factors that apply, once, shuffled.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -15,8 +18,9 @@ from sqlalchemy import event
 
 from tempo.core.errors import MissingError, SpecError
 from tempo.core.place import Place
-from tempo.search.backend.log_level import quiet
 from tempo.search.differences import at_path, differences
+from tempo.search.space import Space
+from tempo.spec.load import LoadedStudy
 from tempo.spec.search import MAXIMISED, SearchSpec
 from tempo.spec.yaml.value_tree import shown
 
@@ -165,3 +169,40 @@ def promote(storage: BaseStorage, name: str, numbers: Iterable[int]) -> None:
     study = storage.get_study_id_from_name(name)
     wanted = sorted({*promotions(storage, name), *numbers})
     storage.set_study_user_attr(study, PROMOTED, wanted)
+
+
+def quiet() -> None:
+    """Let Optuna speak of problems only: what it does is in the records."""
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    warnings.simplefilter("ignore", ExperimentalWarning)
+
+
+COMPARED = ("arch", "data", "recipe", "evaluation")
+
+
+def optuna_name(loaded: LoadedStudy) -> str:
+    """The Optuna study of a search: each profile has one of its own."""
+    return f"{loaded.spec.study}.{loaded.profile}" if loaded.profile else loaded.spec.study
+
+
+def signature(space: Space) -> Mapping[str, Any]:
+    """Space, objectives, constraints, seeds, and what of the study itself counts for its runs.
+
+    Plain JSON values, so that what was stored compares equal to what is asked now.
+    """
+    spec = space.loaded.spec
+    base = space.base.resolved.chosen
+    factors = {
+        parameter.name: spec.factors[parameter.name].model_dump(mode="json", exclude_defaults=True)
+        for parameter in space.parameters
+    }
+    value = {
+        "factors": factors,
+        "exclude": [each.model_dump(mode="json") for each in spec.exclude],
+        "objectives": list(space.search.objectives),
+        "constraints": [str(each) for each in space.search.constraints],
+        "study": {name: base[name] for name in COMPARED if name in base},
+        "seeds": list(spec.seeds),
+    }
+    plain: Mapping[str, Any] = json.loads(json.dumps(value))
+    return plain

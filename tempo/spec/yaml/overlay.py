@@ -12,12 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
-from tempo.spec.presets import PRESETS
-from tempo.spec.yaml.problems import Problems
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, nested, shown, written
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, nested, shown
 
 WHOLE = frozenset({"budget"})
 """Keys whose value is replaced as a whole."""
@@ -68,18 +65,3 @@ def put(tree: Node, path: str, value: Node, place: Place) -> Node:
     if not all(keys):
         raise SpecError(f"{shown(path)} is not a path: keys joined by single dots", place)
     return merge(tree, nested(keys, value, place))
-
-
-def expand_preset(arch: Node, problems: Problems) -> Node:
-    """An `arch` section with its `preset` replaced by that preset's fields.
-
-    An unknown preset goes to `problems`; the other fields are then kept as they are.
-    """
-    if not isinstance(arch, Mapped) or "preset" not in arch.entries:
-        return arch
-    name, fields = arch.entries["preset"].node, arch.without("preset")
-    if not isinstance(name, Scalar) or name.value not in PRESETS:
-        given = name.value if isinstance(name, Scalar) else "a collection"
-        problems.add(unknown(PRESETS.what, given, PRESETS), name.place)
-        return fields
-    return merge(written(PRESETS.get(str(name.value)), name.place), fields)

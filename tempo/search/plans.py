@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant
 from tempo.design.expand import expand
-from tempo.search.backend.storage import redacted
+from tempo.search.backend.samplers import make_sampler, sequence, suggest
+from tempo.search.backend.storage import quiet, redacted
 from tempo.search.confirmation import Candidate
-from tempo.search.first_trials import enqueued
+from tempo.search.enqueued_trials import enqueued, named
 from tempo.search.session import Search
 from tempo.search.space import Point, RejectedError, Space
 from tempo.search.trials import NAME, by_ticket, result_of, runs_of, variant_of
@@ -130,3 +133,32 @@ def plan_of(space: Space, points: Mapping[str, Point], seeds: Sequence[int]) -> 
         variants=tuple(variant_of(name, point) for name, point in points.items()),
         runs=tuple(r for name, p in points.items() for r in runs_of(name, p, seeds).values()),
     )
+
+
+def preview(space: Space, drawn: int) -> Plan:
+    """What is enqueued, and up to `drawn` trials that follow, as a plan."""
+    quiet()
+    points = dict(named(space))
+    for index in range(drawn):
+        point = _drawn(space, index)
+        if point is not None:
+            points[f"trial-{index:03d}"] = point
+    return plan_of(space, points, space.loaded.spec.seeds)
+
+
+def _drawn(space: Space, index: int) -> Point | None:
+    """The trial of a ticket before anything was found; None where it is no valid config."""
+    fixed = sequence(space)
+    if fixed is not None:
+        params = next((p for i, p in enumerate(fixed) if i == index), None)
+        if params is None:
+            return None
+    else:
+        sampler = make_sampler(space.search.sampler, str(index), 0, seed=space.search.seed)
+        directions = [StudyDirection.MAXIMIZE] * len(space.search.objectives)
+        study = optuna.create_study(directions=directions, sampler=sampler)
+        params = suggest(study.ask(), space)
+    try:
+        return space.point(params)
+    except RejectedError:
+        return None
