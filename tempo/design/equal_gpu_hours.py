@@ -1,4 +1,4 @@
-"""Equal GPU-hours: each variant's own step budget, from what its steps cost."""
+"""Give each variant the step budget that costs equal GPU-hours."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from tempo.spec.yaml.value_tree import Mapped, nested, written
 Variants = Mapping[str, tuple[Candidate, Resolved]]
 
 
-def share_hours(variants: Variants, control: str, study: StudyContext) -> dict[str, Resolved]:
-    """The configs of the trained variants, each with the steps that cost as much device time as
-    `control` takes by its own budget. Schedules follow the budget, so each anneals to its end."""
+def equal_hours_configs(
+    variants: Variants, control: str, study: StudyContext
+) -> dict[str, Resolved]:
+    """Return the trained variants' configs with as many steps as cost what `control` costs.
+
+    `control` keeps its own budget. Schedules follow the budget, so each anneals to its end.
+    """
     trained = {name: each for name, each in variants.items() if each[1].method == "network"}
     place = study.factors.place("equal")
     prices = _prices(trained, place, study)

@@ -1,4 +1,4 @@
-"""From a loaded study to its plan."""
+"""Expand a loaded study into its plan: variants, runs and exclusions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempo.core.identity import short_hash
 from tempo.core.records import Exclusion, Plan, PlannedRun, PlannedVariant
 from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
-from tempo.design.equal_gpu_hours import share_hours
+from tempo.design.equal_gpu_hours import equal_hours_configs
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
 from tempo.design.study_context import StudyContext
@@ -23,7 +23,7 @@ from tempo.spec.yaml.value_tree import Entry, Mapped, Scalar, shown
 
 
 def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
-    """The variants and runs of a study.
+    """Return the plan of a study.
 
     `measured` knows the prices, widths and results that a plan may ask for.
 
@@ -31,14 +31,13 @@ def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
         SpecError: naming the place of every factor, level or variant that breaks a rule, and of
             what asks for a measurement that there is none of.
     """
-    with _uncollected():
+    with _garbage_collector_paused():
         return _expanded(StudyContext(loaded, measured or Unmeasured()))
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which would visit a large plan as it grows, again and again,
-    to find that nothing of it is garbage."""
+def _garbage_collector_paused() -> Iterator[None]:
+    """Pause the garbage collector, which would visit a growing plan repeatedly and free nothing."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -61,7 +60,9 @@ def _expanded(study: StudyContext) -> Plan:
     study.problems.raise_any()
     baseline = _baseline(chosen, study)
     if study.spec.equal == "gpu_hours":
-        chosen.revise(share_hours(chosen.variants, baseline or next(iter(chosen.variants)), study))
+        chosen.revise(
+            equal_hours_configs(chosen.variants, baseline or next(iter(chosen.variants)), study)
+        )
     _references(chosen, study)
     study.problems.raise_any()
     return _plan(study, chosen, baseline)
@@ -69,7 +70,7 @@ def _expanded(study: StudyContext) -> Plan:
 
 @dataclass
 class _Chosen:
-    """Variants kept so far, and what each duplicate's name stands for."""
+    """The variants kept so far, and the kept variant that each duplicate's name stands for."""
 
     variants: dict[str, tuple[Candidate, Resolved]] = field(default_factory=dict)
     references: dict[str, Resolved] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class _Chosen:
         )
 
     def add(self, candidate: Candidate, resolved: Resolved, problems: Problems) -> None:
-        """Keep a candidate, or note which kept one it repeats."""
+        """Keep a candidate, or record which kept variant has the same config."""
         first = self.by_key.get(resolved.key)
         if first is None and candidate.name in self.variants:
             problems.add(f"two variants are called {candidate.name!r}", candidate.place)
@@ -101,13 +102,13 @@ class _Chosen:
             )
 
     def revise(self, configs: Mapping[str, Resolved]) -> None:
-        """Give kept variants other configs."""
+        """Replace the configs of kept variants."""
         for name, resolved in configs.items():
             self.variants[name] = self.variants[name][0], resolved
 
 
 def _check_budgets(chosen: _Chosen, study: StudyContext) -> None:
-    """What `equal` asks for: every trained variant has the first one's budget, in that unit."""
+    """Check that every trained variant has the first one's budget, in the unit of `equal`."""
     unit = study.spec.equal
     if unit == "gpu_hours":
         return
@@ -136,17 +137,17 @@ def _baseline(chosen: _Chosen, study: StudyContext) -> str | None:
             reason = chosen.exclusions[name].reason
             study.problems.add(f"baseline {shown(name)} is excluded: {reason}", place)
         else:
-            known = _some([*chosen.variants, *chosen.alias])
+            known = _shortened([*chosen.variants, *chosen.alias])
             study.problems.add(unknown("baseline", name, known), place)
     return kept
 
 
-def _some(names: Sequence[str], limit: int = 40) -> Sequence[str]:
+def _shortened(names: Sequence[str], limit: int = 40) -> Sequence[str]:
     return names if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
 
 
 def _references(chosen: _Chosen, study: StudyContext) -> None:
-    """Adds the methods without weights, judged on the study's own data."""
+    """Add the methods without weights, evaluated on the study's own data."""
     place = study.factors.place("references")
     for name in study.spec.references:
         if name in chosen.variants:

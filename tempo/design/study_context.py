@@ -1,4 +1,4 @@
-"""What a design works with: the factors, conditions and configs of one study."""
+"""Hold what a design works with: the factors, conditions and configs of one study."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Where = tuple[str | int, ...]
 
 
 class StudyContext:
-    """A loaded study, ready to be expanded. What breaks a rule gathers in `problems`.
+    """A loaded study, ready to be expanded; broken rules are added to `problems`.
 
     `seen` are the candidates of the designs so far, by name; `notes` say what was decided by
     measurement.
@@ -41,12 +41,12 @@ class StudyContext:
         self.seen: dict[str, Candidate] = {}
 
     def candidate(self, name: str, levels: Levels, place: Place) -> Candidate:
-        """The candidate of an assignment."""
+        """Return the candidate of an assignment."""
         overlays = self.factors.overlays(levels)
         return Candidate(name=name, levels=levels, overlays=overlays, place=place)
 
     def check_beside(self, factor: str, names: tuple[str, ...], place: Place) -> None:
-        """Problems of a factor beside the others of its design.
+        """Add the problems of a factor beside the others of its design.
 
         Two factors must not set the same field, and a factor that applies under levels of another
         needs that other one.
@@ -68,7 +68,7 @@ class StudyContext:
 
 
 class Conditions:
-    """The `when:`, `when_level:` and `exclude:` of a study. Unknown names are problems."""
+    """Applies a study's `when:`, `when_level:` and `exclude:`; unknown names are problems."""
 
     def __init__(self, factors: Factors) -> None:
         self.factors = factors
@@ -82,7 +82,7 @@ class Conditions:
             self._check(rule.levels, "exclude", index, "levels")
 
     def applied(self, levels: Levels) -> Levels | None:
-        """The assignment without factors that do not apply under it.
+        """Return the assignment without the factors that do not apply under it.
 
         None when a level does not apply while another level of its factor does: the combination
         is covered by that other one.
@@ -101,7 +101,7 @@ class Conditions:
                 return tuple(kept.items())
 
     def excluded(self, levels: Levels) -> str | None:
-        """The reason why an assignment is ruled out, or None."""
+        """Return the reason why an assignment is ruled out, or None."""
         kept = dict(levels)
         for rule in self.factors.spec.exclude:
             if _holds(rule.levels, kept):
@@ -126,7 +126,7 @@ def _holds(when: When, levels: Mapping[str, str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class NamedVariant:
     """A candidate and its resolved config."""
 
     candidate: Candidate
@@ -137,10 +137,10 @@ class End:
         return self.candidate.name
 
 
-def end_of(
+def named_variant(
     study: StudyContext, name: str, where: Where, seen: Mapping[str, Candidate] | None = None
-) -> End | None:
-    """A variant of `seen`, a named one, or a preset of the architecture in the study's own setting.
+) -> NamedVariant | None:
+    """Resolve a name: a variant of `seen`, a named variant, or a preset in the study's setting.
 
     None, and a problem at `where`, when nothing is called so or its config breaks a rule.
     """
@@ -159,4 +159,4 @@ def end_of(
         study.problems.add(unknown("variant or preset", name, known), place)
         return None
     resolved: Resolved | None = study.configs.resolve(found.overlays) if found else None
-    return End(found, resolved.config) if found and resolved else None
+    return NamedVariant(found, resolved.config) if found and resolved else None

@@ -1,4 +1,4 @@
-"""The first trials that a spec asks for."""
+"""Read the first trials that a spec enqueues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempo.search.space import Params, Point, RejectedError, Space
 
 
 def enqueued(space: Space) -> Sequence[tuple[str, Point]]:
-    """The first trials that the spec asks for, by name.
+    """Return the enqueued trials by name.
 
     Raises:
         SpecError: an entry names no variant, no factor or no level.
@@ -61,6 +61,6 @@ def _checked(space: Space, entry: Mapping[str, str | float], place: Place) -> Pa
 
 
 def named(space: Space) -> Iterator[tuple[str, Point]]:
-    """The enqueued points under names that do not depend on their order."""
+    """Yield the enqueued points under names that do not depend on their order."""
     for (name, point), entry in zip(enqueued(space), space.search.enqueue, strict=True):
         yield (name if isinstance(entry, str) else f"first-{short_hash(entry, 4)}"), point

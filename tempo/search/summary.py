@@ -1,4 +1,4 @@
-"""A search as a record: what `tempo search show` prints and the report draws."""
+"""Summarise a search: its best trials, confirmations, importances and spending."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ STATES: dict[TrialState, State] = {
 
 
 def candidates(search: Search) -> tuple[Candidate, ...]:
-    """The trials to confirm: the best ones, of equal points the first, and the baselines beside
-    them."""
+    """Return the trials to confirm: the best (of equal points the first) and the baselines."""
     spec, trials = search.spec, search.trials()
     if spec.confirm == 0:
         return ()
@@ -67,7 +66,7 @@ def candidates(search: Search) -> tuple[Candidate, ...]:
 
 
 class Description(NamedTuple):
-    """What a search is, whatever it found."""
+    """What a search asks, whatever it found."""
 
     objectives: tuple[str, ...]
     space: tuple[ParameterInfo, ...]
@@ -77,7 +76,7 @@ class Description(NamedTuple):
 
 
 def describe(space: Space) -> Description:
-    """The search that a spec asks for."""
+    """Describe the search that a spec asks for."""
     spec = space.search
     z = spec.race if len(spec.objectives) == 1 else None
     return Description(
@@ -90,7 +89,7 @@ def describe(space: Space) -> Description:
 
 
 def summarise(search: Search, *, over: bool) -> SearchSummary:
-    """The search as its storage and records have it now."""
+    """Return the summary of a search as its storage and records have it now."""
     spec, study, trials = search.spec, search.space.loaded.spec, search.trials()
     objectives = infos(spec.objectives)
     winners = ranked(trials, objectives, len(search.seeds))
@@ -183,14 +182,14 @@ def _trial(frozen: FrozenTrial) -> TrialRecord:
 
 
 def contenders(trials: Sequence[FrozenTrial], seeds: int) -> list[FrozenTrial]:
-    """Trials that ended with all their seeds, those outside the space included."""
+    """Return the trials that ended with all their seeds, those outside the space included."""
     return [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
 
 
 def ranked(
     trials: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo], seeds: int
 ) -> list[FrozenTrial]:
-    """The contenders, best first by the first objective; with several, the Pareto front."""
+    """Return the contenders, best first by the first objective; with several, the Pareto front."""
     found = contenders(trials, seeds)
     if len(objectives) > 1:
         found = [each for each in found if not _dominated(each, found, objectives)]
@@ -210,7 +209,7 @@ def _dominated(
 
 
 def costs(frozen: FrozenTrial, objectives: Sequence[ObjectiveInfo]) -> tuple[float, ...]:
-    """A trial's means with less being better."""
+    """Return a trial's mean objectives with signs such that less is better."""
     return tuple(
         -mean_value(frozen, i) if info.better == "higher" else mean_value(frozen, i)
         for i, info in enumerate(objectives)
@@ -218,7 +217,7 @@ def costs(frozen: FrozenTrial, objectives: Sequence[ObjectiveInfo]) -> tuple[flo
 
 
 def baselines(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Enqueued trials that have a value."""
+    """Return the enqueued trials that have a value."""
     return [
         each
         for each in by_ticket(trials).values()
@@ -227,7 +226,7 @@ def baselines(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def observed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials with params and values, warm starts included: what importance is measured on."""
+    """Return the trials that importance is measured on: with params and values."""
     return [
         each
         for each in trials

@@ -1,4 +1,4 @@
-"""Trials: what Optuna's storage holds of them, and one that a driver carries out."""
+"""Represent trials: as Optuna's storage holds them, and as a driver carries them out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POINT = "point"
 
 
 def ticket_of(frozen: FrozenTrial) -> Ticket | None:
-    """The ticket of a trial; None for rejected proposals and warm starts."""
+    """Return the ticket of a trial; None for rejected proposals and warm starts."""
     if REJECTED in frozen.user_attrs:
         return None
     ticket: Ticket | None = frozen.user_attrs.get(TICKET)
@@ -36,7 +36,7 @@ def ticket_of(frozen: FrozenTrial) -> Ticket | None:
 
 
 def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
-    """The trial of each ticket, in the order they were made.
+    """Return the trial of each ticket, in the order they were made.
 
     Should there be two, one of which a driver made that had been frozen past its lease, the first
     one counts.
@@ -54,23 +54,23 @@ def is_over(frozen: FrozenTrial) -> bool:
 
 
 def result_of(frozen: FrozenTrial) -> Mapping[str, Any]:
-    """What was written down when the trial ended; empty before."""
+    """Return what was stored when the trial ended; empty before."""
     found: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {})
     return found
 
 
 def seed_values(frozen: FrozenTrial) -> list[tuple[float, ...]]:
-    """The objectives of each seed that ran."""
+    """Return the objectives of each seed that ran."""
     return [tuple(run["values"]) for run in result_of(frozen).get("runs", ()) if run["values"]]
 
 
 def mean_value(frozen: FrozenTrial, index: int = 0) -> float:
-    """The mean of an objective over the seeds that ran."""
+    """Return the mean of an objective over the seeds that ran."""
     return fmean(values[index] for values in seed_values(frozen))
 
 
 def is_complete(frozen: FrozenTrial, seeds: int) -> bool:
-    """Whether a trial ended with all its seeds."""
+    """Return whether a trial ended with all its seeds."""
     done = frozen.state is TrialState.COMPLETE or bool(result_of(frozen).get("outside"))
     return done and len(seed_values(frozen)) >= seeds
 
@@ -106,24 +106,24 @@ class Trial:
         return next(iter(self.runs))
 
     def variant(self) -> PlannedVariant:
-        """The trial as a variant of the study's plan."""
+        """Return the trial as a variant of the study's plan."""
         return variant_of(self.name, self.point)
 
     def spec(self, seed: int) -> RunSpec:
-        """What a worker needs to carry out one of its seeds."""
+        """Return what a worker needs to run one of its seeds."""
         config = self.point.resolved.config
         return RunSpec(run_id=self.runs[seed].run_id, seed=seed, config=config)
 
 
 def variant_of(name: str, point: Point) -> PlannedVariant:
-    """A point as a variant of a plan."""
+    """Return a point as a variant of a plan."""
     return PlannedVariant(
         name=name, role="variant", levels=dict(point.labels), config=point.resolved.config
     )
 
 
 def runs_of(name: str, point: Point, seeds: Sequence[int]) -> dict[int, PlannedRun]:
-    """The ordinary runs of a point, by seed, under their ordinary identity."""
+    """Return the ordinary runs of a point by seed, under their ordinary run ids."""
     resolved = point.resolved
     return {
         seed: PlannedRun(
@@ -140,7 +140,7 @@ SLACK = 1.0
 def result_json(
     trial: Trial, records: Mapping[int, RunRecord], curve: str | None, *, note: str, raced: bool
 ) -> dict[str, Any]:
-    """The runs with their values, the first seed's validations, and the time they took."""
+    """Return what a trial leaves in the storage: runs with values, the first curve, times."""
     return {
         "runs": [
             {"seed": seed, "run_id": run.run_id, "values": list(trial.done.get(seed, ()))}
@@ -165,7 +165,7 @@ def _curve(record: RunRecord | None, name: str) -> list[list[float]]:
 
 
 def _spans(record: RunRecord, since: float) -> list[list[float]]:
-    """Start, end and devices of each attempt that this trial caused: a reused run cost nothing."""
+    """Return start, end and devices of each attempt of this trial: a reused run cost nothing."""
     return [
         [attempt.started, attempt.ended, float(attempt.environment.get("world_size", 1))]
         for attempt in record.attempts

@@ -1,4 +1,6 @@
-"""The kinds that can fill each slot of an ArchSpec, with their options."""
+"""List the kinds that can fill each slot of an ArchSpec, with their options.
+
+`tempo.models` registers the class that implements each kind under its options class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a YAML file to a StudySpec: base files, profiles, overrides, presets, checks."""
+"""Load a StudySpec from YAML: base files, profiles, overrides, variables, presets, checks."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def load_study(
 
 
 def checked(tree: Mapped) -> tuple[StudySpec, Mapped]:
-    """The spec, and the tree with references, presets and implied kinds written out.
+    """Validate a tree; return the spec and the tree with variables, presets and kinds written out.
 
     Raises:
         SpecError: naming every broken rule with its place.
@@ -104,7 +104,7 @@ def _mapping(node: Node) -> Mapped:
 
 
 def _read(path: Path) -> Mapped:
-    """One file's tree."""
+    """Read one file's tree."""
     source, start = str(path), Place(str(path), 1, 1)
     try:
         data = path.read_bytes()
@@ -129,7 +129,7 @@ def _read(path: Path) -> Mapped:
 
 
 def _with_base(path: Path, chain: tuple[Path, ...]) -> Mapped:
-    """A file laid over the file that its `base:` names, and so on."""
+    """Read a file and merge it over the file that its `base:` names, recursively."""
     tree = _read(path)
     entry = tree.entries.get("base")
     tree = tree.without("base")
@@ -184,7 +184,7 @@ def _profile_name(layers: dict[str, Entry], asked: str | None, path: Path) -> st
 
 
 def _override(tree: Mapped, text: str) -> Mapped:
-    """`key.path=value` laid over the tree."""
+    """Merge `key.path=value` over the tree."""
     place = Place(f"--set {text}")
     key, equals, value = text.partition("=")
     if not equals:

@@ -1,4 +1,4 @@
-"""The metrics a spec can ask for, and what each number means. `tempo/metrics` computes them."""
+"""Define the metrics that a spec can ask for; `tempo/metrics` computes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named points of the family: what differs from ArchSpec's defaults, which are V3."""
+"""Name architectures by their differences from ArchSpec's defaults, which are V3."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PRESETS: Catalog[dict[str, Any]] = Catalog(
 
 
 def expand_preset(arch: Node, problems: Problems) -> Node:
-    """An `arch` section with its `preset` replaced by that preset's fields.
+    """Return an `arch` section with its `preset` replaced by that preset's fields.
 
     An unknown preset goes to `problems`; the other fields are then kept as they are.
     """

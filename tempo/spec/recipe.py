@@ -1,4 +1,4 @@
-"""How a network is trained and judged, and on what it runs."""
+"""Define how a network is trained and evaluated, and on which devices it runs."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class Evaluation(Section):
     @field_validator("metrics")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """In table order, psnr included: checkpoints are chosen by it."""
+        """Return the metrics in table order, with psnr, by which checkpoints are chosen."""
         for name in value:
             METRIC_INFOS.get(name)
         return tuple(name for name in METRIC_INFOS if name in {"psnr", *value})

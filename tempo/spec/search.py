@@ -1,4 +1,4 @@
-"""The `search:` section: what a hyperparameter search varies, wants and may spend."""
+"""Define the `search:` section: space, objectives, sampler, pruner and budget."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ class SearchSpec(Section):
     @field_validator("enqueue", mode="before")
     @classmethod
     def _whole_numbers(cls, value: Any) -> Any:
-        """Levels may be whole numbers; strictness would take them for neither text nor float."""
+        """Turn whole numbers into floats; strict validation would accept neither text nor float."""
         if not isinstance(value, list | tuple):
             return value
         return tuple(_as_floats(each) for each in value)
@@ -196,7 +196,7 @@ class SearchSpec(Section):
 
     @property
     def curve(self) -> str | None:
-        """The validation metric that pruning follows; None when nothing is pruned."""
+        """Return the validation metric that pruning follows; None when nothing is pruned."""
         single = len(self.objectives) == 1 and self.objectives[0] in MAXIMISED
         return None if not single or isinstance(self.pruner, NoPruner) else self.objectives[0]
 

@@ -14,7 +14,7 @@ import pytest
 
 from tempo.core.records import Plan
 from tempo.design.design_kinds import sobol_sequence
-from tempo.design.fractional_factorial import smallest
+from tempo.design.fractional_factorial import smallest_fraction
 
 from .conftest import HEAD, Complaints, PlanOf
 
@@ -118,7 +118,7 @@ class TestFractional:
     @pytest.mark.parametrize("factors", range(2, 9))
     def test_laws(self, factors: int, resolution: int) -> None:
         """Balance, orthogonality up to the resolution, and aliases as inner products tell them."""
-        fraction = smallest(factors, resolution)
+        fraction = smallest_fraction(factors, resolution)
         rows = np.array(list(fraction.runs())) * 2 - 1
         assert len(np.unique(rows, axis=0)) == len(rows) == 2**fraction.free
         strength = min(factors, (fraction.resolution or factors + 1) - 1)
@@ -140,7 +140,7 @@ class TestFractional:
 
     def test_sizes_are_those_of_the_published_table(self) -> None:
         """Box, Hunter and Hunter, Statistics for Experimenters, table 6.22."""
-        runs = {(k, r): 2 ** smallest(k, r).free for k in range(3, 12) for r in (3, 4, 5)}
+        runs = {(k, r): 2 ** smallest_fraction(k, r).free for k in range(3, 12) for r in (3, 4, 5)}
         published = {
             3: {3: 4, 4: 8, 5: 16, 6: 8, 7: 8, 8: 16, 9: 16, 10: 16, 11: 16},
             4: {4: 8, 5: 16, 6: 16, 7: 16, 8: 16, 9: 32, 10: 32, 11: 32},

@@ -1,4 +1,4 @@
-"""Where Optuna keeps the trials: a journal file beside the records, or a database."""
+"""Open Optuna's storage (a journal file or a database) and check that a search is unchanged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SIGNATURE = "tempo"
 """User attribute of the Optuna study: all that its trials have in common."""
 
 PROMOTED = "promoted"
-"""User attribute of the Optuna study: numbers of pruned trials that somebody wants finished."""
+"""User attribute of the Optuna study: numbers of pruned trials to be finished after all."""
 
 MAY_CHANGE = (
     "the budget, more seeds, the sampler, the pruner, race, enqueue, warm_start, confirm, top, "
@@ -39,32 +39,32 @@ JOURNAL = "journal.log"
 
 
 def journal_url(folder: Path) -> str:
-    """How the journal file is named to people, and to optuna-dashboard."""
+    """Return the path of the journal file, as optuna-dashboard takes it."""
     return str(folder / JOURNAL)
 
 
 def redacted(url: str) -> str:
-    """A database URL without its password."""
+    """Return a database URL without its password."""
     from sqlalchemy.engine import make_url
 
     return make_url(url).render_as_string(hide_password=True) if "://" in url else url
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:
-    """The storage, made if need be: once, by one process at a time.
+    """Open the storage, creating its tables if need be, by one process at a time.
 
     Raises:
         MissingError: the database does not answer, or its driver is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    quiet()
+    silence_optuna()
     if url is None:
         return JournalStorage(JournalFileBackend(journal_url(folder)))
     try:
         with FileLock(folder / "storage.lock"):
             made = RDBStorage(url)
             if url.startswith("sqlite"):
-                _spare_the_disk(made)
+                _use_write_ahead_log(made)
             return get_storage(made)
     except ImportError as error:
         hint = "pip install 'tempo-vfi[postgres]'" if "psycopg" in str(error) else str(error)
@@ -79,8 +79,8 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
         raise
 
 
-def _spare_the_disk(storage: RDBStorage) -> None:
-    """Let SQLite append to a log instead of waiting for the disk at each of a trial's many writes.
+def _use_write_ahead_log(storage: RDBStorage) -> None:
+    """Set SQLite to a write-ahead log, so that a trial's many writes do not wait for the disk.
 
     A power cut may undo the last ones, of trials that it ended anyway.
     """
@@ -96,7 +96,7 @@ def _spare_the_disk(storage: RDBStorage) -> None:
 def ensure_study(
     storage: BaseStorage, name: str, search: SearchSpec, signature: Mapping[str, Any], place: Place
 ) -> bool:
-    """Make the Optuna study, or check that it is the same search; whether it is new.
+    """Create the Optuna study or check that it is the same search; return whether it is new.
 
     Call under the search's file lock.
 
@@ -122,7 +122,7 @@ def ensure_study(
 def check_study(
     storage: BaseStorage, name: str, signature: Mapping[str, Any], place: Place
 ) -> bool:
-    """Whether a search is there already; then it is the same one.
+    """Return whether the search exists, after checking that it is the same one.
 
     Raises:
         SpecError: as `ensure_study`.
@@ -159,20 +159,20 @@ def _plain(value: Mapping[str, Any], path: str) -> Any:
 
 
 def promotions(storage: BaseStorage, name: str) -> list[int]:
-    """Numbers of the pruned trials that were promoted."""
+    """Return the numbers of the pruned trials that were promoted."""
     attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
     return [int(number) for number in attributes.get(PROMOTED, ())]
 
 
 def promote(storage: BaseStorage, name: str, numbers: Iterable[int]) -> None:
-    """Have pruned trials finished by whoever carries the search out next."""
+    """Mark pruned trials to be finished by the next driver of the search."""
     study = storage.get_study_id_from_name(name)
     wanted = sorted({*promotions(storage, name), *numbers})
     storage.set_study_user_attr(study, PROMOTED, wanted)
 
 
-def quiet() -> None:
-    """Let Optuna speak of problems only: what it does is in the records."""
+def silence_optuna() -> None:
+    """Silence Optuna's messages below warnings: what Optuna does is in the records."""
     logging.getLogger("optuna").setLevel(logging.WARNING)
     warnings.simplefilter("ignore", ExperimentalWarning)
 
@@ -181,12 +181,14 @@ COMPARED = ("arch", "data", "recipe", "evaluation")
 
 
 def optuna_name(loaded: LoadedStudy) -> str:
-    """The Optuna study of a search: each profile has one of its own."""
+    """Return the name of a search's Optuna study: each profile has one of its own."""
     return f"{loaded.spec.study}.{loaded.profile}" if loaded.profile else loaded.spec.study
 
 
 def signature(space: Space) -> Mapping[str, Any]:
-    """Space, objectives, constraints, seeds, and what of the study itself counts for its runs.
+    """Return what all trials of a search share, so that their values can be compared.
+
+    Space, objectives, constraints, seeds, and what of the study itself counts for its runs.
 
     Plain JSON values, so that what was stored compares equal to what is asked now.
     """
