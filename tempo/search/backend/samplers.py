@@ -40,41 +40,27 @@ SOBOL_POINTS = 2**SOBOL_BITS
 Make = Callable[[Any, int], samplers.BaseSampler]
 
 
-def _tpe(options: spec.Tpe, seed: int) -> samplers.BaseSampler:
-    return samplers.TPESampler(
-        n_startup_trials=options.startup,
-        n_ei_candidates=options.candidates,
-        multivariate=True,
-        group=True,
-        seed=seed,
-    )
-
-
-def _gp(options: spec.Gp, seed: int) -> samplers.BaseSampler:
-    return samplers.GPSampler(
-        n_startup_trials=options.startup, seed=seed, warn_independent_sampling=False
-    )
-
-
-def _cmaes(options: spec.CmaEs, seed: int) -> samplers.BaseSampler:
-    return samplers.CmaEsSampler(
-        n_startup_trials=options.startup, seed=seed, warn_independent_sampling=False
-    )
-
-
-def _nsga2(options: spec.Nsga2, seed: int) -> samplers.BaseSampler:
-    return samplers.NSGAIISampler(population_size=options.population, seed=seed)
-
-
 def _random(options: Options, seed: int) -> samplers.BaseSampler:
     return samplers.RandomSampler(seed=seed)
 
 
 MAKERS: dict[type[Options], Make] = {
-    spec.Tpe: _tpe,
-    spec.Gp: _gp,
-    spec.CmaEs: _cmaes,
-    spec.Nsga2: _nsga2,
+    spec.Tpe: lambda options, seed: samplers.TPESampler(
+        n_startup_trials=options.startup,
+        n_ei_candidates=options.candidates,
+        multivariate=True,
+        group=True,
+        seed=seed,
+    ),
+    spec.Gp: lambda options, seed: samplers.GPSampler(
+        n_startup_trials=options.startup, seed=seed, warn_independent_sampling=False
+    ),
+    spec.CmaEs: lambda options, seed: samplers.CmaEsSampler(
+        n_startup_trials=options.startup, seed=seed, warn_independent_sampling=False
+    ),
+    spec.Nsga2: lambda options, seed: samplers.NSGAIISampler(
+        population_size=options.population, seed=seed
+    ),
     spec.RandomSearch: _random,
     spec.Grid: _random,
     spec.Qmc: _random,
