@@ -1,4 +1,4 @@
-"""Resolved configs: the study's sections under overlays, each distinct section worked out once.
+"""Resolve a study's config under overlays, validating each distinct section once.
 
 Ten thousand variants share a few hundred distinct sections, so planning stays quick and small.
 """
@@ -15,9 +15,10 @@ from pydantic import ValidationError, create_model
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
 from tempo.spec.options import Section
+from tempo.spec.presets import expand_preset
 from tempo.spec.study import RunConfig, result_fields
 from tempo.spec.yaml.error_text import validate
-from tempo.spec.yaml.overlay import expand_preset, merge
+from tempo.spec.yaml.overlay import merge
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
 from tempo.spec.yaml.value_tree import Entry, Mapped, Node
@@ -26,8 +27,8 @@ SECTIONS = tuple(RunConfig.model_fields)
 
 
 @cache
-def _alone(name: str) -> type[Section]:
-    """A model of one section of a RunConfig, so that it can be validated by itself."""
+def _section_model(name: str) -> type[Section]:
+    """Return a model of one section of RunConfig, so that the section can be validated alone."""
     info = RunConfig.model_fields[name]
     field: Any = {name: (info.annotation, info)}
     model: type[Section] = create_model(f"Only{name.title()}", __base__=Section, **field)
@@ -36,7 +37,7 @@ def _alone(name: str) -> type[Section]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One section's value, its JSON, what of it counts for the identity, and its text."""
+    """A validated section: value, JSON, the fields that count for the run id, and JSON text."""
 
     value: Any
     dumped: Any
@@ -58,7 +59,7 @@ class Resolved:
 
 
 class Configs:
-    """Configs over one study's tree. What breaks a rule goes to `problems`."""
+    """Resolves configs over one study's tree; broken rules are added to `problems`."""
 
     def __init__(self, tree: Mapped, problems: Problems) -> None:
         self.base = {name: tree.entries.get(name) for name in SECTIONS}
@@ -69,13 +70,13 @@ class Configs:
         self._kept: list[Node] = []
 
     def resolve(self, overlays: Sequence[Mapped]) -> Resolved | None:
-        """The study's config under `overlays`, later ones winning; None when it breaks a rule."""
+        """Return the config under `overlays`, later ones winning; None if a rule is broken."""
         parts: list[Part] = []
         for name in SECTIONS:
             part = self._part(name, self._entry(name, overlays))
             if part is not None:
                 parts.append(part)
-        if len(parts) < len(SECTIONS) or not self._together(parts, overlays):
+        if len(parts) < len(SECTIONS) or not self._fit_together(parts, overlays):
             return None
         chosen: dict[str, Any] = {}
         for part in parts:
@@ -96,7 +97,7 @@ class Configs:
         return entry
 
     def _merge(self, under: Node, over: Node) -> Node:
-        """`merge`, with one result object per pair, so that equal work is found by identity."""
+        """Merge two nodes into one object per pair, so that equal work is found by identity."""
         pair = id(under), id(over)
         if pair not in self._merged:
             self._merged[pair] = merge(under, over)
@@ -106,12 +107,12 @@ class Configs:
     def _part(self, name: str, entry: Entry | None) -> Part | None:
         key = name, id(entry.node) if entry else 0
         if key not in self._parts:
-            self._parts[key] = self._work_out(name, entry)
+            self._parts[key] = self._validated(name, entry)
             self._kept += [entry.node] if entry else []
         return self._parts[key]
 
-    def _work_out(self, name: str, entry: Entry | None) -> Part | None:
-        model = _alone(name)
+    def _validated(self, name: str, entry: Entry | None) -> Part | None:
+        model = _section_model(name)
         entries: dict[str, Entry] = {}
         before = len(self.problems)
         if entry is not None:
@@ -126,8 +127,8 @@ class Configs:
         text = alone.model_dump_json()
         return Part(getattr(alone, name), dumped[name], result_fields(alone, dumped), text)
 
-    def _together(self, parts: Sequence[Part], overlays: Sequence[Mapped]) -> bool:
-        """Whether the sections fit each other (rules of RunConfig that span sections)."""
+    def _fit_together(self, parts: Sequence[Part], overlays: Sequence[Mapped]) -> bool:
+        """Return whether the sections fit each other (rules of RunConfig that span sections)."""
         key = tuple(id(part) for part in parts)
         if key not in self._sound:
             values = {name: part.value for name, part in zip(SECTIONS, parts, strict=True)}

@@ -1,32 +1,35 @@
-"""Each kind of design as a function from a study's factors to candidates."""
+"""Generate the candidates of each kind of design from a study's factors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, TypeGuard
 
 from tempo.core.seeding import stream
-from tempo.design import sobol
 from tempo.design.factors import Candidate, Levels
-from tempo.design.fractional_factorial import MOST, Fraction, smallest
-from tempo.design.greedy_ladder import greedy_ladder
-from tempo.design.matched_controls import matched
-from tempo.design.path_designs import add_one_in, ladder, leave_one_out
-from tempo.design.study_context import Study, Where
+from tempo.design.fractional_factorial import MAX_FACTORS, Fraction, smallest_fraction
+from tempo.design.matched_controls import matched_widths
+from tempo.design.path_designs import add_one_in, greedy_ladder, ladder, leave_one_out
+from tempo.design.study_context import StudyContext, Where
 from tempo.spec import designs as spec
 from tempo.spec.options import Options
 
-Rule = Callable[[Any, Study, Where], Iterator[Candidate]]
+SOBOL_BITS = 30
+"""Binary digits of a coordinate. Run ids depend on them."""
+
+Rule = Callable[[Any, StudyContext, Where], Iterator[Candidate]]
 
 
 def variant_name(levels: Levels) -> str:
-    """`se=on dilation=pattern`."""
+    """Return the name of an assignment: `se=on dilation=pattern`."""
     return " ".join(f"{factor}={label}" for factor, label in levels)
 
 
-def _assigned(assignments: Iterable[Levels], study: Study, where: Where) -> Iterator[Candidate]:
-    """Candidates of assignments, each once, without the factors that do not apply."""
+def _assigned(
+    assignments: Iterable[Levels], study: StudyContext, where: Where
+) -> Iterator[Candidate]:
+    """Yield a candidate per distinct assignment, without the factors that do not apply."""
     place, seen = study.factors.place(*where), set()
     for levels in assignments:
         applied = study.conditions.applied(levels)
@@ -37,9 +40,9 @@ def _assigned(assignments: Iterable[Levels], study: Study, where: Where) -> Iter
 
 
 def _pools(
-    names: tuple[str, ...], study: Study, where: Where, given: Iterable[str] = ()
+    names: tuple[str, ...], study: StudyContext, where: Where, given: Iterable[str] = ()
 ) -> list[Levels]:
-    """For each factor named in the design at `where`, its pairs of factor and level.
+    """Return, for each factor named in the design at `where`, its pairs of factor and level.
 
     `given` names factors that have a level in this design without being varied.
     """
@@ -54,26 +57,26 @@ def _pools(
     return out
 
 
-def factorial(design: spec.Factorial, study: Study, where: Where) -> Iterator[Candidate]:
-    """Every combination, the last factor varying fastest."""
+def factorial(design: spec.Factorial, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield every combination, the last factor varying fastest."""
     yield from _assigned(product(*_pools(design.factors, study, where)), study, where)
 
 
-def fractional(design: spec.Fractional, study: Study, where: Where) -> Iterator[Candidate]:
-    """A regular fraction, with what it confounds noted in the plan."""
+def fractional(design: spec.Fractional, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield a regular fraction; what it confounds is noted in the plan."""
     pools = _pools(design.factors, study, where)
     for index, (name, pool) in enumerate(zip(design.factors, pools, strict=True)):
         if pool and len(pool) != 2:
             place = study.factors.place(*where, "factors", index)
             rule = "a fractional design needs factors of two levels"
             study.problems.add(f"{rule}; {name!r} has {len(pool)} in use", place)
-    if len(pools) > MOST:
+    if len(pools) > MAX_FACTORS:
         place = study.factors.place(*where, "factors")
-        study.problems.add(f"a fractional design has at most {MOST} factors", place)
+        study.problems.add(f"a fractional design has at most {MAX_FACTORS} factors", place)
     if study.problems:
         return
     pools = [tuple(sorted(pool)) for pool in pools]
-    fraction = smallest(len(pools), design.resolution)
+    fraction = smallest_fraction(len(pools), design.resolution)
     study.aliases += _aliases(fraction, design.factors)
     rows = fraction.runs()
     yield from _assigned(
@@ -90,8 +93,8 @@ def _aliases(fraction: Fraction, names: tuple[str, ...]) -> list[tuple[str, ...]
     return [tuple(effect(mask) for mask in group) for group in fraction.aliases()]
 
 
-def one_factor(design: spec.OneFactor, study: Study, where: Where) -> Iterator[Candidate]:
-    """The baseline, then each other level of each factor in it."""
+def one_factor(design: spec.OneFactor, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield the baseline, then the baseline with one level changed at a time."""
     place = study.factors.place(*where)
     pools = _pools(design.factors, study, where, design.baseline)
     for factor, label in design.baseline.items():
@@ -112,8 +115,8 @@ def one_factor(design: spec.OneFactor, study: Study, where: Where) -> Iterator[C
             yield study.candidate(variant_name(((name, label),)), levels, place)
 
 
-def zipped(design: spec.Zip, study: Study, where: Where) -> Iterator[Candidate]:
-    """The i-th levels of all factors together."""
+def zip_levels(design: spec.Zip, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield the i-th levels of all factors together, for each i."""
     pools = _pools(design.factors, study, where)
     counts = {name: len(pool) for name, pool in zip(design.factors, pools, strict=True) if pool}
     if len(set(counts.values())) > 1:
@@ -124,20 +127,17 @@ def zipped(design: spec.Zip, study: Study, where: Where) -> Iterator[Candidate]:
     yield from _assigned(zip(*pools, strict=False), study, where)
 
 
-def sobol_points(design: spec.Sobol, study: Study, where: Where) -> Iterator[Candidate]:
-    """Points of a Sobol sequence; factors of few levels may meet a combination twice."""
+def sobol_points(design: spec.Sobol, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield the points of a Sobol sequence, each distinct combination of levels once."""
     place = study.factors.place(*where)
     for index, name in enumerate(design.factors):
         at = study.factors.place(*where, "factors", index)
         if name not in study.spec.factors or study.spec.factors[name].range is None:
             study.factors.labels(name, at)
-    if len(design.factors) > sobol.DIMENSIONS:
-        message = f"a Sobol design has at most {sobol.DIMENSIONS} factors"
-        study.problems.add(message, study.factors.place(*where, "factors"))
     if study.problems:
         return
     shifts = [stream(design.seed, "sobol", name) for name in design.factors]
-    rows = sobol.points(design.points, shifts)
+    rows = sobol_sequence(design.points, shifts)
     yield from _assigned(
         (
             tuple(
@@ -151,8 +151,31 @@ def sobol_points(design: spec.Sobol, study: Study, where: Where) -> Iterator[Can
     )
 
 
-def listed(design: spec.VariantList, study: Study, where: Where) -> Iterator[Candidate]:
-    """The named variants, in the order given."""
+def sobol_sequence(count: int, shifts: Sequence[int]) -> list[list[float]]:
+    """Return the first `count` points of the Sobol sequence in [0, 1)^d, d = len(shifts).
+
+    The low 30 bits of a shift are XORed onto the coordinates of its dimension (a digital shift,
+    which keeps the sequence's balance); zeros give the plain sequence.
+    """
+    # scipy.stats takes half a second to import, which only plans with this design should pay.
+    from scipy.stats import qmc
+
+    engine = qmc.Sobol(len(shifts), scramble=False, bits=SOBOL_BITS)
+    rows = engine.random_base2((count - 1).bit_length())[:count].tolist()
+    scale = 1 << SOBOL_BITS
+    return [
+        [
+            (int(value * scale) ^ shift % scale) / scale
+            for value, shift in zip(row, shifts, strict=True)
+        ]
+        for row in rows
+    ]
+
+
+def variant_list(
+    design: spec.VariantList, study: StudyContext, where: Where
+) -> Iterator[Candidate]:
+    """Yield the named variants, in the order given."""
     names = design.variants or tuple(study.spec.variants)
     if not names:
         place = study.factors.place(*where)
@@ -163,8 +186,8 @@ def listed(design: spec.VariantList, study: Study, where: Where) -> Iterator[Can
             yield found
 
 
-def climbed(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidate]:
-    """A ladder in the order it was given, or in the order that measurements find."""
+def any_ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield a ladder in the order it was given, or in the order that measurements find."""
     rule = greedy_ladder if design.order == "greedy" else ladder
     yield from rule(design, study, where)
 
@@ -175,9 +198,9 @@ RULES: dict[type[Options], Rule] = {
     spec.OneFactor: one_factor,
     spec.LeaveOneOut: leave_one_out,
     spec.AddOneIn: add_one_in,
-    spec.Ladder: climbed,
-    spec.VariantList: listed,
-    spec.Zip: zipped,
+    spec.Ladder: any_ladder,
+    spec.VariantList: variant_list,
+    spec.Zip: zip_levels,
     spec.Sobol: sobol_points,
 }
 
@@ -186,8 +209,8 @@ def _matches(design: Options) -> TypeGuard[spec.DesignOptions]:
     return isinstance(design, spec.DesignOptions) and design.match is not None
 
 
-def candidates(study: Study) -> Iterator[Candidate]:
-    """The candidates of all designs, in order.
+def candidates(study: StudyContext) -> Iterator[Candidate]:
+    """Yield the candidates of all designs, in order.
 
     Without a design these are the named variants or, when there are none, the study itself.
     """
@@ -197,6 +220,6 @@ def candidates(study: Study) -> Iterator[Candidate]:
     for index, design in enumerate(study.spec.design or (spec.VariantList(),)):
         where = ("design", index)
         found = RULES[type(design)](design, study, where)
-        for candidate in matched(design, found, study, where) if _matches(design) else found:
+        for candidate in matched_widths(design, found, study, where) if _matches(design) else found:
             study.seen.setdefault(candidate.name, candidate)
             yield candidate

@@ -1,4 +1,4 @@
-"""Equal GPU-hours: each variant's own step budget, from what its steps cost."""
+"""Give each variant the step budget that costs equal GPU-hours."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from tempo.core.place import Place
 from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate
 from tempo.design.run_cost import affordable_steps, run_cost
-from tempo.design.study_context import Study
+from tempo.design.study_context import StudyContext
 from tempo.records.prices import Price
 from tempo.spec.yaml.value_tree import Mapped, nested, written
 
 Variants = Mapping[str, tuple[Candidate, Resolved]]
 
 
-def share_hours(variants: Variants, control: str, study: Study) -> dict[str, Resolved]:
-    """The configs of the trained variants, each with the steps that cost as much device time as
-    `control` takes by its own budget. Schedules follow the budget, so each anneals to its end."""
+def equal_hours_configs(
+    variants: Variants, control: str, study: StudyContext
+) -> dict[str, Resolved]:
+    """Return the trained variants' configs with as many steps as cost what `control` costs.
+
+    `control` keeps its own budget. Schedules follow the budget, so each anneals to its end.
+    """
     trained = {name: each for name, each in variants.items() if each[1].method == "network"}
     place = study.factors.place("equal")
     prices = _prices(trained, place, study)
@@ -46,7 +50,7 @@ def share_hours(variants: Variants, control: str, study: Study) -> dict[str, Res
     return out
 
 
-def _prices(variants: Variants, place: Place, study: Study) -> dict[str, Price] | None:
+def _prices(variants: Variants, place: Place, study: StudyContext) -> dict[str, Price] | None:
     found: dict[str, Price] = {}
     for name, (_, resolved) in variants.items():
         price = study.measured.price(resolved.config)

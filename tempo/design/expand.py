@@ -1,4 +1,4 @@
-"""From a loaded study to its plan."""
+"""Expand a loaded study into its plan: variants, runs and exclusions."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
 from tempo.core.identity import short_hash
-from tempo.core.records import Exclusion, Plan, PlannedVariant
+from tempo.core.records import Exclusion, Plan, PlannedRun, PlannedVariant
 from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
-from tempo.design.equal_gpu_hours import share_hours
+from tempo.design.equal_gpu_hours import equal_hours_configs
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
-from tempo.design.schedule import Work, runs
-from tempo.design.study_context import Study
+from tempo.design.study_context import StudyContext
 from tempo.spec.load import LoadedStudy
+from tempo.spec.study import run_id
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.value_tree import Entry, Mapped, Scalar, shown
 
 
 def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
-    """The variants and runs of a study.
+    """Return the plan of a study.
 
     `measured` knows the prices, widths and results that a plan may ask for.
 
@@ -31,14 +31,13 @@ def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
         SpecError: naming the place of every factor, level or variant that breaks a rule, and of
             what asks for a measurement that there is none of.
     """
-    with _uncollected():
-        return _expanded(Study(loaded, measured or Unmeasured()))
+    with _garbage_collector_paused():
+        return _expanded(StudyContext(loaded, measured or Unmeasured()))
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which would visit a large plan as it grows, again and again,
-    to find that nothing of it is garbage."""
+def _garbage_collector_paused() -> Iterator[None]:
+    """Pause the garbage collector, which would visit a growing plan repeatedly and free nothing."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -48,7 +47,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _expanded(study: Study) -> Plan:
+def _expanded(study: StudyContext) -> Plan:
     study.problems.raise_any()
     chosen = _Chosen()
     for candidate in candidates(study):
@@ -61,7 +60,9 @@ def _expanded(study: Study) -> Plan:
     study.problems.raise_any()
     baseline = _baseline(chosen, study)
     if study.spec.equal == "gpu_hours":
-        chosen.revise(share_hours(chosen.variants, baseline or next(iter(chosen.variants)), study))
+        chosen.revise(
+            equal_hours_configs(chosen.variants, baseline or next(iter(chosen.variants)), study)
+        )
     _references(chosen, study)
     study.problems.raise_any()
     return _plan(study, chosen, baseline)
@@ -69,7 +70,7 @@ def _expanded(study: Study) -> Plan:
 
 @dataclass
 class _Chosen:
-    """Variants kept so far, and what each duplicate's name stands for."""
+    """The variants kept so far, and the kept variant that each duplicate's name stands for."""
 
     variants: dict[str, tuple[Candidate, Resolved]] = field(default_factory=dict)
     references: dict[str, Resolved] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class _Chosen:
         )
 
     def add(self, candidate: Candidate, resolved: Resolved, problems: Problems) -> None:
-        """Keep a candidate, or note which kept one it repeats."""
+        """Keep a candidate, or record which kept variant has the same config."""
         first = self.by_key.get(resolved.key)
         if first is None and candidate.name in self.variants:
             problems.add(f"two variants are called {candidate.name!r}", candidate.place)
@@ -101,13 +102,13 @@ class _Chosen:
             )
 
     def revise(self, configs: Mapping[str, Resolved]) -> None:
-        """Give kept variants other configs."""
+        """Replace the configs of kept variants."""
         for name, resolved in configs.items():
             self.variants[name] = self.variants[name][0], resolved
 
 
-def _check_budgets(chosen: _Chosen, study: Study) -> None:
-    """What `equal` asks for: every trained variant has the first one's budget, in that unit."""
+def _check_budgets(chosen: _Chosen, study: StudyContext) -> None:
+    """Check that every trained variant has the first one's budget, in the unit of `equal`."""
     unit = study.spec.equal
     if unit == "gpu_hours":
         return
@@ -125,7 +126,7 @@ def _check_budgets(chosen: _Chosen, study: Study) -> None:
             study.problems.add(message, candidate.place)
 
 
-def _baseline(chosen: _Chosen, study: Study) -> str | None:
+def _baseline(chosen: _Chosen, study: StudyContext) -> str | None:
     name = study.spec.baseline
     if name is None:
         return None
@@ -136,17 +137,17 @@ def _baseline(chosen: _Chosen, study: Study) -> str | None:
             reason = chosen.exclusions[name].reason
             study.problems.add(f"baseline {shown(name)} is excluded: {reason}", place)
         else:
-            known = _some([*chosen.variants, *chosen.alias])
+            known = _shortened([*chosen.variants, *chosen.alias])
             study.problems.add(unknown("baseline", name, known), place)
     return kept
 
 
-def _some(names: Sequence[str], limit: int = 40) -> Sequence[str]:
+def _shortened(names: Sequence[str], limit: int = 40) -> Sequence[str]:
     return names if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
 
 
-def _references(chosen: _Chosen, study: Study) -> None:
-    """Adds the methods without weights, judged on the study's own data."""
+def _references(chosen: _Chosen, study: StudyContext) -> None:
+    """Add the methods without weights, evaluated on the study's own data."""
     place = study.factors.place("references")
     for name in study.spec.references:
         if name in chosen.variants:
@@ -157,7 +158,7 @@ def _references(chosen: _Chosen, study: Study) -> None:
             chosen.references[name] = resolved
 
 
-def _plan(study: Study, chosen: _Chosen, baseline: str | None) -> Plan:
+def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None) -> Plan:
     spec = study.spec.model_dump(mode="json")
     variants = [
         PlannedVariant(
@@ -172,8 +173,8 @@ def _plan(study: Study, chosen: _Chosen, baseline: str | None) -> Plan:
         PlannedVariant(name=name, role="reference", levels={}, config=resolved.config)
         for name, resolved in chosen.references.items()
     ]
-    work = [Work(name, each.method, each.chosen) for name, (_, each) in chosen.variants.items()]
-    work += [Work(name, each.method, each.chosen) for name, each in chosen.references.items()]
+    configs = {name: resolved for name, (_, resolved) in chosen.variants.items()}
+    configs |= chosen.references
     return Plan(
         study=study.spec.study,
         question=study.spec.question,
@@ -183,8 +184,24 @@ def _plan(study: Study, chosen: _Chosen, baseline: str | None) -> Plan:
         spec_hash=short_hash(spec),
         baseline=baseline,
         variants=(*variants, *references),
-        runs=tuple(runs(work, study.spec.seeds)),
+        runs=tuple(_runs(configs, study.spec.seeds)),
         exclusions=tuple(chosen.exclusions.values()),
         aliases=tuple(study.aliases),
         notes=tuple(study.notes),
     )
+
+
+def _runs(configs: Mapping[str, Resolved], seeds: Sequence[int]) -> Iterator[PlannedRun]:
+    """Yield the runs in the order to start them: references, then replicate by replicate.
+
+    So an early stop leaves whole blocks. Variants that agree in all that can change a result get
+    equal run ids.
+    """
+
+    def planned(name: str, seed: int | None) -> PlannedRun:
+        one = configs[name]
+        return PlannedRun(run_id=run_id(one.chosen, one.method, seed), variant=name, seed=seed)
+
+    trained = {name: each for name, each in configs.items() if each.method == "network"}
+    yield from (planned(name, None) for name in configs if name not in trained)
+    yield from (planned(name, seed) for seed in seeds for name in trained)

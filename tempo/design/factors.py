@@ -1,20 +1,26 @@
-"""Factors and named variants as overlays with places."""
+"""Turn factor levels and named variants into overlays of the study's tree.
+
+A preset restarts its section and a slot's `kind` drops the options of another kind, so what lies
+higher in the tree is applied first, however the changes were listed: presets, then shallow paths,
+then deep ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from tempo.core.catalog import unknown
 from tempo.core.place import Place
-from tempo.design.overlays import Piece, ordered, own, piece, pieces
+from tempo.spec.batch import short_form
 from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy
 from tempo.spec.study import RunConfig
+from tempo.spec.yaml.overlay import merge, spread
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import path_problem
-from tempo.spec.yaml.value_tree import Mapped, Node, Scalar, child, find, written
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, child, find, nested, written
 
 Levels = tuple[tuple[str, str], ...]
 """Pairs of factor and level label, in the order the factors were named."""
@@ -22,7 +28,7 @@ Levels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A variant before its config is worked out. `place` is where the spec asks for it."""
+    """A variant before its config is resolved; `place` is where the spec asks for it."""
 
     name: str
     levels: Levels
@@ -31,7 +37,7 @@ class Candidate:
 
 
 class Factors:
-    """The factors and named variants of a study, as overlays. Problems go to `problems`."""
+    """Gives overlays of a study's factors and named variants; broken rules go to `problems`."""
 
     def __init__(self, loaded: LoadedStudy, problems: Problems) -> None:
         self.spec = loaded.spec
@@ -44,7 +50,7 @@ class Factors:
         }
 
     def place(self, *path: str | int) -> Place:
-        """Where the spec says what is at `path`: the deepest part of it that is written."""
+        """Return the place of `path` in the spec: that of the deepest part that is written."""
         node: Node = self.tree
         place = node.place
         for part in path:
@@ -56,11 +62,11 @@ class Factors:
         return place
 
     def overlays(self, levels: Levels, own: tuple[Piece, ...] = ()) -> tuple[Mapped, ...]:
-        """What an assignment changes, and `own` on top, in the order to apply."""
+        """Return the overlays of an assignment, then `own`, in the order to apply."""
         return ordered((*chain.from_iterable(self._pieces[pair] for pair in levels), *own))
 
     def paths(self, factor: str) -> set[str]:
-        """The fields that a factor sets."""
+        """Return the dotted paths of the fields that a factor sets."""
         path = self.spec.factors[factor].path
         levels = find(self.tree, "factors", factor, "levels")
         if path is not None or not isinstance(levels, Mapped):
@@ -69,7 +75,7 @@ class Factors:
         return {key for each in several if isinstance(each, Mapped) for key in each.entries}
 
     def labels(self, factor: str, place: Place) -> tuple[str, ...]:
-        """The levels in use of a factor; none, and a problem at `place`, when it has none."""
+        """Return a factor's levels in use; without any, add a problem at `place`."""
         if factor not in self.spec.factors:
             self.problems.add(unknown("factor", factor, self.spec.factors), place)
             return ()
@@ -79,21 +85,21 @@ class Factors:
         return self.spec.factors[factor].labels
 
     def draw(self, factor: str, share: float, place: Place) -> tuple[str, str]:
-        """The level of a factor at a share in [0, 1) of its range, or of its sorted levels."""
+        """Return a factor's level at a share in [0, 1) of its range, or of its sorted levels."""
         known = self.spec.factors[factor]
         if known.range is None:
             return factor, sorted(known.labels)[int(share * len(known.labels))]
         return self.at(factor, known.range.at(share), place)
 
     def at(self, factor: str, value: float, place: Place) -> tuple[str, str]:
-        """The level of a factor with a range at one of its values."""
+        """Return the level of a factor with a range at one of its values."""
         label = f"{value:g}"
         path = str(self.spec.factors[factor].path)
         self._pieces[factor, label] = piece(path, written(value, place), place)
         return factor, label
 
     def has(self, factor: str, label: str, place: Place) -> bool:
-        """Whether a factor has a level; a problem at `place` when it has not."""
+        """Return whether a factor has a level; if not, add a problem at `place`."""
         if factor not in self.spec.factors:
             self.problems.add(unknown("factor", factor, self.spec.factors), place)
             return False
@@ -103,7 +109,7 @@ class Factors:
         return label in known
 
     def variant(self, name: str, place: Place) -> Candidate | None:
-        """A named variant; None, and a problem at `place`, when there is none of that name."""
+        """Return a named variant; None, with a problem at `place`, for an unknown name."""
         if name not in self.spec.variants:
             self.problems.add(unknown("variant", name, self.spec.variants), place)
             return None
@@ -126,7 +132,7 @@ class Factors:
         )
 
     def _factor(self, name: str, factor: Factor) -> Mapping[str, tuple[Piece, ...]]:
-        """What each level changes."""
+        """Return the changes of each level."""
         place = self.place("factors", name, "path")
         known = factor.path is None or self._known(factor.path, place)
         levels = find(self.tree, "factors", name, "levels")
@@ -153,8 +159,62 @@ class Factors:
         return all(known)
 
     def _known(self, path: str, place: Place) -> bool:
-        """Whether a run has a field at a path; a problem at `place` when it has none."""
+        """Return whether a run has a field at a path; if not, add a problem at `place`."""
         problem = path_problem(RunConfig, path, {"arch": ["preset"]})
         if problem:
             self.problems.add(problem, place)
         return not problem
+
+
+LAST = 1_000
+"""Depth of a named variant's own `set`, which overrides all levels."""
+
+
+class Piece(NamedTuple):
+    """One change of the tree. Pieces of less depth are applied first."""
+
+    depth: int
+    node: Mapped
+
+
+def piece(path: str, value: Node, place: Place) -> tuple[Piece, ...]:
+    """Return the change to `value` at a dotted path; a preset in it becomes a piece of its own."""
+    node = nested(path.split("."), value, place)
+    assert isinstance(node, Mapped)
+    node = short_form(node)
+    preset, rest = _split(node)
+    depth = path.count(".") + 1
+    return (*preset, *((Piece(depth, rest),) if rest.entries else ()))
+
+
+def pieces(node: Mapped) -> tuple[Piece, ...]:
+    """Return the changes of a mapping from dotted paths to values."""
+    return tuple(
+        each for path, (place, value) in node.entries.items() for each in piece(path, value, place)
+    )
+
+
+def own(node: Mapped) -> tuple[Piece, ...]:
+    """Return the changes of a variant's `set`, which win over those of its levels."""
+    whole = spread(node, merge)
+    assert isinstance(whole, Mapped)
+    preset, rest = _split(short_form(whole))
+    return (*preset, Piece(LAST, rest))
+
+
+def _split(node: Mapped) -> tuple[tuple[Piece, ...], Mapped]:
+    """Separate a change's architecture preset from the rest of the change."""
+    arch = node.entries.get("arch")
+    if arch is None or not isinstance(arch.node, Mapped) or "preset" not in arch.node.entries:
+        return (), node
+    name = Mapped({"preset": arch.node.entries["preset"]}, arch.node.place)
+    preset = Piece(0, Mapped({"arch": Entry(arch.key, name)}, node.place))
+    rest = arch.node.without("preset")
+    if not rest.entries:
+        return (preset,), node.without("arch")
+    return (preset,), node.with_entry("arch", Entry(arch.key, rest))
+
+
+def ordered(changes: Iterable[Piece]) -> tuple[Mapped, ...]:
+    """Return the overlays in the order to apply them."""
+    return tuple(each.node for each in sorted(changes, key=lambda each: each.depth))

@@ -1,4 +1,4 @@
-"""Regular two-level fractions 2^(k-p) and what they confound (Box and Hunter 1961).
+"""Find regular two-level fractions 2^(k-p) and their aliases (Box and Hunter 1961).
 
 An effect is a bit mask over the factors: bit i is set when factor i takes part. A fraction is
 given by defining words, effects that are constant over its runs.
@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-MOST = 12
+MAX_FACTORS = 12
 """The most factors that a fraction is sought for; beyond, the search would take too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fraction:
-    """`words` is the whole defining relation; the first `free` factors vary freely.
+    """A regular fraction: `words` is its whole defining relation.
+
+    The first `free` factors vary freely.
 
     `generators` gives, for each other factor in order, the mask of free factors whose product it
     follows.
@@ -29,11 +31,11 @@ class Fraction:
 
     @property
     def resolution(self) -> int | None:
-        """Length of the shortest word; None for the full factorial."""
+        """Return the length of the shortest word; None for the full factorial."""
         return min((word.bit_count() for word in self.words), default=None)
 
     def runs(self) -> Iterator[tuple[int, ...]]:
-        """The runs as level indexes 0 or 1 per factor, the last free factor varying fastest."""
+        """Yield the runs as level indexes 0 or 1, the last free factor varying fastest."""
         for number in range(1 << self.free):
             free = [number >> (self.free - 1 - factor) & 1 for factor in range(self.free)]
             mask = sum(level << factor for factor, level in enumerate(free))
@@ -41,7 +43,7 @@ class Fraction:
             yield (*free, *rest)
 
     def aliases(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of main effects and two-factor interactions that cannot be told apart."""
+        """Return the groups of aliased main effects and two-factor interactions."""
         singles = [1 << factor for factor in range(self.factors)]
         effects = [*singles, *(a | b for a, b in combinations(singles, 2))]
         groups: dict[int, list[int]] = {}
@@ -52,7 +54,7 @@ class Fraction:
 
 
 def _product(mask: int, generator: int) -> int:
-    """The level of a generated factor: high when its word has the sign that the word fixes.
+    """Return a generated factor's level: high when its word has the sign that the word fixes.
 
     With levels -1 and +1 for index 0 and 1, the product over the generator's factors is +1 when
     an even number of them is low.
@@ -61,14 +63,14 @@ def _product(mask: int, generator: int) -> int:
     return 1 - low % 2
 
 
-def smallest(factors: int, resolution: int) -> Fraction:
-    """The smallest regular fraction of at least `resolution`; the full factorial if need be.
+def smallest_fraction(factors: int, resolution: int) -> Fraction:
+    """Return the smallest regular fraction of at least `resolution`, or the full factorial.
 
     Raises:
-        ValueError: for more than `MOST` factors.
+        ValueError: for more than `MAX_FACTORS` factors.
     """
-    if factors > MOST:
-        raise ValueError(f"a fractional design has at most {MOST} factors, not {factors}")
+    if factors > MAX_FACTORS:
+        raise ValueError(f"a fractional design has at most {MAX_FACTORS} factors, not {factors}")
     for free in range(1, factors):
         found = _generators(free, factors - free, resolution)
         if found is not None:
@@ -77,7 +79,7 @@ def smallest(factors: int, resolution: int) -> Fraction:
 
 
 def _generators(free: int, needed: int, resolution: int) -> tuple[list[int], set[int]] | None:
-    """Generators over `free` factors whose defining relation has no shorter word."""
+    """Find generators over `free` factors whose defining relation has no shorter word."""
     pool = [mask for mask in range(1, 1 << free) if mask.bit_count() >= resolution - 1]
     pool.sort(key=lambda mask: (-mask.bit_count(), mask))
     return _extend(pool, 0, [], {0}, free, needed, resolution)

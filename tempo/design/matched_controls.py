@@ -1,4 +1,4 @@
-"""Matched controls: variants made as wide as it takes to cost what another one costs."""
+"""Widen the variants of a design until they cost what another variant costs."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections.abc import Iterable, Iterator
 
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Width
-from tempo.design.named_variants import end_of
-from tempo.design.study_context import Study, Where
+from tempo.design.study_context import StudyContext, Where, named_variant
 from tempo.spec.designs import DesignOptions
 from tempo.spec.yaml.value_tree import Mapped, nested, written
 
-CLOSE = 0.02
-"""How far a matched cost may be off, as a share of it."""
+TOLERANCE = 0.02
+"""Largest relative deviation of a matched cost."""
 
 FIELD = "base_channels"
-SAID = {"parameters": "parameters", "macs": "MACs", "step_time": "ms a step"}
+QUANTITIES = {"parameters": "parameters", "macs": "MACs", "step_time": "ms a step"}
 
 
-def matched(
-    design: DesignOptions, found: Iterable[Candidate], study: Study, where: Where
+def matched_widths(
+    design: DesignOptions, found: Iterable[Candidate], study: StudyContext, where: Where
 ) -> Iterator[Candidate]:
-    """The candidates of a design, each but the one it is matched to as wide as it takes.
+    """Yield a design's candidates at the widths whose cost matches that of `match_to`.
 
     `design.match` is not None.
     """
@@ -33,7 +32,7 @@ def matched(
         study.problems.add("`match` needs `match_to`, or a baseline to be matched to", place)
         return
     seen = {each.name: each for each in candidates} | study.seen
-    target = end_of(study, name, (*where, "match_to"), seen)
+    target = named_variant(study, name, (*where, "match_to"), seen)
     if target is None or study.problems:
         return
     for each in candidates:
@@ -46,15 +45,15 @@ def matched(
         width = study.measured.width(resolved.config, target.config, by)
         if study.measured.pricing and width is None:
             continue
-        if width is not None and abs(width.off) <= CLOSE:
-            study.notes.append(_said(each.name, name, by, width))
+        if width is not None and abs(width.off) <= TOLERANCE:
+            study.notes.append(_note(each.name, name, by, width))
             yield _widened(each, width)
         else:
-            study.problems.add(_why(each.name, name, by, width), place)
+            study.problems.add(_refusal(each.name, name, by, width), place)
 
 
 def _widened(candidate: Candidate, width: Width) -> Candidate:
-    """The candidate at a width, which becomes part of its name, its levels and its config."""
+    """Return the candidate at a width, which becomes part of its name, levels and config."""
     value = written(width.base_channels, candidate.place)
     node = nested(("arch", FIELD), value, candidate.place)
     assert isinstance(node, Mapped)
@@ -67,23 +66,23 @@ def _widened(candidate: Candidate, width: Width) -> Candidate:
     )
 
 
-def _said(name: str, target: str, by: str, width: Width) -> str:
-    what = SAID[by]
+def _note(name: str, target: str, by: str, width: Width) -> str:
+    what = QUANTITIES[by]
     return (
         f"{name!r} has {FIELD} {width.base_channels} to match the {what} of {target!r}: "
         f"{_number(width.cost)} against {_number(width.wanted)} ({width.off:+.1%})"
     )
 
 
-def _why(name: str, target: str, by: str, width: Width | None) -> str:
+def _refusal(name: str, target: str, by: str, width: Width | None) -> str:
     if width is None and by == "step_time":
         return f"`match: step_time` needs prices of {name!r} and {target!r}: plan with --price"
     if width is None:
         return f"`match: {by}` needs the networks to be counted, which only the commands do"
     return (
-        f"no width of {name!r} has the {SAID[by]} of {target!r} ({_number(width.wanted)}) within "
-        f"{CLOSE:.0%}: the nearest, {FIELD} {width.base_channels}, has {_number(width.cost)} "
-        f"({width.off:+.1%})"
+        f"no width of {name!r} has the {QUANTITIES[by]} of {target!r} ({_number(width.wanted)}) "
+        f"within {TOLERANCE:.0%}: the nearest, {FIELD} {width.base_channels}, "
+        f"has {_number(width.cost)} ({width.off:+.1%})"
     )
 
 

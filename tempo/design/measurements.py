@@ -1,8 +1,8 @@
-"""What a plan asks of the world: prices, widths and results. All of it may be unknown."""
+"""Declare what a plan needs measured: prices, widths and results, each possibly unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Width:
-    """The width whose cost comes nearest to what is wanted: `cost` beside `wanted`."""
+    """The width whose `cost` is nearest to the cost `wanted`."""
 
     base_channels: int
     cost: float
@@ -21,29 +21,32 @@ class Width:
 
     @property
     def off(self) -> float:
-        """The relative difference; -0.05 is 5 % too little."""
+        """Return the relative difference; -0.05 is 5 % too little."""
         return self.cost / self.wanted - 1
 
 
 class Measured(Protocol):
-    """What was measured or can be counted. None: not known, and not to be guessed."""
+    """Measurements and counts. None: unknown, and not to be guessed."""
 
     @property
     def pricing(self) -> bool:
-        """The plan is made only to price its variants, so budgets are left as they are written."""
+        """Return whether the plan is made only to price its variants, with budgets as written."""
 
     def price(self, config: Config) -> Price | None:
-        """The price of a config on the device at hand."""
+        """Return the price of a config on the device at hand."""
 
     def width(self, config: Config, target: Config, by: str) -> Width | None:
-        """The width at which `config` costs what `target` costs: parameters, macs or step_time."""
+        """Return the width at which `config` costs what `target` costs.
+
+        `by` is parameters, macs or step_time.
+        """
 
     def quality(self, run_id: str) -> float | None:
-        """The validation PSNR in dB of a run's chosen checkpoint; None unless it is complete."""
+        """Return the validation PSNR in dB of a complete run's chosen checkpoint, else None."""
 
 
 class Unmeasured:
-    """Nothing is known."""
+    """No measurement is known."""
 
     pricing = False
 
@@ -58,6 +61,32 @@ class Unmeasured:
 
 
 class Undecided(Unmeasured):
-    """Nothing is known yet, and what would be decided by measurement is left out of the plan."""
+    """No measurement is known yet; the plan leaves out what measurements decide."""
 
     pricing = True
+
+
+NARROWEST, WIDEST = 4, 512
+"""Bounds of `arch.base_channels`."""
+
+
+def nearest_width(cost: Callable[[int], float], wanted: float) -> Width:
+    """Return the width whose cost is nearest to `wanted`, by bisection; `cost` rises with width.
+
+    `cost` is called for about nine widths, each once.
+    """
+    known: dict[int, float] = {}
+
+    def at(width: int) -> float:
+        if width not in known:
+            known[width] = cost(width)
+        return known[width]
+
+    low, high = NARROWEST, WIDEST
+    if at(low) >= wanted:
+        high = low
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if at(middle) < wanted else (low, middle)
+    best = min((low, high), key=lambda width: abs(at(width) - wanted))
+    return Width(base_channels=best, cost=at(best), wanted=wanted)

@@ -1,18 +1,18 @@
-"""Designs between two ends: what differs, part by part."""
+"""Generate the designs between two variants: leave-one-out, add-one-in and ladders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from tempo.core.catalog import unknown
 from tempo.core.place import Place
 from tempo.design.factors import Candidate
-from tempo.design.named_variants import End, end_of
-from tempo.design.study_context import Study, Where
+from tempo.design.study_context import NamedVariant, StudyContext, Where, named_variant
 from tempo.spec import designs as spec
-from tempo.spec.study import RESULT_SECTIONS, RunConfig
+from tempo.spec.study import RESULT_SECTIONS, RunConfig, run_id
 from tempo.spec.yaml.schema_walk import path_problem
 from tempo.spec.yaml.value_tree import Mapped, nested, written
 
@@ -21,16 +21,18 @@ Parts = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """Two ends and the parts in which they differ."""
+class Transition:
+    """Two variants and the parts in which they differ."""
 
-    start: End
-    end: End
+    start: NamedVariant
+    end: NamedVariant
     parts: Parts
     place: Place
 
-    def at(self, name: str, base: End, other: End, changed: tuple[str, ...]) -> Candidate:
-        """`base` with the `changed` parts taken from `other`."""
+    def at(
+        self, name: str, base: NamedVariant, other: NamedVariant, changed: tuple[str, ...]
+    ) -> Candidate:
+        """Return `base` with the `changed` parts taken from `other`."""
         overlays = [
             nested(path.split("."), written(_value(other.config, path), self.place), self.place)
             for part in changed
@@ -43,56 +45,69 @@ class Way:
             place=self.place,
         )
 
+    def __str__(self) -> str:
+        return f"{self.start.name} to {self.end.name}"
+
+    def plus(self, parts: tuple[str, ...]) -> Candidate:
+        """Return the start with `parts` of the end: `V2 + blocks + se`."""
+        return self.at(" + ".join((self.start.name, *parts)), self.start, self.end, parts)
+
     def ends(self) -> Iterator[Candidate]:
-        yield self.at(self.start.name, self.start, self.end, ())
+        yield self.plus(())
         yield self.at(self.end.name, self.end, self.start, ())
 
 
-def leave_one_out(design: spec.LeaveOneOut, study: Study, where: Where) -> Iterator[Candidate]:
-    """Both ends, then the end without one part at a time: `V3 - se`."""
-    way = way_between(design, study, where)
-    if way is not None:
-        yield from way.ends()
-        for part in way.parts:
-            yield way.at(f"{way.end.name} - {part}", way.end, way.start, (part,))
+def leave_one_out(
+    design: spec.LeaveOneOut, study: StudyContext, where: Where
+) -> Iterator[Candidate]:
+    """Yield both ends, then the end without one part at a time: `V3 - se`."""
+    pair = transition_between(design, study, where)
+    if pair is not None:
+        yield from pair.ends()
+        for part in pair.parts:
+            yield pair.at(f"{pair.end.name} - {part}", pair.end, pair.start, (part,))
 
 
-def add_one_in(design: spec.AddOneIn, study: Study, where: Where) -> Iterator[Candidate]:
-    """Both ends, then the start with one part at a time: `V2 + se`."""
-    way = way_between(design, study, where)
-    if way is not None:
-        yield from way.ends()
-        for part in way.parts:
-            yield way.at(f"{way.start.name} + {part}", way.start, way.end, (part,))
+def add_one_in(design: spec.AddOneIn, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield both ends, then the start with one part at a time: `V2 + se`."""
+    pair = transition_between(design, study, where)
+    if pair is not None:
+        yield from pair.ends()
+        for part in pair.parts:
+            yield pair.plus((part,))
 
 
-def ladder(design: spec.Ladder, study: Study, where: Where) -> Iterator[Candidate]:
-    """Both ends and, between, the parts added in order: `V2 + blocks + se`."""
-    way = way_between(design, study, where)
-    if way is None or design.order == "greedy":
+def ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield both ends and, between, the parts added in order: `V2 + blocks + se`."""
+    pair = transition_between(design, study, where)
+    if pair is None or design.order == "greedy":
         return
     for index, part in enumerate(design.order):
         at = study.factors.place(*where, "order", index)
-        if part not in way.parts:
-            what = f"part between {way.start.name} and {way.end.name}:"
-            study.problems.add(unknown(what, part, way.parts), at)
+        if part not in pair.parts:
+            what = f"part between {pair.start.name} and {pair.end.name}:"
+            study.problems.add(unknown(what, part, pair.parts), at)
         elif part in design.order[:index]:
             study.problems.add(f"part {part!r} is named twice", at)
-    missing = [part for part in way.parts if part not in design.order]
+    missing = [part for part in pair.parts if part not in design.order]
     if missing:
         at = study.factors.place(*where, "order")
         study.problems.add(f"the order leaves out {', '.join(missing)}", at)
     if study.problems:
         return
-    yield from way.ends()
+    yield from pair.ends()
     for count in range(1, len(design.order)):
         climbed = design.order[:count]
-        yield way.at(" + ".join((way.start.name, *climbed)), way.start, way.end, climbed)
+        yield pair.plus(climbed)
 
 
-def way_between(design: spec.Between, study: Study, where: Where) -> Way | None:
-    """The two ends of a design and what lies between; None, with problems, when there is none."""
-    ends = [end_of(study, getattr(design, name), (*where, name)) for name in ("start", "end")]
+def transition_between(
+    design: spec.Between, study: StudyContext, where: Where
+) -> Transition | None:
+    """Return a design's ends and their differing parts; None, with problems, if none differ."""
+    ends = [
+        named_variant(study, getattr(design, name), (*where, name)) for name in ("start", "end")
+    ]
     start, end = ends
     if start is None or end is None:
         return None
@@ -100,7 +115,7 @@ def way_between(design: spec.Between, study: Study, where: Where) -> Way | None:
     place = study.factors.place(*where)
     if not parts and not study.problems:
         study.problems.add(f"{start.name} and {end.name} do not differ", place)
-    return None if study.problems else Way(start, end, parts, place)
+    return None if study.problems else Transition(start, end, parts, place)
 
 
 def _value(config: Mapping[str, Any], path: str) -> Any:
@@ -109,7 +124,7 @@ def _value(config: Mapping[str, Any], path: str) -> Any:
 
 
 def _differences(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:
-    """Paths of the result-relevant fields that differ; a slot such as `data` counts as one."""
+    """Return the paths of result-relevant fields that differ; a slot counts as one."""
     out = []
     for section in RESULT_SECTIONS[True]:
         one, other = start[section], end[section]
@@ -122,8 +137,8 @@ def _differences(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:
     return out
 
 
-def _parts(design: spec.Between, study: Study, where: Where, differing: list[str]) -> Parts:
-    """The differing fields by part: as grouped by the design, the others alone."""
+def _parts(design: spec.Between, study: StudyContext, where: Where, differing: list[str]) -> Parts:
+    """Group the differing fields into parts as the design asks; others are parts of their own."""
     out: Parts = {}
     left = list(differing)
     for name, paths in design.parts.items():
@@ -140,3 +155,52 @@ def _parts(design: spec.Between, study: Study, where: Where, differing: list[str
         short = path.rpartition(".")[2]
         out[path if short in out else short] = (path,)
     return out
+
+
+def greedy_ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
+    """Yield both ends, then rung by rung every part that could come next, as far as measured.
+
+    A rung's candidates are planned once those of the rung before have results under every seed;
+    the one of the highest mean validation PSNR is the rung, the first of them in a tie.
+    """
+    pair = transition_between(design, study, where)
+    if pair is None:
+        return
+    yield from pair.ends()
+    climbed: tuple[str, ...] = ()
+    gains: list[str] = []
+    below = _quality(study, pair.plus(()))
+    for rung in range(1, len(pair.parts)):
+        tried = {e: pair.plus((*climbed, e)) for e in pair.parts if e not in climbed}
+        yield from tried.values()
+        found = {part: _quality(study, each) for part, each in tried.items()}
+        measured = {part: value for part, value in found.items() if value is not None}
+        if below is None or len(measured) < len(found):
+            study.notes.append(_so_far(pair, gains, rung, len(found), len(found) - len(measured)))
+            return
+        best = max(measured, key=measured.__getitem__)
+        gains.append(f"{best} ({measured[best] - below:+.3f} dB)")
+        climbed, below = (*climbed, best), measured[best]
+    last = next(part for part in pair.parts if part not in climbed)
+    order = ", ".join([*gains, last])
+    study.notes.append(f"greedy ladder from {pair}: {order}")
+
+
+def _quality(study: StudyContext, candidate: Candidate) -> float | None:
+    """Return the mean validation PSNR in dB over the seeds; None if one is missing."""
+    resolved = study.configs.resolve(candidate.overlays)
+    if resolved is None:
+        return None
+    ids = [run_id(resolved.chosen, resolved.method, seed) for seed in study.spec.seeds]
+    values = [study.measured.quality(each) for each in ids]
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
+
+
+def _so_far(pair: Transition, gains: list[str], rung: int, tried: int, waiting: int) -> str:
+    after = f" after {', '.join(gains)}" if gains else ""
+    return (
+        f"greedy ladder from {pair}: rung {rung} of {len(pair.parts)} "
+        f"is planned{after}; {waiting} of its {tried} candidates have no result under every seed "
+        "yet. The same command goes on with the next rung once they have"
+    )

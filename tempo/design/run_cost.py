@@ -1,4 +1,4 @@
-"""What a run will cost, from its config and the measured price of its steps."""
+"""Estimate what a run will cost, from its config and the measured price of its steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempo.core.device_hours import device_hours
 from tempo.records.prices import Price
 
 NEWEST = 2
-"""Checkpoints a run keeps beside those that its evaluation needs."""
+"""Newest checkpoints that a run keeps beside those that its evaluation needs."""
 
 VALIDATION_PICTURES = 4
 """Pictures kept at every validation."""
@@ -30,7 +30,7 @@ class RunCost:
 
 
 def steps_of(config: Mapping[str, Any], train_clips: int | None) -> int:
-    """Optimiser steps of a run; a part of a batch at the end counts as a whole one.
+    """Return a run's optimiser steps; a partial last batch counts as a whole one.
 
     Raises:
         ValueError: for a budget in epochs where the size of the training split is unknown.
@@ -46,7 +46,7 @@ def steps_of(config: Mapping[str, Any], train_clips: int | None) -> int:
 
 
 def run_cost(config: Mapping[str, Any], price: Price, steps: int | None = None) -> RunCost:
-    """What a run costs at a price; `steps` stands in for its own budget."""
+    """Return what a run costs at a price; `steps`, if given, replaces its own budget."""
     if config["method"] != "network":
         seconds = price.setup_s + price.evaluation_s
         disk = _pictures(config, validations=0)
@@ -70,7 +70,7 @@ def run_cost(config: Mapping[str, Any], price: Price, steps: int | None = None) 
 
 
 def known_cost(config: Mapping[str, Any], price: Price) -> RunCost | None:
-    """What a run costs; None for epochs at a price that does not say how long one is."""
+    """Return what a run costs; None for epochs whose length the price does not give."""
     try:
         return run_cost(config, price)
     except ValueError:
@@ -78,7 +78,7 @@ def known_cost(config: Mapping[str, Any], price: Price) -> RunCost | None:
 
 
 def _times(config: Mapping[str, Any], steps: int) -> tuple[int, int]:
-    """How often a run validates and how often it saves: at every validation, and in between."""
+    """Return a run's number of validations and of checkpoints (each validation saves one)."""
     val, save = config["evaluation"]["val_every"], config["runtime"]["checkpoint_every"]
     validations = math.ceil(steps / val)
     between = steps // save - steps // math.lcm(val, save)
@@ -86,7 +86,7 @@ def _times(config: Mapping[str, Any], steps: int) -> tuple[int, int]:
 
 
 def affordable_steps(config: Mapping[str, Any], price: Price, hours: float) -> int | None:
-    """The most steps that a run can do within `hours` of devices; None when not even one fits."""
+    """Return the most steps that fit into `hours` of devices; None if not even one fits."""
     if run_cost(config, price, 1).device_hours > hours:
         return None
     low, high = 1, 2
@@ -111,14 +111,14 @@ def _disk(config: Mapping[str, Any], price: Price, validations: int) -> int | No
 
 
 def _pictures(config: Mapping[str, Any], validations: int) -> int | None:
-    """Bytes of the gallery (two inputs, target, prediction) and of the validations' samples."""
+    """Return the bytes of the gallery (two inputs, target, prediction) and validation samples."""
     size = config["data"].get("size") or (config["recipe"]["crop"],) * 2
     kept = 4 * config["evaluation"]["gallery"] + VALIDATION_PICTURES * (validations + 3)
     return int(kept * 3 * size[0] * size[1])
 
 
 def elapsed(seconds: Iterable[float], slots: int) -> float:
-    """Seconds until all runs ended on `slots` slots, the longest begun first (Graham 1969)."""
+    """Return the seconds until all runs end on `slots` slots, longest first (Graham 1969)."""
     ends = [0.0] * max(slots, 1)
     for each in sorted(seconds, reverse=True):
         heapq.heapreplace(ends, ends[0] + each)

@@ -1,1 +1,1 @@
-"""Optuna searches over the factors of a study: what to try next, and what came out."""
+"""Search the factors of a study with Optuna."""

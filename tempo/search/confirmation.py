@@ -1,4 +1,4 @@
-"""The best trials once more, on seeds that the search never saw.
+"""Evaluate the best trials again, on seeds that the search never used.
 
 The best of many noisy values is too good on average (the winner's curse): what a search believes
 of its winner shrinks when it is asked again. So the winner and the baselines are trained on fresh
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
 from optuna.trial import FrozenTrial
@@ -32,8 +31,10 @@ Role = Literal["best", "baseline"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A trial to confirm. `searched`: its objectives by seed of the search; `enqueued`: others are
-    compared with it."""
+    """A trial to confirm, with its runs on fresh seeds.
+
+    `searched`: its objectives by seed of the search; `enqueued`: others are compared with it.
+    """
 
     trial: str
     enqueued: bool
@@ -44,18 +45,18 @@ class Candidate:
 
     @property
     def variant(self) -> str:
-        """Its name in the study's plan."""
+        """Return its name in the study's plan."""
         return f"{self.trial} confirmed"
 
 
 def fresh_seeds(count: int, used: Sequence[int]) -> tuple[int, ...]:
-    """The first `count` seeds from `FIRST_SEED` on that the search does not use."""
+    """Return the first `count` seeds from `FIRST_SEED` on that the search does not use."""
     seeds = (seed for seed in range(FIRST_SEED, FIRST_SEED + count + len(used)))
     return tuple(seed for seed in seeds if seed not in used)[:count]
 
 
 def candidate(frozen: FrozenTrial, point: Point, role: Role, seeds: Sequence[int]) -> Candidate:
-    """A trial with its runs on fresh seeds."""
+    """Return a trial with its runs on fresh seeds."""
     name = str(frozen.user_attrs[NAME])
     return Candidate(
         trial=name,
@@ -70,7 +71,7 @@ def candidate(frozen: FrozenTrial, point: Point, role: Role, seeds: Sequence[int
 def confirmations(
     candidates: Sequence[Candidate], store: Store, objectives: Sequence[ObjectiveInfo]
 ) -> tuple[Confirmation, ...]:
-    """What the fresh seeds say, as far as their runs are complete."""
+    """Return the results on fresh seeds, as far as their runs are complete."""
     found = {each.trial: _records(each, store) for each in candidates}
     return tuple(_confirmation(each, found, candidates, objectives) for each in candidates)
 
@@ -149,8 +150,3 @@ def _test(records: Mapping[int, RunRecord]) -> dict[str, Estimate]:
     tests = [record.test.values for record in records.values() if record.test is not None]
     names = [name for name in ("psnr", "ssim") if tests and all(name in each for each in tests)]
     return {name: estimate([float(each[name]) for each in tests]) for name in names}
-
-
-def mean_value(frozen: FrozenTrial, index: int = 0) -> float:
-    """The mean of an objective over the seeds that ran."""
-    return fmean(values[index] for values in seed_values(frozen))

@@ -1,4 +1,4 @@
-"""What a finished run is worth: on validation, or in cost. Never on test."""
+"""Read a finished run's objectives: validation metrics or costs, never test metrics."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ INFOS: dict[str, ObjectiveInfo] = {
 
 
 def infos(names: Sequence[str]) -> tuple[ObjectiveInfo, ...]:
-    """What each objective is."""
+    """Return unit, direction and digits of each objective."""
     return tuple(INFOS[name] for name in names)
 
 
 def is_better(info: ObjectiveInfo, one: float, other: float) -> bool:
-    """Whether `one` is better than `other`."""
+    """Return whether `one` is better than `other`."""
     return one > other if info.better == "higher" else one < other
 
 
 def values_of(record: RunRecord, names: Sequence[str]) -> tuple[float, ...]:
-    """The objectives of a complete run.
+    """Return the objectives of a complete run.
 
     A validation metric is that of the checkpoint which the study's evaluation chooses: the best by
     PSNR, or the last. The cost of a step is the median over the run's reports.

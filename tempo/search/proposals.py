@@ -1,9 +1,9 @@
-"""From a ticket to a trial that can be trained: enqueued, from a fixed sequence, or sampled."""
+"""Make the trial of a ticket: enqueued, from a fixed sequence, or sampled."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -11,16 +11,15 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tempo.core.errors import SpecError
-from tempo.core.identity import short_hash
 from tempo.search.backend.samplers import make_sampler, sequence, suggest
 from tempo.search.backend.storage import promotions
-from tempo.search.first_trials import enqueued
+from tempo.search.enqueued_trials import named
 from tempo.search.space import Point, RejectedError, Space
 from tempo.search.tickets import Ticket, Tickets
 from tempo.search.trials import NAME, ORIGIN, REJECTED, TICKET, Trial, runs_of, ticket_of
 
 Costs = Callable[[Mapping[str, Any], Sequence[str]], Mapping[str, float]]
-"""What a config costs, by the quantities asked for."""
+"""Returns what a config costs, by the quantities asked for."""
 
 PATIENCE = 200
 """Proposals in a row that may be rejected before the constraints are taken to rule out all."""
@@ -36,7 +35,7 @@ FIXED = "fixed_params"
 
 
 class Proposals:
-    """Makes the trials of one driver. RejectedError proposals cost no ticket."""
+    """Makes the trials of one driver; rejected proposals cost no ticket."""
 
     def __init__(
         self,
@@ -55,14 +54,14 @@ class Proposals:
         self.rejected: Counter[str] = Counter()
 
     def study(self, ticket: Ticket, attempt: int) -> optuna.study.Study:
-        """The Optuna study with the sampler of one ask."""
+        """Return the Optuna study with the sampler of one ask."""
         sampler = make_sampler(
             self._space.search.sampler, str(ticket), attempt, seed=self._space.search.seed
         )
         return optuna.study.Study(self._name, self._storage, sampler, optuna.pruners.NopPruner())
 
     def new_tickets(self, known: Mapping[Ticket, FrozenTrial]) -> list[Ticket]:
-        """Tickets without a trial, in the order to take them."""
+        """Return the tickets without a trial, in the order to take them."""
         wanted: list[Ticket] = [f"promoted:{n}" for n in promotions(self._storage, self._name)]
         wanted += self.first
         return [ticket for ticket in (*wanted, *self._sampled(known)) if ticket not in known]
@@ -81,7 +80,7 @@ class Proposals:
     def make(
         self, ticket: Ticket, begun: FrozenTrial | None, seeds: Sequence[int], *, prunable: bool
     ) -> Trial | None:
-        """The trial of a ticket, continued where `begun` is one left behind.
+        """Return the trial of a ticket; `begun` is one that another driver left, to be continued.
 
         None when the ticket was lost meanwhile.
 
@@ -106,7 +105,7 @@ class Proposals:
         )
 
     def _create(self, ticket: Ticket, attempt: int) -> int:
-        """A new trial that carries its ticket from its first moment on."""
+        """Create a trial in the storage that carries its ticket from its first moment on."""
         attributes: dict[str, Any] = {TICKET: ticket, ATTEMPT: attempt}
         attributes |= {NAME: self._name_of(ticket), ORIGIN: _origin(ticket)}
         fixed = self._fixed(ticket)
@@ -139,7 +138,7 @@ class Proposals:
         return None
 
     def _extend(self, count: int) -> int:
-        """Work the fixed sequence out up to `count` feasible points; how many there are."""
+        """Extend the fixed sequence to `count` feasible points; return how many there are."""
         assert self._sequence is not None
         while len(self._points) < count:
             params = next(self._sequence, None)
@@ -159,7 +158,7 @@ class Proposals:
     def _point(
         self, ticket: Ticket, trial: optuna.trial.Trial
     ) -> tuple[Point | None, str, Mapping[str, float]]:
-        """The point that a trial stands for; why it cannot be trained; by how much it fails."""
+        """Return a trial's point, why it cannot be trained, and by how much it fails."""
         if ticket in self.first and self.first[ticket][1].outside:
             return self.first[ticket][1], "", {}
         params = suggest(trial, self._space)
@@ -173,7 +172,7 @@ class Proposals:
         return point, reason, excess
 
     def _broken(self, point: Point) -> tuple[str, Mapping[str, float]]:
-        """Which constraints a point breaks, and how far beyond each limit it is, relatively."""
+        """Return which constraints a point breaks, and its relative excess over each limit."""
         bounds = self._space.search.constraints
         if not bounds or self._costs is None:
             return "", {}
@@ -183,7 +182,7 @@ class Proposals:
         return "; ".join(told), {bound.quantity: excess for bound, excess in broken.items()}
 
     def _reject(self, trial: optuna.trial.Trial, reason: str, excess: Mapping[str, float]) -> None:
-        """Let the sampler learn of a proposal that was not trained."""
+        """Tell the sampler of a proposal that was not trained."""
         for name, value in excess.items():
             trial.set_constraint(name, value)
         trial.set_user_attr(REJECTED, reason)
@@ -214,7 +213,7 @@ class Proposals:
         )
 
     def point_of(self, frozen: FrozenTrial) -> Point:
-        """The point of a trial.
+        """Return the point of a trial.
 
         Raises:
             RejectedError: another driver is still deciding about its params.
@@ -229,12 +228,6 @@ class Proposals:
                     raise RejectedError(f"{parameter.name} is not decided yet")
                 params[parameter.name] = frozen.params[parameter.name]
         return self._space.point(params)
-
-
-def named(space: Space) -> Iterator[tuple[str, Point]]:
-    """The enqueued points under names that do not depend on their order."""
-    for (name, point), entry in zip(enqueued(space), space.search.enqueue, strict=True):
-        yield (name if isinstance(entry, str) else f"first-{short_hash(entry, 4)}"), point
 
 
 def _first_ticket(name: str) -> str:

@@ -1,4 +1,4 @@
-"""When a trial has lost before all its seeds ran."""
+"""Decide when a trial has lost before all its seeds ran."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MIN_FREEDOM = 3
 def has_lost(
     values: Sequence[float], complete: Sequence[Sequence[float]], *, seeds: int, z: float
 ) -> bool:
-    """Whether the mean of the first few values is clearly worse than the best trial's.
+    """Return whether the mean of the first few values is clearly worse than the best trial's.
 
     Args:
         values: the trial's values so far, larger is better.
@@ -35,7 +35,7 @@ def has_lost(
 
 
 def rule(z: float | None, seeds: int) -> str:
-    """The rule as a sentence."""
+    """Return the racing rule as a sentence."""
     if z is None or seeds < 2:
         return "Every trial runs all its seeds."
     return (

@@ -1,4 +1,4 @@
-"""A search as one driver sees it: which trial next, what it reported, how it ended.
+"""Drive a search: ask for the next trial, report its validations, record how it ended.
 
 Nothing here starts a process or waits for one. A driver asks for trials, carries out their runs
 like any other runs, lets `observe` look at what they wrote, and says how they ended.
@@ -24,21 +24,33 @@ from tempo.records.run_record import read_run
 from tempo.records.search_record import search_dir
 from tempo.search import racing
 from tempo.search.backend.pruners import make_pruner
-from tempo.search.backend.storage import check_study, ensure_study, open_storage
+from tempo.search.backend.storage import (
+    check_study,
+    ensure_study,
+    open_storage,
+    optuna_name,
+    signature,
+)
 from tempo.search.objectives import values_of
 from tempo.search.proposals import Costs, Proposals
 from tempo.search.search_budget import Spending, spending
-from tempo.search.signature import optuna_name, signature
 from tempo.search.space import Space
 from tempo.search.tickets import Ticket, Tickets
-from tempo.search.trial_results import result_json
-from tempo.search.trials import RESULT, Trial, by_ticket, is_complete, is_over, seed_values
+from tempo.search.trials import (
+    RESULT,
+    Trial,
+    by_ticket,
+    is_complete,
+    is_over,
+    result_json,
+    seed_values,
+)
 from tempo.search.warm_start import add_known
 from tempo.spec.load import LoadedStudy
 
 
 def check_unchanged(loaded: LoadedStudy, store: Store) -> bool:
-    """Whether a search goes on that was begun before; makes nothing.
+    """Return whether the search was begun before, without creating anything.
 
     Raises:
         SpecError: it was begun with another space.
@@ -93,13 +105,11 @@ class Search:
         self.tickets.__exit__(*error)
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials as the storage has them now."""
+        """Return all trials as the storage has them now."""
         return self.storage.get_all_trials(self._study_id, deepcopy=False)
 
-    # --- asking --------------------------------------------------------------------------
-
     def ask(self, active: Sequence[Trial] = ()) -> Trial | None:
-        """The next trial for this driver: one left behind by another, or a new one.
+        """Return the next trial for this driver: one that another driver left, or a new one.
 
         None while others hold all that is left, and when nothing is left.
         """
@@ -114,7 +124,7 @@ class Search:
         return self.proposals.make(ticket, now, self.seeds, prunable=self.spec.curve is not None)
 
     def _open_tickets(self, trials: Sequence[FrozenTrial], active: Sequence[Trial]) -> list[Ticket]:
-        """What is left to do: trials that began, then new ones while there is budget."""
+        """Return the tickets left to do: trials that began, then new ones while there is budget."""
         known = by_ticket(trials)
         begun: list[Ticket] = [t for t, frozen in known.items() if not is_over(frozen)]
         spent = spending(trials, [trial.started for trial in active])
@@ -123,17 +133,15 @@ class Search:
         return begun + self.proposals.new_tickets(known)
 
     def spending(self, active: Sequence[Trial] = ()) -> Spending:
-        """What the search has used so far, and this driver's trials until now."""
+        """Return what the search has used so far, this driver's active trials included."""
         return spending(self.trials(), [trial.started for trial in active])
 
     def finished(self) -> bool:
-        """Whether nothing is left to do, here or elsewhere."""
+        """Return whether no trial is left to do, for this driver or another."""
         return not self._open_tickets(self.trials(), ())
 
-    # --- following -----------------------------------------------------------------------
-
     def begin(self, trial: Trial) -> list[int]:
-        """The seeds to run first: one that decides about the others, or all at once."""
+        """Return the seeds to run first: one that decides about the others, or all at once."""
         alone = trial.prunable or self._races
         seeds = list(trial.runs)
         return self._asked(trial, seeds[:1] if alone else seeds)
@@ -147,7 +155,7 @@ class Search:
         return list(seeds)
 
     def observe(self, trial: Trial) -> bool:
-        """Report what the first seed validated since the last time; whether to stop the trial.
+        """Report the first seed's new validations; return whether to stop the trial.
 
         The storage has been told of a trial that is to stop; its runs are the driver's to stop.
         """
@@ -157,7 +165,7 @@ class Search:
         return True
 
     def _follow(self, trial: Trial) -> bool:
-        """Report new validations; whether there were any."""
+        """Report new validations; return whether there were any."""
         if self.spec.curve is None or trial.over or trial.point.outside:
             return False
         tail = self._tails.setdefault(
@@ -188,10 +196,8 @@ class Search:
     def _run_dir(self, run: PlannedRun) -> Path:
         return self.store.run_dir(run.run_id)
 
-    # --- ending --------------------------------------------------------------------------
-
     def completed(self, trial: Trial, seed: int) -> list[int]:
-        """A seed's run is complete: the seeds to run next, none when the trial is over."""
+        """Record a seed's complete run; return the seeds to run next, none after the last."""
         if trial.over:
             return []
         self._follow(trial)
@@ -224,19 +230,19 @@ class Search:
         return racing.has_lost(mine, complete, seeds=len(self.seeds), z=self.spec.race)
 
     def failed(self, trial: Trial, seed: int, reason: str) -> None:
-        """A seed's run failed, and with it the trial."""
+        """Record that a seed's run failed, and with it the trial."""
         if not trial.over:
             self._finish(trial, TrialState.FAIL, note=f"seed {seed}: {reason}")
 
     def abandon(self, trial: Trial) -> None:
-        """Leave a trial to whoever continues the search: it stays as it is."""
+        """Release a trial unchanged, for another driver to continue."""
         trial.over = True
         self.tickets.release(trial.ticket)
 
     def _finish(
         self, trial: Trial, state: TrialState, *, note: str = "", raced: bool = False
     ) -> None:
-        """Write down how a trial ended, if it is still this driver's."""
+        """Record how a trial ended, if this driver still holds its ticket."""
         trial.over = True
         self._tails.pop(trial.optuna_id, None)
         self._handles.pop(trial.optuna_id, None)

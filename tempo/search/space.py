@@ -1,4 +1,4 @@
-"""What a search may propose: assignments of the study's factors, and the configs they stand for."""
+"""Define a search's space: assignments of the study's factors, and their configs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tempo.core.place import Place
 from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate, Levels
 from tempo.design.measurements import Unmeasured
-from tempo.design.study_context import Study
+from tempo.design.study_context import StudyContext
 from tempo.spec.designs import Range, When
 from tempo.spec.load import LoadedStudy
 from tempo.spec.search import SearchSpec
@@ -39,11 +39,11 @@ class Parameter:
     when: When
 
     def applies(self, params: Params) -> bool:
-        """Whether the factor applies beside what was chosen so far."""
+        """Return whether the factor applies beside what was chosen so far."""
         return all(params.get(name) in labels for name, labels in self.when.items())
 
     def contains(self, value: Any) -> bool:
-        """Whether a value lies in the range."""
+        """Return whether a value lies in the range."""
         if self.range is None or isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if not self.range.low <= value <= self.range.high:
@@ -52,7 +52,7 @@ class Parameter:
         return abs(steps - round(steps)) < 1e-9 and (not self.range.whole or value == int(value))
 
     def rounded(self, value: float) -> float:
-        """A drawn value to four significant digits, inside the range."""
+        """Return a drawn value to four significant digits, inside the range."""
         if self.range is None or self.range.whole or self.range.step is not None:
             return value
         return min(max(float(f"{value:.4g}"), self.range.low), self.range.high)
@@ -88,8 +88,8 @@ class Space:
         self.parameters = tuple(_parameter(study, name) for name in names)
         self._labelled: dict[tuple[str, str], tuple[Any, ...] | None] = {}
 
-    def _names(self, study: Study) -> list[str]:
-        """The factors to vary, each after those its condition names."""
+    def _names(self, study: StudyContext) -> list[str]:
+        """Return the factors to vary, each after those its condition names."""
         spec, problems = study.spec, study.problems
         chosen = self.search.space or tuple(spec.factors)
         if not chosen:
@@ -107,11 +107,11 @@ class Space:
 
     @property
     def base(self) -> Point:
-        """The study as it is."""
+        """Return the study as it is."""
         return self._point(_study(self.loaded), (), {}, ())
 
     def point(self, params: Params) -> Point:
-        """The config of an assignment.
+        """Return the config of an assignment.
 
         Raises:
             RejectedError: it is excluded, a level does not apply, or the config breaks a rule.
@@ -131,7 +131,9 @@ class Space:
         kept = {name: params[name] for name, _ in applied}
         return self._point(study, applied, kept, study.factors.overlays(applied))
 
-    def _level(self, study: Study, parameter: Parameter, value: str | float) -> tuple[str, str]:
+    def _level(
+        self, study: StudyContext, parameter: Parameter, value: str | float
+    ) -> tuple[str, str]:
         if parameter.range is None:
             return parameter.name, str(value)
         number = parameter.rounded(float(value))
@@ -140,7 +142,7 @@ class Space:
         return study.factors.at(parameter.name, number, self.place)
 
     def _point(
-        self, study: Study, levels: Levels, params: Params, overlays: tuple[Mapped, ...]
+        self, study: StudyContext, levels: Levels, params: Params, overlays: tuple[Mapped, ...]
     ) -> Point:
         resolved = study.configs.resolve(overlays)
         try:
@@ -151,7 +153,7 @@ class Space:
         return Point(params=dict(params), labels=dict(levels), resolved=resolved, overlays=overlays)
 
     def variant(self, name: str, place: Place) -> Point:
-        """A named variant, with the params it corresponds to and what of it is outside the space.
+        """Return a named variant, with its params and the fields in which it is outside the space.
 
         Raises:
             SpecError: there is none of that name, or its config breaks a rule.
@@ -173,7 +175,7 @@ class Space:
         )
 
     def project(self, config: Mapping[str, Any]) -> tuple[Params, tuple[str, ...]]:
-        """The params under which the space gives `config`, and the fields that still differ.
+        """Return the params under which the space gives `config`, and the fields that still differ.
 
         Without such fields the config is a point of the space.
         """
@@ -202,7 +204,7 @@ class Space:
         return None
 
     def _shown(self, parameter: Parameter, label: str) -> tuple[Any, ...] | None:
-        """What a config under a level has at the factor's paths; None when it cannot be."""
+        """Return a level's values at the factor's paths; None for a rejected level."""
         key = parameter.name, label
         if key not in self._labelled:
             try:
@@ -215,7 +217,7 @@ class Space:
         return self._labelled[key]
 
     def with_level(self, parameter: Parameter, label: str) -> Point:
-        """The study under one level, and what its condition needs.
+        """Return the study under one level, and what its condition needs.
 
         Raises:
             RejectedError: this is no variant of the study.
@@ -223,7 +225,7 @@ class Space:
         return self.point({**self._enabling(parameter), parameter.name: label})
 
     def _enabling(self, parameter: Parameter) -> dict[str, str | float]:
-        """Levels of other factors under which this one applies."""
+        """Return levels of other factors under which this one applies."""
         out: dict[str, str | float] = {}
         for name, labels in parameter.when.items():
             out[name] = labels[0]
@@ -233,20 +235,20 @@ class Space:
 
     @cached_property
     def own(self) -> Params:
-        """The params of the study as it is, as far as its values are levels of the space."""
+        """Return the params of the study as it is, as far as its values are levels of the space."""
         return self.project(self.base.resolved.config)[0]
 
 
-def _study(loaded: LoadedStudy) -> Study:
-    """A study of its own for each point, so that problems of one are not those of the next."""
-    return Study(loaded, Unmeasured())
+def _study(loaded: LoadedStudy) -> StudyContext:
+    """Return a fresh context for each point, so that points do not share their problems."""
+    return StudyContext(loaded, Unmeasured())
 
 
 def _labels(params: Params) -> dict[str, str]:
     return {k: v if isinstance(v, str) else f"{v:g}" for k, v in params.items()}
 
 
-def _parameter(study: Study, name: str) -> Parameter:
+def _parameter(study: StudyContext, name: str) -> Parameter:
     factor = study.spec.factors[name]
     return Parameter(
         name=name,
@@ -258,7 +260,7 @@ def _parameter(study: Study, name: str) -> Parameter:
 
 
 def _ordered(needs: Mapping[str, set[str]], complain: Any, space: Space) -> list[str]:
-    """The names, each after those it needs; kept in their own order otherwise."""
+    """Return the names, each after those it needs; kept in their own order otherwise."""
     done: list[str] = []
     left = list(needs)
     while left:

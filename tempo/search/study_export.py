@@ -1,4 +1,4 @@
-"""The winner as a study file of its own."""
+"""Write a search's winner as a study file of its own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def export(summary: SearchSummary, trial: TrialRecord, loaded: LoadedStudy, path
 
 
 def _text(summary: SearchSummary, trial: TrialRecord, point: Point, path: Path) -> str:
-    """The text of a study file at `path` whose only variant is `trial`, seed by seed the same runs.
+    """Return a study file for `path` whose only variant is `trial`, with the same runs.
 
     It builds on the search's own file. What was found under a profile is written under that
     profile, since a profile overrides what stands beside it.
@@ -78,7 +78,7 @@ def _text(summary: SearchSummary, trial: TrialRecord, point: Point, path: Path) 
 
 
 def _changes(point: Point) -> Mapping[str, Any]:
-    """What the winner changes of the study, its levels laid over each other."""
+    """Return what the winner changes of the study, its levels merged."""
     whole: Mapped | None = None
     for overlay in point.overlays:
         merged = overlay if whole is None else merge(whole, overlay)

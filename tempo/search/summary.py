@@ -1,4 +1,4 @@
-"""A search as a record: what `tempo search show` prints and the report draws."""
+"""Summarise a search: its best trials, confirmations, importances and spending."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from optuna.trial import FrozenTrial, TrialState
 
 from tempo.records.search_record import (
+    ObjectiveInfo,
     Origin,
     ParameterInfo,
     SearchSummary,
@@ -25,8 +26,17 @@ from tempo.search.confirmation import Candidate, candidate, confirmations, fresh
 from tempo.search.objectives import infos
 from tempo.search.session import Search
 from tempo.search.space import Parameter, Space
-from tempo.search.trials import NAME, ORIGIN, REJECTED, TICKET, result_of
-from tempo.search.winners import baselines, observed, ranked
+from tempo.search.trials import (
+    NAME,
+    ORIGIN,
+    REJECTED,
+    TICKET,
+    by_ticket,
+    is_complete,
+    mean_value,
+    result_of,
+    seed_values,
+)
 
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -38,8 +48,7 @@ STATES: dict[TrialState, State] = {
 
 
 def candidates(search: Search) -> tuple[Candidate, ...]:
-    """The trials to confirm: the best ones, of equal points the first, and the baselines beside
-    them."""
+    """Return the trials to confirm: the best (of equal points the first) and the baselines."""
     spec, trials = search.spec, search.trials()
     if spec.confirm == 0:
         return ()
@@ -57,7 +66,7 @@ def candidates(search: Search) -> tuple[Candidate, ...]:
 
 
 class Description(NamedTuple):
-    """What a search is, whatever it found."""
+    """What a search asks, whatever it found."""
 
     objectives: tuple[str, ...]
     space: tuple[ParameterInfo, ...]
@@ -67,7 +76,7 @@ class Description(NamedTuple):
 
 
 def describe(space: Space) -> Description:
-    """The search that a spec asks for."""
+    """Describe the search that a spec asks for."""
     spec = space.search
     z = spec.race if len(spec.objectives) == 1 else None
     return Description(
@@ -80,7 +89,7 @@ def describe(space: Space) -> Description:
 
 
 def summarise(search: Search, *, over: bool) -> SearchSummary:
-    """The search as its storage and records have it now."""
+    """Return the summary of a search as its storage and records have it now."""
     spec, study, trials = search.spec, search.space.loaded.spec, search.trials()
     objectives = infos(spec.objectives)
     winners = ranked(trials, objectives, len(search.seeds))
@@ -170,3 +179,56 @@ def _trial(frozen: FrozenTrial) -> TrialRecord:
         seconds=result.get("seconds"),
         note=str(result.get("note", "")),
     )
+
+
+def contenders(trials: Sequence[FrozenTrial], seeds: int) -> list[FrozenTrial]:
+    """Return the trials that ended with all their seeds, those outside the space included."""
+    return [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
+
+
+def ranked(
+    trials: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo], seeds: int
+) -> list[FrozenTrial]:
+    """Return the contenders, best first by the first objective; with several, the Pareto front."""
+    found = contenders(trials, seeds)
+    if len(objectives) > 1:
+        found = [each for each in found if not _dominated(each, found, objectives)]
+    sign = -1.0 if objectives[0].better == "higher" else 1.0
+    return sorted(found, key=lambda each: (sign * mean_value(each), each.number))
+
+
+def _dominated(
+    one: FrozenTrial, others: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo]
+) -> bool:
+    mine = costs(one, objectives)
+    for other in others:
+        theirs = costs(other, objectives)
+        if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
+            return True
+    return False
+
+
+def costs(frozen: FrozenTrial, objectives: Sequence[ObjectiveInfo]) -> tuple[float, ...]:
+    """Return a trial's mean objectives with signs such that less is better."""
+    return tuple(
+        -mean_value(frozen, i) if info.better == "higher" else mean_value(frozen, i)
+        for i, info in enumerate(objectives)
+    )
+
+
+def baselines(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the enqueued trials that have a value."""
+    return [
+        each
+        for each in by_ticket(trials).values()
+        if each.user_attrs.get(ORIGIN) == "enqueued" and seed_values(each)
+    ]
+
+
+def observed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the trials that importance is measured on: with params and values."""
+    return [
+        each
+        for each in trials
+        if each.state is TrialState.COMPLETE and each.params and not result_of(each).get("outside")
+    ]

@@ -1,9 +1,9 @@
-"""Which trial of the budget a driver works on: leases, so that each is done once and none is lost.
+"""Assign trials to drivers by leases, so that each is done once and none is lost.
 
-A ticket is a number below the budget's count. Whoever holds its lease may make, continue or
-finish its trial. The lease of a driver that died runs out (on the same host it is seen to be dead
-at once), and its trial goes on elsewhere, from the checkpoint of its run. A driver that is merely
-slow keeps its tickets: they are renewed beside its work.
+A ticket is a number below the budget's count. The driver that holds its lease may make, continue
+or finish its trial. The lease of a driver that died runs out (on the same host, at once), and
+another driver continues its trial from the checkpoint of its run. A driver that is merely slow
+keeps its tickets: a thread renews them beside its work.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Ticket = int | str
 
 
 class Tickets:
-    """The tickets of one driver of the search `name`; `ttl` is in seconds.
+    """Holds the tickets of one driver of the search `name`; `ttl` is in seconds.
 
     A context manager: inside, leases are renewed in the background; at the end all are given back.
     """
@@ -48,11 +48,11 @@ class Tickets:
             self.release(ticket)
 
     def key(self, ticket: Ticket) -> str:
-        """The ledger's key of a ticket."""
+        """Return the ledger's key of a ticket."""
         return f"search:{self._name}:{ticket}"
 
     def claim(self, tickets: Iterable[Ticket]) -> Ticket | None:
-        """Take the first ticket that nobody holds; None when others hold all of them."""
+        """Claim the first free ticket; return None when other drivers hold all of them."""
         for ticket in tickets:
             if ticket in self._leases:
                 continue
@@ -64,7 +64,7 @@ class Tickets:
         return None
 
     def confirm(self, ticket: Ticket) -> bool:
-        """Whether this driver still has the ticket, which then nobody takes for another while."""
+        """Return whether this driver still has the ticket, after renewing its lease."""
         lease = self._leases.get(ticket)
         if lease is None:
             return False
@@ -76,7 +76,7 @@ class Tickets:
         return True
 
     def release(self, ticket: Ticket) -> None:
-        """Give a ticket back."""
+        """Release a ticket."""
         lease = self._leases.get(ticket)
         self._drop(ticket)
         if lease is not None:

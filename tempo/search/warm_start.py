@@ -1,4 +1,4 @@
-"""Earlier studies' finished runs as trials that are already known."""
+"""Add earlier studies' finished runs as trials that are already known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WARM = "warm_start"
 
 
 def add_known(space: Space, storage: BaseStorage, name: str, store: Store) -> Mapping[str, int]:
-    """Add what `warm_start` names, each variant once; why others were left out, counted.
+    """Add what `warm_start` names, each variant once; return counts of why others were left out.
 
     Only a variant that is a point of the space counts: one that differs from the study in anything
     outside the space answers another question.
@@ -93,7 +93,7 @@ def _variants(space: Space, store: Store) -> Iterator[tuple[str, Plan, PlannedVa
 def _complete_runs(
     space: Space, plan: Plan, variant: PlannedVariant, store: Store
 ) -> list[tuple[int, str, tuple[float, ...]]]:
-    """Seed, run id and objectives of what is complete of a variant."""
+    """Return seed, run id and objectives of a variant's complete runs."""
     out = []
     for run in plan.runs:
         folder = store.run_dir(run.run_id)

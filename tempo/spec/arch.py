@@ -1,4 +1,4 @@
-"""ArchSpec: every choice that makes a TEMPO network, as data. Source: docs/models.md."""
+"""Define ArchSpec: every choice that makes a TEMPO network. Source: docs/models.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLANS = {"compact": (1.0, 1.5, 2.0, 3.0), "doubling": (1.0, 2.0, 4.0, 8.0)}
 
 
 def _switch(value: Any) -> Any:
-    """`se: true` and `se: false` mean the default squeeze-and-excitation and none."""
+    """Read `se: true` as the default squeeze-and-excitation and `se: false` as none."""
     if isinstance(value, bool):
         return "squeeze_excite" if value else "none"
     return value
@@ -27,7 +27,7 @@ Groups = tuple[int, ...]
 
 
 def _blocks(value: Any) -> Any:
-    """One number n as the seed counts, or four entries, as tuples of group sizes per scale."""
+    """Return group sizes per scale from one number n (n-2, n, n, n+n) or from four entries."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -94,7 +94,7 @@ class ArchSpec(Section):
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Feature channels at each of the four scales, finest first."""
+        """Return the feature channels at each of the four scales, finest first."""
         if not isinstance(self.widths, str):
             return self.widths
         return tuple(round(self.base_channels * factor) for factor in PLANS[self.widths])

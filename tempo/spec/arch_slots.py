@@ -1,4 +1,6 @@
-"""The kinds that can fill each slot of an ArchSpec, with their options."""
+"""List the kinds that can fill each slot of an ArchSpec, with their options.
+
+`tempo.models` registers the class that implements each kind under its options class."""
 
 from __future__ import annotations
 
@@ -7,8 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tempo.spec.options import ListOf, Options, kinds
-
-# --- blocks ----------------------------------------------------------------------------------
 
 
 class PreAct(Options):
@@ -34,8 +34,6 @@ class Swin(Options):
 
 BLOCKS = kinds("block", PreAct, PostAct, Swin)
 
-# --- channel attention -----------------------------------------------------------------------
-
 
 class NoChannelAttention(Options):
     kind: Literal["none"] = "none"
@@ -49,9 +47,6 @@ class SqueezeExcite(Options):
 
 
 CHANNEL_ATTENTION = kinds("channel attention", NoChannelAttention, SqueezeExcite)
-
-
-# --- residual group --------------------------------------------------------------------------
 
 
 class PlainChain(Options):
@@ -76,8 +71,6 @@ class FixedGroup(Options):
 
 RESIDUAL_GROUPS = kinds("residual group", PlainChain, LearnableGroup, FixedGroup)
 
-# --- conditioning ----------------------------------------------------------------------------
-
 
 class NoConditioning(Options):
     kind: Literal["none"] = "none"
@@ -101,8 +94,6 @@ class FilmAttention(Options):
 
 
 CONDITIONING = kinds("conditioning", NoConditioning, Film, FilmAttention)
-
-# --- time ------------------------------------------------------------------------------------
 
 
 class Sinusoidal(Options):
@@ -152,8 +143,6 @@ class UniformWeights(Options):
 
 TEMPORAL_WEIGHTS = kinds("temporal weighting", LearnedWeights, LinearWeights, UniformWeights)
 
-# --- fusion of views -------------------------------------------------------------------------
-
 
 class WeightedFusion(Options):
     """The sum of the views' features under the temporal weights."""
@@ -178,8 +167,6 @@ class DeformableAttention(Options):
 
 
 FUSIONS = kinds("fusion", WeightedFusion, WindowAttention, DeformableAttention)
-
-# --- decoder, head, output -------------------------------------------------------------------
 
 
 class PlainDecoder(Options):

@@ -1,4 +1,4 @@
-"""The long form of a recipe's batch: `batch: {global: 16, micro: auto}`.
+"""Expand the long form of a recipe's batch: `batch: {global: 16, micro: auto}`.
 
 The global batch is what an optimiser step sees and part of a run's identity; the micro-batch is how
 much of it a device takes at a time, which changes no result. So the long form stands for
@@ -16,7 +16,7 @@ KEYS = ("global", "micro")
 
 
 def short_form(tree: Mapped) -> Mapped:
-    """The tree with a long batch written as `recipe.batch` and `runtime.micro_batch`.
+    """Return the tree with a long batch written as `recipe.batch` and `runtime.micro_batch`.
 
     Raises:
         SpecError: when the long form has a key of its own.

@@ -1,4 +1,4 @@
-"""Which clips a run learns from and is judged on."""
+"""Define the data sets that a run can train and be evaluated on, with their options."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ class MixturePart(Section):
 
     @property
     def label(self) -> str:
-        """What the part's clips and random streams are named by."""
+        """Return the name of the part's clips and random streams."""
         return self.name or self.data.kind
 
 

@@ -1,4 +1,4 @@
-"""Factors, named variants and designs, as a human writes them."""
+"""Define a spec's factors, named variants, exclusions and designs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Range(Section):
         return self
 
     def at(self, share: float) -> float | int:
-        """The value at a share in [0, 1) of the range, to four significant digits."""
+        """Return the value at a share in [0, 1) of the range, to four significant digits."""
         if self.step is not None:
             steps = math.floor((self.high - self.low) / self.step * (1 + 1e-12))
             value = self.low + self.step * int(share * (steps + 1))
@@ -98,7 +98,7 @@ class Factor(Section):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The levels in use, in the order they were written."""
+        """Return the levels in use, in the order they were written."""
         return self.only or tuple(self.levels)
 
 
@@ -115,8 +115,6 @@ class Exclude(Section):
     levels: When = Field(min_length=1)
     reason: str = Field(min_length=1)
 
-
-# --- designs ---------------------------------------------------------------------------------
 
 Factors = Annotated[tuple[Label, ...], ListOf, Field(min_length=1)]
 

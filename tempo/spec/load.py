@@ -1,4 +1,4 @@
-"""From a YAML file to a StudySpec: base files, profiles, overrides, presets, checks."""
+"""Load a StudySpec from YAML: base files, profiles, overrides, variables, presets, checks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
 from tempo.spec.batch import short_form
+from tempo.spec.presets import expand_preset
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.error_text import validate
-from tempo.spec.yaml.overlay import expand_preset, merge, put
+from tempo.spec.yaml.overlay import merge, put
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
 from tempo.spec.yaml.strict_yaml import read_tree
@@ -76,7 +77,7 @@ def load_study(
 
 
 def checked(tree: Mapped) -> tuple[StudySpec, Mapped]:
-    """The spec, and the tree with references, presets and implied kinds written out.
+    """Validate a tree; return the spec and the tree with variables, presets and kinds written out.
 
     Raises:
         SpecError: naming every broken rule with its place.
@@ -103,7 +104,7 @@ def _mapping(node: Node) -> Mapped:
 
 
 def _read(path: Path) -> Mapped:
-    """One file's tree."""
+    """Read one file's tree."""
     source, start = str(path), Place(str(path), 1, 1)
     try:
         data = path.read_bytes()
@@ -128,7 +129,7 @@ def _read(path: Path) -> Mapped:
 
 
 def _with_base(path: Path, chain: tuple[Path, ...]) -> Mapped:
-    """A file laid over the file that its `base:` names, and so on."""
+    """Read a file and merge it over the file that its `base:` names, recursively."""
     tree = _read(path)
     entry = tree.entries.get("base")
     tree = tree.without("base")
@@ -183,7 +184,7 @@ def _profile_name(layers: dict[str, Entry], asked: str | None, path: Path) -> st
 
 
 def _override(tree: Mapped, text: str) -> Mapped:
-    """`key.path=value` laid over the tree."""
+    """Merge `key.path=value` over the tree."""
     place = Place(f"--set {text}")
     key, equals, value = text.partition("=")
     if not equals:

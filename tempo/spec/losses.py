@@ -1,4 +1,4 @@
-"""The losses a recipe can name, with their options. Sources are in the modules of tempo.losses."""
+"""Define the losses that a recipe can name, with their options; tempo.losses computes them."""
 
 from __future__ import annotations
 

@@ -1,19 +1,11 @@
-"""The metrics a spec can ask for, and what each number means. `tempo/metrics` computes them."""
+"""Define the metrics that a spec can ask for; `tempo/metrics` computes them."""
 
 from __future__ import annotations
 
 from tempo.core.catalog import Catalog
 from tempo.core.records import MetricInfo
 
-METRIC_INFOS: Catalog[MetricInfo] = Catalog("metric")
-"""Name to meaning, in the order tables show them."""
-
-
-def _add(info: MetricInfo) -> None:
-    METRIC_INFOS.add(info.name, info)
-
-
-_add(
+_INFOS = (
     MetricInfo(
         name="psnr",
         label="PSNR",
@@ -22,8 +14,6 @@ _add(
         digits=2,
         definition="peak signal-to-noise ratio over RGB, data range 1, without rounding",
     ),
-)
-_add(
     MetricInfo(
         name="psnr_uint8",
         label="PSNR, 8 bit",
@@ -32,8 +22,6 @@ _add(
         digits=2,
         definition="peak signal-to-noise ratio over RGB of pictures rounded to 8 bits",
     ),
-)
-_add(
     MetricInfo(
         name="ssim",
         label="SSIM",
@@ -45,8 +33,6 @@ _add(
             "where the window fits, mean of the RGB channels"
         ),
     ),
-)
-_add(
     MetricInfo(
         name="ssim_matlab",
         label="SSIM, 3-D",
@@ -58,8 +44,6 @@ _add(
             "over height, width and RGB with replicate padding"
         ),
     ),
-)
-_add(
     MetricInfo(
         name="ms_ssim",
         label="MS-SSIM",
@@ -71,8 +55,6 @@ _add(
             "channels; sides of at least 176"
         ),
     ),
-)
-_add(
     MetricInfo(
         name="ie",
         label="IE",
@@ -81,8 +63,6 @@ _add(
         digits=2,
         definition="mean absolute difference of pictures rounded to 8 bits",
     ),
-)
-_add(
     MetricInfo(
         name="edge",
         label="edge error",
@@ -93,8 +73,6 @@ _add(
             "mean absolute difference of the Sobel gradient magnitudes of luma (BT.601, 0 to 255)"
         ),
     ),
-)
-_add(
     MetricInfo(
         name="tof",
         label="tOF",
@@ -106,8 +84,6 @@ _add(
             "neighbouring frames of the prediction and that of the target"
         ),
     ),
-)
-_add(
     MetricInfo(
         name="warping",
         label="warping error",
@@ -119,8 +95,6 @@ _add(
             "one warped to the other by the flow (DIS) of the true frames, where not occluded"
         ),
     ),
-)
-_add(
     MetricInfo(
         name="flicker",
         label="flicker",
@@ -133,6 +107,8 @@ _add(
         ),
     ),
 )
+METRIC_INFOS = Catalog("metric", {info.name: info for info in _INFOS})
+"""Name to meaning, in the order tables show them."""
 
 DEFAULT_METRICS = ("psnr", "psnr_uint8", "ssim", "ssim_matlab", "ms_ssim", "ie", "edge")
 """Cheap enough for every validation and test. The others estimate optical flow or need more than

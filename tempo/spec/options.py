@@ -1,4 +1,4 @@
-"""The base of every typed section, and slots: named places that one of several kinds can fill.
+"""Define the base of all spec sections, and slots, which one of several kinds fills.
 
 A slot is written `{kind: name, option: value, ...}` or, when no option is set, just `name`.
 A kind's options are a frozen class in a catalog; the class that does the work is found by the
@@ -34,20 +34,20 @@ OptionsCatalog = Catalog[type[Options]]
 
 
 def register(catalog: OptionsCatalog, *options: type[Options]) -> None:
-    """Make `options` nameable from YAML, each under the default of its `kind` field."""
+    """Register `options` for use in YAML, each under the default of its `kind` field."""
     for each in options:
         catalog.add(each.model_fields["kind"].default, each)
 
 
 def kinds(what: str, *options: type[Options]) -> OptionsCatalog:
-    """A catalog of the kinds that can fill a slot called `what`."""
+    """Return a catalog of the kinds that can fill a slot called `what`."""
     catalog = OptionsCatalog(what)
     register(catalog, *options)
     return catalog
 
 
 def parse_slot(catalog: OptionsCatalog, value: Any) -> Any:
-    """Turn what a human wrote for a slot into the options object of its kind."""
+    """Parse a slot's YAML value into the options object of its kind."""
     if isinstance(value, Options):
         return value
     if isinstance(value, str):
@@ -62,12 +62,12 @@ def parse_slot(catalog: OptionsCatalog, value: Any) -> Any:
 
 
 def slot_of(catalog: OptionsCatalog) -> BeforeValidator:
-    """The validator that fills a slot from `catalog`."""
+    """Return the validator that fills a slot from `catalog`."""
     return BeforeValidator(partial(parse_slot, catalog))
 
 
 def catalog_of(metadata: Iterable[Any]) -> OptionsCatalog | None:
-    """The catalog that `slot_of` put into a field's annotation, or None."""
+    """Return the catalog that `slot_of` put into a field's annotation, or None."""
     for each in metadata:
         function = each.func if isinstance(each, BeforeValidator) else None
         if isinstance(function, partial) and function.func is parse_slot:

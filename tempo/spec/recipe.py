@@ -1,4 +1,4 @@
-"""How a network is trained and judged, and on what it runs."""
+"""Define how a network is trained and evaluated, and on which devices it runs."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class Evaluation(Section):
     @field_validator("metrics")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """In table order, psnr included: checkpoints are chosen by it."""
+        """Return the metrics in table order, with psnr, by which checkpoints are chosen."""
         for name in value:
             METRIC_INFOS.get(name)
         return tuple(name for name in METRIC_INFOS if name in {"psnr", *value})
@@ -200,3 +200,37 @@ class Runtime(Section):
     profile_steps: Annotated[tuple[int, int], ListOf] | None = Field(
         None, description="first and last step of a recorded profiler trace"
     )
+
+
+class Resources(Section):
+    """What one run gets. Nothing here changes a result, nor a run's identity.
+
+    The fields from `nodes` on are read by the launchers of clusters; `extra` holds further options
+    of the cluster's submit command, name to value.
+    """
+
+    gpus_per_run: int = Field(1, ge=1, description="GPUs of one run, on each of its nodes")
+    runs_per_gpu: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        1,
+        description="small runs that share a GPU; auto goes by the memory in their prices",
+    )
+    nodes: int = Field(1, ge=1)
+    cpus: int | None = Field(None, ge=1, description="CPUs per node; null follows runtime.threads")
+    mem: str | None = Field(None, pattern=r"^[1-9][0-9]*[KMGT]?$", description="per node, as 32G")
+    time: str | None = Field(
+        None,
+        pattern=r"^(\d+-)?\d{1,3}(:\d{2}){1,2}$|^\d+$",
+        description="limit of one job: minutes, HH:MM:SS or D-HH:MM:SS",
+    )
+    partition: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+    extra: dict[str, str] = Field(default_factory=dict)
+
+
+class Limits(Section):
+    """What a study may cost in all: checked against the price before anything is submitted, and
+    against what was spent while it runs."""
+
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    jobs: int | None = Field(None, ge=1, description="most jobs queued or running at a time")

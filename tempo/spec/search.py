@@ -1,4 +1,4 @@
-"""The `search:` section: what a hyperparameter search varies, wants and may spend."""
+"""Define the `search:` section: space, objectives, sampler, pruner and budget."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ MAXIMISED = ("psnr", "ssim")
 
 BOUNDED = ("parameters", "macs", "step_time")
 """What a constraint can bound: known, or measured in a few steps, before anything is trained."""
-
-
-# --- samplers --------------------------------------------------------------------------------
 
 
 class Tpe(Options):
@@ -72,9 +69,6 @@ class Qmc(Options):
 SAMPLERS = kinds("sampler", Tpe, Gp, CmaEs, Nsga2, RandomSearch, Grid, Qmc)
 
 
-# --- pruners ---------------------------------------------------------------------------------
-
-
 class Median(Options):
     """Stop a trial below the median of the trials before it at the same step."""
 
@@ -99,8 +93,6 @@ class NoPruner(Options):
 
 PRUNERS = kinds("pruner", Median, Hyperband, NoPruner)
 
-
-# --- the section -----------------------------------------------------------------------------
 
 _BOUND = re.compile(r"^\s*(\w+)\s*<=\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*([kKMGT]?)\s*$")
 _SCALE = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
@@ -185,7 +177,7 @@ class SearchSpec(Section):
     @field_validator("enqueue", mode="before")
     @classmethod
     def _whole_numbers(cls, value: Any) -> Any:
-        """Levels may be whole numbers; strictness would take them for neither text nor float."""
+        """Turn whole numbers into floats; strict validation would accept neither text nor float."""
         if not isinstance(value, list | tuple):
             return value
         return tuple(_as_floats(each) for each in value)
@@ -204,7 +196,7 @@ class SearchSpec(Section):
 
     @property
     def curve(self) -> str | None:
-        """The validation metric that pruning follows; None when nothing is pruned."""
+        """Return the validation metric that pruning follows; None when nothing is pruned."""
         single = len(self.objectives) == 1 and self.objectives[0] in MAXIMISED
         return None if not single or isinstance(self.pruner, NoPruner) else self.objectives[0]
 

@@ -1,4 +1,4 @@
-"""StudySpec: one question, and everything needed to answer it. RunConfig: one run of it."""
+"""Define StudySpec (a whole study), RunConfig (one run of it) and the run's identity."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.options import ListOf, Section, Slot, slot_of
-from tempo.spec.recipe import Evaluation, Recipe, Runtime
-from tempo.spec.resources import Limits, Resources
+from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search import SearchSpec
 
 Reference = Literal["average", "nearest", "flow"]
@@ -60,7 +59,7 @@ class StudySpec(RunConfig):
     @field_validator("seeds", mode="before")
     @classmethod
     def _count(cls, value: Any) -> Any:
-        """A number n means the seeds 0 to n - 1."""
+        """Read a number n as the seeds 0 to n - 1."""
         if type(value) is int:
             if value < 1:
                 raise ValueError(f"seeds is a count of at least 1 or a list, not {value}")
@@ -97,7 +96,7 @@ _REQUIRED = object()
 
 @cache
 def _counted(section: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
-    """The fields of a section that can change a result, with their defaults.
+    """Return the fields of a section that can change a result, with their defaults.
 
     `kind` has none here: the name of a kind always counts.
     """
@@ -114,7 +113,7 @@ def _counted(section: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
 
 
 def result_fields(section: BaseModel, dumped: Any = None) -> dict[str, Any]:
-    """What was chosen, as JSON values: no defaults, no fields that cannot change a result.
+    """Return the chosen result-relevant fields as JSON values, without those at their default.
 
     `dumped` is the section's JSON where the caller has it already.
     """
@@ -123,7 +122,7 @@ def result_fields(section: BaseModel, dumped: Any = None) -> dict[str, Any]:
 
 
 def _result(value: Any, dumped: Any) -> Any:
-    """The part of `dumped` that counts; sections inside lists are cut down as well."""
+    """Return the part of `dumped` that counts; sections inside lists are reduced as well."""
     if isinstance(value, BaseModel):
         out = {}
         for name, default in _counted(type(value)):
@@ -138,7 +137,7 @@ def _result(value: Any, dumped: Any) -> Any:
 
 
 def run_id(chosen: Mapping[str, Any], method: str, seed: int | None) -> str:
-    """The short hash of a config's result fields and a seed."""
+    """Return the short hash of a config's result fields and a seed."""
     network = method == "network"
     kept = {name: chosen[name] for name in RESULT_SECTIONS[network] if name in chosen}
     counted = seed if network else None
@@ -146,5 +145,5 @@ def run_id(chosen: Mapping[str, Any], method: str, seed: int | None) -> str:
 
 
 def identity(config: RunConfig, seed: int | None) -> str:
-    """The run_id: a short hash of what can change the result, and of nothing else."""
+    """Return the run id: a short hash of exactly what can change the result."""
     return run_id(result_fields(config), config.method, seed)

@@ -123,11 +123,27 @@ def test_results_of_other_code_are_stale_and_made_again_unless_asked(folder: Fol
     assert (len(after["complete"]), after["stale"]) == (4, [])
 
 
+@pytest.mark.slow
 def test_runs_done_by_another_study_are_shown_as_reused(folder: Folder) -> None:
     text = (folder.path / "tiny.yaml").read_text()
     (folder.path / "other.yaml").write_text(text.replace("study: tiny", "study: other"))
-    runs = [run["run_id"] for run in plan_of(folder, "tiny.yaml")["runs"]]
-    assert [run["run_id"] for run in plan_of(folder, "other.yaml")["runs"]] == runs
+    small = ("--set", "recipe.budget.steps=4", "--set", "seeds=1")
+    before = plan_of(folder, "other.yaml", *small)
+    runs = [run["run_id"] for run in before["runs"]]
+    assert (len(runs), before["complete"]) == (4, [])
+    done = folder.run("run_experiment.py", "tiny.yaml", *small, "--mlflow", "off", "--slots", "2")
+    assert done.returncode == 0, done.stderr
+    after = plan_of(folder, "other.yaml", *small)
+    assert after["study"] == "other"
+    assert [run["run_id"] for run in after["runs"]] == runs
+    assert sorted(after["complete"]) == sorted(runs)
+    shown = folder.run("run_experiment.py", "other.yaml", *small, "--plan").stdout
+    assert "4 runs, 4 complete" in shown
+    # A run under a setting that changes its result is another run: the references are left.
+    slower = plan_of(folder, "other.yaml", *small, "--set", "recipe.lr=1e-4")
+    assert sorted(slower["complete"]) == sorted(
+        run["run_id"] for run in after["runs"] if run["seed"] is None
+    )
 
 
 def test_thousands_of_runs_print_as_a_page(folder: Folder) -> None:

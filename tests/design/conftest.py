@@ -10,6 +10,7 @@ import pytest
 from tempo.core.errors import SpecError
 from tempo.core.records import Plan
 from tempo.design.expand import expand
+from tempo.design.measurements import Measured
 from tempo.spec.load import load_study
 
 HEAD = "study: s\ndata: procedural\nrecipe: {budget: {steps: 2}}\n"
@@ -23,9 +24,15 @@ def plan_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanOf:
     """The plan of HEAD followed by `text`, written to s.yaml."""
     monkeypatch.chdir(tmp_path)
 
-    def plan(text: str = "", *, overrides: Sequence[str] = (), head: str = HEAD) -> Plan:
+    def plan(
+        text: str = "",
+        *,
+        overrides: Sequence[str] = (),
+        head: str = HEAD,
+        measured: Measured | None = None,
+    ) -> Plan:
         Path("s.yaml").write_text(head + text)
-        return expand(load_study(Path("s.yaml"), overrides=overrides))
+        return expand(load_study(Path("s.yaml"), overrides=overrides), measured)
 
     return plan
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import subprocess
+import sys
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import qmc
 
 from tempo.core.records import Plan
-from tempo.design import sobol
-from tempo.design.fractional_factorial import smallest
+from tempo.design.design_kinds import sobol_sequence
+from tempo.design.fractional_factorial import smallest_fraction
 
-from .conftest import Complaints, PlanOf
+from .conftest import HEAD, Complaints, PlanOf
 
 FACTORS = """\
 factors:
@@ -114,7 +118,7 @@ class TestFractional:
     @pytest.mark.parametrize("factors", range(2, 9))
     def test_laws(self, factors: int, resolution: int) -> None:
         """Balance, orthogonality up to the resolution, and aliases as inner products tell them."""
-        fraction = smallest(factors, resolution)
+        fraction = smallest_fraction(factors, resolution)
         rows = np.array(list(fraction.runs())) * 2 - 1
         assert len(np.unique(rows, axis=0)) == len(rows) == 2**fraction.free
         strength = min(factors, (fraction.resolution or factors + 1) - 1)
@@ -136,7 +140,7 @@ class TestFractional:
 
     def test_sizes_are_those_of_the_published_table(self) -> None:
         """Box, Hunter and Hunter, Statistics for Experimenters, table 6.22."""
-        runs = {(k, r): 2 ** smallest(k, r).free for k in range(3, 12) for r in (3, 4, 5)}
+        runs = {(k, r): 2 ** smallest_fraction(k, r).free for k in range(3, 12) for r in (3, 4, 5)}
         published = {
             3: {3: 4, 4: 8, 5: 16, 6: 8, 7: 8, 8: 16, 9: 16, 10: 16, 11: 16},
             4: {4: 8, 5: 16, 6: 16, 7: 16, 8: 16, 9: 32, 10: 32, 11: 32},
@@ -148,14 +152,69 @@ class TestFractional:
                 assert runs[factors, resolution] == size
 
 
+SOBOL = "sobol, factors: [se], points: 2"
+
+
 class TestSobol:
     def test_it_is_the_published_sequence(self) -> None:
-        dimensions = sobol.DIMENSIONS
-        mine = np.array(list(sobol.points(128, [0] * dimensions)))
-        assert (mine == qmc.Sobol(dimensions, scramble=False).random(128)).all()
+        # Joe and Kuo (2008), as 1,000 points of 16 dimensions had it before scipy's took its place.
+        rows = [[int(value * 2**30) for value in row] for row in sobol_sequence(1000, [0] * 16)]
+        digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+        assert digest[:16] == "36e267e21302a46f"
+        assert [row[:4] for row in sobol_sequence(5, [0] * 6)] == [
+            [0, 0, 0, 0],
+            [0.5, 0.5, 0.5, 0.5],
+            [0.75, 0.25, 0.25, 0.25],
+            [0.25, 0.75, 0.75, 0.75],
+            [0.375, 0.375, 0.625, 0.875],
+        ]
+
+    def test_a_shift_is_xored_onto_the_first_point(self) -> None:
+        shifts = [5903107830720743356, 3333952881368657110, 8807649219562776605]
+        rows = sobol_sequence(6, shifts)
+        assert [[int(value * 2**30) for value in row] for row in rows] == [
+            [149931964, 132017366, 508110877],
+            [686802876, 668888278, 1044981789],
+            [955238332, 400452822, 239675421],
+            [418367420, 937323734, 776546333],
+            [284149692, 534670550, 910764061],
+            [821020604, 1071541462, 373893149],
+        ]
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("count", [1, 2, 3, 100])
+    def test_any_number_of_points_is_a_beginning_of_the_same_sequence(self, count: int) -> None:
+        assert sobol_sequence(count, [7, 8]) == sobol_sequence(128, [7, 8])[:count]
+
+    def test_the_runs_of_a_plan_keep_their_ids(self, plan_of: PlanOf) -> None:
+        plan = plan_of(design("kind: sobol, factors: [rate, batch, se], points: 5"))
+        assert [(run.variant, run.run_id) for run in plan.runs if run.seed is not None] == [
+            ("rate=1.902e-05 batch=2 se=off", "190753c98cdf"),
+            ("rate=0.0001902 batch=4 se=on", "d290a29a186c"),
+            ("rate=0.0006015 batch=3 se=off", "cb5215318a2f"),
+            ("rate=6.015e-05 batch=5 se=on", "5168b2ff0a02"),
+            ("rate=3.383e-05 batch=3 se=on", "258810b35a95"),
+        ]
+
+    def test_scipy_is_imported_by_this_design_alone(self, tmp_path: Path) -> None:
+        code = (
+            "import sys\n"
+            "from pathlib import Path\n"
+            "from tempo.design.expand import expand\n"
+            "from tempo.spec.load import load_study\n"
+            "expand(load_study(Path(sys.argv[1])))\n"
+            "print('scipy' in sys.modules)\n"
+        )
+        for kind, loaded in (("factorial, factors: [se]", "False"), (SOBOL, "True")):
+            path = tmp_path / "s.yaml"
+            path.write_text(HEAD + design(f"kind: {kind}"))
+            done = subprocess.run(
+                [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+            )
+            assert done.stdout == f"{loaded}\n"
 
     def test_a_shift_keeps_the_balance(self) -> None:
-        rows = np.array(list(sobol.points(64, [123456789, 987654321, 5])))
+        rows = np.array(list(sobol_sequence(64, [123456789, 987654321, 5])))
         assert (np.sort((rows * 64).astype(int), axis=0) == np.arange(64)[:, None]).all()
 
     def test_points_over_levels_and_ranges(self, plan_of: PlanOf) -> None:

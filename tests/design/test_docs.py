@@ -39,10 +39,7 @@ class Counted(Unmeasured):
 
 
 @pytest.mark.parametrize("block", BLOCKS[1:])
-def test_every_fragment_is_valid(
-    plan_of: PlanOf, monkeypatch: pytest.MonkeyPatch, block: str
-) -> None:
-    monkeypatch.setattr("tempo.design.expand.Unmeasured", Counted)
+def test_every_fragment_is_valid(plan_of: PlanOf, block: str) -> None:
     factors = (
         "factors:\n"
         "  block: {path: arch.block, levels: {conv: pre_act, swin: swin}}\n"
@@ -59,7 +56,7 @@ def test_every_fragment_is_valid(
         block = factors + block
     elif block.startswith("design:"):
         block = "variants: {V2: {set: {arch: {preset: tempo_v2}}}, V3: {}}\n" + block
-    assert plan_of(block, head=HEAD).study == "s"
+    assert plan_of(block, head=HEAD, measured=Counted()).study == "s"
 
 
 def test_every_design_and_key_is_described() -> None:

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from tempo.core.errors import SpecError
 from tempo.core.records import Plan
 from tempo.design.expand import expand
-from tempo.design.measurements import Config, Unmeasured, Width
+from tempo.design.measurements import NARROWEST, WIDEST, Config, Unmeasured, Width, nearest_width
 from tempo.design.run_cost import affordable_steps, elapsed, run_cost, steps_of
-from tempo.design.width_search import NARROWEST, WIDEST, nearest_width
 from tempo.records.prices import NOT_PRICED, Price, Prices, price_key
 from tempo.spec.load import load_study
 from tempo.spec.study import RunConfig

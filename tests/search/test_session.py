@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from tempo.core.errors import SpecError
 from tempo.records.layout import Store
 from tempo.records.run_record import read_run
+from tempo.search import proposals
 from tempo.search.summary import candidates, summarise
 from tempo.search.trials import REJECTED, by_ticket
 
@@ -196,7 +197,7 @@ def test_what_breaks_a_constraint_is_never_trained(open_search: Open) -> None:
 def test_constraints_that_leave_nothing_are_an_error(
     open_search: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempo.search.proposals.PATIENCE", 10)
+    monkeypatch.setattr(proposals, "PATIENCE", 10)
     text = SPEC + "  constraints: [macs <= 1k]\n  sampler: random\n"
     with (
         open_search(text=text, costs=lambda config, names: {"macs": 2000.0}) as search,
@@ -215,7 +216,7 @@ def test_a_grid_ends_when_every_point_was_tried(open_search: Open) -> None:
 def test_earlier_results_warm_start_a_search(open_search: Open) -> None:
     with open_search("study=earlier") as search:
         done = work(search, Runs(search.store))
-        from tempo.search.growing_plan import GrowingPlan
+        from tempo.search.plans import GrowingPlan
 
         search.store.save_plan(GrowingPlan(search).now())
     with open_search("search.warm_start=[earlier]", "search.budget.trials=5") as search:

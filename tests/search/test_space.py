@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tempo.core.errors import SpecError
 from tempo.search.backend.samplers import distribution, grid, qmc_point
-from tempo.search.first_trials import enqueued
+from tempo.search.enqueued_trials import enqueued
 from tempo.search.space import RejectedError, Space
 from tempo.spec.search import Grid
 

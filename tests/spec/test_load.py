@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -155,27 +156,40 @@ class TestEnvironment:
         monkeypatch.setenv("CLIPS", "/c")
         monkeypatch.setenv("EMPTY", "")
         monkeypatch.delenv("GONE", raising=False)
-        assert self.root(load, "${env:CLIPS}/x") == "/c/x"
-        assert self.root(load, "${env:GONE:-a}${env:EMPTY:-b}${env:GONE:-}") == "ab"
-        assert self.root(load, "$${env:CLIPS} $5") == "${env:CLIPS} $5"
+        assert self.root(load, "${CLIPS}/x") == "/c/x"
+        assert self.root(load, "${GONE:-a}${EMPTY:-b}${GONE:-}") == "ab"
+        assert self.root(load, "$${CLIPS} $5") == "${CLIPS} $5"
 
     def test_an_unset_name_is_told_with_the_way_out(
         self, complaints: Complaints, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("GONE", raising=False)
-        (line,) = complaints(self.TEXT % "${env:GONE}")
+        (line,) = complaints(self.TEXT % "${GONE}")
         assert line == (
             "s.yaml:2:27: data.root needs the environment variable GONE, which is not set; "
             "set it, or pass --set data.root=VALUE"
         )
 
     def test_what_an_overlay_replaces_need_not_be_set(self, load: Load) -> None:
-        assert self.root(load, "${env:GONE}", overrides=["data.root=here"]) == "here"
+        assert self.root(load, "${GONE}", overrides=["data.root=here"]) == "here"
 
-    @pytest.mark.parametrize("text", ["${CLIPS}", "${env:}", "${env:A B}", "${env:A", "${"])
+    @pytest.mark.parametrize("text", ["${env:CLIPS}", "${}", "${A B}", "${A", "${"])
     def test_other_references_are_errors(self, complaints: Complaints, text: str) -> None:
         (line,) = complaints(self.TEXT % text)
-        assert "a reference is ${env:NAME} or ${env:NAME:-default}" in line
+        assert "an environment variable is ${NAME} or ${NAME:-default}" in line
+        assert line.endswith("'${env:CLIPS}'; write ${CLIPS}") == (text == "${env:CLIPS}")
+
+    @pytest.mark.parametrize("page", ["data.md", "spec.md"])
+    def test_what_the_documentation_offers_is_taken(
+        self, load: Load, monkeypatch: pytest.MonkeyPatch, page: str
+    ) -> None:
+        text = (Path(__file__).parents[2] / "docs" / page).read_text()
+        offered = re.findall(r"`(\$\{[^`]+\})`", text)
+        assert offered == ["${NAME}", "${NAME:-default}"]
+        monkeypatch.setenv("NAME", "/c")
+        assert [self.root(load, each) for each in offered] == ["/c", "/c"]
+        monkeypatch.delenv("NAME")
+        assert self.root(load, offered[1]) == "default"
 
 
 @given(st.floats(1e-12, 1e6), st.integers(1, 10**9))

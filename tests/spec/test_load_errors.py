@@ -166,7 +166,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 WORDS = st.sampled_from(
     ["study", "data", "recipe", "arch", "budget", "kind", "base", "profiles", "seeds", "design",
      "factors", "levels", "path", "preset", "variants", "set", "tempo_v2", "procedural", "s.yaml",
-     "1", "-1", "1e-4", "off", "null", "[]", "{}", "a", "${env:X}", "${", "se", "widths", "blocks"]
+     "1", "-1", "1e-4", "off", "null", "[]", "{}", "a", "${X}", "${", "se", "widths", "blocks"]
 )  # fmt: skip
 JUNK = st.recursive(
     WORDS,

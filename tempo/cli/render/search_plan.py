@@ -26,7 +26,7 @@ DRAWN = 5
 
 def show_search_plan(loaded: LoadedStudy, options: argparse.Namespace) -> int:
     """Print the space, the rules, the budget and the first trials as if nothing were known."""
-    from tempo.search.preview import preview
+    from tempo.search.plans import preview
     from tempo.search.space import Space
     from tempo.search.summary import describe
 

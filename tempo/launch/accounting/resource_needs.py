@@ -11,9 +11,8 @@ from tempo.core.torchrun_command import Processes
 from tempo.launch.launchers.slurm.launcher import Manner
 from tempo.launch.launchers.slurm.options import Placement
 from tempo.launch.launchers.slurm.site import Site
-from tempo.spec.recipe import Runtime
-from tempo.spec.resources import Limits
-from tempo.spec.resources import Resources as Wanted
+from tempo.spec.recipe import Limits, Runtime
+from tempo.spec.recipe import Resources as Wanted
 
 _MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60

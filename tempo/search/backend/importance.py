@@ -1,4 +1,4 @@
-"""Which factors mattered: shares of the objective's variance, with intervals.
+"""Estimate each factor's share of the objective's variance, with intervals.
 
 fANOVA (Hutter et al. 2014) fits a forest over the whole space; PED-ANOVA (Watanabe et al. 2023)
 asks what sets the better trials apart. The interval is a percentile bootstrap over the trials:
@@ -36,7 +36,7 @@ EVALUATORS: tuple[Evaluator, ...] = ("fanova", "ped_anova")
 def importances(
     trials: Sequence[FrozenTrial], objectives: Sequence[str], *, seed: int
 ) -> tuple[Importance, ...]:
-    """Shares of every factor, by evaluator and objective; none with too few trials.
+    """Return the shares of every factor by evaluator and objective; none with too few trials.
 
     Args:
         trials: complete trials with params.
@@ -81,7 +81,7 @@ def _shares(
 def _evaluate(
     trials: Sequence[FrozenTrial], index: int, evaluator: Evaluator, seed: int
 ) -> dict[str, float]:
-    """The shares over some trials, which may repeat; nothing where they do not vary."""
+    """Return the shares over some trials, which may repeat; none where they do not vary."""
     values = [trial.values[index] for trial in trials]
     if max(values) == min(values):
         return {}

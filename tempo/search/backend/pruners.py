@@ -1,4 +1,4 @@
-"""When a trial is not worth finishing: the spec's pruner as Optuna's."""
+"""Build Optuna's pruner from the spec's, and describe its rule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tempo.spec import search as spec
 
 
 def make_pruner(search: spec.SearchSpec, val_every: int, steps: int | None) -> pruners.BasePruner:
-    """The pruner of a search whose runs validate every `val_every` steps, `steps` in all.
+    """Return the pruner of a search whose runs validate every `val_every` steps, `steps` in all.
 
     Without a pruner in the spec a single validation metric gets the median rule, costs and several
     objectives none.
@@ -27,7 +27,7 @@ def make_pruner(search: spec.SearchSpec, val_every: int, steps: int | None) -> p
 
 
 def describe_pruner(search: spec.SearchSpec) -> str:
-    """The rule as a sentence."""
+    """Return the pruning rule as a sentence."""
     options = search.pruner
     if search.curve is None:
         return "No trial is stopped for its curve."

@@ -1,4 +1,4 @@
-"""Which proposal comes next: a table from the spec's sampler to Optuna's, and fixed sequences.
+"""Build Optuna's sampler from the spec's, and the sequences that are fixed beforehand.
 
 Every ask gets a fresh sampler under a seed of its own, derived from the ticket. So what is
 proposed depends on the finished trials and the ticket alone, and a search that was resumed
@@ -40,41 +40,27 @@ SOBOL_POINTS = 2**SOBOL_BITS
 Make = Callable[[Any, int], samplers.BaseSampler]
 
 
-def _tpe(options: spec.Tpe, seed: int) -> samplers.BaseSampler:
-    return samplers.TPESampler(
-        n_startup_trials=options.startup,
-        n_ei_candidates=options.candidates,
-        multivariate=True,
-        group=True,
-        seed=seed,
-    )
-
-
-def _gp(options: spec.Gp, seed: int) -> samplers.BaseSampler:
-    return samplers.GPSampler(
-        n_startup_trials=options.startup, seed=seed, warn_independent_sampling=False
-    )
-
-
-def _cmaes(options: spec.CmaEs, seed: int) -> samplers.BaseSampler:
-    return samplers.CmaEsSampler(
-        n_startup_trials=options.startup, seed=seed, warn_independent_sampling=False
-    )
-
-
-def _nsga2(options: spec.Nsga2, seed: int) -> samplers.BaseSampler:
-    return samplers.NSGAIISampler(population_size=options.population, seed=seed)
-
-
 def _random(options: Options, seed: int) -> samplers.BaseSampler:
     return samplers.RandomSampler(seed=seed)
 
 
 MAKERS: dict[type[Options], Make] = {
-    spec.Tpe: _tpe,
-    spec.Gp: _gp,
-    spec.CmaEs: _cmaes,
-    spec.Nsga2: _nsga2,
+    spec.Tpe: lambda options, seed: samplers.TPESampler(
+        n_startup_trials=options.startup,
+        n_ei_candidates=options.candidates,
+        multivariate=True,
+        group=True,
+        seed=seed,
+    ),
+    spec.Gp: lambda options, seed: samplers.GPSampler(
+        n_startup_trials=options.startup, seed=seed, warn_independent_sampling=False
+    ),
+    spec.CmaEs: lambda options, seed: samplers.CmaEsSampler(
+        n_startup_trials=options.startup, seed=seed, warn_independent_sampling=False
+    ),
+    spec.Nsga2: lambda options, seed: samplers.NSGAIISampler(
+        population_size=options.population, seed=seed
+    ),
     spec.RandomSearch: _random,
     spec.Grid: _random,
     spec.Qmc: _random,
@@ -82,12 +68,12 @@ MAKERS: dict[type[Options], Make] = {
 
 
 def make_sampler(options: Options, *names: str | int, seed: int) -> samplers.BaseSampler:
-    """The sampler for one ask."""
+    """Return the sampler for one ask."""
     return MAKERS[type(options)](options, stream(seed, "ask", *names) % 2**31)
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """A factor as Optuna's distribution; levels are their labels."""
+    """Return a factor's distribution in Optuna; levels are represented by their labels."""
     if parameter.range is None:
         return CategoricalDistribution(parameter.levels)
     low, high, step = parameter.range.low, parameter.range.high, parameter.range.step
@@ -99,7 +85,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def suggest(trial: Trial, space: Space) -> Params:
-    """Let the sampler assign every factor that applies."""
+    """Let the sampler assign a value to every factor that applies."""
     params: dict[str, str | float] = {}
     for parameter in space.parameters:
         if parameter.applies(params):
@@ -117,11 +103,8 @@ def _suggest(trial: Trial, parameter: Parameter) -> str | float:
     return trial.suggest_float(parameter.name, made.low, made.high, step=made.step, log=made.log)
 
 
-# --- sequences that are known beforehand -----------------------------------------------------
-
-
 def grid(space: Space, options: spec.Grid, seed: int) -> Sequence[Params]:
-    """Every combination of the factors that apply, once, shuffled.
+    """Return every combination of the factors that apply, once, shuffled.
 
     Raises:
         SpecError: more than `GRID_LIMIT` points.
@@ -146,7 +129,7 @@ def _walk(parameters: Sequence[Parameter], options: spec.Grid, chosen: Params) -
 
 
 def _values(parameter: Parameter, points: int) -> Sequence[str | float]:
-    """The levels of a factor, or evenly spread values of its range, ends included."""
+    """Return a factor's levels, or evenly spread values of its range, ends included."""
     if parameter.range is None:
         return parameter.levels
     made = distribution(parameter)
@@ -172,7 +155,7 @@ def _sobol(dimensions: int, seed: int) -> Any:
 
 
 def qmc_point(space: Space, index: int, seed: int) -> Params:
-    """The point of a scrambled Sobol sequence at an index."""
+    """Return the point of a scrambled Sobol sequence at an index."""
     points = _sobol(len(space.parameters), stream(seed, "qmc") % 2**31)
     shares = points[index]
     params: dict[str, str | float] = {}
@@ -189,7 +172,7 @@ def _at(parameter: Parameter, share: float) -> str | float:
 
 
 def sequence(space: Space) -> Iterator[Params] | None:
-    """The points of a grid or a Sobol sequence in their order; None where the sampler decides."""
+    """Return the points of a grid or a Sobol sequence in order; None where the sampler decides."""
     options, seed = space.search.sampler, space.search.seed
     if isinstance(options, spec.Grid):
         return iter(grid(space, options, seed))

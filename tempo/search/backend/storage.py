@@ -1,13 +1,16 @@
-"""Where Optuna keeps the trials: a journal file beside the records, or a database."""
+"""Open Optuna's storage (a journal file or a database) and check that a search is unchanged."""
 
 from __future__ import annotations
 
+import json
+import logging
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -16,7 +19,8 @@ from sqlalchemy import event
 from tempo.core.config_diff import ABSENT, at_path, diff
 from tempo.core.errors import MissingError, SpecError
 from tempo.core.place import Place
-from tempo.search.backend.log_level import quiet
+from tempo.search.space import Space
+from tempo.spec.load import LoadedStudy
 from tempo.spec.search import MAXIMISED, SearchSpec
 from tempo.spec.yaml.value_tree import shown
 
@@ -24,7 +28,7 @@ SIGNATURE = "tempo"
 """User attribute of the Optuna study: all that its trials have in common."""
 
 PROMOTED = "promoted"
-"""User attribute of the Optuna study: numbers of pruned trials that somebody wants finished."""
+"""User attribute of the Optuna study: numbers of pruned trials to be finished after all."""
 
 MAY_CHANGE = (
     "the budget, more seeds, the sampler, the pruner, race, enqueue, warm_start, confirm, top, "
@@ -35,32 +39,32 @@ JOURNAL = "journal.log"
 
 
 def journal_url(folder: Path) -> str:
-    """How the journal file is named to people, and to optuna-dashboard."""
+    """Return the path of the journal file, as optuna-dashboard takes it."""
     return str(folder / JOURNAL)
 
 
 def redacted(url: str) -> str:
-    """A database URL without its password."""
+    """Return a database URL without its password."""
     from sqlalchemy.engine import make_url
 
     return make_url(url).render_as_string(hide_password=True) if "://" in url else url
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:
-    """The storage, made if need be: once, by one process at a time.
+    """Open the storage, creating its tables if need be, by one process at a time.
 
     Raises:
         MissingError: the database does not answer, or its driver is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    quiet()
+    silence_optuna()
     if url is None:
         return JournalStorage(JournalFileBackend(journal_url(folder)))
     try:
         with FileLock(folder / "storage.lock"):
             made = RDBStorage(url)
             if url.startswith("sqlite"):
-                _spare_the_disk(made)
+                _use_write_ahead_log(made)
             return get_storage(made)
     except ImportError as error:
         hint = "pip install 'tempo-vfi[postgres]'" if "psycopg" in str(error) else str(error)
@@ -75,8 +79,8 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
         raise
 
 
-def _spare_the_disk(storage: RDBStorage) -> None:
-    """Let SQLite append to a log instead of waiting for the disk at each of a trial's many writes.
+def _use_write_ahead_log(storage: RDBStorage) -> None:
+    """Set SQLite to a write-ahead log, so that a trial's many writes do not wait for the disk.
 
     A power cut may undo the last ones, of trials that it ended anyway.
     """
@@ -92,7 +96,7 @@ def _spare_the_disk(storage: RDBStorage) -> None:
 def ensure_study(
     storage: BaseStorage, name: str, search: SearchSpec, signature: Mapping[str, Any], place: Place
 ) -> bool:
-    """Make the Optuna study, or check that it is the same search; whether it is new.
+    """Create the Optuna study or check that it is the same search; return whether it is new.
 
     Call under the search's file lock.
 
@@ -118,7 +122,7 @@ def ensure_study(
 def check_study(
     storage: BaseStorage, name: str, signature: Mapping[str, Any], place: Place
 ) -> bool:
-    """Whether a search is there already; then it is the same one.
+    """Return whether the search exists, after checking that it is the same one.
 
     Raises:
         SpecError: as `ensure_study`.
@@ -155,13 +159,52 @@ def _plain(value: Mapping[str, Any], path: str) -> Any:
 
 
 def promotions(storage: BaseStorage, name: str) -> list[int]:
-    """Numbers of the pruned trials that were promoted."""
+    """Return the numbers of the pruned trials that were promoted."""
     attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
     return [int(number) for number in attributes.get(PROMOTED, ())]
 
 
 def promote(storage: BaseStorage, name: str, numbers: Iterable[int]) -> None:
-    """Have pruned trials finished by whoever carries the search out next."""
+    """Mark pruned trials to be finished by the next driver of the search."""
     study = storage.get_study_id_from_name(name)
     wanted = sorted({*promotions(storage, name), *numbers})
     storage.set_study_user_attr(study, PROMOTED, wanted)
+
+
+def silence_optuna() -> None:
+    """Silence Optuna's messages below warnings: what Optuna does is in the records."""
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    warnings.simplefilter("ignore", ExperimentalWarning)
+
+
+COMPARED = ("arch", "data", "recipe", "evaluation")
+
+
+def optuna_name(loaded: LoadedStudy) -> str:
+    """Return the name of a search's Optuna study: each profile has one of its own."""
+    return f"{loaded.spec.study}.{loaded.profile}" if loaded.profile else loaded.spec.study
+
+
+def signature(space: Space) -> Mapping[str, Any]:
+    """Return what all trials of a search share, so that their values can be compared.
+
+    Space, objectives, constraints, seeds, and what of the study itself counts for its runs.
+
+    Plain JSON values, so that what was stored compares equal to what is asked now.
+    """
+    spec = space.loaded.spec
+    base = space.base.resolved.chosen
+    factors = {
+        parameter.name: spec.factors[parameter.name].model_dump(mode="json", exclude_defaults=True)
+        for parameter in space.parameters
+    }
+    value = {
+        "factors": factors,
+        "exclude": [each.model_dump(mode="json") for each in spec.exclude],
+        "objectives": list(space.search.objectives),
+        "constraints": [str(each) for each in space.search.constraints],
+        "study": {name: base[name] for name in COMPARED if name in base},
+        "seeds": list(spec.seeds),
+    }
+    plain: Mapping[str, Any] = json.loads(json.dumps(value))
+    return plain

@@ -1,4 +1,4 @@
-"""Pydantic's findings as sentences with the place of what was written."""
+"""Explain pydantic's validation errors in sentences with file, line and column."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from tempo.spec.yaml.schema_walk import Shape, fields, inner, section_of
 from tempo.spec.yaml.strict_yaml import scalar_of
 from tempo.spec.yaml.value_tree import Node, Path, Scalar, child, dotted, find, plain, shown
 
-SAID = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+YAML_1_1_BOOLEANS = {
+    "on": "true",
+    "yes": "true",
+    "y": "true",
+    "off": "false",
+    "no": "false",
+    "n": "false",
+}
 """Words that older YAML took for booleans."""
 
 BESIDE = {"arch": ("preset",)}
@@ -53,7 +60,7 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where in the tree an error lies. `rest` is what of its location has no node."""
+    """The node at which an error lies. `rest` is the part of its location that has no node."""
 
     path: Path
     key: Place
@@ -72,7 +79,7 @@ M = TypeVar("M", bound=Section)
 def validate(
     model: type[M], tree: Node, problems: Problems, beside: Sequence[str] = ()
 ) -> M | None:
-    """The tree as a `model`; None when it breaks rules, which then went to `problems`."""
+    """Validate the tree as a `model`; add broken rules to `problems` and return None."""
     try:
         return model.model_validate(plain(tree))
     except ValidationError as error:
@@ -83,7 +90,7 @@ def validate(
 def explain(
     error: ValidationError, tree: Node, model: type[Section], beside: Sequence[str] = ()
 ) -> Iterator[SpecError]:
-    """One error per broken rule.
+    """Yield one error per broken rule.
 
     Args:
         error: What validating `plain(tree)` as `model` raised.
@@ -105,7 +112,7 @@ def explain(
 
 
 def _inside(path: Path, other: Path) -> bool:
-    """Whether `path` lies deeper than `other`: then another alternative came further."""
+    """Return whether `path` lies inside `other`: then another alternative came further."""
     return len(path) > len(other) and path[: len(other)] == other
 
 
@@ -165,12 +172,12 @@ def _rule(error: ErrorDetails) -> str:
 
 
 def _hint(spot: Spot, group: Sequence[ErrorDetails]) -> str:
-    """What the user probably meant."""
+    """Suggest what the user probably meant."""
     node, kinds = spot.node, {each["type"] for each in group}
     if not isinstance(node, Scalar):
         return ""
-    if "bool_type" in kinds and node.text.lower() in SAID:
-        return f"; write {SAID[node.text.lower()]}"
+    if "bool_type" in kinds and node.text.lower() in YAML_1_1_BOOLEANS:
+        return f"; write {YAML_1_1_BOOLEANS[node.text.lower()]}"
     if kinds & {"int_type", "float_type"} and node.quoted and _numeric(node.text):
         return "; remove the quotes"
     if "string_type" in kinds and not isinstance(node.value, str | None):

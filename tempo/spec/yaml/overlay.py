@@ -1,4 +1,4 @@
-"""How one part of a spec is laid over another.
+"""Merge one part of a spec over another.
 
 Mappings merge key by key and everything else replaces, but for four rules:
 
@@ -12,24 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
-from tempo.spec.presets import PRESETS
-from tempo.spec.yaml.problems import Problems
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, nested, shown, written
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, nested, shown
 
 WHOLE = frozenset({"budget"})
 """Keys whose value is replaced as a whole."""
 
 
 def merge(under: Node | None, over: Node) -> Node:
-    """`over` laid over `under`; neither is changed."""
+    """Return `over` merged over `under`; neither is changed."""
     if under is None or not isinstance(over, Mapped):
         return over
     if isinstance(under, Scalar) and isinstance(under.value, str) and "kind" not in over.entries:
         under = Mapped({"kind": Entry(under.place, under)}, under.place)
-    if not isinstance(under, Mapped) or _afresh(under, over):
+    if not isinstance(under, Mapped) or _replaces_whole(under, over):
         return over
     entries = dict(under.entries)
     for key, (place, node) in over.entries.items():
@@ -39,7 +36,7 @@ def merge(under: Node | None, over: Node) -> Node:
     return Mapped(entries, over.place)
 
 
-def _afresh(under: Mapped, over: Mapped) -> bool:
+def _replaces_whole(under: Mapped, over: Mapped) -> bool:
     if isinstance(over.get("preset"), Scalar):
         return True
     new, old = over.get("kind"), under.get("kind")
@@ -49,7 +46,7 @@ def _afresh(under: Mapped, over: Mapped) -> bool:
 
 
 def spread(node: Node, merged: Callable[[Node | None, Node], Node] = merge) -> Node:
-    """A mapping whose keys may be dotted paths, as nested mappings."""
+    """Return a mapping whose keys may be dotted paths as nested mappings."""
     if not isinstance(node, Mapped) or not any("." in key for key in node.entries):
         return node
     out: Node = Mapped({}, node.place)
@@ -59,7 +56,7 @@ def spread(node: Node, merged: Callable[[Node | None, Node], Node] = merge) -> N
 
 
 def put(tree: Node, path: str, value: Node, place: Place) -> Node:
-    """`value` laid over `tree` at a dotted `path`.
+    """Return `tree` with `value` merged over it at a dotted `path`.
 
     Raises:
         SpecError: when the path has an empty part or steps into a list.
@@ -68,18 +65,3 @@ def put(tree: Node, path: str, value: Node, place: Place) -> Node:
     if not all(keys):
         raise SpecError(f"{shown(path)} is not a path: keys joined by single dots", place)
     return merge(tree, nested(keys, value, place))
-
-
-def expand_preset(arch: Node, problems: Problems) -> Node:
-    """An `arch` section with its `preset` replaced by that preset's fields.
-
-    An unknown preset goes to `problems`; the other fields are then kept as they are.
-    """
-    if not isinstance(arch, Mapped) or "preset" not in arch.entries:
-        return arch
-    name, fields = arch.entries["preset"].node, arch.without("preset")
-    if not isinstance(name, Scalar) or name.value not in PRESETS:
-        given = name.value if isinstance(name, Scalar) else "a collection"
-        problems.add(unknown(PRESETS.what, given, PRESETS), name.place)
-        return fields
-    return merge(written(PRESETS.get(str(name.value)), name.place), fields)

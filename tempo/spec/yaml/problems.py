@@ -1,4 +1,4 @@
-"""Broken rules, gathered so that a user sees all of them at once."""
+"""Collect the broken rules of a spec, so that a user sees all of them at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempo.core.place import Place
 
 
 class Problems:
-    """Broken rules of one spec. The same sentence at the same place counts once."""
+    """The broken rules of one spec; the same sentence at the same place counts once."""
 
     def __init__(self) -> None:
         self._found: dict[str, SpecError] = {}
@@ -25,7 +25,7 @@ class Problems:
         return len(self._found)
 
     def raise_any(self) -> None:
-        """Raise what was found.
+        """Raise the collected problems, if there are any.
 
         Raises:
             SpecError: when there is one problem; InvalidSpecError, sorted by place, when several.

@@ -1,4 +1,4 @@
-"""What the schema allows at a place: sections, slots and their fields, walked beside a tree."""
+"""Find what the schema allows at a place of a spec: its section, slot and fields."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _is_section(kind: Any) -> bool:
 
 @cache
 def fields(section: type[Section]) -> dict[str, Shape]:
-    """The fields of a section, in order."""
+    """Return the fields of a section, in order."""
     return {name: _field(info) for name, info in section.model_fields.items()}
 
 
@@ -54,7 +54,7 @@ def _field(info: FieldInfo) -> Shape:
 
 
 def section_of(shape: Shape, node: Node | None) -> type[Section] | None:
-    """The section that `node` must fill at `shape`; None when it is no section or unknown."""
+    """Return the section that `node` must fill at `shape`; None if it is none or unknown."""
     catalog = shape.catalog
     if catalog is None:
         return shape.type if _is_section(shape.type) else None
@@ -64,7 +64,7 @@ def section_of(shape: Shape, node: Node | None) -> type[Section] | None:
 
 
 def inner(shape: Shape, node: Node | None, part: str | int) -> Shape | None:
-    """The shape one step further in; None where the schema says nothing."""
+    """Return the shape one step further in; None where the schema says nothing."""
     section = section_of(shape, node)
     if section is not None:
         return fields(section).get(str(part))
@@ -73,7 +73,7 @@ def inner(shape: Shape, node: Node | None, part: str | int) -> Shape | None:
 
 @cache
 def _within(kind: Any) -> Shape | None:
-    """The shape of a mapping's values or a list's items."""
+    """Return the shape of a mapping's values or a list's items."""
     arguments = get_args(kind)
     if get_origin(kind) is dict and len(arguments) == 2:
         return _shape(arguments[1])
@@ -83,7 +83,7 @@ def _within(kind: Any) -> Shape | None:
 
 
 def complete(node: Node, shape: Shape | None) -> Node:
-    """The tree with what the schema implies written out.
+    """Return the tree with what the schema implies written out.
 
     A slot's mapping without `kind` gets the kind of the field's default; a label written as a
     number becomes its text. Unchanged parts are shared with the input.
@@ -123,7 +123,7 @@ def _options(shape: Shape) -> Iterator[type[Section]]:
 
 
 def path_problem(root: type[Section], path: str, extra: dict[str, list[str]]) -> str | None:
-    """Why no field of `root` can be at a dotted `path`, or None when one can.
+    """Return why no field of `root` can be at a dotted `path`, or None when one can.
 
     Whatever kind could fill a slot counts, since a level may apply under one kind only. `extra`
     gives names that are allowed beside a section's fields, by the section's path.

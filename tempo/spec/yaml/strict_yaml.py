@@ -1,4 +1,4 @@
-"""Strict YAML: text to a tree of values with places.
+"""Parse strict YAML into a tree of values with line and column.
 
 Scalars follow the core schema of YAML 1.2.2 (section 10.3.2), so `1e-4` is a number, `off` and
 `12:30` are text. Anchors and aliases are allowed within a bound on what they expand to; merge
@@ -47,7 +47,7 @@ PlaceOf = Callable[[int, int], Place]
 
 
 def read_tree(text: str, source: str, place_of: PlaceOf | None = None) -> Node | None:
-    """The tree of one YAML document; None when there is no document.
+    """Parse one YAML document; return None when there is no document.
 
     Raises:
         SpecError: when the text is not YAML or breaks one of the rules above.
@@ -66,7 +66,7 @@ def read_tree(text: str, source: str, place_of: PlaceOf | None = None) -> Node |
 
 
 def scalar_of(text: str) -> Plain:
-    """The value of a plain (unquoted) scalar.
+    """Return the value of a plain (unquoted) scalar.
 
     Raises:
         ValueError: for infinities, NaN and whole numbers of more than 40 digits.
@@ -113,7 +113,7 @@ def _character(text: str, mark: Mark) -> str:
 
 
 class _Composer:
-    """YAML events to a tree, with the rules that YAML itself does not keep.
+    """Builds a tree from YAML events under rules stricter than YAML's own.
 
     Events are read rather than nodes, because composing nodes recurses in C without a bound.
     """
@@ -196,7 +196,7 @@ class _Composer:
         return Mapped(entries, place)
 
     def _key(self, event: Event) -> tuple[str, Place]:
-        """A key's text: `4` and `0.1` are labels as good as `four`."""
+        """Return a key's text: `4` and `0.1` are labels as good as `four`."""
         place = self._place(event)
         if not isinstance(event, ScalarEvent):
             raise SpecError("a key is text: no list, mapping or alias", place)

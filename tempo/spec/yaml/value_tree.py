@@ -1,4 +1,4 @@
-"""A spec as values that know where they were written."""
+"""Represent a spec as a tree of values with the places where they were written."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Node = Scalar | Listing | Mapped
 
 
 def plain(node: Node) -> Any:
-    """The node's value as dicts, lists and scalars."""
+    """Return the node's value as dicts, lists and scalars."""
     if isinstance(node, Mapped):
         return {key: plain(entry.node) for key, entry in node.entries.items()}
     if isinstance(node, Listing):
@@ -70,7 +70,7 @@ def plain(node: Node) -> Any:
 
 
 def written(value: Any, place: Place) -> Node:
-    """A tree of a plain value, all of it at one place."""
+    """Return a tree of a plain value, all of it at one place."""
     if isinstance(value, Mapping):
         entries = {str(key): Entry(place, written(each, place)) for key, each in value.items()}
         return Mapped(entries, place)
@@ -80,14 +80,14 @@ def written(value: Any, place: Place) -> Node:
 
 
 def nested(keys: Sequence[str], node: Node, place: Place) -> Node:
-    """`node` under a chain of mappings, each key at `place`."""
+    """Return `node` under a chain of mappings, each key at `place`."""
     for key in reversed(keys):
         node = Mapped({key: Entry(place, node)}, place)
     return node
 
 
 def child(node: Node, part: str | int) -> tuple[Place, Node] | None:
-    """The place of a key (or of an item) and the node there; None when there is none."""
+    """Return the place of a key (or of an item) and the node there; None if there is none."""
     if isinstance(node, Mapped) and isinstance(part, str):
         return node.entries.get(part)
     if isinstance(node, Listing) and isinstance(part, int) and 0 <= part < len(node.items):
@@ -96,7 +96,7 @@ def child(node: Node, part: str | int) -> tuple[Place, Node] | None:
 
 
 def find(node: Node, *path: str | int) -> Node | None:
-    """The node at `path`, or None."""
+    """Return the node at `path`, or None."""
     at: Node = node
     for part in path:
         step = child(at, part)
@@ -107,12 +107,12 @@ def find(node: Node, *path: str | int) -> Node | None:
 
 
 def dotted(path: Sequence[str | int]) -> str:
-    """A path as people write it: `design.0.factors`."""
+    """Return a path in dotted form: `design.0.factors`."""
     return ".".join(str(part) for part in path)
 
 
 def shown(value: Any, limit: int = 60) -> str:
-    """A value as an error message quotes it: as YAML would say it, cut when long."""
+    """Return a value as an error message quotes it: in YAML's words, cut when long."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""`${env:NAME}` and `${env:NAME:-default}` in a spec's text. `$${` stands for `${` itself."""
+"""Replace `${NAME}` and `${NAME:-default}` in a spec's text; `$${` stands for `${` itself."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.value_tree import Entry, Listing, Mapped, Node, Path, Scalar, dotted, shown
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<inside>[^}]*)\}?")
-_INSIDE = re.compile(r"env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
+_INSIDE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
 
 
 def resolve(
     node: Node, problems: Problems, path: Path = (), environ: Mapping[str, str] = os.environ
 ) -> Node:
-    """The tree with its references replaced. Unset names go to `problems`.
+    """Return the tree with its environment variables replaced; unset names go to `problems`.
 
     An empty variable counts as unset when there is a default, as in a shell. Unchanged parts are
     shared with the input.
@@ -44,8 +44,10 @@ def _scalar(node: Scalar, problems: Problems, path: Path, environ: Mapping[str, 
             return "${"
         found = _INSIDE.fullmatch(match["inside"])
         if found is None or not match.group().endswith("}"):
-            rule = "a reference is ${env:NAME} or ${env:NAME:-default}; $${ stands for itself"
-            problems.add(f"{rule}; not {shown(match.group())}", node.place)
+            rule = "an environment variable is ${NAME} or ${NAME:-default}, and $${ stands for ${"
+            old = match["inside"].startswith("env:")
+            hint = f"; write ${{{match['inside'].removeprefix('env:')}}}" if old else ""
+            problems.add(f"{rule}; not {shown(match.group())}{hint}", node.place)
             return ""
         return _value(found, node, problems, path, environ)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tempo.design.measurements import Width
-from tempo.design.width_search import nearest_width
+from tempo.design.measurements import Width, nearest_width
 from tempo.models.family import TempoNet
 from tempo.spec.arch import ArchSpec
 

@@ -17,7 +17,7 @@ from tempo.ledger.open import open_ledger
 from tempo.records.prices import Prices
 from tempo.records.search_record import SearchSummary, save_search
 from tempo.search.confirmation import Candidate
-from tempo.search.growing_plan import GrowingPlan, rehearsal
+from tempo.search.plans import GrowingPlan, rehearsal
 from tempo.search.session import Search, check_unchanged
 from tempo.search.space import Space
 from tempo.search.summary import candidates, summarise

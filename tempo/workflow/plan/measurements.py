@@ -10,8 +10,7 @@ from typing import Any
 
 from tempo.core.code_stamp import code_stamp
 from tempo.core.identity import short_hash
-from tempo.design.measurements import Width
-from tempo.design.width_search import nearest_width
+from tempo.design.measurements import Width, nearest_width
 from tempo.records.files import write_json
 from tempo.records.layout import Store
 from tempo.records.prices import Price, Prices

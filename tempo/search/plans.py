@@ -1,6 +1,6 @@
-"""The growing plan of a search: its trials and confirmations as variants of an ordinary study.
+"""Express a search's trials as the plan of an ordinary study.
 
-So the mirror, `compare.py` and everything else that reads plans see a search without knowing it.
+So the mirror, `compare.py` and all that reads plans can read a search.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant
 from tempo.design.expand import expand
-from tempo.search.backend.storage import redacted
+from tempo.search.backend.samplers import make_sampler, sequence, suggest
+from tempo.search.backend.storage import redacted, silence_optuna
 from tempo.search.confirmation import Candidate
-from tempo.search.first_trials import enqueued
+from tempo.search.enqueued_trials import enqueued, named
 from tempo.search.session import Search
 from tempo.search.space import Point, RejectedError, Space
 from tempo.search.trials import NAME, by_ticket, result_of, runs_of, variant_of
@@ -23,7 +26,7 @@ from tempo.spec.load import LoadedStudy
 
 
 class GrowingPlan:
-    """Builds the plan of a search again and again; configs are worked out once each."""
+    """Builds the plan of a search as trials are added; each config is resolved once."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
@@ -32,7 +35,7 @@ class GrowingPlan:
         self._references = references(search.space.loaded)
 
     def now(self, confirmed: tuple[Candidate, ...] = ()) -> Plan:
-        """The plan with every trial that has all its params."""
+        """Return the plan with every trial that has all its params."""
         variants: list[PlannedVariant] = []
         runs: list[PlannedRun] = []
         for name, point, seeds in self._entries(confirmed):
@@ -66,7 +69,7 @@ class GrowingPlan:
             yield each.variant, each.point, tuple(each.runs)
 
     def _point(self, frozen: FrozenTrial) -> Point | None:
-        """The point of a trial; None while another driver still decides about it."""
+        """Return the point of a trial; None while another driver still decides about it."""
         if frozen.number not in self._points:
             try:
                 self._points[frozen.number] = self._search.proposals.point_of(frozen)
@@ -76,14 +79,14 @@ class GrowingPlan:
 
 
 class References(NamedTuple):
-    """The methods without weights, judged by the same evaluator."""
+    """The methods without weights, evaluated like the trials."""
 
     variants: tuple[PlannedVariant, ...]
     runs: tuple[PlannedRun, ...]
 
 
 def references(loaded: LoadedStudy) -> References:
-    """What an ordinary study of the same spec shows beside its variants."""
+    """Return the reference methods that an ordinary study of the same spec has."""
     plan = expand(loaded)
     return References(
         tuple(each for each in plan.variants if each.role == "reference"),
@@ -92,7 +95,7 @@ def references(loaded: LoadedStudy) -> References:
 
 
 def _spec(search: Search) -> Mapping[str, Any]:
-    """The spec as JSON values, without a password that its storage may hold."""
+    """Return the spec as JSON values, without the password of its storage."""
     spec: dict[str, Any] = search.space.loaded.spec.model_dump(mode="json")
     if spec["search"]["storage"]:
         spec["search"]["storage"] = redacted(spec["search"]["storage"])
@@ -100,8 +103,7 @@ def _spec(search: Search) -> Mapping[str, Any]:
 
 
 def rehearsal(space: Space) -> Plan:
-    """The study as it is, what is enqueued, and every level once: what is tried out before
-    anything is trained, as a plan of one seed."""
+    """Return a plan of one seed to preflight: the study as it is, what is enqueued, every level."""
     points: dict[str, Point] = {"the study as it is": space.base}
     points |= dict(enqueued(space))
     for parameter in space.parameters:
@@ -117,7 +119,7 @@ def rehearsal(space: Space) -> Plan:
 
 
 def plan_of(space: Space, points: Mapping[str, Point], seeds: Sequence[int]) -> Plan:
-    """Some points as the plan of an ordinary study."""
+    """Return points as the plan of an ordinary study."""
     spec = space.loaded.spec
     return Plan(
         study=spec.study,
@@ -130,3 +132,32 @@ def plan_of(space: Space, points: Mapping[str, Point], seeds: Sequence[int]) -> 
         variants=tuple(variant_of(name, point) for name, point in points.items()),
         runs=tuple(r for name, p in points.items() for r in runs_of(name, p, seeds).values()),
     )
+
+
+def preview(space: Space, drawn: int) -> Plan:
+    """Return the plan of a new search's first trials: what is enqueued, and up to `drawn` more."""
+    silence_optuna()
+    points = dict(named(space))
+    for index in range(drawn):
+        point = _drawn(space, index)
+        if point is not None:
+            points[f"trial-{index:03d}"] = point
+    return plan_of(space, points, space.loaded.spec.seeds)
+
+
+def _drawn(space: Space, index: int) -> Point | None:
+    """Return a ticket's trial in a search without results; None for an invalid config."""
+    fixed = sequence(space)
+    if fixed is not None:
+        params = next((p for i, p in enumerate(fixed) if i == index), None)
+        if params is None:
+            return None
+    else:
+        sampler = make_sampler(space.search.sampler, str(index), 0, seed=space.search.seed)
+        directions = [StudyDirection.MAXIMIZE] * len(space.search.objectives)
+        study = optuna.create_study(directions=directions, sampler=sampler)
+        params = suggest(study.ask(), space)
+    try:
+        return space.point(params)
+    except RejectedError:
+        return None

@@ -1,17 +1,18 @@
-"""The first trials that a spec asks for."""
+"""Read the first trials that a spec enqueues."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
+from tempo.core.identity import short_hash
 from tempo.core.place import Place
 from tempo.search.space import Params, Point, RejectedError, Space
 
 
 def enqueued(space: Space) -> Sequence[tuple[str, Point]]:
-    """The first trials that the spec asks for, by name.
+    """Return the enqueued trials by name.
 
     Raises:
         SpecError: an entry names no variant, no factor or no level.
@@ -57,3 +58,9 @@ def _checked(space: Space, entry: Mapping[str, str | float], place: Place) -> Pa
             raise SpecError(unknown(f"level of {name}:", label, parameter.levels), place)
         out[name] = label
     return out
+
+
+def named(space: Space) -> Iterator[tuple[str, Point]]:
+    """Yield the enqueued points under names that do not depend on their order."""
+    for (name, point), entry in zip(enqueued(space), space.search.enqueue, strict=True):
+        yield (name if isinstance(entry, str) else f"first-{short_hash(entry, 4)}"), point
