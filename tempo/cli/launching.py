@@ -18,7 +18,12 @@ from tempo.core.errors import SpecError
 from tempo.core.jobs import JobSpec, Launcher
 from tempo.core.records import Plan, PlannedRun, RunSpec
 from tempo.core.torchrun_command import Processes, launch_command, launch_environment
-from tempo.launch.accounting.gpu_hour_budget import Watch, check_budget, expected_hours, spent_hours
+from tempo.launch.accounting.gpu_hour_budget import (
+    BudgetWatch,
+    check_budget,
+    expected_hours,
+    spent_hours,
+)
 from tempo.launch.accounting.resource_needs import Needs
 from tempo.launch.launchers.catalog import LAUNCHERS, Setting
 from tempo.launch.launchers.slurm.launcher import SlurmLauncher
@@ -28,7 +33,7 @@ from tempo.ledger.open import VARIABLE
 from tempo.records.event_log import last_attempt
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
-from tempo.records.reuse import look
+from tempo.records.reuse import reuse_status
 
 QUEUED = ("slurm",)
 """Launchers with a queue of their own, whose jobs outlive this command."""
@@ -113,7 +118,7 @@ def left_to_do(
     return [
         (run, spec)
         for run, spec in plan.specs()
-        if not look(store.run_dir(run.run_id)).reusable(stale_too=stale_too)
+        if not reuse_status(store.run_dir(run.run_id)).reusable(stale_too=stale_too)
     ]
 
 
@@ -136,7 +141,7 @@ def guard_budget(plan: Plan, to_go: Iterable[PlannedRun], store: Store, needs: N
 
 def watch_of(plan: Plan, store: Store) -> Callable[[], str | None]:
     """What looks after the GPU-hours of a saved plan's study while it goes on."""
-    return Watch.of_study(store, plan.study, plan.profile_name) or content
+    return BudgetWatch.of_study(store, plan.study, plan.profile_name) or content
 
 
 def show_launch(plan: Plan, store: Store, options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
-from tempo.records.reuse import Found, look, other_studies
+from tempo.records.reuse import ReuseStatus, other_studies, reuse_status
 
 EPILOG = """examples:
   tempo plan ablations/se_dilation.yaml
@@ -132,18 +132,18 @@ def _show(
     return 1 if bill and bill.failed else 0
 
 
-def _reusable(found: Mapping[str, Found], options: argparse.Namespace) -> set[str]:
+def _reusable(found: Mapping[str, ReuseStatus], options: argparse.Namespace) -> set[str]:
     stale_too = options.reuse_stale
     return {name for name, each in found.items() if each.reusable(stale_too=stale_too)}
 
 
-def _found(plan: Plan, store: Store) -> dict[str, Found]:
+def _found(plan: Plan, store: Store) -> dict[str, ReuseStatus]:
     """What is recorded of each run that is recorded at all."""
     runs = store.root / "runs"
     there = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
     runtimes = {variant.name: variant.config["runtime"] for variant in plan.variants}
     return {
-        run.run_id: look(store.run_dir(run.run_id), runtimes[run.variant])
+        run.run_id: reuse_status(store.run_dir(run.run_id), runtimes[run.variant])
         for run in plan.distinct_runs
         if run.run_id in there
     }

@@ -15,7 +15,7 @@ from rich.text import Text
 from tempo.cli.changes import duration
 from tempo.cli.plan_costs import Bill, Item
 from tempo.core.records import Plan, PlannedRun
-from tempo.records.reuse import Found
+from tempo.records.reuse import ReuseStatus
 
 MOST_ROWS = 200
 """Rows of a table; a plan of thousands is for --json."""
@@ -30,7 +30,7 @@ class PlanView:
     """
 
     plan: Plan
-    found: Mapping[str, Found]
+    found: Mapping[str, ReuseStatus]
     elsewhere: Mapping[str, Sequence[str]]
     counts: Mapping[str, Mapping[str, int]]
     architectures: Mapping[str, Sequence[str]]
@@ -41,7 +41,7 @@ class PlanView:
 
     def state(self, run: PlannedRun) -> str:
         """How a run stands: planned, complete, or stale, and what is to be known of its result."""
-        found = self.found.get(run.run_id, Found())
+        found = self.found.get(run.run_id, ReuseStatus())
         if found.stale and not self.reuse_stale:
             return "stale: made by other code, will be made again (or --reuse-stale)"
         if not found.complete:

@@ -28,7 +28,7 @@ from tempo.launch.accounting.resource_needs import Needs
 from tempo.launch.launchers.catalog import Setting
 from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_duration import works_of
+from tempo.launch.scheduling.run_duration import run_requests
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store, load_run
 from tempo.records.prices import Prices
@@ -94,7 +94,7 @@ def open_pool(
         fail_fast=options.fail_fast,
         reuse_stale=options.reuse_stale,
     )
-    works = works_of(plan, Prices(store.root), checked.device, checked.weights)
+    works = run_requests(plan, Prices(store.root), checked.device, checked.weights)
     pool.add(work for work in works if begin and (not wanted or wanted(store, work.run)))
     return pool
 

@@ -196,7 +196,7 @@ class _Carrying:
 
     def _confirm(self, pause: Callable[[], None]) -> None:
         from tempo.cli.searching import carry_out
-        from tempo.launch.scheduling.run_view import Work
+        from tempo.launch.scheduling.run_view import RunRequest
         from tempo.search.summary import candidates
 
         self._candidates = candidates(self._search)
@@ -205,7 +205,7 @@ class _Carrying:
         self._grow()
         plan = self._plan.now(self._candidates)
         runs = _confirming(plan, self._candidates)
-        carry_out(self._pool, [Work(run=run, spec=plan.spec_of(run)) for run in runs], pause)
+        carry_out(self._pool, [RunRequest(run=run, spec=plan.spec_of(run)) for run in runs], pause)
 
     def _conclude(self) -> int:
         """Write and show what was found; choose the exit code."""

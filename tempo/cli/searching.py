@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tempo.core.records import RunStatus
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_view import RunView, Work
+from tempo.launch.scheduling.run_view import RunRequest, RunView
 from tempo.search.session import Search
 from tempo.search.trials import Trial
 
@@ -82,7 +82,7 @@ class Driver:
         for seed in seeds:
             run = trial.runs[seed]
             self._wanted.setdefault(run.run_id, []).append((trial, seed))
-            works.append(Work(run=run, spec=trial.spec(seed)))
+            works.append(RunRequest(run=run, spec=trial.spec(seed)))
         self._pool.add(works)
 
     def _ended(self, view: RunView) -> None:
@@ -116,7 +116,7 @@ class Driver:
                 self._pool.stop([view.key])
 
 
-def carry_out(pool: Pool, works: Sequence[Work], pause: Callable[[], None]) -> None:
+def carry_out(pool: Pool, works: Sequence[RunRequest], pause: Callable[[], None]) -> None:
     """Carry some more runs out to their end; `pause` is called between two looks."""
     pool.add(works)
     keys = {work.run.run_id for work in works}

@@ -11,7 +11,7 @@ from tempo.cli import options as shared
 from tempo.cli.naming import SPEC_SUFFIXES, plan_named, plans_of, run_named
 from tempo.core.records import Plan, PlannedRun
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import goes_on
+from tempo.ledger.owner import is_active
 from tempo.ledger.port import Ledger
 from tempo.records.event_tail import is_complete
 from tempo.records.layout import Store
@@ -52,7 +52,7 @@ def _stop(store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
     keys = [run.run_id for run in open_]
     ledger.ask_to_stop(keys)
     holds = ledger.holds(keys)
-    going = [run for run in open_ if run.run_id in holds and goes_on(holds[run.run_id])]
+    going = [run for run in open_ if run.run_id in holds and is_active(holds[run.run_id])]
     for run in going:
         print(f"stopping  {run.title} ({run.run_id}) on {holds[run.run_id].owner}")
     waiting = len(open_) - len(going)
@@ -74,4 +74,4 @@ def _chosen(name: str, store: Store, ledger: Ledger, profile: str | None) -> Seq
 
 def _goes_on(plan: Plan, ledger: Ledger) -> bool:
     holds = ledger.holds([run.run_id for run in plan.distinct_runs])
-    return any(goes_on(hold) for hold in holds.values())
+    return any(is_active(hold) for hold in holds.values())

@@ -129,9 +129,9 @@ def _fruitless(folder: Path) -> str | None:
 def _budget(options: argparse.Namespace) -> Callable[[], str | None] | None:
     if options.within is None:
         return None
-    from tempo.launch.accounting.gpu_hour_budget import Watch
+    from tempo.launch.accounting.gpu_hour_budget import BudgetWatch
 
-    return Watch.of_study(Store(root_of(options.run)), *options.within)
+    return BudgetWatch.of_study(Store(root_of(options.run)), *options.within)
 
 
 def spread_target(

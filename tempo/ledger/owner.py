@@ -30,7 +30,7 @@ def is_dead(owner: Owner) -> bool:
     return _started(owner.pid) != owner.started
 
 
-def goes_on(hold: Hold | None) -> bool:
+def is_active(hold: Hold | None) -> bool:
     """Whether somebody works on the key now, as far as anybody can tell."""
     return hold is not None and hold.held and hold.left > 0 and not is_dead(hold.owner)
 

@@ -18,7 +18,7 @@ from typing import Any
 from tempo.core.records import RunStatus
 from tempo.records.events import decode, encode
 from tempo.records.files import write_json
-from tempo.track.mlflow.run_status import Standing
+from tempo.track.mlflow.run_status import ShownStatus
 from tempo.track.settled_events import Position
 
 
@@ -34,7 +34,7 @@ class ChildState:
     described: str | None = None
     position: Position | None = None
     evaluated: list[str] = field(default_factory=list)
-    shown: Standing | None = None
+    shown: ShownStatus | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class MirrorState:
             found["position"] = Position(**found["position"])
         if found["shown"]:
             status = RunStatus(found["shown"].pop("status"))
-            found["shown"] = Standing(status=status, **found["shown"])
+            found["shown"] = ShownStatus(status=status, **found["shown"])
         return ChildState(**found)
 
     def save_child(self, run_id: str, state: ChildState) -> None:

@@ -86,7 +86,7 @@ def check_budget(limit: float | None, expected: float, spent: float) -> None:
         )
 
 
-class Watch:
+class BudgetWatch:
     """Looks from time to time at what the runs in `folders` have spent of `limit` GPU-hours.
 
     At once, then each minute, and less often where a look takes long: a hundredth of the time at
@@ -98,7 +98,7 @@ class Watch:
         self._next = time.monotonic()
 
     @classmethod
-    def of_study(cls, store: Store, study: str, profile: str) -> Watch | None:
+    def of_study(cls, store: Store, study: str, profile: str) -> BudgetWatch | None:
         """Of all runs in a study's plan, which may grow; None where the plan sets no limit."""
         limit = store.load_plan(study, profile).spec.get("budget", {}).get("gpu_hours")
         if limit is None:

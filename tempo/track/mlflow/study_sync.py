@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import goes_on
+from tempo.ledger.owner import is_active
 from tempo.records.event_log import NAME
 from tempo.records.layout import Store
 from tempo.track.invocations import Invocations
@@ -74,7 +74,7 @@ class StudyMirror:
         ledger.close()
         for run in self.plan.distinct_runs:
             path = self.store.run_dir(run.run_id) / NAME
-            ended = over and not goes_on(holds.get(run.run_id))
+            ended = over and not is_active(holds.get(run.run_id))
             size = (path.stat().st_size if path.is_file() else 0, ended)
             if self.seen.get(run.run_id) == size:
                 continue

@@ -25,7 +25,7 @@ _FILTER = re.compile(r"[=<>]|\b(?:I?LIKE|IN|IS)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundRun:
     """A run of a store. `run_id`: the run of Tempo that it mirrors, if it is one."""
 
     id: str
@@ -34,14 +34,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meant:
+class NamedRuns:
     """The runs that a text means; `experiment` is its name where the text is one."""
 
-    runs: tuple[Found, ...]
+    runs: tuple[FoundRun, ...]
     experiment: str | None = None
 
 
-def look_up(uri: str, text: str) -> Meant:
+def find_runs(uri: str, text: str) -> NamedRuns:
     """What `text` means in the store at `uri`: an experiment's name, else a run's id, else a
     filter string over all experiments. Parent runs stand for their children.
 
@@ -55,19 +55,19 @@ def look_up(uri: str, text: str) -> Meant:
     if database is not None and not database.is_file():
         raise MissingError(f"there is no MLflow store at {redacted(uri)}")
     try:
-        return _look_up(connect(uri), redacted(uri), text)
+        return _find_runs(connect(uri), redacted(uri), text)
     except (MlflowException, OSError) as error:
         raise TempoError(f"cannot look {text!r} up in MLflow: {explain(error, uri)}") from error
 
 
-def _look_up(client: MlflowClient, uri: str, text: str) -> Meant:
+def _find_runs(client: MlflowClient, uri: str, text: str) -> NamedRuns:
     names = {
         str(each.experiment_id): str(each.name)
         for each in client.search_experiments(max_results=1000)
     }
     if text in names.values():
         ids = [key for key, name in names.items() if name == text]
-        return Meant(runs=_found(_children(client, ids, ""), names), experiment=text)
+        return NamedRuns(runs=_found(_children(client, ids, ""), names), experiment=text)
     if not RUN_ID.fullmatch(text) and not _FILTER.search(text):
         known = sorted(names.values())
         raise MissingError(
@@ -79,7 +79,7 @@ def _look_up(client: MlflowClient, uri: str, text: str) -> Meant:
     if not runs:
         listed = ", ".join(sorted(names.values()))
         raise MissingError(f"no runs in {uri} are {text!r} (experiments: {listed})")
-    return Meant(runs=runs)
+    return NamedRuns(runs=runs)
 
 
 def _children(client: MlflowClient, ids: list[str], where: str) -> Iterator[Any]:
@@ -92,10 +92,10 @@ def _children(client: MlflowClient, ids: list[str], where: str) -> Iterator[Any]
             yield from search_runs(client, [run.info.experiment_id], under)
 
 
-def _found(runs: Iterator[Any], names: dict[str, str]) -> tuple[Found, ...]:
+def _found(runs: Iterator[Any], names: dict[str, str]) -> tuple[FoundRun, ...]:
     """Each run once, the oldest first: MLflow lists the newest first."""
     by_id = {
-        run.info.run_id: Found(
+        run.info.run_id: FoundRun(
             id=run.info.run_id,
             experiment=names[str(run.info.experiment_id)],
             run_id=run.data.tags.get("run_id"),

@@ -28,7 +28,7 @@ def _ignore(text: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class SlurmPolicy:
     """How a study uses a cluster.
 
     `throttle`: most jobs in flight; `notice`: seconds between the warning and the end of a job;
@@ -74,7 +74,7 @@ class SlurmLauncher:
     def __init__(
         self,
         root: Path,
-        manner: Manner,
+        manner: SlurmPolicy,
         slurm: Slurm | None = None,
         say: Callable[[str], None] = _ignore,
     ) -> None:
