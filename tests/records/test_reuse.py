@@ -149,8 +149,8 @@ def test_runs_of_other_studies_are_known_by_name(tmp_path: Path) -> None:
 
 def test_every_module_that_a_worker_executes_is_stamped_or_left_out_by_name() -> None:
     """Of the packages that compute; core, spec and records hold data and their schema."""
-    text = "import sys, tempo.train.run.run_folder, tempo.data.open_dataset\\n"
-    text += "import tempo.metrics.references\\n"
+    text = "import sys, tempo.train.run.run_folder, tempo.data.open_dataset\n"
+    text += "import tempo.metrics.references\n"
     text += "print('\\n'.join(m for m in sys.modules if m.startswith('tempo.')))"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     stamped = {path.relative_to(PACKAGE).as_posix() for path in stamped_files()}

@@ -9,7 +9,7 @@ from typing import Any
 from tempo.core.jobs import Resources
 from tempo.core.torchrun_command import Processes
 from tempo.launch.launchers.slurm.launcher import SlurmPolicy
-from tempo.launch.launchers.slurm.options import Placement
+from tempo.launch.launchers.slurm.script import Placement
 from tempo.launch.launchers.slurm.site import Site
 from tempo.spec.recipe import Runtime
 from tempo.spec.resources import Limits

@@ -11,10 +11,8 @@ from filelock import FileLock
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.launch.launchers.slurm.arrays import Arrays, array_name
-from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm
-from tempo.launch.launchers.slurm.options import Placement
-from tempo.launch.launchers.slurm.script import Array, render, task_words
-from tempo.launch.launchers.slurm.states import status_of
+from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, status_of
+from tempo.launch.launchers.slurm.script import Array, Placement, render, task_words
 
 SUBMISSIONS = 3
 """Tries to submit an array; each but the first asks the queue whether the last one arrived."""
@@ -74,11 +72,11 @@ class SlurmLauncher:
     def __init__(
         self,
         root: Path,
-        manner: SlurmPolicy,
+        policy: SlurmPolicy,
         slurm: Slurm | None = None,
         say: Callable[[str], None] = _ignore,
     ) -> None:
-        self._arrays, self._manner, self._say = Arrays(root), manner, say
+        self._arrays, self._policy, self._say = Arrays(root), policy, say
         self._slurm = slurm or Slurm()
         self._tasks: dict[str, _Task] = {}
         self._next = 0.0
@@ -100,13 +98,13 @@ class SlurmLauncher:
         """What `submit` would submit, and for which jobs; nothing is asked of Slurm or written."""
         self._largest = self._largest or len(jobs)
         groups = self._grouped(jobs)
-        folders = [self._arrays.root / f"{self._manner.study}-{n}" for n in range(len(groups))]
+        folders = [self._arrays.root / f"{self._policy.study}-{n}" for n in range(len(groups))]
         return [(self._script(f, some)[0], some) for f, some in zip(folders, groups, strict=True)]
 
     def poll(self) -> Mapping[str, JobStatus]:
         if self._tasks and time.monotonic() >= self._next:
             self._look()
-            self._next = time.monotonic() + self._manner.poll
+            self._next = time.monotonic() + self._policy.poll
         return {key: task.status for key, task in self._tasks.items()}
 
     def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
@@ -194,25 +192,25 @@ class SlurmLauncher:
         ]
 
     def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> tuple[str, bytes]:
-        manner = self._manner
+        policy = self._policy
         fields, tasks = task_words(jobs, Path.cwd())
         earlier = {task.array for task in self._tasks.values() if task.status.state.live}
         array = Array(
             folder=folder.absolute(),
-            name=array_name(manner.study, [job.key for job in jobs]),
+            name=array_name(policy.study, [job.key for job in jobs]),
             size=len(jobs),
             fields=fields,
             resources=jobs[0].resources,
-            placement=manner.placement,
-            notice=max(manner.notice, round(jobs[0].grace_s)),
-            throttle=manner.throttle,
-            setup=manner.setup,
-            after=":".join(sorted(earlier)) if manner.throttle and earlier else None,
+            placement=policy.placement,
+            notice=max(policy.notice, round(jobs[0].grace_s)),
+            throttle=policy.throttle,
+            setup=policy.setup,
+            after=":".join(sorted(earlier)) if policy.throttle and earlier else None,
         )
         return render(array), tasks
 
     def _submit(self, jobs: Sequence[JobSpec]) -> None:
-        folder = self._arrays.new_folder(self._manner.study)
+        folder = self._arrays.new_folder(self._policy.study)
         script, tasks = self._script(folder, jobs)
         path = self._arrays.write(folder, jobs, tasks, script)
         # Credentials, such as a ledger's, reach the job by the environment and no file of ours.

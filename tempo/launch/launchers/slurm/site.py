@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
-from tempo.launch.launchers.slurm.options import check_extra
+from tempo.launch.launchers.slurm.script import check_extra
 from tempo.spec.options import ListOf, Section
 from tempo.spec.yaml.error_text import validate
 from tempo.spec.yaml.problems import Problems
