@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.records import Plan, RunStatus
+from tempo.ledger.owner import this_process
 from tempo.records.layout import Store
-from tempo.track.invocation_process import is_dead, this_process
 from tempo.track.mirror_state import InvocationState, MirrorState
 from tempo.track.mlflow.replicate_summary import as_metrics, read_runs, summarise
 
@@ -34,7 +34,7 @@ class Invocations:
         process = this_process()
         rest = dict(about)
         started = float(rest.pop("started", time.time()))
-        name = str(rest.pop("id", f"{int(started * 1000)}-{process['pid']}"))
+        name = str(rest.pop("id", f"{int(started * 1000)}-{process.pid}"))
         invocation = InvocationState(id=name, started=started, about=rest, process=process)
         self.state.save_invocation(invocation)
         return invocation.id
@@ -66,7 +66,7 @@ class Invocations:
     def live(self, but: str | None) -> bool:
         """Whether an invocation other than `but` may still be carried out."""
         unfinished = (each for each in self.state.invocations() if each.ended is None)
-        return any(each.id != but and not is_dead(each.process) for each in unfinished)
+        return any(each.id != but and not each.abandoned for each in unfinished)
 
     def close_dead(self, own: str | None, *, over: bool) -> None:
         """End the invocations whose process is gone, at the time of the last event.
@@ -74,7 +74,7 @@ class Invocations:
         With `over`, nobody carries out the study: all but `own` are ended.
         """
         for each in self.state.invocations():
-            if each.id != own and each.ended is None and (over or is_dead(each.process)):
+            if each.id != own and each.ended is None and (over or each.abandoned):
                 self.end(each, self._outcome(), at=max(each.started, *self._span()))
 
     def supply(self) -> None:

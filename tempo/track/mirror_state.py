@@ -15,7 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tempo.core.records import RunStatus
+from pydantic import TypeAdapter
+
+from tempo.ledger.owner import is_dead, this_process
+from tempo.ledger.port import Owner
 from tempo.records.events import decode, encode
 from tempo.records.files import write_json
 from tempo.track.mlflow.run_status import ShownStatus
@@ -41,20 +44,25 @@ class ChildState:
 class InvocationState:
     """One execution of the study. `sent`: how much of it the parent run shows.
 
-    `about` is what the caller said of it; `process` identifies who carries it out, so that a
-    later one can tell whether it died.
+    `about` is the caller's description; `process` is the one that carries the study out, None for
+    an invocation that stands for records made without a mirror.
     """
 
     id: str
     started: float
     about: dict[str, Any] = field(default_factory=dict)
-    process: dict[str, Any] = field(default_factory=dict)
+    process: Owner | None = None
     mlflow_id: str | None = None
     ended: float | None = None
     status: str | None = None
     artifacts: tuple[str, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     sent: str = "nothing"
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the process is known to be gone."""
+        return self.process is None or is_dead(self.process)
 
 
 class MirrorState:
@@ -84,14 +92,7 @@ class MirrorState:
 
     def child(self, run_id: str) -> ChildState:
         found = _read(self._path("runs", run_id))
-        if found is None:
-            return ChildState()
-        if found["position"]:
-            found["position"] = Position(**found["position"])
-        if found["shown"]:
-            status = RunStatus(found["shown"].pop("status"))
-            found["shown"] = ShownStatus(status=status, **found["shown"])
-        return ChildState(**found)
+        return TypeAdapter(ChildState).validate_python(found or {})
 
     def save_child(self, run_id: str, state: ChildState) -> None:
         write_json(self._path("runs", run_id), asdict(state))
@@ -99,7 +100,7 @@ class MirrorState:
     def invocations(self) -> list[InvocationState]:
         """All invocations, oldest first."""
         found = [_read(path) for path in self.folder.glob("invocations/*.json")]
-        states = [InvocationState(**each) for each in map(decode, found) if each]
+        states = [_invocation(each) for each in map(decode, found) if each]
         return sorted(states, key=lambda state: (state.started, state.id))
 
     def save_invocation(self, state: InvocationState) -> None:
@@ -112,6 +113,19 @@ class MirrorState:
         for invocation in self.invocations():
             invocation.mlflow_id, invocation.sent = None, "nothing"
             self.save_invocation(invocation)
+
+
+def _invocation(found: dict[str, Any]) -> InvocationState:
+    process = found.get("process")
+    if process and "born" in process:
+        # Earlier versions wrote another clock's start, which cannot be compared: a process of this
+        # host counts as gone, one of another host as unknown.
+        this = this_process()
+        space = this.space if process["host"] == this.host else ""
+        found["process"] = {**process, "started": -1.0, "space": space}
+    elif not process:
+        found["process"] = None
+    return TypeAdapter(InvocationState).validate_python(found)
 
 
 def _read(path: Path) -> Any:

@@ -190,7 +190,7 @@ def test_an_invocation_that_was_killed_is_closed_by_the_next(study: Study) -> No
     opened(study).sync()
     state = next(study.store.root.glob("mirror/*/se_study/invocations/*.json"))
     saved = json.loads(state.read_text())
-    saved["process"]["born"] -= 1000.0
+    saved["process"]["started"] -= 1000.0
     state.write_text(json.dumps(saved))
     assert opened(study).sync()
     assert runs(study)["se_study demo #1"].info.status == "KILLED"
