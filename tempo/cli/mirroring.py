@@ -18,7 +18,7 @@ from tempo.core.records import Plan, RunStatus
 from tempo.launch.launchers.worker_processes import TEMPO
 from tempo.records.layout import Store
 from tempo.track.mirror_process import MirrorProcess
-from tempo.track.mlflow.ui_views import hints
+from tempo.track.mlflow.ui import hints
 from tempo.track.wandb_store import WandbMirror, require_wandb
 
 VERSIONS = ("tempo-vfi", "torch", "numpy", "mlflow", "pandas")

@@ -17,7 +17,7 @@ from tempo.records.layout import Store
 
 if TYPE_CHECKING:
     from tempo.core.records import Plan
-    from tempo.track.mlflow_import.run_lookup import FoundRun
+    from tempo.track.mlflow_import.mlflow_reader import FoundRun
 
 PREFIX = "mlflow:"
 RUN_ID_LENGTH = 32
@@ -63,7 +63,7 @@ def _recorded(name: str, store: Store) -> bool:
 
 
 def _records_of(text: str, store: Store, uri: str, say: Callable[[str], None]) -> Iterator[str]:
-    from tempo.track.mlflow_import.run_lookup import find_runs
+    from tempo.track.mlflow_import.mlflow_reader import find_runs
 
     meant = find_runs(uri, text)
     own = [run for run in meant.runs if run.run_id and (store.run_dir(run.run_id)).is_dir()]

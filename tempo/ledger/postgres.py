@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tempo.core.errors import LedgerError
-from tempo.ledger import statements as sql
+from tempo.ledger import sql
 from tempo.ledger.sql import Rows, SqlLedger
 
 if TYPE_CHECKING:

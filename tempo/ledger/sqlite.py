@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tempo.core.errors import LedgerError
-from tempo.ledger import statements as sql
+from tempo.ledger import sql
 from tempo.ledger.sql import Rows, SqlLedger
 
 PATIENCE = 30.0

@@ -15,8 +15,7 @@ from pathlib import Path
 from tempo.core.errors import LeaseLostError, StoppedError
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
-from tempo.ledger.keeper import keeping
-from tempo.ledger.lease import Lease, refusal, take
+from tempo.ledger.lease import Lease, kept_renewed, refusal, take
 from tempo.ledger.open import open_ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.events import Finished, Noted
@@ -111,7 +110,7 @@ class _Claim:
         found = reuse_status(self.folder)
         if found.reusable(stale_too=reuse_stale):
             return COMPLETE
-        self.held.enter_context(keeping(self.lease, self.stop.ask))
+        self.held.enter_context(kept_renewed(self.lease, self.stop.ask))
         if self.objection:
             self.held.enter_context(heeding(self.objection, self.stop))
         return Begin(afresh=found.stale and not reuse_stale)
