@@ -1,4 +1,4 @@
-"""The seam between a study and whatever executes its runs.
+"""Define the launcher protocol: jobs, their resources and their states.
 
 Every backend executes the same argument vector; the truth about a run is its records and the
 ledger, and what a backend says of a job is a hint.

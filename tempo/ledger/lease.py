@@ -1,4 +1,4 @@
-"""A key that this process holds: its token, and until when it may act on it."""
+"""Hold a key of the ledger: claim and renew its lease, and exit before another can take over."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RETRY = 0.1
 """Seconds between two tries to claim a key that somebody is about to give back."""
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Goes on while the machine sleeps, and nobody sets it (macOS: its CLOCK_MONOTONIC does, too)."""
+"""Advances while the machine sleeps, and cannot be set (macOS: so does its CLOCK_MONOTONIC)."""
 
 
 def now() -> float:
@@ -34,7 +34,7 @@ def now() -> float:
 
 
 def default_ttl() -> float:
-    """`$TEMPO_LEASE_SECONDS`, or 15.
+    """Return the time to live of a lease: `$TEMPO_LEASE_SECONDS`, or 15.
 
     Raises:
         LedgerError: when it is no number of at least 1.
@@ -50,7 +50,7 @@ def default_ttl() -> float:
 
 
 class Lease:
-    """Safe to use from several threads. `ttl`, and the end that follows from it, are in seconds.
+    """A key that this process holds; safe to use from several threads. `ttl` is in seconds.
 
     The end is reckoned from before the ledger was asked, so it never lies after the ledger's own.
     """
@@ -62,11 +62,11 @@ class Lease:
 
     @property
     def left(self) -> float:
-        """Seconds for which nobody else can hold the key, by this host's clock."""
+        """Seconds for which no other process can hold the key, by this host's clock."""
         return self._end - now()
 
     def renew(self) -> Hold | None:
-        """Hold on for another time to live; None when somebody else took the key over."""
+        """Extend the lease by its time to live; None when another process took the key over."""
         with self._lock:
             begun = now()
             hold = self.ledger.renew(self.key, self.token, self.ttl)
@@ -86,7 +86,7 @@ class Lease:
             self._lost()
 
     def publish(self) -> None:
-        """Make sure that this result is the one that counts, and of the time to write it.
+        """Check that this holder's result counts, and reserve the time to live to write it.
 
         Raises:
             LeaseLostError, LedgerError: as `check`.
@@ -97,7 +97,7 @@ class Lease:
         self._end = max(self._end, begun + self.ttl)
 
     def again(self) -> None:
-        """Go on under a new token, larger than any before.
+        """Continue under a new token, larger than any before.
 
         Raises:
             LeaseLostError, LedgerError: as `check`.
@@ -116,7 +116,7 @@ class Lease:
         self._insist(lambda: self.ledger.reached(self.key, self.token, step))
 
     def _insist(self, ask: Callable[[], T]) -> T:
-        """Ask until the ledger answers, while the lease lasts."""
+        """Retry a query until the ledger answers, while the lease lasts."""
         while True:
             try:
                 return ask()
@@ -137,7 +137,7 @@ class Lease:
 def take(
     ledger: Ledger, key: str, *, ttl: float | None = None, above: int = 0, patience: float = 0.0
 ) -> Lease | None:
-    """Claim a key, waiting up to `patience` seconds for its holder to leave; None when it stays.
+    """Claim a key, waiting up to `patience` seconds for its holder to release it; None if held.
 
     Raises:
         LedgerError: when the ledger cannot be reached.
@@ -155,7 +155,7 @@ def take(
 
 
 def refusal(hold: Hold | None, run: str) -> str:
-    """Why a key could not be claimed, and what to do about it."""
+    """Say why a key could not be claimed, and what to do about it."""
     if hold is None or not (hold.held or hold.asked_to_stop):
         return f"{run} was just given back; try again"
     if not hold.held:
@@ -172,7 +172,7 @@ def refusal(hold: Hold | None, run: str) -> str:
 
 
 TICKS = 12
-"""Looks at the clock in one time to live."""
+"""Checks of the clock during one time to live."""
 
 
 def leave(reason: str) -> None:
@@ -186,16 +186,16 @@ def leave(reason: str) -> None:
 
 
 class LeaseKeeper:
-    """Two threads that mostly sleep.
+    """Renews a lease in the background, and ends the process when that fails.
 
-    One renews the lease at a third of its time to live. The other, which asks nobody and so cannot
+    One thread renews at a third of the time to live. The other, which makes no request and cannot
     hang, ends the process before the lease does when renewing fails: on the second tick in a row
     that finds the end near. So a process that was frozen past the end, and finds itself there at
-    once, is given one tick to ask the ledger whether anybody took the key over meanwhile.
+    once, is given one tick to ask the ledger whether another process took the key over meanwhile.
 
     Args:
         asked: called once when the ledger asks for the key's holder to stop.
-        leave: ends the process; must not return in earnest.
+        leave: ends the process; must not return outside tests.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class LeaseKeeper:
             thread.start()
 
     def stop(self) -> None:
-        """A renewal that hangs is not waited for."""
+        """End both threads, without waiting for a renewal that hangs."""
         self._over.set()
         self._wake.set()
         for thread in self._threads:
@@ -259,7 +259,7 @@ class LeaseKeeper:
 
 @contextmanager
 def kept_renewed(lease: Lease, asked: Callable[[], object]) -> Iterator[None]:
-    """Keep `lease` for the time of the block."""
+    """Renew `lease` in the background for the time of the block."""
     keeper = LeaseKeeper(lease, asked)
     keeper.start()
     try:

@@ -103,7 +103,7 @@ SPANS = """SELECT key, host, pid, started, space, token, first, last FROM tempo_
 
 
 def select_rows(names: Iterable[str]) -> str:
-    """The statement that reads the rows of the keys that are the parameters `names`."""
+    """Return the statement that reads the rows of the keys bound to the parameters `names`."""
     among = ", ".join(f":{name}" for name in names)
     return f"SELECT {_ROW} FROM tempo_lease WHERE key IN ({among})"
 
@@ -121,7 +121,7 @@ class SqlLedger(ABC):
 
     @abstractmethod
     def _execute(self, statement: str, values: Mapping[str, object]) -> Rows:
-        """Carry out one statement by itself; the rows it returns."""
+        """Execute one statement in its own transaction and return its rows."""
 
     @abstractmethod
     def close(self) -> None: ...
@@ -137,7 +137,7 @@ class SqlLedger(ABC):
         return int(rows[0][0]) if rows else None
 
     def _succeed(self, hold: Hold, taken: Mapping[str, object]) -> Rows:
-        """Take over at once from a holder that died on this host."""
+        """Take the key over at once from a holder that died on this host."""
         if hold.asked_to_stop or not is_dead(hold.owner):
             return []
         return self._run(SUCCEED, seen=hold.token, **taken)

@@ -1,4 +1,4 @@
-"""Following a run's events while it is written."""
+"""Follow a run's progress by reading the events that were appended since the last read."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ BETWEEN = ("train", "image", "checkpoint", "model", "evaluation", "note")
 
 
 def _last_trained(folder: Path, offset: int) -> Logged | None:
-    """The last whole line of training after `offset`, if it is near the end of the log."""
+    """Return the last complete `train` event after `offset`, if it is near the end of the log."""
     path = folder / NAME
     if not path.is_file():
         return None
@@ -107,7 +107,7 @@ class Tail:
         self._offset = 0
 
     def catch_up(self) -> None:
-        """Take in at once what a log holds that was not followed: of the steps between two
+        """Update `progress` from a log that was not followed: of the steps between two
         validations only the last is looked at, so that long logs are read quickly."""
         end, before = self._offset, replace(self.progress, curve=dict(self.progress.curve))
         trained = last = _last_trained(self.folder, self._offset)
@@ -130,7 +130,7 @@ class Tail:
             self._offset = end
 
     def read(self) -> Iterator[Logged]:
-        """The events that are new, in order. `progress` has taken them in."""
+        """Yield the new events in order, after updating `progress` with each."""
         newest = self.progress.attempt
         for logged in read_events(self.folder, self._offset, newest=newest):
             self._offset = logged.end

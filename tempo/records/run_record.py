@@ -1,4 +1,4 @@
-"""What the events of a run amount to."""
+"""Read a run's record: the result of its events, without what later attempts superseded."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class RunRecord:
 
 
 def effective(events: Iterable[Logged]) -> list[Logged]:
-    """The events that count: an attempt resumed at step s supersedes what came after s, and one
+    """Return the events that count: an attempt resumed at step s supersedes those after s, and one
     that starts afresh supersedes everything but the starts and ends of attempts."""
     kept: list[Logged] = []
     for logged in events:

@@ -1,4 +1,4 @@
-"""Runs on a Slurm cluster: job arrays through sbatch, looked after with squeue and scancel."""
+"""Launch runs on a Slurm cluster: submit job arrays, follow them with squeue, cancel them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, status_
 from tempo.launch.launchers.slurm.script import Array, Placement, render, task_words
 
 SUBMISSIONS = 3
-"""Tries to submit an array; each but the first asks the queue whether the last one arrived."""
+"""Tries to submit an array; each retry first checks the queue for the previous submission."""
 
 HASTE = 30.0
 """Seconds between two requests to start one requeued job before its time."""
@@ -30,7 +30,7 @@ class SlurmPolicy:
     """How a study uses a cluster.
 
     `throttle`: most jobs in flight; `notice`: seconds between the warning and the end of a job;
-    `poll`: between two looks at the queue; `setup`: shell lines before each run.
+    `poll`: seconds between two queries of the queue; `setup`: shell lines run before each run.
     """
 
     study: str
@@ -43,7 +43,7 @@ class SlurmPolicy:
 
 @dataclass(slots=True)
 class _Task:
-    """A run in the queue. `row` None: not yet seen there."""
+    """A run in the queue. `row` is None until squeue has listed it."""
 
     array: str
     index: int
@@ -57,13 +57,13 @@ class _Task:
 
 
 class SlurmLauncher:
-    """Job arrays on a Slurm cluster; jobs live on when their driver leaves.
+    """A launcher of Slurm job arrays, which continue to run when their driver exits.
 
     Args:
         root: folder for what is submitted, on a file system that all nodes share.
-        say: told when Slurm does not answer, and when it does again.
+        say: called with a message when Slurm stops answering, and when it answers again.
 
-    A run whose job is in the queue, whoever put it there from this folder, is not submitted again;
+    A run whose job this or another driver has queued from this folder is not submitted again;
     should two drivers do so nevertheless, equal arrays wait for each other and the ledger lets one
     worker pass. What Slurm says of a job is never taken as the run's success. `JobSpec.avoid` is
     not heeded: Slurm takes bad nodes out of service itself, and has no wish that is not an order.
@@ -95,7 +95,7 @@ class SlurmLauncher:
         return {job.key: self._tasks[job.key].name for job in jobs}
 
     def scripts(self, jobs: Sequence[JobSpec]) -> list[tuple[str, Sequence[JobSpec]]]:
-        """What `submit` would submit, and for which jobs; nothing is asked of Slurm or written."""
+        """Return the scripts that `submit` would submit, each with its jobs, without Slurm."""
         self._largest = self._largest or len(jobs)
         groups = self._grouped(jobs)
         folders = [self._arrays.root / f"{self._policy.study}-{n}" for n in range(len(groups))]
@@ -146,7 +146,7 @@ class SlurmLauncher:
         return self._arrays.root / "lock"
 
     def _look(self) -> None:
-        """Bring every task up to date with one look at the queue, and one at accounting."""
+        """Update the status of every task by one query of the queue and one of accounting."""
         try:
             rows = {row.task: row for row in self._slurm.rows()}
             gone = {task.array for task in self._tasks.values() if task.name not in rows}
@@ -167,7 +167,7 @@ class SlurmLauncher:
         self._hasten()
 
     def _hasten(self) -> None:
-        """Slurm makes a requeued job wait for two minutes, which nobody gains by."""
+        """Ask Slurm to start requeued jobs early, which it would hold back for two minutes."""
         now = time.monotonic()
         for task in self._tasks.values():
             row = task.row
@@ -177,7 +177,7 @@ class SlurmLauncher:
                 self._slurm.start_soon(row.task)
 
     def _grouped(self, jobs: Sequence[JobSpec]) -> list[Sequence[JobSpec]]:
-        """Jobs that ask for the same, in arrays of the size that the cluster allows."""
+        """Group jobs of equal resources into arrays of the size that the cluster allows."""
         alike: dict[object, list[JobSpec]] = {}
         for job in jobs:
             asked = (job.resources, tuple(sorted(job.env.items())))
@@ -219,7 +219,7 @@ class SlurmLauncher:
             self._tasks[job.key] = _Task(number, index)
 
     def _number(self, path: Path, name: str, environment: Mapping[str, str]) -> str:
-        """Submit a script whose answer may get lost."""
+        """Submit a script and return its array's number, also when Slurm's answer was lost."""
         for left in reversed(range(SUBMISSIONS)):
             try:
                 return self._slurm.submit(path, environment)

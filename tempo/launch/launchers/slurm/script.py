@@ -1,4 +1,4 @@
-"""The batch script of a job array: every task of it carries out one run.
+"""Write the batch script of a job array, in which each task carries out one run.
 
 The command of a task is never part of the script: it lies in a file of words that end in NUL
 bytes, which no argument can hold, so nothing is quoted and nothing can be misread.
@@ -21,7 +21,7 @@ HEAD = 3
 """Words of a task before those of its command: folder to run in, log, words of the command."""
 
 RESTARTS = "SLURM_RESTART_COUNT"
-"""How often Slurm has begun this job again; unset the first time."""
+"""How often Slurm has restarted this job; unset the first time."""
 
 READ_TASK = """\
 # One task, one run. Its words: folder to run in, log, words of the command, the command.
@@ -105,7 +105,7 @@ class Array:
 
 
 def task_words(jobs: Sequence[JobSpec], directory: Path) -> tuple[int, bytes]:
-    """How many words each task has, and the words of all tasks, each ended by a NUL byte.
+    """Return the number of words of each task, and the words of all tasks, NUL-terminated.
 
     Raises:
         ValueError: for a word that holds a NUL byte.
@@ -121,7 +121,7 @@ def task_words(jobs: Sequence[JobSpec], directory: Path) -> tuple[int, bytes]:
 
 
 def render(array: Array) -> str:
-    """The batch script, as it is submitted."""
+    """Return the text of the batch script."""
     parts = [
         "#!/bin/bash",
         *_directives(array),
@@ -199,7 +199,7 @@ _PLAIN = re.compile(r"^[A-Za-z0-9_./:=@%,+\[\]&|-]+$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where on a cluster jobs go: what `tempo.core.jobs.Resources` do not say."""
+    """Where on a cluster jobs run: what `tempo.core.jobs.Resources` does not hold."""
 
     partition: str | None = None
     account: str | None = None
@@ -222,14 +222,14 @@ def check_extra(extra: Mapping[str, str]) -> None:
 
 
 def minutes(seconds: int) -> str:
-    """Slurm's D-HH:MM:SS; it counts whole minutes, so seconds are kept."""
+    """Format a duration as Slurm's D-HH:MM:SS."""
     days, rest = divmod(seconds, 86_400)
     clock = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
     return f"{days}-{clock}" if days else clock
 
 
 def options(resources: Resources, placement: Placement) -> list[tuple[str, str]]:
-    """The long options of sbatch and their values, in the order a person would read them.
+    """Return the long options of sbatch with their values.
 
     Raises:
         SpecError: when `extra` holds an option that Tempo sets itself.
@@ -260,7 +260,7 @@ def _gpus(count: int, kind: str | None) -> str | None:
 
 
 def directive(name: str, value: str = "") -> str:
-    """One `#SBATCH` line. Slurm reads quotes and backslashes there, and no variables.
+    """Return one `#SBATCH` line, in which Slurm reads quotes and backslashes, but no variables.
 
     Raises:
         ValueError: for a value with a line break, which such a line cannot hold.
