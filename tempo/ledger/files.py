@@ -41,6 +41,7 @@ class FilesLedger:
         hold = self._hold(key)
         if hold is not None and (hold.asked_to_stop or (hold.held and not is_dead(hold.owner))):
             return None
+        # Fencing: the next token's file is linked into place, which succeeds for one claimer only.
         token = max(hold.token if hold else 0, above) + 1
         return token if self._put(self._claim(key, token), asdict(owner)) else None
 

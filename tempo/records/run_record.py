@@ -107,6 +107,7 @@ def effective(events: Iterable[Logged]) -> list[Logged]:
 
 def _superseded(logged: Logged, start: AttemptStarted) -> bool:
     event = logged.event
+    # Starts and ends always count: they tell what happened, not what was learned.
     if isinstance(event, Claimed | AttemptStarted | Finished):
         return False
     if start.afresh:

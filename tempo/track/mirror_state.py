@@ -1,4 +1,4 @@
-"""What was sent, kept beside the records: <root>/mirror/<store>/<study>/.
+"""Store what was sent to a tracking store, beside the records: <root>/mirror/<store>/<study>/.
 
     invocations/<id>.json   one execution of the study and its parent run
     invocations/<id>/       files that describe its machine
@@ -76,14 +76,14 @@ class MirrorState:
         return self.folder / "lock"
 
     def environment(self, invocation_id: str) -> Path:
-        """The folder of files that say what an invocation's machine had installed."""
+        """Return the folder of files that list what an invocation's machine had installed."""
         return self.folder / "invocations" / invocation_id / "environment"
 
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{name}.json"
 
     def experiment(self) -> dict[str, str] | None:
-        """What identifies the experiment that the rest of the state belongs to."""
+        """Return the identity of the experiment that the rest of the state belongs to."""
         found: dict[str, str] | None = _read(self.folder / "experiment.json")
         return found
 
@@ -98,7 +98,7 @@ class MirrorState:
         write_json(self._path("runs", run_id), asdict(state))
 
     def invocations(self) -> list[InvocationState]:
-        """All invocations, oldest first."""
+        """List all invocations, oldest first."""
         found = [_read(path) for path in self.folder.glob("invocations/*.json")]
         states = [_invocation(each) for each in map(decode, found) if each]
         return sorted(states, key=lambda state: (state.started, state.id))
@@ -107,7 +107,7 @@ class MirrorState:
         write_json(self._path("invocations", state.id), encode(asdict(state)))
 
     def forget_store(self) -> None:
-        """Drop what was noted of a store that no longer exists; invocations are kept."""
+        """Delete the state of a store that no longer exists; invocations are kept."""
         for path in self.folder.glob("runs/*.json"):
             path.unlink()
         for invocation in self.invocations():

@@ -15,7 +15,7 @@ from tempo.core.records import Plan
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import this_process
 from tempo.track.mlflow.mlflow_store import MlflowMirror
-from tempo.track.mlflow.run_content import Content, Limits
+from tempo.track.mlflow.run_content import EventSender, Limits
 
 from .conftest import Study, make_plan
 from .reader import assert_equal, in_store
@@ -383,6 +383,6 @@ def test_content_is_not_sent_for_an_empty_pass(study: Study) -> None:
     study.write("on0").whole()
     assert mirror.sync()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Content, "send", lambda *_: pytest.fail("sent again"))
+        patch.setattr(EventSender, "send", lambda *_: pytest.fail("sent again"))
         patch.setattr(MlflowClient, "log_batch", lambda *_, **__: pytest.fail("sent again"))
         assert mirror.sync(), mirror.problem

@@ -27,10 +27,10 @@ class LocalLauncher:
     Args:
         slots: environment of each slot, such as the GPU it owns; one run occupies one slot.
         start: how a process is started.
-
-    Each worker leads a process group of its own, so that Ctrl-C in the terminal reaches the
-    scheduler alone, and `kill` takes a worker's children along.
     """
+
+    # Each worker leads a process group of its own: Ctrl-C in the terminal reaches the driver alone,
+    # which then asks the workers to leave, and `kill` ends a worker's children with it.
 
     def __init__(self, slots: Sequence[Mapping[str, str]], start: Start = spawn) -> None:
         self._environments = tuple(slots)

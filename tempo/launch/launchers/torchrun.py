@@ -30,7 +30,7 @@ class TorchrunLauncher(LocalLauncher):
         super().__init__(slots, start_torchrun)
 
     def kill(self, keys: Iterable[str]) -> None:
-        """End jobs at once with all their ranks, which are outside their torchrun's process group."""
+        """End jobs at once with their ranks, which are outside their torchrun's process group."""
         chosen = list(keys)
         below = [process for key in chosen for process in self._below(key)]
         super().kill(chosen)

@@ -1,4 +1,4 @@
-"""A quiet MLflow client. MLflow is imported here, on first use, and nowhere else at start-up."""
+"""Connect to an MLflow store, send batches, and explain its errors; MLflow is imported late."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def connect(uri: str) -> MlflowClient:
 
 
 def _knock(uri: str) -> None:
-    """Find out in seconds that nobody listens: MLflow tries a database for minutes.
+    """Check quickly that the server accepts connections: MLflow retries a database for minutes.
 
     Raises:
         OSError: when a TCP connection cannot be made.

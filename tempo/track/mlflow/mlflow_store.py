@@ -1,4 +1,4 @@
-"""MLflow as a mirror of the records: complete, late if need be, and never in the way.
+"""Mirror a study's records into MLflow, in passes that can be repeated at any time.
 
 `open` and `finish` write down what shall be seen; `sync` brings MLflow up to the records. Nothing
 here is needed to carry a study out, and everything can be repeated by anyone at any time.
@@ -21,8 +21,8 @@ from tempo.records.event_log import NAME
 from tempo.records.layout import Store
 from tempo.track.invocations import Invocations, describe
 from tempo.track.mirror_state import MirrorState
-from tempo.track.mirror_thread import Background
-from tempo.track.mlflow.child_run import ChildSender, Outcome
+from tempo.track.mirror_thread import SyncThread
+from tempo.track.mlflow.child_run import ChildSender, SendResult
 from tempo.track.mlflow.client import concerns_one_run, connect, explain
 from tempo.track.mlflow.replicate_summary import summarise
 from tempo.track.mlflow.run_content import Limits
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 INTERVAL = 10.0
-"""Seconds between two looks at the records: MLflow's pages refresh themselves less often."""
+"""Seconds between two passes over the records: MLflow's pages refresh less often."""
 
 LOCK_WAIT = 30.0
 """Seconds to wait for another process that mirrors the same study."""
@@ -57,7 +57,7 @@ class MlflowMirror:
         self._store = store
         self._uri = uri or default_uri(store.root)
         self._limits = limits or Limits()
-        self._background = Background(self.sync, interval)
+        self._background = SyncThread(self.sync, interval)
         self._plan: Plan | None = None
         self._own: str | None = None
         self._about: dict[str, Any] | None = None
@@ -98,7 +98,7 @@ class MlflowMirror:
         self._background.start()
 
     def hurry(self) -> None:
-        """Look at the records now, in the background."""
+        """Start a pass over the records now, in the background."""
         self._background.hurry()
 
     def stop(self, timeout: float = 10.0) -> None:
@@ -157,7 +157,7 @@ class MlflowMirror:
         return Invocations(store=self._store, plan=self._opened(), state=self._state())
 
     def _study(self) -> StudyMirror:
-        """The experiment, found or made; kept until something goes wrong."""
+        """Find or create the experiment, and keep its mirror until an error occurs."""
         if self._mirror is None:
             plan, state = self._opened(), self._state()
             client = connect(self._uri)
@@ -240,8 +240,8 @@ class StudyMirror:
                 self.seen[run.run_id] = size
         return problems, changed
 
-    def _child(self, sender: ChildSender, run: PlannedRun, *, over: bool) -> Outcome:
-        """One run; what concerns it alone must not keep the others from being sent."""
+    def _child(self, sender: ChildSender, run: PlannedRun, *, over: bool) -> SendResult:
+        """Send one run; an error of this run alone is reported, and the others are still sent."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -249,7 +249,7 @@ class StudyMirror:
         except (MlflowException, RecordError) as error:
             if isinstance(error, MlflowException) and not concerns_one_run(error):
                 raise
-            return Outcome(missing=(f"{run.title}: {explain(error, self.uri)}",))
+            return SendResult(missing=(f"{run.title}: {explain(error, self.uri)}",))
 
     def _parents(self, parents: ParentSender, *, changed: bool) -> None:
         known = self.state.invocations()

@@ -1,4 +1,4 @@
-"""How a run stands: the status, attempt and failure that people see in a list of runs."""
+"""Compute and show a run's status, attempt and failure, as MLflow lists them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class ShownStatus:
     """As of the event at `time`; `began` is when the newest attempt began.
 
-    `reaped`: nobody carried the run out any more although its attempt never ended.
+    `reaped`: no process carried the run out any more, and its attempt had recorded no end.
     """
 
     status: RunStatus
@@ -71,7 +71,7 @@ def reap(standing: ShownStatus, last: float) -> ShownStatus:
 def show(
     client: MlflowClient, mlflow_id: str, parent: str, now: ShownStatus, before: ShownStatus | None
 ) -> None:
-    """Bring tags and status of the child run from `before` to `now`."""
+    """Update tags and status of the child run from `before` to `now`."""
     tags = {"status": str(now.status), "attempt": str(now.attempt), PARENT: parent}
     if now.failure:
         tags |= {"failure": now.failure, NOTE: f"Failed ({now.failure}): {now.message}"}

@@ -1,4 +1,4 @@
-"""`tempo ui`: the MLflow UI on the right store, started so that it is up in seconds."""
+"""Serve the MLflow UI on a study's store, and link to its views."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ENVIRONMENT = {
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on and browsers open."""
+    """Return a free port of the loopback interface that browsers do not block."""
     while True:
         with socket.socket() as probe:
             probe.bind((HOST, 0))

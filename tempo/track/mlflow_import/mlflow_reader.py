@@ -1,4 +1,4 @@
-"""Reading runs out of an MLflow store, whoever logged them."""
+"""Read runs from an MLflow store and find those that a text names."""
 
 from __future__ import annotations
 
