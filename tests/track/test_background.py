@@ -57,7 +57,7 @@ def test_a_mirror_says_what_it_lacks(study: Study) -> None:
 
 
 def test_importing_the_mirror_imports_no_mlflow() -> None:
-    code = "import sys, tempo.track.mlflow.mlflow_store, tempo.track.mlflow.ui\\n"
+    code = "import sys, tempo.track.mlflow.mlflow_store, tempo.track.mlflow.ui\n"
     code += "print('mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
