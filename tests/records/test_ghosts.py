@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tempo.core.records import RunSpec, RunStatus
@@ -144,6 +144,10 @@ EVENTS_OF_A_RUN = st.one_of(
 )
 
 
+HIDDEN: list[tuple[int, Event]] = [*((1, each) for each in begin(0)), (1, trained(15)), (2, CLAIM)]
+
+
+@example(lines=[*HIDDEN, (1, trained(20))], known=12)
 @given(st.lists(st.tuples(st.integers(1, 3), EVENTS_OF_A_RUN), max_size=12), st.integers(0, 12))
 def test_catching_up_ends_where_reading_every_event_does(
     lines: list[tuple[int, Event]], known: int
