@@ -28,8 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from tempo.data.batches import Batch
-from tempo.ledger.keeper import Keeper
-from tempo.ledger.lease import take
+from tempo.ledger.lease import LeaseKeeper, take
 from tempo.ledger.open import open_ledger
 from tempo.losses import build_objective
 from tempo.models.build import build_model
@@ -211,7 +210,7 @@ def engine(config: RunConfig, device: torch.device) -> Run:
     prepared = Prepared(iter(()))
     lease, stop = take(open_ledger(None, folder), "overhead"), StopRequest()
     assert lease is not None
-    Keeper(lease, stop.ask).start()
+    LeaseKeeper(lease, stop.ask).start()
     parts: Any = (trainer, config, prepared, None, folder, Journal(folder, Group(), lease), stop)
     training = Endless(*parts)
 

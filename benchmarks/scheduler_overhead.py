@@ -40,7 +40,7 @@ from tempo.core.records import PlannedRun, RunSpec
 from tempo.launch.launchers.local import LocalLauncher
 from tempo.launch.launchers.worker_processes import TEMPO, ForkServer
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_view import Work
+from tempo.launch.scheduling.run_view import RunRequest
 from tempo.ledger.open import open_ledger
 from tempo.records.event_log import read_events
 from tempo.records.layout import Store
@@ -194,7 +194,7 @@ def pooled(store: Store, runs: Sequence[RunSpec], cache: Path) -> Pooled:
         command=lambda folder: [*TEMPO, "worker", str(folder), *argv],
     )
     works = [
-        Work(run=PlannedRun(run_id=spec.run_id, variant="v", seed=spec.seed), spec=spec)
+        RunRequest(run=PlannedRun(run_id=spec.run_id, variant="v", seed=spec.seed), spec=spec)
         for spec in runs
     ]
     # The first runs wait for the server's imports, as a study's checks do at its start.
@@ -213,7 +213,7 @@ def pooled(store: Store, runs: Sequence[RunSpec], cache: Path) -> Pooled:
     )
 
 
-def _drive(pool: Pool, works: Sequence[Work]) -> None:
+def _drive(pool: Pool, works: Sequence[RunRequest]) -> None:
     pool.add(works)
     while pool.busy:
         pool.step()

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tempo.cli import shared_options as shared
-from tempo.launch.cleanup import Leftover, find
+from tempo.launch.cleanup import RemovableItem, find_removable
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 
@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     store = Store(options.records)
     with closing(open_ledger(None, store.root)) as ledger:
-        found = find(store, ledger, options.cache, options.reports)
+        found = find_removable(store, ledger, options.cache, options.reports)
     chosen = [each for each in found if not options.only or each.kind in options.only]
     kept = [each for each in chosen if each.cited_by and not options.cited]
     going = [each for each in chosen if each not in kept]
@@ -66,7 +66,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _list(found: Sequence[Leftover]) -> Iterable[str]:
+def _list(found: Sequence[RemovableItem]) -> Iterable[str]:
     """Runs and caches one by one, the files of complete runs summed up by kind."""
     sums: Counter[str] = Counter()
     counts: Counter[str] = Counter()

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempo.cli import shared_options as shared
 from tempo.core.errors import RecordError
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import goes_on
+from tempo.ledger.owner import is_active
 from tempo.records.event_log import read_events
 from tempo.records.events import (
     AttemptStarted,
@@ -92,7 +92,7 @@ def _follow(page: Page, store: Store, key: str, *, newer: bool) -> None:
             page = Page(page.folder, latest)
         elif page.over:
             return
-        elif not goes_on(ledger.holds([key]).get(key)) and not page.print_new():
+        elif not is_active(ledger.holds([key]).get(key)) and not page.print_new():
             print("nobody carries it out now", flush=True)
             return
 

@@ -19,7 +19,7 @@ from tempo.cli.render.console import make_console
 from tempo.cli.render.run_changes import duration
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
-from tempo.launch.study_status import Standing, StudyStanding, standing_of
+from tempo.launch.study_status import RunState, StudyStatus, study_status
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Ledger
 from tempo.records.layout import Store
@@ -65,8 +65,8 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _one(plan: Plan, store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
-    def look() -> StudyStanding:
-        return standing_of(plan, store, ledger, options.metric)
+    def look() -> StudyStatus:
+        return study_status(plan, store, ledger, options.metric)
 
     if options.json:
         print(json.dumps(as_json(look()), indent=2))
@@ -81,7 +81,7 @@ def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None
     plans = [store.load_plan(study) for study in store.studies()]
     if not plans:
         raise RecordError(f"{store.root} holds no study yet")
-    found = [standing_of(plan, store, ledger, options.metric) for plan in plans]
+    found = [study_status(plan, store, ledger, options.metric) for plan in plans]
     if options.json:
         print(json.dumps([as_json(each) for each in found], indent=2))
         return
@@ -90,7 +90,7 @@ def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None
         console.print(headline(each), markup=False, soft_wrap=True)
 
 
-def _watch(look: Callable[[], StudyStanding], console: Console, *, every: bool) -> None:
+def _watch(look: Callable[[], StudyStatus], console: Console, *, every: bool) -> None:
     """Refresh in place in a terminal; elsewhere a line whenever something changed."""
     standing = look()
     if not console.is_terminal:
@@ -110,11 +110,11 @@ def _watch(look: Callable[[], StudyStanding], console: Console, *, every: bool) 
             live.update(_table(standing, every=every), refresh=True)
 
 
-def _over(standing: StudyStanding) -> bool:
+def _over(standing: StudyStatus) -> bool:
     return all(run.ended for run in standing.runs)
 
 
-def _print(standing: StudyStanding, console: Console, *, every: bool) -> None:
+def _print(standing: StudyStatus, console: Console, *, every: bool) -> None:
     console.print(_table(standing, every=every))
     for run in standing.runs:
         finish = run.progress.finish
@@ -124,7 +124,7 @@ def _print(standing: StudyStanding, console: Console, *, every: bool) -> None:
             console.print(f"  tempo logs {run.run.run_id}", markup=False, soft_wrap=True)
 
 
-def headline(standing: StudyStanding) -> str:
+def headline(standing: StudyStatus) -> str:
     """`se_dilation (demo): 3 of 12 complete, 2 running, ETA 0:04:10`."""
     states = [run.state for run in standing.runs]
     counts = [f"{states.count(name)} {name}" for name in ORDER[:-1] if name in states]
@@ -134,13 +134,13 @@ def headline(standing: StudyStanding) -> str:
     return f"{standing.study}{profile}: " + ", ".join([of, *counts, *eta])
 
 
-def _listed(standing: StudyStanding, *, every: bool) -> Sequence[Standing]:
+def _listed(standing: StudyStatus, *, every: bool) -> Sequence[RunState]:
     if every or len(standing.runs) <= MANY:
         return standing.runs
     return [run for run in standing.runs if run.state not in {"planned", "complete"}]
 
 
-def _table(standing: StudyStanding, *, every: bool) -> Table:
+def _table(standing: StudyStatus, *, every: bool) -> Table:
     table = Table(title=headline(standing), title_justify="left", box=None, pad_edge=False)
     table.add_column("run", no_wrap=True)
     table.add_column("id", no_wrap=True)
@@ -159,7 +159,7 @@ def _table(standing: StudyStanding, *, every: bool) -> Table:
     return table
 
 
-def _cells(run: Standing) -> list[Text]:
+def _cells(run: RunState) -> list[Text]:
     progress = run.progress
     steps = f"{progress.step}/{progress.total}" if progress.total else "-"
     texts = [
@@ -180,7 +180,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:#.4g}"
 
 
-def as_json(standing: StudyStanding) -> dict[str, Any]:
+def as_json(standing: StudyStatus) -> dict[str, Any]:
     """What the table shows, in seconds and bytes, with null for what is not known."""
     return {
         "study": standing.study,
@@ -192,7 +192,7 @@ def as_json(standing: StudyStanding) -> dict[str, Any]:
     }
 
 
-def _run_json(run: Standing) -> dict[str, Any]:
+def _run_json(run: RunState) -> dict[str, Any]:
     progress = run.progress
     finish = progress.finish
     return {

@@ -1,4 +1,4 @@
-"""Named parts. A miss names the known names and the nearest one."""
+"""Look up parts by name; an unknown name is reported with the known and the nearest ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ T = TypeVar("T")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None when none is close."""
+    """Return the known name most similar to `name`; None when none is close."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return found[0] if found else None
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """The sentence for an unknown name: what was given, what is allowed, the nearest."""
+    """Return the message for an unknown name: the name, the nearest and the known ones."""
     names = list(known)
     guess = nearest(str(name), names)
     hint = f"; did you mean {guess!r}?" if guess else ""
@@ -39,11 +39,11 @@ class Catalog(Generic[T]):
         self._entries[name] = entry
 
     def remove(self, name: str) -> None:
-        """Take an entry out again (tests register parts for a moment)."""
+        """Remove an entry (tests register parts temporarily)."""
         del self._entries[name]
 
     def get(self, name: str) -> T:
-        """The entry called `name`.
+        """Return the entry called `name`.
 
         Raises:
             UnknownNameError: naming the known names and the nearest one.

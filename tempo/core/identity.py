@@ -12,7 +12,7 @@ LONGEST_NAME = 60
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys, no spaces and no NaN: equal values give equal text.
+    """Return JSON with sorted keys, no spaces and no NaN: equal values give equal text.
 
     Floats that are whole numbers keep their `.0`, so a field's type (fixed by its schema) is part
     of the text and 1 never collides with 1.0 by accident of spelling.
@@ -21,7 +21,7 @@ def canonical(value: Any) -> str:
 
 
 def short_hash(value: Any, length: int = 12) -> str:
-    """The first `length` hex digits of the SHA-256 of the canonical text."""
+    """Return the first `length` hex digits of the SHA-256 of the canonical text."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]
 
 

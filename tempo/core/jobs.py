@@ -1,4 +1,4 @@
-"""The seam between a study and whatever executes its runs.
+"""Define the launcher protocol: jobs, their resources and their states.
 
 Every backend executes the same argument vector; the truth about a run is its records and the
 ledger, and what a backend says of a job is a hint.
@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+# Exit codes are the protocol between a worker and whatever started it (the pool, torchrun's ranks,
+# a Slurm batch script): every other code but 0 is a failure.
 RESUMABLE = 85
 """Exit code of a worker that stopped on request and can be resumed from its checkpoint."""
 

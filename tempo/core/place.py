@@ -1,4 +1,4 @@
-"""Where a value was written, so that an error can point at it."""
+"""Describe a position in a spec, which error messages name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the study needs from the world outside, as protocols. Each has several implementations."""
+"""Define the tracker protocol, which MLflow and Weights & Biases implement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempo.core.records import Plan
 
 
 class Tracker(Protocol):
-    """Shows a study to people elsewhere. A mirror of the records, which may lag or be down.
+    """Mirrors a study's records into a tracking store, which may lag or be unreachable.
 
     No method raises because the other side is unreachable: `problem` says what is wrong, and what
     was missed is sent later. Only `sync` and `finish` may take long; `open` touches no network.
@@ -18,7 +18,7 @@ class Tracker(Protocol):
 
     @property
     def uri(self) -> str:
-        """Where people find the study, without credentials."""
+        """The address of the study in the store, without credentials."""
 
     @property
     def problem(self) -> str | None:
@@ -40,7 +40,7 @@ class Tracker(Protocol):
     def sync(self, *, over: bool | None = None) -> bool:
         """Mirror once what the records hold and no resumed attempt can supersede any more.
 
-        `over` says whether nobody carries out the plan now: then what is unfinished was killed.
+        `over` says whether no process carries out the plan now: then what is unfinished was killed.
         None finds out. Returns whether everything was sent.
         """
 

@@ -1,4 +1,4 @@
-"""The small frozen records that stages hand each other."""
+"""Define the small frozen records that the stages of a study pass to each other."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MetricInfo:
 
 
 def _shallow(record: Any) -> dict[str, Any]:
-    """The fields of a record; `asdict` would copy everything below, ten thousand times."""
+    """Return the fields of a record; `asdict` would also copy all nested values, which is slow."""
     return {each.name: getattr(record, each.name) for each in fields(record)}
 
 

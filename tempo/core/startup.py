@@ -1,4 +1,4 @@
-"""Large imports, without the garbage collection that makes them slower by a quarter."""
+"""Import large libraries without garbage collection, which makes that slower by a quarter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Load in the block what stays until the process ends.
+    """Suspend garbage collection during imports in the block, and exempt what they load from it.
 
     Nothing is collected meanwhile, and what is there afterwards is left out of every collection
     to come: going through the objects of torch again and again took a third of a short run.

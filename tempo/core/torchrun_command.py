@@ -1,4 +1,4 @@
-"""The exact torchrun command of a run on several processes, without importing torch."""
+"""Build the torchrun command of a run on several processes, without importing torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def default_rendezvous() -> str | None:
 
 
 def launch_command(processes: Processes, target: Sequence[str]) -> list[str]:
-    """The exact torchrun command that runs `target` (`-m module` or a script, with arguments)."""
+    """Return the torchrun command that runs `target` (`-m module` or a script, with arguments)."""
     meeting = (
         ["--standalone", "--local-addr=127.0.0.1"]
         if processes.nodes == 1
@@ -56,7 +56,7 @@ def launch_command(processes: Processes, target: Sequence[str]) -> list[str]:
 
 
 def launch_environment(processes: Processes, threads: int) -> dict[str, str]:
-    """What the command needs beside the caller's environment."""
+    """Return the variables that the command needs beside the caller's environment."""
     environment = {
         "OMP_NUM_THREADS": str(threads),
         "TORCH_CPP_LOG_LEVEL": "ERROR",

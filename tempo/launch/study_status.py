@@ -1,4 +1,4 @@
-"""How the runs of a plan stand, read from the records and the ledger by anybody at any time."""
+"""Read the status of every run of a plan from the records and the ledger."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.accounting.gpu_usage import memory_of
 from tempo.launch.scheduling.time_left import run_seconds_left, study_seconds_left
-from tempo.ledger.owner import goes_on
+from tempo.ledger.owner import is_active
 from tempo.ledger.port import Hold, Ledger
 from tempo.records.event_tail import Progress, Tail
 from tempo.records.layout import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RunState:
     """One run.
 
     Attributes:
-        state: a RunStatus, or `stopping` while it is running and asked to stop.
-        value: the metric at the last validation; `common`: at the step all runs have reached.
-        eta: seconds until it ends, while it is running.
-        memory: bytes; of a run that ended its peak, which is None while nothing was measured.
-        where: host and pid of the attempt, the last one if it ended.
+        state: a RunStatus, or `stopping` while the run is running and was asked to stop.
+        value: the metric at the last validation; `common`: at the step that all runs have reached.
+        eta: seconds until the run ends, while it is running.
+        memory: bytes now, or the peak of a run that ended; None while nothing was measured.
+        where: host and pid of the newest attempt.
     """
 
     run: PlannedRun
@@ -44,44 +44,44 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyStanding:
+class StudyStatus:
     """All runs of a plan. `step`: the last step that every trained run has validated at, if any;
-    `eta`: seconds until all ended, on as many slots as are busy now."""
+    `eta`: seconds until all have ended, on as many slots as are busy now."""
 
     study: str
     profile: str | None
     metric: str
     step: int | None
     eta: float | None
-    runs: tuple[Standing, ...]
+    runs: tuple[RunState, ...]
 
 
-def standing_of(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr") -> StudyStanding:
-    """Read how every run of `plan` stands."""
+def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr") -> StudyStatus:
+    """Read the state of every run of `plan`, with `metric` of its validations."""
     runs = plan.distinct_runs
     holds = ledger.holds([run.run_id for run in runs])
     progress = {run.run_id: _progress(store, run) for run in runs}
     step = common_step([p for run in runs if run.seed is not None and (p := progress[run.run_id])])
-    memory = _memory(progress, holds)
-    standings = tuple(
-        _standing(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
+    memory = _memory(holds)
+    states = tuple(
+        _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
         for run in runs
     )
-    going = sum(each.status is RunStatus.RUNNING for each in standings)
-    return StudyStanding(
+    running = sum(each.status is RunStatus.RUNNING for each in states)
+    return StudyStatus(
         study=plan.study,
         profile=plan.profile,
         metric=metric,
         step=step,
-        eta=study_seconds_left(standings, going) if going else None,
-        runs=standings,
+        eta=study_seconds_left(states, running) if running else None,
+        runs=states,
     )
 
 
 def common_step(runs: Sequence[Progress]) -> int | None:
-    """The last step at which every run that began was validated; None before there is one."""
-    begun = [set(each.curve) for each in runs if each.attempt]
-    shared = set.intersection(*begun) if begun else set()
+    """Return the last step at which every started run was validated; None before there is one."""
+    started = [set(each.curve) for each in runs if each.attempt]
+    shared = set.intersection(*started) if started else set()
     return max(shared, default=None)
 
 
@@ -92,35 +92,34 @@ def _progress(store: Store, run: PlannedRun) -> Progress:
 
 
 def _status(progress: Progress, hold: Hold | None) -> RunStatus:
-    if goes_on(hold):
+    if is_active(hold):
         return RunStatus.RUNNING
     if not progress.attempt:
         return RunStatus.PLANNED
     return RunStatus(progress.finish.status) if progress.finish else RunStatus.STOPPED
 
 
-def _memory(progress: Mapping[str, Progress], holds: Mapping[str, Hold]) -> dict[int, float]:
-    """Memory of the running workers on this host, by pid."""
-    here = socket.gethostname()
-    going = [holds[key] for key in progress if key in holds and goes_on(holds[key])]
-    return memory_of([hold.owner.pid for hold in going if hold.owner.host == here])
+def _memory(holds: Mapping[str, Hold]) -> dict[int, float]:
+    """Return the memory of the running workers on this host in bytes, by pid."""
+    owners = [hold.owner for hold in holds.values() if is_active(hold)]
+    return memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
 
 
-def _standing(
+def _state(
     run: PlannedRun,
     progress: Progress,
     hold: Hold | None,
     metric: str,
     step: int | None,
     memory: Mapping[int, float],
-) -> Standing:
+) -> RunState:
     status = _status(progress, hold)
     running = status is RunStatus.RUNNING
     asked = hold is not None and hold.asked_to_stop
     last = progress.curve[max(progress.curve)] if progress.curve else {}
     peak = progress.finish.peak_memory if progress.finish else 0
     pid = hold.owner.pid if hold is not None and running else None
-    return Standing(
+    return RunState(
         run=run,
         status=status,
         state="stopping" if running and asked else str(status),

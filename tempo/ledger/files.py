@@ -1,12 +1,12 @@
-"""The ledger without a database: claim files on a file system that all hosts share.
+"""Implement the ledger with claim files on a file system that all hosts share.
 
 <root>/<key>/<token>.json       a claim, linked into place whole, so that one of several wins
 <root>/<key>/<token>.released   it was given back
 <root>/<key>/<token>.span       the steps it published
-<root>/<key>/stop               whatever holds the key is to leave
+<root>/<key>/stop               the holder of the key is asked to stop
 
 Nothing here expires, because no clock is shared: a claim is taken over only from a process that
-died on this very host. Any other has to be freed by hand, by whoever knows that it is gone.
+died on this very host. Any other has to be freed by hand, by a person who knows that it is gone.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class FilesLedger:
         hold = self._hold(key)
         if hold is not None and (hold.asked_to_stop or (hold.held and not is_dead(hold.owner))):
             return None
+        # Fencing: the next token's file is linked into place, which succeeds for one claimer only.
         token = max(hold.token if hold else 0, above) + 1
         return token if self._put(self._claim(key, token), asdict(owner)) else None
 
@@ -84,7 +85,7 @@ class FilesLedger:
         return {key: hold for key, hold in found.items() if hold is not None}
 
     def spans(self, key: str) -> tuple[Span, ...]:
-        """As noted, each cut where the next one began."""
+        """Return the spans as recorded, each cut where a later claim began."""
         paths = sorted(self._folder(key).glob("*.span"), key=lambda path: int(path.stem))
         noted = [(int(path.stem), json.loads(path.read_text())) for path in paths]
         spans = []
@@ -98,7 +99,7 @@ class FilesLedger:
         return tuple(spans)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no file is kept open."""
 
     def _folder(self, key: str) -> Path:
         return self.root / quote(key, safe="")
@@ -107,7 +108,7 @@ class FilesLedger:
         return self._folder(key) / f"{token}.json"
 
     def _token(self, key: str) -> int:
-        """The newest token; 0 when the key was never claimed."""
+        """Return the newest token; 0 when the key was never claimed."""
         names = self._folder(key).glob("*.json")
         return max((int(path.stem) for path in names if path.stem.isdecimal()), default=0)
 
@@ -135,7 +136,7 @@ class FilesLedger:
         self._put(path, steps, replace=True)
 
     def _put(self, path: Path, content: Mapping[str, object], *, replace: bool = False) -> bool:
-        """Put a whole file in place at once; False when there is one already."""
+        """Write a file atomically; return False when it exists already."""
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,5 +155,5 @@ class FilesLedger:
 
 
 def _waiting(key: str) -> Hold:
-    """A key that was asked to stop before anybody claimed it."""
+    """Return the row of a key that was asked to stop before its first claim."""
     return Hold(key=key, owner=NOBODY, token=0, held=False, left=-math.inf, asked_to_stop=True)

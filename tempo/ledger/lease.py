@@ -1,14 +1,20 @@
-"""A key that this process holds: its token, and until when it may act on it."""
+"""Hold a key of the ledger: claim and renew its lease, and exit before another can take over."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
+import psutil
+
 from tempo.core.errors import LeaseLostError, LedgerError
+from tempo.core.jobs import BUSY
 from tempo.ledger.owner import this_process
 from tempo.ledger.port import Hold, Ledger
 
@@ -20,7 +26,7 @@ RETRY = 0.1
 """Seconds between two tries to claim a key that somebody is about to give back."""
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Goes on while the machine sleeps, and nobody sets it (macOS: its CLOCK_MONOTONIC does, too)."""
+"""Advances while the machine sleeps, and cannot be set (macOS: so does its CLOCK_MONOTONIC)."""
 
 
 def now() -> float:
@@ -28,7 +34,7 @@ def now() -> float:
 
 
 def default_ttl() -> float:
-    """`$TEMPO_LEASE_SECONDS`, or 15.
+    """Return the time to live of a lease: `$TEMPO_LEASE_SECONDS`, or 15.
 
     Raises:
         LedgerError: when it is no number of at least 1.
@@ -44,7 +50,7 @@ def default_ttl() -> float:
 
 
 class Lease:
-    """Safe to use from several threads. `ttl`, and the end that follows from it, are in seconds.
+    """A key that this process holds; safe to use from several threads. `ttl` is in seconds.
 
     The end is reckoned from before the ledger was asked, so it never lies after the ledger's own.
     """
@@ -56,11 +62,11 @@ class Lease:
 
     @property
     def left(self) -> float:
-        """Seconds for which nobody else can hold the key, by this host's clock."""
+        """Seconds for which no other process can hold the key, by this host's clock."""
         return self._end - now()
 
     def renew(self) -> Hold | None:
-        """Hold on for another time to live; None when somebody else took the key over."""
+        """Extend the lease by its time to live; None when another process took the key over."""
         with self._lock:
             begun = now()
             hold = self.ledger.renew(self.key, self.token, self.ttl)
@@ -80,7 +86,7 @@ class Lease:
             self._lost()
 
     def publish(self) -> None:
-        """Make sure that this result is the one that counts, and of the time to write it.
+        """Check that this holder's result counts, and reserve the time to live to write it.
 
         Raises:
             LeaseLostError, LedgerError: as `check`.
@@ -91,7 +97,7 @@ class Lease:
         self._end = max(self._end, begun + self.ttl)
 
     def again(self) -> None:
-        """Go on under a new token, larger than any before.
+        """Continue under a new token, larger than any before.
 
         Raises:
             LeaseLostError, LedgerError: as `check`.
@@ -110,7 +116,7 @@ class Lease:
         self._insist(lambda: self.ledger.reached(self.key, self.token, step))
 
     def _insist(self, ask: Callable[[], T]) -> T:
-        """Ask until the ledger answers, while the lease lasts."""
+        """Retry a query until the ledger answers, while the lease lasts."""
         while True:
             try:
                 return ask()
@@ -131,7 +137,7 @@ class Lease:
 def take(
     ledger: Ledger, key: str, *, ttl: float | None = None, above: int = 0, patience: float = 0.0
 ) -> Lease | None:
-    """Claim a key, waiting up to `patience` seconds for its holder to leave; None when it stays.
+    """Claim a key, waiting up to `patience` seconds for its holder to release it; None if held.
 
     Raises:
         LedgerError: when the ledger cannot be reached.
@@ -149,7 +155,7 @@ def take(
 
 
 def refusal(hold: Hold | None, run: str) -> str:
-    """Why a key could not be claimed, and what to do about it."""
+    """Say why a key could not be claimed, and what to do about it."""
     if hold is None or not (hold.held or hold.asked_to_stop):
         return f"{run} was just given back; try again"
     if not hold.held:
@@ -163,3 +169,100 @@ def refusal(hold: Hold | None, run: str) -> str:
         f"{run} is held by {hold.owner}; unless that goes on it can be taken over "
         f"in {max(hold.left, 0):.0f} s"
     )
+
+
+TICKS = 12
+"""Checks of the clock during one time to live."""
+
+
+def leave(reason: str) -> None:
+    """End this process and its children at once, whatever they are doing."""
+    print(reason, file=sys.stderr, flush=True)
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+    os._exit(BUSY)
+
+
+class LeaseKeeper:
+    """Renews a lease in the background, and ends the process when that fails.
+
+    One thread renews at a third of the time to live. The other, which makes no request and cannot
+    hang, ends the process before the lease does when renewing fails: on the second tick in a row
+    that finds the end near. So a process that was frozen past the end, and finds itself there at
+    once, is given one tick to ask the ledger whether another process took the key over meanwhile.
+
+    Args:
+        asked: called once when the ledger asks for the key's holder to stop.
+        leave: ends the process; must not return outside tests.
+    """
+
+    def __init__(
+        self, lease: Lease, asked: Callable[[], object], leave: Callable[[str], None] = leave
+    ) -> None:
+        self._lease, self._asked, self._leave = lease, asked, leave
+        self._over, self._wake = threading.Event(), threading.Event()
+        self._problem = ""
+        self._threads = [
+            threading.Thread(target=work, name=f"tempo-lease-{work.__name__}", daemon=True)
+            for work in (self._renew, self._watch)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End both threads, without waiting for a renewal that hangs."""
+        self._over.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(timeout=1.0)
+
+    def _renew(self) -> None:
+        calm, told = self._lease.ttl / 3, False
+        pause = calm
+        while True:
+            self._wake.wait(pause)
+            self._wake.clear()
+            if self._over.is_set():
+                return
+            try:
+                hold = self._lease.renew()
+            except LedgerError as error:
+                self._problem, pause = f" ({error})", self._lease.ttl / TICKS
+                continue
+            pause = calm
+            if hold is None:
+                self._end(f"{self._lease.key} was taken over by another worker; leaving")
+            elif hold.asked_to_stop and not told:
+                told = True
+                self._asked()
+
+    def _watch(self) -> None:
+        tick, near = self._lease.ttl / TICKS, False
+        while not self._over.wait(tick):
+            if self._lease.left > 2 * tick:
+                near = False
+            elif near:
+                key = self._lease.key
+                self._end(f"the lease of {key} could not be renewed{self._problem}; leaving")
+            else:
+                near = True
+                self._wake.set()
+
+    def _end(self, reason: str) -> None:
+        if not self._over.is_set():
+            self._leave(reason)
+
+
+@contextmanager
+def kept_renewed(lease: Lease, asked: Callable[[], object]) -> Iterator[None]:
+    """Renew `lease` in the background for the time of the block."""
+    keeper = LeaseKeeper(lease, asked)
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()

@@ -1,4 +1,4 @@
-"""From an address to the ledger behind it."""
+"""Open the ledger at an address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VARIABLE = "TEMPO_LEDGER"
 
 
 def open_ledger(url: str | None, root: Path) -> Ledger:
-    """The ledger at `url`, or else at `$TEMPO_LEDGER`, or else the SQLite file in `root`.
+    """Open the ledger at `url`, or else at `$TEMPO_LEDGER`, or else the SQLite file in `root`.
 
     Nothing is created before it is first used.
 

@@ -1,4 +1,4 @@
-"""Which process this is, and whether another one is known to be gone."""
+"""Identify this process, and tell whether another process is alive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 def this_process() -> Owner:
-    """The calling process, among all that ever ran anywhere."""
+    """Return the calling process, identified among all processes of all hosts and times."""
     pid = os.getpid()
     return Owner(
         host=socket.gethostname(), pid=pid, started=_started(pid) or 0.0, space=_space(pid)
@@ -30,14 +30,14 @@ def is_dead(owner: Owner) -> bool:
     return _started(owner.pid) != owner.started
 
 
-def goes_on(hold: Hold | None) -> bool:
-    """Whether somebody works on the key now, as far as anybody can tell."""
+def is_active(hold: Hold | None) -> bool:
+    """Whether the key is held by a process that is not known to be dead, and not expired."""
     return hold is not None and hold.held and hold.left > 0 and not is_dead(hold.owner)
 
 
 @cache
 def _space(pid: int) -> str:
-    """Where pids mean the same processes as here; `pid`, this process, renews it after a fork."""
+    """Return a name of this boot and pid namespace; `pid` makes the cache miss after a fork."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
@@ -46,7 +46,7 @@ def _space(pid: int) -> str:
 
 
 def _started(pid: int) -> float | None:
-    """When a process started, on a clock that nobody sets; None when it is gone or a zombie."""
+    """Return a process's start in seconds since boot; None when it is gone or a zombie."""
     if not Path("/proc/self/stat").is_file():
         return _started_elsewhere(pid)
     try:
@@ -58,7 +58,7 @@ def _started(pid: int) -> float | None:
 
 
 def _started_elsewhere(pid: int) -> float | None:
-    """The same without /proc."""
+    """Return the same on systems without /proc, in Unix seconds."""
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())

@@ -1,4 +1,4 @@
-"""Who may work on what: leases with fencing tokens, on the clock of one shared database.
+"""Define the ledger: leases on keys with fencing tokens, on the clock of one shared database.
 
 A key is a run_id (or a search's ticket). Claiming a key gives a token, larger with every claim; a
 claim succeeds when nobody holds the key, the holder's lease expired, or the holder is known to be

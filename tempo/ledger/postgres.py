@@ -1,4 +1,4 @@
-"""The ledger of several hosts: two tables in a PostgreSQL database."""
+"""Implement the ledger of several hosts with two tables in a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tempo.core.errors import LedgerError
-from tempo.ledger import statements as sql
+from tempo.ledger import sql
 from tempo.ledger.sql import Rows, SqlLedger
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class PostgresLedger(SqlLedger):
             raise LedgerError(f"the ledger {self.url} cannot be used: {error}") from error
 
     def _ask(self, statement: str, values: Mapping[str, object]) -> Rows:
-        """Carry out a statement, again on a new connection when the old one turns out broken."""
+        """Execute a statement; try again on a new connection when the old one is broken."""
         from psycopg import OperationalError
 
         try:
@@ -79,7 +79,7 @@ class PostgresLedger(SqlLedger):
             return connection.execute(text, dict(values)).fetchall()
 
     def _open(self) -> Connection[Any]:
-        """The connection of this process: one that was made before a fork must not be used."""
+        """Return this process's connection: one made before a fork must not be used."""
         if self._connection is None or self._pid != os.getpid():
             self._connection, self._pid = self._connect(), os.getpid()
         return self._connection
@@ -121,7 +121,7 @@ def _settings(address: str) -> dict[str, Any]:
 
 
 def _shown(settings: Mapping[str, Any]) -> str:
-    """The address without a password or other options."""
+    """Return the address without a password or other options."""
     user = f"{quote(settings['user'])}@" if "user" in settings else ""
     port = f":{settings['port']}" if "port" in settings else ""
     host = quote(str(settings.get("host", "")), safe="")

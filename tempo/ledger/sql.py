@@ -1,4 +1,4 @@
-"""The ledger over any SQL database, from statements that stand alone."""
+"""Implement the ledger over an SQL database, one statement an operation."""
 
 from __future__ import annotations
 
@@ -8,14 +8,104 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tempo.ledger import statements as sql
 from tempo.ledger.owner import is_dead
-from tempo.ledger.port import Hold, Owner, Span
+from tempo.ledger.port import MARGIN, Hold, Owner, Span
 
 Rows = Sequence[Sequence[Any]]
 
 CHUNK = 500
 """Keys asked for in one statement."""
+
+
+# Each operation is one statement, so that it is atomic by itself and no process holds a lock while
+# it computes. The SQL is what SQLite (3.35 on) and PostgreSQL both understand. Parameters are
+# written `:name`; `{now}` is the database's clock in Unix seconds.
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS tempo_lease (
+        key TEXT PRIMARY KEY,
+        token INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started DOUBLE PRECISION NOT NULL,
+        space TEXT NOT NULL,
+        held INTEGER NOT NULL,
+        ttl DOUBLE PRECISION NOT NULL,
+        expires DOUBLE PRECISION NOT NULL,
+        stop INTEGER NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS tempo_span (
+        key TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started DOUBLE PRECISION NOT NULL,
+        space TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER,
+        PRIMARY KEY (key, token)
+    )""",
+)
+
+_TAKEN = """host = :host, pid = :pid, started = :started, space = :space, held = 1,
+    ttl = :ttl, expires = {now} + :ttl"""
+_TOKEN = "token = CASE WHEN lease.token > :above THEN lease.token ELSE :above END + 1"
+_NEWEST = "key = :key AND token = :token AND held = 1"
+_ROW = "key, host, pid, started, space, token, held, expires - {now}, stop"
+
+CLAIM = f"""INSERT INTO tempo_lease AS lease
+    (key, token, host, pid, started, space, held, ttl, expires, stop)
+    VALUES (:key, :above + 1, :host, :pid, :started, :space, 1, :ttl, {{now}} + :ttl, 0)
+    ON CONFLICT (key) DO UPDATE SET {_TOKEN}, {_TAKEN}
+    WHERE lease.stop = 0
+      AND (lease.held = 0 OR lease.expires + {MARGIN} * lease.ttl < {{now}})
+    RETURNING token"""
+
+TAKEN = f"""SELECT {_ROW} FROM tempo_lease AS lease WHERE key = :key
+    AND NOT (lease.stop = 0
+      AND (lease.held = 0 OR lease.expires + {MARGIN} * lease.ttl < {{now}}))"""
+"""What a claim would run into: asked first, since a write that changes nothing costs a commit."""
+
+SUCCEED = f"""UPDATE tempo_lease AS lease SET {_TOKEN}, {_TAKEN}
+    WHERE key = :key AND token = :seen AND stop = 0 RETURNING token"""
+"""Take over from the holder of the token `seen`, of whom the caller knows that it is dead."""
+
+AGAIN = f"""UPDATE tempo_lease SET token = token + 1, expires = {{now}} + ttl
+    WHERE {_NEWEST} RETURNING token"""
+
+RENEW = f"""UPDATE tempo_lease SET ttl = :ttl, expires = {{now}} + :ttl
+    WHERE {_NEWEST} RETURNING {_ROW}"""
+
+PUBLISH = f"UPDATE tempo_lease SET expires = {{now}} + ttl WHERE {_NEWEST} RETURNING token"
+
+RELEASE = f"UPDATE tempo_lease SET held = 0, expires = {{now}} WHERE {_NEWEST} RETURNING token"
+
+BEGIN = f"""INSERT INTO tempo_span (key, token, host, pid, started, space, first)
+    SELECT key, token, host, pid, started, space, :step FROM tempo_lease WHERE {_NEWEST}
+    ON CONFLICT (key, token) DO UPDATE SET first = :step, last = NULL
+    RETURNING token"""
+
+SETTLE = """UPDATE tempo_span SET last = CASE WHEN first > :step THEN first ELSE :step END
+    WHERE key = :key AND token < :token AND (last IS NULL OR last > :step) RETURNING token"""
+"""A span that began after the step from which a later claim goes on published nothing."""
+
+REACH = f"""UPDATE tempo_span SET last = :step WHERE key = :key AND token = :token
+    AND EXISTS (SELECT 1 FROM tempo_lease WHERE {_NEWEST}) RETURNING token"""
+
+STOP = """INSERT INTO tempo_lease
+    (key, token, host, pid, started, space, held, ttl, expires, stop)
+    VALUES (:key, 0, '', 0, 0, '', 0, 0, 0, 1)
+    ON CONFLICT (key) DO UPDATE SET stop = 1 RETURNING token"""
+
+ALLOW = "UPDATE tempo_lease SET stop = 0 WHERE key = :key AND stop = 1 RETURNING token"
+
+SPANS = """SELECT key, host, pid, started, space, token, first, last FROM tempo_span
+    WHERE key = :key ORDER BY token"""
+
+
+def select_rows(names: Iterable[str]) -> str:
+    """Return the statement that reads the rows of the keys bound to the parameters `names`."""
+    among = ", ".join(f":{name}" for name in names)
+    return f"SELECT {_ROW} FROM tempo_lease WHERE key IN ({among})"
 
 
 class SqlLedger(ABC):
@@ -31,7 +121,7 @@ class SqlLedger(ABC):
 
     @abstractmethod
     def _execute(self, statement: str, values: Mapping[str, object]) -> Rows:
-        """Carry out one statement by itself; the rows it returns."""
+        """Execute one statement in its own transaction and return its rows."""
 
     @abstractmethod
     def close(self) -> None: ...
@@ -42,52 +132,52 @@ class SqlLedger(ABC):
 
     def claim(self, key: str, owner: Owner, ttl: float, above: int = 0) -> int | None:
         taken = {"key": key, "ttl": float(ttl), "above": above, **asdict(owner)}
-        found = self._run(sql.TAKEN, key=key)
-        rows = self._succeed(_hold(found[0]), taken) if found else self._run(sql.CLAIM, **taken)
+        found = self._run(TAKEN, key=key)
+        rows = self._succeed(_hold(found[0]), taken) if found else self._run(CLAIM, **taken)
         return int(rows[0][0]) if rows else None
 
     def _succeed(self, hold: Hold, taken: Mapping[str, object]) -> Rows:
-        """Take over at once from a holder that died on this host."""
+        """Take the key over at once from a holder that died on this host."""
         if hold.asked_to_stop or not is_dead(hold.owner):
             return []
-        return self._run(sql.SUCCEED, seen=hold.token, **taken)
+        return self._run(SUCCEED, seen=hold.token, **taken)
 
     def again(self, key: str, token: int) -> int | None:
-        rows = self._run(sql.AGAIN, key=key, token=token)
+        rows = self._run(AGAIN, key=key, token=token)
         return int(rows[0][0]) if rows else None
 
     def renew(self, key: str, token: int, ttl: float) -> Hold | None:
-        rows = self._run(sql.RENEW, key=key, token=token, ttl=float(ttl))
+        rows = self._run(RENEW, key=key, token=token, ttl=float(ttl))
         return _hold(rows[0]) if rows else None
 
     def publish(self, key: str, token: int) -> bool:
-        return bool(self._run(sql.PUBLISH, key=key, token=token))
+        return bool(self._run(PUBLISH, key=key, token=token))
 
     def release(self, key: str, token: int) -> None:
-        self._run(sql.RELEASE, key=key, token=token)
+        self._run(RELEASE, key=key, token=token)
 
     def began(self, key: str, token: int, step: int) -> None:
-        if self._run(sql.BEGIN, key=key, token=token, step=step):
-            self._run(sql.SETTLE, key=key, token=token, step=step)
+        if self._run(BEGIN, key=key, token=token, step=step):
+            self._run(SETTLE, key=key, token=token, step=step)
 
     def reached(self, key: str, token: int, step: int) -> None:
-        self._run(sql.REACH, key=key, token=token, step=step)
+        self._run(REACH, key=key, token=token, step=step)
 
     def ask_to_stop(self, keys: Iterable[str], stop: bool = True) -> None:
         for key in keys:
-            self._run(sql.STOP if stop else sql.ALLOW, key=key)
+            self._run(STOP if stop else ALLOW, key=key)
 
     def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
         found: dict[str, Hold] = {}
         wanted = list(dict.fromkeys(keys))
         for start in range(0, len(wanted), CHUNK):
             values = {f"key{n}": key for n, key in enumerate(wanted[start : start + CHUNK])}
-            rows = self._run(sql.rows(values), **values)
+            rows = self._run(select_rows(values), **values)
             found |= {str(row[0]): _hold(row) for row in rows}
         return found
 
     def spans(self, key: str) -> tuple[Span, ...]:
-        return tuple(_span(row) for row in self._run(sql.SPANS, key=key))
+        return tuple(_span(row) for row in self._run(SPANS, key=key))
 
 
 def _owner(row: Sequence[Any]) -> Owner:

@@ -1,4 +1,4 @@
-"""The ledger of one host: an SQLite file beside the records."""
+"""Implement the ledger of one host with an SQLite file beside the records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tempo.core.errors import LedgerError
-from tempo.ledger import statements as sql
+from tempo.ledger import sql
 from tempo.ledger.sql import Rows, SqlLedger
 
 PATIENCE = 30.0
@@ -36,7 +36,7 @@ class SqliteLedger(SqlLedger):
             raise LedgerError(f"the ledger {self.path} cannot be used: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
-        """The connection of this process: one that was made before a fork must not be used."""
+        """Return this process's connection: one made before a fork must not be used."""
         if self._connection is None or self._pid != os.getpid():
             if not self.path.is_file():
                 self._create()

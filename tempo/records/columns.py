@@ -1,4 +1,4 @@
-"""Columns of a table for Parquet. `pyarrow.array` would import pandas, which takes half a second of
+"""Build table columns for Parquet. `pyarrow.array` would import pandas, which takes 0.5 s of
 every run; these are made of the buffers that the Arrow format defines."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 
 def texts(values: Sequence[str]) -> pa.Array:
-    """A column of strings without gaps."""
+    """Return a column of strings without missing values."""
     encoded = [value.encode() for value in values]
     ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
@@ -18,7 +18,7 @@ def texts(values: Sequence[str]) -> pa.Array:
 
 
 def numbers(values: Sequence[float | None]) -> pa.Array:
-    """A column of float64; None stays a gap, which is something else than NaN."""
+    """Return a column of float64; None becomes a missing value, which differs from NaN."""
     known = np.array([value is not None for value in values], dtype=bool)
     filled = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     bits = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))

@@ -1,4 +1,4 @@
-"""Evaluations outside training: one method on one test set, in a folder of its own.
+"""Store evaluations outside training: one method on one test set, in a folder of its own.
 
 <folder>/   evaluation.json, clips.parquet, gallery/; rows.jsonl while it is not done
 """
@@ -64,12 +64,12 @@ class EvaluationRecord:
     seconds: float
 
     def save(self, folder: Path) -> None:
-        """Write the record; it is what says that the evaluation is done."""
+        """Write the record, whose presence marks the evaluation as complete."""
         write_json(folder / NAME, encode(asdict(self)))
 
 
 def load_evaluation(folder: Path) -> EvaluationRecord:
-    """The record in `folder`.
+    """Read the record in `folder`.
 
     Raises:
         RecordError: when there is none, or it cannot be read.
@@ -86,6 +86,6 @@ def load_evaluation(folder: Path) -> EvaluationRecord:
 
 
 def is_whole(folder: Path, record: EvaluationRecord) -> bool:
-    """Whether the table of clips is there as it was written."""
+    """Whether the table of clips is present and unchanged."""
     path = folder / record.table
     return path.is_file() and sha256_of(path) == record.table_sha256

@@ -1,4 +1,4 @@
-"""Appending to and reading `events.jsonl`."""
+"""Append to and read a run's `events.jsonl`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _cut_unfinished(path: Path) -> None:
 def read_events(
     folder: Path, offset: int = 0, without: Collection[str] = (), newest: int = 0
 ) -> Iterator[Logged]:
-    """The events from byte `offset` on, in file order, superseded ones included.
+    """Yield the events from byte `offset` on, in file order, superseded ones included.
 
     What an attempt writes after a newer one began, as a worker does that was frozen when another
     took its run over, never happened: such lines are passed over. `newest` is the newest attempt
@@ -100,5 +100,5 @@ def read_events(
 
 
 def last_attempt(folder: Path) -> int:
-    """The number of the newest attempt; 0 when there was none."""
+    """Return the number of the newest attempt; 0 when there was none."""
     return max((logged.attempt for logged in read_events(folder)), default=0)

@@ -1,10 +1,10 @@
-"""Following a run's events while it is written."""
+"""Follow a run's progress by reading the events that were appended since the last read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,9 @@ class Progress:
 
     def take(self, logged: Logged) -> None:
         if logged.attempt < self.attempt:
+            # Fencing: written by a process that was taken for dead, after a newer attempt began.
             return
         event: Event = logged.event
-        if logged.attempt < self.attempt:
-            # Written by a process that was taken for dead: its run was claimed since then.
-            return
         self.attempt, self.updated = logged.attempt, logged.time
         if isinstance(event, Claimed):
             self.started, self.finish = logged.time, None
@@ -84,7 +82,7 @@ BETWEEN = ("train", "image", "checkpoint", "model", "evaluation", "note")
 
 
 def _last_trained(folder: Path, offset: int) -> Logged | None:
-    """The last whole line of training after `offset`, if it is near the end of the log."""
+    """Return the last complete `train` event after `offset`, if it is near the end of the log."""
     path = folder / NAME
     if not path.is_file():
         return None
@@ -109,9 +107,9 @@ class Tail:
         self._offset = 0
 
     def catch_up(self) -> None:
-        """Take in at once what a log holds that was not followed: of the steps between two
+        """Update `progress` from a log that was not followed: of the steps between two
         validations only the last is looked at, so that long logs are read quickly."""
-        end = self._offset
+        end, before = self._offset, replace(self.progress, curve=dict(self.progress.curve))
         trained = last = _last_trained(self.folder, self._offset)
         for logged in read_events(self.folder, self._offset, BETWEEN, self.progress.attempt):
             if trained is not None and trained.end < logged.end:
@@ -123,14 +121,16 @@ class Tail:
             self.progress.take(trained)
             end = trained.end
         if last is not None and last.attempt < self.progress.attempt:
-            # It was written by an attempt that is over, and may hide the newest one's.
+            # An outdated attempt wrote the last line of training, which may hide the last one that
+            # counts: read every event instead.
+            self.progress = before
             for _ in self.read():
                 pass
         else:
             self._offset = end
 
     def read(self) -> Iterator[Logged]:
-        """The events that are new, in order. `progress` has taken them in."""
+        """Yield the new events in order, after updating `progress` with each."""
         newest = self.progress.attempt
         for logged in read_events(self.folder, self._offset, newest=newest):
             self._offset = logged.end

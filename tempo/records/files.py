@@ -1,4 +1,4 @@
-"""Files that are either the old or the new content, never a part of it."""
+"""Write files atomically, and hash them."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def of_attempt(path: Path, attempt: int) -> Path:
-    """`path` with the attempt in its name: attempts never write the same file, so one that goes on
+    """Return `path` with the attempt in its name: attempts never share a file, so one that runs on
     after another took its run over damages nothing."""
     return path.with_stem(f"{path.stem}-a{attempt:04d}")
 
 
 def attempt_of(path: Path) -> int:
-    """The attempt in a file's name; 0 when there is none."""
+    """Return the attempt in a file's name; 0 when there is none."""
     number = path.stem.rpartition("-a")[2]
     return int(number) if number.isdecimal() else 0
 

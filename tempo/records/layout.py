@@ -1,4 +1,4 @@
-"""Where records lie: one folder for all studies, each run once.
+"""Locate, read and write runs and plans in a folder of records, which holds each run once.
 
 <root>/runs/<run_id>/      run.json, events.jsonl, clips-a<n>.parquet, gallery/, images/,
                            checkpoints/, attempts/<n>.log; test-clips-<rank>-a<n>.jsonl while
@@ -19,7 +19,7 @@ from tempo.records.files import FORMAT, take_format, write_atomic, write_json
 
 
 def default_root() -> Path:
-    """`$TEMPO_RECORDS`, or `records` in the current folder."""
+    """Return `$TEMPO_RECORDS`, or `records` in the current folder."""
     return Path(os.environ.get("TEMPO_RECORDS", "records"))
 
 
@@ -48,7 +48,7 @@ class Store:
         write_atomic(folder / "current", lambda file: file.write(f"{profile}\n".encode()))
 
     def load_plan(self, study: str, profile: str | None = None) -> Plan:
-        """The plan of `study` under `profile`, or the one that was run last.
+        """Read the plan of `study` under `profile`, or the one that was run last.
 
         Raises:
             RecordError: when there is none; names the studies that are there.
@@ -64,7 +64,7 @@ class Store:
         return read_plan(path)
 
     def studies(self) -> list[str]:
-        """Names of the studies that have a plan."""
+        """List the studies that have a plan."""
         return sorted(path.parent.name for path in self.root.glob("studies/*/plans"))
 
     def save_run(self, spec: RunSpec) -> Path:
@@ -81,7 +81,7 @@ class Store:
 
 
 def root_of(folder: Path) -> Path:
-    """The folder of all records that a run's folder is in; itself when it is in none."""
+    """Return the folder of all records that a run's folder is in; itself when it is in none."""
     return folder.parent.parent if folder.parent.name == "runs" else folder
 
 
@@ -95,7 +95,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def load_run(folder: Path) -> RunSpec:
-    """The RunSpec in a run's folder.
+    """Read the RunSpec in a run's folder.
 
     Raises:
         RecordError: when the folder holds no run.

@@ -1,6 +1,6 @@
-"""What training steps cost, measured: kept beside the records, one file per config and device.
+"""Store measured costs of training steps, one file per config and device.
 
-A price is measured by `tempo plan --price` (a few real steps); whoever orders, limits or estimates
+A price is measured by `tempo plan --price` (a few real steps); what orders, limits or estimates
 runs reads it here. Nothing here is part of a result.
 """
 
@@ -56,7 +56,7 @@ class Price:
 
 
 def price_key(config: Mapping[str, Any]) -> str:
-    """The hash of what a step's cost depends on."""
+    """Return the hash of everything that a step's cost depends on."""
     sections = ("method", "arch", "data", "recipe", "evaluation", "runtime")
     return short_hash({name: _priced(name, config[name]) for name in sections})
 
@@ -79,12 +79,12 @@ class Prices:
         return self.root / "prices" / (f"{name}.json" if world == 1 else f"{name}-x{world}.json")
 
     def get(self, config: Mapping[str, Any], device: str, world: int = 1) -> Price | None:
-        """The price measured for a config on a device; None when there is none yet."""
+        """Read the price measured for a config on a device; None when there is none yet."""
         path = self._path(config, device, world)
         return _read(path) if path.is_file() else None
 
     def known(self, config: Mapping[str, Any], world: int = 1) -> list[Price]:
-        """The prices of a config on all devices it may run on, the newest first."""
+        """Read the prices of a config on all devices it may run on, the newest first."""
         found = map(_read, (self.root / "prices").glob(f"{price_key(config)}-*.json"))
         kind = config["runtime"]["device"]
         fitting = [

@@ -1,8 +1,8 @@
-"""Whether what a run's folder holds can stand for a run that is asked for now.
+"""Decide whether a recorded run can be reused for a run that is requested now.
 
 A result made by other result-relevant code is stale: it is made again unless the user asks to
-reuse it. Threads, processes, micro-batch, device and compile mode can move a result by rounding
-alone, so a result made under others is reused, and said to be.
+reuse it. Threads, processes, micro-batch, device and compile mode can change a result by rounding
+alone, so a result made under other settings is reused, and the difference is reported.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from tempo.records.events import EVENTS, AttemptStarted
 from tempo.records.layout import Store
 
 _STARTS_ONLY = tuple(kind for kind in EVENTS if kind != AttemptStarted.kind)
+_RUN_ID = re.compile(rb'"run_id": ?"([0-9A-Za-z]+)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What is recorded of a run.
+class ReuseStatus:
+    """What the record of a run offers.
 
     Attributes:
         complete: there is a whole result.
-        stale: what is there, whole or not, was made by other code.
-        beside: how the machine's part differed from what is asked for, as `threads 2 (asked: 1)`.
+        stale: the record, whole or not, was made by other code.
+        beside: machine settings that differed from the requested ones, as `threads 2 (asked: 1)`.
     """
 
     complete: bool = False
@@ -41,26 +42,21 @@ class Found:
         return self.complete and (stale_too or not self.stale)
 
 
-def look(folder: Path, runtime: Mapping[str, Any] | None = None) -> Found:
-    """What a run's folder holds, beside what the `runtime` section of its config asks for."""
+def reuse_status(folder: Path, runtime: Mapping[str, Any] | None = None) -> ReuseStatus:
+    """Compare the record in a run's folder with the requested `runtime` section and this code."""
     if not (folder / "run.json").is_file():
-        return Found()
-    environments = _lineage(folder)
+        return ReuseStatus()
+    environments = _environments(folder)
     last = environments[-1] if environments else {}
-    return Found(
+    return ReuseStatus(
         complete=is_complete(folder),
-        stale=_other_code(environments),
+        stale=_made_by_other_code(environments),
         beside=tuple(_differences(last, runtime)) if runtime and last else (),
     )
 
 
-def is_stale(folder: Path) -> bool:
-    """Whether other code made what is in a run's folder, whole or not."""
-    return _other_code(_lineage(folder))
-
-
-def _lineage(folder: Path) -> list[Mapping[str, Any]]:
-    """The environments of the attempts whose work counts, as far as they are known."""
+def _environments(folder: Path) -> list[Mapping[str, Any]]:
+    """Return the recorded environments of the attempts whose work counts, in order."""
     found: list[Mapping[str, Any]] = []
     for logged in read_events(folder, without=_STARTS_ONLY):
         assert isinstance(logged.event, AttemptStarted)
@@ -71,9 +67,8 @@ def _lineage(folder: Path) -> list[Mapping[str, Any]]:
     return found
 
 
-def _other_code(environments: list[Mapping[str, Any]]) -> bool:
-    """Imported runs carry no stamp: nothing is known of their code, so nothing is held against
-    them."""
+def _made_by_other_code(environments: list[Mapping[str, Any]]) -> bool:
+    # Imported runs carry no stamp: their code is unknown, so they are not called stale.
     stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
     return bool(stamps - {code_stamp()})
 
@@ -92,22 +87,21 @@ def _differences(was: Mapping[str, Any], runtime: Mapping[str, Any]) -> Iterator
         yield f"world_size {was['world_size']}"
 
 
-_RUN_ID = re.compile(rb'"run_id": ?"([0-9a-f]+)"')
+def planned_run_ids(plan: Path) -> set[str]:
+    """Return the run ids in a stored plan.
+
+    The file is searched without being parsed: a plan of ten thousand runs takes milliseconds.
+    """
+    return {run_id.decode() for run_id in _RUN_ID.findall(plan.read_bytes())}
 
 
 def other_studies(store: Store, study: str) -> dict[str, tuple[str, ...]]:
-    """The studies beside `study` that planned a run, by run_id.
-
-    Plans are searched for their ids without being parsed: one of ten thousand runs takes a
-    moment, not seconds.
-    """
+    """Return, by run_id, the studies other than `study` that planned the run."""
     found: dict[str, tuple[str, ...]] = {}
     for name in store.studies():
         if name == study:
             continue
-        ids: set[bytes] = set()
-        for path in (store.study_dir(name) / "plans").glob("*.json"):
-            ids.update(_RUN_ID.findall(path.read_bytes()))
-        for run_id in ids:
-            found[run_id.decode()] = (*found.get(run_id.decode(), ()), name)
+        plans = (store.study_dir(name) / "plans").glob("*.json")
+        for run_id in {run_id for path in plans for run_id in planned_run_ids(path)}:
+            found[run_id] = (*found.get(run_id, ()), name)
     return found

@@ -1,4 +1,4 @@
-"""What the events of a run amount to."""
+"""Read a run's record: the result of its events, without what later attempts superseded."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class RunRecord:
 
 
 def effective(events: Iterable[Logged]) -> list[Logged]:
-    """The events that count: an attempt resumed at step s supersedes what came after s, and one
+    """Return the events that count: an attempt resumed at step s supersedes those after s, and one
     that starts afresh supersedes everything but the starts and ends of attempts."""
     kept: list[Logged] = []
     for logged in events:
@@ -118,6 +118,7 @@ def effective(events: Iterable[Logged]) -> list[Logged]:
 
 def _superseded(logged: Logged, start: AttemptStarted) -> bool:
     event = logged.event
+    # Starts and ends always count: they tell what happened, not what was learned.
     if isinstance(event, Claimed | AttemptStarted | Finished):
         return False
     if start.afresh:

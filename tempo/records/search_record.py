@@ -1,4 +1,4 @@
-"""What a search found: one JSON file per profile, beside the study's plans.
+"""Store what a search found: one JSON file per profile, beside the study's plans.
 
 <root>/studies/<study>/search/journal.log            the trials, as Optuna keeps them by default
 <root>/studies/<study>/search/<profile>/summary.json  what is written here
@@ -170,7 +170,7 @@ class SearchSummary:
     over: bool
 
     def trial(self, variant: str) -> TrialRecord:
-        """The trial of that name.
+        """Return the trial of that name.
 
         Raises:
             RecordError: when there is none; names the best ones.
@@ -183,7 +183,7 @@ class SearchSummary:
 
 
 def search_dir(store: Store, study: str) -> Path:
-    """Where a study's searches lie."""
+    """Return the folder of a study's searches."""
     return store.study_dir(study) / "search"
 
 
@@ -192,7 +192,7 @@ def _path(store: Store, study: str, profile: str | None) -> Path:
 
 
 def save_search(store: Store, summary: SearchSummary) -> Path:
-    """Write the summary; returns its file."""
+    """Write the summary and return its file."""
     from pydantic import TypeAdapter
 
     path = _path(store, summary.study, summary.profile)
@@ -201,7 +201,7 @@ def save_search(store: Store, summary: SearchSummary) -> Path:
 
 
 def load_search(store: Store, study: str, profile: str | None = None) -> SearchSummary:
-    """The summary of a study's search under `profile`, or of the one that was written last.
+    """Read the summary of a study's search under `profile`, or the one that was written last.
 
     Raises:
         RecordError: when there is none; names the searches that are there.
@@ -223,6 +223,6 @@ def load_search(store: Store, study: str, profile: str | None = None) -> SearchS
 
 
 def searches(store: Store) -> list[str]:
-    """Names of the studies that have a search's summary."""
+    """List the studies that have a search's summary."""
     found = store.root.glob("studies/*/search/*/summary.json")
     return sorted({path.parents[2].name for path in found})

@@ -1,4 +1,4 @@
-"""A mirror in a process of its own: MLflow is imported beside the checks, its database is made
+"""Run the MLflow mirror in a child process: MLflow is imported beside the checks, its database made
 beside the training, and the report is drawn while the last runs are sent.
 
 Both sides speak JSON, a line a message. The parent never waits but in `finish` and `stop`, and the
@@ -27,11 +27,11 @@ from tempo.track.store_address import default_uri, redacted
 
 NICENESS = 10
 LAST_WORDS = 300
-"""Characters of what a process that died wrote last."""
+"""Characters of a dead process's error output that are reported."""
 
 
 class MirrorProcess:
-    """A Tracker that has an MlflowMirror do the work elsewhere.
+    """A Tracker that forwards every request to an MlflowMirror in a child process.
 
     Args:
         argv: the command that calls `serve`.
@@ -61,7 +61,7 @@ class MirrorProcess:
         return redacted(self._uri)
 
     def warm(self) -> None:
-        """Start the process, which makes ready what takes seconds and then waits for `start`."""
+        """Start the process, which imports MLflow, prepares a store and then waits for `start`."""
         if self._process is not None:
             return
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (`stop` closes it)
@@ -95,12 +95,12 @@ class MirrorProcess:
         self._begun = True
 
     def grow(self, plan: Plan) -> None:
-        """Go on with a larger plan, which is saved in the store."""
+        """Mirror a larger plan from now on, which is saved in the store."""
         self._revive()
         self._tell("grow")
 
     def hurry(self) -> None:
-        """Have what was recorded so far sent now, beside whatever the caller does next."""
+        """Request a sync now, without waiting for it."""
         self._tell("hurry")
 
     def sync(self, *, over: bool | None = None) -> bool:
@@ -137,15 +137,15 @@ class MirrorProcess:
             self._errors = None
 
     def _revive(self) -> None:
-        """Start the process unless it lives."""
+        """Start the process unless it is running."""
         if self._process is not None and self._process.poll() is not None:
             self.stop()
         if self._process is None:
             self.start()
 
     def _ask(self, what: str, **message: Any) -> bool:
-        """Have something done and wait for it, by a second process if the first one dies over it;
-        whether everything was sent."""
+        """Send a request and wait for its answer, from a second process if the first one dies;
+        return whether everything was sent."""
         for _ in range(2):
             self._revive()
             self._tell(what, **message)
@@ -155,7 +155,7 @@ class MirrorProcess:
         return False
 
     def _tell(self, what: str, **message: Any) -> None:
-        """Say something; that nobody listens any more shows in the answer."""
+        """Send a request; a process that has ended is noticed when its answer is read."""
         if self._process is None or self._process.stdin is None:
             return
         try:
@@ -164,7 +164,7 @@ class MirrorProcess:
             self.problem = self._died()
 
     def _answer(self) -> bool | None:
-        """Wait for the answer; whether everything was sent, None when the process died."""
+        """Wait for the answer: whether everything was sent; None when the process died."""
         if self._process is None or self._process.stdout is None:
             return None
         line = self._process.stdout.readline()
@@ -185,7 +185,7 @@ class MirrorProcess:
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
-    """What the process does: mirror as asked until nobody asks any more."""
+    """Carry out the requests of the parent process until it closes the stream."""
     with tempfile.TemporaryDirectory(prefix="tempo-mirror-") as folder:
         server = _Server(answers, Path(folder))
         try:
@@ -197,7 +197,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 
 class _Server:
-    """A method for each thing that can be asked."""
+    """Carries out requests in the child process, a method for each kind."""
 
     def __init__(self, answers: IO[str], folder: Path) -> None:
         self._answers, self._folder = answers, folder
@@ -205,7 +205,7 @@ class _Server:
         self._mirror: MlflowMirror | None = None
 
     def do_warm(self, uri: str) -> None:
-        # What goes wrong here goes wrong again, and is told, when the store is needed.
+        # An error here will occur again, and be reported, when the store is needed.
         with contextlib.suppress(Exception), loading():
             self._draft = prepare(uri, self._folder)
 
@@ -224,7 +224,7 @@ class _Server:
         limits = Limits(checkpoint_mib=checkpoint_mib)
         self._mirror = MlflowMirror(self._store, uri, limits=limits)
         self._mirror.open(self._store.load_plan(study, profile), invocation)
-        # From here on it works beside training, which comes first.
+        # From here on the process runs beside training, which has priority.
         os.nice(NICENESS)
         self._mirror.start()
 

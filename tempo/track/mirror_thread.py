@@ -1,4 +1,4 @@
-"""Calling a mirror's `sync` again and again beside the study."""
+"""Call a mirror's `sync` periodically in a background thread."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ FIRST_WAIT = 3.0
 """Seconds before the first call, after which a study can be looked at."""
 
 LONGEST_WAIT = 60.0
-"""Seconds between two tries of a store that is down, at most."""
+"""Most seconds between two tries of a store that is down."""
 
 
-class Background:
+class SyncThread:
     """A daemon thread that calls `sync` every `interval` seconds, sooner the first time, and less
     often while it fails."""
 
@@ -39,7 +39,7 @@ class Background:
             thread.join(timeout)
 
     def hurry(self) -> None:
-        """Call `sync` now rather than when its time has come."""
+        """Call `sync` now instead of at the end of the interval."""
         self._due.set()
 
     def _loop(self) -> None:

@@ -1,4 +1,4 @@
-"""What of a run's records can be mirrored: only what no later attempt can supersede.
+"""Select the events of a run that can be mirrored: those that no later attempt can supersede.
 
 A mirrored point cannot be taken back, and a resumed attempt repeats the steps after its
 checkpoint at other times. So points wait until a checkpoint at or after their step is on disk.
@@ -39,7 +39,7 @@ class SupersededError(Exception):
 
 
 def step_of(logged: Logged) -> int:
-    """The step up to which a resumed attempt must go for the event to stand.
+    """Return the lowest step from which a resumed attempt leaves the event valid.
 
     0 for the events that always stand.
     """
@@ -49,7 +49,7 @@ def step_of(logged: Logged) -> int:
 
 
 def pending(folder: Path, position: Position | None) -> list[Logged]:
-    """The events after `position`, in file order.
+    """Return the events after `position`, in file order.
 
     Raises:
         SupersededError: the file is another one than `position` was taken in, or an attempt
@@ -78,7 +78,7 @@ def pending(folder: Path, position: Position | None) -> list[Logged]:
 
 
 def advance(before: Position | None, events: Sequence[Logged], sent: Sequence[Logged]) -> Position:
-    """The position once `sent`, which `settled` took from `events`, was mirrored."""
+    """Return the position after mirroring `sent`, which `settled` took from `events`."""
     last = sent[-1]
     ends = [each.end for each in events if each.end < last.end]
     ends.append(before.end if before else 0)
@@ -87,9 +87,9 @@ def advance(before: Position | None, events: Sequence[Logged], sent: Sequence[Lo
 
 
 def settled(events: Sequence[Logged], *, over: bool) -> list[Logged]:
-    """The leading part of `events` that counts and that nothing can supersede any more.
+    """Return the leading part of `events` that counts and that nothing can supersede any more.
 
-    With `over` (nobody carries out the run now) a failure is final too. What a stopped or killed
+    With `over` (no process carries out the run) a failure is final too. What a stopped or killed
     attempt did after its last checkpoint will be done again, and is not mirrored.
     """
     kept = effective(events)

@@ -1,4 +1,4 @@
-"""Where the tracking store is, said without credentials."""
+"""Resolve and print the address of a tracking store, without credentials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DATABASES = frozenset({".db", ".sqlite", ".sqlite3"})
 
 
 def default_uri(root: Path) -> str:
-    """The sqlite file beside the records; absolute, so that it means the same everywhere."""
+    """Return the URI of the sqlite file beside the records, with an absolute path."""
     return f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
 
 
@@ -41,12 +41,12 @@ def store_uri(text: str) -> str:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The database file of an sqlite URI, or None for any other store."""
+    """Return the database file of an sqlite URI; None for any other store."""
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
 def artifact_location(uri: str, root: Path, study: str) -> str | None:
-    """Where artifacts of `study` go: beside the records for a database that is used directly.
+    """Return the folder of a study's artifacts: beside the records for a database used directly.
 
     A server (http) decides for itself: None.
     """
@@ -58,18 +58,18 @@ def artifact_location(uri: str, root: Path, study: str) -> str | None:
 
 
 def store_key(uri: str) -> str:
-    """A short name for the store that reveals nothing of it and ignores its password."""
+    """Return a hash that names the store, whatever its password."""
     return short_hash(redacted(uri))
 
 
 def secrets_of(uri: str) -> tuple[str, ...]:
-    """The parts of `uri` that must never be written down."""
+    """Return the parts of `uri` that must never be stored or printed."""
     password = urlsplit(uri).password
     return (password,) if password else ()
 
 
 def redacted(text: str, uri: str | None = None) -> str:
-    """`text` (by default itself a URI) with the password of `uri` replaced by `***`."""
+    """Return `text` (by default itself a URI) with the password of `uri` replaced by `***`."""
     for secret in secrets_of(uri or text):
         text = text.replace(f":{secret}@", ":***@").replace(secret, "***")
     return text

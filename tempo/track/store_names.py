@@ -1,4 +1,4 @@
-"""How a study is named in a tracking store: params, tags, keys and statuses."""
+"""Name a study's runs in a tracking store: params, tags, keys and statuses."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ MLFLOW_STATUS = {
 
 
 def safe_key(name: str) -> str:
-    """`name` with what a metric, image or tag key may not hold replaced by `_`."""
+    """Return `name` with the characters that keys may not hold replaced by `_`."""
     return _KEY.sub("_", name)
 
 
 def as_text(value: Any) -> str:
-    """A value as people write it in YAML: strings bare, everything else as JSON."""
+    """Return a value as text: strings unquoted, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -114,7 +114,7 @@ def difference_text(plan: Plan, variant: PlannedVariant) -> str | None:
 
 
 def source_tags(plan: Plan) -> dict[str, str]:
-    """Whose run it is and which file asked for it."""
+    """Return the tags of the user and the spec file of a run."""
     return {
         "mlflow.user": getpass.getuser(),
         "mlflow.source.name": plan.source,
@@ -123,7 +123,7 @@ def source_tags(plan: Plan) -> dict[str, str]:
 
 
 def about_tags(about: Mapping[str, Any]) -> dict[str, str]:
-    """What an invocation says of itself; commit and user under the names that MLflow shows."""
+    """Return an invocation's description as tags; commit and user under MLflow's own names."""
     return {
         SYSTEM_TAGS.get(path, safe_key(f"tempo.{path}")): as_text(value)
         for path, value in flatten(about).items()
@@ -132,14 +132,14 @@ def about_tags(about: Mapping[str, Any]) -> dict[str, str]:
 
 
 def environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
-    """Of what an attempt recorded, the commit and what one filters by."""
+    """Return the tags of an attempt's environment: commit, device and host."""
     named = {path: SYSTEM_TAGS[path] for path in environment if path in SYSTEM_TAGS}
     named |= {path: path for path in ("device", "host") if path in environment}
     return {tag: as_text(environment[path]) for path, tag in named.items()}
 
 
 def run_tags(plan: Plan, run: PlannedRun) -> dict[str, str]:
-    """What a run is, for filters and columns: `factor.<name>` holds the level of each factor.
+    """Return the tags that identify a run; `factor.<name>` holds the level of each factor.
 
     `also` names further variants that this run stands for.
     """

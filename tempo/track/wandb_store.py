@@ -1,4 +1,4 @@
-"""Weights & Biases as an optional mirror: offline runs, uploaded by `wandb sync` when one likes.
+"""Mirror ended runs as offline runs of Weights & Biases, to be uploaded by `wandb sync`.
 
 Offline files cannot be added to later, so a run is written once it has ended, whole.
 """
@@ -18,7 +18,7 @@ from tempo.records.events import Finished, ImageSaved, Logged
 from tempo.records.files import write_json
 from tempo.records.layout import Store
 from tempo.records.run_record import effective
-from tempo.track.mirror_thread import Background
+from tempo.track.mirror_thread import SyncThread
 from tempo.track.mlflow.metric_points import cost_points, points_of
 from tempo.track.store_names import defining, run_tags
 
@@ -35,7 +35,7 @@ class WandbMirror:
         self.uri = str(self._folder)
         self._plan: Plan | None = None
         self.problem: str | None = None
-        self._background = Background(self.sync, interval=10.0)
+        self._background = SyncThread(self.sync, interval=10.0)
 
     def open(self, plan: Plan, invocation: Mapping[str, Any] | None) -> None:
         """Mirror `plan` from now on; a MissingError says that wandb is not installed."""
@@ -49,7 +49,7 @@ class WandbMirror:
         self._background.stop(timeout)
 
     def sync(self, *, over: bool | None = None) -> bool:
-        """Write the runs that ended since the last time."""
+        """Write the runs that ended since the last call."""
         if self._plan is None:
             raise RuntimeError("open a plan first")
         try:
@@ -111,7 +111,7 @@ def _by_step(
 
 
 def require_wandb() -> Any:
-    """The package, or a MissingError that says how to install it."""
+    """Import wandb, or raise a MissingError that says how to install it."""
     try:
         return import_module("wandb")
     except ImportError as error:

@@ -98,9 +98,9 @@ def _budget(options: argparse.Namespace) -> Callable[[], str | None] | None:
     """What says that the study's GPU-hours are spent; None without a budget."""
     if options.within is None:
         return None
-    from tempo.launch.accounting.gpu_hour_budget import Watch
+    from tempo.launch.accounting.gpu_hour_budget import BudgetWatch
 
-    return Watch.of_study(Store(root_of(options.run)), *options.within)
+    return BudgetWatch.of_study(Store(root_of(options.run)), *options.within)
 
 
 def _staged(options: argparse.Namespace, spec: RunSpec) -> Path:

@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import NamedTuple
 
 from tempo.core.records import Plan, PlannedRun, RunStatus
-from tempo.launch.study_status import StudyStanding, standing_of
+from tempo.launch.study_status import StudyStatus, study_status
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import goes_on
+from tempo.ledger.owner import is_active
 from tempo.ledger.port import Hold
 from tempo.records.event_tail import Tail, is_complete
 from tempo.records.layout import Store
@@ -27,10 +27,10 @@ class StopRequest(NamedTuple):
     holds: Mapping[str, Hold]
 
 
-def status_of(plan: Plan, store: Store, metric: str = "psnr") -> StudyStanding:
+def status_of(plan: Plan, store: Store, metric: str = "psnr") -> StudyStatus:
     """The state of every run of a plan."""
     with closing(open_ledger(None, store.root)) as ledger:
-        return standing_of(plan, store, ledger, metric)
+        return study_status(plan, store, ledger, metric)
 
 
 def stop_runs(runs: Sequence[PlannedRun], store: Store) -> StopRequest:
@@ -40,7 +40,7 @@ def stop_runs(runs: Sequence[PlannedRun], store: Store) -> StopRequest:
     with closing(open_ledger(None, store.root)) as ledger:
         ledger.ask_to_stop(keys)
         holds = ledger.holds(keys)
-    asked = [run for run in left if goes_on(holds.get(run.run_id))]
+    asked = [run for run in left if is_active(holds.get(run.run_id))]
     waiting = [run for run in left if run not in asked]
     return StopRequest(tuple(asked), tuple(waiting), holds)
 
@@ -51,7 +51,7 @@ def active_runs(plans: Sequence[Plan], store: Store) -> list[PlannedRun]:
         found: list[PlannedRun] = []
         for plan in plans:
             holds = ledger.holds([run.run_id for run in plan.distinct_runs])
-            if any(goes_on(hold) for hold in holds.values()):
+            if any(is_active(hold) for hold in holds.values()):
                 found += plan.distinct_runs
         return found
 

@@ -13,7 +13,7 @@ from tempo.core.provenance import commit, versions
 from tempo.core.records import Plan, RunStatus
 from tempo.launch.worker_command import WORKER
 from tempo.track.mirror_process import MirrorProcess
-from tempo.track.mlflow.ui_views import hints
+from tempo.track.mlflow.ui import hints
 from tempo.track.wandb_store import WandbMirror, require_wandb
 from tempo.workflow.run_options import MIRROR_OFF, RunOptions
 

@@ -15,7 +15,7 @@ from tempo.records.layout import Store
 
 if TYPE_CHECKING:
     from tempo.core.records import Plan
-    from tempo.track.mlflow_import.run_lookup import Found
+    from tempo.track.mlflow_import.mlflow_reader import FoundRun
 
 PREFIX = "mlflow:"
 RUN_ID_LENGTH = 32
@@ -60,9 +60,9 @@ def _recorded(name: str, store: Store) -> bool:
 
 
 def _records_of(text: str, store: Store, uri: str, say: Callable[[str], None]) -> Iterator[str]:
-    from tempo.track.mlflow_import.run_lookup import look_up
+    from tempo.track.mlflow_import.mlflow_reader import find_runs
 
-    meant = look_up(uri, text)
+    meant = find_runs(uri, text)
     own = [run for run in meant.runs if run.run_id and (store.run_dir(run.run_id)).is_dir()]
     foreign = [run for run in meant.runs if run not in own]
     if own and meant.experiment in store.studies():
@@ -78,7 +78,7 @@ def _records_of(text: str, store: Store, uri: str, say: Callable[[str], None]) -
         )
 
 
-def _imported(runs: Sequence[Found], experiment: str | None, store: Store, uri: str) -> Plan:
+def _imported(runs: Sequence[FoundRun], experiment: str | None, store: Store, uri: str) -> Plan:
     """`runs` as records and a study of their own, which takes no other study's place."""
     from tempo.track.mlflow_import.import_runs import import_runs, study_name
 

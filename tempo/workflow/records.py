@@ -13,7 +13,7 @@ from tempo.records.layout import Store, default_root, load_run
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tempo.launch.study_status import StudyStanding
+    from tempo.launch.study_status import StudyStatus
     from tempo.records.run_record import RunRecord
     from tempo.workflow.comparison import Comparison
     from tempo.workflow.search import SearchResult
@@ -95,7 +95,7 @@ class Records:
 
         return Run(self.store, run_named(name, self.store).run_id)
 
-    def status(self, study: str) -> StudyStanding:
+    def status(self, study: str) -> StudyStatus:
         """The state of every run of a study."""
         from tempo.workflow.control import status_of
 

@@ -16,7 +16,7 @@ from tempo.workflow.plan.study_plan import StudyPlan, make_plan, price_study, st
 from tempo.workflow.run_options import RunOptions
 
 if TYPE_CHECKING:
-    from tempo.launch.study_status import StudyStanding
+    from tempo.launch.study_status import StudyStatus
     from tempo.workflow.comparison import Comparison
     from tempo.workflow.execution.execution import Outcome
     from tempo.workflow.execution.pool_setup import Wanted
@@ -188,7 +188,7 @@ class Study:
         study = self.with_options(**changes)
         return "\n".join(launch_lines(study.expanded, study.options))
 
-    def status(self, *, metric: str = "psnr") -> StudyStanding:
+    def status(self, *, metric: str = "psnr") -> StudyStatus:
         """The state of every run, from the records and the ledger."""
         from tempo.workflow.control import status_of
 

@@ -21,7 +21,7 @@ import pytest
 from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import goes_on
+from tempo.ledger.owner import is_active
 from tempo.records.layout import Store
 from tempo.records.run_record import RunRecord, read_run
 
@@ -327,7 +327,7 @@ def test_nothing_is_left_behind(folder: Folder, end: str) -> None:
     with closing(open_ledger(None, folder.records)) as ledger:
         plan = Store(folder.records).load_plan("tiny")
         holds = ledger.holds([run.run_id for run in plan.distinct_runs])
-        assert not [key for key, hold in holds.items() if goes_on(hold)]
+        assert not [key for key, hold in holds.items() if is_active(hold)]
 
 
 def test_a_failing_variant_is_shown_and_does_not_take_the_study_down(folder: Folder) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tempo.core.jobs import JobState, JobStatus
 from tempo.core.records import RunSpec, RunStatus
-from tempo.launch.scheduling.dead_workers import record_death
+from tempo.launch.scheduling.failure_policy import record_worker_death
 from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Claimed
 from tempo.records.layout import Store
@@ -22,7 +22,7 @@ def test_the_attempt_that_died_may_have_a_higher_number_than_foreseen(tmp_path: 
         log.append(Claimed(host="h", pid=1))
         log.append(AttemptStarted(resumed_step=0, total_steps=30))
     for _ in range(2):
-        record_death(folder, KILLED, tmp_path / "none", attempt=2)
+        record_worker_death(folder, KILLED, tmp_path / "none", attempt=2)
         record = read_run(folder)
         assert record.status is RunStatus.FAILED
         assert [each.number for each in record.attempts] == [3]

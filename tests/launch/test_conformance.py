@@ -18,7 +18,7 @@ from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus, Launc
 from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
 from tempo.launch.launchers.inline import InlineLauncher
 from tempo.launch.launchers.local import LocalLauncher
-from tempo.launch.launchers.slurm.launcher import Manner, SlurmLauncher
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher, SlurmPolicy
 from tempo.launch.launchers.torchrun import TorchrunLauncher
 from tempo.launch.launchers.worker_processes import ForkServer, spawn
 from tempo.launch.worker_command import WORKER
@@ -107,7 +107,7 @@ class Bench:
 
 def make_bench(name: str, folder: Path, entry: Callable[[Sequence[str]], int]) -> Bench:
     slots: list[dict[str, str]] = [{}, {}, {}]
-    manner = Manner(study="conformance", poll=0.2, notice=10)
+    manner = SlurmPolicy(study="conformance", poll=0.2, notice=10)
     makers: dict[str, Callable[[], Launcher]] = {
         "inline": lambda: InlineLauncher(entry),
         "local": lambda: LocalLauncher(slots, spawn),

@@ -171,7 +171,7 @@ def test_a_watch_objects_once_the_budget_is_used_up(monkeypatch: pytest.MonkeyPa
     spent, now = iter([0.5, 1.5]), 100.0
     monkeypatch.setattr(spending, "spent_hours", lambda folders: next(spent))
     monkeypatch.setattr("tempo.launch.accounting.gpu_hour_budget.time.monotonic", lambda: now)
-    watch = spending.Watch(1.0, list)
+    watch = spending.BudgetWatch(1.0, list)
     assert watch() is None
     now += spending.PAUSE - 1
     assert watch() is None, "it does not look all the time"
@@ -189,7 +189,7 @@ def test_a_watch_that_takes_long_looks_seldom(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(spending, "spent_hours", slow)
     monkeypatch.setattr("tempo.launch.accounting.gpu_hour_budget.time.monotonic", lambda: now)
-    watch = spending.Watch(1.0, list)
+    watch = spending.BudgetWatch(1.0, list)
     for _ in range(2000):
         watch()
         now += 1.0
@@ -199,9 +199,9 @@ def test_a_watch_that_takes_long_looks_seldom(monkeypatch: pytest.MonkeyPatch) -
 def test_a_study_is_watched_as_far_as_its_plan_limits_it(tmp_path: Path) -> None:
     store, plan = Store(tmp_path), make_plan({"steps": 2})
     store.save_plan(replace(plan, spec={**plan.spec, "budget": {"gpu_hours": None}}))
-    assert spending.Watch.of_study(store, plan.study, plan.profile_name) is None
+    assert spending.BudgetWatch.of_study(store, plan.study, plan.profile_name) is None
     store.save_plan(replace(plan, spec={**plan.spec, "budget": {"gpu_hours": 0.0}}))
-    watch = spending.Watch.of_study(store, plan.study, plan.profile_name)
+    watch = spending.BudgetWatch.of_study(store, plan.study, plan.profile_name)
     assert watch is not None
     assert "0 GPU-hours were spent" in (watch() or "")
 

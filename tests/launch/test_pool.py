@@ -13,8 +13,8 @@ from tempo.launch.scheduling import other_drivers as elsewhere
 from tempo.launch.scheduling import pool as pooling
 from tempo.launch.scheduling.failure_policy import RETRIES
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_duration import works_of
-from tempo.launch.scheduling.run_view import Work
+from tempo.launch.scheduling.run_duration import run_requests
+from tempo.launch.scheduling.run_view import RunRequest
 from tempo.launch.scheduling.time_left import study_seconds_left
 from tempo.ledger.owner import this_process
 from tempo.ledger.sqlite import SqliteLedger
@@ -84,7 +84,7 @@ def make_plan(runs: int) -> Plan:
 
 def make(store: Store, launcher: FakeLauncher, runs: int = 3, *, fail_fast: bool = False) -> Pool:
     pool = Pool(store, launcher, command=lambda spec: ["run", spec.run_id], fail_fast=fail_fast)
-    pool.add(works_of(make_plan(runs)))
+    pool.add(run_requests(make_plan(runs)))
     return pool
 
 
@@ -261,10 +261,10 @@ def test_the_estimate_counts_what_is_left_on_the_slots_there_are(store: Store) -
     assert study_seconds_left(views, 2) == pytest.approx(5.0)
 
 
-def work(variant: str, seed: int, cost: float | None = None) -> Work:
+def work(variant: str, seed: int, cost: float | None = None) -> RunRequest:
     run = PlannedRun(run_id=f"{variant}{seed}", variant=variant, seed=seed)
     spec = RunSpec(run_id=run.run_id, seed=seed, config=CONFIG)
-    return Work(run=run, spec=spec, cost=cost)
+    return RunRequest(run=run, spec=spec, cost=cost)
 
 
 CONFIG = {"method": "average", "runtime": {}}
@@ -272,7 +272,7 @@ TRACE = 'Traceback ...\n  File "/code/{file}.py", line 7, in step\nValueError: {
 
 
 def make_pool(
-    store: Store, launcher: FakeLauncher, *works: Work, ledger: SqliteLedger | None = None
+    store: Store, launcher: FakeLauncher, *works: RunRequest, ledger: SqliteLedger | None = None
 ) -> Pool:
     pool = Pool(store, launcher, ledger, command=lambda spec: ["run", spec.run_id])
     pool.add(works)

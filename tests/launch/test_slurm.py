@@ -12,11 +12,19 @@ from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, Resources
 from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
 from tempo.launch.launchers.slurm.arrays import array_name
-from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm
-from tempo.launch.launchers.slurm.launcher import Manner, SlurmLauncher
-from tempo.launch.launchers.slurm.options import OURS, Placement, directive, options
+from tempo.launch.launchers.slurm.commands import (
+    DEAD,
+    GOING_ON,
+    WAITING,
+    AwayError,
+    Row,
+    Slurm,
+    exit_code,
+    status_of,
+)
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher, SlurmPolicy
+from tempo.launch.launchers.slurm.script import OURS, Placement, directive, options
 from tempo.launch.launchers.slurm.site import Site, load_site, site_path
-from tempo.launch.launchers.slurm.states import DEAD, GOING_ON, WAITING, exit_code, status_of
 
 
 class FakeSlurm(Slurm):
@@ -60,7 +68,7 @@ def job(key: str, folder: Path, **resources: int) -> JobSpec:
 
 
 def launcher(folder: Path, slurm: Slurm, **manner: object) -> SlurmLauncher:
-    return SlurmLauncher(folder / "slurm", Manner(study="s", **manner), slurm)  # type: ignore[arg-type]
+    return SlurmLauncher(folder / "slurm", SlurmPolicy(study="s", **manner), slurm)  # type: ignore[arg-type]
 
 
 def test_jobs_that_ask_for_the_same_share_arrays_as_large_as_the_cluster_allows(

@@ -9,8 +9,7 @@ import pytest
 
 from tempo.core.errors import LeaseLostError, LedgerError
 from tempo.ledger import lease as leases
-from tempo.ledger.keeper import Keeper
-from tempo.ledger.lease import Lease, default_ttl, refusal, take
+from tempo.ledger.lease import Lease, LeaseKeeper, default_ttl, refusal, take
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Hold, Ledger
 
@@ -102,7 +101,7 @@ class Kept:
         self.asked: list[str] = []
         self.left: list[str] = []
         self._over = threading.Event()
-        self._keeper = Keeper(self.lease, lambda: self.asked.append("stop"), self._leave)
+        self._keeper = LeaseKeeper(self.lease, lambda: self.asked.append("stop"), self._leave)
         self._keeper.start()
 
     def _leave(self, reason: str) -> None:

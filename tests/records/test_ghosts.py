@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tempo.core.records import RunSpec, RunStatus
 from tempo.records.event_log import EventLog, read_events
-from tempo.records.event_tail import Tail, is_complete
-from tempo.records.events import AttemptStarted, Claimed, Event, Finished, Trained
+from tempo.records.event_tail import Progress, Tail, is_complete
+from tempo.records.events import (
+    AttemptStarted,
+    Claimed,
+    Event,
+    Finished,
+    Logged,
+    Trained,
+    Validated,
+)
 from tempo.records.files import attempt_of, of_attempt
 from tempo.records.layout import Store
 from tempo.records.run_record import read_result, read_run
@@ -24,6 +33,10 @@ def trained(step: int) -> Trained:
 
 def finished(status: str, step: int) -> Finished:
     return Finished(status=status, step=step, seconds=2.0, train_seconds=1.0, peak_memory=0)
+
+
+def validated(step: int) -> Validated:
+    return Validated(step=step, clips=step, epoch=0.1, seconds=1.0, values={"psnr": float(step)})
 
 
 CLAIM = Claimed(host="h", pid=1)
@@ -109,6 +122,47 @@ def test_readers_agree_from_every_event_on(attempts: list[int]) -> None:
         )
         for place, each in enumerate(whole):
             assert list(read_events(folder, each.end, newest=each.attempt)) == whole[place + 1 :]
+
+
+def test_progress_ignores_what_an_outdated_attempt_wrote() -> None:
+    progress = Progress()
+    progress.take(Logged(time=1.0, attempt=2, event=CLAIM))
+    before = replace(progress)
+    for event in (trained(9), *begin(4), validated(9), finished("complete", 9)):
+        progress.take(Logged(time=2.0, attempt=1, event=event))
+    assert progress == before
+    progress.take(Logged(time=3.0, attempt=2, event=finished("complete", 9)))
+    assert progress.finish is not None
+
+
+EVENTS_OF_A_RUN = st.one_of(
+    st.just(CLAIM),
+    st.integers(0, 9).map(lambda step: AttemptStarted(resumed_step=step, total_steps=30)),
+    st.integers(1, 30).map(trained),
+    st.integers(1, 30).map(validated),
+    st.sampled_from(["complete", "stopped"]).map(lambda status: finished(status, 5)),
+)
+
+
+HIDDEN: list[tuple[int, Event]] = [*((1, each) for each in begin(0)), (1, trained(15)), (2, CLAIM)]
+
+
+@example(lines=[*HIDDEN, (1, trained(20))], known=12)
+@given(st.lists(st.tuples(st.integers(1, 3), EVENTS_OF_A_RUN), max_size=12), st.integers(0, 12))
+def test_catching_up_ends_where_reading_every_event_does(
+    lines: list[tuple[int, Event]], known: int
+) -> None:
+    """From the start or after `known` lines that were followed; but for the time of the last event,
+    and for steps between a claim and the start of its attempt, which are not those of any run."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, quick, whole = Path(name), Tail(Path(name)), Tail(Path(name))
+        for place, (attempt, event) in enumerate(lines):
+            if place == known:
+                list(quick.read())
+            write(folder, attempt, event)
+        quick.catch_up()
+        list(whole.read())
+        assert replace(quick.progress, updated=0.0) == replace(whole.progress, updated=0.0)
 
 
 def test_attempts_never_share_a_file() -> None:

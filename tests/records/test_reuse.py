@@ -22,7 +22,7 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import Store
-from tempo.records.reuse import look, other_studies
+from tempo.records.reuse import other_studies, reuse_status
 from tempo.records.run_record import read_run
 
 RUNTIME = {"threads": 1, "compile": "off", "micro_batch": "auto", "device": "cpu"}
@@ -60,19 +60,19 @@ def write(folder: Path, attempt: int, events: Iterable[Event]) -> None:
 
 
 def test_nothing_is_found_in_an_empty_folder(tmp_path: Path, folder: Path) -> None:
-    assert not look(tmp_path / "no" / "run").complete
-    found = look(folder, RUNTIME)
+    assert not reuse_status(tmp_path / "no" / "run").complete
+    found = reuse_status(folder, RUNTIME)
     assert (found.complete, found.stale, found.beside) == (False, False, ())
 
 
 def test_a_result_of_this_code_is_reused(folder: Path) -> None:
     write(folder, 1, [started(MINE), *worked(1), finished()])
-    assert look(folder, RUNTIME).reusable(stale_too=False)
+    assert reuse_status(folder, RUNTIME).reusable(stale_too=False)
 
 
 def test_a_result_of_other_code_is_reused_only_when_asked(folder: Path) -> None:
     write(folder, 1, [started(OTHER), *worked(1), finished()])
-    found = look(folder, RUNTIME)
+    found = reuse_status(folder, RUNTIME)
     assert found.stale
     assert not found.reusable(stale_too=False)
     assert found.reusable(stale_too=True)
@@ -81,15 +81,15 @@ def test_a_result_of_other_code_is_reused_only_when_asked(folder: Path) -> None:
 def test_one_attempt_by_other_code_makes_the_whole_result_stale(folder: Path) -> None:
     write(folder, 1, [started(OTHER), *worked(1, step=3)])
     write(folder, 2, [started(MINE, step=3), *worked(2), finished()])
-    assert look(folder).stale
+    assert reuse_status(folder).stale
 
 
 def test_a_fresh_start_leaves_nothing_of_the_old_attempt(folder: Path) -> None:
     write(folder, 1, [started(OTHER), *worked(1), finished()])
     write(folder, 2, [started(MINE, afresh=True), *worked(2, step=4)])
     run = read_run(folder)
-    assert not look(folder).complete
-    assert not look(folder).stale
+    assert not reuse_status(folder).complete
+    assert not reuse_status(folder).stale
     assert [each.values["loss"] for each in run.train] == [2]
     assert [each.values["psnr"] for each in run.validations] == [2]
     assert run.model is not None and run.model.parameters == 2
@@ -99,13 +99,13 @@ def test_a_fresh_start_leaves_nothing_of_the_old_attempt(folder: Path) -> None:
     assert [each.number for each in run.lineage] == [2]
     assert run.train_seconds < 8
     write(folder, 3, [started(MINE, step=4), *worked(3), finished()])
-    assert look(folder).reusable(stale_too=False)
+    assert reuse_status(folder).reusable(stale_too=False)
     assert [each.number for each in read_run(folder).lineage] == [2, 3]
 
 
 def test_imported_runs_carry_no_stamp_and_are_not_stale(folder: Path) -> None:
     write(folder, 1, [started({"device": "elsewhere"}), *worked(1), finished()])
-    assert not look(folder).stale
+    assert not reuse_status(folder).stale
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_reuse_across_machine_settings_is_labelled(
     folder: Path, was: dict[str, Any], asked: dict[str, Any], said: tuple[str, ...]
 ) -> None:
     write(folder, 1, [started(MINE | was), *worked(1), finished()])
-    found = look(folder, RUNTIME | asked)
+    found = reuse_status(folder, RUNTIME | asked)
     assert found.reusable(stale_too=False)
     assert found.beside == said
 

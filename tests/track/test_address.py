@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tempo.track.mlflow.client import explain
 from tempo.track.mlflow.mlflow_store import MlflowMirror
-from tempo.track.mlflow.store_failures import explain
 from tempo.track.store_address import (
     artifact_location,
     default_uri,

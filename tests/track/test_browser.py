@@ -18,8 +18,7 @@ import pytest
 from tempo.core.errors import MissingError
 from tempo.records.layout import Store
 from tempo.track.mlflow.mlflow_store import MlflowMirror
-from tempo.track.mlflow.ui import running, serve
-from tempo.track.mlflow.ui_views import charts, home, leaderboard
+from tempo.track.mlflow.ui import charts, home, leaderboard, running, serve
 
 from .conftest import Study, make_plan
 

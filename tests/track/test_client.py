@@ -1,17 +1,21 @@
 """The parts of the mirror that can be judged without a store."""
 
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tempo.ledger.owner import this_process
 from tempo.records.events import AttemptStarted, Event, Finished, Logged, Trained
-from tempo.track.invocation_process import is_dead, this_process
+from tempo.records.files import write_json
+from tempo.track.mirror_state import InvocationState, MirrorState
 from tempo.track.mlflow.client import batches
 from tempo.track.mlflow.image_names import ERROR_GAIN, Picture, error_map
 from tempo.track.mlflow.metric_points import Point, cost_points, points_of, spent
-from tempo.track.mlflow.ui_views import charts, hints, leaderboard
+from tempo.track.mlflow.ui import charts, hints, leaderboard
 from tempo.track.store_names import difference, params, run_tags, safe_key
 
 from .conftest import config, make_plan
@@ -120,12 +124,34 @@ def test_a_run_that_stands_for_two_variants_names_both() -> None:
     assert (tags["variant"], tags["also"]) == ("se=on", "se=off")
 
 
-def test_whether_a_process_lives() -> None:
+Make = Callable[..., InvocationState]
+
+
+@pytest.fixture
+def invocation(tmp_path: Path) -> Make:
+    """An invocation as it is read from a state file with these fields."""
+
+    def read(**fields: object) -> InvocationState:
+        state = MirrorState(tmp_path)
+        write_json(tmp_path / "invocations/1.json", {"id": "1", "started": 1.0, **fields})
+        return state.invocations()[0]
+
+    return read
+
+
+def test_whether_the_process_of_an_invocation_is_gone(invocation: Make) -> None:
     this = this_process()
-    assert not is_dead(this)
-    assert is_dead(this | {"born": this["born"] - 100})
-    assert is_dead({})
-    assert not is_dead(this | {"host": "elsewhere", "pid": 0})
+    assert not invocation(process=asdict(this)).abandoned
+    assert invocation(process=asdict(replace(this, started=this.started - 100))).abandoned
+    assert invocation().abandoned and invocation(process={}).abandoned
+    elsewhere = replace(this, host="elsewhere", pid=0, space="elsewhere")
+    assert not invocation(process=asdict(elsewhere)).abandoned
+
+
+def test_the_process_of_an_invocation_as_earlier_versions_wrote_it(invocation: Make) -> None:
+    old = {"host": this_process().host, "pid": this_process().pid, "born": 5.0}
+    assert invocation(process=old).abandoned
+    assert not invocation(process=old | {"host": "elsewhere"}).abandoned
 
 
 def test_links_hide_parents_and_open_the_pages_for_training() -> None:

@@ -15,7 +15,7 @@ from tempo.core.records import Plan
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import this_process
 from tempo.track.mlflow.mlflow_store import MlflowMirror
-from tempo.track.mlflow.run_content import Content, Limits
+from tempo.track.mlflow.run_content import EventSender, Limits
 
 from .conftest import Study, make_plan
 from .reader import assert_equal, in_store
@@ -190,7 +190,7 @@ def test_an_invocation_that_was_killed_is_closed_by_the_next(study: Study) -> No
     opened(study).sync()
     state = next(study.store.root.glob("mirror/*/se_study/invocations/*.json"))
     saved = json.loads(state.read_text())
-    saved["process"]["born"] -= 1000.0
+    saved["process"]["started"] -= 1000.0
     state.write_text(json.dumps(saved))
     assert opened(study).sync()
     assert runs(study)["se_study demo #1"].info.status == "KILLED"
@@ -383,6 +383,6 @@ def test_content_is_not_sent_for_an_empty_pass(study: Study) -> None:
     study.write("on0").whole()
     assert mirror.sync()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Content, "send", lambda *_: pytest.fail("sent again"))
+        patch.setattr(EventSender, "send", lambda *_: pytest.fail("sent again"))
         patch.setattr(MlflowClient, "log_batch", lambda *_, **__: pytest.fail("sent again"))
         assert mirror.sync(), mirror.problem

@@ -1,4 +1,4 @@
-"""GPU-hours: what a study will cost by its prices, and what it has cost by its records."""
+"""Compare a study's limit of GPU-hours with its expected cost by price and its recorded use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tempo.records.run_record import read_result
 
 Config = Mapping[str, Any]
 PAUSE = 60.0
-"""Seconds between two looks at what was spent."""
+"""Seconds between two readings of what was spent."""
 
 
 def expected_hours(
@@ -28,7 +28,7 @@ def expected_hours(
     world: int = 1,
     device: str | None = None,
 ) -> float:
-    """GPU-hours that `runs` cost by price; references are free.
+    """Return the GPU-hours that `runs` cost by price; references are free.
 
     Args:
         world: GPUs of a run. A price of one GPU stands in for one of several: perfect scaling.
@@ -61,7 +61,7 @@ def _dearest(config: Config, prices: Prices, world: int, device: str | None) -> 
 
 
 def spent_hours(folders: Iterable[Path]) -> float:
-    """GPU-hours that the attempts at these runs have used; those on a CPU cost none."""
+    """Return the GPU-hours that all attempts at these runs have used; a CPU costs none."""
     return sum(_spent(folder) for folder in folders if (folder / "run.json").is_file())
 
 
@@ -83,11 +83,11 @@ def check_budget(limit: float | None, expected: float, spent: float) -> None:
         )
 
 
-class Watch:
-    """Looks from time to time at what the runs in `folders` have spent of `limit` GPU-hours.
+class BudgetWatch:
+    """Checks from time to time whether the runs in `folders` have used up `limit` GPU-hours.
 
-    At once, then each minute, and less often where a look takes long: a hundredth of the time at
-    most goes into looking.
+    The first call reads the records, later ones once a minute, less often where that takes long: at
+    most a hundredth of the time is spent on it.
     """
 
     def __init__(self, limit: float, folders: Callable[[], Iterable[Path]]) -> None:
@@ -95,8 +95,8 @@ class Watch:
         self._next = time.monotonic()
 
     @classmethod
-    def of_study(cls, store: Store, study: str, profile: str) -> Watch | None:
-        """Of all runs in a study's plan, which may grow; None where the plan sets no limit."""
+    def of_study(cls, store: Store, study: str, profile: str) -> BudgetWatch | None:
+        """Watch all runs of a study's plan, which may grow; None where the plan sets no limit."""
         limit = store.load_plan(study, profile).spec.get("budget", {}).get("gpu_hours")
         if limit is None:
             return None
@@ -108,7 +108,7 @@ class Watch:
         return cls(limit, folders)
 
     def __call__(self) -> str | None:
-        """Why everything has to stop; None while it may go on."""
+        """Return the reason why the study has to stop; None while the budget lasts."""
         begun = time.monotonic()
         if begun < self._next:
             return None

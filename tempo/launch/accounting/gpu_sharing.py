@@ -1,4 +1,4 @@
-"""Several small runs on one GPU: as many as the spec says, or as their measured memory lets."""
+"""Decide how many runs share a GPU: as many as the spec says, or as fit by measured memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 8
 
 
 def share_gpus(slots: Sequence[Slot], runs: int) -> list[Slot]:
-    """A slot for each of `runs` runs on every GPU: all GPUs get a run before any gets a second."""
+    """Return `runs` slots for each GPU, ordered so that every GPU gets a run before a second."""
     gpus = all("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
     return [slot for _ in range(runs if gpus else 1) for slot in slots]
 
@@ -28,8 +28,8 @@ def share_gpus(slots: Sequence[Slot], runs: int) -> list[Slot]:
 def runs_that_fit(
     asked: int | Literal["auto"], prices: Iterable[Price | None], memory: float | None
 ) -> int:
-    """How many runs share a GPU of `memory` bytes: with `auto` as many as the hungriest of them
-    leaves room for, and one while a run's memory or the GPU's is not known."""
+    """Return how many runs share a GPU of `memory` bytes: with `auto` as many as the largest peak
+    memory allows, and one while the memory of a run or of the GPU is not known."""
     if asked != "auto":
         return asked
     known = list(prices)

@@ -1,4 +1,4 @@
-"""What the GPUs of this machine do now, as nvidia-smi tells; nothing where there is none."""
+"""Read the load and memory of this machine's GPUs from nvidia-smi; empty where there is none."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Gpu:
 
 
 class GpuWatch:
-    """Asks nvidia-smi in a process of its own, so that a slow driver keeps nobody waiting."""
+    """Polls nvidia-smi in a child process, so that a slow driver does not block the caller."""
 
     def __init__(self) -> None:
         self._tool = shutil.which(TOOL)
@@ -44,7 +44,7 @@ class GpuWatch:
         self.gpus: tuple[Gpu, ...] = ()
 
     def poll(self) -> tuple[Gpu, ...]:
-        """The newest answer; asks again once the last question was answered."""
+        """Return the newest answer, and start the next query once the last one has ended."""
         if self._tool is None:
             return ()
         if self._process is None:
@@ -63,7 +63,7 @@ class GpuWatch:
         return self.gpus
 
     def close(self) -> None:
-        """End a question that is still open."""
+        """End a query that is still running."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -71,7 +71,7 @@ class GpuWatch:
 
 
 def smallest_gpu() -> float | None:
-    """Memory in bytes of the smallest GPU here; None where nvidia-smi does not tell."""
+    """Return the memory in bytes of this machine's smallest GPU; None without nvidia-smi."""
     tool = shutil.which(TOOL)
     if tool is None:
         return None
@@ -81,7 +81,7 @@ def smallest_gpu() -> float | None:
 
 
 def parse_gpus(text: str) -> tuple[Gpu, ...]:
-    """The rows of nvidia-smi, whose memory is in MiB."""
+    """Parse the rows that nvidia-smi prints, whose memory is in MiB."""
     gpus = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.split(",")]

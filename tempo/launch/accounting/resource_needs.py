@@ -8,8 +8,8 @@ from typing import Any
 
 from tempo.core.jobs import Resources
 from tempo.core.torchrun_command import Processes
-from tempo.launch.launchers.slurm.launcher import Manner
-from tempo.launch.launchers.slurm.options import Placement
+from tempo.launch.launchers.slurm.launcher import SlurmPolicy
+from tempo.launch.launchers.slurm.script import Placement
 from tempo.launch.launchers.slurm.site import Site
 from tempo.spec.recipe import Limits, Runtime
 from tempo.spec.recipe import Resources as Wanted
@@ -81,10 +81,10 @@ class Needs:
             time_s=seconds(time) if time else None,
         )
 
-    def manner(self, study: str, slots: int | None = None) -> Manner:
+    def manner(self, study: str, slots: int | None = None) -> SlurmPolicy:
         """How the study uses a cluster; `slots` bounds the jobs in flight as the spec may."""
         bounds = [bound for bound in (self.limits.jobs, slots) if bound is not None]
-        return Manner(
+        return SlurmPolicy(
             study=study,
             placement=Placement(
                 partition=self.wanted.partition or self.site.partition,

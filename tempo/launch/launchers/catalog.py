@@ -11,7 +11,7 @@ from tempo.core.jobs import Launcher
 from tempo.launch.launchers.inline import InlineLauncher
 from tempo.launch.launchers.local import LocalLauncher
 from tempo.launch.launchers.slurm.commands import Slurm
-from tempo.launch.launchers.slurm.launcher import Manner, SlurmLauncher
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher, SlurmPolicy
 from tempo.launch.launchers.torchrun import TorchrunLauncher
 from tempo.launch.launchers.worker_processes import Start, spawn
 from tempo.launch.worker_command import call_worker
@@ -45,7 +45,7 @@ class LauncherContext:
     slots: Sequence[Mapping[str, str]] = ({},)
     start: Start = spawn
     submissions: Path = Path("records/slurm")
-    manner: Manner = field(default_factory=lambda: Manner(study="study"))
+    manner: SlurmPolicy = field(default_factory=lambda: SlurmPolicy(study="study"))
     patience: float = 30.0
     say: Callable[[str], None] = _quiet
 

@@ -1,4 +1,4 @@
-"""Runs on this machine: one process per run, a fixed number side by side."""
+"""Launch runs on this machine: one process per run, a fixed number at the same time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus
 from tempo.launch.launchers.worker_processes import Child, Start, spawn
 
 SERVER_GONE = 255
-"""Exit code of a fork whose server died and could not tell what became of it."""
+"""Exit code of a forked worker whose fork server died before it could report the exit."""
 
 
 @dataclass(slots=True)
@@ -27,10 +27,10 @@ class LocalLauncher:
     Args:
         slots: environment of each slot, such as the GPU it owns; one run occupies one slot.
         start: how a process is started.
-
-    Each worker leads a process group of its own, so that Ctrl-C in the terminal reaches the
-    scheduler alone, and `kill` takes a worker's children along.
     """
+
+    # Each worker leads a process group of its own: Ctrl-C in the terminal reaches the driver alone,
+    # which then asks the workers to leave, and `kill` ends a worker's children with it.
 
     def __init__(self, slots: Sequence[Mapping[str, str]], start: Start = spawn) -> None:
         self._environments = tuple(slots)
@@ -49,7 +49,7 @@ class LocalLauncher:
         return {job.key: str(self._jobs[job.key].child.pid) for job in jobs}
 
     def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
-        """Nothing: workers on this machine leave with the driver that started them."""
+        """Find nothing: workers on this machine end with the driver that started them."""
         return {}
 
     def _free_slot(self, avoid: Collection[str]) -> int:
@@ -60,7 +60,7 @@ class LocalLauncher:
         return next((slot for slot in free if self._name(slot) not in avoid), free[0])
 
     def _name(self, slot: int) -> str:
-        """What people call a slot; empty where nothing tells slots apart."""
+        """Return the printed name of a slot; empty where slots do not differ."""
         gpus = self._environments[slot].get("CUDA_VISIBLE_DEVICES")
         return f"GPU {gpus}" if gpus else ""
 
@@ -97,7 +97,7 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def _status(code: int | None) -> JobStatus:
-    """What an exit code means; a death by signal is LOST, for the records to explain."""
+    """Translate an exit code; a death by signal is LOST, and the records tell the cause."""
     if code is None:
         return JobStatus(state=JobState.RUNNING)
     states = {

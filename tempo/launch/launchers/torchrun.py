@@ -1,4 +1,4 @@
-"""Runs on this machine, each in a fresh torchrun, also one that needs a single process."""
+"""Launch runs on this machine, each by a torchrun of its own, also runs of one process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TorchrunLauncher(LocalLauncher):
         super().__init__(slots, start_torchrun)
 
     def kill(self, keys: Iterable[str]) -> None:
-        """End jobs at once: ranks are no part of the process group of their torchrun."""
+        """End jobs at once with their ranks, which are outside their torchrun's process group."""
         chosen = list(keys)
         below = [process for key in chosen for process in self._below(key)]
         super().kill(chosen)
@@ -48,7 +48,7 @@ class TorchrunLauncher(LocalLauncher):
 
 
 def torchrun_command(argv: Sequence[str], processes: int, codes: Path) -> list[str]:
-    """The torchrun that executes `argv` on each of `processes` ranks; `codes` receives theirs."""
+    """Return the torchrun command that runs `argv` on each rank; `codes` receives exit codes."""
     below = [
         sys.executable,
         "-m",
@@ -60,7 +60,7 @@ def torchrun_command(argv: Sequence[str], processes: int, codes: Path) -> list[s
 
 
 def start_torchrun(job: JobSpec, environment: Mapping[str, str]) -> Child:
-    """A fresh torchrun for a job."""
+    """Start a torchrun for a job."""
     number, name = tempfile.mkstemp(prefix="tempo-rank-")
     os.close(number)
     wanted = job.resources
@@ -77,7 +77,7 @@ class _Torchrun:
         self.pid = agent.pid
 
     def code(self) -> int | None:
-        """The first exit code that a rank wrote down, where torchrun only knows of a failure."""
+        """Return the first failing exit code that a rank wrote; torchrun itself only reports 1."""
         if self._code is None and (code := self._agent.code()) is not None:
             told = self._codes.read_text().split()
             self._codes.unlink()

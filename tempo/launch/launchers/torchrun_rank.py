@@ -18,7 +18,7 @@ import psutil
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 LOOK = 0.5
-"""Seconds between two looks at those above."""
+"""Seconds between two checks whether torchrun and the driver are alive."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     for number in SIGNALS:
         signal.signal(number, note)
     code = _follow(subprocess.Popen(command), asked, int(driver))
-    # The file is gone when nobody waits for this rank any more.
+    # The file is gone once the driver has stopped waiting for this rank.
     if code != 0 and Path(codes).exists():
         file = os.open(codes, os.O_WRONLY | os.O_APPEND)
         os.write(file, f"{code}\n".encode())
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _follow(child: subprocess.Popen[bytes], asked: list[int], driver: int) -> int:
-    """Wait for the child's end, handing on what is asked of it."""
+    """Wait for the child's end, and forward the signals that this process receives."""
     above = os.getppid()
     while True:
         try:

@@ -1,29 +1,38 @@
-"""What follows from a failure, by its class."""
+"""Decide what follows from a failed run, and record the end of a worker that was lost."""
 
 from __future__ import annotations
 
 import re
+import signal
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from tempo.core.jobs import JobStatus
 from tempo.core.records import RunStatus
-from tempo.records.run_record import RunRecord
+from tempo.records.event_log import EventLog
+from tempo.records.events import AttemptStarted, Finished
+from tempo.records.run_record import RunRecord, read_run
 
 RETRIES = 2
-"""How often a run is begun again after its worker, or the node below it, was lost."""
+"""How often a run is started again after its worker, or the node below it, was lost."""
+
+FRUITLESS = 5
+"""How often in a row a cluster's queue restarts a run that makes no progress."""
+
+TAIL_BYTES = 4000
+"""How much of a lost worker's output is kept in its record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """`retries`: how often to try again, somewhere else where there is a choice. `holds_back`:
-    whether runs that would fail alike are not begun. `why` is said with the failure."""
+    """`retries`: how often to try again, on another slot or node where there is one. `holds_back`:
+    whether runs that would fail alike are not started. `why` is printed with the failure."""
 
     retries: int = 0
     holds_back: bool = False
     why: str = ""
 
-
-FRUITLESS = 5
-"""How often in a row a queue begins a run again that gets no step further."""
 
 POLICIES: dict[str, Policy] = {
     "oom": Policy(why="the micro-batch was halved as far as it goes, a smaller one is not tried"),
@@ -34,17 +43,17 @@ POLICIES: dict[str, Policy] = {
     "interrupted": Policy(retries=RETRIES),
     "bug": Policy(holds_back=True),
 }
-"""By the classes of `tempo.core.records.FAILURES`, and `lost`: a death that nobody recorded."""
+"""By the classes of `tempo.core.records.FAILURES`, and `lost`: a death without any record."""
 
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 _ERROR = re.compile(r"^(?P<type>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning))\b")
 
 
 def signature(detail: str, message: str) -> str:
-    """What two failures with one cause share: the kind of error and the line that raised it.
+    """Return what failures of one cause share: the kind of error and the line that raised it.
 
-    Values in the message are left out, since they differ from run to run; without a traceback the
-    message is all there is.
+    Values in the message are left out, since they differ from run to run. Without a traceback the
+    message is the signature.
     """
     frames = _FRAME.findall(detail)
     kinds = [found["type"] for line in detail.splitlines() if (found := _ERROR.match(line))]
@@ -55,8 +64,10 @@ def signature(detail: str, message: str) -> str:
 
 
 def fruitless(record: RunRecord, restarts: int) -> str | None:
-    """Why a run whose queue began it `restarts` times again is not to be begun once more; None
-    while it gets further. A new submission starts counting afresh."""
+    """Say why a run that its queue restarted `restarts` times must not be restarted again.
+
+    None while the run makes progress. A new submission starts counting at zero.
+    """
     last = [each.finish for each in record.attempts if each.finish is not None][-FRUITLESS:]
     if restarts < FRUITLESS or len(last) < FRUITLESS:
         return None
@@ -67,3 +78,47 @@ def fruitless(record: RunRecord, restarts: int) -> str | None:
         f"{FRUITLESS} attempts in a row were stopped before they got past step {last[-1].step}; "
         "give each of them more time (resources.time) and submit the study again"
     )
+
+
+def record_worker_death(folder: Path, status: JobStatus, log: Path, *, attempt: int) -> None:
+    """Append the missing `Finished` event of `attempt`; do nothing when it was recorded.
+
+    Call only while the worker's process is gone and its run is claimed in the ledger, so that
+    no other process writes to the record.
+    """
+    record = read_run(folder)
+    # A worker whose predecessor died between its claim and its first event has a higher number
+    # than the pool foresaw: the newest attempt is the one that died, and only its end counts.
+    attempt = max([attempt, *(each.number for each in record.attempts)])
+    mine = next((each for each in record.attempts if each.number == attempt), None)
+    if mine is not None and mine.finish is not None:
+        return
+    with EventLog(folder, attempt) as events:
+        if mine is None:
+            events.append(AttemptStarted(resumed_step=record.step, total_steps=0))
+        started = mine.started if mine else time.time()
+        events.append(
+            Finished(
+                status=RunStatus.FAILED,
+                step=mine.last_step if mine else record.step,
+                seconds=time.time() - started,
+                train_seconds=mine.ended - mine.started if mine else 0.0,
+                peak_memory=0,
+                failure="node" if status.code is not None and status.code < 0 else "bug",
+                message=_cause(status),
+                detail=_last_output(log),
+            ),
+            durable=True,
+        )
+
+
+def _cause(status: JobStatus) -> str:
+    if status.code is not None and status.code < 0:
+        name = signal.Signals(-status.code).name
+        hint = " (often the system ran out of memory)" if name == "SIGKILL" else ""
+        return f"the worker was killed by {name}{hint}"
+    return f"the worker exited with code {status.code} before it could say why"
+
+
+def _last_output(log: Path) -> str:
+    return log.read_bytes()[-TAIL_BYTES:].decode(errors="replace") if log.is_file() else ""

@@ -1,53 +1,54 @@
-"""What the ledger says of runs that this process does not carry out itself."""
+"""Read from the ledger which runs other drivers carry out, and claim runs to record their end."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
 
-from tempo.ledger.owner import goes_on, this_process
+from tempo.ledger.owner import is_active, this_process
 from tempo.ledger.port import Hold, Ledger
 
 LOOK_SECONDS = 1.0
-"""Seconds between two looks into the ledger."""
+"""Seconds between two queries of the ledger."""
 
-BURIAL_SECONDS = 30.0
-"""How long a run is held to record the end of a worker that could not."""
+CLAIM_SECONDS = 30.0
+"""How long the pool claims a run to record the end of its lost worker."""
 
 
-class Elsewhere:
-    """The ledger as a pool needs it; without a ledger nobody else is known of."""
+class OtherDrivers:
+    """The ledger as a pool needs it. Without a ledger there is no other driver."""
 
     def __init__(self, ledger: Ledger | None) -> None:
         self._ledger = ledger
         self._next = 0.0
 
     def due(self) -> bool:
-        """Whether it is time for another look."""
+        """Whether the ledger should be queried again."""
         if self._ledger is None or time.monotonic() < self._next:
             return False
         self._next = time.monotonic() + LOOK_SECONDS
         return True
 
-    def look(self, keys: Iterable[str]) -> Mapping[str, Hold]:
-        """Who holds which of the keys, or asks for them to stop; a dead holder holds nothing."""
+    def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
+        """Return the keys that a live process holds or that were asked to stop."""
         if self._ledger is None:
             return {}
         holds = self._ledger.holds(keys)
-        return {key: hold for key, hold in holds.items() if hold.asked_to_stop or goes_on(hold)}
+        return {key: hold for key, hold in holds.items() if hold.asked_to_stop or is_active(hold)}
 
     def allow(self, keys: Iterable[str]) -> None:
-        """Take back earlier requests to stop."""
+        """Cancel earlier requests to stop these runs."""
         if self._ledger is not None:
             self._ledger.ask_to_stop(keys, stop=False)
 
-    def hold(self, key: str) -> int | None:
-        """Hold a run to write into its records; None when somebody else carries it out."""
+    def claim(self, key: str) -> int | None:
+        """Claim a run to write into its record; None when another process holds it."""
         if self._ledger is None:
             return 0
-        return self._ledger.claim(key, this_process(), BURIAL_SECONDS)
+        return self._ledger.claim(key, this_process(), CLAIM_SECONDS)
 
-    def give_back(self, key: str, token: int) -> None:
+    def release(self, key: str, token: int) -> None:
+        """Give back a run that `claim` took."""
         if self._ledger is not None:
             self._ledger.release(key, token)
 

@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunSpec, RunStatus
-from tempo.launch.scheduling.dead_workers import record_death
-from tempo.launch.scheduling.failure_policy import POLICIES, signature
-from tempo.launch.scheduling.other_drivers import Elsewhere
-from tempo.launch.scheduling.run_view import RunView, Work
-from tempo.launch.scheduling.start_order import precedence
-from tempo.ledger.owner import goes_on
+from tempo.launch.scheduling.failure_policy import POLICIES, record_worker_death, signature
+from tempo.launch.scheduling.other_drivers import OtherDrivers
+from tempo.launch.scheduling.run_view import RunRequest, RunView, precedence
+from tempo.ledger.owner import is_active
 from tempo.ledger.port import Hold, Ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.event_tail import Tail
 from tempo.records.events import Finished
 from tempo.records.layout import Store
-from tempo.records.reuse import look
+from tempo.records.reuse import reuse_status
 
 BUSY_PAUSE = 3.0
 """Seconds before asking again for a run that another invocation is carrying out."""
@@ -56,7 +54,7 @@ class Pool:
         self._command, self._resources = command, resources
         self._limit, self._fail_fast = limit, fail_fast
         self._reuse_stale = reuse_stale
-        self._elsewhere = Elsewhere(ledger)
+        self._elsewhere = OtherDrivers(ledger)
         self._views: dict[str, RunView] = {}
         self._jobs: set[str] = set()
         self._told: set[str] = set()
@@ -81,7 +79,7 @@ class Pool:
             return bool(self._jobs)
         return any(not view.ended for view in self._views.values())
 
-    def add(self, works: Iterable[Work]) -> None:
+    def add(self, works: Iterable[RunRequest]) -> None:
         """Carry these out as well.
 
         A run that ended without a result is tried again; one that is complete ends with the next
@@ -97,16 +95,16 @@ class Pool:
             for key in self.launcher.attach(open_):
                 self._began(self._views[key])
 
-    def _wanted(self, work: Work) -> bool:
+    def _wanted(self, work: RunRequest) -> bool:
         """Whether the run is new, or ended and asked for again."""
         view = self._views.get(work.run.run_id)
         return view is None or view.ended
 
-    def _view(self, work: Work) -> RunView:
+    def _view(self, work: RunRequest) -> RunView:
         folder = self.store.run_dir(work.run.run_id)
         kin = [view for view in self._views.values() if view.run.variant == work.run.variant]
         view = RunView(
-            work=work,
+            request=work,
             tail=Tail(folder),
             status=RunStatus.PLANNED,
             position=len(self._views),
@@ -114,7 +112,7 @@ class Pool:
         )
         view.tail.catch_up()
         view.attempt = view.progress.attempt
-        found = look(folder, work.spec.config.get("runtime"))
+        found = reuse_status(folder, work.spec.config.get("runtime"))
         if found.stale and not self._reuse_stale:
             view.outdated = view.attempt
         if _is_complete(view):
@@ -191,9 +189,9 @@ class Pool:
         view.log = folder / "attempts" / f"{view.attempt}.log"
         return JobSpec(
             key=view.key,
-            argv=self._command(view.work.spec),
+            argv=self._command(view.request.spec),
             log=view.log,
-            resources=self._resources(view.work.spec),
+            resources=self._resources(view.request.spec),
             avoid=view.avoid,
         )
 
@@ -213,7 +211,7 @@ class Pool:
     def _look_elsewhere(self) -> None:
         """Bring what other invocations do up to date, and heed requests to stop."""
         open_ = {view.key: view for view in self._views.values() if not view.ended}
-        holds = self._elsewhere.look(open_)
+        holds = self._elsewhere.holds(open_)
         asked = [key for key, hold in holds.items() if hold.asked_to_stop]
         if asked:
             self.stop(asked)
@@ -223,7 +221,7 @@ class Pool:
 
     def _compare(self, view: RunView, hold: Hold | None) -> None:
         """A run that does not go on here: it goes on elsewhere, ended there, or waits."""
-        if hold is not None and goes_on(hold):
+        if hold is not None and is_active(hold):
             view.read()
             view.status, view.elsewhere = RunStatus.RUNNING, hold.owner
         elif view.elsewhere is not None:
@@ -259,13 +257,13 @@ class Pool:
 
     def _bury(self, view: RunView, status: JobStatus) -> None:
         """Record the end of a worker that could not, unless somebody else goes on with its run."""
-        token = self._elsewhere.hold(view.key)
+        token = self._elsewhere.claim(view.key)
         if token is None:
             view.status = RunStatus.PLANNED
             view.not_before = time.monotonic() + BUSY_PAUSE
             return
-        record_death(view.tail.folder, status, view.log, attempt=view.attempt)
-        self._elsewhere.give_back(view.key, token)
+        record_worker_death(view.tail.folder, status, view.log, attempt=view.attempt)
+        self._elsewhere.release(view.key, token)
         view.read()
         self._fail(view)
 

@@ -1,4 +1,4 @@
-"""How long runs take beside each other, so that the longest can begin first."""
+"""Estimate how long runs take relative to each other, so that the longest can start first."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ from typing import Any
 
 from tempo.core.records import Plan, PlannedVariant
 from tempo.design.run_cost import known_cost
-from tempo.launch.scheduling.run_view import Work
+from tempo.launch.scheduling.run_view import RunRequest
 from tempo.records.prices import Prices
 
-Config = Mapping[str, Any]
 
-
-def works_of(
+def run_requests(
     plan: Plan,
     prices: Prices | None = None,
     device: str = "cpu",
     weights: Mapping[str, float] | None = None,
-) -> list[Work]:
-    """The runs of a plan with what they cost.
-
-    By measured price where every variant has one on `device`; else by `weights`, which says by
-    variant how much work a clip is; else by the pixels a run trains on. A reference costs nothing.
-    """
+) -> list[RunRequest]:
+    """Return a request for each distinct run of a plan, with its expected cost."""
     cost = variant_costs(plan.variants, prices, device, weights or {})
-    return [Work(run=run, spec=spec, cost=cost[run.variant]) for run, spec in plan.specs()]
+    return [RunRequest(run=run, spec=spec, cost=cost[run.variant]) for run, spec in plan.specs()]
 
 
 def variant_costs(
@@ -34,7 +28,11 @@ def variant_costs(
     device: str,
     weights: Mapping[str, float],
 ) -> dict[str, float]:
-    """The cost of a run by variant, in one unit for all of them."""
+    """Return the cost of a run of each variant, in one unit for all of them.
+
+    By measured price (seconds) where every variant has one on `device`; else by `weights`, the
+    relative work of a clip by variant; else by the pixels that a run trains on. References cost 0.
+    """
     trained = [each for each in variants if each.config["method"] == "network"]
     cost = dict.fromkeys((each.name for each in variants), 0.0)
     known: dict[str, float] = {}
@@ -47,14 +45,14 @@ def variant_costs(
         if len(known) == len(trained):
             cost[each.name] = known[each.name]
         elif all(v.name in weights for v in trained):
-            cost[each.name] = clips_of(each.config) * weights[each.name]
+            cost[each.name] = _clips(each.config) * weights[each.name]
         else:
-            cost[each.name] = clips_of(each.config) * float(each.config["recipe"]["crop"]) ** 2
+            cost[each.name] = _clips(each.config) * float(each.config["recipe"]["crop"]) ** 2
     return cost
 
 
-def clips_of(config: Config) -> float:
-    """Training clips that a run sees; in epochs where nothing tells how long one is."""
+def _clips(config: Mapping[str, Any]) -> float:
+    """Return the training clips that a run sees; in epochs where their size is not known."""
     recipe = config["recipe"]
     budget = recipe["budget"]
     if budget.get("steps") is not None:

@@ -1,4 +1,4 @@
-"""A run as those who carry it out see it."""
+"""What the pool knows of each run it carries out, and the order in which runs are started."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tempo.records.event_tail import Progress, Tail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A run to carry out. `cost` says how long it takes, in any unit that all works share."""
+class RunRequest:
+    """A run to carry out. `cost` is its expected duration, in any unit that all requests share."""
 
     run: PlannedRun
     spec: RunSpec
@@ -24,19 +24,19 @@ class RunView:
     """A run as the pool sees it now.
 
     Attributes:
-        replicate: how many works of the same variant were added before it.
-        reused: it was complete before it was added; `beside` says under what other machine
-            settings.
-        outdated: attempts up to this one were made by other code and are not taken.
-        elsewhere: who carries it out, while that is another invocation.
-        queued: a cluster has it and has not begun it.
-        where: the host or slot that executes it, or did last; `avoid`: those that lost it.
-        lost: how often its worker died without an end of its own.
-        withdrawn: it was asked to stop, and is not begun again here.
-        held_back: why it was not begun, when a failure elsewhere says that it would fail too.
+        replicate: how many requests for the same variant were added before it.
+        reused: it was complete before it was added; `beside` names the machine settings that
+            differed then.
+        outdated: results of attempts up to this number were made by other code and do not count.
+        elsewhere: the process that carries the run out for another driver, if one does.
+        queued: a cluster has accepted the job and has not started it.
+        where: the host or slot of the newest attempt; `avoid`: those that lost a worker of it.
+        lost: how often its worker died without recording an end.
+        withdrawn: a stop was requested, so the run is not started again here.
+        held_back: why it was not started, when a failure elsewhere says that it would fail too.
     """
 
-    work: Work
+    request: RunRequest
     tail: Tail
     status: RunStatus
     position: int
@@ -57,11 +57,11 @@ class RunView:
 
     @property
     def run(self) -> PlannedRun:
-        return self.work.run
+        return self.request.run
 
     @property
     def key(self) -> str:
-        return self.work.run.run_id
+        return self.run.run_id
 
     @property
     def progress(self) -> Progress:
@@ -69,7 +69,7 @@ class RunView:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more becomes of it here."""
+        """Whether this pool will do nothing more for the run."""
         if self.status is RunStatus.RUNNING:
             return False
         done = self.status in {RunStatus.COMPLETE, RunStatus.FAILED}
@@ -83,6 +83,17 @@ class RunView:
         return self.progress.step / self.progress.total if self.progress.total else 0.0
 
     def read(self) -> None:
-        """Take in what its worker wrote since the last time."""
+        """Update the progress from the events that were appended since the last read."""
         for _ in self.tail.read():
             pass
+
+
+def precedence(view: RunView) -> tuple[int, float, int]:
+    """Return the sort key of the order in which runs are started.
+
+    Replicate by replicate, so that interim results cover all variants equally; within a replicate
+    the longest first, so that no long run is left for the end (Graham 1969); runs of unknown cost
+    before all others, and ties in the order they were added.
+    """
+    cost = view.request.cost
+    return view.replicate, float("-inf") if cost is None else -cost, view.position

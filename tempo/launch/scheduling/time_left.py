@@ -1,4 +1,4 @@
-"""How long the rest will take, from what the runs have shown so far."""
+"""Estimate the time until runs and whole studies end, from the rates observed so far."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tempo.core.records import PlannedRun, RunStatus
 from tempo.records.event_tail import Progress
 
 
-class Seen(Protocol):
-    """A run of which something is known."""
+class ObservedRun(Protocol):
+    """A run with its status and progress."""
 
     @property
     def run(self) -> PlannedRun: ...
@@ -21,18 +21,18 @@ class Seen(Protocol):
     def progress(self) -> Progress: ...
     @property
     def ended(self) -> bool:
-        """Whether nothing more becomes of it."""
+        """Whether the run will not be continued."""
 
 
 def run_seconds_left(status: RunStatus, progress: Progress) -> float | None:
-    """Seconds a running run still needs at its rate so far; None before its first steps."""
+    """Return the seconds until a running run ends; None before its first steps."""
     if status is not RunStatus.RUNNING or progress.rate is None:
         return None
     return max(progress.total - progress.step, 0) / progress.rate
 
 
-def _whole(view: Seen) -> float | None:
-    """Seconds the whole run takes, if it has shown enough to tell."""
+def _duration(view: ObservedRun) -> float | None:
+    """Return the seconds that the whole run takes; None before its first steps."""
     progress = view.progress
     if progress.finish is not None and progress.finish.status == RunStatus.COMPLETE:
         done = progress.finish.step - progress.first_step
@@ -46,23 +46,23 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def study_seconds_left(views: Sequence[Seen], slots: int) -> float | None:
-    """Seconds until all runs ended on `slots` slots; None while nothing is known.
+def study_seconds_left(views: Sequence[ObservedRun], slots: int) -> float | None:
+    """Return the seconds until all runs ended on `slots` slots; None while nothing is known.
 
-    A run that has not started is taken to last as long as its variant's other replicates, or
-    else as long as the mean run.
+    A run that has not started is assumed to last as long as the mean of its variant's other
+    replicates, or else of all trained runs.
     """
-    whole = {view.run.run_id: _whole(view) for view in views}
-    kin: dict[str, list[float | None]] = {}
+    whole = {view.run.run_id: _duration(view) for view in views}
+    by_variant: dict[str, list[float | None]] = {}
     for view in views:
-        kin.setdefault(view.run.variant, []).append(whole[view.run.run_id])
-    mean = {variant: _mean(values) for variant, values in kin.items()}
-    anyone = _mean(whole[view.run.run_id] for view in views if view.run.seed is not None)
+        by_variant.setdefault(view.run.variant, []).append(whole[view.run.run_id])
+    mean = {variant: _mean(values) for variant, values in by_variant.items()}
+    overall = _mean(whole[view.run.run_id] for view in views if view.run.seed is not None)
     left = []
     for view in views:
         if view.ended:
             continue
-        own = run_seconds_left(view.status, view.progress) or mean[view.run.variant] or anyone
+        own = run_seconds_left(view.status, view.progress) or mean[view.run.variant] or overall
         if own is not None:
             left.append(own)
     if not left and not all(view.ended for view in views):

@@ -1,4 +1,4 @@
-"""Files and data-set inputs of a run in MLflow."""
+"""Attach files and data-set inputs to a run in MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mirroring one run of a plan as one child run."""
+"""Mirror one run of a plan as one child run of MLflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tempo.track.mirror_state import ChildState, MirrorState
 from tempo.track.mlflow.attachments import attach_spec
 from tempo.track.mlflow.client import log_params, log_tags
 from tempo.track.mlflow.metric_points import milliseconds
-from tempo.track.mlflow.run_content import Content, Limits
+from tempo.track.mlflow.run_content import EventSender, Limits
 from tempo.track.mlflow.run_status import fold, reap, show
 from tempo.track.settled_events import SupersededError, advance, pending, settled
 from tempo.track.store_names import params, run_tags, source_tags
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SendResult:
     """`missing`: files that the records name and do not hold; `changed`: whether the run's status
     or attempt did."""
 
@@ -46,7 +46,7 @@ class ChildSender:
     parent_of: Callable[[float], str]
     limits: Limits
 
-    def send(self, run: PlannedRun, *, over: bool) -> Outcome:
+    def send(self, run: PlannedRun, *, over: bool) -> SendResult:
         """Mirror what is new of `run`."""
         state = self.state.child(run.run_id)
         folder = self.store.run_dir(run.run_id)
@@ -57,9 +57,9 @@ class ChildSender:
             state = ChildState()
             events = pending(folder, None)
         if not events and state.mlflow_id is None:
-            return Outcome()
+            return SendResult()
         mlflow_id = self._ensure(run, state, events)
-        content = Content(
+        content = EventSender(
             client=self.client, mlflow_id=mlflow_id, folder=folder, limits=self.limits
         )
         final, before = settled(events, over=over), state.shown
@@ -68,7 +68,7 @@ class ChildSender:
         if final:
             state.position = advance(state.position, events, final)
         self.state.save_child(run.run_id, state)
-        return Outcome(
+        return SendResult(
             missing=tuple(f"{run.title}: {path} is missing" for path in missing),
             changed=state.shown != before,
         )
@@ -81,7 +81,7 @@ class ChildSender:
         self.client.delete_run(state.mlflow_id)
 
     def _ensure(self, run: PlannedRun, state: ChildState, events: Sequence[Logged]) -> str:
-        """The child run, created and described if need be."""
+        """Return the child run, created and described if necessary."""
         if state.mlflow_id is None:
             state.mlflow_id = self._find(run) or self._create(run, events[0])
             self.state.save_child(run.run_id, state)
@@ -94,7 +94,7 @@ class ChildSender:
         return state.mlflow_id
 
     def _find(self, run: PlannedRun) -> str | None:
-        """A child run made earlier whose state was lost; the oldest, should there be several."""
+        """Find a child run whose local state was lost; the oldest of several."""
         runs = self.client.search_runs(
             [self.experiment_id],
             filter_string=f"tags.run_id = '{run.run_id}'",
@@ -115,7 +115,7 @@ class ChildSender:
     def _send_standing(
         self, mlflow_id: str, state: ChildState, events: Sequence[Logged], *, over: bool
     ) -> None:
-        """Status, attempt, parent and failure as of the newest event, settled or not."""
+        """Send status, attempt, parent and failure as of the newest event, settled or not."""
         now = fold(events, state.shown)
         if now is None:
             return

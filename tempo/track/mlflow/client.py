@@ -1,4 +1,4 @@
-"""A quiet MLflow client. MLflow is imported here, on first use, and nowhere else at start-up."""
+"""Connect to an MLflow store, send batches, and explain its errors; MLflow is imported late."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from tempo.core.errors import MissingError
+from tempo.core.errors import MissingError, TempoError
 from tempo.track.mlflow.metric_points import Point
-from tempo.track.store_address import sqlite_file
+from tempo.track.store_address import redacted, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -61,7 +61,7 @@ def connect(uri: str) -> MlflowClient:
 
 
 def _knock(uri: str) -> None:
-    """Find out in seconds that nobody listens: MLflow tries a database for minutes.
+    """Check quickly that the server accepts connections: MLflow retries a database for minutes.
 
     Raises:
         OSError: when a TCP connection cannot be made.
@@ -164,3 +164,40 @@ def log_tags(client: MlflowClient, mlflow_id: str, tags: dict[str, str]) -> None
 
     for batch in batches(tags.items(), TEXTS_PER_BATCH):
         client.log_batch(mlflow_id, tags=[RunTag(name, value) for name, value in batch])
+
+
+_OF_ONE_RUN = {
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "BAD_REQUEST",
+    "RESOURCE_DOES_NOT_EXIST",
+    "NOT_FOUND",
+    "RESOURCE_ALREADY_EXISTS",
+}
+
+
+def concerns_one_run(error: Exception) -> bool:
+    """Whether the store answers and refuses, so that the other runs can still be sent."""
+    return getattr(error, "error_code", None) in _OF_ONE_RUN
+
+
+def explain(error: Exception, uri: str) -> str:
+    """One line for the display, without credentials."""
+    if isinstance(error, TempoError):
+        text = str(error)
+    elif unreachable(error):
+        text = f"{uri} does not answer"
+    else:
+        text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    return redacted(text, uri).replace(uri, redacted(uri))
+
+
+def unreachable(error: BaseException) -> bool:
+    """Whether a connection could not be made or broke off."""
+    names = {"ConnectionError", "Timeout", "ReadTimeout", "ConnectTimeout", "OperationalError"}
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) or type(seen).__name__ in names:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return "API request to" in str(error) and "failed with exception" in str(error)

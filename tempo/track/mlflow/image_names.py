@@ -1,4 +1,4 @@
-"""Pictures in the file naming by which the MLflow UI shows a grid with a step slider."""
+"""Send pictures under the file names for which the MLflow UI shows a grid with a step slider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as metric points."""
+"""Convert events to metric points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow as a mirror of the records: complete, late if need be, and never in the way.
+"""Mirror a study's records into MLflow, in passes that can be repeated at any time.
 
 `open` and `finish` write down what shall be seen; `sync` brings MLflow up to the records. Nothing
 here is needed to carry a study out, and everything can be repeated by anyone at any time.
@@ -7,26 +7,33 @@ here is needed to carry a study out, and everything can be repeated by anyone at
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from tempo.core.records import Plan
+from tempo.core.errors import RecordError
+from tempo.core.records import Plan, PlannedRun
+from tempo.ledger.open import open_ledger
+from tempo.ledger.owner import is_active
+from tempo.records.event_log import NAME
 from tempo.records.layout import Store
-from tempo.track.installed_packages import describe
-from tempo.track.invocations import Invocations
+from tempo.track.invocations import Invocations, describe
 from tempo.track.mirror_state import MirrorState
-from tempo.track.mirror_thread import Background
-from tempo.track.mlflow.client import connect
+from tempo.track.mirror_thread import SyncThread
+from tempo.track.mlflow.child_run import ChildSender, SendResult
+from tempo.track.mlflow.client import concerns_one_run, connect, explain
+from tempo.track.mlflow.replicate_summary import summarise
 from tempo.track.mlflow.run_content import Limits
-from tempo.track.mlflow.store_failures import explain
-from tempo.track.mlflow.study_run import describe_experiment, ensure_experiment
-from tempo.track.mlflow.study_sync import StudyMirror
+from tempo.track.mlflow.study_run import ParentSender, describe_experiment, ensure_experiment
 from tempo.track.store_address import artifact_location, default_uri, redacted, store_key
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 INTERVAL = 10.0
-"""Seconds between two looks at the records: MLflow's pages refresh themselves less often."""
+"""Seconds between two passes over the records: MLflow's pages refresh less often."""
 
 LOCK_WAIT = 30.0
 """Seconds to wait for another process that mirrors the same study."""
@@ -50,7 +57,7 @@ class MlflowMirror:
         self._store = store
         self._uri = uri or default_uri(store.root)
         self._limits = limits or Limits()
-        self._background = Background(self.sync, interval)
+        self._background = SyncThread(self.sync, interval)
         self._plan: Plan | None = None
         self._own: str | None = None
         self._about: dict[str, Any] | None = None
@@ -91,7 +98,7 @@ class MlflowMirror:
         self._background.start()
 
     def hurry(self) -> None:
-        """Look at the records now, in the background."""
+        """Start a pass over the records now, in the background."""
         self._background.hurry()
 
     def stop(self, timeout: float = 10.0) -> None:
@@ -150,7 +157,7 @@ class MlflowMirror:
         return Invocations(store=self._store, plan=self._opened(), state=self._state())
 
     def _study(self) -> StudyMirror:
-        """The experiment, found or made; kept until something goes wrong."""
+        """Find or create the experiment, and keep its mirror until an error occurs."""
         if self._mirror is None:
             plan, state = self._opened(), self._state()
             client = connect(self._uri)
@@ -169,3 +176,87 @@ class MlflowMirror:
             )
         self._mirror.plan = self._opened()
         return self._mirror
+
+
+@dataclass(slots=True, kw_only=True)
+class StudyMirror:
+    """A plan on its way to one experiment.
+
+    `seen` holds how large each run's event file was when all of it had been dealt with.
+    """
+
+    client: MlflowClient
+    uri: str
+    experiment_id: str
+    store: Store
+    plan: Plan
+    state: MirrorState
+    limits: Limits
+    seen: dict[str, tuple[int, bool]] = field(default_factory=dict)
+
+    def run(self, own: str | None, *, over: bool) -> list[str]:
+        """Bring the experiment up to the records; returns what could not be sent, in words.
+
+        Raises:
+            Exception: whatever the client raises when the store is down.
+        """
+        book = Invocations(store=self.store, plan=self.plan, state=self.state)
+        book.supply()
+        book.close_dead(own, over=over)
+        parents = ParentSender(
+            client=self.client, experiment_id=self.experiment_id, plan=self.plan, state=self.state
+        )
+        for invocation in self.state.invocations():
+            parents.ensure(invocation)
+        problems, changed = self._children(book, over=over)
+        self._parents(parents, changed=changed)
+        return problems
+
+    def _children(self, book: Invocations, *, over: bool) -> tuple[list[str], bool]:
+        sender = ChildSender(
+            client=self.client,
+            experiment_id=self.experiment_id,
+            store=self.store,
+            plan=self.plan,
+            state=self.state,
+            parent_of=lambda moment: str(book.parent_at(moment).mlflow_id),
+            limits=self.limits,
+        )
+        problems: list[str] = []
+        changed = False
+        ledger = open_ledger(None, self.store.root)
+        holds = ledger.holds([run.run_id for run in self.plan.distinct_runs]) if over else {}
+        ledger.close()
+        for run in self.plan.distinct_runs:
+            path = self.store.run_dir(run.run_id) / NAME
+            ended = over and not is_active(holds.get(run.run_id))
+            size = (path.stat().st_size if path.is_file() else 0, ended)
+            if self.seen.get(run.run_id) == size:
+                continue
+            outcome = self._child(sender, run, over=ended)
+            problems += outcome.missing
+            changed |= outcome.changed
+            if not outcome.missing:
+                self.seen[run.run_id] = size
+        return problems, changed
+
+    def _child(self, sender: ChildSender, run: PlannedRun, *, over: bool) -> SendResult:
+        """Send one run; an error of this run alone is reported, and the others are still sent."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return sender.send(run, over=over)
+        except (MlflowException, RecordError) as error:
+            if isinstance(error, MlflowException) and not concerns_one_run(error):
+                raise
+            return SendResult(missing=(f"{run.title}: {explain(error, self.uri)}",))
+
+    def _parents(self, parents: ParentSender, *, changed: bool) -> None:
+        known = self.state.invocations()
+        closing = [each for each in known if each.ended is not None and each.sent != "end"]
+        if not closing and not changed:
+            return
+        summaries = summarise(self.store, self.plan)
+        parents.show_summary(str(known[-1].mlflow_id), summaries)
+        for invocation in closing:
+            parents.finish(invocation, summaries)

@@ -1,4 +1,4 @@
-"""What the replicates of each variant amount to: mean, standard deviation and number of seeds.
+"""Summarise the replicates of each variant: mean, standard deviation and number of seeds.
 
 The comparison proper (intervals, verdicts) is made elsewhere; these are the figures that a list of
 runs cannot show.

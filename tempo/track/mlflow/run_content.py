@@ -1,4 +1,4 @@
-"""Sending what a run's events hold: points, pictures, tables, environment, checkpoints."""
+"""Send the content of a run's events: points, pictures, tables, environment, checkpoints."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """The events of one run on their way to one child run."""
+class EventSender:
+    """Sends the events of one run to one child run."""
 
     client: MlflowClient
     mlflow_id: str

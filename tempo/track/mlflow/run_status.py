@@ -1,4 +1,4 @@
-"""How a run stands: the status, attempt and failure that people see in a list of runs."""
+"""Compute and show a run's status, attempt and failure, as MLflow lists them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ShownStatus:
     """As of the event at `time`; `began` is when the newest attempt began.
 
-    `reaped`: nobody carried the run out any more although its attempt never ended.
+    `reaped`: no process carried the run out any more, and its attempt had recorded no end.
     """
 
     status: RunStatus
@@ -32,7 +32,7 @@ class Standing:
     reaped: bool = False
 
 
-def fold(events: Iterable[Logged], before: Standing | None) -> Standing | None:
+def fold(events: Iterable[Logged], before: ShownStatus | None) -> ShownStatus | None:
     """The standing after `events`, given the one before. Folding an event twice changes nothing."""
     now = before
     for logged in events:
@@ -40,15 +40,15 @@ def fold(events: Iterable[Logged], before: Standing | None) -> Standing | None:
     return now
 
 
-def _after(logged: Logged, before: Standing | None) -> Standing:
+def _after(logged: Logged, before: ShownStatus | None) -> ShownStatus:
     event = logged.event
-    begun = Standing(
+    begun = ShownStatus(
         status=RunStatus.RUNNING, attempt=logged.attempt, began=logged.time, time=logged.time
     )
     if before is None or isinstance(event, AttemptStarted):
         return begun
     if isinstance(event, Finished):
-        return Standing(
+        return ShownStatus(
             status=RunStatus(event.status),
             attempt=logged.attempt,
             began=before.began,
@@ -61,7 +61,7 @@ def _after(logged: Logged, before: Standing | None) -> Standing:
     return before
 
 
-def reap(standing: Standing, last: float) -> Standing:
+def reap(standing: ShownStatus, last: float) -> ShownStatus:
     """The same run when nobody carries it out: one without an end stopped at `last`."""
     if standing.status != RunStatus.RUNNING:
         return standing
@@ -69,9 +69,9 @@ def reap(standing: Standing, last: float) -> Standing:
 
 
 def show(
-    client: MlflowClient, mlflow_id: str, parent: str, now: Standing, before: Standing | None
+    client: MlflowClient, mlflow_id: str, parent: str, now: ShownStatus, before: ShownStatus | None
 ) -> None:
-    """Bring tags and status of the child run from `before` to `now`."""
+    """Update tags and status of the child run from `before` to `now`."""
     tags = {"status": str(now.status), "attempt": str(now.attempt), PARENT: parent}
     if now.failure:
         tags |= {"failure": now.failure, NOTE: f"Failed ({now.failure}): {now.message}"}

@@ -1,4 +1,4 @@
-"""Mirroring a study and its invocations: the experiment and its parent runs."""
+"""Mirror a study and its invocations: the experiment and its parent runs."""
 
 from __future__ import annotations
 

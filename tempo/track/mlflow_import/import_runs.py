@@ -1,4 +1,4 @@
-"""`tempo import`: runs that others logged to MLflow, as records, so that they can be compared.
+"""Import runs that other programs logged to MLflow as records, so that they can be compared.
 
 A run of MLflow becomes a run of Tempo with its params as config. `train/loss`, `val/psnr` and
 `test/psnr` (or `train_loss` ...) are what they say; other metrics count as training metrics. What

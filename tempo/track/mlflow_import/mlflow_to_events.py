@@ -1,4 +1,4 @@
-"""A run of someone else's as the events that Tempo would have recorded."""
+"""Convert a run of MLflow to the events that Tempo would have recorded."""
 
 from __future__ import annotations
 

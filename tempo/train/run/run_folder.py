@@ -15,13 +15,12 @@ from pathlib import Path
 from tempo.core.errors import LeaseLostError, StoppedError
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
-from tempo.ledger.keeper import keeping
-from tempo.ledger.lease import Lease, refusal, take
+from tempo.ledger.lease import Lease, kept_renewed, refusal, take
 from tempo.ledger.open import open_ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.events import Finished, Noted
 from tempo.records.layout import load_run, root_of
-from tempo.records.reuse import look
+from tempo.records.reuse import reuse_status
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import peak_memory, wants_cuda
 from tempo.train.hardware.process_group import join_group
@@ -93,7 +92,7 @@ class _Claim:
 
     def begin(self, *, reuse_stale: bool) -> Begin | int:
         """Claim the run; return an exit code when there is nothing to do."""
-        if look(self.folder).reusable(stale_too=reuse_stale):
+        if reuse_status(self.folder).reusable(stale_too=reuse_stale):
             return COMPLETE
         if self.objection and (why := self.objection()):
             print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
@@ -108,10 +107,10 @@ class _Claim:
             return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
         self.held.callback(self.lease.release)
         # Another worker may have completed the run before the claim; none can from here on.
-        found = look(self.folder)
+        found = reuse_status(self.folder)
         if found.reusable(stale_too=reuse_stale):
             return COMPLETE
-        self.held.enter_context(keeping(self.lease, self.stop.ask))
+        self.held.enter_context(kept_renewed(self.lease, self.stop.ask))
         if self.objection:
             self.held.enter_context(watch_objection(self.objection, self.stop))
         return Begin(afresh=found.stale and not reuse_stale)

@@ -13,7 +13,6 @@ from tempo.core.jobs import Launcher, Resources
 from tempo.core.records import Plan, PlannedRun, RunSpec
 from tempo.core.torchrun_command import Processes
 from tempo.launch.accounting.gpu_hour_budget import (
-    Watch,
     check_budget,
     expected_hours,
     spent_hours,
@@ -25,7 +24,7 @@ from tempo.launch.worker_command import WorkerCommand
 from tempo.ledger.open import VARIABLE
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
-from tempo.records.reuse import look
+from tempo.records.reuse import reuse_status
 from tempo.workflow.run_options import RunOptions
 
 QUEUED = ("slurm",)
@@ -126,7 +125,7 @@ class LaunchSetup:
         return [
             (run, spec)
             for run, spec in self.plan.specs()
-            if not look(self.store.run_dir(run.run_id)).reusable(stale_too=stale_too)
+            if not reuse_status(self.store.run_dir(run.run_id)).reusable(stale_too=stale_too)
         ]
 
     def guard_budget(self, to_go: Iterable[PlannedRun]) -> None:
@@ -148,7 +147,9 @@ class LaunchSetup:
 
     def watch(self) -> Callable[[], str | None]:
         """What says that the GPU-hours of the study, whose plan is saved, are spent."""
-        return Watch.of_study(self.store, self.plan.study, self.plan.profile_name) or never_stop
+        return (
+            BudgetWatch.of_study(self.store, self.plan.study, self.plan.profile_name) or never_stop
+        )
 
 
 def never_stop() -> str | None:

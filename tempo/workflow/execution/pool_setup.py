@@ -9,7 +9,7 @@ from tempo.core.records import Plan, PlannedRun, PlannedVariant
 from tempo.launch.launchers.catalog import LauncherContext
 from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_duration import works_of
+from tempo.launch.scheduling.run_duration import run_requests
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
@@ -39,7 +39,7 @@ def open_pool(setup: LaunchSetup, observer: Observer, wanted: Wanted | None = No
     if todo:
         setup.guard_budget(to_go)
     pool, checked = _pool(setup, observer, todo)
-    works = works_of(plan, Prices(store.root), checked.device, checked.weights)
+    works = run_requests(plan, Prices(store.root), checked.device, checked.weights)
     pool.add(work for work in works if not wanted or wanted(store, work.run))
     return pool
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from tempo.core.records import RunStatus
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_view import RunView, Work
+from tempo.launch.scheduling.run_view import RunRequest, RunView
 from tempo.search.session import Search
 from tempo.search.trials import Trial
 
@@ -82,7 +82,7 @@ class SearchDriver:
         for seed in seeds:
             run = trial.runs[seed]
             self._wanted.setdefault(run.run_id, []).append((trial, seed))
-            works.append(Work(run=run, spec=trial.spec(seed)))
+            works.append(RunRequest(run=run, spec=trial.spec(seed)))
         self._pool.add(works)
 
     def _ended(self, view: RunView) -> None:

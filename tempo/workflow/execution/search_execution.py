@@ -11,7 +11,7 @@ from tempo.core.errors import SpecError, StoppedError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_view import Work
+from tempo.launch.scheduling.run_view import RunRequest
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.prices import Prices
@@ -151,7 +151,7 @@ class _Execution:
         self._grow()
         plan, pool = self._plan.now(self._candidates), self._pool
         runs = _confirming(plan, self._candidates)
-        pool.add([Work(run=run, spec=plan.spec_of(run)) for run in runs])
+        pool.add([RunRequest(run=run, spec=plan.spec_of(run)) for run in runs])
         keys = [run.run_id for run in runs]
         driver.run(pool.step, lambda: pool.busy and not all(pool.views[key].ended for key in keys))
 

@@ -10,7 +10,7 @@ from tempo.core.records import Plan
 from tempo.design.measurements import Measured
 from tempo.design.run_cost import RunCost, elapsed, run_cost
 from tempo.records.prices import Price
-from tempo.records.reuse import Found
+from tempo.records.reuse import ReuseStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +55,13 @@ class Bill:
         """The devices that were measured, by name."""
         return ", ".join(sorted({item.price.device for item in self.items.values()}))
 
-    def left(self, found: Mapping[str, Found], *, stale_too: bool) -> Sum:
+    def left(self, found: Mapping[str, ReuseStatus], *, stale_too: bool) -> Sum:
         """What the runs cost that no result stands for yet; runs without a price are left out."""
         runs = [
             run
             for run in self.plan.distinct_runs
             if run.variant in self.items
-            and not found.get(run.run_id, Found()).reusable(stale_too=stale_too)
+            and not found.get(run.run_id, ReuseStatus()).reusable(stale_too=stale_too)
         ]
         costs = [self.items[run.variant].cost for run in runs]
         disks = [cost.disk for cost in costs]
@@ -73,7 +73,7 @@ class Bill:
             disk=None if None in disks else sum(disk or 0 for disk in disks),
         )
 
-    def to_json(self, found: Mapping[str, Found], *, stale_too: bool) -> dict[str, Any]:
+    def to_json(self, found: Mapping[str, ReuseStatus], *, stale_too: bool) -> dict[str, Any]:
         items = {
             name: {"price": asdict(item.price), "run": asdict(item.cost)}
             for name, item in self.items.items()

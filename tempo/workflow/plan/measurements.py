@@ -14,7 +14,7 @@ from tempo.design.measurements import Width, nearest_width
 from tempo.records.files import write_json
 from tempo.records.layout import Store
 from tempo.records.prices import Price, Prices
-from tempo.records.reuse import look
+from tempo.records.reuse import reuse_status
 from tempo.records.run_record import read_run
 from tempo.spec.study import StudySpec
 
@@ -87,7 +87,7 @@ class PlanMeasurements:
 
     def quality(self, run_id: str) -> float | None:
         folder = self.store.run_dir(run_id)
-        if not look(folder).reusable(stale_too=self.stale_too):
+        if not reuse_status(folder).reusable(stale_too=self.stale_too):
             return None
         run = read_run(folder, without=("train", "image"))
         found = [each.values["psnr"] for each in run.validations]

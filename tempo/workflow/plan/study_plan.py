@@ -12,7 +12,7 @@ from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
-from tempo.records.reuse import Found, look, other_studies
+from tempo.records.reuse import ReuseStatus, other_studies, reuse_status
 from tempo.spec.load import LoadedStudy
 from tempo.workflow.plan.bill import Bill
 from tempo.workflow.plan.measurements import PlanMeasurements, processes_of
@@ -46,7 +46,7 @@ class StudyPlan:
     """
 
     plan: Plan
-    found: Mapping[str, Found]
+    found: Mapping[str, ReuseStatus]
     elsewhere: Mapping[str, Sequence[str]]
     counts: Mapping[str, Mapping[str, int]]
     architectures: Mapping[str, Sequence[str]]
@@ -57,7 +57,7 @@ class StudyPlan:
 
     def state(self, run: PlannedRun) -> str:
         """The state of a run: planned, complete or stale, and remarks on its result."""
-        found = self.found.get(run.run_id, Found())
+        found = self.found.get(run.run_id, ReuseStatus())
         if found.stale and not self.reuse_stale:
             return "stale: made by other code, will be made again (or --reuse-stale)"
         if not found.complete:
@@ -254,11 +254,11 @@ def study_plan(
     )
 
 
-def _found(plan: Plan, store: Store) -> Iterator[tuple[str, Found]]:
+def _found(plan: Plan, store: Store) -> Iterator[tuple[str, ReuseStatus]]:
     """What is recorded of each run that is recorded at all."""
     runs = store.root / "runs"
     there = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
     runtimes = {variant.name: variant.config["runtime"] for variant in plan.variants}
     for run in plan.distinct_runs:
         if run.run_id in there:
-            yield run.run_id, look(store.run_dir(run.run_id), runtimes[run.variant])
+            yield run.run_id, reuse_status(store.run_dir(run.run_id), runtimes[run.variant])

@@ -1,4 +1,4 @@
-"""What was submitted to Slurm, on disk: one folder per job array below the records.
+"""Store what was submitted to Slurm: one folder per job array below the records.
 
 <root>/<name>/   array.json (whose runs its tasks are), tasks, script.sh, slurm-<task>.out
 
@@ -25,14 +25,14 @@ MARK = "tempo:"
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A task of an array that Slurm knows: `row` is what it last said of it."""
+    """A task in Slurm's queue: the run it carries out and its newest row of squeue."""
 
     key: str
     row: Row
 
 
 def array_name(study: str, keys: Sequence[str]) -> str:
-    """The job name: the same for the same runs, which is what `singleton` goes by."""
+    """Return the job name: equal for equal runs, so that `singleton` lets one of them run."""
     return f"tempo-{study}-{short_hash(sorted(keys), 8)}"
 
 
@@ -44,12 +44,12 @@ class Arrays:
         self._keys: dict[str, tuple[str, ...]] = {}
 
     def new_folder(self, study: str) -> Path:
-        """A name that no other array of this user has; nothing is created."""
+        """Return a folder name that no other array has; the folder is not created."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
         return self.root / f"{study}-{stamp}-{secrets.token_hex(3)}"
 
     def write(self, folder: Path, jobs: Sequence[JobSpec], tasks: bytes, script: str) -> Path:
-        """Lay down what an array needs before it is submitted; the path of its script."""
+        """Write the files of an array that is to be submitted; return the path of its script."""
         value = {"keys": [job.key for job in jobs], "logs": [str(job.log) for job in jobs]}
         write_json(folder / "array.json", value)
         write_atomic(folder / "tasks", lambda file: file.write(tasks))
@@ -58,7 +58,7 @@ class Arrays:
         return path
 
     def known(self, rows: Sequence[Row]) -> list[Submitted]:
-        """The rows that are tasks of these arrays, with the runs that they carry out."""
+        """Return the rows that are tasks of these arrays, each with its run."""
         found = []
         for row in rows:
             keys = self._keys_of(row.comment)
@@ -67,7 +67,7 @@ class Arrays:
         return found
 
     def _keys_of(self, comment: str) -> tuple[str, ...]:
-        """The runs of the array that a job's comment names; none for another's job."""
+        """Return the runs of the array that a job's comment names; empty for foreign jobs."""
         name = comment.removeprefix(MARK)
         if name == comment or "/" in name:
             return ()

@@ -1,4 +1,4 @@
-"""Slurm's own commands, with time-outs, and retries while its controller is away."""
+"""Run Slurm's commands with time-outs and retries, and translate its job states."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.core.errors import MissingError, TempoError
+from tempo.core.jobs import BUSY, RESUMABLE, JobState, JobStatus
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol")
 TRIES = 3
@@ -19,7 +20,7 @@ PAUSE = 2.0
 """Seconds before the first repetition; doubled for each further one."""
 
 REVOKED = 3
-"""Seconds after which a node surely believes the next credential of a job that it ended."""
+"""Seconds after which a node accepts the next credential of a job that it ended."""
 
 MANY = 400
 """Jobs named in one command, so that it stays below the system's limit of its length."""
@@ -32,7 +33,7 @@ _AWAY = re.compile(
 _ENDED = re.compile(
     r"invalid job id|already (?:complet|finished)|no longer pending|^$", re.IGNORECASE
 )
-"""What scancel and scontrol say of jobs that are in another state than was thought."""
+"""What scancel and scontrol print for jobs that have ended or started meanwhile."""
 
 _NO_CLUSTER = re.compile(r"establish a configuration source|fetch_config", re.IGNORECASE)
 
@@ -50,7 +51,7 @@ FIELDS = (
 
 
 class AwayError(TempoError):
-    """Slurm's controller did not answer, however often it was asked."""
+    """Slurm's controller did not answer any of several tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Row:
 
     @property
     def task(self) -> str:
-        """How Slurm's commands name the task."""
+        """Return the name of the task for Slurm's commands."""
         return f"{self.array}_{self.index}"
 
 
@@ -103,7 +104,7 @@ class Slurm:
             )
 
     def submit(self, script: Path, environment: Mapping[str, str]) -> str:
-        """The number of the array; one try, since an unanswered one may have succeeded.
+        """Submit a script once (an unanswered try may have succeeded); return its array's number.
 
         Jobs inherit this process's environment and `environment`.
         """
@@ -112,14 +113,14 @@ class Slurm:
         return answer.strip().partition(";")[0]
 
     def rows(self) -> list[Row]:
-        """Every job of this user that the controller still remembers, a row for each task."""
+        """List the user's jobs that the controller still remembers, a row for each task."""
         columns = ":|,".join(FIELDS)
         argv = ["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}"]
         text = self._run(*argv, f"--Format={columns}:.400")
         return [_row(line) for line in text.splitlines() if line.count("|") >= len(FIELDS) - 1]
 
     def remembered(self, arrays: Sequence[str]) -> list[Row]:
-        """What accounting, where there is any, knows of these arrays' tasks."""
+        """List the tasks of these arrays from Slurm's accounting; empty on a cluster without."""
         rows: list[Row] = []
         for some in _parts(arrays):
             if not self._accounting:
@@ -136,15 +137,15 @@ class Slurm:
         return rows
 
     def signal(self, tasks: Sequence[str], name: str) -> None:
-        """Signal the batch scripts of running tasks; others are left alone."""
+        """Send a signal to the batch scripts of those tasks that are running."""
         self._cancel(tasks, "--batch", f"--signal={name}", "--state=RUNNING")
 
     def withdraw(self, tasks: Sequence[str]) -> None:
-        """Take tasks that wait out of the queue; running ones are left alone."""
+        """Remove those tasks that are pending from the queue."""
         self._cancel(tasks, "--state=PENDING")
 
     def kill(self, tasks: Sequence[str]) -> None:
-        """End running tasks, their steps included, at once."""
+        """Kill those tasks that are running, with all their steps."""
         self._cancel(tasks, "--full", "--signal=KILL", "--state=RUNNING")
 
     def start_soon(self, task: str) -> None:
@@ -157,7 +158,7 @@ class Slurm:
         self._run("scontrol", "update", f"JobId={task}", start, harmless=_ENDED)
 
     def largest_array(self) -> int:
-        """Tasks that one array may have here."""
+        """Return the most tasks that one array may have on this cluster."""
         found = re.search(r"MaxArraySize\s*=\s*(\d+)", self._run("scontrol", "show", "config"))
         return int(found[1]) if found else 1001
 
@@ -222,7 +223,7 @@ def _row(line: str) -> Row:
 
 
 def _accounted(line: str) -> Row | None:
-    """A line of sacct; None when it is no task of an array."""
+    """Parse a line of sacct; None when it is not a task of an array."""
     fields = line.split("|")
     array, underscore, index = fields[0].partition("_")
     if len(fields) != 4 or not underscore or not index.isdigit():
@@ -232,3 +233,68 @@ def _accounted(line: str) -> Row | None:
     nodes = "" if fields[3] == "None assigned" else fields[3]
     # "CANCELLED by 1000" says who did it.
     return Row(array, index, fields[1].split()[0], code, "", 0, nodes, "")
+
+
+WAITING = {
+    "PENDING",
+    "CONFIGURING",
+    "REQUEUED",
+    "REQUEUE_FED",
+    "REQUEUE_HOLD",
+    "RESV_DEL_HOLD",
+    "SPECIAL_EXIT",
+}
+GOING_ON = {
+    "RUNNING",
+    "COMPLETING",
+    "RESIZING",
+    "SIGNALING",
+    "STAGE_OUT",
+    "STOPPED",
+    "SUSPENDED",
+}
+DEAD = {
+    "BOOT_FAIL",
+    "DEADLINE",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+}
+
+
+def status_of(row: Row | None) -> JobStatus:
+    """Translate Slurm's state of a job; `unknown` for one that Slurm does not remember."""
+    if row is None:
+        return JobStatus(state=JobState.UNKNOWN)
+    if row.state in WAITING:
+        return JobStatus(state=JobState.PENDING)
+    if row.state in GOING_ON:
+        return JobStatus(state=JobState.RUNNING, where=row.nodes)
+    state, code = _ended(row)
+    return JobStatus(state=state, code=code, where=row.nodes)
+
+
+def _ended(row: Row) -> tuple[JobState, int | None]:
+    code = exit_code(row.code)
+    if row.state == "CANCELLED":
+        # Only a job that began has nodes; whether it left in order is for its records to say.
+        return (JobState.LOST if row.nodes else JobState.CANCELLED), None
+    if row.state in DEAD:
+        return JobState.LOST, code or None
+    if row.state in {"COMPLETED", "FAILED"}:
+        default = JobState.LOST if code < 0 else JobState.FAILED
+        return BY_CODE.get(code, default), code
+    return JobState.UNKNOWN, None
+
+
+BY_CODE = {0: JobState.OK, RESUMABLE: JobState.STOPPED, BUSY: JobState.BUSY}
+
+
+def exit_code(status: int) -> int:
+    """Return the exit code in a wait status; negative for a signal, also as a shell reports it."""
+    if status & 0x7F:
+        return -(status & 0x7F)
+    code = status >> 8
+    return -(code - 128) if 128 < code < 160 else code

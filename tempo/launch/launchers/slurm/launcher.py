@@ -1,4 +1,4 @@
-"""Runs on a Slurm cluster: job arrays through sbatch, looked after with squeue and scancel."""
+"""Launch runs on a Slurm cluster: submit job arrays, follow them with squeue, cancel them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from filelock import FileLock
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.launch.launchers.slurm.arrays import Arrays, array_name
-from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm
-from tempo.launch.launchers.slurm.options import Placement
-from tempo.launch.launchers.slurm.script import Array, render, task_words
-from tempo.launch.launchers.slurm.states import status_of
+from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, status_of
+from tempo.launch.launchers.slurm.script import Array, Placement, render, task_words
 
 SUBMISSIONS = 3
-"""Tries to submit an array; each but the first asks the queue whether the last one arrived."""
+"""Tries to submit an array; each retry first checks the queue for the previous submission."""
 
 HASTE = 30.0
 """Seconds between two requests to start one requeued job before its time."""
@@ -28,11 +26,11 @@ def _ignore(text: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class SlurmPolicy:
     """How a study uses a cluster.
 
     `throttle`: most jobs in flight; `notice`: seconds between the warning and the end of a job;
-    `poll`: between two looks at the queue; `setup`: shell lines before each run.
+    `poll`: seconds between two queries of the queue; `setup`: shell lines run before each run.
     """
 
     study: str
@@ -45,7 +43,7 @@ class Manner:
 
 @dataclass(slots=True)
 class _Task:
-    """A run in the queue. `row` None: not yet seen there."""
+    """A run in the queue. `row` is None until squeue has listed it."""
 
     array: str
     index: int
@@ -59,13 +57,13 @@ class _Task:
 
 
 class SlurmLauncher:
-    """Job arrays on a Slurm cluster; jobs live on when their driver leaves.
+    """A launcher of Slurm job arrays, which continue to run when their driver exits.
 
     Args:
         root: folder for what is submitted, on a file system that all nodes share.
-        say: told when Slurm does not answer, and when it does again.
+        say: called with a message when Slurm stops answering, and when it answers again.
 
-    A run whose job is in the queue, whoever put it there from this folder, is not submitted again;
+    A run whose job this or another driver has queued from this folder is not submitted again;
     should two drivers do so nevertheless, equal arrays wait for each other and the ledger lets one
     worker pass. What Slurm says of a job is never taken as the run's success. `JobSpec.avoid` is
     not heeded: Slurm takes bad nodes out of service itself, and has no wish that is not an order.
@@ -74,11 +72,11 @@ class SlurmLauncher:
     def __init__(
         self,
         root: Path,
-        manner: Manner,
+        policy: SlurmPolicy,
         slurm: Slurm | None = None,
         say: Callable[[str], None] = _ignore,
     ) -> None:
-        self._arrays, self._manner, self._say = Arrays(root), manner, say
+        self._arrays, self._policy, self._say = Arrays(root), policy, say
         self._slurm = slurm or Slurm()
         self._tasks: dict[str, _Task] = {}
         self._next = 0.0
@@ -97,16 +95,16 @@ class SlurmLauncher:
         return {job.key: self._tasks[job.key].name for job in jobs}
 
     def scripts(self, jobs: Sequence[JobSpec]) -> list[tuple[str, Sequence[JobSpec]]]:
-        """What `submit` would submit, and for which jobs; nothing is asked of Slurm or written."""
+        """Return the scripts that `submit` would submit, each with its jobs, without Slurm."""
         self._largest = self._largest or len(jobs)
         groups = self._grouped(jobs)
-        folders = [self._arrays.root / f"{self._manner.study}-{n}" for n in range(len(groups))]
+        folders = [self._arrays.root / f"{self._policy.study}-{n}" for n in range(len(groups))]
         return [(self._script(f, some)[0], some) for f, some in zip(folders, groups, strict=True)]
 
     def poll(self) -> Mapping[str, JobStatus]:
         if self._tasks and time.monotonic() >= self._next:
             self._look()
-            self._next = time.monotonic() + self._manner.poll
+            self._next = time.monotonic() + self._policy.poll
         return {key: task.status for key, task in self._tasks.items()}
 
     def attach(self, keys: Iterable[str]) -> Mapping[str, str]:
@@ -148,7 +146,7 @@ class SlurmLauncher:
         return self._arrays.root / "lock"
 
     def _look(self) -> None:
-        """Bring every task up to date with one look at the queue, and one at accounting."""
+        """Update the status of every task by one query of the queue and one of accounting."""
         try:
             rows = {row.task: row for row in self._slurm.rows()}
             gone = {task.array for task in self._tasks.values() if task.name not in rows}
@@ -169,7 +167,7 @@ class SlurmLauncher:
         self._hasten()
 
     def _hasten(self) -> None:
-        """Slurm makes a requeued job wait for two minutes, which nobody gains by."""
+        """Ask Slurm to start requeued jobs early, which it would hold back for two minutes."""
         now = time.monotonic()
         for task in self._tasks.values():
             row = task.row
@@ -179,7 +177,7 @@ class SlurmLauncher:
                 self._slurm.start_soon(row.task)
 
     def _grouped(self, jobs: Sequence[JobSpec]) -> list[Sequence[JobSpec]]:
-        """Jobs that ask for the same, in arrays of the size that the cluster allows."""
+        """Group jobs of equal resources into arrays of the size that the cluster allows."""
         alike: dict[object, list[JobSpec]] = {}
         for job in jobs:
             asked = (job.resources, tuple(sorted(job.env.items())))
@@ -194,25 +192,25 @@ class SlurmLauncher:
         ]
 
     def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> tuple[str, bytes]:
-        manner = self._manner
+        policy = self._policy
         fields, tasks = task_words(jobs, Path.cwd())
         earlier = {task.array for task in self._tasks.values() if task.status.state.live}
         array = Array(
             folder=folder.absolute(),
-            name=array_name(manner.study, [job.key for job in jobs]),
+            name=array_name(policy.study, [job.key for job in jobs]),
             size=len(jobs),
             fields=fields,
             resources=jobs[0].resources,
-            placement=manner.placement,
-            notice=max(manner.notice, round(jobs[0].grace_s)),
-            throttle=manner.throttle,
-            setup=manner.setup,
-            after=":".join(sorted(earlier)) if manner.throttle and earlier else None,
+            placement=policy.placement,
+            notice=max(policy.notice, round(jobs[0].grace_s)),
+            throttle=policy.throttle,
+            setup=policy.setup,
+            after=":".join(sorted(earlier)) if policy.throttle and earlier else None,
         )
         return render(array), tasks
 
     def _submit(self, jobs: Sequence[JobSpec]) -> None:
-        folder = self._arrays.new_folder(self._manner.study)
+        folder = self._arrays.new_folder(self._policy.study)
         script, tasks = self._script(folder, jobs)
         path = self._arrays.write(folder, jobs, tasks, script)
         # Credentials, such as a ledger's, reach the job by the environment and no file of ours.
@@ -221,7 +219,7 @@ class SlurmLauncher:
             self._tasks[job.key] = _Task(number, index)
 
     def _number(self, path: Path, name: str, environment: Mapping[str, str]) -> str:
-        """Submit a script whose answer may get lost."""
+        """Submit a script and return its array's number, also when Slurm's answer was lost."""
         for left in reversed(range(SUBMISSIONS)):
             try:
                 return self._slurm.submit(path, environment)

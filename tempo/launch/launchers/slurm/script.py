@@ -1,4 +1,4 @@
-"""The batch script of a job array: every task of it carries out one run.
+"""Write the batch script of a job array, in which each task carries out one run.
 
 The command of a task is never part of the script: it lies in a file of words that end in NUL
 bytes, which no argument can hold, so nothing is quoted and nothing can be misread.
@@ -6,20 +6,22 @@ bytes, which no argument can hold, so nothing is quoted and nothing can be misre
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tempo.core.errors import SpecError
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, Resources
 from tempo.core.torchrun_command import RENDEZVOUS
-from tempo.launch.launchers.slurm.options import Placement, directive, options
+from tempo.launch.launchers.slurm.arrays import MARK
 
 HEAD = 3
 """Words of a task before those of its command: folder to run in, log, words of the command."""
 
 RESTARTS = "SLURM_RESTART_COUNT"
-"""How often Slurm has begun this job again; unset the first time."""
+"""How often Slurm has restarted this job; unset the first time."""
 
 READ_TASK = """\
 # One task, one run. Its words: folder to run in, log, words of the command, the command.
@@ -102,12 +104,8 @@ class Array:
     after: str | None = None
 
 
-def tasks_file(folder: Path) -> Path:
-    return folder / "tasks"
-
-
 def task_words(jobs: Sequence[JobSpec], directory: Path) -> tuple[int, bytes]:
-    """How many words each task has, and the words of all tasks, each ended by a NUL byte.
+    """Return the number of words of each task, and the words of all tasks, NUL-terminated.
 
     Raises:
         ValueError: for a word that holds a NUL byte.
@@ -123,7 +121,7 @@ def task_words(jobs: Sequence[JobSpec], directory: Path) -> tuple[int, bytes]:
 
 
 def render(array: Array) -> str:
-    """The batch script, as it is submitted."""
+    """Return the text of the batch script."""
     parts = [
         "#!/bin/bash",
         *_directives(array),
@@ -131,7 +129,7 @@ def render(array: Array) -> str:
         *array.setup,
         "set -u",
         READ_TASK.format(
-            fields=array.fields, tasks=shlex.quote(str(tasks_file(array.folder))), head=HEAD
+            fields=array.fields, tasks=shlex.quote(str(array.folder / "tasks")), head=HEAD
         ),
     ]
     if array.resources.nodes > 1:
@@ -162,5 +160,115 @@ def _directives(array: Array) -> list[str]:
         directive("requeue"),
         directive("open-mode", "append"),
         directive("output", messages),
-        directive("comment", f"tempo:{array.folder.name}"),
+        directive("comment", f"{MARK}{array.folder.name}"),
     ]
+
+
+OURS = [
+    "array",
+    "chdir",
+    "comment",
+    "cpus-per-task",
+    "dependency",
+    "error",
+    "export",
+    "gpus",
+    "gpus-per-node",
+    "gpus-per-task",
+    "gres",
+    "job-name",
+    "mem",
+    "nodes",
+    "no-requeue",
+    "ntasks",
+    "ntasks-per-node",
+    "open-mode",
+    "output",
+    "parsable",
+    "requeue",
+    "signal",
+    "time",
+    "wait",
+    "wrap",
+]
+"""Options of sbatch that Tempo sets itself: `resources.extra` cannot."""
+
+_NAME = re.compile(r"^[a-z][a-z0-9-]*$")
+_PLAIN = re.compile(r"^[A-Za-z0-9_./:=@%,+\[\]&|-]+$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where on a cluster jobs run: what `tempo.core.jobs.Resources` does not hold."""
+
+    partition: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+    gpu_type: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_extra(extra: Mapping[str, str]) -> None:
+    """Raises:
+    ValueError: for an option that is none of sbatch's long ones, or that Tempo sets itself.
+    """
+    for name, value in extra.items():
+        if not _NAME.match(name):
+            raise ValueError(f"{name!r} is not a long option of sbatch, as in `qos: high`")
+        if name in OURS:
+            raise ValueError(f"{name!r} is set by Tempo (as are {', '.join(OURS)})")
+        if "\n" in value:
+            raise ValueError(f"the value of {name!r} holds a line break")
+
+
+def minutes(seconds: int) -> str:
+    """Format a duration as Slurm's D-HH:MM:SS."""
+    days, rest = divmod(seconds, 86_400)
+    clock = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    return f"{days}-{clock}" if days else clock
+
+
+def options(resources: Resources, placement: Placement) -> list[tuple[str, str]]:
+    """Return the long options of sbatch with their values.
+
+    Raises:
+        SpecError: when `extra` holds an option that Tempo sets itself.
+    """
+    try:
+        check_extra(placement.extra)
+    except ValueError as error:
+        raise SpecError(f"resources.extra: {error}") from None
+    wanted = [
+        ("partition", placement.partition),
+        ("account", placement.account),
+        ("constraint", placement.constraint),
+        ("nodes", str(resources.nodes)),
+        ("ntasks-per-node", "1"),
+        ("cpus-per-task", str(resources.cpus)),
+        ("gres", _gpus(resources.gpus_per_node, placement.gpu_type)),
+        ("mem", f"{resources.mem_mb}M" if resources.mem_mb else None),
+        ("time", minutes(resources.time_s) if resources.time_s else None),
+        *placement.extra.items(),
+    ]
+    return [(name, value) for name, value in wanted if value is not None]
+
+
+def _gpus(count: int, kind: str | None) -> str | None:
+    if not count:
+        return None
+    return f"gpu:{kind}:{count}" if kind else f"gpu:{count}"
+
+
+def directive(name: str, value: str = "") -> str:
+    """Return one `#SBATCH` line, in which Slurm reads quotes and backslashes, but no variables.
+
+    Raises:
+        ValueError: for a value with a line break, which such a line cannot hold.
+    """
+    if "\n" in value:
+        raise ValueError(f"--{name} cannot hold a line break: {value!r}")
+    if not value:
+        return f"#SBATCH --{name}"
+    if not _PLAIN.match(value):
+        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"#SBATCH --{name}={value}"

@@ -1,4 +1,4 @@
-"""A cluster's defaults, written once per user: `~/.config/tempo/slurm.yaml`."""
+"""Read a cluster's defaults from the user's site profile, `~/.config/tempo/slurm.yaml`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
-from tempo.launch.launchers.slurm.options import check_extra
+from tempo.launch.launchers.slurm.script import check_extra
 from tempo.spec.options import ListOf, Section
 from tempo.spec.yaml.error_text import validate
 from tempo.spec.yaml.problems import Problems
@@ -19,7 +19,7 @@ from tempo.spec.yaml.value_tree import Mapped, Scalar
 
 
 class Site(Section):
-    """What a study's `resources` leave open, and how this cluster is used.
+    """Defaults for what a study's `resources` leave open, and settings of this cluster.
 
     `setup` are lines of shell run before each run, such as `module load cuda`. `scratch` is a
     node's own disk, on which the data cache is copied once per node; variables are expanded there.
@@ -54,12 +54,12 @@ class Site(Section):
 
 
 def site_path() -> Path:
-    """Where the profile is looked for; `$XDG_CONFIG_HOME` counts."""
+    """Return the path of the site profile, below `$XDG_CONFIG_HOME` or `~/.config`."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "tempo/slurm.yaml"
 
 
 def load_site(path: Path | None = None) -> Site:
-    """The site profile; the defaults when there is none.
+    """Read the site profile; return the defaults when there is none.
 
     Raises:
         SpecError: naming the place of everything that breaks a rule.
