@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,7 +107,7 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     comparison = compare_all(chosen, query)
     if options.format:
-        print(_text(options.format)(comparison), end="")
+        print(_text(comparison, options.format), end="")
     elif options.no_report:
         show(comparison, console)
     else:
@@ -149,16 +149,14 @@ def _query(options: argparse.Namespace) -> Query:
     )
 
 
-def _text(name: str) -> Callable[[Comparison], str]:
-    from tempo.compare.render import csv, json, latex, markdown
+def _text(comparison: Comparison, name: str) -> str:
+    from tempo.report.formats import WRITERS
+    from tempo.report.formats.csv_json import json_text
+    from tempo.report.tables.results import data, printed
 
-    writers: dict[str, Callable[[Comparison], str]] = {
-        "md": markdown,
-        "csv": csv,
-        "json": json,
-        "latex": latex,
-    }
-    return writers[name]
+    if name == "json":
+        return json_text(comparison)
+    return WRITERS[name](data(comparison) if name == "csv" else printed(comparison))
 
 
 def _show_changes(
@@ -168,10 +166,11 @@ def _show_changes(
     console: Console,
 ) -> None:
     from tempo.cli.pages import print_changes, write_changes_page
+    from tempo.cli.render.tables import print_table
     from tempo.compare.loading.selection import select
-    from tempo.compare.render.changes_text import changes_text
     from tempo.compare.study_changes import changes
     from tempo.core.errors import RecordError
+    from tempo.report.tables.changes import printed
 
     against = without_mlflow([options.against], options, make_console(stderr=True).print)
     before = select(against, options.records)
@@ -183,7 +182,7 @@ def _show_changes(
     if options.format:
         print_changes(found, options.format)
         return
-    console.print(changes_text(found))
+    print_table(printed(found), console)
     if not options.no_report:
         plans = (before[0][1], after[0][1])
         _say_page(write_changes_page(found, plans, options.reports), console)
@@ -204,9 +203,10 @@ def _judge(comparison: Comparison, gate: Gate, console: Console) -> int:
 
 def show(comparison: Comparison, console: Console) -> None:
     """Print the results table."""
-    from tempo.compare.render.terminal import terminal
+    from tempo.cli.render.tables import print_table
+    from tempo.report.tables.results import printed
 
-    console.print(terminal(comparison))
+    print_table(printed(comparison), console)
 
 
 def publish(comparison: Comparison, reports: Path, console: Console) -> Path:

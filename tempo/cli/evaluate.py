@@ -129,15 +129,18 @@ def execute(options: argparse.Namespace) -> int:
 def _print(
     records: Sequence[EvaluationRecord], form: str | None, metric: str, console: Console
 ) -> None:
-    from tempo.cli import standings as text
+    from tempo.cli.render.tables import print_table
     from tempo.compare.leaderboard import standings
+    from tempo.report.formats import WRITERS
+    from tempo.report.tables.evaluations import build, data, evaluations_json
 
     groups = standings(records, metric)
     if form is None:
-        text.show(groups, console)
-        return
-    writers = {"md": text.markdown, "csv": text.csv_text, "json": text.json_text}
-    print(writers[form](groups), end="")
+        print_table(build(groups), console)
+    elif form == "json":
+        print(evaluations_json(groups), end="")
+    else:
+        print(WRITERS[form](data(groups) if form == "csv" else build(groups)), end="")
 
 
 def _distinct(methods: Sequence[Method]) -> Iterator[Method]:

@@ -91,18 +91,17 @@ def print_changes(changes: Changes, form: str) -> None:
     """What changed, as `md`, `csv`, `latex` or `json` on standard output."""
     from tempo.core.errors import RecordError
     from tempo.report.applicability import NotApplicable
-    from tempo.report.formats.page_text import PRINTERS
-    from tempo.report.tables.changes_tables import changed
+    from tempo.report.formats import WRITERS
+    from tempo.report.formats.csv_json import json_text
+    from tempo.report.tables.changes import changed
 
     if form == "json":
-        from pydantic import TypeAdapter
-
-        print(TypeAdapter(type(changes)).dump_json(changes, indent=2).decode())
+        print(json_text(changes), end="")
         return
     table = changed(changes)
     if isinstance(table, NotApplicable):
         raise RecordError(f"{changes.before} and {changes.after}: {table.reason}")
-    print(PRINTERS[form](table), end="")
+    print(WRITERS[form](table), end="")
 
 
 def write_page(

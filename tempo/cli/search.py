@@ -211,7 +211,7 @@ class _Carrying:
         """Write and show what was found; choose the exit code."""
         from tempo.cli.mirroring import write_wandb
         from tempo.cli.pages import write_search_page
-        from tempo.cli.search_text import show_summary
+        from tempo.cli.render.search_tables import show_summary
         from tempo.cli.study import FAILED
         from tempo.search.summary import summarise
 
@@ -248,7 +248,7 @@ class _Carrying:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from tempo.cli.search_text import show_summary
+    from tempo.cli.render.search_tables import show_summary
 
     summary = load_search(Store(options.records), options.name, options.profile)
     if options.json:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tempo.cli.console import make_console
 from tempo.cli.plan_counts import count_all
-from tempo.cli.search_text import show_space
+from tempo.cli.render.search_tables import show_space
 from tempo.records.layout import Store
 
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
-"""What every figure is made with: an empty figure in the common style, a legend, an interval."""
+"""Draw what every figure shares: empty axes, variants and their styles, intervals, a legend."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tempo.compare.comparison import Comparison, Row
 from tempo.report.applicability import trained
@@ -26,17 +26,28 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """The variants that a figure shows, and how. `omitted` says who is left out, if anyone."""
+class ShownVariants:
+    """The variants of a figure, their labels and styles; `omitted` says how many are left out."""
 
     names: tuple[str, ...]
     labels: Mapping[str, str]
-    looks: Mapping[str, style.Look]
+    styles: Mapping[str, style.VariantStyle]
     omitted: str = ""
 
+    def tick_labels(self) -> list[str]:
+        """Return the labels of the shown variants, in order."""
+        return [self.labels[name] for name in self.names]
 
-def cast(comparison: Comparison, among: Iterable[str], limit: int = 7, length: int = 26) -> Cast:
-    """The variants of `among` to draw; above `limit`, the baseline and the highest ranked.
+    def line(self, name: str) -> dict[str, Any]:
+        """Return the options of a variant's line: colour, dash and label."""
+        look = self.styles[name]
+        return {"color": look.colour, "linestyle": look.dash, "label": self.labels[name]}
+
+
+def shown_variants(
+    comparison: Comparison, among: Iterable[str], limit: int = 7, length: int = 26
+) -> ShownVariants:
+    """Choose the variants of `among` to draw; above `limit`, the baseline and the highest ranked.
 
     Colours and labels are the same in every figure of a comparison.
     """
@@ -48,10 +59,10 @@ def cast(comparison: Comparison, among: Iterable[str], limit: int = 7, length: i
     omitted = ""
     if len(names) < len(rows):
         omitted = f"Shown: {len(names)} of {len(rows)} variants, the baseline and the best ranked."
-    return Cast(
+    return ShownVariants(
         names=names,
         labels=numbers.labels(everyone, length),
-        looks=style.looks(everyone, comparison.baseline),
+        styles=style.variant_styles(everyone, comparison.baseline),
         omitted=omitted,
     )
 
@@ -69,7 +80,7 @@ def blank(
     sharex: bool = False,
     sharey: bool = False,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure `width` by `height` inches with `rows` x `columns` axes, row by row."""
+    """Return a figure `width` by `height` inches with `rows` x `columns` axes, row by row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -77,8 +88,17 @@ def blank(
     return figure, list(grid.flat)
 
 
+def name_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Name the rows of a figure down the left, the first at the top, with vertical grid lines."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+
+
 def legend(figure: Figure, axes: Axes, width: float = style.COLUMN) -> None:
-    """One legend above the axes, in as many columns as its labels allow."""
+    """Draw one legend above the axes, in as many columns as its labels allow."""
     handles, names = axes.get_legend_handles_labels()
     if not names:
         return
@@ -89,19 +109,26 @@ def legend(figure: Figure, axes: Axes, width: float = style.COLUMN) -> None:
     )
 
 
-def whisker(
+class Bounded(Protocol):
+    """A number with an interval, or without."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
+def interval_bars(
     axes: Axes,
-    x: Sequence[float],
-    y: Sequence[float],
-    low: Sequence[float | None],
-    high: Sequence[float | None],
-    *,
-    vertical: bool,
+    found: Iterable[tuple[float, Bounded]],
     colour: str,
+    *,
+    vertical: bool = False,
 ) -> None:
-    """Interval bars through (x, y), none where the data carry no interval."""
-    for at_x, at_y, lower, upper in zip(x, y, low, high, strict=True):
-        if lower is None or upper is None:
+    """Draw the interval of each (place, number); no bar where the data carry no interval."""
+    for place, each in found:
+        if each.low is None or each.high is None:
             continue
-        ends = ([at_x, at_x], [lower, upper]) if vertical else ([lower, upper], [at_y, at_y])
-        axes.plot(*ends, color=colour, linewidth=1.0, solid_capstyle="butt", zorder=2)
+        ends = [(place, each.low), (place, each.high)]
+        x, y = zip(*(ends if vertical else [end[::-1] for end in ends]), strict=True)
+        axes.plot(x, y, color=colour, linewidth=1.0, solid_capstyle="butt", zorder=2)

@@ -1,4 +1,4 @@
-"""Training health: loss, gradient norm and the share of clipped steps."""
+"""Draw training health: loss, gradient norm and the share of clipped steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tempo.compare.comparison import Comparison
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import Drawing, blank, cast, legend
+from tempo.report.figures.figure_helpers import Drawing, blank, legend, shown_variants
 from tempo.report.formats.phrases import seeds_range, sentences
 
 if TYPE_CHECKING:
@@ -21,31 +21,23 @@ PANELS = {
 
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:
-    """Means over seeds by optimiser step; spread is left to the learning curves."""
+    """Draw means over seeds by optimiser step; the learning curves show the spread."""
     have = {curve.name for curve in comparison.health if len(curve.steps) > 1}
     names = [name for name in PANELS if name in have]
     if not names:
         return NotApplicable("no run has logged training metrics at two steps yet")
-    players = cast(comparison, [curve.variant for curve in comparison.health])
+    shown = shown_variants(comparison, [curve.variant for curve in comparison.health])
     figure, panels = blank(0.45 + 1.25 * len(names), len(names), sharex=True)
     counts: list[int] = []
     for axes, name in zip(panels, names, strict=True):
         label, logarithmic = PANELS[name]
-        for variant in players.names:
+        for variant in shown.names:
             curve = comparison.curve(variant, name)
             if curve is None:
                 continue
-            look = players.looks[variant]
-            axes.plot(
-                curve.steps,
-                curve.mean,
-                color=look.colour,
-                linestyle=look.dash,
-                linewidth=1.0,
-                label=players.labels[variant],
-            )
+            axes.plot(curve.steps, curve.mean, linewidth=1.0, **shown.line(variant))
             counts.extend(curve.counts)
-        drawn = [comparison.curve(variant, name) for variant in players.names]
+        drawn = [comparison.curve(variant, name) for variant in shown.names]
         if logarithmic and all(min(curve.mean) > 0 for curve in drawn if curve is not None):
             _log_scale(axes)
         axes.set_ylabel(label)
@@ -55,13 +47,13 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
     legend(figure, panels[0])
     caption = sentences(
         f"How training went: mean over seeds ({seeds_range(counts)}); no band is drawn.",
-        players.omitted,
+        shown.omitted,
     )
     return Drawing(figure, caption)
 
 
 def _log_scale(axes: Axes) -> None:
-    """A logarithmic axis whose ticks are plain numbers."""
+    """Set a logarithmic axis whose ticks are plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.set_yscale("log")

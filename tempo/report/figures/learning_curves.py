@@ -1,4 +1,4 @@
-"""Validation metrics over training: the mean over seeds and its band, one line a variant."""
+"""Draw validation metrics over training: the mean over seeds and its band, one line a variant."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Curve
 from tempo.core.records import MetricInfo
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import Cast, Drawing, blank, cast, legend
+from tempo.report.figures.figure_helpers import (
+    Drawing,
+    ShownVariants,
+    blank,
+    legend,
+    shown_variants,
+)
 from tempo.report.figures.style import QUIET
 from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
-from tempo.report.upgrade_claims import expected_points
+from tempo.report.upgrade_note_claims import expected_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,71 +29,61 @@ LABELS = {
     "epochs": "epochs (passes over the training split)",
     "seconds": "training time (s)",
 }
-SHOWN = ("psnr", "ssim")
+METRICS = ("psnr", "ssim")
 
 
-def draw(comparison: Comparison) -> Drawing | NotApplicable:
-    """Learning curves by optimiser step."""
-    return draw_by(comparison, "steps")
-
-
-def draw_by(comparison: Comparison, axis: Axis) -> Drawing | NotApplicable:
-    """Learning curves along `axis`."""
+def draw(comparison: Comparison, axis: Axis = "steps") -> Drawing | NotApplicable:
+    """Draw learning curves by optimiser step, by passes over the data, or by training time."""
+    if axis == "seconds" and not any(
+        second is not None for curve in comparison.curves for second in curve.seconds
+    ):
+        return NotApplicable("no run recorded its training time at validation")
     infos = _metrics(comparison)
     curves = [c for c in comparison.curves if c.split == "val" and len(c.steps) > 1]
     if not infos or not curves:
         return NotApplicable("no run has been validated at two steps yet")
-    players = cast(comparison, [curve.variant for curve in curves])
+    shown = shown_variants(comparison, [curve.variant for curve in curves])
     figure, panels = blank(0.45 + 1.75 * len(infos), len(infos), sharex=True)
     for axes, info in zip(panels, infos, strict=True):
-        for name in players.names:
+        for name in shown.names:
             curve = comparison.curve(name, info.name)
             if curve is not None:
-                _line(axes, curve, players, axis)
+                _line(axes, curve, shown, axis)
         axes.set_ylabel(axis_label(info))
         axes.grid(axis="y")
     marked = axis == "epochs" and _mark_expectations(panels, infos, comparison)
     figure.align_ylabels(panels)
     panels[-1].set_xlabel(LABELS[axis])
     legend(figure, panels[0])
-    return Drawing(figure, _caption(comparison, curves, players, marked))
+    return Drawing(figure, _caption(comparison, curves, shown, marked))
 
 
 def _metrics(comparison: Comparison) -> list[MetricInfo]:
     have = {curve.name for curve in comparison.curves}
-    found = [info for info in comparison.metrics if info.name in SHOWN and info.name in have]
-    if not found:
-        found = [info for info in comparison.metrics if info.name in have][:2]
-    return found
+    found = [info for info in comparison.metrics if info.name in have]
+    return [info for info in found if info.name in METRICS] or found[:2]
 
 
-def _line(axes: Axes, curve: Curve, players: Cast, axis: Axis) -> None:
-    look = players.looks[curve.variant]
+def _line(axes: Axes, curve: Curve, shown: ShownVariants, axis: Axis) -> None:
     points = [
-        (x, mean, low, high)
-        for x, mean, low, high in zip(
-            getattr(curve, axis), curve.mean, curve.low, curve.high, strict=True
-        )
-        if x is not None
+        point
+        for point in zip(getattr(curve, axis), curve.mean, curve.low, curve.high, strict=True)
+        if point[0] is not None
     ]
-    axes.plot(
-        [p[0] for p in points],
-        [p[1] for p in points],
-        color=look.colour,
-        linestyle=look.dash,
-        label=players.labels[curve.variant],
-    )
+    options = shown.line(curve.variant)
+    axes.plot([x for x, *_ in points], [mean for _, mean, *_ in points], **options)
     band = [(x, low, high) for x, _, low, high in points if low is not None and high is not None]
     if band:
         x, low, high = zip(*band, strict=True)
-        axes.fill_between(x, low, high, color=look.colour, alpha=0.13, linewidth=0)
+        axes.fill_between(x, low, high, color=options["color"], alpha=0.13, linewidth=0)
 
 
 def _mark_expectations(panels: list[Axes], infos: list[MetricInfo], comparison: Comparison) -> bool:
-    """The seed text's points, as open grey brackets: an expectation, not data."""
-    marked = False
-    for axes, info in zip(panels, infos, strict=True):
-        for point in expected_points(comparison) if info.name == "psnr" else ():
+    """Mark the upgrade note's points as open grey brackets: an expectation, not data."""
+    points = expected_points(comparison)
+    chosen = [axes for axes, info in zip(panels, infos, strict=True) if info.name == "psnr"]
+    for axes in chosen:
+        for point in points:
             axes.plot(
                 [point.epoch] * 2, [point.low, point.high], color=QUIET.light, marker="_", lw=0.8
             )
@@ -100,17 +96,18 @@ def _mark_expectations(panels: list[Axes], infos: list[MetricInfo], comparison: 
                 fontsize=6,
                 color=QUIET.light,
             )
-            marked = True
-    return marked
+    return bool(points and chosen)
 
 
-def _caption(comparison: Comparison, curves: list[Curve], players: Cast, marked: bool) -> str:
-    shown = [curve for curve in curves if curve.variant in players.names]
-    counts = [count for curve in shown for count in curve.counts]
+def _caption(
+    comparison: Comparison, curves: list[Curve], shown: ShownVariants, marked: bool
+) -> str:
+    drawn = [curve for curve in curves if curve.variant in shown.names]
+    counts = [count for curve in drawn for count in curve.counts]
     names = " and ".join(title(info) for info in _metrics(comparison))
     return sentences(
         f"{names} on the validation clips during training.",
-        f"Line: mean over seeds ({seeds_range(counts)}); band: {shown[0].band}." if shown else "",
-        "Grey brackets: what the seed text expects, not data." if marked else "",
-        players.omitted,
+        f"Line: mean over seeds ({seeds_range(counts)}); band: {drawn[0].band}." if drawn else "",
+        "Grey brackets: what the upgrade note expects, not data." if marked else "",
+        shown.omitted,
     )

@@ -1,4 +1,4 @@
-"""Every seed of every variant in the primary metric, with the mean and its interval."""
+"""Draw every seed of every variant in the primary metric, with the mean and its interval."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from tempo.compare.comparison import Comparison
 from tempo.report.applicability import NotApplicable, references
-from tempo.report.figures.figure_helpers import Drawing, blank, cast, whisker
+from tempo.report.figures.figure_helpers import (
+    Drawing,
+    blank,
+    interval_bars,
+    name_rows,
+    shown_variants,
+)
 from tempo.report.figures.style import QUIET
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import axis_label, percent, seeds_range, sentences
@@ -14,20 +20,20 @@ from tempo.report.formats.phrases import axis_label, percent, seeds_range, sente
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LIMIT = 40
+MOST = 40
 
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:
-    """Dots: seeds. Tick: their mean. Bar: the interval of the mean."""
+    """Draw seeds as circles, their mean as a tick, the interval of the mean as a bar."""
     metric = comparison.metric
     have = [row.variant for row in comparison.rows if metric in row.estimates]
-    players = cast(comparison, have, LIMIT)
-    if not players.names:
+    shown = shown_variants(comparison, have, MOST)
+    if not shown.names:
         return NotApplicable("no variant has finished a seed yet")
-    figure, (axes,) = blank(0.75 + 0.21 * len(players.names))
-    for place, name in enumerate(players.names):
+    figure, (axes,) = blank(0.75 + 0.21 * len(shown.names))
+    for place, name in enumerate(shown.names):
         estimate = comparison.row(name).estimates[metric]
-        colour = players.looks[name].colour
+        colour = shown.styles[name].colour
         axes.plot(
             estimate.values,
             [place] * estimate.n,
@@ -38,37 +44,25 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
             markeredgewidth=0.8,
             zorder=3,
         )
-        whisker(
-            axes,
-            [estimate.mean],
-            [place],
-            [estimate.low],
-            [estimate.high],
-            vertical=False,
-            colour=colour,
-        )
+        interval_bars(axes, [(place, estimate)], colour)
         axes.plot([estimate.mean], [place], "|", color=colour, markersize=9, markeredgewidth=1.6)
     axes.margins(x=0.08)
     _references(axes, comparison)
-    axes.set_yticks(range(len(players.names)), [players.labels[n] for n in players.names])
-    axes.set_ylim(len(players.names) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="x")
+    name_rows(axes, shown.tick_labels())
     axes.set_xlabel(axis_label(comparison.info(metric)))
-    counts = [comparison.row(name).estimates[metric].n for name in players.names]
+    counts = [comparison.row(name).estimates[metric].n for name in shown.names]
     caption = sentences(
         f"Each seed of each variant on the {comparison.split} clips ({seeds_range(counts)}).",
         "Circle: one seed; tick: their mean; bar:",
         f"{percent(comparison.level)} t interval of the mean over seeds.",
         "Dotted or arrow: methods without weights." if references(comparison) else "",
-        players.omitted,
+        shown.omitted,
     )
     return Drawing(figure, caption)
 
 
 def _references(axes: Axes, comparison: Comparison) -> None:
-    """Dotted lines for the reference methods on the scale; the others are named with an arrow.
+    """Draw dotted lines for the reference methods on the scale; name the others with an arrow.
 
     The scale is that of the trained variants: references far away would flatten it.
     """

@@ -1,6 +1,6 @@
-"""The page's typeface: STIX General, which matplotlib ships, cut down to the characters used.
+"""Embed the page's typeface: STIX General, which matplotlib ships, with the letters used.
 
-The figures are set in it too, so a page and its figures read as one. Licence: the STIX font
+The figures are set in STIX too, so a page and its figures read as one. Licence: the STIX font
 licence (LICENSE_STIX beside the fonts) allows embedding and subsetting.
 """
 
@@ -20,7 +20,7 @@ FACES = (
 
 
 def _subset(path: Path, text: str) -> bytes:
-    """The font in `path` as WOFF, with the glyphs of `text` alone."""
+    """Return the font in `path` as WOFF, with the glyphs of `text` alone."""
     from fontTools import subset  # type: ignore[import-untyped]
 
     logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
@@ -35,7 +35,7 @@ def _subset(path: Path, text: str) -> bytes:
 
 
 def font_faces(text: str) -> str:
-    """`@font-face` rules for "Tempo Serif" that can set `text`; other characters fall back."""
+    """Return `@font-face` rules of "Tempo Serif" for `text`; other characters fall back."""
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"

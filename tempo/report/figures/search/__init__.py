@@ -1,11 +1,13 @@
-"""The figures of a search, in the order in which they are printed."""
+"""Name the figures of a search, in the order in which they are printed, and draw one by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tempo.records.search_record import SearchSummary
 from tempo.report.applicability import NotApplicable
+from tempo.report.figures.export import figure_of
 from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.search import (
     confirmation,
@@ -17,6 +19,9 @@ from tempo.report.figures.search import (
     slices,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SEARCH_FIGURES: dict[str, Callable[[SearchSummary], Drawing | NotApplicable]] = {
     "history": history.draw,
     "confirmation": confirmation.draw,
@@ -26,3 +31,13 @@ SEARCH_FIGURES: dict[str, Callable[[SearchSummary], Drawing | NotApplicable]] = 
     "slices": slices.draw,
     "intermediate": intermediate.draw,
 }
+
+
+def draw(summary: SearchSummary, name: str) -> Figure:
+    """Return the figure of a search called `name`, a key of `SEARCH_FIGURES`.
+
+    Raises:
+        UnknownNameError: no figure has this name; the message lists the known ones.
+        NotApplicableError: the search has no such figure; the message says why.
+    """
+    return figure_of(SEARCH_FIGURES, name, summary)

@@ -1,5 +1,4 @@
-"""Places on the axes of a search: of a parameter's value, and a window that one bad trial keeps
-from flattening all others."""
+"""Scale the axes of a search: place a parameter's value, and cut off trials far outside."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from tempo.records.search_record import ParameterInfo
 
 
 def fraction(parameter: ParameterInfo, value: str | float) -> float:
-    """Where `value` lies between the ends of the parameter, from 0 to 1; levels in equal steps."""
+    """Return where `value` lies in the parameter's range, from 0 to 1; levels in equal steps."""
     if parameter.levels:
         last = max(1, len(parameter.levels) - 1)
         known = value in parameter.levels
@@ -25,7 +24,7 @@ def fraction(parameter: ParameterInfo, value: str | float) -> float:
 
 
 def window(values: Sequence[float]) -> tuple[float, float]:
-    """The ends of an axis: all values, but none further than three quartile ranges outside."""
+    """Return the ends of an axis: all values up to three quartile ranges outside the quartiles."""
     if len(values) < 4:
         low, high = min(values), max(values)
     else:

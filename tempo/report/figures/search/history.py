@@ -1,23 +1,23 @@
-"""The history of a search: every trial by its number, and the best so far."""
+"""Draw the history of a search: every trial by its number, and the best so far."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tempo.records.search_record import SearchSummary
+from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.figure_helpers import Drawing, blank, legend
 from tempo.report.figures.search import trial_marks as marks
 from tempo.report.figures.style import QUIET
 from tempo.report.formats.phrases import sentences
-from tempo.report.pages import search_trials as of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def draw(summary: SearchSummary) -> Drawing | NotApplicable:
-    """One panel an objective. Failed trials, which have no value, stand at the foot."""
+    """Draw one panel an objective; failed trials, which have no value, stand at the foot."""
     from matplotlib.ticker import MaxNLocator
 
     shown = of.numbered(summary)
@@ -48,7 +48,7 @@ def _panel(axes: Axes, summary: SearchSummary, index: int) -> int:
     if not values:
         axes.set_ylabel(of.axis(info))
         return 0
-    low, high, beyond = marks.frame_values(axes, values, info)
+    low, high, beyond = marks.limit_values(axes, values, info)
     points = []
     for trial in shown:
         kind, value = marks.kind(trial, summary), of.reached(trial, index)

@@ -1,20 +1,19 @@
-"""Which parameters mattered: their shares of the variance, by two methods."""
+"""Draw each parameter's share of the variance over the trials, by two methods."""
 
 from __future__ import annotations
 
 from tempo.records.search_record import Importance, SearchSummary
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import Drawing, blank, legend, whisker
+from tempo.report.figures.figure_helpers import Drawing, blank, interval_bars, legend, name_rows
 from tempo.report.figures.style import SERIES
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import sentences, title_of
+from tempo.report.formats.phrases import METHODS, sentences, title_of
 
-METHODS = {"fanova": "fANOVA", "ped_anova": "PED-ANOVA"}
 LOOKS = {"fanova": ("o", SERIES[0].light, -0.13), "ped_anova": ("s", SERIES[1].light, 0.13)}
 
 
 def draw(summary: SearchSummary) -> Drawing | NotApplicable:
-    """One panel an objective, one line a parameter, one mark a method."""
+    """Draw one panel an objective, one line a parameter, one mark a method."""
     found = summary.importances
     if not found:
         return NotApplicable("too few finished trials tell the parameters apart")
@@ -32,16 +31,13 @@ def draw(summary: SearchSummary) -> Drawing | NotApplicable:
             here = [(i, share.get((objective, method, name))) for i, name in enumerate(order)]
             there = [(i + shift, each) for i, each in here if each is not None]
             x, y = [each.share for _, each in there], [at for at, _ in there]
-            low, high = [each.low for _, each in there], [each.high for _, each in there]
-            whisker(axes, x, y, low, high, vertical=False, colour=colour)
+            interval_bars(axes, there, colour)
             if there:
                 axes.plot(x, y, marker, color=colour, markersize=4.4, label=METHODS[method])
-        axes.set_yticks(range(len(order)), [numbers.shorten(name, 24) for name in order])
-        axes.set_ylim(len(order) - 0.4, -0.6)
+        name_rows(axes, [numbers.shorten(name, 24) for name in order])
+        axes.spines["left"].set_visible(True)
         axes.set_xlim(left=0)
         axes.set_xlabel(f"share of the variance of {title_of(objective)}")
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
     legend(figure, panels[0])
     caption = sentences(
         "How much of the variance over the trials each parameter explains.",

@@ -1,15 +1,15 @@
-"""How trials went: their validations by step, pruned ones ending early."""
+"""Draw the validations of trials by step; the curves of pruned trials end early."""
 
 from __future__ import annotations
 
 from tempo.records.search_record import SearchSummary
+from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.figure_helpers import Drawing, blank, legend
 from tempo.report.figures.search import trial_marks as marks
 from tempo.report.figures.search.axis_scale import window
 from tempo.report.figures.style import BAD, RULE, SERIES, TEXT, UNSURE
 from tempo.report.formats.phrases import sentences
-from tempo.report.pages import search_trials as of
 
 LOOKS = {
     "best": (TEXT.light, "solid", 1.6, 4),
@@ -22,7 +22,7 @@ OTHERS = (SERIES[0].light, "solid", 0.7, 2)
 
 
 def draw(summary: SearchSummary) -> Drawing | NotApplicable:
-    """The curve of the first seed of every trial that has one."""
+    """Draw the curve of the first seed of every trial that has one."""
     curves = [trial for trial in summary.trials if trial.curve]
     if not curves:
         return NotApplicable("no trial was validated while it trained")

@@ -1,23 +1,23 @@
-"""Several objectives: the trials, and those that no other beats in all."""
+"""Draw the trials by several objectives, and the Pareto front among them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tempo.records.search_record import SearchSummary
+from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.figure_helpers import Drawing, blank, legend
 from tempo.report.figures.search import trial_marks as marks
 from tempo.report.figures.style import QUIET
 from tempo.report.formats.phrases import sentences
-from tempo.report.pages import search_trials as of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def draw(summary: SearchSummary) -> Drawing | NotApplicable:
-    """The first objective against each other one."""
+    """Draw the first objective against each other one."""
     others = range(1, len(summary.objectives))
     if not others:
         return NotApplicable("the search has one objective")

@@ -1,4 +1,4 @@
-"""Parallel coordinates: each trial a line through its parameters to its value."""
+"""Draw parallel coordinates: each trial a line through its parameters to its value."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 from tempo.records.search_record import SearchSummary, TrialRecord
+from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
 from tempo.report.figures.figure_helpers import Drawing, blank, legend
 from tempo.report.figures.search.axis_scale import fraction, window
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences
-from tempo.report.pages import search_trials as of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ UPPER = 0.25
 
 
 def draw(summary: SearchSummary) -> Drawing | NotApplicable:
-    """The finished trials with parameters of the space; where a parameter does not apply, a gap."""
+    """Draw the finished trials of the space; a gap where a parameter does not apply."""
     whole = [t for t in summary.trials if of.finished(t) is not None and t.params]
     if len(whole) < LEAST or not summary.space:
         return NotApplicable(f"fewer than {LEAST} finished trials of the space")
@@ -47,7 +47,7 @@ def draw(summary: SearchSummary) -> Drawing | NotApplicable:
 
 
 def line(summary: SearchSummary, trial: TrialRecord, ends: tuple[float, float]) -> list[float]:
-    """Heights from 0 to 1 on each axis, the objective last; NaN where there is no value."""
+    """Return heights from 0 to 1 on each axis, the objective last; NaN where there is no value."""
     params = trial.params
     heights = [
         fraction(each, params[each.name]) if each.name in params else math.nan

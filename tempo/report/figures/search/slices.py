@@ -1,10 +1,11 @@
-"""Each parameter on its own: its values against what the trials reached."""
+"""Draw each parameter on its own against the value that the trials reached."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tempo.records.search_record import ParameterInfo, SearchSummary
+from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
 from tempo.report.figures.figure_helpers import Drawing, blank, legend
@@ -12,7 +13,6 @@ from tempo.report.figures.search import trial_marks as marks
 from tempo.report.figures.search.axis_scale import window
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences
-from tempo.report.pages import search_trials as of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ ACROSS = 3
 
 
 def draw(summary: SearchSummary) -> Drawing | NotApplicable:
-    """One panel a parameter; all share the axis of the first objective."""
+    """Draw one panel a parameter; all share the axis of the first objective."""
     values = [v for t in summary.trials if t.params and (v := of.reached(t)) is not None]
     if not values or not summary.space:
         return NotApplicable("no trial of the space has a value yet")
@@ -52,7 +52,7 @@ def _kinds(axes: Axes) -> int:
 def points(
     parameter: ParameterInfo, summary: SearchSummary, ends: tuple[float, float]
 ) -> list[tuple[float, float, str]]:
-    """(place, value, kind) of every trial that has the parameter and a value; levels by index."""
+    """Return (place, value, kind) of each trial with the parameter; levels by index."""
     found = []
     for trial in summary.trials:
         at, value = trial.params.get(parameter.name), of.reached(trial)

@@ -1,13 +1,13 @@
-"""How the trials of a search look in every figure."""
+"""Mark the trials of a search: one marker and colour a kind of trial, in every figure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tempo.records.search_record import ObjectiveInfo, SearchSummary, TrialRecord
+from tempo.report import search_trials as of
 from tempo.report.figures.search.axis_scale import window
 from tempo.report.figures.style import BAD, PAPER, SERIES, TEXT, UNSURE
-from tempo.report.pages import search_trials as of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ WINNERS = {"best", "on the front"}
 
 
 def kind(trial: TrialRecord, summary: SearchSummary) -> str:
-    """The key of `MARKS` for a trial."""
+    """Return the key of `MARKS` for a trial."""
     if trial.variant in (summary.front or summary.best):
         return "on the front" if summary.front else "best"
     if trial.raced:
@@ -41,7 +41,7 @@ def kind(trial: TrialRecord, summary: SearchSummary) -> str:
 
 
 def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
-    """(x, y, kind) as one series a kind, labelled for a legend; the best is drawn on top."""
+    """Draw (x, y, kind) as one series a kind, labelled for a legend, the best on top."""
     for name, (marker, colour, filled) in reversed(MARKS.items()):
         chosen = [(x, y) for x, y, one in points if one == name]
         if chosen:
@@ -57,8 +57,8 @@ def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
             )
 
 
-def frame_values(axes: Axes, values: list[float], info: ObjectiveInfo) -> tuple[float, float, int]:
-    """Set the vertical axis to a window of `values`; returns it and how many lie outside."""
+def limit_values(axes: Axes, values: list[float], info: ObjectiveInfo) -> tuple[float, float, int]:
+    """Set the vertical axis to a window of `values`; return its ends and the count outside."""
     low, high = window(values)
     axes.set_ylim(low, high)
     axes.set_ylabel(of.axis(info))
@@ -67,7 +67,7 @@ def frame_values(axes: Axes, values: list[float], info: ObjectiveInfo) -> tuple[
 
 
 def cut_off(count: int) -> str:
-    """What a caption says of trials beyond the axis."""
+    """Return what a caption says of trials beyond the axis."""
     if not count:
         return ""
     if count == 1:

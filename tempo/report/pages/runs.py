@@ -1,4 +1,4 @@
-"""The runs behind the numbers, by variant, and what they ran on."""
+"""List the runs behind the numbers by variant, and what it takes to run the study again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import RunInfo
+from tempo.compare.loading.run_filter import flatten
 from tempo.report.formats import numbers
 
 
@@ -33,7 +33,7 @@ class RunLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RunGroup:
     """The runs of one variant. `place` is the number in its anchor."""
 
     place: int
@@ -42,13 +42,13 @@ class Group:
     runs: tuple[RunLine, ...]
 
 
-def run_groups(comparison: Comparison) -> tuple[Group, ...]:
-    """One group a row, in the order of the table."""
+def run_groups(comparison: Comparison) -> tuple[RunGroup, ...]:
+    """Return one group a row, in the order of the table."""
     by_variant: dict[str, list[RunInfo]] = {}
     for run in comparison.runs:
         by_variant.setdefault(run.variant, []).append(run)
     return tuple(
-        Group(
+        RunGroup(
             place,
             row.variant,
             row.state,
@@ -82,7 +82,7 @@ def _line(run: RunInfo, comparison: Comparison) -> RunLine:
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """What it takes to make the study again.
+    """What it takes to run the study again.
 
     `environments` maps a recorded property of the machines to the distinct values seen.
     """
@@ -93,7 +93,7 @@ class Reproduction:
 
 
 def reproduction(comparison: Comparison) -> Reproduction:
-    """The command, the resolved spec as YAML, and what the runs ran on."""
+    """Return the command, the resolved spec as YAML, and what the runs ran on."""
     import yaml
 
     words = ["python", "run_experiment.py", comparison.source]
@@ -110,18 +110,8 @@ def reproduction(comparison: Comparison) -> Reproduction:
 def _environments(comparison: Comparison) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for run in comparison.runs:
-        for key, value in _flat(run.environment).items():
-            if key not in {"pid", "host"}:
-                found.setdefault(key, {})[value] = None
+        for path, value in flatten(run.environment, "").items():
+            key = path.removeprefix(".")
+            if value is not None and key not in {"pid", "host"}:
+                found.setdefault(key, {})[str(value)] = None
     return {key: list(values) for key, values in sorted(found.items())}
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    out: dict[str, str] = {}
-    for key, item in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(item, Mapping):
-            out.update(_flat(item, f"{name}."))
-        elif item is not None:
-            out[name] = str(item)
-    return out

@@ -1,4 +1,4 @@
-"""Trials as the page of a search shows them: names, links, states, order."""
+"""Read trials for print: their state, value, order, parameters, and links to their runs."""
 
 from __future__ import annotations
 
@@ -10,48 +10,50 @@ from tempo.records.search_record import ObjectiveInfo, ParameterInfo, SearchSumm
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title_of
 
-KEPT = {"complete", "outside"}
+FINISHED = {"complete", "outside"}
 
 
 def title(info: ObjectiveInfo) -> str:
-    """How an objective is called in print."""
+    """Return how an objective is called in print."""
     return title_of(info.name)
 
 
 def axis(info: ObjectiveInfo) -> str:
-    """`PSNR (dB)`."""
+    """Return `PSNR (dB)`."""
     return f"{title(info)} ({info.unit})" if info.unit else title(info)
 
 
 def state(trial: TrialRecord) -> str:
-    """What became of a trial, in words."""
+    """Return how a trial ended, in words."""
     if trial.raced:
         return "raced out"
     if trial.state == "pruned" and trial.curve:
         return f"pruned at step {trial.curve[-1][0]}"
-    return {"outside": "outside the space"}.get(trial.state, trial.state)
+    if trial.origin == "warm_start":
+        return "known before"
+    return "outside the space" if trial.state == "outside" else trial.state
 
 
 def finished(trial: TrialRecord, index: int = 0) -> float | None:
-    """The value of objective `index` where the trial ran all its seeds, or None."""
-    whole = trial.state in KEPT and not trial.raced
+    """Return the value of objective `index` where the trial ran all its seeds, or None."""
+    whole = trial.state in FINISHED and not trial.raced
     return trial.values[index] if whole and len(trial.values) > index else None
 
 
 def reached(trial: TrialRecord, index: int = 0) -> float | None:
-    """The value so far: of the finished seeds, or the last validation of a pruned trial."""
+    """Return the value so far: of finished seeds, or the last validation of a pruned trial."""
     if len(trial.values) > index:
         return trial.values[index]
     return trial.curve[-1][1] if index == 0 and trial.curve else None
 
 
 def goodness(value: float, info: ObjectiveInfo) -> float:
-    """`value` with more being better."""
+    """Return `value` with the sign under which more is better."""
     return value if info.better == "higher" else -value
 
 
 def ordered(summary: SearchSummary) -> list[TrialRecord]:
-    """Winners first, then finished trials, best first, then the others by number."""
+    """Return winners first, then finished trials, best first, then the others by number."""
     winners = {name: place for place, name in enumerate(summary.front or summary.best)}
     info = summary.objectives[0]
 
@@ -67,7 +69,7 @@ def ordered(summary: SearchSummary) -> list[TrialRecord]:
 def best_so_far(
     trials: Sequence[TrialRecord], info: ObjectiveInfo, index: int = 0
 ) -> list[tuple[int, float]]:
-    """The number and value of each trial that was better than all before it."""
+    """Return number and value of each trial that was better than all earlier trials."""
     steps: list[tuple[int, float]] = []
     for trial in trials:
         value = finished(trial, index)
@@ -79,20 +81,20 @@ def best_so_far(
 
 
 def numbered(summary: SearchSummary) -> list[TrialRecord]:
-    """The trials of this search's own budget, in order; warm starts have no number."""
+    """Return the trials of this search's own budget, in order; warm starts have no number."""
     own = [trial for trial in summary.trials if trial.number is not None]
     return sorted(own, key=lambda trial: trial.number or 0)
 
 
 def setting(value: str | float | None) -> str:
-    """A parameter's value as printed; a dash where the trial has no such parameter."""
+    """Return a parameter's value as printed; a dash where the trial has no such parameter."""
     if value is None:
         return numbers.MISSING
     return value if isinstance(value, str) else f"{value:.4g}".replace("-", numbers.MINUS)
 
 
 def values_of(parameter: ParameterInfo) -> str:
-    """What a parameter may be: its levels, or its range."""
+    """Return what a parameter may be: its levels, or its range."""
     if parameter.levels:
         return ", ".join(parameter.levels)
     words = f"{setting(parameter.low)} to {setting(parameter.high)}"
@@ -103,15 +105,17 @@ def values_of(parameter: ParameterInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrialLinks:
-    """Where the runs of a trial or of a confirmation are listed on the page."""
+    """Map a trial or a confirmation to the place on the page that lists its runs."""
 
     places: Mapping[str, str]
 
     @classmethod
     def of(cls, summary: SearchSummary) -> TrialLinks:
+        """Return the places of all trials and confirmations of a search."""
         places = {each.variant: f"#c{index}" for index, each in enumerate(summary.confirmed)}
         places |= {trial.variant: f"#t{index}" for index, trial in enumerate(summary.trials)}
         return cls(places)
 
     def to(self, variant: str) -> str:
+        """Return the fragment of a trial or confirmation."""
         return self.places.get(variant, "#runs")

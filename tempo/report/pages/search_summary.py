@@ -1,4 +1,4 @@
-"""The first screen of a search: which trial is best, and what is left of it on fresh seeds."""
+"""Summarise a search for its page: the best trial, and its value on fresh seeds."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 from tempo.compare.comparison import Comparison
 from tempo.records.search_record import Confirmation, Estimate, SearchSummary
+from tempo.report import search_trials as of
 from tempo.report.formats import numbers
-from tempo.report.pages import search_trials as of
-from tempo.report.pages.first_screen import Banner, Box, Front, Remark, demonstration
-from tempo.report.pages.search_trials import TrialLinks
-from tempo.report.pages.study_summary import summary as study_front
-from tempo.report.tables.search_tables import interval, spending
+from tempo.report.pages.study_summary import study_summary
+from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
+from tempo.report.search_trials import TrialLinks
+from tempo.report.tables.search import interval, spending
 
 
-def front(summary: SearchSummary, comparison: Comparison | None) -> Front:
-    """Everything on the first screen."""
-    first = study_front(comparison).banners if comparison else ()
+def search_summary(summary: SearchSummary, comparison: Comparison | None) -> Summary:
+    """Return what opens the page of a search; warnings of its confirming study included."""
+    first = study_summary(comparison).banners if comparison else ()
     warned = tuple(banner for banner in first if banner.tone == "alert")
-    return Front(
+    return Summary(
         banners=(
             *_partial(summary),
             *warned,
@@ -47,7 +47,7 @@ def _partial(summary: SearchSummary) -> Iterator[Banner]:
 
 
 def verdict(summary: SearchSummary) -> str:
-    """One sentence: the winner in the search, on fresh seeds, and against the baselines."""
+    """Return one sentence: the winner in the search, on fresh seeds, against the baselines."""
     if not summary.best and not summary.front:
         return "No trial has run all its seeds yet."
     if len(summary.objectives) > 1:
@@ -71,7 +71,7 @@ def verdict(summary: SearchSummary) -> str:
 
 
 def best(summary: SearchSummary) -> Confirmation | None:
-    """The confirmation of the winner, if it was run again."""
+    """Return the confirmation of the winner; None where the winner was not run again."""
     wanted = {*summary.best[:1]}
     return next((each for each in summary.confirmed if each.trial in wanted), None)
 
@@ -109,7 +109,7 @@ def _also(summary: SearchSummary) -> Iterator[str]:
 
 
 def _fell(shrinkage: Estimate) -> str:
-    """What a shrinkage shows; negative means that the search believed too much."""
+    """Return what a shrinkage shows; negative means that the search was optimistic."""
     low, high = shrinkage.low, shrinkage.high
     if low is None or high is None:
         return "one fresh seed carries no interval"
@@ -119,7 +119,7 @@ def _fell(shrinkage: Estimate) -> str:
 
 
 def _shown(gain: Estimate, more_is_better: bool) -> str:
-    """What an interval of a difference shows."""
+    """Return what the interval of a difference shows."""
     if gain.low is None or gain.high is None:
         return "one seed carries no interval, so nothing is shown"
     if gain.low <= 0 <= gain.high:

@@ -8,10 +8,12 @@ import json
 import math
 from typing import Any
 
-from tempo.cli.standings import csv_text, json_text, markdown, notes
 from tempo.compare.leaderboard import standings
 from tempo.core.records import MetricInfo
 from tempo.records.evaluations import Compared, EvaluationRecord
+from tempo.report.formats.csv_json import csv_text
+from tempo.report.formats.markdown import markdown
+from tempo.report.tables.evaluations import build, data, evaluations_json, notes
 
 PSNR = MetricInfo(name="psnr", unit="dB", better="higher", digits=2, definition="")
 IE = MetricInfo(name="ie", unit="grey levels", better="lower", digits=2, definition="")
@@ -77,8 +79,8 @@ def test_equal_numbers_share_a_rank_and_missing_ones_have_none() -> None:
 def test_a_metric_that_does_not_apply_is_neither_zero_nor_empty() -> None:
     one = record("a", 30.0, not_applicable={"flicker": "the set has no consecutive targets"})
     groups = standings([one], "psnr")
-    assert "| n/a |" in markdown(groups)
-    (row,) = csv.DictReader(io.StringIO(csv_text(groups)))
+    assert "| n/a |" in markdown(build(groups))
+    (row,) = csv.DictReader(io.StringIO(csv_text(data(groups))))
     assert row["flicker"] == "" and row["psnr"] == "30.0"
 
 
@@ -86,11 +88,11 @@ def test_a_flag_and_broken_clips_stand_beside_the_number() -> None:
     moved = Compared(clips=8, differences={"psnr": -0.034}, flagged=("psnr",))
     broken = {f"clip{n}": "unreadable" for n in range(2)}
     groups = standings([record("a", 30.0, compared=moved, broken=broken, clips=8)], "psnr")
-    text = markdown(groups)
+    text = markdown(build(groups))
     assert "30.00!" in text and "8 (-2)" in text
     assert "psnr -0.0340 FLAGGED" in text and "clip clip0: unreadable" in text
 
 
 def test_infinite_means_survive_json() -> None:
-    (row,) = json.loads(json_text(standings([record("a", math.inf)], "psnr")))
+    (row,) = json.loads(evaluations_json(standings([record("a", math.inf)], "psnr")))
     assert row["values"]["psnr"] == {"float": "inf"} and row["rank"] == 1

@@ -1,4 +1,4 @@
-"""Gallery pictures for the page: encoded small, within a budget for the whole file."""
+"""Encode the gallery's pictures for the page, small and within a budget for the whole file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import GalleryClip, Picture
 from tempo.report.applicability import references
-from tempo.report.figures.figure_helpers import cast
+from tempo.report.figures.figure_helpers import shown_variants
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title, visible
 
@@ -38,11 +38,13 @@ class Gallery:
 
 
 def gallery(comparison: Comparison, budget: int = BUDGET) -> Gallery:
-    """The clips on which variants disagree most, until `budget` bytes are spent; further clips
-    are left out and counted."""
+    """Return the clips on which variants disagree most, until `budget` bytes are spent.
+
+    Further clips are left out and counted.
+    """
     have = {picture.variant for clip in comparison.gallery for picture in clip.pictures}
-    players = cast(comparison, have, VARIANTS)
-    names = (*players.names, *(r.variant for r in references(comparison) if r.variant in have))
+    shown = shown_variants(comparison, have, VARIANTS)
+    names = (*shown.names, *(r.variant for r in references(comparison) if r.variant in have))
     clips: list[dict[str, Any]] = []
     spent = 0
     for clip in comparison.gallery:
@@ -53,16 +55,16 @@ def gallery(comparison: Comparison, budget: int = BUDGET) -> Gallery:
         if spent > budget:
             break
         clips.append(entry)
-    trained = [visible(name) for name in players.names]
-    first = comparison.baseline if comparison.baseline in players.names else None
+    trained = [visible(name) for name in shown.names]
+    first = comparison.baseline if comparison.baseline in shown.names else None
     pair = (visible(first) if first else "", trained[-1] if trained else "")
-    return Gallery(tuple(clips), pair, len(clips), len(comparison.gallery), players.omitted)
+    return Gallery(tuple(clips), pair, len(clips), len(comparison.gallery), shown.omitted)
 
 
 def _entry(
     clip: GalleryClip, names: tuple[str, ...], comparison: Comparison
 ) -> dict[str, Any] | None:
-    """One clip for the viewer; None when there is nothing to compare."""
+    """Return one clip for the viewer; None when there is nothing to compare."""
     shown = [_picture("target", clip.target, "")]
     of = {picture.variant: picture for picture in clip.pictures}
     shown += [_picture(n, of[n].path, _values(of[n], comparison)) for n in names if n in of]
@@ -116,7 +118,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def data_uri(path: Path) -> str:
-    """The picture in `path` as a WebP data URI."""
+    """Return the picture in `path` as a WebP data URI."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What the seed table says of costs: only of cells that follow the claim's protocol."""
+"""What the table of claims says of costs: only of cells that follow the claim's protocol."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 
 from tempo.compare.comparison import Comparison, Cost
 from tempo.design.expand import expand
-from tempo.report import upgrade_costs as seed_costs
 from tempo.report.formats.table import Table
-from tempo.report.tables.claims import NOT_HERE, build
+from tempo.report.tables.claims import NOT_HERE, VERSIONS, build, pairs
 from tempo.spec.load import load_study
 
 SPEC = Path(__file__).parents[2] / "experiments/memory_speed.yaml"
@@ -61,9 +60,9 @@ def test_a_gpu_study_of_costs_answers_every_claim_on_costs(whole: Comparison) ->
 
 
 def test_each_cell_is_compared_with_its_own_twin(whole: Comparison) -> None:
-    pairs = list(seed_costs.versions(measured(whole, "cuda")))
-    assert len(pairs) == len(list(product(CROPS, ("fp32", "bf16"), ("off", "on"))))
-    for old, new in pairs:
+    found = list(pairs(measured(whole, "cuda"), "version", VERSIONS))
+    assert len(found) == len(list(product(CROPS, ("fp32", "bf16"), ("off", "on"))))
+    for old, new in found:
         assert (old.version, new.version) == ("V2", "V3")
         levels = [{k: v for k, v in c.row.levels.items() if k != "network"} for c in (old, new)]
         assert levels[0] == levels[1]

@@ -9,10 +9,14 @@ from types import ModuleType
 import pytest
 from rich.console import Console
 
-from tempo.compare import render
+from tempo.cli.render.tables import print_table
 from tempo.compare.build import compare
 from tempo.compare.comparison import Comparison
 from tempo.records.layout import Store
+from tempo.report.formats.csv_json import csv_text, json_text
+from tempo.report.formats.latex import latex
+from tempo.report.formats.markdown import markdown
+from tempo.report.tables.results import data, printed
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -43,7 +47,7 @@ def hostile(planted: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Co
 
 def terminal(comparison: Comparison, width: int = 160) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
-    console.print(render.terminal(comparison))
+    print_table(printed(comparison), console)
     return console.file.getvalue()
 
 
@@ -60,7 +64,7 @@ def test_narrow_terminals_lose_no_row(hostile: Comparison, width: int) -> None:
 
 
 def test_markdown_has_one_line_a_row_and_no_html(hostile: Comparison) -> None:
-    text = render.markdown(hostile)
+    text = markdown(printed(hostile))
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == len(HOSTILE) + 3
     assert "<" not in text
@@ -69,26 +73,26 @@ def test_markdown_has_one_line_a_row_and_no_html(hostile: Comparison) -> None:
 
 
 def test_csv_reads_back_and_runs_no_formula(hostile: Comparison) -> None:
-    lines = list(csv_reader.DictReader(io.StringIO(render.csv(hostile))))
+    lines = list(csv_reader.DictReader(io.StringIO(csv_text(data(hostile)))))
     assert [line["variant"].removeprefix("'") for line in lines] == [*HOSTILE, "average"]
     assert not any(line["variant"].startswith("=") for line in lines)
-    assert float(lines[1]["psnr"]) == hostile.rows[1].estimates["psnr"].mean
+    assert float(lines[1]["psnr_mean"]) == hostile.rows[1].estimates["psnr"].mean
     assert lines[-1]["parameters"] == ""
 
 
 def test_json_is_strict_and_whole(hostile: Comparison) -> None:
-    read = json.loads(render.json(hostile), parse_constant=pytest.fail)
+    read = json.loads(json_text(hostile), parse_constant=pytest.fail)
     assert [row["variant"] for row in read["rows"]] == [*HOSTILE, "average"]
     assert read["contrasts"][0]["verdict"]["word"] == "inconclusive"
     assert set(read) == set(Comparison.__dataclass_fields__)
 
 
 def test_latex_escapes_every_label(hostile: Comparison) -> None:
-    text = render.latex(hostile)
+    text = latex(printed(hostile))
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.strip()]
     assert len(rows) == len(HOSTILE) + 1
-    assert {line.replace(r"\&", "").count("&") for line in rows} == {8}
+    assert {line.replace(r"\&", "").count("&") for line in rows} == {9}
     assert all(line.endswith(r"\\") for line in rows)
     assert r"\input" not in text
     assert r"\textbackslash{}input\{/etc/passwd\}" in text
@@ -116,7 +120,7 @@ def test_failed_and_missing_are_words(planted: ModuleType, tmp_path: Path) -> No
         planted.Arm(name="d", broken=frozenset({1})),
     ]
     plan = planted.write_study(tmp_path, planted.Study(arms=arms, seeds=3, baseline="a"))
-    text = render.markdown(compare(Store(tmp_path), plan))
+    text = markdown(printed(compare(Store(tmp_path), plan)))
     lines = {line.split("|")[2].strip(): line for line in text.splitlines() if "|" in line}
     assert "failed" in lines["b"] and "0/3" in lines["b"]
     assert "missing" in lines["c"]

@@ -1,4 +1,4 @@
-"""The first screen of a page: what a reader must know first, the verdict, and boxes beneath it."""
+"""Define the summary that opens a page: banners, the verdict, and boxes beneath the verdict."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A sentence and the place on the page that says more; empty where there is none."""
+    """A sentence and a link to the place on the page that says more, or no link."""
 
     text: str
     link: str = ""
@@ -27,7 +27,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Labels with values, or remarks; `empty` is said where there is neither."""
+    """A box of labels with values, or of remarks; `empty` is printed where there is neither."""
 
     title: str
     entries: Mapping[str, str] = field(default_factory=dict)
@@ -36,8 +36,8 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
-    """Everything on the first screen but the title and the question."""
+class Summary:
+    """What opens a page after the title and the question."""
 
     banners: tuple[Banner, ...]
     verdict: str
@@ -46,7 +46,7 @@ class Front:
 
 
 def demonstration(profile: str | None, what: str) -> tuple[Banner, ...]:
-    """The banner of a page whose numbers show the machinery and say nothing of the networks."""
+    """Return the banner of a page that was run under a small profile, or none."""
     if profile not in DEMONSTRATIONS:
         return ()
     text = (
