@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tempo.core.errors import NotApplicableError
 from tempo.records.search_record import SearchSummary
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
+from tempo.report.figures import search
 from tempo.report.figures.export import report_style
 from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.search import SEARCH_FIGURES
@@ -178,3 +180,9 @@ def test_one_bad_trial_does_not_flatten_the_others() -> None:
     assert 20 < low < 30
     assert 30.4 < high < 31
     assert fraction(ONE.space[0], 1e-4) == pytest.approx(0.5)
+
+
+def test_a_figure_of_a_search_is_drawn_by_its_name() -> None:
+    assert search.draw(ONE, "history").axes
+    with pytest.raises(NotApplicableError, match="'front': the search has one objective"):
+        search.draw(ONE, "front")

@@ -85,7 +85,7 @@ def _body(comparison: Comparison, *, alone: bool) -> tuple[tuple[Column, ...], t
         Column(f"Δ {title(primary)}", primary.unit, hint="difference from the baseline"),
         Column("verdict", numeric=False),
         Column("parameters"),
-        Column("MACs"),
+        Column("MACs", detail=True),
         Column("time", hint="training of one run"),
     )
     links = Links.of(comparison)
