@@ -1,7 +1,7 @@
 """Name the figures of a report, in the order in which they are printed, and draw one by name.
 
 A figure is a function from a comparison to a `Drawing`, or to `NotApplicable` with the reason.
-To add one, write its file and its line here.
+To add one, write its function and its line here.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from tempo.compare.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import (
     clip_scatter,
-    edges_and_time,
+    curves,
     forest,
     gain_waterfall,
-    health,
-    learning_curves,
     pareto,
     sample_strip,
-    seeds,
     strata,
+    variant_rows,
 )
 from tempo.report.figures.export import figure_of
 from tempo.report.figures.figure_helpers import Drawing
@@ -31,10 +29,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES: dict[str, Callable[[Comparison], Drawing | NotApplicable]] = {
-    "seeds": seeds.draw,
-    "learning_curves": learning_curves.draw,
-    "learning_by_epoch": partial(learning_curves.draw, axis="epochs"),
-    "learning_by_time": partial(learning_curves.draw, axis="seconds"),
+    "seeds": variant_rows.draw_seeds,
+    "learning_curves": curves.draw_learning,
+    "learning_by_epoch": partial(curves.draw_learning, axis="epochs"),
+    "learning_by_time": partial(curves.draw_learning, axis="seconds"),
     "strip": sample_strip.draw,
     "forest": forest.draw,
     "effects": forest.draw_effects,
@@ -43,8 +41,8 @@ FIGURES: dict[str, Callable[[Comparison], Drawing | NotApplicable]] = {
     "strata": strata.draw,
     "strata_difference": partial(strata.draw, which="differences"),
     "clip_scatter": clip_scatter.draw,
-    "edges_and_time": edges_and_time.draw,
-    "health": health.draw,
+    "edges_and_time": variant_rows.draw_edges_and_time,
+    "health": curves.draw_health,
 }
 
 

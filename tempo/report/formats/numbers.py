@@ -58,10 +58,14 @@ def count(value: float | None) -> str:
     """Return a count with an SI prefix and three digits: 3.98 M, 12.4 G."""
     if value is None:
         return MISSING
-    for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= scale * 0.9995:
-            return f"{three(value / scale)}{THIN}{prefix}"
-    return three(value)
+    # From 999.5 on, three digits of the smaller unit would read 1000.
+    return _scaled(value, (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)), 0.9995) or three(value)
+
+
+def _scaled(value: float, units: Sequence[tuple[str, float]], least: float = 1.0) -> str:
+    """Return `value` in the first unit of which there is at least `least`, or nothing."""
+    found = ((unit, scale) for unit, scale in units if abs(value) >= scale * least)
+    return next((f"{three(value / scale)}{THIN}{unit}" for unit, scale in found), "")
 
 
 def three(value: float | None) -> str:
@@ -76,10 +80,8 @@ def memory(value: int | None) -> str:
     """Return bytes in binary units."""
     if value is None:
         return MISSING
-    for scale, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if value >= scale:
-            return f"{three(value / scale)}{THIN}{unit}"
-    return f"{value}{THIN}B"
+    units = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+    return _scaled(value, units) or f"{value}{THIN}B"
 
 
 def duration(seconds: float | None) -> str:

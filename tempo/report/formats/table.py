@@ -8,18 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Estimate, Interval, Verdict, Word
-from tempo.report.formats import numbers
-
-MARKS = {
-    Word.BETTER: "▴",
-    Word.WORSE: "▾",
-    Word.EQUIVALENT: "≈",
-    Word.INCONCLUSIVE: "○",
-    Word.INCOMPARABLE: "×",
-}
-"""The shape of each verdict, for readers who do not see its colour."""
+from tempo.report.formats.numbers import MISSING
 
 Value = float | str | None
 
@@ -90,7 +79,7 @@ class Table:
 def _content(column: Column, cell: Cell) -> Value:
     if column.numeric and isinstance(cell.value, int | float):
         return cell.value
-    return None if cell.text in {"", numbers.MISSING} else cell.text
+    return None if cell.text in {"", MISSING} else cell.text
 
 
 def of_records(name: str, records: Sequence[Mapping[str, Value]]) -> Table:
@@ -117,65 +106,12 @@ def word_line(*texts: str, tone: str = "") -> Line:
     return Line(tuple(Cell(text, text) for text in texts), tone=tone)
 
 
-NONE = Cell(numbers.MISSING, tone="quiet")
-"""The cell of a number that is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Map a variant to the place on the page that lists its runs."""
-
-    places: Mapping[str, int]
-
-    @classmethod
-    def of(cls, comparison: Comparison) -> Links:
-        """Return the places of a comparison's rows."""
-        return cls({row.variant: index for index, row in enumerate(comparison.rows)})
-
-    def to(self, variant: str | None) -> str:
-        """Return the fragment of a variant: a number, because a label may hold anything."""
-        place = self.places.get(variant or "")
-        return "#runs" if place is None else f"#v{place}"
-
-    def name(self, variant: str) -> Cell:
-        """Return the cell that names a variant."""
-        return Cell(variant, variant, self.to(variant))
-
-
-def estimate_cell(
-    estimate: Estimate | None, digits: int, link: str = "", missing: str = ""
-) -> Cell:
-    """Return mean ± standard deviation, with each seed's value as hint."""
-    if estimate is None:
-        return Cell(numbers.MISSING, None, link, missing)
-    pairs = zip(estimate.seeds, estimate.values, strict=True)
-    hint = "; ".join(
-        ("" if seed is None else f"seed {seed}: ") + numbers.fixed(value, digits)
-        for seed, value in pairs
-    )
-    return Cell(numbers.spread(estimate, digits), estimate.mean, link, hint)
-
-
-def change_cell(change: Interval | None, digits: int, link: str = "", hint: str = "") -> Cell:
-    """Return a difference with its interval."""
-    return Cell(numbers.change(change, digits), change.value if change else None, link, hint)
-
-
-def verdict_cell(verdict: Verdict, link: str = "", *, brief: bool = False) -> Cell:
-    """Return a mark and a word, and unless `brief` the number of seeds that would settle it."""
-    word, more = verdict.word.value, verdict.more_seeds
-    need = f"about {more} more {'seed' if more == 1 else 'seeds'}" if more else ""
-    text = f"{MARKS[verdict.word]}\N{NO-BREAK SPACE}{word}"
-    hint = "; ".join(filter(None, (verdict.reason, need)))
-    return Cell(text if brief or not need else f"{text}, {need}", word, link, hint, word)
-
-
 def without_empty_columns(table: Table) -> Table:
     """Return `table` without the columns that hold nothing in any line."""
     full = [
         index
         for index in range(len(table.columns))
-        if any(line.cells[index].text not in {"", numbers.MISSING} for line in table.lines)
+        if any(line.cells[index].text not in {"", MISSING} for line in table.lines)
     ]
     return _with_columns(table, full)
 

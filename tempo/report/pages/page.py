@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,10 +17,20 @@ from tempo.report.figures import style
 from tempo.report.figures.export import Made, Plate
 from tempo.report.formats.phrases import visible
 from tempo.report.formats.table import Table
-from tempo.report.pages.page_fonts import font_faces
 from tempo.report.pages.summary import Summary
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+
+FACES = (
+    ("STIXGeneral.ttf", 400, "normal"),
+    ("STIXGeneralItalic.ttf", 400, "italic"),
+    ("STIXGeneralBol.ttf", 700, "normal"),
+)
+"""File, CSS weight, CSS style of the typeface, STIX General, which matplotlib ships.
+
+The figures are set in STIX too. The STIX font licence (LICENSE_STIX beside the fonts) allows
+embedding and subsetting.
+"""
 
 
 Part = str | Mapping[str, str] | tuple["Part", ...]
@@ -159,3 +172,35 @@ def _template(name: str) -> Any:
         finalize=_finalize,
     )
     return environment.get_template(name)
+
+
+def _subset(path: Path, text: str) -> bytes:
+    """Return the font in `path` as WOFF, with the glyphs of `text` alone."""
+    from fontTools import subset  # type: ignore[import-untyped]
+
+    logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
+    options = subset.Options(flavor="woff", hinting=False, layout_features=["*"])
+    font = subset.load_font(str(path), options)
+    cutter = subset.Subsetter(options)
+    cutter.populate(text=text)
+    cutter.subset(font)
+    buffer = io.BytesIO()
+    subset.save_font(font, buffer, options)
+    return buffer.getvalue()
+
+
+def font_faces(text: str) -> str:
+    """Return `@font-face` rules of "Tempo Serif" for `text`; other characters fall back."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    letters = "".join(sorted(set(text) | set(map(chr, range(32, 127)))))
+    rules = []
+    for name, weight, slant in FACES:
+        data = base64.b64encode(_subset(folder / name, letters)).decode()
+        rules.append(
+            "@font-face { font-family: 'Tempo Serif'; "
+            f"font-weight: {weight}; font-style: {slant}; "
+            f"src: url(data:font/woff;base64,{data}) format('woff'); }}"
+        )
+    return "\n".join(rules)

@@ -6,17 +6,9 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.statistics.quantities import Contrast
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
+from tempo.report.formats.cells import Links, change_cell, verdict_cell
 from tempo.report.formats.phrases import interval_kind, no_difference, sentences, title
-from tempo.report.formats.table import (
-    Cell,
-    Column,
-    Line,
-    Links,
-    Table,
-    change_cell,
-    verdict_cell,
-    words,
-)
+from tempo.report.formats.table import Cell, Column, Line, Table, words
 
 SEVERITIES = ("unintended", "intended", "note")
 

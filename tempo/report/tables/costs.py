@@ -6,18 +6,9 @@ from tempo.compare.comparison import Comparison, Row
 from tempo.compare.evidence import BudgetView, ParetoPoint
 from tempo.report.applicability import NotApplicable, trained
 from tempo.report.formats import numbers
+from tempo.report.formats.cells import NONE, Links, estimate_cell
 from tempo.report.formats.phrases import COST_NAMES, sentences, title
-from tempo.report.formats.table import (
-    NONE,
-    Cell,
-    Column,
-    Line,
-    Links,
-    Table,
-    estimate_cell,
-    without_empty_columns,
-    words,
-)
+from tempo.report.formats.table import Cell, Column, Line, Table, without_empty_columns, words
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

@@ -8,18 +8,9 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.statistics.quantities import Effect, Rung
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
+from tempo.report.formats.cells import NONE, Links, change_cell, verdict_cell
 from tempo.report.formats.phrases import effect_name, sentences, title
-from tempo.report.formats.table import (
-    NONE,
-    Cell,
-    Column,
-    Line,
-    Links,
-    Table,
-    change_cell,
-    verdict_cell,
-    words,
-)
+from tempo.report.formats.table import Cell, Column, Line, Table, words
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

@@ -8,7 +8,8 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Learning, Milestone, Passing
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
-from tempo.report.formats.table import Cell, Column, Line, Links, Table, words
+from tempo.report.formats.cells import Links
+from tempo.report.formats.table import Cell, Column, Line, Table, words
 
 AT_EPOCH = "PSNR at epoch "
 """How the names of milestones by epoch begin."""

@@ -12,19 +12,15 @@ from tempo.compare.comparison import Comparison, Row
 from tempo.compare.statistics.quantities import Contrast, Word
 from tempo.core.records import MetricInfo
 from tempo.report.formats import numbers
+from tempo.report.formats.cells import NONE, Links, change_cell, estimate_cell, verdict_cell
 from tempo.report.formats.phrases import percent, sentences, title
 from tempo.report.formats.table import (
-    NONE,
     Cell,
     Column,
     Line,
-    Links,
     Table,
     Value,
-    change_cell,
-    estimate_cell,
     of_records,
-    verdict_cell,
     without_empty_columns,
 )
 

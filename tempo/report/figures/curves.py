@@ -1,4 +1,4 @@
-"""Draw validation metrics over training: the mean over seeds and its band, one line a variant."""
+"""Draw curves over training: validation metrics with their bands, and training health."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Axis = Literal["steps", "epochs", "seconds"]
 
-LABELS = {
+AXES = {
     "steps": "optimiser steps",
     "epochs": "epochs (passes over the training split)",
     "seconds": "training time (s)",
@@ -32,7 +32,7 @@ LABELS = {
 METRICS = ("psnr", "ssim")
 
 
-def draw(comparison: Comparison, axis: Axis = "steps") -> Drawing | NotApplicable:
+def draw_learning(comparison: Comparison, axis: Axis = "steps") -> Drawing | NotApplicable:
     """Draw learning curves by optimiser step, by passes over the data, or by training time."""
     if axis == "seconds" and not any(
         second is not None for curve in comparison.curves for second in curve.seconds
@@ -48,12 +48,12 @@ def draw(comparison: Comparison, axis: Axis = "steps") -> Drawing | NotApplicabl
         for name in shown.names:
             curve = comparison.curve(name, info.name)
             if curve is not None:
-                _line(axes, curve, shown, axis)
+                _curve(axes, curve, shown, axis)
         axes.set_ylabel(axis_label(info))
         axes.grid(axis="y")
     marked = axis == "epochs" and _mark_expectations(panels, infos, comparison)
     figure.align_ylabels(panels)
-    panels[-1].set_xlabel(LABELS[axis])
+    panels[-1].set_xlabel(AXES[axis])
     legend(figure, panels[0])
     return Drawing(figure, _caption(comparison, curves, shown, marked))
 
@@ -64,7 +64,7 @@ def _metrics(comparison: Comparison) -> list[MetricInfo]:
     return [info for info in found if info.name in METRICS] or found[:2]
 
 
-def _line(axes: Axes, curve: Curve, shown: ShownVariants, axis: Axis) -> None:
+def _curve(axes: Axes, curve: Curve, shown: ShownVariants, axis: Axis) -> None:
     points = [
         point
         for point in zip(getattr(curve, axis), curve.mean, curve.low, curve.high, strict=True)
@@ -111,3 +111,53 @@ def _caption(
         "Grey brackets: what the upgrade note expects, not data." if marked else "",
         shown.omitted,
     )
+
+
+PANELS = {
+    "loss": ("training loss", True),
+    "grad_norm": ("gradient norm", True),
+    "clip_rate": ("share of steps clipped", False),
+}
+"""Axis label, and whether the axis is logarithmic."""
+
+
+def draw_health(comparison: Comparison) -> Drawing | NotApplicable:
+    """Draw means over seeds by optimiser step; the learning curves show the spread."""
+    have = {curve.name for curve in comparison.health if len(curve.steps) > 1}
+    names = [name for name in PANELS if name in have]
+    if not names:
+        return NotApplicable("no run has logged training metrics at two steps yet")
+    shown = shown_variants(comparison, [curve.variant for curve in comparison.health])
+    figure, panels = blank(0.45 + 1.25 * len(names), len(names), sharex=True)
+    counts: list[int] = []
+    for axes, name in zip(panels, names, strict=True):
+        label, logarithmic = PANELS[name]
+        for variant in shown.names:
+            curve = comparison.curve(variant, name)
+            if curve is None:
+                continue
+            axes.plot(curve.steps, curve.mean, linewidth=1.0, **shown.line(variant))
+            counts.extend(curve.counts)
+        drawn = [comparison.curve(variant, name) for variant in shown.names]
+        if logarithmic and all(min(curve.mean) > 0 for curve in drawn if curve is not None):
+            _log_scale(axes)
+        axes.set_ylabel(label)
+        axes.grid(axis="y")
+    figure.align_ylabels(panels)
+    panels[-1].set_xlabel("optimiser steps")
+    legend(figure, panels[0])
+    caption = sentences(
+        f"How training went: mean over seeds ({seeds_range(counts)}); no band is drawn.",
+        shown.omitted,
+    )
+    return Drawing(figure, caption)
+
+
+def _log_scale(axes: Axes) -> None:
+    """Set a logarithmic axis whose ticks are plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
