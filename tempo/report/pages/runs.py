@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,71 +13,58 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import RunInfo
 from tempo.compare.loading.run_filter import flatten
 from tempo.report.formats import numbers
-
-
-@dataclass(frozen=True, slots=True)
-class RunLine:
-    """One run as printed."""
-
-    run_id: str
-    seed: str
-    status: str
-    step: str
-    checkpoint: str
-    values: tuple[str, ...]
-    time: str
-    device: str
-    attempts: int
-    ended: str
-    folder: str
+from tempo.report.formats.table import Cell, Column, words
 
 
 @dataclass(frozen=True, slots=True)
 class RunGroup:
-    """The runs of one variant. `place` is the number in its anchor."""
+    """The runs of one variant, trial or confirmation, one line of cells each.
 
-    place: int
-    variant: str
-    state: str
-    runs: tuple[RunLine, ...]
+    `anchor` is its id on the page; `about` says how the runs ended, `settings` what was set.
+    """
+
+    anchor: str
+    name: str
+    about: str
+    runs: tuple[tuple[Cell, ...], ...]
+    settings: str = ""
 
 
-def run_groups(comparison: Comparison) -> tuple[RunGroup, ...]:
-    """Return one group a row, in the order of the table."""
+def run_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """Return the columns of the lists of runs."""
+    metrics = [Column(info.name) for info in comparison.metrics]
+    first = (*words("run"), Column("seed"), *words("status"), Column("step"), *words("checkpoint"))
+    return (*first, *metrics, Column("time"), *words("device"), Column("attempts"), *words("ended"))
+
+
+def run_groups(comparison: Comparison) -> Iterator[RunGroup]:
+    """Yield one group a row, in the order of the table."""
     by_variant: dict[str, list[RunInfo]] = {}
     for run in comparison.runs:
         by_variant.setdefault(run.variant, []).append(run)
-    return tuple(
-        RunGroup(
-            place,
-            row.variant,
-            row.state,
-            tuple(_line(run, comparison) for run in by_variant.get(row.variant, ())),
-        )
-        for place, row in enumerate(comparison.rows)
-    )
+    for place, row in enumerate(comparison.rows):
+        runs = tuple(_cells(run, comparison) for run in by_variant.get(row.variant, ()))
+        about = f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {row.state}"
+        yield RunGroup(f"v{place}", row.variant, about, runs)
 
 
-def _line(run: RunInfo, comparison: Comparison) -> RunLine:
+def _cells(run: RunInfo, comparison: Comparison) -> tuple[Cell, ...]:
     ended = numbers.MISSING
     if run.ended is not None:
         ended = datetime.fromtimestamp(run.ended, UTC).strftime("%Y-%m-%d %H:%M UTC")
     at = "" if run.checkpoint_step is None else f" at {run.checkpoint_step}"
-    return RunLine(
-        run_id=run.run_id,
-        seed=numbers.MISSING if run.seed is None else str(run.seed),
-        status=run.status,
-        step=f"{run.step}/{run.total_steps}" if run.total_steps else numbers.MISSING,
-        checkpoint=f"{run.checkpoint}{at}",
-        values=tuple(
-            numbers.fixed(run.values.get(info.name), info.digits) for info in comparison.metrics
-        ),
-        time=numbers.duration(run.train_seconds),
-        device=str(run.environment.get("device", numbers.MISSING)),
-        attempts=run.attempts,
-        ended=ended,
-        folder=os.fspath(run.folder),
+    texts = (
+        numbers.MISSING if run.seed is None else str(run.seed),
+        run.status,
+        f"{run.step}/{run.total_steps}" if run.total_steps else numbers.MISSING,
+        f"{run.checkpoint}{at}",
+        *(numbers.fixed(run.values.get(each.name), each.digits) for each in comparison.metrics),
+        numbers.duration(run.train_seconds),
+        str(run.environment.get("device", numbers.MISSING)),
+        str(run.attempts),
+        ended,
     )
+    return (Cell(run.run_id, hint=os.fspath(run.folder)), *map(Cell, texts))
 
 
 @dataclass(frozen=True, slots=True)

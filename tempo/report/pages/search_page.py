@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.compare.comparison import Comparison
@@ -15,7 +14,9 @@ from tempo.report.figures import FIGURES
 from tempo.report.figures.export import FORMATS, plates
 from tempo.report.figures.search import SEARCH_FIGURES
 from tempo.report.formats import numbers
+from tempo.report.formats.table import Cell, Column, words
 from tempo.report.pages.page import Page, Section, text
+from tempo.report.pages.runs import RunGroup
 from tempo.report.pages.search_summary import search_summary
 from tempo.report.pages.study_page import texts
 from tempo.report.tables import TABLES
@@ -58,7 +59,9 @@ def write_search_report(
     tables = {name: build(summary) for name, build in SEARCH_TABLES.items()}
     told = {
         "rules": text("search_rules.html", summary=summary),
-        "trial_runs": text("search_runs.html", summary=summary, groups=trial_groups(summary)),
+        "trial_runs": text(
+            "runs.html", columns=trial_columns(summary), groups=trial_groups(summary)
+        ),
         "search_reproduction": text(
             "search_reproduction.html", summary=summary, command=command(summary)
         ),
@@ -90,40 +93,30 @@ def command(summary: SearchSummary) -> str:
     return shlex.join(words + (["--profile", summary.profile] if summary.profile else []))
 
 
-@dataclass(frozen=True, slots=True)
-class TrialGroup:
-    """The runs of one trial or confirmation: run id, seed, and a value for each objective.
-
-    `anchor` is its id on the page; `about` says how the trial ended.
-    """
-
-    anchor: str
-    name: str
-    about: str
-    settings: str
-    runs: tuple[tuple[str, str, tuple[str, ...]], ...]
+def trial_columns(summary: SearchSummary) -> tuple[Column, ...]:
+    """Return the columns of the lists of runs: run id, seed, a value for each objective."""
+    values = (Column(f"{info.name}, validation") for info in summary.objectives)
+    return (*words("run"), Column("seed"), *values)
 
 
-def trial_groups(summary: SearchSummary) -> Iterator[TrialGroup]:
+def trial_groups(summary: SearchSummary) -> Iterator[RunGroup]:
     """Yield the trials in the order of the search, then the confirmations."""
     for place, trial in enumerate(summary.trials):
         params = ", ".join(f"{name} {of.setting(value)}" for name, value in trial.params.items())
         runs = _runs(trial.runs, summary)
-        yield TrialGroup(f"t{place}", trial.variant, of.state(trial), params, runs)
+        yield RunGroup(f"t{place}", trial.variant, of.state(trial), runs, params)
     for place, each in enumerate(summary.confirmed):
         about = f"{each.role}, on fresh seeds"
-        yield TrialGroup(f"c{place}", each.variant, about, "", _runs(each.runs, summary))
+        yield RunGroup(f"c{place}", each.variant, about, _runs(each.runs, summary))
 
 
-def _runs(
-    runs: Sequence[TrialRun], summary: SearchSummary
-) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+def _runs(runs: Sequence[TrialRun], summary: SearchSummary) -> tuple[tuple[Cell, ...], ...]:
     return tuple(
         (
-            run.run_id,
-            str(run.seed),
-            tuple(
-                numbers.fixed(run.values[index] if len(run.values) > index else None, info.digits)
+            Cell(run.run_id),
+            Cell(str(run.seed)),
+            *(
+                Cell(numbers.fixed(next(iter(run.values[index:]), None), info.digits))
                 for index, info in enumerate(summary.objectives)
             ),
         )

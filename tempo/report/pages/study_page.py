@@ -10,7 +10,7 @@ from tempo.report.figures.export import Made
 from tempo.report.formats.table import Table
 from tempo.report.pages.gallery import BUDGET, gallery
 from tempo.report.pages.page import Page, Section, text
-from tempo.report.pages.runs import reproduction, run_groups
+from tempo.report.pages.runs import reproduction, run_columns, run_groups
 from tempo.report.pages.study_summary import study_summary
 
 SECTIONS = (
@@ -87,6 +87,6 @@ def texts(comparison: Comparison, budget: int = BUDGET) -> dict[str, str]:
         "gallery": text("gallery.html", gallery=shown) if shown.clips else "",
         "precision": text("precision.html", **told) if noisy else "",
         "failures": text("failures.html", **told) if failed else "",
-        "runs": text("runs.html", runs=run_groups(comparison), **told),
+        "runs": text("runs.html", columns=run_columns(comparison), groups=run_groups(comparison)),
         "reproduction": text("reproduction.html", reproduction=reproduction(comparison), **told),
     }
