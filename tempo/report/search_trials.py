@@ -97,10 +97,9 @@ def values_of(parameter: ParameterInfo) -> str:
     """Return what a parameter may be: its levels, or its range."""
     if parameter.levels:
         return ", ".join(parameter.levels)
-    words = f"{setting(parameter.low)} to {setting(parameter.high)}"
-    if parameter.log:
-        return f"{words}, log"
-    return f"{words} by {setting(parameter.step)}" if parameter.step else words
+    ends = f"{setting(parameter.low)} to {setting(parameter.high)}"
+    step = ", log" if parameter.log else f" by {setting(parameter.step)}" if parameter.step else ""
+    return f"{ends}{step}{', whole numbers' if parameter.whole else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ def space_table(parameters: Sequence[ParameterInfo]) -> Table:
         for each in parameters
     )
     columns = words("parameter", "sets", "values", "only when")
-    return without_empty_columns(Table("space", "The space that was searched.", columns, lines))
+    return without_empty_columns(Table("space", "What the search may vary.", columns, lines))
 
 
 def budget(summary: SearchSummary) -> Table | NotApplicable:
