@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from tempo.records.search_record import ObjectiveInfo, ParameterInfo, SearchSummary, TrialRecord
 from tempo.report.formats import numbers
+from tempo.report.formats.cells import Links
 from tempo.report.formats.phrases import title_of
 
 FINISHED = {"complete", "outside"}
@@ -102,19 +102,8 @@ def values_of(parameter: ParameterInfo) -> str:
     return f"{ends}{step}{', whole numbers' if parameter.whole else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class TrialLinks:
-    """Map a trial or a confirmation to the place on the page that lists its runs."""
-
-    places: Mapping[str, str]
-
-    @classmethod
-    def of(cls, summary: SearchSummary) -> TrialLinks:
-        """Return the places of all trials and confirmations of a search."""
-        places = {each.variant: f"#c{index}" for index, each in enumerate(summary.confirmed)}
-        places |= {trial.variant: f"#t{index}" for index, trial in enumerate(summary.trials)}
-        return cls(places)
-
-    def to(self, variant: str) -> str:
-        """Return the fragment of a trial or confirmation."""
-        return self.places.get(variant, "#runs")
+def trial_links(summary: SearchSummary) -> Links:
+    """Return the places of all trials and confirmations of a search."""
+    places = {each.variant: f"#c{index}" for index, each in enumerate(summary.confirmed)}
+    places |= {trial.variant: f"#t{index}" for index, trial in enumerate(summary.trials)}
+    return Links(places)

@@ -17,8 +17,8 @@ from tempo.report.figures.export import report_style
 from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.search import SEARCH_FIGURES
 from tempo.report.figures.search import trial_marks as marks
-from tempo.report.figures.search.axis_scale import fraction, window
 from tempo.report.figures.search.parameters import line
+from tempo.report.figures.search.trial_marks import fraction, window
 from tempo.report.formats.table import Table
 from tempo.report.pages.search_summary import verdict
 from tempo.report.tables.search import SEARCH_TABLES

@@ -6,7 +6,8 @@ from typing import Any
 
 from tempo.compare.comparison import Comparison
 from tempo.report.applicability import NotApplicable, trained
-from tempo.report.figures.figure_helpers import Drawing, blank
+from tempo.report.figures.axes import blank
+from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.style import COLUMN, QUIET, SERIES
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences, title

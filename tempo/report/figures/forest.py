@@ -10,13 +10,8 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.statistics.quantities import Interval, Verdict, Word
 from tempo.compare.study_changes import Change, Changes
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import (
-    Drawing,
-    blank,
-    interval_bars,
-    name_rows,
-    shown_variants,
-)
+from tempo.report.figures.axes import blank, interval_bars, name_rows
+from tempo.report.figures.figure_helpers import Drawing, shown_variants
 from tempo.report.figures.style import BAD, GOOD, PAPER, QUIET, RULE, TEXT, UNSURE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import (

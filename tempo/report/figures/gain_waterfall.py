@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tempo.compare.comparison import Comparison
 from tempo.compare.statistics.quantities import Attribution, Interval
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import Drawing, blank, name_rows
+from tempo.report.figures.axes import blank, name_rows
+from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.style import BAD, GOOD, QUIET, TEXT, UNSURE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import axis_label, interval_kind, sentences

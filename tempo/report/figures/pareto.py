@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Pareto
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import (
-    Drawing,
-    ShownVariants,
-    blank,
-    interval_bars,
-    legend,
-    shown_variants,
-)
+from tempo.report.figures.axes import blank, interval_bars, legend
+from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
 from tempo.report.figures.style import PAPER, QUIET
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import COST_NAMES, axis_label, percent, sentences

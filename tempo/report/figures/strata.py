@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Stratum
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import (
-    Drawing,
-    ShownVariants,
-    blank,
-    interval_bars,
-    legend,
-    shown_variants,
-)
+from tempo.report.figures.axes import blank, interval_bars, legend
+from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
 from tempo.report.figures.style import QUIET
 from tempo.report.formats.phrases import axis_label, interval_kind, sentences
 

@@ -25,19 +25,18 @@ NONE = Cell(numbers.MISSING, tone="quiet")
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Map a variant to the place on the page that lists its runs."""
+    """Map a variant or a trial to the place on the page that lists its runs."""
 
-    places: Mapping[str, int]
+    places: Mapping[str, str]
 
     @classmethod
     def of(cls, comparison: Comparison) -> Links:
         """Return the places of a comparison's rows."""
-        return cls({row.variant: index for index, row in enumerate(comparison.rows)})
+        return cls({row.variant: f"#v{index}" for index, row in enumerate(comparison.rows)})
 
     def to(self, variant: str | None) -> str:
         """Return the fragment of a variant: a number, because a label may hold anything."""
-        place = self.places.get(variant or "")
-        return "#runs" if place is None else f"#v{place}"
+        return self.places.get(variant or "", "#runs")
 
     def name(self, variant: str) -> Cell:
         """Return the cell that names a variant."""

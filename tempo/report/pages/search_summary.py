@@ -11,7 +11,6 @@ from tempo.report import search_trials as of
 from tempo.report.formats import numbers
 from tempo.report.pages.study_summary import study_summary
 from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
-from tempo.report.search_trials import TrialLinks
 from tempo.report.tables.search import interval, spending
 
 
@@ -155,7 +154,7 @@ def _used(summary: SearchSummary) -> dict[str, str]:
 
 
 def _failed(summary: SearchSummary) -> tuple[Remark, ...]:
-    links = TrialLinks.of(summary)
+    links = of.trial_links(summary)
     return tuple(
         Remark(f"{each.variant}: {each.note or 'failed'}", links.to(each.variant))
         for each in summary.trials

@@ -41,37 +41,21 @@ def build(comparison: Comparison) -> Table:
 
 def printed(comparison: Comparison) -> Table:
     """Return the table as printed alone: with ranks, full verdicts, and what a page says around."""
-    columns, lines = _body(comparison, alone=True)
-    ranks = [Cell(_known(row.rank), row.rank) for row in comparison.rows]
-    columns = (Column("#"), *columns)
-    lines = tuple(
-        Line((rank, *line.cells), tone=line.tone) for rank, line in zip(ranks, lines, strict=True)
-    )
-    if any(row.group is not None for row in comparison.rows):
-        groups = [Cell(row.group or numbers.MISSING) for row in comparison.rows]
-        columns = (Column("group", numeric=False), *columns)
-        lines = tuple(
-            Line((group, *line.cells), tone=line.tone)
-            for group, line in zip(groups, lines, strict=True)
-        )
     table = Table(
         "results",
         comparison.question,
-        columns,
-        lines,
+        *_body(comparison, alone=True),
         tuple(" ".join(note.split()) for note in notes(comparison)),
         title=numbers.shorten(comparison.study, LONGEST),
     )
     return without_empty_columns(table)
 
 
-def _known(value: int | None) -> str:
-    return numbers.MISSING if value is None else str(value)
-
-
 def _body(comparison: Comparison, *, alone: bool) -> tuple[tuple[Column, ...], tuple[Line, ...]]:
+    """Return the columns and lines; before the names, group and rank of a table printed alone."""
     primary = comparison.info(comparison.metric)
     columns = (
+        *((Column("group", numeric=False), Column("#")) if alone else ()),
         Column("variant", numeric=False),
         Column("seeds", hint="finished of planned"),
         *(
@@ -92,7 +76,9 @@ def _line(row: Row, comparison: Comparison, links: Links, *, alone: bool) -> Lin
     link, cost = links.to(row.variant), row.cost
     name = numbers.shorten(row.variant, LONGEST) if alone else row.variant
     roles = {"baseline", "reference"} if alone else {"baseline"}
+    rank = numbers.MISSING if row.rank is None else str(row.rank)
     cells = (
+        *((Cell(row.group or ""), Cell(rank, row.rank)) if alone else ()),
         Cell(f"{name} ({row.role})" if row.role in roles else name, row.variant, link),
         _seeds(row),
         *(_metric(row, info, comparison, link) for info in comparison.metrics),
@@ -101,7 +87,9 @@ def _line(row: Row, comparison: Comparison, links: Links, *, alone: bool) -> Lin
         Cell(numbers.count(cost.macs), cost.macs, link),
         Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),
     )
-    return Line(cells, row.note, row.role if row.state == "complete" else row.state)
+    return Line(
+        cells, "" if alone else row.note, row.role if row.state == "complete" else row.state
+    )
 
 
 def _seeds(row: Row) -> Cell:

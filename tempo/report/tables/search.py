@@ -14,9 +14,9 @@ from tempo.records.search_record import (
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
+from tempo.report.formats.cells import Links
 from tempo.report.formats.phrases import METHODS, sentences, title_of
 from tempo.report.formats.table import Cell, Column, Line, Table, without_empty_columns, words
-from tempo.report.search_trials import TrialLinks
 
 MOST = 300
 """Trials in the table; the page lists the runs of every trial."""
@@ -38,7 +38,7 @@ def trials(summary: SearchSummary, most: int | None = MOST) -> Table | NotApplic
     """
     if not summary.trials:
         return NotApplicable("no trial has begun")
-    links, ordered = TrialLinks.of(summary), of.ordered(summary)
+    links, ordered = of.trial_links(summary), of.ordered(summary)
     shown = [
         trial
         for place, trial in enumerate(ordered)
@@ -102,7 +102,7 @@ def confirmation(summary: SearchSummary) -> Table | NotApplicable:
     """Return what the search believed of a trial, what fresh seeds say, and the difference."""
     if not summary.confirmed:
         return NotApplicable("nothing has been run again on fresh seeds")
-    info, links = summary.objectives[0], TrialLinks.of(summary)
+    info, links = summary.objectives[0], of.trial_links(summary)
     others = list(dict.fromkeys(name for each in summary.confirmed for name in each.gain))
     tested = list(dict.fromkeys(name for each in summary.confirmed for name in each.test))
     columns = (
@@ -126,7 +126,7 @@ def confirmation(summary: SearchSummary) -> Table | NotApplicable:
 
 
 def _confirmed(
-    each: Confirmation, names: tuple[list[str], list[str]], digits: int, links: TrialLinks
+    each: Confirmation, names: tuple[list[str], list[str]], digits: int, links: Links
 ) -> Line:
     (others, tested), link, count = names, links.to(each.variant), 0
     if each.fresh is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tempo.records.search_record import Importance, SearchSummary
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import Drawing, blank, interval_bars, legend, name_rows
+from tempo.report.figures.axes import blank, interval_bars, legend, name_rows
+from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.style import PAPER, SERIES, UNSURE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import METHODS, seeds_range, sentences, title_of

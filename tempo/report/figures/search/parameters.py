@@ -9,9 +9,10 @@ from tempo.records.search_record import ParameterInfo, SearchSummary, TrialRecor
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
-from tempo.report.figures.figure_helpers import Drawing, blank, legend
+from tempo.report.figures.axes import blank, legend
+from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.search import trial_marks as marks
-from tempo.report.figures.search.axis_scale import fraction, window
+from tempo.report.figures.search.trial_marks import fraction, window
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences
 

@@ -1,12 +1,19 @@
-"""Mark the trials of a search: one marker and colour a kind of trial, in every figure."""
+"""Mark the trials of a search by kind, place parameters on an axis, cut off trials far outside."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from statistics import quantiles
 from typing import TYPE_CHECKING
 
-from tempo.records.search_record import ObjectiveInfo, SearchSummary, TrialRecord
+from tempo.records.search_record import (
+    ObjectiveInfo,
+    ParameterInfo,
+    SearchSummary,
+    TrialRecord,
+)
 from tempo.report import search_trials as of
-from tempo.report.figures.search.axis_scale import window
 from tempo.report.figures.style import BAD, PAPER, SERIES, TEXT, UNSURE
 
 if TYPE_CHECKING:
@@ -73,3 +80,29 @@ def cut_off(count: int) -> str:
     if count == 1:
         return "One trial beyond the axis is drawn at its edge."
     return f"{count} trials beyond the axis are drawn at its edge."
+
+
+def fraction(parameter: ParameterInfo, value: str | float) -> float:
+    """Return where `value` lies in the parameter's range, from 0 to 1; levels in equal steps."""
+    if parameter.levels:
+        last = max(1, len(parameter.levels) - 1)
+        known = value in parameter.levels
+        return parameter.levels.index(str(value)) / last if known else math.nan
+    if parameter.low is None or parameter.high is None or isinstance(value, str):
+        return math.nan
+    low, high, at = parameter.low, parameter.high, float(value)
+    if parameter.log:
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    return (at - low) / (high - low) if high > low else 0.5
+
+
+def window(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of an axis: all values up to three quartile ranges outside the quartiles."""
+    if len(values) < 4:
+        low, high = min(values), max(values)
+    else:
+        first, _, third = quantiles(values, n=4, method="inclusive")
+        reach = 3 * (third - first)
+        low, high = max(min(values), first - reach), min(max(values), third + reach)
+    pad = 0.06 * (high - low) or max(1e-9, abs(high) * 0.01)
+    return low - pad, high + pad

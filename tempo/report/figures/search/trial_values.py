@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from tempo.records.search_record import SearchSummary
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import Drawing, blank, legend
+from tempo.report.figures.axes import blank, legend
+from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.search import trial_marks as marks
-from tempo.report.figures.search.axis_scale import window
+from tempo.report.figures.search.trial_marks import window
 from tempo.report.figures.style import BAD, QUIET, RULE, SERIES, TEXT, UNSURE
 from tempo.report.formats.phrases import sentences
 
