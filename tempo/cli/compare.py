@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from tempo.cli import shared_options as shared
 from tempo.cli.mlflow_options import add_store, store_of
 from tempo.cli.render.console import make_console, say
-from tempo.cli.render.results import print_table
+from tempo.cli.render.tables import print_results, print_table
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 
@@ -107,15 +107,15 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     comparison = compare_plans(chosen, **question)
     if options.format:
-        print(_text(options.format)(comparison.data), end="")
+        print(_text(comparison.data, options.format), end="")
     elif options.no_report:
-        print_table(comparison.data, console)
+        print_results(comparison.data, console)
     elif options.example:
         from tempo.workflow.reports import write_example
 
         say(console, f"Report:  {write_example(comparison.data, options.example)}")
     else:
-        print_table(comparison.data, console)
+        print_results(comparison.data, console)
         say(console, f"Report:  {comparison.report(options.reports)}")
     return 0 if gate is None else _judge(comparison.data, gate, console)
 
@@ -145,16 +145,15 @@ def _question(options: argparse.Namespace) -> dict[str, Any]:
     return asked | {"attribution": options.attribution, "detail": detail}
 
 
-def _text(name: str) -> Callable[[Comparison], str]:
-    from tempo.compare.render import csv, json, latex, markdown
+def _text(comparison: Comparison, name: str) -> str:
+    """The results table as `md`, `csv` or `latex`; the whole comparison as `json`."""
+    from tempo.report.formats import WRITERS
+    from tempo.report.formats.csv_json import json_text
+    from tempo.report.tables.results import data, printed
 
-    writers: dict[str, Callable[[Comparison], str]] = {
-        "md": markdown,
-        "csv": csv,
-        "json": json,
-        "latex": latex,
-    }
-    return writers[name]
+    if name == "json":
+        return json_text(comparison)
+    return WRITERS[name](data(comparison) if name == "csv" else printed(comparison))
 
 
 def _show_changes(
@@ -163,9 +162,9 @@ def _show_changes(
     question: dict[str, Any],
     console: Console,
 ) -> None:
-    from tempo.compare.render.changes_text import changes_text
     from tempo.compare.study_changes import changes
     from tempo.core.errors import RecordError
+    from tempo.report.tables.changes import printed
     from tempo.workflow.comparison import make_query
     from tempo.workflow.reports import changes_as_text, write_changes_page
 
@@ -178,7 +177,7 @@ def _show_changes(
     if options.format:
         print(changes_as_text(found, options.format), end="")
         return
-    console.print(changes_text(found))
+    print_table(printed(found), console)
     if not options.no_report:
         plans = (before[0][1], after[0][1])
         command = shlex.join(["python", "compare.py", *sys.argv[1:]])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tempo.cli import shared_options as shared
 from tempo.cli.interpolate import add_inference, inference_options
 from tempo.cli.render.console import make_console
 from tempo.cli.render.live import make_observer
 from tempo.spec.metrics import DEFAULT_METRICS
+
+if TYPE_CHECKING:
+    from tempo.compare.leaderboard import Leaderboard
 
 EPILOG = """examples:
   tempo evaluate RUN_ID average flow --on vimeo90k,snu_film     a run beside the references
@@ -85,7 +90,6 @@ def _add_formats(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Evaluate every method on every set, then print one table."""
-    from tempo.cli.render.evaluations import print_evaluations
     from tempo.workflow.evaluation import evaluate, parse_roots
 
     # Words go to stderr where a machine reads the table from stdout.
@@ -102,5 +106,19 @@ def execute(options: argparse.Namespace) -> int:
         again=options.again,
         **inference_options(options),
     )
-    print_evaluations(found.groups, options.format, make_console())
+    _print(found.groups, options.format)
     return 0
+
+
+def _print(groups: Sequence[Leaderboard], form: str | None) -> None:
+    """Print the ranked table in the form asked for; None is the terminal's."""
+    from tempo.cli.render.tables import print_table
+    from tempo.report.formats import WRITERS
+    from tempo.report.tables.evaluations import build, data, evaluations_json
+
+    if form is None:
+        print_table(build(groups), make_console())
+    elif form == "json":
+        print(evaluations_json(groups), end="")
+    else:
+        print(WRITERS[form](data(groups) if form == "csv" else build(groups)), end="")

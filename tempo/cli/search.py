@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from tempo.cli.render.search_summary import show_summary
+    from tempo.cli.render.search_tables import show_summary
 
     found = _open(options)
     if options.json:

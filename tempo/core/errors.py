@@ -4,6 +4,7 @@ TempoError                 everything a user can cause or fix; the CLI prints it
 |- SpecError               a value in a spec breaks a rule; knows its place (file:line:column)
 |  `- InvalidSpecError     several of them, sorted by place
 |- UnknownNameError        a name that no catalog entry has; knows the nearest one
+|- NotApplicableError      a figure or table that a study cannot have; says why
 |- MissingError            data, a device or a package that this machine lacks
 |- RecordError             records on disk are absent, truncated or contradict each other
 |- FormatError             records were written by a newer version of Tempo
@@ -55,6 +56,10 @@ class InvalidSpecError(SpecError):
 
 class UnknownNameError(TempoError, ValueError):
     """A name is not in a catalog. A ValueError too, so that pydantic reports it with its place."""
+
+
+class NotApplicableError(TempoError):
+    """A study has no such figure or table. The message says why."""
 
 
 class MissingError(TempoError):

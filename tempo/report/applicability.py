@@ -1,4 +1,4 @@
-"""What figures and tables share: the rows they are about, and the answer "not applicable"."""
+"""Say that a figure or table does not apply to a study, and choose the rows that one is about."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ class NotApplicable:
 
 
 def trained(comparison: Comparison) -> list[Row]:
-    """Rows with weights, in design order."""
+    """Return the rows with weights, in design order."""
     return [row for row in comparison.rows if row.role != "reference"]
 
 
 def references(comparison: Comparison) -> list[Row]:
+    """Return the rows of methods without weights."""
     return [row for row in comparison.rows if row.role == "reference"]

@@ -1,8 +1,8 @@
-"""Writing a report: a page, its figures and its tables, from records and nothing else."""
+"""Write a report: a page, its figures and its tables as files, from a comparison alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -11,14 +11,15 @@ from tempo.compare.comparison import Comparison
 from tempo.records.files import write_atomic
 from tempo.report.figures import FIGURES
 from tempo.report.figures.export import FORMATS, Made, Plate, plates
-from tempo.report.formats.csv_table import results_csv, table_csv
+from tempo.report.formats.csv_json import csv_text
 from tempo.report.formats.latex import latex
-from tempo.report.formats.markdown import report_md
+from tempo.report.formats.markdown import escape, markdown_lines
 from tempo.report.formats.table import Table
+from tempo.report.pages.gallery import BUDGET
 from tempo.report.pages.page import Page, render
-from tempo.report.pages.page_pictures import BUDGET
 from tempo.report.pages.study_page import study_page
-from tempo.report.tables import TABLES
+from tempo.report.pages.summary import Box
+from tempo.report.tables import TABLES, results
 
 PAGE = "index.html"
 
@@ -34,7 +35,7 @@ def write_report(
     formats: Sequence[str] = tuple(FORMATS),
     limit: int = LIMIT,
 ) -> Path:
-    """Write `index.html`, `report.md`, `table.csv`, `figures/` and `tables/`; returns the page.
+    """Write `index.html`, `report.md`, `table.csv`, `figures/` and `tables/`; return the page.
 
     Args:
         formats: of the figures beside the page, of `png`, `pdf` and `svg`.
@@ -43,17 +44,17 @@ def write_report(
     figures = plates(FIGURES, comparison, formats)
     tables = {name: build(comparison) for name, build in TABLES.items()}
     page = study_page(comparison, figures, tables, left_for_pictures(figures, limit))
-    return write_page(page, folder, {"table.csv": results_csv(comparison).encode()})
+    return write_page(page, folder, {"table.csv": csv_text(results.data(comparison)).encode()})
 
 
 def left_for_pictures(figures: Mapping[str, Made], limit: int) -> int:
-    """Bytes that the figures of a page of `limit` bytes leave for gallery pictures."""
+    """Return the bytes that the figures of a page of `limit` bytes leave for gallery pictures."""
     drawn = sum(len(plate.inline) for plate in figures.values() if isinstance(plate, Plate))
     return min(BUDGET, max(0, limit - drawn - WORDS))
 
 
 def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = None) -> Path:
-    """Write any page with its figures and tables, and `extra` files beside it.
+    """Write any page with its figures and tables, and `extra` files beside the page.
 
     Everything is rendered before anything is written, and each file is replaced as a whole, the
     page last: a report that breaks half-way leaves the old page, complete. Figures and tables of
@@ -66,7 +67,7 @@ def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = Non
     for table in page.tables.values():
         if isinstance(table, Table):
             files[f"tables/{table.name}.tex"] = latex(table).encode()
-            files[f"tables/{table.name}.csv"] = table_csv(table).encode()
+            files[f"tables/{table.name}.csv"] = csv_text(table).encode()
     files["report.md"] = report_md(page).encode()
     files[PAGE] = render(page).encode()
     _replace(folder, files)
@@ -85,3 +86,38 @@ def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
             stale = f"{place}/{path.name}" not in files and path.suffix[1:] in suffixes
             if stale:
                 path.unlink()
+
+
+def report_md(page: Page) -> str:
+    """Return the verdict, the tables and the figures as files; viewer and runs are left out."""
+    return "\n".join(_blocks(page)) + "\n"
+
+
+def _blocks(page: Page) -> Iterator[str]:
+    yield f"# {escape(page.title)}\n"
+    if page.question:
+        yield f"*{escape(page.question)}*\n"
+    for banner in page.summary.banners:
+        yield f"> **{escape(banner.title)}.** {escape(banner.text)}\n"
+    yield f"**{escape(page.summary.verdict)}**\n"
+    yield from (f"- {escape(sentence)}" for sentence in page.summary.also)
+    yield ""
+    for box in page.summary.boxes:
+        yield from _box(box)
+    for name, table in page.tables.items():
+        if isinstance(table, Table):
+            yield f"## {escape(name.replace('_', ' ').capitalize())}\n"
+            yield from markdown_lines(table)
+    for plate in page.figures.values():
+        if isinstance(plate, Plate) and "png" in plate.files:
+            yield f"![{escape(plate.caption)}](figures/{plate.name}.png)\n"
+            yield f"*{escape(plate.caption)}*\n"
+
+
+def _box(box: Box) -> Iterator[str]:
+    yield f"## {escape(box.title)}\n"
+    yield from (f"- {escape(name)}: {escape(value)}" for name, value in box.entries.items())
+    yield from (f"- {escape(each.text)}" for each in box.remarks)
+    if not box.entries and not box.remarks:
+        yield escape(box.empty)
+    yield ""

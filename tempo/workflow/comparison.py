@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -170,9 +169,9 @@ class Comparison:
         """
         import pandas as pd
 
-        from tempo.compare.render import csv
+        from tempo.report.tables.results import data
 
-        return pd.read_csv(StringIO(csv(self.data)), float_precision="round_trip")
+        return pd.DataFrame(data(self.data).records())
 
     def contrasts(self) -> pd.DataFrame:
         """One row a variant and metric: the difference from the baseline, interval and verdict.
@@ -275,9 +274,11 @@ class Comparison:
 
         Raises:
             UnknownNameError: no figure is called so; names the figures.
-            MissingError: the figure does not apply to this comparison, with the reason.
+            NotApplicableError: the figure does not apply to this comparison, with the reason.
         """
-        raise UnknownNameError(name)
+        from tempo.report.figures import draw
+
+        return draw(self.data, name)
 
     def report(self, folder: str | Path = "reports") -> Path:
         """Write page, figures and tables below `folder`; returns the page."""
@@ -286,10 +287,16 @@ class Comparison:
         return write_page(self.data, self.plans, Path(folder))
 
     def __str__(self) -> str:
-        return self.table().to_string(index=False)
+        from tempo.report.formats import WRITERS
+        from tempo.report.tables.results import printed
+
+        return WRITERS["md"](printed(self.data))
 
     def __repr__(self) -> str:
         return f"<Comparison of {self.study}, {len(self.data.rows)} rows, {self.metric}>"
 
     def _repr_html_(self) -> str:
-        return self.table().to_html(index=False)
+        from tempo.report.formats.html import to_html
+        from tempo.report.tables.results import printed
+
+        return to_html(printed(self.data))

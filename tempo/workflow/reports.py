@@ -111,14 +111,13 @@ def changes_as_text(changes: Changes, form: str) -> str:
     """
     from tempo.core.errors import RecordError
     from tempo.report.applicability import NotApplicable
-    from tempo.report.formats.page_text import PRINTERS
-    from tempo.report.tables.changes_tables import changed
+    from tempo.report.formats import WRITERS
+    from tempo.report.formats.csv_json import json_text
+    from tempo.report.tables.changes import changed
 
     if form == "json":
-        from pydantic import TypeAdapter
-
-        return TypeAdapter(type(changes)).dump_json(changes, indent=2).decode() + "\n"
+        return json_text(changes)
     table = changed(changes)
     if isinstance(table, NotApplicable):
         raise RecordError(f"{changes.before} and {changes.after}: {table.reason}")
-    return PRINTERS[form](table)
+    return WRITERS[form](table)

@@ -137,7 +137,7 @@ def test_the_plan_shows_space_rules_and_first_trials(folder: Folder) -> None:
     done = folder.run("run_experiment.py", "hunt.yaml", "--plan", "--counts")
     assert done.returncode == 0, done.stderr
     for words in (
-        "0.0001 .. 0.1 log",
+        "0.0001 to 0.1, log",
         "V2 (outside the space)",
         "trial-000",
         "parameters <= 1e+06",

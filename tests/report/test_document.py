@@ -18,7 +18,7 @@ from tempo.report.applicability import NotApplicable
 from tempo.report.document import write_report
 from tempo.report.figures import FIGURES
 from tempo.report.figures.export import Draws, Made, make
-from tempo.report.pages.page_pictures import gallery
+from tempo.report.pages.gallery import gallery
 from tempo.report.pages.study_page import study_page
 
 

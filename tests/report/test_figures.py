@@ -15,6 +15,8 @@ from PIL import Image
 
 from tempo.compare.comparison import Comparison
 from tempo.compare.statistics.quantities import Interval
+from tempo.core.errors import NotApplicableError, UnknownNameError
+from tempo.report import figures
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import FIGURES, style
 from tempo.report.figures import gain_waterfall as attribution
@@ -270,3 +272,20 @@ def test_hostile_labels_break_no_figure(name: str, hostile: Comparison) -> None:
     drawn = FIGURES[name](hostile)
     assert isinstance(drawn, Drawing)
     drawn.figure.draw_without_rendering()
+
+
+def test_a_figure_is_drawn_by_its_name(whole: Comparison) -> None:
+    figure = figures.draw(whole, "forest")
+    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert labels == [each.variant for each in whole.contrasts]
+    assert figure.get_facecolor()[3] == 1
+
+
+def test_a_figure_that_a_study_cannot_have_says_why(bare: Comparison) -> None:
+    with pytest.raises(NotApplicableError, match="'forest': no variant can be paired"):
+        figures.draw(bare, "forest")
+
+
+def test_an_unknown_figure_names_the_known_ones(whole: Comparison) -> None:
+    with pytest.raises(UnknownNameError, match=r"did you mean 'forest'.*known: seeds"):
+        figures.draw(whole, "forrest")

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tempo.compare.comparison import Comparison
-from tempo.report.figures.changes_forest import draw, shown
 from tempo.report.figures.figure_helpers import Drawing
+from tempo.report.figures.forest import draw_changes, largest_changes
 from tempo.report.formats.table import Table
 from tempo.report.pages.changes_page import verdict, write_changes_report
 from tempo.report.pages.search_page import write_search_report
-from tempo.report.tables.changes_tables import changed
+from tempo.report.tables.changes import changed
 
 from . import sample_changes, sample_search
 from .conftest import HOSTILE
@@ -84,10 +84,10 @@ def test_the_search_page_shows_the_confirmed_trials_on_test(search_page: Path) -
 
 def test_the_forest_of_changes_is_the_changes() -> None:
     changes = sample_changes.changes()
-    drawing = draw(changes)
+    drawing = draw_changes(changes)
     assert isinstance(drawing, Drawing)
     dots = [line for line in drawing.figure.axes[0].lines if len(line.get_xdata()) == 1]
-    found = [each.difference.value for each in shown(changes) if each.difference]
+    found = [each.difference.value for each in largest_changes(changes) if each.difference]
     assert [float(line.get_xdata()[0]) for line in dots] == found
 
 

@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tempo.core.errors import NotApplicableError
 from tempo.records.search_record import SearchSummary
+from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.export import _settings
+from tempo.report.figures import search
+from tempo.report.figures.export import report_style
 from tempo.report.figures.figure_helpers import Drawing
-from tempo.report.figures.search import SEARCH_FIGURES, marks
-from tempo.report.figures.search.axis_scale import fraction, window
-from tempo.report.figures.search.parallel import line
+from tempo.report.figures.search import SEARCH_FIGURES
+from tempo.report.figures.search import trial_marks as marks
+from tempo.report.figures.search.parameters import line
+from tempo.report.figures.search.trial_marks import fraction, window
 from tempo.report.formats.table import Table
-from tempo.report.pages import search_trials as of
-from tempo.report.pages.search_first_screen import verdict
-from tempo.report.tables.search_tables import SEARCH_TABLES
+from tempo.report.pages.search_summary import verdict
+from tempo.report.tables.search import SEARCH_TABLES
 
 from . import sample_search
 
@@ -28,7 +31,7 @@ TWO = sample_search.two_objectives()
 
 @pytest.fixture(autouse=True)
 def settings() -> Iterator[None]:
-    with _settings():
+    with report_style():
         yield
 
 
@@ -145,9 +148,9 @@ def test_the_table_of_trials_has_the_winner_first_and_every_parameter() -> None:
     first, headings = made.lines[0], [column.label for column in made.columns]
     assert len(made.lines) == len(ONE.trials)
     assert first.cells[0].text == ONE.best[0]
-    assert first.cells[headings.index("lr")].key == ONE.trial(ONE.best[0]).params["lr"]
+    assert first.cells[headings.index("lr")].value == ONE.trial(ONE.best[0]).params["lr"]
     keys = [line.cells[headings.index("PSNR")] for line in made.lines]
-    done = [cell.key for cell in keys if not cell.text.startswith("(") and cell.key is not None]
+    done = [cell.value for cell in keys if not cell.text.startswith("(") and cell.value is not None]
     assert done == sorted(done, reverse=True)
     assert all(cell.link.startswith("#t") for cell in keys)
 
@@ -156,17 +159,19 @@ def test_the_confirmation_table_has_shrinkage_and_gain() -> None:
     made = table("confirmation")
     headings = [column.label for column in made.columns]
     best = made.lines[0].cells
-    assert best[headings.index("shrinkage")].key == pytest.approx(-0.12)
+    assert best[headings.index("shrinkage")].value == pytest.approx(-0.12)
     assert best[headings.index("minus V3")].text == "+0.31 [+0.19, +0.43]"
-    assert made.lines[1].cells[headings.index("minus V3")].key is None
+    assert made.lines[1].cells[headings.index("minus V3")].value is None
 
 
 def test_refused_proposals_are_counted_by_reason_and_budgets_told() -> None:
-    assert [(line.cells[0].text, line.cells[1].key) for line in table("rejected").lines] == [
+    assert [(line.cells[0].text, line.cells[1].value) for line in table("rejected").lines] == [
         ("parameters <= 40M is broken", 4),
         ("arch.blocks: too deep", 1),
     ]
-    spent = {line.cells[0].key: [c.key for c in line.cells[1:]] for line in table("budget").lines}
+    spent = {
+        line.cells[0].value: [c.value for c in line.cells[1:]] for line in table("budget").lines
+    }
     assert spent == {"trials": [40.0, 40.0], "device_hours": [2.0, 1.25], "hours": [None, 0.7]}
 
 
@@ -175,3 +180,9 @@ def test_one_bad_trial_does_not_flatten_the_others() -> None:
     assert 20 < low < 30
     assert 30.4 < high < 31
     assert fraction(ONE.space[0], 1e-4) == pytest.approx(0.5)
+
+
+def test_a_figure_of_a_search_is_drawn_by_its_name() -> None:
+    assert search.draw(ONE, "history").axes
+    with pytest.raises(NotApplicableError, match="'front': the search has one objective"):
+        search.draw(ONE, "front")

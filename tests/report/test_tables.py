@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from tempo.compare.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
-from tempo.report.formats.csv_table import results_csv
+from tempo.report.formats.csv_json import csv_text
 from tempo.report.formats.latex import escape, latex
 from tempo.report.formats.markdown import escape as escape_md
 from tempo.report.formats.table import Table
 from tempo.report.tables import TABLES
 from tempo.report.tables.claims import NOT_HERE
+from tempo.report.tables.results import data
 
 
 def build(name: str, comparison: Comparison) -> Table:
@@ -33,7 +34,7 @@ def column(table: Table, label: str) -> list[str]:
 
 
 def read_csv(comparison: Comparison) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(results_csv(comparison))))
+    return list(csv.DictReader(io.StringIO(csv_text(data(comparison)))))
 
 
 def test_results_print_each_mean_spread_and_difference(whole: Comparison) -> None:
@@ -58,7 +59,7 @@ def test_every_number_links_to_its_runs(name: str, whole: Comparison) -> None:
     table = build(name, whole)
     numeric = [i for i, each in enumerate(table.columns) if each.numeric and each.label != "seeds"]
     cells = [line.cells[i] for line in table.lines for i in numeric]
-    assert all(cell.link for cell in cells if cell.key is not None)
+    assert all(cell.link for cell in cells if cell.value is not None)
 
 
 @pytest.mark.parametrize("name", sorted(set(TABLES) - {"results", "claims"}))
@@ -72,7 +73,7 @@ def test_a_mean_over_fewer_seeds_than_planned_says_so(partial: Comparison) -> No
     table = build("results", partial)
     assert column(table, "seeds")[1] == "2/3"
     assert "2 of 3" in table.lines[1].note
-    assert column(table, "PSNR")[2] == numbers.MISSING
+    assert column(table, "PSNR")[2] == "failed"
 
 
 def test_csv_keeps_full_precision_and_leaves_gaps_empty(partial: Comparison) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 
 from tempo.cli.render.console import make_console, say
-from tempo.cli.render.results import print_table
-from tempo.cli.render.search_summary import show_summary
+from tempo.cli.render.search_tables import show_summary
+from tempo.cli.render.tables import print_results
 from tempo.workflow.execution.execution import Outcome
 from tempo.workflow.execution.search_execution import SearchOutcome
 from tempo.workflow.run_options import RunOptions
@@ -23,7 +23,7 @@ def show_outcome(outcome: Outcome, options: RunOptions) -> int:
         say(console, f"{left}; the same command continues:")
         say(console, f"  {options.command}")
     elif outcome.comparison is not None:
-        print_table(outcome.comparison, console)
+        print_results(outcome.comparison, console)
         say(console, f"Report:  {outcome.page}")
     return outcome.exit_code
 

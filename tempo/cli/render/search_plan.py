@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli.render.console import make_console
-from tempo.cli.render.search_summary import show_space
+from tempo.cli.render.search_tables import show_space
 from tempo.workflow.plan.counts import count_all
 
 if TYPE_CHECKING:

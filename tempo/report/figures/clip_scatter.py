@@ -1,4 +1,4 @@
-"""Clip by clip: one variant against the baseline."""
+"""Draw one variant against the baseline, clip by clip."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import Any
 
 from tempo.compare.comparison import Comparison
 from tempo.report.applicability import NotApplicable, trained
-from tempo.report.figures.figure_helpers import Drawing, blank
+from tempo.report.figures.axes import blank
+from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.style import COLUMN, QUIET, SERIES
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences, title
 
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:
-    """The best-ranked variant that is not the baseline, against the baseline."""
+    """Draw the best-ranked variant that is not the baseline, against the baseline."""
     table, metric = comparison.clip_table, comparison.metric
     base = comparison.baseline
     values = table.values.get(metric, {}) if table else {}
@@ -47,7 +48,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
 
 
 def rival_of(comparison: Comparison, have: set[str]) -> str | None:
-    """The best-ranked variant among `have` beside the baseline; None when there is none."""
+    """Return the best-ranked variant among `have` beside the baseline, or None."""
     rows = [r for r in trained(comparison) if r.variant in have and r.role != "baseline"]
     ranked = sorted(rows, key=lambda row: float("inf") if row.rank is None else row.rank)
     return ranked[0].variant if ranked else None

@@ -1,4 +1,4 @@
-"""A drawing as files: PNG for screens, PDF and SVG for papers, and SVG to set into the page."""
+"""Write a drawing as files: PNG for screens, PDF and SVG for papers, and SVG inside the page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tempo.core.catalog import unknown
+from tempo.core.errors import NotApplicableError, UnknownNameError
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
 from tempo.report.figures.figure_helpers import Drawing
@@ -47,11 +49,11 @@ Draws = Mapping[str, Callable[[Subject], Drawing | NotApplicable]]
 def plates(
     draws: Draws[Subject], subject: Subject, formats: Sequence[str] = tuple(FORMATS)
 ) -> dict[str, Made]:
-    """Every figure that applies, and the reason where one does not.
+    """Return every figure that applies, and the reason where one does not.
 
     Figures are independent, so two processes share them where the system can fork cheaply.
     """
-    _warm()
+    _import_backends()
     if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
         return {name: make(name, draw, subject, formats) for name, draw in draws.items()}
     from concurrent.futures import ProcessPoolExecutor
@@ -66,7 +68,7 @@ def plates(
         return dict(zip(draws, pool.map(_make_inherited, draws), strict=True))
 
 
-def _warm() -> None:
+def _import_backends() -> None:
     """Import what every figure needs, once, before the fork."""
     for name in ("figure", "backends.backend_agg", "backends.backend_pdf", "backends.backend_svg"):
         importlib.import_module(f"matplotlib.{name}")
@@ -90,14 +92,32 @@ def make(
     subject: Subject,
     formats: Sequence[str] = tuple(FORMATS),
 ) -> Made:
-    """The figure called `name`, as files of `formats`."""
-    with _settings():
+    """Return the figure called `name`, as files of `formats`."""
+    with report_style():
         drawn = draw(subject)
         return drawn if isinstance(drawn, NotApplicable) else _plate(name, drawn, formats)
 
 
+def figure_of(draws: Draws[Subject], name: str, subject: Subject) -> Figure:
+    """Return the figure called `name` on the colour of paper, for a notebook or a file.
+
+    Raises:
+        UnknownNameError: no figure has this name; the message lists the known ones.
+        NotApplicableError: the subject has no such figure; the message says why.
+    """
+    if name not in draws:
+        raise UnknownNameError(unknown("figure", name, draws))
+    with report_style():
+        drawn = draws[name](subject)
+    if isinstance(drawn, NotApplicable):
+        raise NotApplicableError(f"There is no figure {name!r}: {drawn.reason}.")
+    drawn.figure.set_facecolor(style.PAPER.light)
+    return drawn.figure
+
+
 @contextmanager
-def _settings() -> Iterator[None]:
+def report_style() -> Iterator[None]:
+    """Set matplotlib to the report's style while figures are drawn."""
     import logging
     import warnings
 
@@ -129,7 +149,7 @@ def _saved(figure: Figure, suffix: str) -> bytes:
 
 
 def inline(svg: str, name: str) -> str:
-    """`svg` ready to stand in a page: its own ids, and colours that follow the page's scheme."""
+    """Return `svg` for a page: ids of its own, and colours that follow the page's scheme."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="', f'id="{name}-', body)

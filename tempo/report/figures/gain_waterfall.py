@@ -1,14 +1,15 @@
-"""Where a gain comes from: a waterfall from one variant to another, factor by factor."""
+"""Draw where a gain comes from: a waterfall from one variant to another, factor by factor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tempo.compare.comparison import Comparison
 from tempo.compare.statistics.quantities import Attribution, Interval
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import Drawing, blank
+from tempo.report.figures.axes import blank, name_rows
+from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.style import BAD, GOOD, QUIET, TEXT, UNSURE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import axis_label, interval_kind, sentences
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: from `left`, `change` wide. `kind`: end, factor, missing or interaction."""
+    """One bar: from `left`, `change` wide. `kind`: factor, missing or interaction."""
 
     label: str
     left: float
@@ -28,7 +29,7 @@ class Bar:
 
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:
-    """The add-ins stacked from the start's mean; what is left over is the interaction."""
+    """Stack what each factor adds alone on the start's mean; the remainder is the interaction."""
     found = comparison.attribution
     if found is None:
         return NotApplicable("the study does not ask how one variant becomes another")
@@ -44,13 +45,9 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
         _bar(axes, place, bar, digits)
     _end(axes, len(bars) + 1, end.mean)
     ticks = [found.start, *(bar.label for bar in bars), found.end]
-    axes.set_yticks(range(len(ticks)), [numbers.shorten(tick, 26) for tick in ticks])
-    axes.set_ylim(len(ticks) - 0.4, -0.6)
+    name_rows(axes, [numbers.shorten(tick, 26) for tick in ticks])
     axes.use_sticky_edges = False
     axes.margins(x=0.12)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="x")
     axes.set_xlabel(axis_label(comparison.info(found.metric)))
     some = next((bar.change for bar in bars if bar.change is not None), None)
     caption = sentences(
@@ -62,7 +59,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
 
 
 def stack(found: Attribution, start: float) -> list[Bar]:
-    """Each bar begins where the one before it ended; an unfinished arm takes no width."""
+    """Return the bars, each from the end of the bar before; an unfinished arm takes no width."""
     bars, at = [], start
     for rung in found.add_in:
         bars.append(Bar(rung.factor, at, rung.change, "factor" if rung.change else "missing"))
@@ -82,20 +79,13 @@ def _bar(axes: Axes, place: int, bar: Bar, digits: int) -> None:
         axes.annotate("not finished", (bar.left, place), fontsize=7, va="center", color=QUIET.light)
         return
     value = bar.change.value
+    paint: dict[str, Any]
     colour = GOOD.light if value >= 0 else BAD.light
     if bar.kind == "interaction":
-        axes.barh(
-            place,
-            value,
-            left=bar.left,
-            height=0.56,
-            facecolor="none",
-            edgecolor=UNSURE.light,
-            hatch="////",
-            linewidth=0.7,
-        )
+        paint = {"facecolor": "none", "edgecolor": UNSURE.light, "hatch": "////", "linewidth": 0.7}
     else:
-        axes.barh(place, value, left=bar.left, height=0.56, color=colour, alpha=0.75, linewidth=0)
+        paint = {"color": colour, "alpha": 0.75, "linewidth": 0}
+    axes.barh(place, value, left=bar.left, height=0.56, **paint)
     low, high = bar.change.low, bar.change.high
     far = bar.left + max(value, 0.0)
     if low is not None and high is not None:

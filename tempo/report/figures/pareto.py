@@ -1,4 +1,4 @@
-"""Quality against what it costs."""
+"""Draw quality against cost, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -7,34 +7,29 @@ from typing import TYPE_CHECKING
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Pareto
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.figure_helpers import Cast, Drawing, blank, cast, legend, whisker
+from tempo.report.figures.axes import blank, interval_bars, legend
+from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
 from tempo.report.figures.style import PAPER, QUIET
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import axis_label, percent, sentences
+from tempo.report.formats.phrases import COST_NAMES, axis_label, percent, sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAMES = {
-    "parameters": "parameters",
-    "macs": "MACs",
-    "peak_memory": "peak memory",
-    "step_ms": "step time",
-    "device_hours": "device hours",
-}
-
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:
-    """One panel a cost, two a line; all share the metric's axis."""
+    """Draw one panel a cost, two a line; all share the metric's axis."""
     views = [view for view in comparison.pareto if view.points]
     if not views:
         return NotApplicable("no variant has both a result and a recorded cost")
-    players = cast(comparison, [point.variant for view in views for point in view.points], 12)
+    shown = shown_variants(
+        comparison, [point.variant for view in views for point in view.points], 12
+    )
     lines = (len(views) + 1) // 2
     columns = min(2, len(views))
     figure, panels = blank(0.55 + 1.55 * lines, lines, columns, sharey=True)
     for axes, view in zip(panels, views, strict=False):
-        _panel(axes, view, players)
+        _panel(axes, view, shown)
     for axes in panels[len(views) :]:
         axes.set_visible(False)
     info = comparison.info(views[0].metric)
@@ -45,7 +40,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
         "Quality against cost; the line joins the variants on the Pareto front by their means",
         "(filled: on it; open: dominated).",
         f"Bar: {percent(comparison.level)} interval of the mean over seeds.",
-        players.omitted,
+        shown.omitted,
     )
     return Drawing(figure, caption)
 
@@ -54,10 +49,10 @@ def _tick(value: float) -> str:
     return numbers.count(value) if value >= 1000 else f"{value:g}"
 
 
-def _panel(axes: Axes, view: Pareto, players: Cast) -> None:
+def _panel(axes: Axes, view: Pareto, shown: ShownVariants) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    points = [point for point in view.points if point.variant in players.names]
+    points = [point for point in view.points if point.variant in shown.names]
     front = sorted((p for p in points if p.member), key=lambda point: point.cost)
     axes.plot(
         [p.cost for p in front],
@@ -68,9 +63,8 @@ def _panel(axes: Axes, view: Pareto, players: Cast) -> None:
         zorder=1,
     )
     for point in points:
-        look = players.looks[point.variant]
-        bounds = ([point.low], [point.high])
-        whisker(axes, [point.cost], [point.value], *bounds, vertical=True, colour=look.colour)
+        look = shown.styles[point.variant]
+        interval_bars(axes, [(point.cost, point)], look.colour, vertical=True)
         axes.plot(
             [point.cost],
             [point.value],
@@ -79,10 +73,10 @@ def _panel(axes: Axes, view: Pareto, players: Cast) -> None:
             color=look.colour,
             markerfacecolor=look.colour if point.member else PAPER.light,
             markersize=4.8,
-            label=players.labels[point.variant],
+            label=shown.labels[point.variant],
             zorder=3,
         )
-    name = NAMES.get(view.cost, view.cost.replace("_", " "))
+    name = COST_NAMES.get(view.cost, view.cost.replace("_", " "))
     axes.set_xlabel(f"{name} ({view.unit})" if view.unit not in {"", name} else name)
     axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))

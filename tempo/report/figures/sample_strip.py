@@ -1,4 +1,4 @@
-"""Samples side by side: inputs, target, each variant, and the errors beneath."""
+"""Draw samples side by side: inputs, target, each variant, and the errors beneath."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import GalleryClip
 from tempo.report.applicability import NotApplicable, references
-from tempo.report.figures.figure_helpers import Drawing, cast
+from tempo.report.figures.figure_helpers import Drawing, shown_variants
 from tempo.report.figures.style import WIDE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences, title
@@ -36,6 +36,7 @@ class Sheet:
     height: float
 
     def picture(self, pixels: Any, column: int, top: float, cmap: str | None = None) -> None:
+        """Lay `pixels` (height, width[, 3]) in a column, `top` inches down."""
         left = column * (self.width + GAP)
         extent = (left, left + self.width, top + self.height, top)
         self.axes.imshow(
@@ -43,17 +44,18 @@ class Sheet:
         )
 
     def text(self, words: str, column: int, top: float, side: str = "center") -> None:
+        """Write small type in a column, `top` inches down."""
         left = column * (self.width + GAP) + (self.width / 2 if side == "center" else 0)
         self.axes.text(left, top, words, ha=side, va="top", fontsize=6.8, linespacing=1.35)
 
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:
-    """The gallery clips on which the variants disagree most."""
+    """Draw the gallery clips on which the variants disagree most."""
     clips = [clip for clip in comparison.gallery if clip.target.is_file()][:CLIPS]
     have = {picture.variant for clip in clips for picture in clip.pictures}
     plain = [row.variant for row in references(comparison) if row.variant in have][:1]
-    players = cast(comparison, have, 4, 18)
-    names = (*plain, *players.names)
+    shown = shown_variants(comparison, have, 4, 18)
+    names = (*plain, *shown.names)
     if not clips or not names:
         return NotApplicable("no finished run kept pictures of its predictions")
     from matplotlib.figure import Figure
@@ -65,7 +67,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
     figure = Figure(figsize=(WIDE, LINE * 1.3 + block * len(clips) - LINE))
     axes = figure.add_axes((0, 0, 1, 1))
     sheet = Sheet(axes, width, height)
-    labels = {**players.labels, **{name: name for name in plain}}
+    labels = {**shown.labels, **{name: name for name in plain}}
     for column, words in enumerate(
         ["first input", "last input", "target", *map(labels.get, names)]
     ):
@@ -74,7 +76,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
         _clip(sheet, LINE * 1.3 + index * block, clip, names, comparison)
     axes.set(xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))
     axes.set_axis_off()
-    return Drawing(figure, _caption(comparison, len(clips), players.omitted))
+    return Drawing(figure, _caption(comparison, len(clips), shown.omitted))
 
 
 def _clip(
@@ -117,7 +119,7 @@ def _caption(comparison: Comparison, clips: int, omitted: str) -> str:
 
 
 def _read(path: Path) -> Any:
-    """A picture as uint8 of shape (height, width, 3)."""
+    """Return a picture as uint8 of shape (height, width, 3)."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""One look for every figure: sizes, type, and colours that survive colour blindness and print.
+"""Set the style of every figure: sizes, type, colours that colour blindness and print leave apart.
 
 Colours come in pairs, for a light and a dark page. Figures are drawn in the light ones; the page
 swaps them by name (`css_variables`), so one drawing serves both schemes and the paper.
@@ -54,29 +54,29 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How one variant appears in every figure and on the page."""
+class VariantStyle:
+    """The colour, marker and dash of one variant in every figure and on the page."""
 
     colour: str
     marker: str
     dash: Any
 
 
-def looks(names: Sequence[str], baseline: str | None) -> dict[str, Look]:
-    """A look for each variant, in order; the baseline is drawn in the colour of the text.
+def variant_styles(names: Sequence[str], baseline: str | None) -> dict[str, VariantStyle]:
+    """Return a style for each variant, in order; the baseline has the colour of the text.
 
     Colour never stands alone: after seven variants the dash changes too, and markers differ.
     """
-    table = {baseline: Look(TEXT.light, "o", "solid")} if baseline in names else {}
+    table = {baseline: VariantStyle(TEXT.light, "o", "solid")} if baseline in names else {}
     free = product(_DASHES, SERIES)
     for index, name in enumerate(each for each in names if each != baseline):
         dash, ink = next(free, (_DASHES[index % 4], SERIES[index % 7]))
-        table[name] = Look(ink.light, _MARKERS[(index + 1) % len(_MARKERS)], dash)
+        table[name] = VariantStyle(ink.light, _MARKERS[(index + 1) % len(_MARKERS)], dash)
     return {name: table[name] for name in names}
 
 
 def rc() -> Any:
-    """matplotlib settings of every figure. Type stays text in PDF (TrueType, not Type 3)."""
+    """Return matplotlib settings of every figure. Type stays text in PDF (TrueType, not Type 3)."""
     return {
         "font.family": ["STIXGeneral", "DejaVu Sans"],
         "font.size": 8.5,
@@ -121,7 +121,7 @@ def rc() -> Any:
 
 
 def css_variables() -> str:
-    """The colours as CSS custom properties, for both schemes; print is always light."""
+    """Return the colours as CSS custom properties, for both schemes; print is always light."""
     light = " ".join(f"--{ink.name}: {ink.light};" for ink in INKS)
     dark = " ".join(f"--{ink.name}: {ink.dark};" for ink in INKS)
     return (

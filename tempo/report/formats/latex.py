@@ -1,4 +1,4 @@
-"""Tables for papers: booktabs, escaped, one file each."""
+"""Write a table in LaTeX, with the rules of booktabs, for a paper."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SPECIAL = {
 
 
 def escape(text: str) -> str:
-    """Text that any LaTeX engine sets as it is read; what no text font has becomes its code."""
+    """Return text that LaTeX sets as written; a letter without a font becomes its code."""
     return "".join(_SPECIAL.get(c) or _plain(c) for c in re.sub(r"\s", " ", text))
 
 
@@ -61,14 +61,14 @@ def _plain(c: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A `table` environment for `\\usepackage{booktabs,amssymb}`."""
+    """Return a `table` environment; needs booktabs, amssymb, and T1 fonts for accents."""
     spec = "".join("r" if column.numeric else "l" for column in table.columns)
     head = " & ".join(escape(column.heading) for column in table.columns)
     lines = [
-        "% Needs \\usepackage{booktabs} and \\usepackage{amssymb}.",
+        "% Needs \\usepackage{booktabs}, \\usepackage{amssymb} and \\usepackage[T1]{fontenc}.",
         "\\begin{table}",
         "  \\centering",
-        f"  \\caption{{{escape(table.caption)}}}",
+        f"  \\caption{{{escape(table.caption or table.title)}}}",
         f"  \\label{{tab:{table.name}}}",
         f"  \\begin{{tabular}}{{@{{}}{spec}@{{}}}}",
         "    \\toprule",
@@ -80,5 +80,7 @@ def latex(table: Table) -> str:
         "    {}" + " & ".join(escape(cell.text) for cell in line.cells) + " \\\\"
         for line in table.lines
     ]
-    lines += ["    \\bottomrule", "  \\end{tabular}", "\\end{table}", ""]
+    lines += ["    \\bottomrule", "  \\end{tabular}"]
+    lines += [f"  \\par\\footnotesize {escape(note)}" for note in table.footnotes]
+    lines += ["\\end{table}", ""]
     return "\n".join(lines)

@@ -1,21 +1,19 @@
-"""The report as Markdown: for a pull request, a wiki or a terminal."""
+"""Write a table in Markdown, for a pull request, a wiki or a terminal."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from tempo.report.figures.export import Plate
 from tempo.report.formats.phrases import visible
 from tempo.report.formats.table import Table
-from tempo.report.pages.first_screen import Box
-from tempo.report.pages.page import Page
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+_BULLET = re.compile(r"^([+=-])|^(\d+)([.)])")
 
 
 def escape(text: str) -> str:
-    """Text on one line that Markdown and the HTML inside it leave alone."""
+    """Return text on one line in which Markdown and the HTML inside Markdown find no markup."""
     return (
         _MARKUP.sub(r"\\\1", visible(" ".join(text.split())))
         .replace("\\<", "&lt;")
@@ -23,50 +21,34 @@ def escape(text: str) -> str:
     )
 
 
-def report_md(page: Page) -> str:
-    """Everything but the viewer and the runs: the verdict, tables, figures as files."""
-    return "\n".join(_blocks(page)) + "\n"
+def paragraph(text: str) -> str:
+    """Return escaped text that does not open a list either."""
+    return _BULLET.sub(lambda found: f"\\{found[1]}" if found[1] else f"{found[2]}\\{found[3]}",
+                       escape(text))  # fmt: skip
 
 
-def _blocks(page: Page) -> Iterator[str]:
-    yield f"# {escape(page.title)}\n"
-    if page.question:
-        yield f"*{escape(page.question)}*\n"
-    for banner in page.front.banners:
-        yield f"> **{escape(banner.title)}.** {escape(banner.text)}\n"
-    yield f"**{escape(page.front.verdict)}**\n"
-    yield from (f"- {escape(sentence)}" for sentence in page.front.also)
-    yield ""
-    for box in page.front.boxes:
-        yield from _box(box)
-    for name, table in page.tables.items():
-        if isinstance(table, Table):
-            yield f"## {escape(name.replace('_', ' ').capitalize())}\n"
-            yield from table_md(table)
-    for plate in page.figures.values():
-        if isinstance(plate, Plate) and "png" in plate.files:
-            yield f"![{escape(plate.caption)}](figures/{plate.name}.png)\n"
-            yield f"*{escape(plate.caption)}*\n"
+def markdown(table: Table) -> str:
+    """Return the title, the caption, the table, and its notes as a list."""
+    return "\n".join(markdown_lines(table)) + "\n"
 
 
-def _box(box: Box) -> Iterator[str]:
-    yield f"## {escape(box.title)}\n"
-    yield from (f"- {escape(name)}: {escape(value)}" for name, value in box.entries.items())
-    yield from (f"- {escape(each.text)}" for each in box.remarks)
-    if not box.entries and not box.remarks:
-        yield escape(box.empty)
-    yield ""
-
-
-def table_md(table: Table) -> Iterator[str]:
-    """The lines of `table` as a Markdown table, its notes beneath it."""
-    yield f"{escape(table.caption)}\n"
-    yield "| " + " | ".join(escape(column.heading) for column in table.columns) + " |"
+def markdown_lines(table: Table) -> Iterator[str]:
+    """Yield the lines of `markdown`."""
+    if table.title:
+        yield f"# {escape(table.title)}\n"
+    if table.caption:
+        yield f"{paragraph(table.caption)}\n"
+    yield _line(column.heading for column in table.columns)
     yield "|" + "|".join("---:" if column.numeric else "---" for column in table.columns) + "|"
     for line in table.lines:
-        yield "| " + " | ".join(escape(cell.text) for cell in line.cells) + " |"
+        yield _line(cell.text for cell in line.cells)
     yield ""
-    for note in (*(line.note for line in table.lines), *table.footnotes):
-        if note:
-            yield f"{escape(note)}  "
+    for line in table.lines:
+        if line.note:
+            yield f"- {paragraph(f'{line.cells[0].text}: {line.note}')}"
+    yield from (f"- {paragraph(note)}" for note in table.footnotes)
     yield ""
+
+
+def _line(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(map(escape, texts))} |"

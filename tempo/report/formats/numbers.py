@@ -1,4 +1,4 @@
-"""How numbers are written: a true minus, units with a thin space, a dash for what is missing."""
+"""Write numbers: a true minus, units after a thin space, a dash for what is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ THIN = "\u2009"
 
 
 def fixed(value: float | None, digits: int) -> str:
-    """`value` with `digits` decimals; a dash for None, words for what is not finite."""
+    """Return `value` with `digits` decimals; a dash for None, words for what is not finite."""
     if value is None:
         return MISSING
     if not math.isfinite(value):
@@ -23,14 +23,14 @@ def fixed(value: float | None, digits: int) -> str:
 
 
 def signed(value: float | None, digits: int) -> str:
-    """Like `fixed`, with a plus sign where it belongs."""
+    """Return `fixed` with a plus sign before a positive number."""
     text = fixed(value, digits)
     positive = value is not None and math.isfinite(value) and round(value, digits) > 0
     return f"+{text}" if positive else text
 
 
 def spread(estimate: Estimate | None, digits: int) -> str:
-    """`mean ± sd` over seeds, or the mean alone where one seed finished."""
+    """Return `mean ± sd` over seeds, or the mean alone where one seed finished."""
     if estimate is None:
         return MISSING
     mean = fixed(estimate.mean, digits)
@@ -38,7 +38,7 @@ def spread(estimate: Estimate | None, digits: int) -> str:
 
 
 def bounds(low: float | None, high: float | None, digits: int, sign: bool = True) -> str:
-    """`[low, high]`, or nothing when the data carry no interval."""
+    """Return `[low, high]`, or nothing where the data carry no interval."""
     if low is None or high is None:
         return ""
     write = signed if sign else fixed
@@ -46,7 +46,7 @@ def bounds(low: float | None, high: float | None, digits: int, sign: bool = True
 
 
 def change(interval: Interval | None, digits: int) -> str:
-    """A difference with its interval: `+0.42 [+0.31, +0.53]`."""
+    """Return a difference with its interval: `+0.42 [+0.31, +0.53]`."""
     if interval is None:
         return MISSING
     return " ".join(
@@ -55,17 +55,21 @@ def change(interval: Interval | None, digits: int) -> str:
 
 
 def count(value: float | None) -> str:
-    """A count in the engineer's prefixes, three digits: 3.98 M, 12.4 G."""
+    """Return a count with an SI prefix and three digits: 3.98 M, 12.4 G."""
     if value is None:
         return MISSING
-    for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= scale * 0.9995:
-            return f"{three(value / scale)}{THIN}{prefix}"
-    return three(value)
+    # From 999.5 on, three digits of the smaller unit would read 1000.
+    return _scaled(value, (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)), 0.9995) or three(value)
+
+
+def _scaled(value: float, units: Sequence[tuple[str, float]], least: float = 1.0) -> str:
+    """Return `value` in the first unit of which there is at least `least`, or nothing."""
+    found = ((unit, scale) for unit, scale in units if abs(value) >= scale * least)
+    return next((f"{three(value / scale)}{THIN}{unit}" for unit, scale in found), "")
 
 
 def three(value: float | None) -> str:
-    """Three significant digits, without an exponent."""
+    """Return three significant digits, without an exponent."""
     if value is None or not math.isfinite(value) or value == 0:
         return fixed(value, 0)
     digits = max(0, 2 - math.floor(math.log10(abs(float(f"{value:.2e}")))))
@@ -73,17 +77,15 @@ def three(value: float | None) -> str:
 
 
 def memory(value: int | None) -> str:
-    """Bytes in binary units."""
+    """Return bytes in binary units."""
     if value is None:
         return MISSING
-    for scale, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if value >= scale:
-            return f"{three(value / scale)}{THIN}{unit}"
-    return f"{value}{THIN}B"
+    units = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+    return _scaled(value, units) or f"{value}{THIN}B"
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: 8.4 s, 3 min 20 s, 5 h 02 min, 2 d 3 h."""
+    """Return seconds in words: 8.4 s, 3 min 20 s, 5 h 02 min, 2 d 3 h."""
     if seconds is None:
         return MISSING
     if seconds < 60:
@@ -97,7 +99,7 @@ def duration(seconds: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of one as a percentage, never rounded to certainty."""
+    """Return a share of one as a percentage, never rounded to 0 or 100."""
     if share is None:
         return MISSING
     if 0.99 < share < 1:
@@ -108,7 +110,7 @@ def percent(share: float | None) -> str:
 
 
 def shorten(name: str, length: int = 28) -> str:
-    """`name` on one line and at most `length` characters long, the middle left out."""
+    """Return `name` on one line, at most `length` characters long, the middle left out."""
     line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if len(line) <= length:
         return line
@@ -117,7 +119,7 @@ def shorten(name: str, length: int = 28) -> str:
 
 
 def labels(names: Sequence[str], length: int = 28) -> dict[str, str]:
-    """A short label for each name; names that shorten to the same text get a number."""
+    """Return a short label for each name; names that shorten to one text get a number."""
     table: dict[str, str] = {}
     taken: set[str] = set()
     for index, name in enumerate(names):
@@ -130,7 +132,15 @@ def labels(names: Sequence[str], length: int = 28) -> dict[str, str]:
 
 
 def p_value(p: float | None) -> str:
-    """A p-value; never zero."""
+    """Return a p-value; never zero."""
     if p is None:
         return MISSING
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+_ASCII = str.maketrans({MINUS: "-", THIN: " ", "\N{NO-BREAK SPACE}": " "})
+
+
+def typed(text: str) -> str:
+    """Return text with the minus and the spaces of a keyboard, to be searched and copied."""
+    return text.translate(_ASCII)

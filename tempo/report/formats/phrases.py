@@ -1,18 +1,35 @@
-"""Words around numbers: names of metrics, kinds of interval, captions."""
+"""Name metrics, costs and effects in print, and word what captions say of intervals and seeds."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
 
-from tempo.compare.statistics.quantities import Interval
+from tempo.compare.comparison import Comparison
+from tempo.compare.statistics.quantities import Effect, Interval
 from tempo.core.records import MetricInfo
 
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_TITLES = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "psnr_uint8": "PSNR, 8 bit",
+    "ms_ssim": "MS-SSIM",
+    "macs": "MACs",
+}
+COST_NAMES = {
+    "parameters": "parameters",
+    "macs": "MACs",
+    "peak_memory": "peak memory",
+    "step_ms": "step time",
+    "device_hours": "device hours",
+}
+METHODS = {"fanova": "fANOVA", "ped_anova": "PED-ANOVA"}
+"""How the two methods of a parameter's importance are called."""
 
 
 def visible(text: str) -> str:
-    """`text` without characters that no file can hold or that turn the words after them round."""
+    """Return `text` without characters that no file can hold or that reverse the words after."""
     return "".join("\ufffd" if _unprintable(c) else c for c in text)
 
 
@@ -21,35 +38,36 @@ def _unprintable(c: str) -> bool:
 
 
 def axis_label(info: MetricInfo, prefix: str = "") -> str:
-    """`PSNR (dB)`: the metric's name, with its unit if it has one."""
+    """Return `PSNR (dB)`: the metric's name, with its unit if the metric has one."""
     name = f"{prefix}{title(info)}"
     return f"{name} ({info.unit})" if info.unit else name
 
 
 def title(info: MetricInfo) -> str:
-    """How a metric is called in print."""
+    """Return how a metric is called in print."""
     return info.label or title_of(info.name)
 
 
 def title_of(name: str) -> str:
-    """A name from records in print: abbreviations as they are known, others in words."""
-    known = {
-        "psnr": "PSNR",
-        "ssim": "SSIM",
-        "psnr_uint8": "PSNR, 8 bit",
-        "ms_ssim": "MS-SSIM",
-        "macs": "MACs",
-    }
-    return known.get(name, name.replace("_", " "))
+    """Return a recorded name in print: abbreviations as they are known, others in words."""
+    return _TITLES.get(name, name.replace("_", " "))
+
+
+def effect_name(effect: Effect) -> str:
+    """Return `se: on vs off`, or `se × dilation` for an interaction."""
+    if len(effect.factors) == 1:
+        level, reference = effect.terms
+        return f"{effect.factors[0]}: {level} vs {reference}"
+    return " × ".join(effect.factors)
 
 
 def percent(level: float) -> str:
-    """`95%` for 0.95."""
+    """Return `95%` for 0.95."""
     return f"{100 * level:g}%"
 
 
 def interval_kind(interval: Interval | None, drawn: str = "Interval") -> str:
-    """How an interval was made, for a caption; why there is none where there is none."""
+    """Return how an interval was made, for a caption; the reason where there is none."""
     if interval is None:
         return ""
     if interval.low is None:
@@ -57,8 +75,16 @@ def interval_kind(interval: Interval | None, drawn: str = "Interval") -> str:
     return f"{drawn}: {percent(interval.level)}, {interval.method}."
 
 
+def no_difference(comparison: Comparison, where: str = " (shaded)") -> str:
+    """Return what counts as no difference, for a caption; nothing where no such band is set."""
+    if comparison.delta is None:
+        return ""
+    unit = comparison.info(comparison.metric).unit
+    return f"Within ±{comparison.delta:g} {unit} counts as no difference{where}."
+
+
 def seeds_range(counts: Iterable[int]) -> str:
-    """`n = 3 seeds`, or `n = 1 to 3 seeds` where they differ."""
+    """Return `n = 3 seeds`, or `n = 1 to 3 seeds` where they differ."""
     found = sorted(set(counts))
     if not found:
         return "n = 0 seeds"
@@ -68,5 +94,5 @@ def seeds_range(counts: Iterable[int]) -> str:
 
 
 def sentences(*parts: str) -> str:
-    """The parts that say something, as one caption."""
+    """Return the parts that are not empty, as one caption."""
     return " ".join(part for part in parts if part)

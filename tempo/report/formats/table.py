@@ -1,33 +1,28 @@
-"""A table as data, so that the page, Markdown and LaTeX print the same cells."""
+"""Define a table as data: columns, lines of cells, a caption and notes.
+
+A table is built once; the page, the terminal, Markdown, CSV, JSON, LaTeX and HTML print it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Estimate, Verdict, Word
-from tempo.report.formats import numbers
+from tempo.report.formats.numbers import MISSING
 
-MARKS = {
-    Word.BETTER: "▴",
-    Word.WORSE: "▾",
-    Word.EQUIVALENT: "≈",
-    Word.INCONCLUSIVE: "○",
-    Word.INCOMPARABLE: "×",
-}
-"""A verdict has a shape as well as a colour."""
+Value = float | str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`text` is printed, `key` is sorted by; `link` goes to the runs behind the number.
+    """One cell: `text` is printed; `value` is what it is sorted by and written as to CSV.
 
-    `hint` says more on hover; `tone` is a verdict word, `quiet` or empty.
+    `link` leads to the runs behind the number, `hint` is shown on hover, `tone` is the style: a
+    verdict word, `quiet`, `code`, `expected` or empty.
     """
 
     text: str
-    key: float | str | None = None
+    value: Value = None
     link: str = ""
     hint: str = ""
     tone: str = ""
@@ -35,19 +30,23 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """One column. `numeric`: set flush right. `detail`: left out of a terminal's table."""
+
     label: str
     unit: str = ""
     numeric: bool = True
     hint: str = ""
+    detail: bool = False
 
     @property
     def heading(self) -> str:
+        """The label with its unit, `PSNR (dB)`."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row: its cells, a note to print beneath it, and how it stands out."""
+    """One line: its cells, a note printed beneath the line, and its style."""
 
     cells: tuple[Cell, ...]
     note: str = ""
@@ -56,61 +55,73 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`name` is its file and anchor; `caption` says what is shown, n and the interval."""
+    """A whole table. `name` is its file and anchor; `caption` says what is shown.
+
+    `title` is the heading of a table that is printed alone; `footnotes` stand beneath the table.
+    """
 
     name: str
     caption: str
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
-    footnotes: tuple[str, ...] = field(default=())
+    footnotes: tuple[str, ...] = ()
+    title: str = ""
+
+    def records(self) -> list[dict[str, Value]]:
+        """Return one mapping a line, by heading: full-precision numbers, text, None if missing."""
+        headings = [column.heading for column in self.columns]
+        return [
+            dict(zip(headings, map(_content, self.columns, line.cells), strict=True))
+            for line in self.lines
+        ]
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Where the runs of a variant are listed on the page."""
-
-    places: Mapping[str, int]
-
-    @classmethod
-    def of(cls, comparison: Comparison) -> Links:
-        return cls({row.variant: index for index, row in enumerate(comparison.rows)})
-
-    def to(self, variant: str | None) -> str:
-        """A fragment that names a place, never a label: labels may hold anything."""
-        place = self.places.get(variant or "")
-        return "#runs" if place is None else f"#v{place}"
+def _content(column: Column, cell: Cell) -> Value:
+    if column.numeric and isinstance(cell.value, int | float):
+        return cell.value
+    return None if cell.text in {"", MISSING} else cell.text
 
 
-def name_cell(variant: str, links: Links) -> Cell:
-    return Cell(variant, key=variant, link=links.to(variant))
+def of_records(name: str, records: Sequence[Mapping[str, Value]]) -> Table:
+    """Return a table for programs: a column a key, each value as it is, nothing where missing."""
+    headings = list(dict.fromkeys(key for record in records for key in record))
+    numeric = {
+        key: not any(isinstance(record.get(key), str) for record in records) for key in headings
+    }
+    lines = [
+        Line(tuple(Cell("" if (v := record.get(key)) is None else str(v), v) for key in headings))
+        for record in records
+    ]
+    columns = tuple(Column(key, numeric=numeric[key]) for key in headings)
+    return Table(name, "", columns, tuple(lines))
 
 
-def seeds_of(estimate: Estimate, digits: int) -> str:
-    """Each seed's value, for a hint."""
-    pairs = zip(estimate.seeds, estimate.values, strict=True)
-    return "; ".join(
-        numbers.fixed(value, digits)
-        if seed is None
-        else f"seed {seed}: {numbers.fixed(value, digits)}"
-        for seed, value in pairs
-    )
+def words(*labels: str) -> tuple[Column, ...]:
+    """Return columns of text with these labels."""
+    return tuple(Column(label, numeric=False) for label in labels)
 
 
-def verdict_cell(verdict: Verdict, link: str = "", *, brief: bool = False) -> Cell:
-    """A mark and a word, and unless `brief` how many more seeds would probably settle it."""
-    word, more = verdict.word.value, verdict.more_seeds
-    need = f"about {more} more {'seed' if more == 1 else 'seeds'}" if more else ""
-    text = f"{MARKS[verdict.word]}\N{NO-BREAK SPACE}{word}"
-    hint = "; ".join(filter(None, (verdict.reason, need)))
-    return Cell(text if brief or not need else f"{text}, {need}", word, link, hint, word)
+def word_line(*texts: str, tone: str = "") -> Line:
+    """Return a line of plain text cells that are sorted by their text."""
+    return Line(tuple(Cell(text, text) for text in texts), tone=tone)
 
 
-def drop_empty(columns: Sequence[Column], lines: Sequence[Line]) -> tuple[list[Column], list[Line]]:
-    """Leave out columns that hold nothing in any row."""
+def without_empty_columns(table: Table) -> Table:
+    """Return `table` without the columns that hold nothing in any line."""
     full = [
         index
-        for index in range(len(columns))
-        if any(line.cells[index].text not in {"", numbers.MISSING} for line in lines)
+        for index in range(len(table.columns))
+        if any(line.cells[index].text not in {"", MISSING} for line in table.lines)
     ]
-    kept = [Line(tuple(line.cells[i] for i in full), line.note, line.tone) for line in lines]
-    return [columns[i] for i in full], kept
+    return _with_columns(table, full)
+
+
+def without_details(table: Table) -> Table:
+    """Return `table` without its detail columns."""
+    return _with_columns(table, [i for i, each in enumerate(table.columns) if not each.detail])
+
+
+def _with_columns(table: Table, kept: Iterable[int]) -> Table:
+    kept = list(kept)
+    lines = [replace(line, cells=tuple(line.cells[i] for i in kept)) for line in table.lines]
+    return replace(table, columns=tuple(table.columns[i] for i in kept), lines=tuple(lines))

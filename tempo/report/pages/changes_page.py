@@ -1,4 +1,4 @@
-"""The page of two studies, before and after."""
+"""Write the page of two studies, before and after."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from tempo.compare.statistics.quantities import Word
 from tempo.compare.study_changes import Change, Changes
 from tempo.report.document import write_page
-from tempo.report.figures.changes_forest import draw
 from tempo.report.figures.export import FORMATS, plates
+from tempo.report.figures.forest import draw_changes
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title
-from tempo.report.pages.first_screen import Box, Front, Remark
 from tempo.report.pages.page import Page, Section, text
-from tempo.report.tables.changes_tables import CHANGES_TABLES, run_groups
+from tempo.report.pages.summary import Box, Remark, Summary
+from tempo.report.tables.changes import CHANGES_TABLES
 
 SECTIONS = (
     Section("changes", "What changed", ("figure:changes", "table:changes")),
@@ -32,22 +32,22 @@ def write_changes_report(
     command: str = "",
     formats: Sequence[str] = tuple(FORMATS),
 ) -> Path:
-    """Write `index.html`, `report.md`, `figures/` and `tables/` of two studies; returns the page.
+    """Write `index.html`, `report.md`, `figures/` and `tables/` of two studies; return the page.
 
     Args:
-        command: what makes the page again, for its last section.
+        command: the command that writes this page again, for its last section.
         formats: of the figures beside the page, of `png`, `pdf` and `svg`.
     """
     page = Page(
         kind="two studies",
         title=f"{changes.before} to {changes.after}",
         question=f"What got better or worse in {title(changes.info)}?",
-        front=front(changes),
+        summary=changes_summary(changes),
         sections=SECTIONS,
-        figures=plates({"changes": draw}, changes, formats),
+        figures=plates({"changes": draw_changes}, changes, formats),
         tables={name: build(changes) for name, build in CHANGES_TABLES.items()},
         texts={
-            "runs": text("changes_runs.html", groups=run_groups(changes)),
+            "runs": text("changes_runs.html", changes=changes),
             "reproduction": text("changes_reproduction.html", command=command) if command else "",
         },
         colophon=f"{changes.before}, {changes.after}",
@@ -55,10 +55,10 @@ def write_changes_report(
     return write_page(page, folder)
 
 
-def front(changes: Changes) -> Front:
-    """Everything on the first screen."""
+def changes_summary(changes: Changes) -> Summary:
+    """Return what opens the page: the verdict, both studies, what came, went and differs."""
     same = sum(each.same_runs for each in changes.changes)
-    return Front(
+    return Summary(
         banners=(),
         verdict=verdict(changes),
         also=tuple(_largest(changes)),
@@ -90,7 +90,7 @@ def front(changes: Changes) -> Front:
 
 
 def verdict(changes: Changes) -> str:
-    """One sentence: how many variants got better, worse, and the rest."""
+    """Return one sentence: how many variants got better, worse, and the rest."""
     if not changes.changes:
         return "The studies have no variant in common."
     judged = [each for each in changes.changes if not each.same_runs]
@@ -112,7 +112,7 @@ def verdict(changes: Changes) -> str:
 
 
 def _largest(changes: Changes) -> Iterator[str]:
-    """The largest change each way among those that are settled."""
+    """Yield the largest change each way among those with a settled verdict."""
     for word in (Word.BETTER, Word.WORSE):
         settled = [each for each in changes.of(word) if each.difference and not each.same_runs]
         if settled:

@@ -1,7 +1,10 @@
-"""A page: a first screen, then sections of figures, tables and texts, rendered by templates."""
+"""Render a page by templates: a summary, then sections of figures, tables and texts."""
 
 from __future__ import annotations
 
+import base64
+import io
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,10 +17,20 @@ from tempo.report.figures import style
 from tempo.report.figures.export import Made, Plate
 from tempo.report.formats.phrases import visible
 from tempo.report.formats.table import Table
-from tempo.report.pages.first_screen import Front
-from tempo.report.pages.page_fonts import font_faces
+from tempo.report.pages.summary import Summary
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+
+FACES = (
+    ("STIXGeneral.ttf", 400, "normal"),
+    ("STIXGeneralItalic.ttf", 400, "italic"),
+    ("STIXGeneralBol.ttf", 700, "normal"),
+)
+"""File, CSS weight, CSS style of the typeface, STIX General, which matplotlib ships.
+
+The figures are set in STIX too. The STIX font licence (LICENSE_STIX beside the fonts) allows
+embedding and subsetting.
+"""
 
 
 Part = str | Mapping[str, str] | tuple["Part", ...]
@@ -27,7 +40,7 @@ label to switch by), or several of these side by side."""
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under it, in order."""
+    """A heading and what stands under the heading, in order."""
 
     anchor: str
     title: str
@@ -36,7 +49,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part that is there: what it is, and what its template needs."""
+    """A part that is there: its kind, and what its template needs."""
 
     kind: str
     content: Any
@@ -44,16 +57,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Whatever a report is about: a first screen, and sections of figures, tables and texts.
+    """A page as data: a summary, and sections of figures, tables and texts.
 
-    `texts`: finished HTML by name, empty for a text that has nothing to say. `colophon`: what
-    the foot says of where the numbers come from.
+    `texts`: finished HTML by name, empty for a text without content. `colophon`: what the foot
+    says of where the numbers come from.
     """
 
     kind: str
     title: str
     question: str
-    front: Front
+    summary: Summary
     sections: tuple[Section, ...]
     figures: Mapping[str, Made]
     tables: Mapping[str, Table | NotApplicable]
@@ -62,7 +75,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The whole page as HTML, with nothing outside it."""
+    """Return the whole page as one HTML file that loads nothing else."""
     absent: dict[str, str] = {}
     sections = [
         (section, blocks)
@@ -84,13 +97,13 @@ def render(page: Page) -> str:
 
 
 def text(name: str, **values: Any) -> str:
-    """The template `name` filled in; labels in `values` are escaped."""
+    """Return the template `name` filled in; labels in `values` are escaped."""
     filled: str = _template(name).render(**values)
     return filled
 
 
 def _blocks(parts: tuple[Part, ...], page: Page, absent: dict[str, str]) -> list[Block]:
-    """The parts that are there; why the others are not goes into `absent`."""
+    """Return the parts that are there; the reasons of the others go into `absent`."""
     blocks = []
     for part in parts:
         if isinstance(part, tuple):
@@ -107,7 +120,7 @@ def _blocks(parts: tuple[Part, ...], page: Page, absent: dict[str, str]) -> list
 
 
 def _block(part: str | Mapping[str, str], page: Page) -> Block | NotApplicable | None:
-    """The block of `part`; None for a text that has nothing to say."""
+    """Return the block of `part`; None for a text without content."""
     if not isinstance(part, str):
         made = {label: page.figures[name] for name, label in part.items()}
         plates = {label: plate for label, plate in made.items() if isinstance(plate, Plate)}
@@ -121,7 +134,7 @@ def _block(part: str | Mapping[str, str], page: Page) -> Block | NotApplicable |
 
 
 def _numbering(sections: list[tuple[Section, list[Block]]]) -> dict[str, str]:
-    """`Figure 3` and `Table 2` by kind and name, in the order of the page."""
+    """Return `Figure 3` and `Table 2` by kind and name, in the order of the page."""
     table: dict[str, str] = {}
     count = {"figure": 0, "table": 0}
     for kind, name in (each for _, blocks in sections for each in _captioned(blocks)):
@@ -141,7 +154,7 @@ def _captioned(blocks: list[Block]) -> Iterator[tuple[str, str]]:
 
 
 def _finalize(value: Any) -> Any:
-    """Labels may hold anything; what templates mark as safe was made here."""
+    """Return a label without unprintable characters; HTML that was made here stays as it is."""
     plain = isinstance(value, str) and not hasattr(value, "__html__")
     return visible(value) if plain else value
 
@@ -159,3 +172,35 @@ def _template(name: str) -> Any:
         finalize=_finalize,
     )
     return environment.get_template(name)
+
+
+def _subset(path: Path, text: str) -> bytes:
+    """Return the font in `path` as WOFF, with the glyphs of `text` alone."""
+    from fontTools import subset  # type: ignore[import-untyped]
+
+    logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
+    options = subset.Options(flavor="woff", hinting=False, layout_features=["*"])
+    font = subset.load_font(str(path), options)
+    cutter = subset.Subsetter(options)
+    cutter.populate(text=text)
+    cutter.subset(font)
+    buffer = io.BytesIO()
+    subset.save_font(font, buffer, options)
+    return buffer.getvalue()
+
+
+def font_faces(text: str) -> str:
+    """Return `@font-face` rules of "Tempo Serif" for `text`; other characters fall back."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    letters = "".join(sorted(set(text) | set(map(chr, range(32, 127)))))
+    rules = []
+    for name, weight, slant in FACES:
+        data = base64.b64encode(_subset(folder / name, letters)).decode()
+        rules.append(
+            "@font-face { font-family: 'Tempo Serif'; "
+            f"font-weight: {weight}; font-style: {slant}; "
+            f"src: url(data:font/woff;base64,{data}) format('woff'); }}"
+        )
+    return "\n".join(rules)

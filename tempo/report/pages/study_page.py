@@ -1,4 +1,4 @@
-"""The page of a study: what stands where."""
+"""Compose the page of a study: which figure, table and text stands in which section."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tempo.compare.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.export import Made
 from tempo.report.formats.table import Table
+from tempo.report.pages.gallery import BUDGET, gallery
 from tempo.report.pages.page import Page, Section, text
-from tempo.report.pages.page_pictures import BUDGET, gallery
-from tempo.report.pages.run_list import reproduction, run_groups
-from tempo.report.pages.study_summary import summary
+from tempo.report.pages.runs import reproduction, run_columns, run_groups
+from tempo.report.pages.study_summary import study_summary
 
 SECTIONS = (
     Section("results", "Results", ("table:results", ("figure:seeds", "figure:forest"))),
@@ -51,7 +51,7 @@ SECTIONS = (
     Section("edges", "Edges and flicker", ("figure:edges_and_time",)),
     Section("fairness", "Fairness audit", ("table:fairness",)),
     Section("health", "Training health", ("figure:health", "failures")),
-    Section("claims", "What the seed text expects", ("table:claims",)),
+    Section("claims", "What the upgrade note expects", ("table:claims",)),
     Section("runs", "Runs", ("runs",)),
     Section("reproduction", "Reproduction", ("reproduction",)),
 )
@@ -63,12 +63,12 @@ def study_page(
     tables: Mapping[str, Table | NotApplicable],
     budget: int = BUDGET,
 ) -> Page:
-    """The page of `comparison`; `budget`: most bytes of gallery pictures."""
+    """Return the page of `comparison`; `budget`: most bytes of gallery pictures."""
     return Page(
         kind="ablation report",
         title=comparison.study,
         question=comparison.question,
-        front=summary(comparison),
+        summary=study_summary(comparison),
         sections=SECTIONS,
         figures=figures,
         tables=tables,
@@ -78,7 +78,7 @@ def study_page(
 
 
 def texts(comparison: Comparison, budget: int = BUDGET) -> dict[str, str]:
-    """What a study says in words, pictures and lists of runs."""
+    """Return the parts of the page that are words, pictures and lists of runs, by name."""
     shown = gallery(comparison, budget)
     told = {"comparison": comparison}
     failed = comparison.failures or comparison.exclusions
@@ -87,6 +87,6 @@ def texts(comparison: Comparison, budget: int = BUDGET) -> dict[str, str]:
         "gallery": text("gallery.html", gallery=shown) if shown.clips else "",
         "precision": text("precision.html", **told) if noisy else "",
         "failures": text("failures.html", **told) if failed else "",
-        "runs": text("runs.html", runs=run_groups(comparison), **told),
+        "runs": text("runs.html", columns=run_columns(comparison), groups=run_groups(comparison)),
         "reproduction": text("reproduction.html", reproduction=reproduction(comparison), **told),
     }

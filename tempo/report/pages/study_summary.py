@@ -1,4 +1,4 @@
-"""The first screen: the question, the verdict, what was held equal, what differs or failed."""
+"""Summarise a study for its page: the verdict, what was held equal, what differs or failed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from tempo.compare.comparison import Comparison
 from tempo.report.applicability import trained
-from tempo.report.pages.first_screen import Banner, Box, Front, Remark, demonstration
+from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
 
 
-def summary(comparison: Comparison) -> Front:
-    """Everything on the first screen; sentences come from the comparison, word for word."""
+def study_summary(comparison: Comparison) -> Summary:
+    """Return what opens the page of a study; sentences are the comparison's, word for word."""
     failed = tuple(Remark(sentence, "#failures") for sentence in _failed(comparison))
     differs = tuple(
         Remark(each.sentence, "#fairness")
         for each in comparison.fairness
         if each.severity == "unintended"
     )
-    return Front(
+    return Summary(
         banners=(*_banners(comparison), *demonstration(comparison.profile, "a report")),
         verdict=comparison.headline[0] if comparison.headline else "No run has finished yet.",
         also=comparison.headline[1:],
@@ -90,7 +90,7 @@ def _failed(comparison: Comparison) -> Iterator[str]:
 
 
 def held_equal(comparison: Comparison) -> dict[str, str]:
-    """What every variant shares, from the spec: a label and a value, varied fields left out."""
+    """Return label and value of what every variant shares by the spec; varied fields left out."""
     recipe, data = _map(comparison.spec.get("recipe")), _map(comparison.spec.get("data"))
     entries = (
         ("data", ("data",), _data(data)),
@@ -112,7 +112,7 @@ def held_equal(comparison: Comparison) -> dict[str, str]:
 
 
 def varied_paths(spec: Mapping[str, Any]) -> Iterator[str]:
-    """Dotted paths that a factor or a listed variant sets."""
+    """Yield the dotted paths that a factor or a listed variant sets."""
     for factor in _map(spec.get("factors")).values():
         fields = _map(factor)
         if fields.get("path"):
@@ -125,7 +125,7 @@ def varied_paths(spec: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _variants(spec: Mapping[str, Any]) -> Iterator[Any]:
-    """Variants spelt out, wherever a spec may spell them."""
+    """Yield the variants that a spec spells out, in `variants` or under a design."""
     yield from _map(spec.get("variants")).values()
     for design in spec.get("design") or ():
         listed = _map(design).get("variants")
@@ -149,7 +149,7 @@ def _map(value: Any) -> Mapping[str, Any]:
 
 
 def _say(value: Any) -> str:
-    """A value of a spec in words; nothing for None."""
+    """Return a value of a spec in words; nothing for None."""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list | tuple):

@@ -1,4 +1,7 @@
-"""The tables of a report, in the order in which they are printed."""
+"""Name the tables of a study's report, in the order in which they are printed.
+
+A table is a function from a comparison to a `Table`, or to `NotApplicable` with the reason.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,18 @@ from collections.abc import Callable
 from tempo.compare.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats.table import Table
-from tempo.report.tables import (
-    attribution,
-    budgets,
-    claims,
-    contrasts,
-    costs,
-    effects,
-    fairness,
-    fronts,
-    learning,
-    results,
-    strata,
-)
+from tempo.report.tables import claims, contrasts, costs, effects, learning, results
 
-Build = Callable[[Comparison], Table | NotApplicable]
-
-TABLES: dict[str, Build] = {
+TABLES: dict[str, Callable[[Comparison], Table | NotApplicable]] = {
     "results": results.build,
     "contrasts": contrasts.build,
     "effects": effects.build,
-    "attribution": attribution.build,
-    "fronts": fronts.build,
+    "attribution": effects.attribution,
+    "fronts": costs.fronts,
     "costs": costs.build,
-    "budgets": budgets.build,
+    "budgets": costs.budgets,
     "learning": learning.build,
-    "strata": strata.build,
-    "fairness": fairness.build,
+    "strata": effects.strata,
+    "fairness": contrasts.fairness,
     "claims": claims.build,
 }

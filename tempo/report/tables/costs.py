@@ -1,57 +1,131 @@
-"""What each variant costs."""
+"""Build the tables of cost: what a variant costs, equal budgets, Pareto fronts."""
 
 from __future__ import annotations
 
 from tempo.compare.comparison import Comparison, Row
+from tempo.compare.evidence import BudgetView, ParetoPoint
 from tempo.report.applicability import NotApplicable, trained
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import sentences
-from tempo.report.formats.table import Cell, Column, Line, Links, Table, drop_empty, name_cell
+from tempo.report.formats.cells import NONE, Links, estimate_cell
+from tempo.report.formats.phrases import COST_NAMES, sentences, title
+from tempo.report.formats.table import Cell, Column, Line, Table, without_empty_columns, words
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:
-    """Costs of the trained variants."""
+    """Return the costs of the trained variants."""
     rows = [row for row in trained(comparison) if row.cost.parameters is not None]
     if not rows:
         return NotApplicable("no run has recorded its cost yet")
-    links = Links.of(comparison)
-    columns = [
-        Column("variant", numeric=False),
+    links, size = Links.of(comparison), _mac_size(rows)
+    columns = (
+        *words("variant"),
         Column("parameters"),
-        Column("MACs", hint=_mac_size(rows)),
+        Column("MACs", hint=size),
         Column("step", "ms"),
         Column("peak memory"),
         Column("one run"),
         Column("compilation", hint="apart from the training time"),
         Column("device hours", "h"),
         Column("gain per hour", comparison.info(comparison.metric).unit + "/h"),
-        Column("device", numeric=False),
-    ]
-    lines = [Line(tuple(_costs(row, links))) for row in rows]
-    kept, full = drop_empty(columns, lines)
+        *words("device"),
+    )
     caption = sentences(
         "Cost of each variant, means over its finished seeds.",
-        f"MACs: one forward pass over {_mac_size(rows)}." if _mac_size(rows) else "",
+        f"MACs: one forward pass over {size}." if size else "",
     )
-    return Table("costs", caption, tuple(kept), tuple(full))
+    lines = tuple(_costs(row, links) for row in rows)
+    return without_empty_columns(Table("costs", caption, columns, lines))
 
 
-def _costs(row: Row, links: Links) -> list[Cell]:
+def _costs(row: Row, links: Links) -> Line:
     cost, link = row.cost, links.to(row.variant)
-    return [
-        name_cell(row.variant, links),
-        Cell(numbers.count(cost.parameters), cost.parameters, link),
-        Cell(numbers.count(cost.macs), cost.macs, link),
-        Cell(numbers.three(cost.step_ms), cost.step_ms, link),
-        Cell(numbers.memory(cost.peak_memory), cost.peak_memory, link),
-        Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),
-        Cell(numbers.duration(cost.compile_seconds), cost.compile_seconds, link),
-        Cell(numbers.three(cost.device_hours), cost.device_hours, link),
-        Cell(numbers.three(cost.gain_per_hour), cost.gain_per_hour, link),
-        Cell(cost.device or "", cost.device),
-    ]
+    return Line(
+        (
+            links.name(row.variant),
+            Cell(numbers.count(cost.parameters), cost.parameters, link),
+            Cell(numbers.count(cost.macs), cost.macs, link),
+            Cell(numbers.three(cost.step_ms), cost.step_ms, link),
+            Cell(numbers.memory(cost.peak_memory), cost.peak_memory, link),
+            Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),
+            Cell(numbers.duration(cost.compile_seconds), cost.compile_seconds, link),
+            Cell(numbers.three(cost.device_hours), cost.device_hours, link),
+            Cell(numbers.three(cost.gain_per_hour), cost.gain_per_hour, link),
+            Cell(cost.device or "", cost.device),
+        )
+    )
 
 
 def _mac_size(rows: list[Row]) -> str:
     size = next((row.cost.mac_size for row in rows if row.cost.mac_size), None)
     return f"{size[0]} × {size[1]} pixels" if size else ""
+
+
+def budgets(comparison: Comparison) -> Table | NotApplicable:
+    """Return each variant at equal steps, wall-clock, device hours, parameters: a column each."""
+    views = comparison.budgets
+    if not views:
+        return NotApplicable("no validation curve reaches a budget that all variants share")
+    links, infos = Links.of(comparison), {info.name: info for info in comparison.metrics}
+    digits = {view.metric: infos[view.metric].digits if view.metric in infos else 3
+              for view in views}  # fmt: skip
+    lines = tuple(
+        Line(
+            (
+                links.name(name),
+                *(
+                    estimate_cell(
+                        view.values.get(name),
+                        digits[view.metric],
+                        links.to(name),
+                        "never got that far",
+                    )
+                    for view in views
+                ),
+            )
+        )
+        for name in (row.variant for row in trained(comparison))
+    )
+    kinds = {
+        f"{title(infos[v.metric]) if v.metric in infos else v.metric} on {v.split}" for v in views
+    }
+    caption = sentences(
+        f"At equal budgets: {', '.join(sorted(kinds))}; mean ± standard deviation over seeds.",
+        "A value read in mid-schedule understates what a shorter schedule would reach.",
+    )
+    columns = (*words("variant"), *(Column(_budget(view), hint=view.note) for view in views))
+    notes = tuple(f"{view.budget}: {view.note}" for view in views if view.note)
+    return Table("budgets", caption, columns, lines, notes)
+
+
+def _budget(view: BudgetView) -> str:
+    amount = numbers.count(view.at) if view.at >= 1e4 else f"{float(f'{view.at:.3g}'):g}"
+    return f"{view.budget}: {amount}" + ("" if view.unit == view.budget else f" {view.unit}")
+
+
+def fronts(comparison: Comparison) -> Table | NotApplicable:
+    """Return how likely no cheaper variant is as good: one column a cost."""
+    views = [view for view in comparison.pareto if view.points]
+    if not views:
+        return NotApplicable("no variant has both a result and a recorded cost")
+    links = Links.of(comparison)
+    by_cost = [{point.variant: point for point in view.points} for view in views]
+    columns = (
+        *words("variant"),
+        *(Column(COST_NAMES.get(view.cost, view.cost)) for view in views),
+    )
+    lines = tuple(
+        Line((links.name(name), *(_chance(points.get(name), links) for points in by_cost)))
+        for name in (row.variant for row in trained(comparison))
+        if any(name in points for points in by_cost)
+    )
+    caption = (
+        "The chance that nothing cheaper is as good, given the noise; •: on the front by the means."
+    )
+    return Table("fronts", caption, columns, lines)
+
+
+def _chance(point: ParetoPoint | None, links: Links) -> Cell:
+    if point is None:
+        return NONE
+    text = ("• " if point.member else "") + numbers.percent(point.probability)
+    return Cell(text, point.probability, links.to(point.variant))

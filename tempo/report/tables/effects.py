@@ -1,33 +1,32 @@
-"""Main effects and interactions of a factorial design."""
+"""Build the tables of where a difference comes from: effects, attribution, strata of clips."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Effect
+from tempo.compare.statistics.quantities import Effect, Rung
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.effects import name
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import title
-from tempo.report.formats.table import Cell, Column, Line, Table, verdict_cell
+from tempo.report.formats.cells import NONE, Links, change_cell, verdict_cell
+from tempo.report.formats.phrases import effect_name, sentences, title
+from tempo.report.formats.table import Cell, Column, Line, Table, words
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:
-    """Main effects first, then two-way interactions; what cannot be estimated is listed too."""
+    """Return main effects, then two-way interactions, also those that cannot be estimated."""
     effects = (*comparison.main_effects, *comparison.interactions)
     if not effects:
         return NotApplicable("the design is not factorial")
     columns: tuple[Column, ...] = (
-        Column("effect", numeric=False),
-        Column("metric", numeric=False),
+        *words("effect", "metric"),
         Column("change"),
         Column("p, Holm"),
-        Column("verdict", numeric=False),
+        *words("verdict"),
         Column("cells", hint="variants with results, of those the effect is made of"),
     )
     caption = "Main effects, averaged over the other factors, and two-way interactions."
-    lines = tuple(_line(effect, comparison) for effect in effects)
+    lines = tuple(_effect(effect, comparison) for effect in effects)
     if {effect.metric for effect in effects} == {comparison.metric}:
         caption += f" All in {title(comparison.info(comparison.metric))}."
         columns = (columns[0], *columns[2:])
@@ -39,17 +38,88 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     return Table("effects", caption, columns, lines, aliases)
 
 
-def _line(effect: Effect, comparison: Comparison) -> Line:
-    digits = comparison.info(effect.metric).digits
-    change = effect.change
+def _effect(effect: Effect, comparison: Comparison) -> Line:
+    name = effect_name(effect)
     return Line(
         (
-            Cell(name(effect), name(effect), "#runs"),
+            Cell(name, name, "#runs"),
             Cell(effect.metric, effect.metric),
-            Cell(numbers.change(change, digits), change.value if change else None, "#runs"),
+            change_cell(effect.change, comparison.info(effect.metric).digits, "#runs"),
             Cell(numbers.p_value(effect.p_adjusted), effect.p_adjusted),
             verdict_cell(effect.verdict),
             Cell(f"{effect.cells}/{effect.planned_cells}", effect.cells),
         ),
         effect.note,
     )
+
+
+def attribution(comparison: Comparison) -> Table | NotApplicable:
+    """Return how one variant becomes another: one line a factor, the remainder, the total."""
+    found = comparison.attribution
+    if found is None:
+        return NotApplicable("the study does not ask how one variant becomes another")
+    digits = comparison.info(found.metric).digits
+    links = Links.of(comparison)
+    columns = (
+        *words("factor", "from", "to"),
+        Column("added alone", hint=f"into {found.start}"),
+        Column("kept at the end", hint=f"in {found.end}, against leaving it out"),
+        Column("on the ladder", hint="added to all factors above it"),
+    )
+    ways = [{r.factor: r for r in way} for way in (found.add_in, found.leave_out, found.ladder)]
+    lines = []
+    for factor, (start, end) in found.changes.items():
+        cells = [_rung(way.get(factor), digits, links) for way in ways]
+        lines.append(Line((Cell(factor, factor), Cell(start), Cell(end), *cells)))
+    blank = (Cell(""), Cell(""))
+    for label, value in (("interaction", found.residual), ("total", found.total)):
+        change = Cell(numbers.change(value, digits))
+        lines.append(Line((Cell(label), *blank, change, *blank), tone=label))
+    caption = sentences(
+        f"From {found.start} to {found.end} in {title(comparison.info(found.metric))}.",
+        "The interaction is the total less the sum of the factors added alone.",
+        found.note,
+    )
+    return Table("attribution", caption, columns, tuple(lines))
+
+
+def _rung(rung: Rung | None, digits: int, links: Links) -> Cell:
+    if rung is None:
+        return NONE
+    if rung.change is None:
+        return Cell(rung.note or "not finished", tone="quiet")
+    hint = f"{rung.variant} against {rung.against}"
+    return change_cell(rung.change, digits, links.to(rung.variant), hint)
+
+
+def strata(comparison: Comparison) -> Table | NotApplicable:
+    """Return the primary metric by motion, occlusion and texture, one column a stratum.
+
+    The difference from the baseline is the hint of each number.
+    """
+    found = [each for each in comparison.strata if each.metric == comparison.metric]
+    if not found:
+        return NotApplicable(
+            "there are too few clips, or no recorded property of them, to split them by"
+        )
+    info, links = comparison.info(comparison.metric), Links.of(comparison)
+    columns = (
+        *words("variant"),
+        *(
+            Column(f"{each.by} {each.low:.2g}–{each.high:.2g}", hint=f"n = {each.clips} clips")
+            for each in found
+        ),
+    )
+    lines = []
+    for variant in (row.variant for row in comparison.rows):
+        cells = [links.name(variant)]
+        for each in found:
+            value, change = each.values.get(variant), each.differences.get(variant)
+            mean = value.value if value else None
+            hint = f"Δ {numbers.change(change, info.digits)}" if change else ""
+            cells.append(Cell(numbers.fixed(mean, info.digits), mean, links.to(variant), hint))
+        lines.append(Line(tuple(cells)))
+    caption = (
+        f"{title(info)} by stratum of the {comparison.split} clips, mean over clips and seeds."
+    )
+    return Table("strata", caption, columns, tuple(lines))

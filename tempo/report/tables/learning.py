@@ -1,4 +1,4 @@
-"""How fast each variant learns: area under the curve, levels passed, plateau."""
+"""Build the table of how fast each variant learns: curve height, levels passed, plateau."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from tempo.compare.comparison import Comparison
 from tempo.compare.evidence import Learning, Milestone, Passing
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
-from tempo.report.formats.table import Cell, Column, Line, Links, Table, name_cell
+from tempo.report.formats.cells import Links
+from tempo.report.formats.table import Cell, Column, Line, Table, words
 
 AT_EPOCH = "PSNR at epoch "
-"""How milestones by epoch begin."""
+"""How the names of milestones by epoch begin."""
 NOTED = (
     "Epochs: validation PSNR there, and where it went flat, as runs noted it themselves; means "
     "over seeds"
@@ -19,16 +20,15 @@ NOTED = (
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:
-    """One line a variant, for the primary metric."""
+    """Return one line a variant, for the primary metric."""
     found = [each for each in comparison.learning if each.metric == comparison.metric]
     if not found:
         return NotApplicable("no validation curve is long enough")
     info = comparison.info(comparison.metric)
-    links = Links.of(comparison)
-    milestones = _milestones(found)
+    links, milestones = Links.of(comparison), _milestones(found)
     levels = sorted({passing.level for each in found for passing in each.passings})
-    columns = [
-        Column("variant", numeric=False),
+    columns = (
+        *words("variant"),
         Column("mean height of curve", info.unit),
         *(
             Column(f"steps to {numbers.fixed(level, info.digits)}", hint="median over seeds")
@@ -36,31 +36,27 @@ def build(comparison: Comparison) -> Table | NotApplicable:
         ),
         Column("plateau from step"),
         *(Column(_short(each), each.unit, hint=each.name) for each in milestones),
-    ]
+    )
     lines = []
     for each in found:
         passings = {passing.level: passing for passing in each.passings}
-        area = each.area
-        cells = [
-            name_cell(each.variant, links),
-            Cell(
-                numbers.fixed(area.value if area else None, info.digits),
-                area.value if area else None,
-            ),
+        area = each.area.value if each.area else None
+        cells = (
+            links.name(each.variant),
+            Cell(numbers.fixed(area, info.digits), area),
             *(_passing(passings.get(level)) for level in levels),
             Cell("still rising" if each.plateau is None else f"{each.plateau}", each.plateau),
             *(_milestone(each, milestone) for milestone in milestones),
-        ]
-        lines.append(Line(tuple(cells)))
+        )
+        lines.append(Line(cells))
     notes = tuple(sorted({each.definition for each in found if each.definition}))
-    if milestones:
-        notes += (NOTED,)
+    notes += (NOTED,) if milestones else ()
     caption = "Speed of learning, from the validation curves."
-    return Table("learning", caption, tuple(columns), tuple(lines), notes)
+    return Table("learning", caption, columns, tuple(lines), notes)
 
 
 def _milestones(found: Sequence[Learning]) -> list[Milestone]:
-    """One of each name, those by epoch first."""
+    """Return one milestone of each name, those by epoch first."""
     seen = {milestone.name: milestone for each in found for milestone in each.milestones}
     by_epoch = {name: each for name, each in seen.items() if name.startswith(AT_EPOCH)}
     ordered = sorted(by_epoch, key=lambda name: int(name.removeprefix(AT_EPOCH)))
@@ -68,7 +64,7 @@ def _milestones(found: Sequence[Learning]) -> list[Milestone]:
 
 
 def _short(milestone: Milestone) -> str:
-    """A heading narrow enough for a page."""
+    """Return a heading narrow enough for a page."""
     return milestone.name.removeprefix("PSNR at ").replace("PSNR where the plateau begins", "there")
 
 
@@ -76,9 +72,8 @@ def _milestone(learning: Learning, milestone: Milestone) -> Cell:
     own = next((each for each in learning.milestones if each.name == milestone.name), None)
     if own is None:
         return Cell("not reached", None, tone="quiet")
-    digits = 2 if own.unit else 1
     seeds = "1 seed" if own.seeds == 1 else f"mean of {own.seeds} seeds"
-    return Cell(numbers.fixed(own.value, digits), own.value, hint=seeds)
+    return Cell(numbers.fixed(own.value, 2 if own.unit else 1), own.value, hint=seeds)
 
 
 def _passing(passing: Passing | None) -> Cell:

@@ -1,100 +1,138 @@
-"""The results: every variant and reference, its metrics, its difference from the baseline."""
+"""Build the results table: every variant and reference, its metrics, its change, its cost.
+
+The report, the terminal, Markdown and LaTeX print one table; CSV and data frames hold `data`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
 from tempo.compare.comparison import Comparison, Row
+from tempo.compare.statistics.quantities import Contrast, Word
 from tempo.core.records import MetricInfo
-from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
+from tempo.report.formats.cells import NONE, Links, change_cell, estimate_cell, verdict_cell
 from tempo.report.formats.phrases import percent, sentences, title
 from tempo.report.formats.table import (
     Cell,
     Column,
     Line,
-    Links,
     Table,
-    drop_empty,
-    seeds_of,
-    verdict_cell,
+    Value,
+    of_records,
+    without_empty_columns,
 )
 
 ARROWS = {"higher": "↑", "lower": "↓"}
+LONGEST = 48
+"""Characters of a variant's name where the table is printed alone; the middle is left out."""
 
 
-def build(comparison: Comparison) -> Table | NotApplicable:
-    """One line a row of the comparison, in its order."""
-    links = Links.of(comparison)
-    columns = [Column("variant", numeric=False), Column("seeds", hint="finished of planned")]
-    columns += [_metric_column(info) for info in comparison.metrics]
+def build(comparison: Comparison) -> Table:
+    """Return the table of the report's page, one line a row of the comparison, in its order."""
+    columns, lines = _body(comparison, alone=False)
+    notes = [f"{title(info)}: {info.definition}" for info in comparison.metrics]
+    if not comparison.rankable:
+        notes.append("The rows fall under different protocols and must not be ranked.")
+    table = Table("results", _caption(comparison), columns, lines, tuple(notes))
+    return without_empty_columns(table)
+
+
+def printed(comparison: Comparison) -> Table:
+    """Return the table as printed alone: with ranks, full verdicts, and what a page says around."""
+    table = Table(
+        "results",
+        comparison.question,
+        *_body(comparison, alone=True),
+        tuple(" ".join(note.split()) for note in notes(comparison)),
+        title=numbers.shorten(comparison.study, LONGEST),
+    )
+    return without_empty_columns(table)
+
+
+def _body(comparison: Comparison, *, alone: bool) -> tuple[tuple[Column, ...], tuple[Line, ...]]:
+    """Return the columns and lines; before the names, group and rank of a table printed alone."""
     primary = comparison.info(comparison.metric)
-    columns += [
+    columns = (
+        *((Column("group", numeric=False), Column("#")) if alone else ()),
+        Column("variant", numeric=False),
+        Column("seeds", hint="finished of planned"),
+        *(
+            Column(f"{title(info)} {ARROWS[info.better]}", info.unit, hint=info.definition)
+            for info in comparison.metrics
+        ),
         Column(f"Δ {title(primary)}", primary.unit, hint="difference from the baseline"),
         Column("verdict", numeric=False),
         Column("parameters"),
-        Column("MACs"),
+        Column("MACs", detail=True),
         Column("time", hint="training of one run"),
-    ]
-    lines = [_line(row, comparison, links) for row in comparison.rows]
-    kept, rows = drop_empty(columns, lines)
-    return Table("results", _caption(comparison), tuple(kept), tuple(rows), _footnotes(comparison))
+    )
+    links = Links.of(comparison)
+    return columns, tuple(_line(row, comparison, links, alone=alone) for row in comparison.rows)
 
 
-def _metric_column(info: MetricInfo) -> Column:
-    return Column(f"{title(info)} {ARROWS[info.better]}", info.unit, hint=info.definition)
-
-
-def _line(row: Row, comparison: Comparison, links: Links) -> Line:
-    link = links.to(row.variant)
-    label = f"{row.variant} (baseline)" if row.role == "baseline" else row.variant
-    cells = [Cell(label, row.variant, link), _seeds(row)]
-    for info in comparison.metrics:
-        estimate = row.estimates.get(info.name)
-        cells.append(
-            Cell(
-                numbers.spread(estimate, info.digits),
-                estimate.mean if estimate else None,
-                link,
-                seeds_of(estimate, info.digits) if estimate else "",
-            )
-        )
-    cells += _difference(row, comparison, link)
-    cost = row.cost
-    cells += [
+def _line(row: Row, comparison: Comparison, links: Links, *, alone: bool) -> Line:
+    link, cost = links.to(row.variant), row.cost
+    name = numbers.shorten(row.variant, LONGEST) if alone else row.variant
+    roles = {"baseline", "reference"} if alone else {"baseline"}
+    rank = numbers.MISSING if row.rank is None else str(row.rank)
+    cells = (
+        *((Cell(row.group or ""), Cell(rank, row.rank)) if alone else ()),
+        Cell(f"{name} ({row.role})" if row.role in roles else name, row.variant, link),
+        _seeds(row),
+        *(_metric(row, info, comparison, link) for info in comparison.metrics),
+        *_difference(row, comparison, link, brief=not alone),
         Cell(numbers.count(cost.parameters), cost.parameters, link),
         Cell(numbers.count(cost.macs), cost.macs, link),
         Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),
-    ]
-    tone = row.role if row.state == "complete" else row.state
-    return Line(tuple(cells), row.note, tone)
+    )
+    return Line(
+        cells, "" if alone else row.note, row.role if row.state == "complete" else row.state
+    )
 
 
 def _seeds(row: Row) -> Cell:
     if row.role == "reference":
         return Cell(numbers.MISSING, hint="nothing in it is random", tone="quiet")
-    short = row.seeds < row.planned_seeds
     return Cell(
-        f"{row.seeds}/{row.planned_seeds}" if short else str(row.seeds),
+        f"{row.seeds}/{row.planned_seeds}",
         row.seeds,
-        tone="worse" if short else "",
+        tone="worse" if row.seeds < row.planned_seeds else "",
         hint=f"{row.seeds} of {row.planned_seeds} planned seeds finished",
     )
 
 
-def _difference(row: Row, comparison: Comparison, link: str) -> list[Cell]:
+def _metric(row: Row, info: MetricInfo, comparison: Comparison, link: str) -> Cell:
+    """Return the mean over seeds, or in a word why there is none."""
+    estimate = row.estimates.get(info.name)
+    if estimate is None and row.state in {"failed", "missing"}:
+        return Cell(row.state, tone="quiet")
+    if estimate is None and not _measured(info, comparison):
+        return Cell("n/a", tone="quiet")
+    return estimate_cell(estimate, info.digits, link)
+
+
+def _measured(info: MetricInfo, comparison: Comparison) -> bool:
+    return any(info.name in row.estimates for row in comparison.rows)
+
+
+def _difference(row: Row, comparison: Comparison, link: str, *, brief: bool) -> tuple[Cell, Cell]:
     contrast = row.contrasts.get(comparison.metric)
     if contrast is None:
-        return [Cell(numbers.MISSING, tone="quiet"), Cell("", tone="quiet")]
+        return NONE, Cell("", tone="quiet")
+    hint = f"{len(contrast.seeds)} seeds, {contrast.clips} clips, {contrast.sources} sources"
     digits = comparison.info(comparison.metric).digits
-    change = contrast.difference
-    return [
-        Cell(
-            numbers.change(change, digits),
-            change.value if change else None,
-            link,
-            f"{len(contrast.seeds)} seeds, {contrast.clips} clips, {contrast.sources} sources",
-        ),
-        verdict_cell(contrast.verdict, link, brief=True),
-    ]
+    change = change_cell(contrast.difference, digits, link, hint)
+    return change, _verdict(contrast, link, brief=brief)
+
+
+def _verdict(contrast: Contrast, link: str, *, brief: bool) -> Cell:
+    cell, verdict = verdict_cell(contrast.verdict, link, brief=brief), contrast.verdict
+    open_ended = verdict.word is Word.INCONCLUSIVE and verdict.more_seeds is None
+    if brief or not open_ended or contrast.difference is None:
+        return cell
+    return replace(cell, text=f"{cell.text}, seeds alone won't settle it")
 
 
 def _caption(comparison: Comparison) -> str:
@@ -108,8 +146,58 @@ def _caption(comparison: Comparison) -> str:
     )
 
 
-def _footnotes(comparison: Comparison) -> tuple[str, ...]:
-    definitions = [f"{title(info)}: {info.definition}" for info in comparison.metrics]
-    if not comparison.rankable:
-        definitions.append("The rows fall under different protocols and must not be ranked.")
-    return tuple(definitions)
+def notes(comparison: Comparison) -> Iterator[str]:
+    """Yield what the numbers mean, then what was found and what is missing."""
+    yield f"Numbers are of {comparison.at}; mean ± standard deviation over seeds."
+    if comparison.baseline is not None:
+        yield (
+            f"Differences are to {numbers.shorten(comparison.baseline, LONGEST)}, with "
+            f"{percent(comparison.level)} intervals; verdicts hold for all of them together (Holm)."
+        )
+    for each in comparison.protocols:
+        ranked = each.ranked or len(comparison.protocols) == 1
+        told = ", ".join(f"{name} {value}" for name, value in each.fields.items())
+        yield f"Protocol {each.hash}{'' if ranked else ' (not ranked)'}: {told}"
+    for info in comparison.metrics:
+        if not _measured(info, comparison):
+            yield (f"{title(info)} is not applicable: no clip has a value ({info.definition}).")
+    yield from comparison.headline
+    for failed in comparison.failures:
+        yield (
+            f"{failed.status.capitalize()}: {numbers.shorten(failed.variant, LONGEST)} "
+            f"s{failed.seed}, {numbers.shorten(failed.message, 120)}"
+        )
+    yield from (f"May change: {each}." for each in comparison.stale)
+
+
+def data(comparison: Comparison) -> Table:
+    """Return the results for programs, one line a row, every number at full precision.
+
+    Of each metric: `_mean`, `_sd` and the interval of the mean, `_low` to `_high`; then
+    `_difference` from the baseline with its own interval, `_p_adjusted` and `_verdict`.
+    """
+    factors = list(dict.fromkeys(name for row in comparison.rows for name in row.levels))
+    return of_records("results", [_record(row, comparison, factors) for row in comparison.rows])
+
+
+def _record(row: Row, comparison: Comparison, factors: list[str]) -> dict[str, Value]:
+    record: dict[str, Value] = {"variant": row.variant, "role": row.role, "state": row.state}
+    record |= {f"factor:{name}": row.levels.get(name) for name in factors}
+    record |= {"group": row.group} if row.group is not None else {}
+    record |= {"rank": row.rank, "seeds": row.seeds, "planned_seeds": row.planned_seeds}
+    for name in (info.name for info in comparison.metrics):
+        estimate, contrast = row.estimates.get(name), row.contrasts.get(name)
+        change = contrast.difference if contrast else None
+        for part in ("mean", "sd", "low", "high"):
+            record[f"{name}_{part}"] = getattr(estimate, part, None)
+        record[f"{name}_difference"] = change.value if change else None
+        record[f"{name}_difference_low"] = change.low if change else None
+        record[f"{name}_difference_high"] = change.high if change else None
+        record[f"{name}_p_adjusted"] = contrast.p_adjusted if contrast else None
+        record[f"{name}_verdict"] = contrast.verdict.word.value if contrast else None
+    record |= asdict(row.cost)
+    record["mac_size"] = "x".join(map(str, row.cost.mac_size or ())) or None
+    estimate = row.estimates.get(comparison.metric)
+    record["run_ids"] = " ".join(estimate.run_ids) if estimate else None
+    record |= {"protocol": row.protocol_hash, "checkpoint": row.checkpoint, "note": row.note}
+    return record

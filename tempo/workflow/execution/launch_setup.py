@@ -13,6 +13,7 @@ from tempo.core.jobs import Launcher, Resources
 from tempo.core.records import Plan, PlannedRun, RunSpec
 from tempo.core.torchrun_command import Processes
 from tempo.launch.accounting.gpu_hour_budget import (
+    BudgetWatch,
     check_budget,
     expected_hours,
     spent_hours,

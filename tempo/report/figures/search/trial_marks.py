@@ -1,13 +1,20 @@
-"""How the trials of a search look in every figure."""
+"""Mark the trials of a search by kind, place parameters on an axis, cut off trials far outside."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from statistics import quantiles
 from typing import TYPE_CHECKING
 
-from tempo.records.search_record import ObjectiveInfo, SearchSummary, TrialRecord
-from tempo.report.figures.search.axis_scale import window
+from tempo.records.search_record import (
+    ObjectiveInfo,
+    ParameterInfo,
+    SearchSummary,
+    TrialRecord,
+)
+from tempo.report import search_trials as of
 from tempo.report.figures.style import BAD, PAPER, SERIES, TEXT, UNSURE
-from tempo.report.pages import search_trials as of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +35,7 @@ WINNERS = {"best", "on the front"}
 
 
 def kind(trial: TrialRecord, summary: SearchSummary) -> str:
-    """The key of `MARKS` for a trial."""
+    """Return the key of `MARKS` for a trial."""
     if trial.variant in (summary.front or summary.best):
         return "on the front" if summary.front else "best"
     if trial.raced:
@@ -41,7 +48,7 @@ def kind(trial: TrialRecord, summary: SearchSummary) -> str:
 
 
 def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
-    """(x, y, kind) as one series a kind, labelled for a legend; the best is drawn on top."""
+    """Draw (x, y, kind) as one series a kind, labelled for a legend, the best on top."""
     for name, (marker, colour, filled) in reversed(MARKS.items()):
         chosen = [(x, y) for x, y, one in points if one == name]
         if chosen:
@@ -57,8 +64,8 @@ def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
             )
 
 
-def frame_values(axes: Axes, values: list[float], info: ObjectiveInfo) -> tuple[float, float, int]:
-    """Set the vertical axis to a window of `values`; returns it and how many lie outside."""
+def limit_values(axes: Axes, values: list[float], info: ObjectiveInfo) -> tuple[float, float, int]:
+    """Set the vertical axis to a window of `values`; return its ends and the count outside."""
     low, high = window(values)
     axes.set_ylim(low, high)
     axes.set_ylabel(of.axis(info))
@@ -67,9 +74,35 @@ def frame_values(axes: Axes, values: list[float], info: ObjectiveInfo) -> tuple[
 
 
 def cut_off(count: int) -> str:
-    """What a caption says of trials beyond the axis."""
+    """Return what a caption says of trials beyond the axis."""
     if not count:
         return ""
     if count == 1:
         return "One trial beyond the axis is drawn at its edge."
     return f"{count} trials beyond the axis are drawn at its edge."
+
+
+def fraction(parameter: ParameterInfo, value: str | float) -> float:
+    """Return where `value` lies in the parameter's range, from 0 to 1; levels in equal steps."""
+    if parameter.levels:
+        last = max(1, len(parameter.levels) - 1)
+        known = value in parameter.levels
+        return parameter.levels.index(str(value)) / last if known else math.nan
+    if parameter.low is None or parameter.high is None or isinstance(value, str):
+        return math.nan
+    low, high, at = parameter.low, parameter.high, float(value)
+    if parameter.log:
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    return (at - low) / (high - low) if high > low else 0.5
+
+
+def window(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of an axis: all values up to three quartile ranges outside the quartiles."""
+    if len(values) < 4:
+        low, high = min(values), max(values)
+    else:
+        first, _, third = quantiles(values, n=4, method="inclusive")
+        reach = 3 * (third - first)
+        low, high = max(min(values), first - reach), min(max(values), third + reach)
+    pad = 0.06 * (high - low) or max(1e-9, abs(high) * 0.01)
+    return low - pad, high + pad

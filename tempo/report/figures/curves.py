@@ -1,0 +1,158 @@
+"""Draw curves over training: validation metrics with their bands, and training health."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from tempo.compare.comparison import Comparison
+from tempo.compare.evidence import Curve
+from tempo.core.records import MetricInfo
+from tempo.report.applicability import NotApplicable
+from tempo.report.figures.axes import blank, legend
+from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
+from tempo.report.figures.style import QUIET
+from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
+from tempo.report.upgrade_note_claims import expected_points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Axis = Literal["steps", "epochs", "seconds"]
+
+AXES = {
+    "steps": "optimiser steps",
+    "epochs": "epochs (passes over the training split)",
+    "seconds": "training time (s)",
+}
+METRICS = ("psnr", "ssim")
+
+
+def draw_learning(comparison: Comparison, axis: Axis = "steps") -> Drawing | NotApplicable:
+    """Draw learning curves by optimiser step, by passes over the data, or by training time."""
+    if axis == "seconds" and not any(
+        second is not None for curve in comparison.curves for second in curve.seconds
+    ):
+        return NotApplicable("no run recorded its training time at validation")
+    infos = _metrics(comparison)
+    curves = [c for c in comparison.curves if c.split == "val" and len(c.steps) > 1]
+    if not infos or not curves:
+        return NotApplicable("no run has been validated at two steps yet")
+    shown = shown_variants(comparison, [curve.variant for curve in curves])
+    figure, panels = blank(0.45 + 1.75 * len(infos), len(infos), sharex=True)
+    for axes, info in zip(panels, infos, strict=True):
+        for name in shown.names:
+            curve = comparison.curve(name, info.name)
+            if curve is not None:
+                _curve(axes, curve, shown, axis)
+        axes.set_ylabel(axis_label(info))
+        axes.grid(axis="y")
+    marked = axis == "epochs" and _mark_expectations(panels, infos, comparison)
+    figure.align_ylabels(panels)
+    panels[-1].set_xlabel(AXES[axis])
+    legend(figure, panels[0])
+    return Drawing(figure, _caption(comparison, curves, shown, marked))
+
+
+def _metrics(comparison: Comparison) -> list[MetricInfo]:
+    have = {curve.name for curve in comparison.curves}
+    found = [info for info in comparison.metrics if info.name in have]
+    return [info for info in found if info.name in METRICS] or found[:2]
+
+
+def _curve(axes: Axes, curve: Curve, shown: ShownVariants, axis: Axis) -> None:
+    points = [
+        point
+        for point in zip(getattr(curve, axis), curve.mean, curve.low, curve.high, strict=True)
+        if point[0] is not None
+    ]
+    options = shown.line(curve.variant)
+    axes.plot([x for x, *_ in points], [mean for _, mean, *_ in points], **options)
+    band = [(x, low, high) for x, _, low, high in points if low is not None and high is not None]
+    if band:
+        x, low, high = zip(*band, strict=True)
+        axes.fill_between(x, low, high, color=options["color"], alpha=0.13, linewidth=0)
+
+
+def _mark_expectations(panels: list[Axes], infos: list[MetricInfo], comparison: Comparison) -> bool:
+    """Mark the upgrade note's points as open grey brackets: an expectation, not data."""
+    points = expected_points(comparison)
+    chosen = [axes for axes, info in zip(panels, infos, strict=True) if info.name == "psnr"]
+    for axes in chosen:
+        for point in points:
+            axes.plot(
+                [point.epoch] * 2, [point.low, point.high], color=QUIET.light, marker="_", lw=0.8
+            )
+            axes.annotate(
+                f"{point.variant} expected",
+                (point.epoch, point.high),
+                textcoords="offset points",
+                xytext=(0, 3),
+                ha="center",
+                fontsize=6,
+                color=QUIET.light,
+            )
+    return bool(points and chosen)
+
+
+def _caption(
+    comparison: Comparison, curves: list[Curve], shown: ShownVariants, marked: bool
+) -> str:
+    drawn = [curve for curve in curves if curve.variant in shown.names]
+    counts = [count for curve in drawn for count in curve.counts]
+    names = " and ".join(title(info) for info in _metrics(comparison))
+    return sentences(
+        f"{names} on the validation clips during training.",
+        f"Line: mean over seeds ({seeds_range(counts)}); band: {drawn[0].band}." if drawn else "",
+        "Grey brackets: what the upgrade note expects, not data." if marked else "",
+        shown.omitted,
+    )
+
+
+PANELS = {
+    "loss": ("training loss", True),
+    "grad_norm": ("gradient norm", True),
+    "clip_rate": ("share of steps clipped", False),
+}
+"""Axis label, and whether the axis is logarithmic."""
+
+
+def draw_health(comparison: Comparison) -> Drawing | NotApplicable:
+    """Draw means over seeds by optimiser step; the learning curves show the spread."""
+    have = {curve.name for curve in comparison.health if len(curve.steps) > 1}
+    names = [name for name in PANELS if name in have]
+    if not names:
+        return NotApplicable("no run has logged training metrics at two steps yet")
+    shown = shown_variants(comparison, [curve.variant for curve in comparison.health])
+    figure, panels = blank(0.45 + 1.25 * len(names), len(names), sharex=True)
+    counts: list[int] = []
+    for axes, name in zip(panels, names, strict=True):
+        label, logarithmic = PANELS[name]
+        for variant in shown.names:
+            curve = comparison.curve(variant, name)
+            if curve is None:
+                continue
+            axes.plot(curve.steps, curve.mean, linewidth=1.0, **shown.line(variant))
+            counts.extend(curve.counts)
+        drawn = [comparison.curve(variant, name) for variant in shown.names]
+        if logarithmic and all(min(curve.mean) > 0 for curve in drawn if curve is not None):
+            _log_scale(axes)
+        axes.set_ylabel(label)
+        axes.grid(axis="y")
+    figure.align_ylabels(panels)
+    panels[-1].set_xlabel("optimiser steps")
+    legend(figure, panels[0])
+    caption = sentences(
+        f"How training went: mean over seeds ({seeds_range(counts)}); no band is drawn.",
+        shown.omitted,
+    )
+    return Drawing(figure, caption)
+
+
+def _log_scale(axes: Axes) -> None:
+    """Set a logarithmic axis whose ticks are plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -1,0 +1,176 @@
+"""Draw the variants as rows: every seed in the primary metric, errors of edges and of time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tempo.compare.comparison import Comparison
+from tempo.core.records import MetricInfo
+from tempo.report.applicability import NotApplicable, references
+from tempo.report.figures.axes import blank, interval_bars, name_rows
+from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
+from tempo.report.figures.style import QUIET, WIDE
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import axis_label, percent, seeds_range, sentences, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST = 40
+
+
+def draw_seeds(comparison: Comparison) -> Drawing | NotApplicable:
+    """Draw seeds as circles, their mean as a tick, the interval of the mean as a bar."""
+    metric = comparison.metric
+    have = [row.variant for row in comparison.rows if metric in row.estimates]
+    shown = shown_variants(comparison, have, MOST)
+    if not shown.names:
+        return NotApplicable("no variant has finished a seed yet")
+    figure, (axes,) = blank(0.75 + 0.21 * len(shown.names))
+    for place, name in enumerate(shown.names):
+        estimate = comparison.row(name).estimates[metric]
+        colour = shown.styles[name].colour
+        axes.plot(
+            estimate.values,
+            [place] * estimate.n,
+            "o",
+            color=colour,
+            markerfacecolor="none",
+            markersize=3.6,
+            markeredgewidth=0.8,
+            zorder=3,
+        )
+        interval_bars(axes, [(place, estimate)], colour)
+        axes.plot([estimate.mean], [place], "|", color=colour, markersize=9, markeredgewidth=1.6)
+    axes.margins(x=0.08)
+    _references(axes, comparison)
+    name_rows(axes, shown.tick_labels())
+    axes.set_xlabel(axis_label(comparison.info(metric)))
+    counts = [comparison.row(name).estimates[metric].n for name in shown.names]
+    caption = sentences(
+        f"Each seed of each variant on the {comparison.split} clips ({seeds_range(counts)}).",
+        "Circle: one seed; tick: their mean; bar:",
+        f"{percent(comparison.level)} t interval of the mean over seeds.",
+        "Dotted or arrow: methods without weights." if references(comparison) else "",
+        shown.omitted,
+    )
+    return Drawing(figure, caption)
+
+
+def _references(axes: Axes, comparison: Comparison) -> None:
+    """Draw dotted lines for the reference methods on the scale; name the others with an arrow.
+
+    The scale is that of the trained variants: references far away would flatten it.
+    """
+    low, high = axes.get_xlim()
+    off, inside = [], []
+    for row in references(comparison):
+        estimate = row.estimates.get(comparison.metric)
+        if estimate is None:
+            continue
+        value = numbers.fixed(estimate.mean, comparison.info(comparison.metric).digits)
+        if not low <= estimate.mean <= high:
+            off.append((estimate.mean < low, f"{row.variant} {value}"))
+            continue
+        axes.axvline(estimate.mean, color=QUIET.light, linestyle=(0, (1, 1.5)), linewidth=0.9)
+        inside.append((estimate.mean, f"{row.variant} {value}"))
+    axes.set_xlim(low, high)
+    if inside:
+        first, last = min(inside), max(inside)
+        middle = (first[0] + last[0]) / 2
+        side = "left" if middle < low + (high - low) / 3 else "right"
+        words = ", ".join(text for _, text in sorted(inside))
+        # A line of its own where the arrow's words stand in the same corner.
+        crowded = any(is_below == (side == "left") for is_below, _ in off)
+        _above(axes, first[0] if side == "left" else last[0], words, side, "data", crowded)
+    below = [text for is_below, text in off if is_below]
+    above = [text for is_below, text in off if not is_below]
+    if below:
+        _above(axes, 0, "← " + ", ".join(below), "left", "axes fraction")
+    if above:
+        _above(axes, 1, ", ".join(above) + " →", "right", "axes fraction")
+
+
+def _above(
+    axes: Axes, x: float, text: str, side: str, coordinates: str, second: bool = False
+) -> None:
+    axes.annotate(
+        text,
+        (x, 1),
+        xycoords=(coordinates, "axes fraction"),
+        textcoords="offset points",
+        xytext=(0, 12 if second else 3),
+        ha=side,
+        fontsize=7,
+        color=QUIET.light,
+    )
+
+
+EDGE_METRICS = {
+    "edge": "edge error",
+    "tof": "tOF",
+    "warping": "warping error",
+    "flicker": "flicker",
+}
+"""The metrics of this figure, and how captions call those that no run has."""
+
+MOST_IN_PANELS = 20
+
+
+def draw_edges_and_time(comparison: Comparison) -> Drawing | NotApplicable:
+    """Draw the mean over seeds of each variant as a dot, its interval as a bar."""
+    infos = [
+        info for info in (*comparison.metrics, *comparison.panels) if info.name in EDGE_METRICS
+    ]
+    if not infos:
+        return NotApplicable("no run was judged by edge error, tOF, warping error or flicker")
+    have = [
+        row.variant for row in comparison.rows if any(info.name in row.estimates for info in infos)
+    ]
+    shown = shown_variants(comparison, have, MOST_IN_PANELS, 22)
+    if not shown.names:
+        return NotApplicable("no variant has finished a seed yet")
+    height = 0.62 + 0.19 * len(shown.names)
+    figure, panels = blank(
+        height, 1, len(infos), width=WIDE if len(infos) > 1 else 3.3, sharey=True
+    )
+    for axes, info in zip(panels, infos, strict=True):
+        _panel(axes, comparison, shown, info)
+        name_rows(axes, shown.tick_labels())
+    return Drawing(figure, _caption(comparison, shown, infos))
+
+
+def _panel(axes: Axes, comparison: Comparison, shown: ShownVariants, info: MetricInfo) -> None:
+    for place, name in enumerate(shown.names):
+        estimate = comparison.row(name).estimates.get(info.name)
+        if estimate is None:
+            continue
+        look = shown.styles[name]
+        interval_bars(axes, [(place, estimate)], look.colour)
+        axes.plot([estimate.mean], [place], look.marker, color=look.colour, markersize=4)
+    if comparison.baseline in shown.names:
+        own = comparison.row(comparison.baseline).estimates.get(info.name)
+        if own is not None:
+            axes.axvline(own.mean, color=QUIET.light, linewidth=0.7, zorder=1)
+    axes.margins(x=0.12)
+    axes.locator_params(axis="x", nbins=4)
+    axes.set_xlabel(axis_label(info))
+
+
+def _caption(comparison: Comparison, shown: ShownVariants, infos: list[MetricInfo]) -> str:
+    counts = [
+        estimate.n
+        for name in shown.names
+        for info in infos
+        if (estimate := comparison.row(name).estimates.get(info.name))
+    ]
+    names = {info.name for info in infos}
+    absent = [label for name, label in EDGE_METRICS.items() if name not in names]
+    listed = ", ".join(title(info) for info in infos)
+    return sentences(
+        f"{listed[:1].upper()}{listed[1:]} on the {comparison.split} clips; less is better.",
+        f"Mean over seeds ({seeds_range(counts)}); bar: {percent(comparison.level)} t interval of "
+        "the mean; line: the baseline.",
+        f"Not measured here: {', '.join(absent)}." if absent else "",
+        shown.omitted,
+    )

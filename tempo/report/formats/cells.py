@@ -1,0 +1,71 @@
+"""Make the cells of a study's tables: names that link to runs, means, differences, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tempo.compare.comparison import Comparison
+from tempo.compare.statistics.quantities import Estimate, Interval, Verdict, Word
+from tempo.report.formats import numbers
+from tempo.report.formats.table import Cell
+
+MARKS = {
+    Word.BETTER: "▴",
+    Word.WORSE: "▾",
+    Word.EQUIVALENT: "≈",
+    Word.INCONCLUSIVE: "○",
+    Word.INCOMPARABLE: "×",
+}
+"""The shape of each verdict, for readers who do not see its colour."""
+
+NONE = Cell(numbers.MISSING, tone="quiet")
+"""The cell of a number that is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Map a variant or a trial to the place on the page that lists its runs."""
+
+    places: Mapping[str, str]
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Links:
+        """Return the places of a comparison's rows."""
+        return cls({row.variant: f"#v{index}" for index, row in enumerate(comparison.rows)})
+
+    def to(self, variant: str | None) -> str:
+        """Return the fragment of a variant: a number, because a label may hold anything."""
+        return self.places.get(variant or "", "#runs")
+
+    def name(self, variant: str) -> Cell:
+        """Return the cell that names a variant."""
+        return Cell(variant, variant, self.to(variant))
+
+
+def estimate_cell(
+    estimate: Estimate | None, digits: int, link: str = "", missing: str = ""
+) -> Cell:
+    """Return mean ± standard deviation, with each seed's value as hint."""
+    if estimate is None:
+        return Cell(numbers.MISSING, None, link, missing)
+    pairs = zip(estimate.seeds, estimate.values, strict=True)
+    hint = "; ".join(
+        ("" if seed is None else f"seed {seed}: ") + numbers.fixed(value, digits)
+        for seed, value in pairs
+    )
+    return Cell(numbers.spread(estimate, digits), estimate.mean, link, hint)
+
+
+def change_cell(change: Interval | None, digits: int, link: str = "", hint: str = "") -> Cell:
+    """Return a difference with its interval."""
+    return Cell(numbers.change(change, digits), change.value if change else None, link, hint)
+
+
+def verdict_cell(verdict: Verdict, link: str = "", *, brief: bool = False) -> Cell:
+    """Return a mark and a word, and unless `brief` the number of seeds that would settle it."""
+    word, more = verdict.word.value, verdict.more_seeds
+    need = f"about {more} more {'seed' if more == 1 else 'seeds'}" if more else ""
+    text = f"{MARKS[verdict.word]}\N{NO-BREAK SPACE}{word}"
+    hint = "; ".join(filter(None, (verdict.reason, need)))
+    return Cell(text if brief or not need else f"{text}, {need}", word, link, hint, word)

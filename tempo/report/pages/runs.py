@@ -1,0 +1,104 @@
+"""List the runs behind the numbers by variant, and what it takes to run the study again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tempo.compare.comparison import Comparison
+from tempo.compare.evidence import RunInfo
+from tempo.core.config_diff import flatten
+from tempo.report.formats import numbers
+from tempo.report.formats.table import Cell, Column, words
+
+
+@dataclass(frozen=True, slots=True)
+class RunGroup:
+    """The runs of one variant, trial or confirmation, one line of cells each.
+
+    `anchor` is its id on the page; `about` says how the runs ended, `settings` what was set.
+    """
+
+    anchor: str
+    name: str
+    about: str
+    runs: tuple[tuple[Cell, ...], ...]
+    settings: str = ""
+
+
+def run_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """Return the columns of the lists of runs."""
+    metrics = [Column(info.name) for info in comparison.metrics]
+    first = (*words("run"), Column("seed"), *words("status"), Column("step"), *words("checkpoint"))
+    return (*first, *metrics, Column("time"), *words("device"), Column("attempts"), *words("ended"))
+
+
+def run_groups(comparison: Comparison) -> Iterator[RunGroup]:
+    """Yield one group a row, in the order of the table."""
+    by_variant: dict[str, list[RunInfo]] = {}
+    for run in comparison.runs:
+        by_variant.setdefault(run.variant, []).append(run)
+    for place, row in enumerate(comparison.rows):
+        runs = tuple(_cells(run, comparison) for run in by_variant.get(row.variant, ()))
+        about = f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {row.state}"
+        yield RunGroup(f"v{place}", row.variant, about, runs)
+
+
+def _cells(run: RunInfo, comparison: Comparison) -> tuple[Cell, ...]:
+    ended = numbers.MISSING
+    if run.ended is not None:
+        ended = datetime.fromtimestamp(run.ended, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    at = "" if run.checkpoint_step is None else f" at {run.checkpoint_step}"
+    texts = (
+        numbers.MISSING if run.seed is None else str(run.seed),
+        run.status,
+        f"{run.step}/{run.total_steps}" if run.total_steps else numbers.MISSING,
+        f"{run.checkpoint}{at}",
+        *(numbers.fixed(run.values.get(each.name), each.digits) for each in comparison.metrics),
+        numbers.duration(run.train_seconds),
+        str(run.environment.get("device", numbers.MISSING)),
+        str(run.attempts),
+        ended,
+    )
+    return (Cell(run.run_id, hint=os.fspath(run.folder)), *map(Cell, texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """What it takes to run the study again.
+
+    `environments` maps a recorded property of the machines to the distinct values seen.
+    """
+
+    command: str
+    spec: str
+    environments: Mapping[str, list[str]]
+
+
+def reproduction(comparison: Comparison) -> Reproduction:
+    """Return the command, the resolved spec as YAML, and what the runs ran on."""
+    import yaml
+
+    words = ["python", "run_experiment.py", comparison.source]
+    if comparison.profile:
+        words += ["--profile", comparison.profile]
+    plain = json.loads(json.dumps(comparison.spec, default=str))
+    return Reproduction(
+        shlex.join(words),
+        yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=96),
+        _environments(comparison),
+    )
+
+
+def _environments(comparison: Comparison) -> dict[str, list[str]]:
+    found: dict[str, dict[str, None]] = {}
+    for run in comparison.runs:
+        for path, value in flatten(run.environment, "").items():
+            key = path.removeprefix(".")
+            if value is not None and key not in {"pid", "host"}:
+                found.setdefault(key, {})[str(value)] = None
+    return {key: list(values) for key, values in sorted(found.items())}

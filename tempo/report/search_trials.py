@@ -1,0 +1,109 @@
+"""Read trials for print: their state, value, order, parameters, and links to their runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tempo.records.search_record import ObjectiveInfo, ParameterInfo, SearchSummary, TrialRecord
+from tempo.report.formats import numbers
+from tempo.report.formats.cells import Links
+from tempo.report.formats.phrases import title_of
+
+FINISHED = {"complete", "outside"}
+
+
+def title(info: ObjectiveInfo) -> str:
+    """Return how an objective is called in print."""
+    return title_of(info.name)
+
+
+def axis(info: ObjectiveInfo) -> str:
+    """Return `PSNR (dB)`."""
+    return f"{title(info)} ({info.unit})" if info.unit else title(info)
+
+
+def state(trial: TrialRecord) -> str:
+    """Return how a trial ended, in words."""
+    if trial.raced:
+        return "raced out"
+    if trial.state == "pruned" and trial.curve:
+        return f"pruned at step {trial.curve[-1][0]}"
+    if trial.origin == "warm_start":
+        return "known before"
+    return "outside the space" if trial.state == "outside" else trial.state
+
+
+def finished(trial: TrialRecord, index: int = 0) -> float | None:
+    """Return the value of objective `index` where the trial ran all its seeds, or None."""
+    whole = trial.state in FINISHED and not trial.raced
+    return trial.values[index] if whole and len(trial.values) > index else None
+
+
+def reached(trial: TrialRecord, index: int = 0) -> float | None:
+    """Return the value so far: of finished seeds, or the last validation of a pruned trial."""
+    if len(trial.values) > index:
+        return trial.values[index]
+    return trial.curve[-1][1] if index == 0 and trial.curve else None
+
+
+def goodness(value: float, info: ObjectiveInfo) -> float:
+    """Return `value` with the sign under which more is better."""
+    return value if info.better == "higher" else -value
+
+
+def ordered(summary: SearchSummary) -> list[TrialRecord]:
+    """Return winners first, then finished trials, best first, then the others by number."""
+    winners = {name: place for place, name in enumerate(summary.front or summary.best)}
+    info = summary.objectives[0]
+
+    def place(trial: TrialRecord) -> tuple[float, float, float]:
+        value = finished(trial)
+        worth = math.inf if value is None else -goodness(value, info)
+        number = math.inf if trial.number is None else trial.number
+        return winners.get(trial.variant, math.inf), worth, number
+
+    return sorted(summary.trials, key=place)
+
+
+def best_so_far(
+    trials: Sequence[TrialRecord], info: ObjectiveInfo, index: int = 0
+) -> list[tuple[int, float]]:
+    """Return number and value of each trial that was better than all earlier trials."""
+    steps: list[tuple[int, float]] = []
+    for trial in trials:
+        value = finished(trial, index)
+        if value is None or trial.number is None:
+            continue
+        if not steps or goodness(value, info) > goodness(steps[-1][1], info):
+            steps.append((trial.number, value))
+    return steps
+
+
+def numbered(summary: SearchSummary) -> list[TrialRecord]:
+    """Return the trials of this search's own budget, in order; warm starts have no number."""
+    own = [trial for trial in summary.trials if trial.number is not None]
+    return sorted(own, key=lambda trial: trial.number or 0)
+
+
+def setting(value: str | float | None) -> str:
+    """Return a parameter's value as printed; a dash where the trial has no such parameter."""
+    if value is None:
+        return numbers.MISSING
+    return value if isinstance(value, str) else f"{value:.4g}".replace("-", numbers.MINUS)
+
+
+def values_of(parameter: ParameterInfo) -> str:
+    """Return what a parameter may be: its levels, or its range."""
+    if parameter.levels:
+        return ", ".join(parameter.levels)
+    ends = f"{setting(parameter.low)} to {setting(parameter.high)}"
+    step = ", log" if parameter.log else f" by {setting(parameter.step)}" if parameter.step else ""
+    return f"{ends}{step}{', whole numbers' if parameter.whole else ''}"
+
+
+def trial_links(summary: SearchSummary) -> Links:
+    """Return the places of all trials and confirmations of a search."""
+    places = {each.variant: f"#c{index}" for index, each in enumerate(summary.confirmed)}
+    places |= {trial.variant: f"#t{index}" for index, trial in enumerate(summary.trials)}
+    return Links(places)
