@@ -22,11 +22,11 @@ GENERATOR = Path(__file__).parents[1] / "tests" / "record_generator.py"
 
 TABLE = """
 from rich.console import Console
-from tempo.compare import render
+from tempo.comparison import render
 Console(width=140).print(render.terminal(compare(store, plan, Query(detail="table"))))
 """
 FULL = """
-from tempo.compare import render
+from tempo.comparison import render
 comparison = compare(store, plan)
 for write in (render.json, render.csv, render.markdown, render.latex):
     write(comparison)
@@ -34,8 +34,8 @@ for write in (render.json, render.csv, render.markdown, render.latex):
 HEAD = """
 import sys
 from pathlib import Path
-from tempo.compare.build import compare
-from tempo.compare.query import Query
+from tempo.comparison.build import compare
+from tempo.comparison.query import Query
 from tempo.records.layout import Store
 store = Store(Path(sys.argv[1]))
 plan = store.load_plan(store.studies()[0])

@@ -25,7 +25,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tempo.spec.load import load_study
-from tests.search import simulate
+from tests.tuning import simulate
 
 TRIAL_SECONDS = 30.0
 

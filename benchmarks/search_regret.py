@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.search import simulate
+from tests.tuning import simulate
 
 
 def regret(sampler: str, seed: int, trials: int) -> float:

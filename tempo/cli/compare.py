@@ -19,8 +19,8 @@ from tempo.core.records import Plan
 from tempo.records.layout import Store
 
 if TYPE_CHECKING:
-    from tempo.compare.comparison import Comparison
-    from tempo.compare.gate import Gate
+    from tempo.comparison.comparison import Comparison
+    from tempo.comparison.gate import Gate
 
 EPILOG = """examples:
   python compare.py se_dilation                         the study's last plan, from ./records
@@ -95,7 +95,7 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Compare as asked; 1 when a gate failed."""
-    from tempo.compare.gate import parse_gate
+    from tempo.comparison.gate import parse_gate
     from tempo.workflow.comparison import compare_plans
 
     question = _question(options)
@@ -162,7 +162,7 @@ def _show_changes(
     question: dict[str, Any],
     console: Console,
 ) -> None:
-    from tempo.compare.study_changes import changes
+    from tempo.comparison.study_changes import changes
     from tempo.core.errors import RecordError
     from tempo.report.tables.changes import printed
     from tempo.workflow.comparison import make_query
@@ -187,7 +187,7 @@ def _show_changes(
 
 def _judge(comparison: Comparison, gate: Gate, console: Console) -> int:
     """Say how every variant does at the gate; `GATE_FAILED` when one does not pass."""
-    from tempo.compare.gate import check
+    from tempo.comparison.gate import check
 
     outcomes = check(comparison, gate)
     for outcome in outcomes:

@@ -13,7 +13,7 @@ from tempo.cli.render.live import make_observer
 from tempo.spec.metrics import DEFAULT_METRICS
 
 if TYPE_CHECKING:
-    from tempo.compare.leaderboard import Leaderboard
+    from tempo.comparison.leaderboard import Leaderboard
 
 EPILOG = """examples:
   tempo evaluate RUN_ID average flow --on vimeo90k,snu_film     a run beside the references

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tempo.compare.comparison import Comparison, Row
+from tempo.comparison.comparison import Comparison, Row
 
 
 @dataclass(frozen=True, slots=True)

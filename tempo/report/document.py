@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.records.files import write_atomic
 from tempo.report.figures import FIGURES
 from tempo.report.figures.export import FORMATS, Made, Plate, plates

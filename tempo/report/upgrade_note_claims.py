@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tempo.compare.comparison import Comparison, Row
+from tempo.comparison.comparison import Comparison, Row
 
 BASE = 64
 """The width (channels at full resolution) that the claims are about."""

@@ -14,7 +14,7 @@ from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.options import ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
-from tempo.spec.search import SearchSpec
+from tempo.spec.search_section import SearchSpec
 
 Reference = Literal["average", "nearest", "flow"]
 

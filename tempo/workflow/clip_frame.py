@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tempo.compare.loading.clip_values import read_table
+from tempo.comparison.loading.clip_values import read_table
 from tempo.records.run_record import read_result
 
 

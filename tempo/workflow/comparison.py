@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from tempo.compare.comparison import Comparison as ComparisonData
-    from tempo.compare.query import Query
-    from tempo.compare.statistics.quantities import Contrast, Interval, Word
+    from tempo.comparison.comparison import Comparison as ComparisonData
+    from tempo.comparison.query import Query
+    from tempo.comparison.statistics.quantities import Contrast, Interval, Word
 
 
 def compare(
@@ -55,7 +55,7 @@ def compare(
 
 def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Comparison:
     """Compare the recorded results of plans, each in its records; see `compare`."""
-    from tempo.compare.build import compare_all
+    from tempo.comparison.build import compare_all
 
     return Comparison(compare_all(list(plans), make_query(**question)), plans)
 
@@ -74,7 +74,7 @@ def make_query(
     detail: Literal["table", "full"] = "full",
 ) -> Query:
     """The question to the records, from values as the API and the command line take them."""
-    from tempo.compare.query import parse_query
+    from tempo.comparison.query import parse_query
 
     metrics = metric if metric is None or isinstance(metric, str) else ",".join(metric)
     if passing is not None and not isinstance(passing, str):

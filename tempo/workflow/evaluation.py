@@ -15,7 +15,7 @@ from tempo.workflow.observer import Observer, advancing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tempo.compare.leaderboard import Leaderboard
+    from tempo.comparison.leaderboard import Leaderboard
     from tempo.records.evaluations import EvaluationRecord
     from tempo.train.evaluation.evaluation_settings import EvaluationSettings, TestClips
     from tempo.train.evaluation.methods import Method
@@ -127,7 +127,7 @@ class Evaluations:
     @property
     def groups(self) -> tuple[Leaderboard, ...]:
         """The rows of one test set and protocol each, best first."""
-        from tempo.compare.leaderboard import leaderboards
+        from tempo.comparison.leaderboard import leaderboards
 
         return leaderboards(self.records, self.metric)
 

@@ -12,8 +12,8 @@ from tempo.records.layout import Store
 from tempo.records.search_record import SearchSummary, load_search, search_dir
 
 if TYPE_CHECKING:
-    from tempo.compare.comparison import Comparison
-    from tempo.compare.study_changes import Changes
+    from tempo.comparison.comparison import Comparison
+    from tempo.comparison.study_changes import Changes
 
 EXAMPLE = 1_000_000
 """Bytes that the page of an example stays under."""
@@ -21,7 +21,7 @@ EXAMPLE = 1_000_000
 
 def write_study_report(store: Store, plan: Plan, reports: Path) -> tuple[Comparison, Path]:
     """Compare what is recorded of a plan and write the report; the comparison and the page."""
-    from tempo.compare.build import compare
+    from tempo.comparison.build import compare
 
     comparison = compare(store, plan)
     return comparison, write_page(comparison, (), reports)
@@ -75,7 +75,7 @@ def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Pa
 
 def _confirmed(store: Store, summary: SearchSummary) -> Comparison | None:
     """The trials that were run again, as a study compared with the first baseline."""
-    from tempo.compare.build import compare
+    from tempo.comparison.build import compare
 
     done = [each for each in summary.confirmed if each.fresh is not None]
     if not done:

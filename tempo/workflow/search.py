@@ -138,7 +138,7 @@ class SearchResult:
         Raises:
             TempoError: a trial is not pruned.
         """
-        from tempo.search.backend.storage import open_storage, promote
+        from tempo.tuning.backend.storage import open_storage, promote
 
         chosen = [self.summary.trial(name) for name in trials]
         for trial in chosen:
@@ -155,7 +155,7 @@ class SearchResult:
 
     def export(self, path: str | Path, trial: str | None = None) -> TrialRecord:
         """Write a trial (default: the best) as a study file of its own; returns the trial."""
-        from tempo.search.study_export import export
+        from tempo.tuning.study_export import export
 
         chosen = self.best() if trial is None else self.summary.trial(trial)
         export(self.summary, chosen, self._spec(), Path(path))

@@ -198,9 +198,9 @@ def test_all_ranks_of_a_pruned_run_leave_together(tmp_path: Path, shared_cache: 
     folder = searching(tmp_path, shared_cache, text)
     script = (
         "import sys\n"
-        "import tempo.search.backend.pruners as p, optuna\n"
+        "import tempo.tuning.backend.pruners as p, optuna\n"
         "p.make_pruner = lambda *a: optuna.pruners.ThresholdPruner(lower=1e9)\n"
-        "import tempo.search.session as s\n"
+        "import tempo.tuning.session as s\n"
         "s.make_pruner = p.make_pruner\n"
         "from tempo.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"

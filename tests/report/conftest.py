@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.document import write_report
 
 from ..compare.conftest import planted  # noqa: F401

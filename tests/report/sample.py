@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tempo.compare import comparison as c
-from tempo.compare import evidence as e
-from tempo.compare.statistics import quantities as q
+from tempo.comparison import comparison as c
+from tempo.comparison import evidence as e
+from tempo.comparison.statistics import quantities as q
 from tempo.core.records import Exclusion, MetricInfo
 
 PSNR = MetricInfo(name="psnr", unit="dB", better="higher", digits=2, definition="mean RGB PSNR")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tempo.compare import study_changes as c
-from tempo.compare.statistics import quantities as q
+from tempo.comparison import study_changes as c
+from tempo.comparison.statistics import quantities as q
 from tempo.core.records import MetricInfo
 
 PSNR = MetricInfo(name="psnr", unit="dB", better="higher", digits=2, definition="mean RGB PSNR")

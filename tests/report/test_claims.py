@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.compare.comparison import Comparison, Cost
+from tempo.comparison.comparison import Comparison, Cost
 from tempo.design.expand import expand
 from tempo.report.formats.table import Table
 from tempo.report.tables.claims import NOT_HERE, VERSIONS, build, pairs

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pytest
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report import document
 from tempo.report.applicability import NotApplicable
 from tempo.report.document import write_report

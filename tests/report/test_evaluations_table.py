@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any
 
-from tempo.compare.leaderboard import leaderboards
+from tempo.comparison.leaderboard import leaderboards
 from tempo.core.records import MetricInfo
 from tempo.records.evaluations import Compared, EvaluationRecord
 from tempo.report.formats.csv_json import csv_text

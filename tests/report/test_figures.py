@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Interval
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.statistics.quantities import Interval
 from tempo.core.errors import NotApplicableError, UnknownNameError
 from tempo.report import figures
 from tempo.report.applicability import NotApplicable

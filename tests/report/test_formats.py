@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from tempo.cli.render.tables import print_table
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.document import write_report
 from tempo.report.formats import WRITERS
 from tempo.report.formats.csv_json import csv_text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempo.compare.statistics.quantities import Interval
+from tempo.comparison.statistics.quantities import Interval
 from tempo.report.formats import numbers
 
 finite = st.floats(-1e9, 1e9)

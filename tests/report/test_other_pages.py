@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.figures.figure_helpers import Drawing
 from tempo.report.figures.forest import draw_changes, largest_changes
 from tempo.report.formats.table import Table

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from tempo.cli.render.tables import print_table
-from tempo.compare.build import compare
-from tempo.compare.comparison import Comparison
+from tempo.comparison.build import compare
+from tempo.comparison.comparison import Comparison
 from tempo.records.layout import Store
 from tempo.report.formats.csv_json import csv_text, json_text
 from tempo.report.formats.latex import latex

@@ -21,7 +21,7 @@ from tempo.report.figures.search.parameters import line
 from tempo.report.figures.search.trial_marks import fraction, window
 from tempo.report.formats.table import Table
 from tempo.report.pages.search_summary import verdict
-from tempo.report.tables.search import SEARCH_TABLES
+from tempo.report.tables.search_tables import SEARCH_TABLES
 
 from . import sample_search
 

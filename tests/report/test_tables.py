@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.csv_json import csv_text

@@ -17,8 +17,8 @@ from tempo.workflow.plan.counts import count_all
 
 if TYPE_CHECKING:
     from tempo.core.records import Plan
-    from tempo.search.space import Space
     from tempo.spec.load import LoadedStudy
+    from tempo.tuning.space import Space
 
 DRAWN = 5
 """Sampled trials to show."""
@@ -26,9 +26,9 @@ DRAWN = 5
 
 def show_search_plan(loaded: LoadedStudy, options: argparse.Namespace) -> int:
     """Print the space, the rules, the budget and the first trials as if nothing were known."""
-    from tempo.search.plans import preview
-    from tempo.search.space import Space
-    from tempo.search.summary import describe
+    from tempo.tuning.plans import preview
+    from tempo.tuning.space import Space
+    from tempo.tuning.summary import describe
 
     space = Space(loaded)
     plan = preview(space, DRAWN)

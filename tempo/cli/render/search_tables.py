@@ -10,7 +10,7 @@ from tempo.cli.render.run_changes import duration
 from tempo.cli.render.tables import print_table
 from tempo.records.search_record import ParameterInfo, SearchSummary
 from tempo.report.formats.table import Table
-from tempo.report.tables.search import confirmation, importance, space_table, trials
+from tempo.report.tables.search_tables import confirmation, importance, space_table, trials
 
 SHOWN = 15
 """Trials of the table unless all are asked for."""

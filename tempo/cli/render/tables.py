@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.formats.numbers import typed
 from tempo.report.formats.phrases import visible
 from tempo.report.formats.table import Cell, Column, Table, without_details

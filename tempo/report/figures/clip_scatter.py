@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.applicability import NotApplicable, trained
 from tempo.report.figures.axes import blank
 from tempo.report.figures.figure_helpers import Drawing

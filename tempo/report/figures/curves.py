@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.evidence import Curve
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.evidence import Curve
 from tempo.core.records import MetricInfo
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.axes import blank, legend

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tempo.compare.comparison import Comparison, Row
+from tempo.comparison.comparison import Comparison, Row
 from tempo.report.applicability import trained
 from tempo.report.figures import style
 from tempo.report.formats import numbers

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Interval, Verdict, Word
-from tempo.compare.study_changes import Change, Changes
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.statistics.quantities import Interval, Verdict, Word
+from tempo.comparison.study_changes import Change, Changes
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.axes import blank, interval_bars, name_rows
 from tempo.report.figures.figure_helpers import Drawing, shown_variants

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Attribution, Interval
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.statistics.quantities import Attribution, Interval
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.axes import blank, name_rows
 from tempo.report.figures.figure_helpers import Drawing

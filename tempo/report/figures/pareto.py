@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.evidence import Pareto
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.evidence import Pareto
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.axes import blank, interval_bars, legend
 from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants

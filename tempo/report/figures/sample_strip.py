@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.evidence import GalleryClip
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.evidence import GalleryClip
 from tempo.report.applicability import NotApplicable, references
 from tempo.report.figures.figure_helpers import Drawing, shown_variants
 from tempo.report.figures.style import WIDE

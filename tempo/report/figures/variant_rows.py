@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.core.records import MetricInfo
 from tempo.report.applicability import NotApplicable, references
 from tempo.report.figures.axes import blank, interval_bars, name_rows

@@ -17,4 +17,4 @@ WRITERS: Mapping[str, Callable[[Table], str]] = {
     "latex": latex,
     "md": markdown,
 }
-"""By the name that the command line gives a format. A terminal's writer is in `tempo.cli`."""
+"""By the name that the command line gives a format; the terminal has a writer of its own."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Estimate, Interval, Verdict, Word
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.statistics.quantities import Estimate, Interval, Verdict, Word
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell
 

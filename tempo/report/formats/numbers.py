@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tempo.compare.statistics.quantities import Estimate, Interval
+from tempo.comparison.statistics.quantities import Estimate, Interval
 
 MISSING = "—"
 MINUS = "\u2212"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Effect, Interval
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.statistics.quantities import Effect, Interval
 from tempo.core.records import MetricInfo
 
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tempo.compare.statistics.quantities import Word
-from tempo.compare.study_changes import Change, Changes
+from tempo.comparison.statistics.quantities import Word
+from tempo.comparison.study_changes import Change, Changes
 from tempo.report.document import write_page
 from tempo.report.figures.export import FORMATS, plates
 from tempo.report.figures.forest import draw_changes

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.evidence import GalleryClip, Picture
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.evidence import GalleryClip, Picture
 from tempo.report.applicability import references
 from tempo.report.figures.figure_helpers import shown_variants
 from tempo.report.formats import numbers

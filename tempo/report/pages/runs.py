@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.evidence import RunInfo
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.evidence import RunInfo
 from tempo.core.config_diff import flatten
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell, Column, words

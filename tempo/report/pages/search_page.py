@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.records.search_record import SearchSummary, TrialRun
 from tempo.report import search_trials as of
 from tempo.report.document import write_page
@@ -20,7 +20,7 @@ from tempo.report.pages.runs import RunGroup
 from tempo.report.pages.search_summary import search_summary
 from tempo.report.pages.study_page import texts
 from tempo.report.tables import TABLES
-from tempo.report.tables.search import SEARCH_TABLES
+from tempo.report.tables.search_tables import SEARCH_TABLES
 
 SECTIONS = (
     Section("history", "History", ("figure:history", "table:trials")),

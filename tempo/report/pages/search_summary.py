@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.records.search_record import Confirmation, Estimate, SearchSummary
 from tempo.report import search_trials as of
 from tempo.report.formats import numbers
 from tempo.report.pages.study_summary import study_summary
 from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
-from tempo.report.tables.search import interval, spending
+from tempo.report.tables.search_tables import interval, spending
 
 
 def search_summary(summary: SearchSummary, comparison: Comparison | None) -> Summary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures.export import Made
 from tempo.report.formats.table import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.applicability import trained
 from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats.table import Table
 from tempo.report.tables import claims, contrasts, costs, effects, learning, results

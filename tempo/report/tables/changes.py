@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tempo.compare.study_changes import Change, Changes
+from tempo.comparison.study_changes import Change, Changes
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import change_cell, verdict_cell

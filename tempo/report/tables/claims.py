@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tempo.compare.comparison import Comparison, Row
+from tempo.comparison.comparison import Comparison, Row
 from tempo.core.config_diff import flatten
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell, Line, Table, words

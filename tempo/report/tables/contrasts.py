@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Contrast
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.statistics.quantities import Contrast
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import Links, change_cell, verdict_cell

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tempo.compare.comparison import Comparison, Row
-from tempo.compare.evidence import BudgetView, ParetoPoint
+from tempo.comparison.comparison import Comparison, Row
+from tempo.comparison.evidence import BudgetView, ParetoPoint
 from tempo.report.applicability import NotApplicable, trained
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, estimate_cell

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.statistics.quantities import Effect, Rung
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.statistics.quantities import Effect, Rung
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, change_cell, verdict_cell

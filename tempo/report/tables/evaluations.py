@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from tempo.compare.leaderboard import Leaderboard
+from tempo.comparison.leaderboard import Leaderboard
 from tempo.records.evaluations import EvaluationRecord
 from tempo.records.events import encode
 from tempo.report.formats import numbers

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tempo.compare.comparison import Comparison
-from tempo.compare.evidence import Learning, Milestone, Passing
+from tempo.comparison.comparison import Comparison
+from tempo.comparison.evidence import Learning, Milestone, Passing
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import Links

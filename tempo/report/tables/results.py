@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from tempo.compare.comparison import Comparison, Row
-from tempo.compare.statistics.quantities import Contrast, Word
+from tempo.comparison.comparison import Comparison, Row
+from tempo.comparison.statistics.quantities import Contrast, Word
 from tempo.core.records import MetricInfo
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, change_cell, estimate_cell, verdict_cell

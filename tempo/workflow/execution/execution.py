@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tempo.compare.comparison import Comparison
+from tempo.comparison.comparison import Comparison
 from tempo.core.errors import StoppedError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.scheduling.pool import Pool

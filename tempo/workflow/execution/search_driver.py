@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from tempo.core.records import RunStatus
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest, RunView
-from tempo.search.session import Search
-from tempo.search.trials import Trial
+from tempo.tuning.session import Search
+from tempo.tuning.trials import Trial
 
 ASK_PAUSE = 1.0
 """Seconds before asking again while other drivers hold all trials that are left."""

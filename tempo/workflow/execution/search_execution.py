@@ -16,13 +16,13 @@ from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.prices import Prices
 from tempo.records.search_record import SearchSummary, save_search
-from tempo.search.confirmation import Candidate
-from tempo.search.plans import GrowingPlan, rehearsal
-from tempo.search.session import Search, check_unchanged
-from tempo.search.space import Space
-from tempo.search.summary import candidates, summarise
 from tempo.spec.load import LoadedStudy
 from tempo.track.mirror_process import MirrorProcess
+from tempo.tuning.confirmation import Candidate
+from tempo.tuning.plans import GrowingPlan, rehearsal
+from tempo.tuning.session import Search, check_unchanged
+from tempo.tuning.space import Space
+from tempo.tuning.summary import candidates, summarise
 from tempo.workflow.execution.driver import Driver, driving
 from tempo.workflow.execution.execution import FAILED, Ending
 from tempo.workflow.execution.launch_setup import LaunchSetup

@@ -35,7 +35,7 @@ def power_statement(plan: Plan, store: Store, reusable: Collection[str]) -> str 
     seeds = len({run.seed for run in plan.runs} - {None})
     if noise is None or not seeds:
         return None
-    from tempo.compare.statistics.power import detectable, expected_noise
+    from tempo.comparison.statistics.power import detectable, expected_noise
 
     trained = sum(variant.role != "reference" for variant in plan.variants)
     expected = expected_noise(seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2))

@@ -1,0 +1,172 @@
+"""Build a comparison from the records of studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tempo.comparison.comparison import Comparison, Row
+from tempo.comparison.fitted_study import FittedStudy, fit_study
+from tempo.comparison.loading.load_runs import Sample, load_runs, merge_samples
+from tempo.comparison.query import Query
+from tempo.comparison.sections.attribution import attribution
+from tempo.comparison.sections.budgets import budget_views
+from tempo.comparison.sections.contrasts import contrasts
+from tempo.comparison.sections.curves import health_curves, learning_curves
+from tempo.comparison.sections.factor_effects import effects
+from tempo.comparison.sections.fairness import fairness_differences
+from tempo.comparison.sections.gallery import disagreements, gallery
+from tempo.comparison.sections.headline import headline
+from tempo.comparison.sections.learning import learning
+from tempo.comparison.sections.pareto import pareto_fronts
+from tempo.comparison.sections.provenance import (
+    failures,
+    fingerprint,
+    fingerprint_of,
+    protocols,
+    run_infos,
+    staleness,
+)
+from tempo.comparison.sections.strata import clip_table, strata
+from tempo.comparison.sections.table import rank_rows, table_rows
+from tempo.comparison.statistics.noise_floor import detectable_differences, noise_floor
+from tempo.comparison.statistics.quantities import Contrast, Power
+from tempo.core.records import Plan
+from tempo.records.layout import Store
+
+__all__ = ["compare", "compare_all", "fingerprint"]
+
+DEFAULT = Query()
+
+
+def compare(store: Store, plan: Plan, query: Query = DEFAULT) -> Comparison:
+    """Return all contrasts of the runs of `plan` as recorded in `store`.
+
+    Raises:
+        RecordError: when no run has a result yet.
+        TempoError: when the query names a variant, metric or factor that is not there.
+    """
+    return _build(fit_study(load_runs(store, plan, query)))
+
+
+def compare_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -> Comparison:
+    """Compare several studies as one; variants that share a name get their study's in front.
+
+    Raises:
+        as `compare`.
+    """
+    if len(studies) == 1:
+        return compare(*studies[0], query)
+    samples = [(plan.study, load_runs(store, plan, query)) for store, plan in studies]
+    return _build(fit_study(merge_samples(samples)))
+
+
+def _build(study: FittedStudy) -> Comparison:
+    sample, plan, query = study.sample, study.sample.plan, study.sample.query
+    found = [contrast for info in study.infos for contrast in contrasts(study, info)]
+    primary = [each for each in found if each.metric == study.metric]
+    table = _table(study, found)
+    meanings = protocols(sample, study.baseline)
+    floors = tuple(
+        noise_floor(study.models.get(info.name), study.baseline, study.settings(info))
+        for info in study.infos
+        if study.baseline is not None
+    )
+    power = _power(study, primary)
+    fair = fairness_differences(sample)
+    finished = sum(bool(run.values) for run in sample.runs)
+    comparison = Comparison(
+        study=plan.study,
+        question=plan.question,
+        profile=plan.profile,
+        source=plan.source,
+        spec=plan.spec,
+        spec_hash=plan.spec_hash,
+        baseline=study.baseline,
+        metric=study.metric,
+        metrics=study.infos,
+        panels=study.panels,
+        delta=study.primary.delta,
+        level=query.level,
+        at=_at(sample),
+        split="test" if query.at.kind == "final" else "val",
+        complete=finished == len(sample.runs),
+        planned_runs=len(sample.runs),
+        finished_runs=finished,
+        rankable=len(meanings) <= 1,
+        protocols=meanings,
+        headline=headline(study, table, primary, floors, power, fair, meanings),
+        rows=table,
+        contrasts=tuple(found),
+        noise=floors,
+        power=power,
+        fairness=fair,
+        failures=failures(sample),
+        exclusions=plan.exclusions,
+        runs=run_infos(sample),
+        fingerprint=fingerprint_of(sample),
+        stale=staleness(sample),
+    )
+    return _with_details(comparison, study) if query.detail == "full" else comparison
+
+
+def _with_details(comparison: Comparison, study: FittedStudy) -> Comparison:
+    """Add what a report shows beyond the table, as far as the records allow."""
+    metrics = [info.name for info in study.infos]
+    main_effects, interactions, aliases = effects(study)
+    return replace(
+        comparison,
+        main_effects=main_effects,
+        interactions=interactions,
+        aliases=aliases,
+        attribution=attribution(study),
+        curves=learning_curves(study.sample, metrics),
+        health=health_curves(study.sample),
+        learning=learning(study),
+        budgets=budget_views(study, comparison.rows),
+        pareto=pareto_fronts(study, comparison.rows),
+        strata=strata(study),
+        clip_table=clip_table(study.clips, metrics),
+        gallery=gallery(study),
+        disagreements=disagreements(study),
+    )
+
+
+def _table(study: FittedStudy, found: Sequence[Contrast]) -> tuple[Row, ...]:
+    """Return the ranked rows; those of one level stand together where the query groups them."""
+    by_variant: dict[str, dict[str, Contrast]] = {}
+    for each in found:
+        by_variant.setdefault(each.variant, {})[each.metric] = each
+    estimated = [info.name for info in (*study.infos, *study.panels)]
+    table = table_rows(study.sample, estimated, by_variant, study.baseline)
+    table = rank_rows(table, study.metric, study.primary.sign, study.baseline)
+    if study.sample.query.group_by is None:
+        return table
+    groups = list(dict.fromkeys(row.group for row in table))
+    return tuple(sorted(table, key=lambda row: (row.group is None, groups.index(row.group))))
+
+
+def _power(study: FittedStudy, primary: Sequence[Contrast]) -> tuple[Power, ...]:
+    trained = {each.name for each in study.sample.trained}
+    counted = [each for each in primary if each.variant in trained]
+    seeds = max((len(each.seeds) for each in counted), default=0)
+    return detectable_differences(study.model, counted, study.primary, seeds)
+
+
+def _at(sample: Sample) -> str:
+    """Return which checkpoint the numbers are of, as a sentence."""
+    at = sample.query.at
+    if at.kind == "final":
+        return "the test split, of the checkpoint that each run chose on validation"
+    if at.kind == "best-val":
+        return (
+            "the validation split at each run's best step, which was chosen on these same clips: "
+            "an optimistic number"
+        )
+    steps = [a.total_steps for run in sample.runs if run.record for a in run.record.attempts]
+    if steps and at.step is not None and at.step < max(steps):
+        return (
+            f"the validation split at step {at.step} of {max(steps)}, read mid-schedule: the "
+            "learning rate was still high, so these are not final results"
+        )
+    return f"the validation split at step {at.step}"

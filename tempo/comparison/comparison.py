@@ -1,0 +1,209 @@
+"""Hold everything that a report shows, computed from records alone.
+
+Paths are absolute. Mappings by variant keep the design's order. What is missing is None or absent,
+never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tempo.comparison.evidence import (
+    BudgetView,
+    ClipTable,
+    Curve,
+    Disagreement,
+    GalleryClip,
+    Learning,
+    Pareto,
+    RunInfo,
+    Stratum,
+)
+from tempo.comparison.statistics.quantities import (
+    Alias,
+    Attribution,
+    Contrast,
+    Effect,
+    Estimate,
+    Noise,
+    Power,
+)
+from tempo.core.records import Exclusion, MetricInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """What a number means. Numbers under different hashes are never ranked together."""
+
+    hash: str
+    fields: Mapping[str, Any]
+    variants: tuple[str, ...]
+    ranked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a variant costs: means over its finished seeds, None when not recorded.
+
+    `macs` is one forward pass over `mac_size` (height, width) pixels; `train_seconds` wall-clock
+    training of one run; `device_hours` that of each attempt times its devices; `peak_memory` in
+    bytes; `step_ms` per optimiser step; `gain_per_hour` is the metric's gain over frame averaging
+    per device-hour. `compile_seconds` is compilation, which `train_seconds` leaves out.
+    """
+
+    parameters: int | None = None
+    macs: int | None = None
+    mac_size: tuple[int, int] | None = None
+    train_seconds: float | None = None
+    device_hours: float | None = None
+    peak_memory: int | None = None
+    step_ms: float | None = None
+    gain_per_hour: float | None = None
+    device: str | None = None
+    compile_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A variant or reference as a row of the table.
+
+    `state`: complete (all planned seeds), partial (some), failed (none finished and at least one
+    failed) or missing (none finished). `estimates` has no key for a metric without a value.
+    `note` is the sentence to print beside the row, empty when there is nothing to say.
+    `contrasts` by metric, against the baseline; `group` is its label under --group-by.
+    """
+
+    variant: str
+    role: Literal["baseline", "variant", "reference"]
+    state: Literal["complete", "partial", "failed", "missing"]
+    levels: Mapping[str, str]
+    seeds: int
+    planned_seeds: int
+    estimates: Mapping[str, Estimate]
+    contrasts: Mapping[str, Contrast]
+    cost: Cost
+    protocol_hash: str | None
+    checkpoint: str
+    note: str = ""
+    group: str | None = None
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A run without a result. `log`: the attempt's log file, when it is there."""
+
+    run_id: str
+    variant: str
+    seed: int | None
+    status: str
+    failure: str | None
+    message: str
+    detail: str
+    step: int
+    attempts: int
+    folder: Path
+    log: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A field in which runs that are compared differ, though they were meant to be alike.
+
+    `severity`: `unintended` (a confound: not what the study varies), `intended` (follows from a
+    factor) or `note`. `values` maps a variant to what was seen, as text.
+    """
+
+    field: str
+    severity: Literal["unintended", "intended", "note"]
+    values: Mapping[str, str]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All contrasts of a study, and what is needed to show and to check them.
+
+    `metric` is the primary one; `metrics` those of the table, primary first; `panels` further ones
+    (of edges and of time) that rows have estimates of but no contrasts. `at` says which
+    checkpoint the numbers are of, as a sentence. `headline` holds the sentences to read first;
+    `fingerprint` identifies the records that went in: see `tempo.comparison.build.fingerprint`.
+    `disagreements`: per variant the clips that differ most from the baseline, gains then losses.
+    `complete`: every planned run finished. `rankable`: one protocol covers every row.
+
+    What a table does not show (effects, attribution, curves, learning, budgets, pareto, strata,
+    clips and pictures) is empty where the query asked for the table alone. `long_format` lists the
+    per-clip values and the curves row by row.
+    """
+
+    study: str
+    question: str
+    profile: str | None
+    source: str
+    spec: Mapping[str, Any]
+    spec_hash: str
+    baseline: str | None
+    metric: str
+    metrics: tuple[MetricInfo, ...]
+    delta: float | None
+    level: float
+    at: str
+    split: str
+    complete: bool
+    planned_runs: int
+    finished_runs: int
+    rankable: bool
+    protocols: tuple[Protocol, ...]
+    headline: tuple[str, ...]
+    rows: tuple[Row, ...]
+    contrasts: tuple[Contrast, ...]
+    main_effects: tuple[Effect, ...] = ()
+    interactions: tuple[Effect, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    attribution: Attribution | None = None
+    noise: tuple[Noise, ...]
+    power: tuple[Power, ...]
+    fairness: tuple[Difference, ...]
+    failures: tuple[Failure, ...]
+    exclusions: tuple[Exclusion, ...]
+    curves: tuple[Curve, ...] = ()
+    health: tuple[Curve, ...] = ()
+    learning: tuple[Learning, ...] = ()
+    budgets: tuple[BudgetView, ...] = ()
+    pareto: tuple[Pareto, ...] = ()
+    strata: tuple[Stratum, ...] = ()
+    clip_table: ClipTable | None = None
+    gallery: tuple[GalleryClip, ...] = ()
+    runs: tuple[RunInfo, ...]
+    fingerprint: str
+    stale: tuple[str, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    panels: tuple[MetricInfo, ...] = ()
+
+    def row(self, variant: str) -> Row:
+        """Return the row of `variant`; KeyError when there is none."""
+        for row in self.rows:
+            if row.variant == variant:
+                return row
+        raise KeyError(variant)
+
+    def info(self, metric: str) -> MetricInfo:
+        """Return the definition of `metric`; KeyError when nothing here is measured by it."""
+        for info in (*self.metrics, *self.panels):
+            if info.name == metric:
+                return info
+        raise KeyError(metric)
+
+    def contrast(self, variant: str, metric: str | None = None) -> Contrast | None:
+        """Return the contrast of `variant` with the baseline, in the primary metric by default."""
+        return self.row(variant).contrasts.get(metric or self.metric)
+
+    def curve(self, variant: str, name: str) -> Curve | None:
+        """Return the validation or training curve called `name` of `variant`, or None."""
+        for curve in (*self.curves, *self.health):
+            if curve.variant == variant and curve.name == name:
+                return curve
+        return None

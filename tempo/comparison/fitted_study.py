@@ -1,0 +1,194 @@
+"""Fit the random-effects models of a study's runs: what every part of a comparison starts from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tempo.comparison.loading.clip_values import ClipValues, read_clips
+from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
+from tempo.comparison.statistics.hypothesis_tests import TestResult, TestSettings, run_test
+from tempo.comparison.statistics.quantities import Interval, Verdict, Word
+from tempo.comparison.statistics.random_effects import RandomEffects
+from tempo.comparison.statistics.seed_source_matrix import matrix_of
+from tempo.core.catalog import unknown
+from tempo.core.errors import RecordError, TempoError
+from tempo.core.records import MetricInfo
+
+PANELS = ("edge", "tof", "warping", "flicker")
+"""Metrics of edges and of time: a page shows them beside the table, wherever they were measured."""
+
+
+@dataclass(frozen=True)
+class FittedStudy:
+    """A sample with the fitted models of its metrics.
+
+    `infos` are the metrics of the table, primary first, `panels` those shown beside it; `hashes`
+    is each variant's protocol. A metric without values has no model.
+    """
+
+    sample: Sample
+    baseline: str | None
+    infos: tuple[MetricInfo, ...]
+    panels: tuple[MetricInfo, ...]
+    clips: ClipValues | None
+    models: Mapping[str, RandomEffects]
+    hashes: Mapping[str, str | None]
+
+    def settings(self, info: MetricInfo) -> TestSettings:
+        """Return how a metric's differences are judged."""
+        query = self.sample.query
+        return TestSettings(
+            info=info,
+            delta=query.delta_of(info, primary=info == self.infos[0]),
+            level=query.level,
+            power=query.power,
+        )
+
+    @property
+    def primary(self) -> TestSettings:
+        """How differences in the primary metric are judged."""
+        return self.settings(self.infos[0])
+
+    @property
+    def metric(self) -> str:
+        """The primary metric."""
+        return self.infos[0].name
+
+    @property
+    def model(self) -> RandomEffects | None:
+        """The model of the primary metric."""
+        return self.models.get(self.metric)
+
+    def change(self, weights: Mapping[str, float]) -> Interval | None:
+        """Return the interval of a combination of variants in the primary metric, or None."""
+        model = self.model
+        if model is None or any(name not in model.matrix.variants for name in weights):
+            return None
+        combination = model.contrast(weights)
+        return run_test(model, combination, self.primary).interval if combination else None
+
+    def test(self, settings: TestSettings, variant: str, baseline: str) -> TestResult | Verdict:
+        """Test `variant` minus `baseline`; a verdict says why that cannot be done."""
+        mine, theirs = self.hashes.get(variant), self.hashes.get(baseline)
+        if mine and theirs and mine != theirs:
+            reason = f"judged under another protocol ({mine} against {theirs})"
+            return Verdict(word=Word.INCOMPARABLE, reason=reason)
+        for each in (baseline, variant):
+            if not self.sample.done(each):
+                return Verdict(word=Word.INCONCLUSIVE, reason=f"no finished run of {each}")
+        model = self.models.get(settings.info.name)
+        if model is None:
+            return Verdict(word=Word.INCONCLUSIVE, reason="no values of this metric per clip")
+        combination = model.contrast({variant: 1.0, baseline: -1.0})
+        if combination is None:
+            reason = f"no seed is finished in both {variant} and {baseline}"
+            return Verdict(word=Word.INCONCLUSIVE, reason=reason)
+        return run_test(model, combination, settings)
+
+
+def fit_study(sample: Sample) -> FittedStudy:
+    """Choose baseline and metrics, read per-clip values and fit the models.
+
+    Raises:
+        RecordError: when no run has a result yet.
+        TempoError: when the query names a variant, metric or factor that is not there.
+    """
+    known = _known(sample)
+    infos = _infos(sample, known)
+    baseline = _baseline(sample)
+    _check_group(sample)
+    hashes = {each.name: sample.protocol_hash(each.name) for each in sample.variants}
+    metrics = [info.name for info in infos]
+    same = _comparable(sample, baseline, hashes)
+    clips, models = None, {}
+    # Runs imported from elsewhere have means alone, no table of values per clip.
+    if sample.query.at.kind == "final" and any(run.test and run.test.table for run in same):
+        clips = read_clips(same, None if sample.query.detail == "full" else metrics)
+        models = _clip_models(clips, metrics)
+    else:
+        models = _mean_models(same, metrics)
+    panels = tuple(known[name] for name in PANELS if name in known and name not in metrics)
+    return FittedStudy(sample, baseline, infos, panels, clips, models, hashes)
+
+
+def _known(sample: Sample) -> dict[str, MetricInfo]:
+    """Return what the metrics that some run has mean, by name."""
+    known: dict[str, MetricInfo] = {}
+    for run in sample.runs:
+        if run.test and run.values:
+            known |= {name: MetricInfo(**info) for name, info in run.test.infos.items()}
+    if not known:
+        known = {name: _bare(name) for run in sample.runs for name in run.values}
+    if not known:
+        states = Counter(run.status.value for run in sample.runs)
+        said = ", ".join(f"{count} {state}" for state, count in states.items())
+        where = "" if sample.query.at.kind == "final" else f" at {sample.query.at}"
+        raise RecordError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
+    return known
+
+
+def _bare(name: str) -> MetricInfo:
+    """Return what can be said of a validation metric that no test evaluation described yet."""
+    unit = "dB" if name.startswith("psnr") else ""
+    return MetricInfo(name=name, unit=unit, better="higher", digits=4, definition="validation")
+
+
+def _infos(sample: Sample, known: Mapping[str, MetricInfo]) -> tuple[MetricInfo, ...]:
+    """Return the metrics of the table, primary first; those no run has are left out."""
+    if sample.metric not in known:
+        raise TempoError(unknown("metric", sample.metric, known))
+    beside = [each for each in sample.query.metrics if each in known]
+    return tuple(known[name] for name in dict.fromkeys([sample.metric, *beside]))
+
+
+def _baseline(sample: Sample) -> str | None:
+    names = [variant.name for variant in sample.variants]
+    asked = sample.query.baseline
+    if asked is not None:
+        if asked not in names:
+            raise TempoError(unknown("variant", asked, names))
+        return asked
+    if sample.plan.baseline in names:
+        return sample.plan.baseline
+    return next((each.name for each in sample.trained), None)
+
+
+def _check_group(sample: Sample) -> None:
+    factors = dict.fromkeys(name for each in sample.variants for name in each.levels)
+    asked = sample.query.group_by
+    if asked is not None and asked not in factors:
+        raise TempoError(unknown("factor", asked, factors))
+
+
+def _comparable(
+    sample: Sample, baseline: str | None, hashes: Mapping[str, str | None]
+) -> list[Run]:
+    """Return the finished runs under the protocol that is ranked."""
+    own = ranked_protocol(hashes, baseline)
+    done = [run for run in sample.runs if run.values]
+    return [run for run in done if run.protocol_hash in (own, None)]
+
+
+def _clip_models(clips: ClipValues | None, metrics: Sequence[str]) -> dict[str, RandomEffects]:
+    models = {}
+    for name in metrics:
+        if clips and name in clips.values:
+            matrix, _ = clips.matrix(name)
+            if matrix.clips:
+                models[name] = RandomEffects(matrix)
+    return models
+
+
+def _mean_models(runs: Sequence[Run], metrics: Sequence[str]) -> dict[str, RandomEffects]:
+    models = {}
+    for name in metrics:
+        having = [run for run in runs if np.isfinite(run.values.get(name, np.nan))]
+        if having:
+            values = np.array([run.values[name] for run in having])
+            keys, folders = [run.key for run in having], [str(run.folder) for run in having]
+            models[name] = RandomEffects(matrix_of(keys, values, None, folders))
+    return models

@@ -1,0 +1,275 @@
+"""Load the runs of plans from their records: the runs that a comparison is made of."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tempo.comparison.loading.run_filter import RunFilter, matches
+from tempo.comparison.query import At, Query
+from tempo.core.config_diff import flatten
+from tempo.core.errors import RecordError, TempoError
+from tempo.core.identity import short_hash
+from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunStatus
+from tempo.records.events import Evaluated, Validated
+from tempo.records.layout import Store
+from tempo.records.run_record import RunRecord, read_result, read_run
+
+Key = tuple[str, int | None]
+"""A variant's name and a seed; references have none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A planned run with its record. `problem`: why the record cannot be read.
+
+    `values` are its metrics at the place asked for, empty when it has none (yet).
+    """
+
+    planned: PlannedRun
+    variant: PlannedVariant
+    folder: Path
+    record: RunRecord | None
+    values: Mapping[str, float] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.planned.run_id
+
+    @property
+    def seed(self) -> int | None:
+        """The run's seed, None for a reference."""
+        return self.planned.seed
+
+    @property
+    def name(self) -> str:
+        """The variant's name."""
+        return self.variant.name
+
+    @property
+    def key(self) -> Key:
+        """Variant and seed."""
+        return self.name, self.seed
+
+    @property
+    def status(self) -> RunStatus:
+        """Failed where the record cannot be read, planned where there is none."""
+        if self.problem:
+            return RunStatus.FAILED
+        return self.record.status if self.record else RunStatus.PLANNED
+
+    @property
+    def test(self) -> Evaluated | None:
+        """The evaluation on the test split, or None."""
+        return self.record.test if self.record else None
+
+    @property
+    def protocol_hash(self) -> str | None:
+        """The protocol of the test evaluation, or None without one."""
+        return self.test.protocol_hash if self.test else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The runs of a plan that a query keeps, in plan order, with the variants they belong to."""
+
+    store: Store
+    plan: Plan
+    query: Query
+    variants: tuple[PlannedVariant, ...]
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def _by_variant(self) -> Mapping[str, list[Run]]:
+        found: dict[str, list[Run]] = {}
+        for run in self.runs:
+            found.setdefault(run.name, []).append(run)
+        return found
+
+    @cached_property
+    def run_ids(self) -> Mapping[Key, str]:
+        """Run ids by variant and seed."""
+        return {run.key: run.run_id for run in self.runs}
+
+    def of(self, variant: str) -> list[Run]:
+        """Return the runs of a variant."""
+        return self._by_variant.get(variant, [])
+
+    def done(self, variant: str) -> list[Run]:
+        """Return the runs of a variant that have values."""
+        return [run for run in self.of(variant) if run.values]
+
+    def protocol_hash(self, variant: str) -> str | None:
+        """Return the protocol of a variant's test evaluations, None without one."""
+        done = self.done(variant)
+        return next((run.protocol_hash for run in done if run.protocol_hash), None)
+
+    def mean(self, variant: str | None, metric: str) -> float | None:
+        """Return a variant's mean of a metric over its finished runs, None when none has it."""
+        runs = self.done(variant) if variant else []
+        values = [run.values[metric] for run in runs if metric in run.values]
+        return sum(values) / len(values) if values else None
+
+    @cached_property
+    def metric(self) -> str:
+        """The primary metric: the one asked for, else psnr, else the first there is."""
+        return _primary(self.query.metric, self.runs)
+
+    @property
+    def trained(self) -> list[PlannedVariant]:
+        """The variants that are trained: all but references."""
+        return [variant for variant in self.variants if variant.role != "reference"]
+
+
+def _primary(asked: str | None, measured: Sequence[Run | Validated]) -> str:
+    names = dict.fromkeys(name for each in measured for name in each.values)
+    return asked or ("psnr" if "psnr" in names else next(iter(names), "psnr"))
+
+
+def ranked_protocol(hashes: Mapping[str, str | None], baseline: str | None) -> str | None:
+    """Return the protocol that is ranked: the baseline's, else the first there is."""
+    return hashes.get(baseline or "") or next((each for each in hashes.values() if each), None)
+
+
+def load_runs(store: Store, plan: Plan, query: Query) -> Sample:
+    """Read every planned run. A run whose records are damaged is kept, with its problem.
+
+    Raises:
+        TempoError: when the query's filter keeps nothing.
+    """
+    whole = query.detail == "full" or query.at.kind != "final"
+    variants = {variant.name: variant for variant in plan.variants}
+    with _no_collection():
+        runs = [_read(store, each, variants[each.variant], query, whole) for each in plan.runs]
+    if query.where:
+        runs = _filtered(runs, query.where)
+    kept = {run.name for run in runs}
+    return Sample(
+        store=store,
+        plan=plan,
+        query=query,
+        variants=tuple(variant for variant in plan.variants if variant.name in kept),
+        runs=tuple(runs),
+    )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause garbage collection, a third of the time of reading: records hold no cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _read(
+    store: Store, planned: PlannedRun, variant: PlannedVariant, query: Query, whole: bool
+) -> Run:
+    folder = store.run_dir(planned.run_id).absolute()
+    run = Run(planned=planned, variant=variant, folder=folder, record=None)
+    if not (folder / "run.json").is_file():
+        return run
+    try:
+        record = read_run(folder) if whole else read_result(folder)
+    except (RecordError, ValueError, KeyError, TypeError, OSError) as error:
+        return replace(run, problem=f"records cannot be read: {error}")
+    return replace(run, record=record, values=_values(record, query.at, query.metric))
+
+
+def _values(record: RunRecord, at: At, metric: str | None) -> Mapping[str, float]:
+    test = record.test
+    if at.kind == "final":
+        return test.values if test and record.status == RunStatus.COMPLETE else {}
+    found = _validation(record, at, metric)
+    return found.values if found else {}
+
+
+def _validation(record: RunRecord, at: At, asked: str | None) -> Validated | None:
+    if at.kind == "step":
+        return next((each for each in record.validations if each.step == at.step), None)
+    if record.status != RunStatus.COMPLETE:
+        return None
+    metric = _primary(asked, record.validations)
+    lower = bool(record.test and record.test.infos.get(metric, {}).get("better") == "lower")
+    scored = [each for each in record.validations if metric in each.values]
+    choose = min if lower else max
+    return choose(scored, key=lambda each: each.values[metric]) if scored else None
+
+
+def _filtered(runs: list[Run], where: RunFilter) -> list[Run]:
+    facts = [_facts(run) for run in runs]
+    # A factor that only some variants have is a name all the same; for the others it is missing.
+    names = dict.fromkeys(name for each in facts for name in each)
+    kept = [run for run, own in zip(runs, facts, strict=True) if matches(where, {**names, **own})]
+    if not any(run.seed is not None for run in kept):
+        raise TempoError(f"--where {where.text!r} keeps none of the {len(runs)} runs")
+    return kept
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """Return what a filter can ask of a run, by name."""
+    facts: dict[str, Any] = {
+        "variant": run.name,
+        "role": run.variant.role,
+        "seed": run.seed,
+        "status": run.status.value,
+        "run_id": run.run_id,
+    }
+    facts |= run.variant.levels
+    facts |= flatten(run.variant.config, "params")
+    # Runs imported from elsewhere keep their own params under this key.
+    facts |= flatten(run.variant.config.get("params", {}), "params")
+    return facts | {f"metrics.{name}": value for name, value in run.values.items()}
+
+
+def merge_samples(samples: Sequence[tuple[str, Sample]], *, always: bool = False) -> Sample:
+    """Join labelled samples into one, with the first one's store, query and baseline.
+
+    A variant's name gets its sample's label in front where an earlier sample has that name
+    (everywhere with `always`). A variant with the very same runs as one before it is that one and
+    left out, unless `always`.
+    """
+    variants: list[PlannedVariant] = []
+    runs: list[Run] = []
+    seen: set[frozenset[Path]] = set()
+    for label, sample in samples:
+        for variant in sample.variants:
+            mine = sample.of(variant.name)
+            identity = frozenset(run.folder for run in mine)
+            if identity in seen and not always:
+                continue
+            seen.add(identity)
+            clash = always or variant.name in {each.name for each in variants}
+            named = replace(variant, name=f"{label}: {variant.name}") if clash else variant
+            variants.append(named)
+            runs += [
+                replace(run, planned=replace(run.planned, variant=named.name), variant=named)
+                for run in mine
+            ]
+    plan = _merged_plan([sample.plan for _, sample in samples], variants, runs)
+    return replace(samples[0][1], plan=plan, variants=tuple(variants), runs=tuple(runs))
+
+
+def _merged_plan(
+    plans: Sequence[Plan], variants: Sequence[PlannedVariant], runs: Sequence[Run]
+) -> Plan:
+    return replace(
+        plans[0],
+        study=" + ".join(dict.fromkeys(plan.study for plan in plans)),
+        question=" ".join(dict.fromkeys(plan.question for plan in plans if plan.question)),
+        source=", ".join(dict.fromkeys(plan.source for plan in plans)),
+        spec_hash=short_hash([plan.spec_hash for plan in plans]),
+        variants=tuple(variants),
+        runs=tuple(run.planned for run in runs),
+        exclusions=tuple(each for plan in plans for each in plan.exclusions),
+    )

@@ -1,0 +1,136 @@
+"""Describe what is asked of the records: which numbers, against what, read where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tempo.comparison.loading.run_filter import RunFilter, parse_run_filter
+from tempo.core.errors import TempoError
+from tempo.core.records import MetricInfo
+
+DECIBELS = 0.05
+SIMILARITY = 0.001
+"""Default half-widths of `equivalent`: of metrics in dB, and of structural similarities."""
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where a number is read: the final test evaluation, or validation at a step.
+
+    `final`: the test split, of the checkpoint that the run chose; `best-val`: validation at each
+    run's best step (optimistic: chosen on the same clips); `step`: validation at `step`.
+    """
+
+    kind: Literal["final", "best-val", "step"] = "final"
+    step: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.step) if self.kind == "step" else self.kind
+
+
+def parse_at(text: str) -> At:
+    """Return the place that `final`, `best-val` or a step names.
+
+    Raises:
+        TempoError: for anything else.
+    """
+    if text == "final":
+        return At("final")
+    if text == "best-val":
+        return At("best-val")
+    if text.isascii() and text.isdigit():
+        return At("step", int(text))
+    raise TempoError(f"--at is `final`, `best-val` or a step, not {text!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A question to the records. The defaults ask what a study's own spec asks.
+
+    `baseline`: the control (default: the plan's, or its first trained variant). `metric`: the
+    primary metric (default: psnr, or the first there is); `metrics`: columns beside it. `delta`:
+    half-width of `equivalent` in the primary metric's unit (None: 0.05 dB, 0.001 of SSIM). `level`:
+    coverage of intervals, `1 - level` the error rate of verdicts; `power`: what "detects" means.
+    `where` keeps some runs, `group_by` orders and labels rows by a factor. `passing`: values for
+    the first-pass times. `attribution`: start and end variant. `detail`: `table` leaves out
+    everything a terminal table does not need.
+    """
+
+    baseline: str | None = None
+    metric: str | None = None
+    metrics: tuple[str, ...] = ("ssim",)
+    at: At = At()
+    where: RunFilter | None = None
+    group_by: str | None = None
+    delta: float | None = None
+    level: float = 0.95
+    power: float = 0.8
+    passing: tuple[float, ...] = ()
+    attribution: tuple[str, str] | None = None
+    detail: Literal["table", "full"] = "full"
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.level < 1:
+            raise TempoError(f"level is a probability from 0.5 to below 1, not {self.level}")
+        if not 0 < self.power < 1:
+            raise TempoError(f"power is a probability between 0 and 1, not {self.power}")
+        if self.delta is not None and not self.delta > 0:
+            raise TempoError(f"delta is a difference above 0, not {self.delta}")
+
+    def delta_of(self, info: MetricInfo, *, primary: bool) -> float | None:
+        """Return the half-width of `equivalent` for a metric; None when none was ever stated."""
+        if primary and self.delta is not None:
+            return self.delta
+        if info.unit == "dB":
+            return DECIBELS
+        return SIMILARITY if "ssim" in info.name.lower() else None
+
+
+def parse_query(
+    *,
+    baseline: str | None = None,
+    metrics: str | None = None,
+    at: str = "final",
+    where: str | None = None,
+    group_by: str | None = None,
+    delta: float | None = None,
+    level: float = 0.95,
+    passing: str | None = None,
+    attribution: Sequence[str] | None = None,
+    detail: Literal["table", "full"] = "full",
+) -> Query:
+    """Build a query from what was typed: `metrics` and `passing` are separated by commas.
+
+    The first of `metrics` is the primary one; `attribution` is a start and an end variant.
+
+    Raises:
+        TempoError: for text that cannot be read.
+    """
+    names = [name.strip() for name in metrics.split(",")] if metrics else []
+    ends = tuple(attribution) if attribution else None
+    if ends is not None and len(ends) != 2:
+        raise TempoError(f"attribution is between two variants, not {len(ends)}")
+    return Query(
+        baseline=baseline,
+        metric=names[0] if names else None,
+        metrics=tuple(names[1:]) if names else ("ssim",),
+        at=parse_at(at),
+        where=parse_run_filter(where) if where is not None else None,
+        group_by=group_by,
+        delta=delta,
+        level=level,
+        passing=_numbers(passing),
+        attribution=None if ends is None else (ends[0], ends[1]),
+        detail=detail,
+    )
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    if not text:
+        return ()
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise TempoError(f"levels to pass are numbers such as 30,31.5, not {text!r}") from None

@@ -1,0 +1,112 @@
+"""Read all variants at one equal budget: steps, wall-clock, device-hours, parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+
+from tempo.comparison.comparison import Row
+from tempo.comparison.evidence import BudgetView
+from tempo.comparison.fitted_study import FittedStudy
+from tempo.comparison.loading.load_runs import Run
+from tempo.comparison.sections.curves import Series, validation
+from tempo.comparison.sections.table import estimate_of
+from tempo.comparison.statistics.quantities import Estimate
+
+PARAMETER_MARGIN = 0.05
+"""Variants within this share of the baseline's parameters count as equally large."""
+
+Spent = Callable[[Run, Series], np.ndarray]
+
+
+def budget_views(study: FittedStudy, table: Sequence[Row]) -> tuple[BudgetView, ...]:
+    """Return the views that the records allow; one that says nothing new is still there."""
+    kinds: list[tuple[str, str, Spent]] = [
+        ("steps", "steps", lambda _, series: series.steps),
+        ("wall-clock", "s", lambda _, series: series.seconds),
+        ("device-hours", "h", _hours),
+    ]
+    views = [_spent(study, name, unit, spent) for name, unit, spent in kinds]
+    views.append(_parameters(study, table))
+    return tuple(view for view in views if view)
+
+
+def _hours(run: Run, series: Series) -> np.ndarray:
+    """Return device-hours at each validation: the total in proportion to the training time."""
+    record, end = run.record, float(series.seconds[-1])
+    if not record or not record.device_hours or record.train_seconds <= 0 or end <= 0:
+        return np.full(len(series.steps), np.nan)
+    return series.seconds * record.device_hours / record.train_seconds
+
+
+def _spent(study: FittedStudy, name: str, unit: str, spent: Spent) -> BudgetView | None:
+    """Return the view at the largest amount that every variant's finished runs reach on average."""
+    sample, metric = study.sample, study.metric
+    found: dict[str, list[tuple[Run, Series, np.ndarray]]] = {}
+    for run in sample.runs:
+        series = validation(run, metric) if run.values else None
+        if series is not None:
+            found.setdefault(run.name, []).append((run, series, spent(run, series)))
+    ends = {key: fmean(float(each[2][-1]) for each in runs) for key, runs in found.items()}
+    ends = {key: end for key, end in ends.items() if np.isfinite(end)}
+    if len(ends) < 2:
+        return None
+    at = min(ends.values())
+    shortest = min(ends, key=lambda key: ends[key])
+    mid = any(end > at * 1.001 for end in ends.values())
+    note = f"the amount that {shortest} spent in all, the least of the variants"
+    if mid:
+        note += "; the others are read mid-schedule there, with their learning rate still high"
+    return BudgetView(
+        budget=name,
+        at=at,
+        unit=unit,
+        metric=metric,
+        split="val",
+        values={
+            variant.name: _at(study, found.get(variant.name, []), at) for variant in sample.trained
+        },
+        note=note,
+    )
+
+
+def _at(
+    study: FittedStudy, runs: Sequence[tuple[Run, Series, np.ndarray]], at: float
+) -> Estimate | None:
+    """Return the last validation up to the amount, per seed; a per mille over still counts."""
+    read = []
+    for run, series, amount in runs:
+        before = np.flatnonzero(amount <= at * 1.001)
+        if len(before):
+            read.append((run, float(series.values[before[-1]])))
+    if not read:
+        return None
+    planned = len(study.sample.of(read[0][0].name))
+    return estimate_of(study.metric, read, planned, study.sample.query.level)
+
+
+def _parameters(study: FittedStudy, table: Sequence[Row]) -> BudgetView | None:
+    """Return final values of the variants about as large as the baseline; None for the others."""
+    sizes: Mapping[str, int] = {
+        row.variant: row.cost.parameters for row in table if row.cost.parameters
+    }
+    own = sizes.get(study.baseline or "")
+    if own is None:
+        return None
+    alike = {name for name, size in sizes.items() if abs(size - own) <= PARAMETER_MARGIN * own}
+    return BudgetView(
+        budget="parameters",
+        at=float(own),
+        unit="parameters",
+        metric=study.metric,
+        split="test" if study.sample.query.at.kind == "final" else "val",
+        values={
+            row.variant: row.estimates.get(study.metric) if row.variant in alike else None
+            for row in table
+            if row.role != "reference"
+        },
+        note=f"variants within {PARAMETER_MARGIN:.0%} of the baseline's parameters; "
+        f"the others are larger or smaller and left out",
+    )

@@ -1,0 +1,209 @@
+"""Estimate main effects and two-way interactions of a factorial design, also without all cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+
+from tempo.comparison.fitted_study import FittedStudy
+from tempo.comparison.statistics.factorial_grid import TOLERANCE, Grid, Term, aliases, grid_of
+from tempo.comparison.statistics.hypothesis_tests import (
+    AdjustedResult,
+    TestResult,
+    holm_family,
+    run_test,
+)
+from tempo.comparison.statistics.quantities import Alias, Effect, Verdict, Word
+from tempo.comparison.statistics.random_effects import Combination, RandomEffects
+from tempo.comparison.statistics.seed_source_matrix import Array, Index
+from tempo.core.records import PlannedVariant
+
+MOST_EFFECTS = 200
+"""Most effects that are tested: with more, the correction would leave none significant."""
+
+Levels = tuple[tuple[str, str], ...]
+"""(level, reference level) for each factor of a term."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The finished cells of a grid: their runs in the matrix, and the least-squares solver."""
+
+    grid: Grid
+    model: RandomEffects
+    present: tuple[PlannedVariant, ...]
+    rows: Index
+
+    @property
+    def balanced(self) -> bool:
+        """Whether all finished cells have the same seeds."""
+        matrix = self.model.matrix
+        return len({frozenset(matrix.seeds_of(cell.name)) for cell in self.present}) == 1
+
+    @cached_property
+    def _solvers(self) -> dict[tuple[Term, ...], tuple[Array, Array]]:
+        return {}
+
+    def _solver(self, terms: tuple[Term, ...]) -> tuple[Array, Array]:
+        """Return the design matrix with seeds as blocks, and its pseudo-inverse."""
+        if terms not in self._solvers:
+            design = self._design(terms)
+            self._solvers[terms] = design, np.asarray(np.linalg.pinv(design))
+        return self._solvers[terms]
+
+    def _design(self, terms: Sequence[Term]) -> Array:
+        """Return (runs, columns): each run's cell in the model, then its seed."""
+        matrix = self.model.matrix
+        place = {cell.name: index for index, cell in enumerate(self.present)}
+        cells = [place[matrix.variants[matrix.variant[row]]] for row in self.rows]
+        seeds = matrix.seed[self.rows]
+        blocks = (seeds[:, None] == np.unique(seeds)[None, 1:]).astype(float)
+        return np.concatenate([self.grid.matrix(self.present, terms)[cells], blocks], axis=1)
+
+    def weights(self, loading: Array, terms: Sequence[Term]) -> Array | None:
+        """Return (runs,) least-squares weights of an effect, None if it cannot be estimated."""
+        design, inverse = self._solver(tuple(terms))
+        target = np.concatenate([loading, np.zeros(design.shape[1] - len(loading))])
+        weights = np.asarray(target @ inverse)
+        return weights if np.abs(weights @ design - target).max() < TOLERANCE else None
+
+
+def effects(
+    study: FittedStudy,
+) -> tuple[tuple[Effect, ...], tuple[Effect, ...], tuple[Alias, ...]]:
+    """Return main effects, interactions and aliases; none without a factor."""
+    grid = grid_of(study.sample.trained, study.baseline)
+    model = study.model
+    if grid is None or model is None:
+        return (), (), ()
+    cells = _cells(grid, model)
+    if len(cells.present) < 2:
+        return (), (), ()
+    mains = _effects(study, cells, grid.mains)
+    pairs = _effects(study, cells, [term for term in grid.terms if len(term) == 2])
+    found = aliases(grid, cells.present)
+    return mains, pairs, (*found, *_planned_aliases(study, found))
+
+
+def _planned_aliases(study: FittedStudy, known: Sequence[Alias]) -> list[Alias]:
+    """Return the aliases that the plan's fraction has and the cells do not show already."""
+    named = {each.effect for each in known}
+    return [
+        Alias(
+            effect=effect.replace(":", " x "),
+            with_effects=tuple(each.replace(":", " x ") for each in group if each != effect),
+            reason="the planned fraction cannot tell them apart",
+        )
+        for group in study.sample.plan.aliases
+        for effect in group
+        if effect.replace(":", " x ") not in named
+    ]
+
+
+def _cells(grid: Grid, model: RandomEffects) -> Cells:
+    matrix = model.matrix
+    present = tuple(cell for cell in grid.cells if cell.name in matrix.variants)
+    names = {cell.name for cell in present}
+    rows = [row for row in model.trained if matrix.variants[matrix.variant[row]] in names]
+    return Cells(grid, model, present, np.array(rows, dtype=np.intp))
+
+
+def _levels(grid: Grid, term: Term) -> list[Levels]:
+    """Return every level against the reference level, for each factor of the term."""
+    choices = [[(high, grid.levels[name][0]) for high in grid.levels[name][1:]] for name in term]
+    return list(product(*choices))
+
+
+def _effects(study: FittedStudy, cells: Cells, terms: Sequence[Term]) -> tuple[Effect, ...]:
+    asked = [(term, levels) for term in terms for levels in _levels(cells.grid, term)]
+    asked = asked[:MOST_EFFECTS]
+    found = {key: _test(study, cells, *key) for key in asked}
+    judged = holm_family({key: test for key, (test, _) in found.items()}, study.primary)
+    return tuple(_effect(study, cells, key, judged[key], found[key][1]) for key in asked)
+
+
+def _test(
+    study: FittedStudy, cells: Cells, term: Term, levels: Levels
+) -> tuple[TestResult | Verdict, str]:
+    """Return the effect's test, or why there is none, and what has to be said about it."""
+    notes = _missing(cells)
+    for terms, assumption in _models(cells.grid, term):
+        loading = cells.grid.loading(term, levels, terms)
+        weights = cells.weights(loading, terms)
+        if weights is not None:
+            seeds = len(np.unique(cells.model.matrix.seed[cells.rows]))
+            test = run_test(cells.model, _combination(cells, weights), study.primary, seeds)
+            return test, "; ".join(filter(None, (assumption, notes)))
+    note = "; ".join(filter(None, ("the finished cells cannot estimate it", notes)))
+    return Verdict(word=Word.INCONCLUSIVE, reason=note), note
+
+
+def _models(grid: Grid, term: Term) -> Iterator[tuple[Sequence[Term], str]]:
+    """Yield models to try for an effect, each with what it assumes: the fewest assumptions first.
+
+    All two-way interactions; then without one of the others, those that share no factor with the
+    effect first; then, for a main effect, without any.
+    """
+    yield grid.terms, ""
+    others = [each for each in grid.terms if len(each) == 2 and each != term]
+    if len(others) > 1:
+        for dropped in sorted(others, key=lambda each: len(set(each) & set(term))):
+            kept = [each for each in grid.terms if each != dropped]
+            yield kept, f"assuming that {' and '.join(dropped)} do not interact"
+    if len(term) == 1 and len(grid.factors) > 1:
+        yield grid.mains, "assuming that no factors interact"
+
+
+def _missing(cells: Cells) -> str:
+    missing = len(cells.grid.cells) - len(cells.present)
+    if missing:
+        return f"{missing} of {len(cells.grid.cells)} cells have no result"
+    return "" if cells.balanced else "cells have different numbers of seeds"
+
+
+def _combination(cells: Cells, weights: Array) -> Combination:
+    """Return the combination, paired by seed where all cells have the same seeds."""
+    matrix = cells.model.matrix
+    if cells.balanced:
+        totals: dict[str, float] = {}
+        for row, weight in zip(cells.rows, weights, strict=True):
+            name = matrix.variants[matrix.variant[row]]
+            totals[name] = totals.get(name, 0.0) + float(weight)
+        used = {name: weight for name, weight in totals.items() if abs(weight) > 1e-12}
+        found = cells.model.contrast(used)
+        if found is not None:
+            return found
+    return cells.model.weighted(cells.rows, weights)
+
+
+def _effect(
+    study: FittedStudy,
+    cells: Cells,
+    key: tuple[Term, Levels],
+    judged: AdjustedResult,
+    note: str,
+) -> Effect:
+    term, levels = key
+    return Effect(
+        factors=term,
+        terms=tuple(level for pair in levels for level in pair),
+        metric=study.metric,
+        change=judged.interval,
+        p=judged.p,
+        p_adjusted=judged.p_adjusted,
+        verdict=judged.verdict,
+        cells=len(cells.present),
+        planned_cells=len(cells.grid.cells),
+        note=note,
+        run_ids=_run_ids(study, cells) if judged.test else (),
+    )
+
+
+def _run_ids(study: FittedStudy, cells: Cells) -> tuple[str, ...]:
+    matrix = cells.model.matrix
+    keys = [(matrix.variants[matrix.variant[r]], matrix.seeds[matrix.seed[r]]) for r in cells.rows]
+    return tuple(study.sample.run_ids[key] for key in keys)

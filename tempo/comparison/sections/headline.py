@@ -1,0 +1,110 @@
+"""Write the sentences of a comparison to read first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tempo.comparison.comparison import Difference, Protocol, Row
+from tempo.comparison.fitted_study import FittedStudy
+from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
+
+MOST_NAMED = 6
+
+
+def headline(
+    study: FittedStudy,
+    table: Sequence[Row],
+    contrasts: Sequence[Contrast],
+    noise: Sequence[Noise],
+    power: Sequence[Power],
+    fairness: Sequence[Difference],
+    protocols: Sequence[Protocol],
+) -> tuple[str, ...]:
+    """Return what is missing, what was found and what to be careful with, in that order."""
+    said = [
+        *_missing(table),
+        *_verdicts(study, contrasts),
+        *(each.sentence for each in noise[:1]),
+        *_power(study, power, contrasts),
+        *_cautions(fairness),
+        *_protocols(protocols),
+        *_clips(study),
+    ]
+    return tuple(said)
+
+
+def _missing(table: Sequence[Row]) -> list[str]:
+    short = [row for row in table if row.state != "complete" and row.role != "reference"]
+    if not short:
+        return []
+    parts = "; ".join(f"{row.variant} ({row.note})" for row in short[:MOST_NAMED])
+    more = f"; and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
+    return [f"Incomplete: {parts}{more}."]
+
+
+def _verdicts(study: FittedStudy, contrasts: Sequence[Contrast]) -> list[str]:
+    trained = {each.name for each in study.sample.trained}
+    mine = [each for each in contrasts if each.variant in trained]
+    if not mine:
+        return ["Nothing to compare: the study has one trained variant."]
+    said = []
+    for word in Word:
+        names = [each.variant for each in mine if each.verdict.word == word]
+        if names:
+            said.append(f"{word.value}: {_names(names)}")
+    metric = study.infos[0].title
+    sentences = [f"Against {study.baseline} in {metric}: {'; '.join(said)}."]
+    few = [len(each.seeds) for each in mine if each.difference]
+    if few and max(few) < 3:
+        sentences.append(
+            f"With {max(few)} paired seed{'s' if max(few) > 1 else ''} every verdict is "
+            "inconclusive, whatever the difference: at least 3 are needed."
+        )
+    return sentences
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMED])
+    return shown + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+
+
+def _power(study: FittedStudy, power: Sequence[Power], contrasts: Sequence[Contrast]) -> list[str]:
+    seeds = max((len(each.seeds) for each in contrasts if each.seeds), default=0)
+    own = [each.sentence for each in power if each.seeds == seeds]
+    if seeds == 3:
+        own.append("With 3 seeds no rank test can ever be significant, so none is used.")
+    return own
+
+
+def _cautions(fairness: Sequence[Difference]) -> list[str]:
+    return [f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"]
+
+
+def _protocols(protocols: Sequence[Protocol]) -> list[str]:
+    if len(protocols) < 2:
+        return []
+    others = [name for each in protocols if not each.ranked for name in each.variants]
+    return [
+        f"{len(protocols)} protocols: {_names(others)} was judged under another one than the "
+        "baseline and is neither ranked nor compared."
+    ]
+
+
+def _clips(study: FittedStudy) -> list[str]:
+    clips = study.clips
+    if clips is None:
+        return []
+    said = []
+    if clips.problems:
+        count = len(clips.problems)
+        first = next(iter(clips.problems.values()))
+        said.append(f"{count} per-clip tables were left out of the contrasts: {first}.")
+    if clips.dropped:
+        said.append(f"{clips.dropped} clips were not judged by every run and are left out.")
+    if study.metric in clips.values:
+        _, endless = clips.matrix(study.metric)
+        if endless:
+            said.append(
+                f"{endless} clips have no finite {study.metric} in some run and are left out."
+            )
+    return said

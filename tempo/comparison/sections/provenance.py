@@ -1,0 +1,125 @@
+"""List where numbers come from: runs, failures, protocols, and whether they are current."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from tempo.comparison.comparison import Failure, Protocol
+from tempo.comparison.evidence import RunInfo
+from tempo.comparison.loading.load_runs import Run, Sample
+from tempo.core.identity import short_hash
+from tempo.core.records import Plan, RunStatus
+from tempo.records.event_log import NAME
+from tempo.records.layout import Store
+
+
+def run_infos(sample: Sample) -> tuple[RunInfo, ...]:
+    """Return where the numbers of each run come from."""
+    return tuple(_info(run) for run in sample.runs)
+
+
+def _info(run: Run) -> RunInfo:
+    record = run.record
+    attempts, test = record.attempts if record else (), run.test
+    return RunInfo(
+        run_id=run.run_id,
+        variant=run.name,
+        seed=run.seed,
+        status=run.status.value,
+        folder=run.folder,
+        attempts=len(attempts),
+        started=attempts[0].started if attempts else None,
+        ended=attempts[-1].ended if attempts else None,
+        step=_step(run),
+        total_steps=attempts[-1].total_steps if attempts else 0,
+        checkpoint=test.checkpoint if test else "",
+        checkpoint_step=test.step if test else None,
+        train_seconds=record.train_seconds if record else None,
+        values=dict(run.values),
+        environment=dict(attempts[-1].environment) if attempts else {},
+        table=run.folder / test.table if test and test.table else None,
+        table_sha256=test.table_sha256 if test else "",
+    )
+
+
+def _step(run: Run) -> int:
+    attempts = run.record.attempts if run.record else ()
+    return max((attempt.last_step for attempt in attempts), default=0)
+
+
+def failures(sample: Sample) -> tuple[Failure, ...]:
+    """Return every run that was tried and has no result, and every damaged one."""
+    return tuple(
+        _failure(run)
+        for run in sample.runs
+        if run.problem or run.status in (RunStatus.FAILED, RunStatus.STOPPED, RunStatus.PRUNED)
+    )
+
+
+def _failure(run: Run) -> Failure:
+    finish = run.record.finish if run.record else None
+    attempts = run.record.attempts[-1].number if run.record and run.record.attempts else 0
+    log = run.folder / "attempts" / f"{attempts}.log"
+    return Failure(
+        run_id=run.run_id,
+        variant=run.name,
+        seed=run.seed,
+        status=run.status.value,
+        failure="data" if run.problem else finish.failure if finish else None,
+        message=run.problem
+        or (finish.message if finish else "has not ended: it runs still, or was killed"),
+        detail=finish.detail if finish else "",
+        step=_step(run),
+        attempts=attempts,
+        folder=run.folder,
+        log=log if log.is_file() else None,
+    )
+
+
+def protocols(sample: Sample, baseline: str | None) -> tuple[Protocol, ...]:
+    """Return what the numbers mean; the baseline's protocol first, which alone is ranked."""
+    fields: dict[str, Mapping[str, object]] = {}
+    names: dict[str, dict[str, None]] = {}
+    for run in sample.runs:
+        if run.test and run.values:
+            fields.setdefault(run.test.protocol_hash, dict(run.test.protocol))
+            names.setdefault(run.test.protocol_hash, {})[run.name] = None
+    order = sorted(fields, key=lambda key: baseline not in names[key])
+    return tuple(
+        Protocol(hash=key, fields=fields[key], variants=tuple(names[key]), ranked=place == 0)
+        for place, key in enumerate(order)
+    )
+
+
+def fingerprint(store: Store, plan: Plan) -> str:
+    """Return a hash of a plan and its records that changes with every event of a run.
+
+    A report can so tell that it is stale without reading anything.
+    """
+    return _identify(plan, {run.run_id: store.run_dir(run.run_id) for run in plan.runs})
+
+
+def fingerprint_of(sample: Sample) -> str:
+    """Return the fingerprint of the runs that went into a sample."""
+    return _identify(sample.plan, {run.run_id: run.folder for run in sample.runs})
+
+
+def _identify(plan: Plan, folders: Mapping[str, Path]) -> str:
+    sizes = {run_id: _size(folder / NAME) for run_id, folder in folders.items()}
+    return short_hash({"plan": plan.to_json(), "events": sizes}, 16)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
+
+
+def staleness(sample: Sample) -> tuple[str, ...]:
+    """Return why these numbers may soon change: runs that have not ended, or not begun."""
+    counts = Counter(run.status for run in sample.runs)
+    running, waiting = counts[RunStatus.RUNNING], counts[RunStatus.PLANNED]
+    said = [f"{running} runs have not ended"] if running else []
+    if waiting:
+        said.append(f"{waiting} of {len(sample.runs)} planned runs have not started")
+    return tuple(said)

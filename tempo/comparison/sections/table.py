@@ -1,0 +1,243 @@
+"""Build the rows of the results table: a variant's metrics, costs and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
+from typing import Literal
+
+from tempo.comparison.comparison import Cost, Row
+from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
+from tempo.comparison.statistics.quantities import Contrast, Estimate
+from tempo.core.records import PlannedVariant, RunStatus
+from tempo.core.t_interval import mean_half_width
+from tempo.records.run_record import RunRecord
+
+State = Literal["complete", "partial", "failed", "missing"]
+
+
+def estimate(metric: str, runs: Sequence[Run], planned: int, level: float) -> Estimate | None:
+    """Return the mean of a metric over the runs that have it; None when none has."""
+    having = [(run, run.values[metric]) for run in runs if metric in run.values]
+    return estimate_of(metric, having, planned, level) if having else None
+
+
+def estimate_of(
+    metric: str, measured: Sequence[tuple[Run, float]], planned: int, level: float
+) -> Estimate:
+    """Return the mean of one value a run, with a t interval over seeds from two on."""
+    values = tuple(value for _, value in measured)
+    mean, half = fmean(values), mean_half_width(values, level)
+    return Estimate(
+        metric=metric,
+        mean=mean,
+        sd=None if half is None else stdev(values),
+        n=len(values),
+        planned_n=planned,
+        low=None if half is None else mean - half,
+        high=None if half is None else mean + half,
+        level=level,
+        seeds=tuple(run.seed for run, _ in measured),
+        values=values,
+        run_ids=tuple(run.run_id for run, _ in measured),
+    )
+
+
+def table_rows(
+    sample: Sample,
+    metrics: Sequence[str],
+    contrasts: Mapping[str, Mapping[str, Contrast]],
+    baseline: str | None,
+) -> tuple[Row, ...]:
+    """Return a row per variant, in design order; references last. `contrasts[variant][metric]`."""
+    average = _average(sample)
+    made = [
+        _row(sample, variant, metrics, contrasts.get(variant.name, {}), baseline, average)
+        for variant in sample.variants
+    ]
+    made.sort(key=lambda row: row.role == "reference")
+    return tuple(made)
+
+
+def _average(sample: Sample) -> float | None:
+    """Return the primary metric of frame averaging, None where the study has no such reference."""
+    for variant in sample.variants:
+        if variant.role == "reference" and variant.config.get("method") == "average":
+            found = estimate(sample.metric, sample.done(variant.name), 1, 0.95)
+            return found.mean if found else None
+    return None
+
+
+def _row(
+    sample: Sample,
+    variant: PlannedVariant,
+    metrics: Sequence[str],
+    contrasts: Mapping[str, Contrast],
+    baseline: str | None,
+    average: float | None,
+) -> Row:
+    runs = sample.of(variant.name)
+    done = [run for run in runs if run.values]
+    level = sample.query.level
+    found = {name: estimate(name, done, len(runs), level) for name in metrics}
+    role = variant.role
+    if role != "reference":
+        role = "baseline" if variant.name == baseline else "variant"
+    group_by = sample.query.group_by
+    return Row(
+        variant=variant.name,
+        role=role,
+        state=_state(runs),
+        levels=variant.levels,
+        seeds=len(done),
+        planned_seeds=len(runs),
+        estimates={name: each for name, each in found.items() if each},
+        contrasts=contrasts,
+        cost=cost_of(runs, sample.metric, average),
+        protocol_hash=sample.protocol_hash(variant.name),
+        checkpoint=_checkpoint(done),
+        note=_note(sample, variant, runs),
+        group=variant.levels.get(group_by) if group_by else None,
+    )
+
+
+def _state(runs: Sequence[Run]) -> State:
+    done = sum(bool(run.values) for run in runs)
+    if done == len(runs):
+        return "complete"
+    if done:
+        return "partial"
+    return "failed" if any(run.status == RunStatus.FAILED for run in runs) else "missing"
+
+
+def _checkpoint(runs: Sequence[Run]) -> str:
+    """Return how the evaluated checkpoint was chosen, and its step or steps."""
+    tests = [run.test for run in runs if run.test]
+    kinds = sorted({test.checkpoint for test in tests})
+    steps = sorted({test.step for test in tests})
+    if not tests or kinds == ["none"]:
+        return ""
+    span = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+    return f"{', '.join(kinds)}, {span}"
+
+
+def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
+    without = [run for run in runs if not run.values]
+    if not without:
+        twin = _twin(sample, variant)
+        return f"the very same runs as {twin}" if twin else ""
+    if variant.role == "reference" and sample.query.at.kind != "final":
+        return "references are judged on the test split only"
+    counts: dict[str, list[str]] = {}
+    for run in without:
+        name = run.status.value if run.status != RunStatus.COMPLETE else "no value there"
+        counts.setdefault(name, []).append("-" if run.seed is None else str(run.seed))
+    parts = [f"{name}: seed {', '.join(seeds)}" for name, seeds in counts.items()]
+    done = len(runs) - len(without)
+    return f"{done} of {len(runs)} seeds; {'; '.join(parts)}"
+
+
+def _twin(sample: Sample, variant: PlannedVariant) -> str | None:
+    """Return an earlier variant that differs in nothing and so has the same runs."""
+    own = {run.run_id for run in sample.of(variant.name)}
+    for other in sample.variants:
+        if other.name == variant.name:
+            return None
+        if {run.run_id for run in sample.of(other.name)} == own:
+            return other.name
+    return None
+
+
+def rank_rows(
+    table: Sequence[Row], metric: str, sign: int, baseline: str | None
+) -> tuple[Row, ...]:
+    """Rank trained variants under one protocol by the primary metric.
+
+    That protocol is the baseline's; a variant judged under another one gets no place.
+    """
+    hashes = {row.variant: row.protocol_hash for row in table}
+    own = ranked_protocol(hashes, baseline)
+    eligible = [
+        row
+        for row in table
+        if row.role != "reference" and metric in row.estimates and row.protocol_hash == own
+    ]
+    eligible.sort(key=lambda row: -sign * row.estimates[metric].mean)
+    place = {row.variant: index for index, row in enumerate(eligible, 1)}
+    return tuple(replace(row, rank=place.get(row.variant)) for row in table)
+
+
+def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
+    """Return the cost of a variant from its finished runs.
+
+    `average`: the metric of frame averaging, whose gain per device hour is counted; None leaves
+    that out. Times are of all attempts together, so a resumed run costs what it really took.
+    """
+    done = [run for run in runs if run.values and run.record]
+    records = [run.record for run in done if run.record]
+    models = [record.model for record in records if record.model]
+    model = models[0] if models else None
+    trained = [record for record in records if record.model]
+    hours = _mean(record.device_hours for record in records)
+    value = _mean(run.values[metric] for run in done if metric in run.values)
+    gain = None
+    if model and hours and value is not None and average is not None:
+        gain = (value - average) / hours
+    return Cost(
+        parameters=model.parameters if model else None,
+        macs=model.macs if model else None,
+        mac_size=(model.mac_size[0], model.mac_size[1]) if model else None,
+        train_seconds=_mean(record.train_seconds for record in trained),
+        device_hours=hours if model else None,
+        peak_memory=_peak(done),
+        step_ms=_mean(ms for ms in map(_step_ms, done) if ms is not None),
+        gain_per_hour=gain,
+        device=_device(done),
+        compile_seconds=_mean(each for each in map(_compile_seconds, records) if each is not None),
+    )
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return fmean(found) if found else None
+
+
+def _environment(run: Run) -> dict[str, object]:
+    attempts = run.record.attempts if run.record else ()
+    return dict(attempts[-1].environment) if attempts else {}
+
+
+def _compile_seconds(record: RunRecord) -> float | None:
+    """Return the seconds of all attempts: each compiles anew, if from a cache."""
+    seconds = [float(note.values["seconds"]) for note in record.notes if note.topic == "compile"]
+    return sum(seconds) if seconds else None
+
+
+def _device(runs: Sequence[Run]) -> str | None:
+    names = {str(_environment(run).get("device", "")) for run in runs} - {""}
+    return ", ".join(sorted(names)) or None
+
+
+def _peak(runs: Sequence[Run]) -> int | None:
+    """Return the highest memory of any attempt of any seed; references train nothing."""
+    peaks = [
+        attempt.finish.peak_memory
+        for run in runs
+        if run.record and run.record.model
+        for attempt in run.record.lineage
+        if attempt.finish
+    ]
+    return max(peaks, default=None)
+
+
+def _step_ms(run: Run) -> float | None:
+    """Return milliseconds per optimiser step, by the training log, else by the training time."""
+    record = run.record
+    if record is None or record.model is None:
+        return None
+    logged = [each.values["step_ms"] for each in record.train if "step_ms" in each.values]
+    if logged:
+        return sorted(logged)[len(logged) // 2]
+    steps = sum(each.finish.step - each.resumed_step for each in record.lineage if each.finish)
+    return 1000 * record.train_seconds / steps if steps > 0 else None

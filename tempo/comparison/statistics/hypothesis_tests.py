@@ -1,0 +1,213 @@
+"""Test combinations of variants: intervals, p values corrected over their family, and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, TypeVar
+
+from tempo.comparison.statistics import student_t
+from tempo.comparison.statistics.crossed_bootstrap import MIN_SEEDS as BOOTSTRAP_SEEDS
+from tempo.comparison.statistics.crossed_bootstrap import crossed_bootstrap
+from tempo.comparison.statistics.power import ExpectedNoise, seeds_needed
+from tempo.comparison.statistics.quantities import Interval, Verdict
+from tempo.comparison.statistics.random_effects import SAME_RUNS, Combination, RandomEffects
+from tempo.comparison.statistics.verdict import MIN_SEEDS, Case, judge
+from tempo.core.records import MetricInfo
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestSettings:
+    """The metric, equivalence margin, confidence level and power that a family is judged by."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes of this name
+    info: MetricInfo
+    delta: float | None
+    level: float
+    power: float
+
+    @property
+    def alpha(self) -> float:
+        """The error rate of verdicts."""
+        return round(1 - self.level, 12)
+
+    @property
+    def sign(self) -> int:
+        """+1 when higher is better, -1 when lower is."""
+        return 1 if self.info.better == "higher" else -1
+
+    def with_unit(self, value: float) -> str:
+        """Return a difference in the metric's unit as text, with a digit more than its values."""
+        return f"{value:.{self.info.digits + 1}f} {self.info.unit}".strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """A linear combination with its interval and its own p values; None with a single seed."""
+
+    __test__: ClassVar[bool] = False
+    combination: Combination
+    interval: Interval
+    seeds: int
+    p: float | None = None
+    p_equal: float | None = None
+    noise: ExpectedNoise | None = None
+
+
+def run_test(
+    model: RandomEffects,
+    combination: Combination,
+    settings: TestSettings,
+    seeds: int | None = None,
+) -> TestResult:
+    """Return interval and p values of one combination, bootstrapped where there are seeds enough.
+
+    `seeds`: how many seeds the combination is of, where they are not paired.
+    """
+    count = len(combination.seeds) if seeds is None else seeds
+    noise = _noise(model, combination, count)
+    if noise is None:
+        interval = Interval.of_one_seed(combination.value, settings.level)
+        return TestResult(combination=combination, interval=interval, seeds=count)
+    by = _by_bootstrap if _can_bootstrap(model, combination) else _by_t
+    interval, p, p_equal = by(model, combination, settings)
+    return TestResult(
+        combination=combination, interval=interval, p=p, p_equal=p_equal, seeds=count, noise=noise
+    )
+
+
+def _noise(model: RandomEffects, combination: Combination, seeds: int) -> ExpectedNoise | None:
+    parts = combination.parts
+    if not parts.seed_df or parts.seed != parts.seed:
+        return None
+    return ExpectedNoise(
+        seed=parts.seed * seeds,
+        source=max(parts.source - parts.both, 0.0),
+        both=parts.both * seeds,
+        source_df=parts.source_df if model.matrix.samples_clips else float("inf"),
+        variants=max(model.variants, 2) if combination.components.pooled else 2,
+    )
+
+
+def _can_bootstrap(model: RandomEffects, combination: Combination) -> bool:
+    enough = combination.paired is not None and len(combination.seeds) >= BOOTSTRAP_SEEDS
+    return enough and model.matrix.samples_clips and combination.parts.variance > 0
+
+
+def _by_t(
+    model: RandomEffects, combination: Combination, settings: TestSettings
+) -> tuple[Interval, float, float | None]:
+    parts, value, delta = combination.parts, combination.value, settings.delta
+    df = parts.df if parts.variance > 0 else parts.seed_df
+    scope = "seeds and sources crossed" if model.matrix.samples_clips else "seeds; these clips only"
+    method = f"random effects ({scope}), Satterthwaite t"
+    interval = Interval.of_t(value, parts.se, df, level=settings.level, method=method)
+    equal = None if delta is None else student_t.equivalence(value, parts.se, df, delta)
+    return interval, student_t.two_sided(value, parts.se, df), equal
+
+
+def _by_bootstrap(
+    model: RandomEffects, combination: Combination, settings: TestSettings
+) -> tuple[Interval, float, float | None]:
+    assert combination.paired is not None
+    df = combination.parts.df
+    bootstrap = crossed_bootstrap(combination.paired, model.matrix.weights, df)
+    low, high = bootstrap.interval(settings.level)
+    interval = Interval(
+        value=combination.value,
+        low=low,
+        high=high,
+        level=settings.level,
+        se=bootstrap.se,
+        df=df,
+        method="crossed bootstrap (seeds and sources), expanded percentiles",
+    )
+    equal = None if settings.delta is None else bootstrap.equivalence(settings.delta)
+    return interval, bootstrap.two_sided(), equal
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustedResult:
+    """A hypothesis judged within its family; `test` is None where nothing could be tested."""
+
+    test: TestResult | None
+    p_adjusted: float | None
+    verdict: Verdict
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval of the combination, None where nothing could be tested."""
+        return self.test.interval if self.test else None
+
+    @property
+    def p(self) -> float | None:
+        """p before the correction."""
+        return self.test.p if self.test else None
+
+
+def holm_family(
+    tested: Mapping[Key, TestResult | Verdict], settings: TestSettings
+) -> dict[Key, AdjustedResult]:
+    """Correct p values over the hypotheses that could be settled (Holm), then judge each.
+
+    Those with too few seeds are no hypotheses: nothing can be claimed of them, so they cost the
+    others nothing; a verdict stands for what could not be tested, and stays. Differences and
+    equivalences are two families, each held at `alpha`.
+    """
+    results = {key: each for key, each in tested.items() if isinstance(each, TestResult)}
+    members = {
+        key: each for key, each in results.items() if each.p is not None and each.seeds >= MIN_SEEDS
+    }
+    p = _holm({key: each.p or 0.0 for key, each in members.items()})
+    equal: dict[Key, float] = {}
+    if settings.delta is not None:
+        equal = _holm({key: each.p_equal or 0.0 for key, each in members.items()})
+    size = sum(each.p is not None for each in results.values())
+    judged: dict[Key, AdjustedResult] = {}
+    for key, each in tested.items():
+        if isinstance(each, Verdict):
+            judged[key] = AdjustedResult(None, None, each)
+        else:
+            verdict = _verdict(each, p.get(key), equal.get(key), settings, size)
+            judged[key] = AdjustedResult(each, p.get(key), verdict)
+    return judged
+
+
+def _holm(p: Mapping[Key, float]) -> dict[Key, float]:
+    return dict(zip(p, student_t.holm(list(p.values())), strict=True))
+
+
+def _verdict(
+    test: TestResult, p: float | None, equal: float | None, settings: TestSettings, size: int
+) -> Verdict:
+    return judge(
+        Case(
+            value=test.interval.value,
+            unit=settings.info.unit,
+            digits=settings.info.digits + 1,
+            p=1.0 if p is None else p,
+            p_equal=equal,
+            better=settings.sign,
+            delta=settings.delta,
+            alpha=settings.alpha,
+            seeds=test.seeds,
+            needed=partial(_needed, test, settings, size),
+            same_runs=test.combination.components.test == SAME_RUNS,
+        )
+    )
+
+
+def _needed(test: TestResult, settings: TestSettings, size: int) -> int | None:
+    """Return how many seeds would probably settle the case, were its difference the true one."""
+    if test.noise is None:
+        return MIN_SEEDS
+    return seeds_needed(
+        test.noise,
+        test.interval.value,
+        delta=settings.delta,
+        alpha=settings.alpha / max(size, 1),
+        power=settings.power,
+    )

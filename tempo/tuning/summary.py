@@ -1,0 +1,234 @@
+"""Summarise a search: its best trials, confirmations, importances and spending."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from optuna.trial import FrozenTrial, TrialState
+
+from tempo.records.search_record import (
+    ObjectiveInfo,
+    Origin,
+    ParameterInfo,
+    SearchSummary,
+    Spent,
+    State,
+    TrialRecord,
+    TrialRun,
+)
+from tempo.tuning import racing
+from tempo.tuning.backend.importance import importances
+from tempo.tuning.backend.pruners import describe_pruner
+from tempo.tuning.backend.storage import journal_url, redacted
+from tempo.tuning.confirmation import Candidate, candidate, confirmations, fresh_seeds
+from tempo.tuning.objectives import infos
+from tempo.tuning.session import Search
+from tempo.tuning.space import Parameter, Space
+from tempo.tuning.trials import (
+    NAME,
+    ORIGIN,
+    REJECTED,
+    TICKET,
+    by_ticket,
+    is_complete,
+    mean_value,
+    result_of,
+    seed_values,
+)
+
+STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "running",
+}
+
+
+def candidates(search: Search) -> tuple[Candidate, ...]:
+    """Return the trials to confirm: the best (of equal points the first) and the baselines."""
+    spec, trials = search.spec, search.trials()
+    if spec.confirm == 0:
+        return ()
+    objectives, seeds = infos(spec.objectives), fresh_seeds(spec.confirm, search.seeds)
+    point, best = search.proposals.point_of, dict[tuple[str, ...], FrozenTrial]()
+    for each in ranked(trials, objectives, len(search.seeds)):
+        if len(best) < spec.top:
+            best.setdefault(tuple(point(each).resolved.key), each)
+    names = {each.number for each in best.values()}
+    beside = [each for each in baselines(trials) if each.number not in names]
+    return (
+        *(candidate(each, point(each), "best", seeds) for each in best.values()),
+        *(candidate(each, point(each), "baseline", seeds) for each in beside),
+    )
+
+
+class Description(NamedTuple):
+    """What a search asks, whatever it found."""
+
+    objectives: tuple[str, ...]
+    space: tuple[ParameterInfo, ...]
+    rules: tuple[str, ...]
+    constraints: tuple[str, ...]
+    budget: dict[str, float]
+
+
+def describe(space: Space) -> Description:
+    """Describe the search that a spec asks for."""
+    spec = space.search
+    z = spec.race if len(spec.objectives) == 1 else None
+    return Description(
+        objectives=tuple(spec.objectives),
+        space=tuple(_parameter(each) for each in space.parameters),
+        rules=(describe_pruner(spec), racing.rule(z, len(space.loaded.spec.seeds))),
+        constraints=tuple(str(each) for each in spec.constraints),
+        budget={k: float(v) for k, v in spec.budget if v is not None},
+    )
+
+
+def summarise(search: Search, *, over: bool) -> SearchSummary:
+    """Return the summary of a search as its storage and records have it now."""
+    spec, study, trials = search.spec, search.space.loaded.spec, search.trials()
+    objectives = infos(spec.objectives)
+    winners = ranked(trials, objectives, len(search.seeds))
+    spent, about = search.spending(), describe(search.space)
+    names = [str(each.user_attrs[NAME]) for each in winners]
+    return SearchSummary(
+        study=study.study,
+        profile=search.space.loaded.profile,
+        question=study.question,
+        source=search.space.loaded.source,
+        objectives=objectives,
+        space=about.space,
+        sampler=spec.sampler.kind,
+        pruner=_pruner_name(search),
+        constraints=about.constraints,
+        rules=about.rules,
+        seeds=tuple(search.seeds),
+        trials=tuple(_trial(each) for each in trials if REJECTED not in each.user_attrs),
+        rejected=_rejected(search, trials),
+        best=tuple(names[: spec.top]),
+        front=tuple(names) if len(objectives) > 1 else (),
+        confirmed=confirmations(candidates(search), search.store, objectives),
+        importances=importances(observed(trials), spec.objectives, seed=spec.seed),
+        budget=about.budget,
+        spent=Spent(trials=spent.trials, device_hours=spent.device_hours, hours=spent.hours),
+        storage=redacted(spec.storage) if spec.storage else journal_url(search.folder),
+        optuna_study=search.name,
+        over=over,
+    )
+
+
+def _pruner_name(search: Search) -> str:
+    if search.spec.curve is None:
+        return "none"
+    return search.spec.pruner.kind if search.spec.pruner is not None else "median"
+
+
+def _rejected(search: Search, trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    reasons = [str(t.user_attrs[REJECTED]) for t in trials if REJECTED in t.user_attrs]
+    return dict(Counter(reasons) + search.proposals.rejected)
+
+
+def _parameter(one: Parameter) -> ParameterInfo:
+    span = one.range
+    return ParameterInfo(
+        name=one.name,
+        paths=one.paths,
+        levels=one.levels,
+        low=span.low if span else None,
+        high=span.high if span else None,
+        log=span.log if span else False,
+        whole=span.whole if span else False,
+        step=span.step if span else None,
+        when=one.when,
+    )
+
+
+def _state(frozen: FrozenTrial) -> State:
+    result = result_of(frozen)
+    ended_well = frozen.state is TrialState.PRUNED and any(r["values"] for r in result["runs"])
+    if result.get("outside") and ended_well:
+        return "outside"
+    return STATES[frozen.state]
+
+
+def _trial(frozen: FrozenTrial) -> TrialRecord:
+    result = result_of(frozen)
+    runs = tuple(
+        TrialRun(seed=run["seed"], run_id=run["run_id"], values=tuple(run["values"]))
+        for run in result.get("runs", ())
+    )
+    done = [run.values for run in runs if run.values]
+    origin: Origin = frozen.user_attrs.get(ORIGIN, "sampled")
+    started = frozen.datetime_start
+    return TrialRecord(
+        number=frozen.number if TICKET in frozen.user_attrs else None,
+        variant=str(frozen.user_attrs[NAME]),
+        state=_state(frozen),
+        origin=origin,
+        params=dict(frozen.params),
+        values=tuple(sum(each) / len(each) for each in zip(*done, strict=True)),
+        runs=runs,
+        raced=bool(result.get("raced", False)),
+        outside=tuple(result.get("outside", ())),
+        curve=tuple((int(step), float(value)) for step, value in result.get("curve", ())),
+        started=started.timestamp() if started and origin != "warm_start" else None,
+        seconds=result.get("seconds"),
+        note=str(result.get("note", "")),
+    )
+
+
+def contenders(trials: Sequence[FrozenTrial], seeds: int) -> list[FrozenTrial]:
+    """Return the trials that ended with all their seeds, those outside the space included."""
+    return [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
+
+
+def ranked(
+    trials: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo], seeds: int
+) -> list[FrozenTrial]:
+    """Return the contenders, best first by the first objective; with several, the Pareto front."""
+    found = contenders(trials, seeds)
+    if len(objectives) > 1:
+        found = [each for each in found if not _dominated(each, found, objectives)]
+    sign = -1.0 if objectives[0].better == "higher" else 1.0
+    return sorted(found, key=lambda each: (sign * mean_value(each), each.number))
+
+
+def _dominated(
+    one: FrozenTrial, others: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo]
+) -> bool:
+    mine = costs(one, objectives)
+    for other in others:
+        theirs = costs(other, objectives)
+        if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
+            return True
+    return False
+
+
+def costs(frozen: FrozenTrial, objectives: Sequence[ObjectiveInfo]) -> tuple[float, ...]:
+    """Return a trial's mean objectives with signs such that less is better."""
+    return tuple(
+        -mean_value(frozen, i) if info.better == "higher" else mean_value(frozen, i)
+        for i, info in enumerate(objectives)
+    )
+
+
+def baselines(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the enqueued trials that have a value."""
+    return [
+        each
+        for each in by_ticket(trials).values()
+        if each.user_attrs.get(ORIGIN) == "enqueued" and seed_values(each)
+    ]
+
+
+def observed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the trials that importance is measured on: with params and values."""
+    return [
+        each
+        for each in trials
+        if each.state is TrialState.COMPLETE and each.params and not result_of(each).get("outside")
+    ]

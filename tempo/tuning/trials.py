@@ -1,0 +1,174 @@
+"""Represent trials: as Optuna's storage holds them, and as a driver carries them out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from tempo.core.device_hours import devices_of
+from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
+from tempo.records.run_record import RunRecord
+from tempo.spec.study import run_id
+from tempo.tuning.space import Params, Point
+from tempo.tuning.tickets import Ticket
+
+TICKET, NAME, ORIGIN, RESULT = "ticket", "name", "origin", "result"
+"""User attributes of a trial in the storage; optuna-dashboard shows them."""
+
+REJECTED = "rejected"
+"""User attribute: why a proposal was never trained."""
+
+POINT = "point"
+"""User attribute: the named variant that an enqueued trial stands for."""
+
+
+def ticket_of(frozen: FrozenTrial) -> Ticket | None:
+    """Return the ticket of a trial; None for rejected proposals and warm starts."""
+    if REJECTED in frozen.user_attrs:
+        return None
+    ticket: Ticket | None = frozen.user_attrs.get(TICKET)
+    return ticket
+
+
+def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
+    """Return the trial of each ticket, in the order they were made.
+
+    Should there be two, one of which a driver made that had been frozen past its lease, the first
+    one counts.
+    """
+    out: dict[Ticket, FrozenTrial] = {}
+    for frozen in trials:
+        ticket = ticket_of(frozen)
+        if ticket is not None:
+            out.setdefault(ticket, frozen)
+    return out
+
+
+def is_over(frozen: FrozenTrial) -> bool:
+    return frozen.state.is_finished()
+
+
+def result_of(frozen: FrozenTrial) -> Mapping[str, Any]:
+    """Return what was stored when the trial ended; empty before."""
+    found: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {})
+    return found
+
+
+def seed_values(frozen: FrozenTrial) -> list[tuple[float, ...]]:
+    """Return the objectives of each seed that ran."""
+    return [tuple(run["values"]) for run in result_of(frozen).get("runs", ()) if run["values"]]
+
+
+def mean_value(frozen: FrozenTrial, index: int = 0) -> float:
+    """Return the mean of an objective over the seeds that ran."""
+    return fmean(values[index] for values in seed_values(frozen))
+
+
+def is_complete(frozen: FrozenTrial, seeds: int) -> bool:
+    """Return whether a trial ended with all its seeds."""
+    done = frozen.state is TrialState.COMPLETE or bool(result_of(frozen).get("outside"))
+    return done and len(seed_values(frozen)) >= seeds
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """A trial that this driver carries out.
+
+    `done`: objectives by seed; `steps`: the validations that were reported. `prunable`: whether
+    the pruner may stop it.
+    """
+
+    ticket: Ticket
+    optuna_id: int
+    number: int
+    name: str
+    origin: str
+    point: Point
+    runs: Mapping[int, PlannedRun]
+    started: float
+    prunable: bool
+    done: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    steps: set[int] = field(default_factory=set)
+    asked: set[int] = field(default_factory=set)
+    over: bool = False
+
+    @property
+    def params(self) -> Params:
+        return self.point.params
+
+    @property
+    def first_seed(self) -> int:
+        return next(iter(self.runs))
+
+    def variant(self) -> PlannedVariant:
+        """Return the trial as a variant of the study's plan."""
+        return variant_of(self.name, self.point)
+
+    def spec(self, seed: int) -> RunSpec:
+        """Return what a worker needs to run one of its seeds."""
+        config = self.point.resolved.config
+        return RunSpec(run_id=self.runs[seed].run_id, seed=seed, config=config)
+
+
+def variant_of(name: str, point: Point) -> PlannedVariant:
+    """Return a point as a variant of a plan."""
+    return PlannedVariant(
+        name=name, role="variant", levels=dict(point.labels), config=point.resolved.config
+    )
+
+
+def runs_of(name: str, point: Point, seeds: Sequence[int]) -> dict[int, PlannedRun]:
+    """Return the ordinary runs of a point by seed, under their ordinary run ids."""
+    resolved = point.resolved
+    return {
+        seed: PlannedRun(
+            run_id=run_id(resolved.chosen, resolved.method, seed), variant=name, seed=seed
+        )
+        for seed in seeds
+    }
+
+
+SLACK = 1.0
+"""Seconds by which two clocks of one search may differ."""
+
+
+def result_json(
+    trial: Trial, records: Mapping[int, RunRecord], curve: str | None, *, note: str, raced: bool
+) -> dict[str, Any]:
+    """Return what a trial leaves in the storage: runs with values, the first curve, times."""
+    return {
+        "runs": [
+            {"seed": seed, "run_id": run.run_id, "values": list(trial.done.get(seed, ()))}
+            for seed, run in trial.runs.items()
+            if seed in trial.asked
+        ],
+        "labels": dict(trial.point.labels),
+        "curve": _curve(records.get(trial.first_seed), curve or "psnr"),
+        "spans": [span for record in records.values() for span in _spans(record, trial.started)],
+        "seconds": time.time() - trial.started,
+        "outside": list(trial.point.outside),
+        "raced": raced,
+        "note": note,
+    }
+
+
+def _curve(record: RunRecord | None, name: str) -> list[list[float]]:
+    if record is None:
+        return []
+    points = [(event.step, event.values.get(name)) for event in record.validations]
+    return [[step, value] for step, value in points if value is not None and math.isfinite(value)]
+
+
+def _spans(record: RunRecord, since: float) -> list[list[float]]:
+    """Return start, end and devices of each attempt of this trial: a reused run cost nothing."""
+    return [
+        [attempt.started, attempt.ended, float(devices_of(attempt.environment))]
+        for attempt in record.attempts
+        if attempt.started >= since - SLACK
+    ]

@@ -1,0 +1,110 @@
+"""Add earlier studies' finished runs as trials that are already known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from statistics import fmean
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState, create_trial
+
+from tempo.core.errors import RecordError, SpecError
+from tempo.core.records import Plan, PlannedVariant, RunStatus
+from tempo.records.layout import Store, read_plan
+from tempo.records.run_record import read_run
+from tempo.tuning.backend.samplers import distribution
+from tempo.tuning.objectives import values_of
+from tempo.tuning.space import Space
+from tempo.tuning.trials import NAME, ORIGIN, RESULT
+
+WARM = "warm_start"
+"""User attribute: the study and variant that a known trial comes from."""
+
+
+def add_known(space: Space, storage: BaseStorage, name: str, store: Store) -> Mapping[str, int]:
+    """Add what `warm_start` names, each variant once; return counts of why others were left out.
+
+    Only a variant that is a point of the space counts: one that differs from the study in anything
+    outside the space answers another question.
+
+    Raises:
+        SpecError: a study has no records.
+    """
+    if not space.search.warm_start:
+        return {}
+    study = optuna.study.Study(name, storage)
+    there = {trial.user_attrs.get(WARM) for trial in study.get_trials(deepcopy=False)}
+    skipped: Counter[str] = Counter()
+    for source, plan, variant in _variants(space, store):
+        key = f"{source}:{variant.name}"
+        if key in there:
+            continue
+        there.add(key)
+        params, outside = space.project(variant.config)
+        if outside:
+            skipped[f"differs in {', '.join(outside[:3])}"] += 1
+            continue
+        runs = _complete_runs(space, plan, variant, store)
+        if not runs:
+            skipped["has no complete run"] += 1
+            continue
+        study.add_trial(
+            create_trial(
+                state=TrialState.COMPLETE,
+                params=dict(params),
+                distributions={
+                    each.name: distribution(each)
+                    for each in space.parameters
+                    if each.name in params
+                },
+                values=[fmean(each) for each in zip(*(v for _, _, v in runs), strict=True)],
+                user_attrs={
+                    WARM: key,
+                    NAME: key,
+                    ORIGIN: WARM,
+                    RESULT: {
+                        "runs": [
+                            {"seed": seed, "run_id": run_id, "values": list(values)}
+                            for seed, run_id, values in runs
+                        ]
+                    },
+                },
+            )
+        )
+    return skipped
+
+
+def _variants(space: Space, store: Store) -> Iterator[tuple[str, Plan, PlannedVariant]]:
+    for index, source in enumerate(space.search.warm_start):
+        paths = sorted((store.study_dir(source) / "plans").glob("*.json"))
+        if not paths:
+            known = ", ".join(store.studies()) or "none"
+            message = f"warm_start: no study {source!r} in {store.root} (known: {known})"
+            raise SpecError(message, space.place_of("search", "warm_start", index))
+        for path in paths:
+            plan = read_plan(path)
+            for variant in plan.variants:
+                if variant.config["method"] == "network":
+                    yield source, plan, variant
+
+
+def _complete_runs(
+    space: Space, plan: Plan, variant: PlannedVariant, store: Store
+) -> list[tuple[int, str, tuple[float, ...]]]:
+    """Return seed, run id and objectives of a variant's complete runs."""
+    out = []
+    for run in plan.runs:
+        folder = store.run_dir(run.run_id)
+        if run.variant != variant.name or run.seed is None or not folder.is_dir():
+            continue
+        try:
+            record = read_run(folder)
+            if record.status is RunStatus.COMPLETE:
+                values = values_of(record, space.search.objectives)
+                out.append((run.seed, run.run_id, values))
+        except (RecordError, ValueError):
+            # A run that cannot be read or lacks an objective tells nothing here.
+            continue
+    return out
