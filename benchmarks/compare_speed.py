@@ -22,14 +22,17 @@ GENERATOR = Path(__file__).parents[1] / "tests" / "record_generator.py"
 
 TABLE = """
 from rich.console import Console
-from tempo.comparison import render
-Console(width=140).print(render.terminal(compare(store, plan, Query(detail="table"))))
+from tempo.cli.render.tables import print_results
+print_results(compare(store, plan, Query(detail="table")), Console(width=140))
 """
 FULL = """
-from tempo.comparison import render
+from tempo.report.formats import WRITERS
+from tempo.report.formats.csv_json import json_text
+from tempo.report.tables.results import data, printed
 comparison = compare(store, plan)
-for write in (render.json, render.csv, render.markdown, render.latex):
-    write(comparison)
+json_text(comparison)
+for name in ("csv", "md", "latex"):
+    WRITERS[name](data(comparison) if name == "csv" else printed(comparison))
 """
 HEAD = """
 import sys

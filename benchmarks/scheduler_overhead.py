@@ -31,20 +31,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tempo.cli.drive import POLL_SECONDS
-from tempo.cli.pooling import PRELOAD
-
-from tempo.cli.main import main as tempo_main
 from tempo.core.jobs import JobSpec
 from tempo.core.records import PlannedRun, RunSpec
 from tempo.launch.launchers.local import LocalLauncher
-from tempo.launch.launchers.worker_processes import TEMPO, ForkServer
+from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest
+from tempo.launch.worker_command import WorkerCommand, call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.event_log import read_events
 from tempo.records.layout import Store
 from tempo.spec.study import RunConfig, identity
+from tempo.workflow.execution.driver import POLL_SECONDS
+from tempo.workflow.execution.pool_setup import PRELOAD
 
 SLOTS = 2
 
@@ -183,15 +182,14 @@ class Pooled:
 
 def pooled(store: Store, runs: Sequence[RunSpec], cache: Path) -> Pooled:
     """Carry the runs out through the pool."""
-    server = ForkServer(tempo_main, PRELOAD)
+    server = ForkServer(call_worker, PRELOAD)
     server.warm()
     launcher = Timed(server)
-    argv = ("--cache", str(cache), "--with-parent")
     pool = Pool(
         store,
         launcher,
         open_ledger(None, store.root),
-        command=lambda folder: [*TEMPO, "worker", str(folder), *argv],
+        command=lambda spec: WorkerCommand(folder=store.run_dir(spec.run_id), cache=cache).argv(),
     )
     works = [
         RunRequest(run=PlannedRun(run_id=spec.run_id, variant="v", seed=spec.seed), spec=spec)

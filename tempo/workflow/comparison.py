@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -278,7 +279,9 @@ class Comparison:
         """
         from tempo.report.figures import draw
 
-        return draw(self.data, name)
+        figure = draw(self.data, name)
+        _show_figures_in_notebooks()
+        return figure
 
     def report(self, folder: str | Path = "reports") -> Path:
         """Write page, figures and tables below `folder`; returns the page."""
@@ -300,3 +303,13 @@ class Comparison:
         from tempo.report.tables.results import printed
 
         return to_html(printed(self.data))
+
+
+def _show_figures_in_notebooks() -> None:
+    """Have a notebook show figures as pictures; pyplot would do so, and open windows elsewhere."""
+    if "IPython" in sys.modules:
+        from IPython import get_ipython
+        from IPython.core.pylabtools import select_figure_formats
+
+        if (shell := get_ipython()) is not None:
+            select_figure_formats(shell, {"png"})

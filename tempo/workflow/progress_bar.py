@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ class ProgressBar:
         self._task_name = ""
 
     def note(self, text: str) -> None:
-        """Print a sentence above the bar."""
-        self._make.write(text)
+        """Print a sentence above the bar, to the stream of the bar."""
+        self._make.write(text, file=sys.stderr)
 
     def progress(self, task: str, done: int, total: int | None, unit: str) -> None:
         """Show a preparation in a bar of its own, which closes when the preparation is over."""

@@ -45,7 +45,7 @@ def load_study(
     >>> import tempo
     >>> study = tempo.load_study("ablations/se_dilation.yaml", profile="smoke")
     >>> study.name, study.spec.seeds
-    ('se_dilation', 1)
+    ('se_dilation', (0,))
     """
     texts = override_texts(overrides)
     loaded = load_spec(Path(spec), profile=profile, overrides=texts)

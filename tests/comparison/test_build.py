@@ -297,11 +297,15 @@ def test_no_heavy_library_is_loaded(study: tuple[Store, Plan]) -> None:
     store, plan = study
     program = (
         "import sys, json; from pathlib import Path\n"
-        "from tempo.comparison.build import compare; from tempo.comparison import render\n"
+        "from tempo.comparison.build import compare; from tempo.report.formats import WRITERS\n"
+        "from tempo.cli.render.console import make_console\n"
+        "from tempo.cli.render.tables import print_results\n"
+        "from tempo.report.tables.results import data, printed\n"
         "from tempo.records.layout import Store\n"
         f"store = Store(Path({str(store.root)!r}))\n"
         "c = compare(store, store.load_plan('planted'))\n"
-        "render.terminal(c), render.markdown(c), render.csv(c), render.json(c), render.latex(c)\n"
+        "print_results(c, make_console(stderr=True))\n"
+        "for write in WRITERS.values(): assert write(printed(c)) and write(data(c))\n"
         "bad = {'torch', 'mlflow', 'matplotlib', 'pandas', 'optuna', 'urllib3'}\n"
         "print(json.dumps(sorted(bad & set(sys.modules))))"
     )

@@ -161,9 +161,8 @@ def test_the_exact_launch_is_shown(make: Make, cache: Path) -> None:
     )
     shown = shlex.split(done.stdout)
     processes = Processes(per_node=8, nodes=2, rendezvous="head:29500")
-    assert shown == launch_command(
-        processes, ["-m", "tempo.worker", "run", str(folder), "--cache", str(cache)]
-    )
+    target = ["-m", "tempo.worker", "run", str(folder), "--cache", str(cache), "--with-parent"]
+    assert shown == launch_command(processes, target)
     assert {"--nnodes=2", "--nproc-per-node=8", "--max-restarts=0"} <= set(shown)
     assert "--rdzv-endpoint=head:29500" in shown
     assert not (folder / "events.jsonl").exists()

@@ -42,7 +42,7 @@ page = study.report()
 
 records = tempo.open_records(places["records"])
 runs = records.runs()
-run = records.run(runs["run_id"].iloc[0])
+run = records.run(runs.dropna(subset=["seed"])["run_id"].iloc[0])
 by_name = tempo.compare(study.name, records=places["records"])
 try:
     tempo.load_study(spec, profile="nonsense")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
 from tempo.cli.render.console import make_console, say
 from tempo.cli.render.search_tables import show_summary
 from tempo.cli.render.tables import print_results
-from tempo.workflow.execution.execution import Outcome
-from tempo.workflow.execution.search_execution import SearchOutcome
-from tempo.workflow.run_options import RunOptions
+
+if TYPE_CHECKING:
+    from tempo.workflow.execution.execution import Outcome
+    from tempo.workflow.execution.search_execution import SearchOutcome
+    from tempo.workflow.run_options import RunOptions
 
 
 def show_outcome(outcome: Outcome, options: RunOptions) -> int:

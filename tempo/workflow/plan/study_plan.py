@@ -42,7 +42,7 @@ class StudyPlan:
     >>> import tempo
     >>> plan = tempo.load_study("ablations/se_dilation.yaml", profile="smoke").plan()
     >>> plan.table()[["variant", "state"]].values.tolist()[-1]
-    ['nearest', 'planned']
+    ['V2', 'planned']
     """
 
     plan: Plan
