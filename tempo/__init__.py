@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from tempo.workflow.comparison import Comparison, Verdict, compare
+    from tempo.workflow.control import Status
     from tempo.workflow.datasets import describe_data, prepare_data
     from tempo.workflow.evaluation import Evaluations, evaluate
     from tempo.workflow.execution.execution import Outcome
@@ -54,6 +55,7 @@ _PLACES = {
         "UnknownNameError",
     ),
     "workflow.comparison": ("Comparison", "Verdict", "compare"),
+    "workflow.control": ("Status",),
     "workflow.datasets": ("describe_data", "prepare_data"),
     "workflow.evaluation": ("Evaluations", "evaluate"),
     "workflow.execution.execution": ("Outcome",),
@@ -74,6 +76,7 @@ __all__ = [  # noqa: RUF022 (grouped by use)
     "StudyPlan",
     "RunOptions",
     "Outcome",
+    "Status",
     "Observer",
     "SilentObserver",
     "open_records",

@@ -40,7 +40,7 @@ class MetricInfo:
         return self.label or self.name.upper()
 
 
-def _shallow(record: Any) -> dict[str, Any]:
+def shallow(record: Any) -> dict[str, Any]:
     """Return the fields of a record; `asdict` would also copy all nested values, which is slow."""
     return {each.name: getattr(record, each.name) for each in fields(record)}
 
@@ -139,9 +139,9 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values. Configs are shared with the plan, not copied."""
-        out = _shallow(self)
+        out = shallow(self)
         for name in ("variants", "runs", "exclusions"):
-            out[name] = [_shallow(each) for each in out[name]]
+            out[name] = [shallow(each) for each in out[name]]
         return out
 
     @classmethod

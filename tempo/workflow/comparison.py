@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,6 +59,10 @@ def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Compa
     """Compare the recorded results of plans, each in its records; see `compare`."""
     from tempo.comparison.build import compare_all
 
+    known = list(signature(make_query).parameters)
+    for name in question:
+        if name not in known:
+            raise UnknownNameError(unknown("argument of a comparison", name, known))
     return Comparison(compare_all(list(plans), make_query(**question)), plans)
 
 
@@ -290,10 +295,14 @@ class Comparison:
         return write_page(self.data, self.plans, Path(folder))
 
     def __str__(self) -> str:
-        from tempo.report.formats import WRITERS
+        import pandas as pd
+
         from tempo.report.tables.results import printed
 
-        return WRITERS["md"](printed(self.data))
+        table = printed(self.data)
+        rows = [[cell.text for cell in line.cells] for line in table.lines]
+        frame = pd.DataFrame(rows, columns=[column.heading for column in table.columns])
+        return "\n".join([frame.to_string(index=False), *table.footnotes])
 
     def __repr__(self) -> str:
         return f"<Comparison of {self.study}, {len(self.data.rows)} rows, {self.metric}>"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tempo.core.records import Plan, PlannedRun, RunStatus
-from tempo.launch.study_status import StudyStatus, study_status
+from tempo.launch.study_status import RunState, StudyStatus, study_status
 from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import is_active
 from tempo.ledger.port import Hold
 from tempo.records.event_tail import Tail, is_complete
 from tempo.records.layout import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class StopRequest(NamedTuple):
@@ -27,10 +31,60 @@ class StopRequest(NamedTuple):
     holds: Mapping[str, Hold]
 
 
-def status_of(plan: Plan, store: Store, metric: str = "psnr") -> StudyStatus:
+class Status:
+    """The state of a study's runs at one moment.
+
+    Attributes:
+        data: all that is known, as frozen records.
+
+    >>> import tempo
+    >>> status = tempo.load_study("ablations/v2_to_v3.yaml", profile="smoke").status()
+    >>> sorted(set(status.table()["state"]))
+    ['complete']
+    """
+
+    def __init__(self, data: StudyStatus) -> None:
+        self.data = data
+
+    @property
+    def runs(self) -> tuple[RunState, ...]:
+        """The runs in plan order."""
+        return self.data.runs
+
+    def table(self) -> pd.DataFrame:
+        """One row a run: state, attempt, step of steps, last validation, ETA in seconds, place."""
+        import pandas as pd
+
+        rows = [
+            {
+                "variant": each.run.variant,
+                "seed": each.run.seed,
+                "run_id": each.run.run_id,
+                "state": each.state,
+                "attempt": each.progress.attempt,
+                "step": each.progress.step,
+                "steps": each.progress.total,
+                self.data.metric: each.value,
+                "eta_s": each.eta,
+                "where": each.where,
+            }
+            for each in self.runs
+        ]
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        counts = Counter(each.state for each in self.runs)
+        said = ", ".join(f"{count} {state}" for state, count in counts.items())
+        return f"<Status of {self.data.study}: {said}>"
+
+    def _repr_html_(self) -> str:
+        return str(self.table().to_html(index=False, na_rep="-"))
+
+
+def status_of(plan: Plan, store: Store, metric: str = "psnr") -> Status:
     """The state of every run of a plan."""
     with closing(open_ledger(None, store.root)) as ledger:
-        return study_status(plan, store, ledger, metric)
+        return Status(study_status(plan, store, ledger, metric))
 
 
 def stop_runs(runs: Sequence[PlannedRun], store: Store) -> StopRequest:

@@ -15,6 +15,7 @@ from tempo.records.layout import default_cache
 from tempo.spec.data import DATASETS
 from tempo.spec.options import Options
 from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.run_options import options_from
 
 if TYPE_CHECKING:
     from tempo.data.cache.splits import Split, SplitName
@@ -116,7 +117,7 @@ def _asked(
 ) -> tuple[DatasetNames, DatasetOptions, Observer]:
     from tempo.workflow.progress_bar import ProgressBar
 
-    settings = DatasetOptions(**{"cache": default_cache(), **options})
+    settings = options_from(DatasetOptions, {"cache": default_cache(), **options})
     names = dataset_names(str(what), settings.root, overrides, profile)
     return names, settings, ProgressBar() if observer is None else observer
 

@@ -11,6 +11,7 @@ from tempo.core.errors import SpecError, UnknownNameError
 from tempo.records.layout import Store, default_cache, default_root
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
 from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.run_options import options_from
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,10 +88,7 @@ def evaluate(
     from tempo.workflow.names import find_methods
     from tempo.workflow.progress_bar import ProgressBar
 
-    for name in ("records", "cache"):
-        if name in options:
-            options[name] = Path(options[name])
-    settings = EvaluationOptions(**options)
+    settings = options_from(EvaluationOptions, options)
     given = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
     sets = expand_sets([on] if isinstance(on, str) else on)
     metrics = chosen_metrics(settings.metrics)

@@ -13,9 +13,9 @@ from tempo.records.layout import Store, default_root, load_run
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tempo.launch.study_status import StudyStatus
     from tempo.records.run_record import RunRecord
     from tempo.workflow.comparison import Comparison
+    from tempo.workflow.control import Status
     from tempo.workflow.search import SearchResult
 
 
@@ -57,7 +57,8 @@ class Records:
             }
             for plan in self._plans()
         ]
-        return pd.DataFrame(rows)
+        columns = ["study", "profile", "question", "variants", "runs", "baseline", "source"]
+        return pd.DataFrame(rows, columns=columns)
 
     def runs(self, study: str | None = None) -> pd.DataFrame:
         """One row a planned run: study, variant, seed, run_id, status and final test metrics.
@@ -82,8 +83,9 @@ class Records:
                         **found.test,
                     }
                 )
-        frame = pd.DataFrame(rows)
-        return frame.astype({"seed": "Int64"}) if rows else frame
+        named = ["study", "variant", "seed", "run_id", "status"]
+        metrics = dict.fromkeys(name for row in rows for name in row if name not in named)
+        return pd.DataFrame(rows, columns=[*named, *metrics]).astype({"seed": "Int64"})
 
     def run(self, name: str) -> Run:
         """A run by its id, the beginning of the id, or `VARIANT sSEED`.
@@ -95,7 +97,7 @@ class Records:
 
         return Run(self.store, run_named(name, self.store).run_id)
 
-    def status(self, study: str) -> StudyStatus:
+    def status(self, study: str) -> Status:
         """The state of every run of a study."""
         from tempo.workflow.control import status_of
 

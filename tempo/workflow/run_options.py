@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
+from tempo.core.catalog import unknown
+from tempo.core.errors import SpecError, UnknownNameError
 from tempo.records.layout import Store, default_cache, default_root
+
+Options = TypeVar("Options")
 
 MIRROR_OFF = "off"
 """The MLflow store of a study that is not mirrored."""
@@ -54,7 +60,28 @@ class RunOptions:
     command: str = ""
     overrides: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("slots", "ddp"):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            if not (whole or (value is None and name == "slots")):
+                raise SpecError(f"{name} is a whole number from 1, not {value!r}")
+
     @property
     def store(self) -> Store:
         """The records."""
         return Store(self.records)
+
+
+def options_from(kind: type[Options], given: Mapping[str, Any]) -> Options:
+    """An options class filled from keywords, folders given as text or path.
+
+    Raises:
+        UnknownNameError: an option is called otherwise; names the options and the nearest one.
+    """
+    names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    for name in given:
+        if name not in names:
+            raise UnknownNameError(unknown("option", name, names))
+    folders = {"records", "reports", "cache"} & given.keys()
+    return kind(**{**given, **{name: Path(given[name]) for name in folders}})

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tempo.core.records import Plan
+from tempo.core.errors import SpecError
+from tempo.core.records import Plan, shallow
 from tempo.spec.load import LoadedStudy
 from tempo.spec.load import load_study as load_spec
 from tempo.spec.study import StudySpec
 from tempo.workflow.plan.study_plan import StudyPlan, make_plan, price_study, study_plan
-from tempo.workflow.run_options import RunOptions
+from tempo.workflow.run_options import RunOptions, options_from
 
 if TYPE_CHECKING:
-    from tempo.launch.study_status import StudyStatus
     from tempo.workflow.comparison import Comparison
+    from tempo.workflow.control import Status
     from tempo.workflow.execution.execution import Outcome
     from tempo.workflow.execution.pool_setup import Wanted
     from tempo.workflow.observer import Observer
@@ -51,7 +51,7 @@ def load_study(
     loaded = load_spec(Path(spec), profile=profile, overrides=texts)
     call = f"tempo.load_study({str(spec)!r}, profile={profile!r}).run()"
     given = {"command": call, "overrides": tuple(texts)} | options
-    return Study(loaded, make_options(**given))
+    return Study(loaded, options_from(RunOptions, given))
 
 
 def override_texts(overrides: Mapping[str, Any] | Sequence[str]) -> list[str]:
@@ -65,15 +65,12 @@ def override_texts(overrides: Mapping[str, Any] | Sequence[str]) -> list[str]:
     # JSON is YAML; the spec's loader reads it with its own places and checks.
     import json
 
-    return [f"{path}={json.dumps(value)}" for path, value in overrides.items()]
-
-
-def make_options(**given: Any) -> RunOptions:
-    """RunOptions with folders given as text or path."""
-    for name in ("records", "reports", "cache"):
-        if name in given:
-            given[name] = Path(given[name])
-    return RunOptions(**given)
+    try:
+        return [f"{path}={json.dumps(value)}" for path, value in overrides.items()]
+    except TypeError as error:
+        raise SpecError(
+            f"overrides hold YAML values (numbers, texts, lists ...): {error}"
+        ) from error
 
 
 class Study:
@@ -122,7 +119,9 @@ class Study:
 
     def with_options(self, **changes: Any) -> Study:
         """The same study under other options."""
-        return Study(self.loaded, replace(self.options, **changes)) if changes else self
+        if not changes:
+            return self
+        return Study(self.loaded, options_from(RunOptions, shallow(self.options) | changes))
 
     def plan(self, *, counts: bool = False, architectures: bool = False) -> StudyPlan:
         """The plan with what is recorded of each run; nothing is run.
@@ -164,7 +163,6 @@ class Study:
             MissingError: this machine lacks something that the study needs; nothing was begun.
             SpecError: a variant does not work, or the spec is of a search (`tempo.search`).
         """
-        from tempo.core.errors import SpecError
         from tempo.workflow.execution.execution import execute
 
         study = self.with_options(**changes)
@@ -188,7 +186,7 @@ class Study:
         study = self.with_options(**changes)
         return "\n".join(launch_lines(study.expanded, study.options))
 
-    def status(self, *, metric: str = "psnr") -> StudyStatus:
+    def status(self, *, metric: str = "psnr") -> Status:
         """The state of every run, from the records and the ledger."""
         from tempo.workflow.control import status_of
 

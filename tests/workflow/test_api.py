@@ -129,6 +129,7 @@ PUBLIC = [
     "StudyPlan",
     "RunOptions",
     "Outcome",
+    "Status",
     "Observer",
     "SilentObserver",
     "open_records",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -37,7 +38,7 @@ are left. `submitted`: a cluster has the runs. `follower`: this process is a ran
 torchrun, and rank 0 speaks for all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Outcome:
     """What running a study led to.
 
@@ -74,6 +75,12 @@ class Outcome:
         lines = [f"{self.plan.study}: {self.ending}" + (f" ({said})" if said else "")]
         lines += [f"  {run.title} failed: {why}" for run, why in self.failures.items()]
         return "\n".join([*lines, *([f"  report: {self.page}"] if self.page else [])])
+
+    def __repr__(self) -> str:
+        return f"<Outcome {self}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def execute(
