@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tempo.cli import shared_options as shared
-from tempo.cli.mlflow_options import add_store, store_of
 from tempo.cli.render.console import make_console, say
 from tempo.cli.render.tables import print_results, print_table
+from tempo.cli.shared_options import add_store, store_of
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 

@@ -6,7 +6,6 @@ import argparse
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import singledispatch
 from pathlib import Path
 
 from tempo.cli import shared_options as shared
@@ -142,48 +141,28 @@ def _clock(logged: Logged) -> str:
     return datetime.fromtimestamp(logged.time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-@singledispatch
 def describe(event: Event) -> str:
     """An event in a line; empty for one that says nothing to a reader."""
-    return ""
-
-
-@describe.register
-def _(event: AttemptStarted) -> str:
-    where = [str(event.environment.get(key, "?")) for key in ("host", "pid", "device")]
-    begun = f"resumed at step {event.resumed_step}" if event.resumed_step else "began"
-    return f"{begun}, {event.total_steps} steps, on {' '.join(where)}"
-
-
-@describe.register
-def _(event: Trained) -> str:
-    return f"step {event.step}  {_values(event.values, ('loss', 'lr', 'samples_per_s'))}"
-
-
-@describe.register
-def _(event: Validated) -> str:
-    return f"step {event.step}  validation  {_values(event.values)}"
-
-
-@describe.register
-def _(event: CheckpointSaved) -> str:
-    return f"step {event.step}  checkpoint{' (best)' if event.best else ''}"
-
-
-@describe.register
-def _(event: Evaluated) -> str:
-    return f"{event.split} of {event.clips} clips  {_values(event.values)}"
-
-
-@describe.register
-def _(event: Noted) -> str:
-    return f"step {event.step}  {event.topic}: {event.message}"
-
-
-@describe.register
-def _(event: Finished) -> str:
-    failure = f" ({event.failure})" if event.failure else ""
-    return f"{event.status}{failure} at step {event.step}  {event.message}".rstrip()
+    said = ""
+    match event:
+        case AttemptStarted():
+            where = [str(event.environment.get(key, "?")) for key in ("host", "pid", "device")]
+            begun = f"resumed at step {event.resumed_step}" if event.resumed_step else "began"
+            said = f"{begun}, {event.total_steps} steps, on {' '.join(where)}"
+        case Trained():
+            said = f"step {event.step}  {_values(event.values, ('loss', 'lr', 'samples_per_s'))}"
+        case Validated():
+            said = f"step {event.step}  validation  {_values(event.values)}"
+        case CheckpointSaved():
+            said = f"step {event.step}  checkpoint{' (best)' if event.best else ''}"
+        case Evaluated():
+            said = f"{event.split} of {event.clips} clips  {_values(event.values)}"
+        case Noted():
+            said = f"step {event.step}  {event.topic}: {event.message}"
+        case Finished():
+            failure = f" ({event.failure})" if event.failure else ""
+            said = f"{event.status}{failure} at step {event.step}  {event.message}".rstrip()
+    return said
 
 
 def _values(values: Mapping[str, float], names: tuple[str, ...] = ()) -> str:

@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("how the runs of a study stand, from any terminal", "status:configure"),
     "logs": ("what a run did, and what its worker printed", "logs:configure"),
     "stop": ("ask runs to checkpoint and leave", "stop:configure"),
-    "retry": ("carry out the failed runs of a study again", "retry:configure"),
+    "retry": ("carry out the failed runs of a study again", "run:configure_retry"),
     "clean": ("delete what nothing needs any more; shows it first", "clean:configure"),
     "ui": ("browse the runs in the MLflow UI", "mlflow:configure_ui"),
     "sync": ("complete the MLflow mirror from the records", "mlflow:configure_sync"),

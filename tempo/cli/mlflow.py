@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from tempo.cli import shared_options as shared
-from tempo.cli.mlflow_options import add_checkpoints, add_store, add_wandb, store, store_of
 from tempo.cli.render.console import make_console
+from tempo.cli.shared_options import add_checkpoints, add_store, add_wandb, store, store_of
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 

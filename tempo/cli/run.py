@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tempo.cli import shared_options as shared
-from tempo.cli.mlflow_options import add_checkpoints, add_store, add_wandb
 from tempo.cli.plan import add_plan_options, show_plan
+from tempo.cli.shared_options import add_checkpoints, add_store, add_wandb
 from tempo.core.startup import loading
 
 if TYPE_CHECKING:
@@ -101,3 +101,27 @@ def _dry_run(study: Study) -> int:
         raise SpecError("a search decides as it goes, so --dry-run cannot know it; use --ddp N")
     print(study.dry_run())
     return 0
+
+
+RETRY_EPILOG = """examples:
+  tempo retry --failed ablations/se_dilation.yaml --profile demo
+  tempo retry --failed ablations/se_dilation.yaml --set runtime.micro_batch=2
+"""
+
+
+def configure_retry(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tempo retry`: those of `tempo run`."""
+    configure(parser)
+    parser.description = "Carry out the failed runs of a study again, and no other."
+    parser.epilog = RETRY_EPILOG
+    parser.add_argument(
+        "--failed", action="store_true", required=True, help="which runs: those that failed"
+    )
+    parser.set_defaults(handler=_retry)
+
+
+def _retry(options: argparse.Namespace) -> int:
+    """Carry out the failed runs; where there is none, write the report again."""
+    from tempo.workflow.control import has_failed
+
+    return execute(options, has_failed)

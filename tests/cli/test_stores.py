@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tempo.cli.main import parser
-from tempo.cli.mlflow_options import store_of
+from tempo.cli.shared_options import store_of
 
 URIS = ["http://127.0.0.1:5000", "postgresql://u:p@h/db", "sqlite:///x.db", "databricks"]
 

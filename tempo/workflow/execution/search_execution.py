@@ -31,8 +31,7 @@ from tempo.workflow.execution.search_driver import SearchDriver
 from tempo.workflow.execution.torchrun_ranks import started_by_torchrun
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
 from tempo.workflow.observer import Observer
-from tempo.workflow.plan.network_costs import NetworkCosts
-from tempo.workflow.plan.pricing import PRELOAD, Calibrator
+from tempo.workflow.plan.pricing import PRELOAD, Calibrator, NetworkCosts
 from tempo.workflow.reports import write_search_page
 from tempo.workflow.run_options import RunOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tempo.core.errors import MissingError
-from tempo.workflow.execution.run_slots import limit_slots
+from tempo.workflow.execution.pool_setup import limit_slots
 
 GPUS = [{"CUDA_VISIBLE_DEVICES": str(number)} for number in range(4)]
 
