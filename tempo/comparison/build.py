@@ -10,15 +10,12 @@ from tempo.comparison.fitted_study import FittedStudy, fit_study
 from tempo.comparison.loading.load_runs import Sample, load_runs, merge_samples
 from tempo.comparison.query import Query
 from tempo.comparison.sections.attribution import attribution
-from tempo.comparison.sections.budgets import budget_views
-from tempo.comparison.sections.contrasts import contrasts
-from tempo.comparison.sections.curves import health_curves, learning_curves
+from tempo.comparison.sections.budgets import budget_views, pareto_fronts
+from tempo.comparison.sections.curves import health_curves, learning, learning_curves
 from tempo.comparison.sections.factor_effects import effects
 from tempo.comparison.sections.fairness import fairness_differences
-from tempo.comparison.sections.gallery import disagreements, gallery
+from tempo.comparison.sections.gallery import clip_table, disagreements, gallery, strata
 from tempo.comparison.sections.headline import headline
-from tempo.comparison.sections.learning import learning
-from tempo.comparison.sections.pareto import pareto_fronts
 from tempo.comparison.sections.provenance import (
     failures,
     fingerprint,
@@ -27,11 +24,11 @@ from tempo.comparison.sections.provenance import (
     run_infos,
     staleness,
 )
-from tempo.comparison.sections.strata import clip_table, strata
 from tempo.comparison.sections.table import rank_rows, table_rows
-from tempo.comparison.statistics.noise_floor import detectable_differences, noise_floor
-from tempo.comparison.statistics.quantities import Contrast, Power
-from tempo.core.records import Plan
+from tempo.comparison.statistics.hypothesis_tests import AdjustedResult, holm_family
+from tempo.comparison.statistics.power import detectable_differences, noise_floor
+from tempo.comparison.statistics.quantities import Contrast, Power, TestSettings
+from tempo.core.records import MetricInfo, Plan
 from tempo.records.layout import Store
 
 __all__ = ["compare", "compare_all", "fingerprint"]
@@ -170,3 +167,77 @@ def _at(sample: Sample) -> str:
             "learning rate was still high, so these are not final results"
         )
     return f"the validation split at step {at.step}"
+
+
+def contrasts(study: FittedStudy, info: MetricInfo) -> list[Contrast]:
+    """Return all variants minus the baseline; one family for trained ones, one for references.
+
+    A contrast that cannot be made is there as well, with the reason.
+    """
+    baseline = study.baseline
+    if baseline is None:
+        return []
+    variants = [each for each in study.sample.variants if each.name != baseline]
+    found: dict[str, Contrast] = {}
+    for label, is_reference in (("variants", False), ("references", True)):
+        names = [each.name for each in variants if (each.role == "reference") == is_reference]
+        found |= _family(study, study.settings(info), baseline, names, label)
+    return [found[each.name] for each in variants]
+
+
+def _family(
+    study: FittedStudy, settings: TestSettings, baseline: str, names: Sequence[str], label: str
+) -> dict[str, Contrast]:
+    tested = {name: study.test(settings, name, baseline) for name in names}
+    judged = holm_family(tested, settings)
+    size = sum(each.test is not None for each in judged.values())
+    family = f"{settings.info.name}: {label} ({size})"
+    return {
+        name: _contrast(study, settings, (name, baseline), each, family)
+        for name, each in judged.items()
+    }
+
+
+def _contrast(
+    study: FittedStudy,
+    settings: TestSettings,
+    pair: tuple[str, str],
+    judged: AdjustedResult,
+    family: str,
+) -> Contrast:
+    test, model = judged.test, study.models.get(settings.info.name)
+    combination = test.combination if test else None
+    matrix = model.matrix if test and model else None
+    seeds = combination.seeds if combination else ()
+    return Contrast(
+        variant=pair[0],
+        baseline=pair[1],
+        metric=settings.info.name,
+        difference=judged.interval,
+        p=judged.p,
+        p_adjusted=judged.p_adjusted,
+        verdict=judged.verdict,
+        delta=settings.delta,
+        family=family,
+        components=combination.components if combination else None,
+        seeds=seeds,
+        planned_n=_planned_pairs(study.sample, pair),
+        clips=matrix.clips if matrix else 0,
+        sources=matrix.sources if matrix and matrix.clips else 0,
+        values=combination.per_seed if combination else (),
+        run_ids=tuple(
+            (_run_id(study.sample, pair[0], seed), _run_id(study.sample, pair[1], seed))
+            for seed in seeds
+        ),
+    )
+
+
+def _planned_pairs(sample: Sample, pair: tuple[str, str]) -> int:
+    """Return how many pairs were planned: a reference pairs with every seed of the baseline."""
+    seeds = [{run.seed for run in sample.of(name)} for name in pair]
+    counted = [each for each in seeds if each != {None}]
+    return len(set.intersection(*counted)) if counted else 0
+
+
+def _run_id(sample: Sample, name: str, seed: int) -> str:
+    return sample.run_ids.get((name, seed)) or sample.run_ids[name, None]

@@ -10,8 +10,8 @@ import numpy as np
 
 from tempo.comparison.loading.clip_values import ClipValues, read_clips
 from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
-from tempo.comparison.statistics.hypothesis_tests import TestResult, TestSettings, run_test
-from tempo.comparison.statistics.quantities import Interval, Verdict, Word
+from tempo.comparison.statistics.hypothesis_tests import TestResult, run_test
+from tempo.comparison.statistics.quantities import Interval, TestSettings, Verdict, Word
 from tempo.comparison.statistics.random_effects import RandomEffects
 from tempo.comparison.statistics.seed_source_matrix import matrix_of
 from tempo.core.catalog import unknown

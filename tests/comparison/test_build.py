@@ -11,8 +11,7 @@ import pytest
 
 from tempo.comparison.build import compare, compare_all, fingerprint
 from tempo.comparison.comparison import Comparison
-from tempo.comparison.loading.run_filter import parse_run_filter
-from tempo.comparison.query import At, Query, parse_at, parse_query
+from tempo.comparison.query import At, Query, parse_at, parse_query, parse_run_filter
 from tempo.comparison.statistics.quantities import Word
 from tempo.core.errors import RecordError, TempoError
 from tempo.core.records import Plan, PlannedRun

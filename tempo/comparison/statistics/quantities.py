@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
+from tempo.core.records import MetricInfo
 from tempo.core.t_interval import two_sided_quantile
 
 
@@ -86,6 +88,31 @@ class Verdict:
     word: Word
     reason: str
     more_seeds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestSettings:
+    """The metric, equivalence margin, confidence level and power that a family is judged by."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes of this name
+    info: MetricInfo
+    delta: float | None
+    level: float
+    power: float
+
+    @property
+    def alpha(self) -> float:
+        """The error rate of verdicts."""
+        return round(1 - self.level, 12)
+
+    @property
+    def sign(self) -> int:
+        """+1 when higher is better, -1 when lower is."""
+        return 1 if self.info.better == "higher" else -1
+
+    def with_unit(self, value: float) -> str:
+        """Return a difference in the metric's unit as text, with a digit more than its values."""
+        return f"{value:.{self.info.digits + 1}f} {self.info.unit}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
