@@ -27,7 +27,7 @@ from tempo.comparison.sections.provenance import (
 from tempo.comparison.sections.table import rank_rows, table_rows
 from tempo.comparison.statistics.hypothesis_tests import AdjustedResult, holm_family
 from tempo.comparison.statistics.power import detectable_differences, noise_floor
-from tempo.comparison.statistics.quantities import Contrast, Power, TestSettings
+from tempo.comparison.statistics.quantities import Contrast, TestSettings
 from tempo.core.records import MetricInfo, Plan
 from tempo.records.layout import Store
 
@@ -69,7 +69,10 @@ def _build(study: FittedStudy) -> Comparison:
         for info in study.infos
         if study.baseline is not None
     )
-    power = _power(study, primary)
+    trained = {each.name for each in sample.trained}
+    counted = [each for each in primary if each.variant in trained]
+    seeds = max((len(each.seeds) for each in counted), default=0)
+    power = detectable_differences(study.model, counted, study.primary, seeds)
     fair = fairness_differences(sample)
     finished = sum(bool(run.values) for run in sample.runs)
     comparison = Comparison(
@@ -141,13 +144,6 @@ def _table(study: FittedStudy, found: Sequence[Contrast]) -> tuple[Row, ...]:
         return table
     groups = list(dict.fromkeys(row.group for row in table))
     return tuple(sorted(table, key=lambda row: (row.group is None, groups.index(row.group))))
-
-
-def _power(study: FittedStudy, primary: Sequence[Contrast]) -> tuple[Power, ...]:
-    trained = {each.name for each in study.sample.trained}
-    counted = [each for each in primary if each.variant in trained]
-    seeds = max((len(each.seeds) for each in counted), default=0)
-    return detectable_differences(study.model, counted, study.primary, seeds)
 
 
 def _at(sample: Sample) -> str:

@@ -185,17 +185,11 @@ class Comparison:
 
     def row(self, variant: str) -> Row:
         """Return the row of `variant`; KeyError when there is none."""
-        for row in self.rows:
-            if row.variant == variant:
-                return row
-        raise KeyError(variant)
+        return {row.variant: row for row in self.rows}[variant]
 
     def info(self, metric: str) -> MetricInfo:
         """Return the definition of `metric`; KeyError when nothing here is measured by it."""
-        for info in (*self.metrics, *self.panels):
-            if info.name == metric:
-                return info
-        raise KeyError(metric)
+        return {info.name: info for info in (*self.metrics, *self.panels)}[metric]
 
     def contrast(self, variant: str, metric: str | None = None) -> Contrast | None:
         """Return the contrast of `variant` with the baseline, in the primary metric by default."""

@@ -103,8 +103,9 @@ def fit_study(sample: Sample) -> FittedStudy:
     _check_group(sample)
     hashes = {each.name: sample.protocol_hash(each.name) for each in sample.variants}
     metrics = [info.name for info in infos]
-    same = _comparable(sample, baseline, hashes)
-    clips, models = None, {}
+    own = ranked_protocol(hashes, baseline)
+    same = [run for run in sample.runs if run.values and run.protocol_hash in (own, None)]
+    clips = None
     # Runs imported from elsewhere have means alone, no table of values per clip.
     if sample.query.at.kind == "final" and any(run.test and run.test.table for run in same):
         clips = read_clips(same, None if sample.query.detail == "full" else metrics)
@@ -162,15 +163,6 @@ def _check_group(sample: Sample) -> None:
     asked = sample.query.group_by
     if asked is not None and asked not in factors:
         raise TempoError(unknown("factor", asked, factors))
-
-
-def _comparable(
-    sample: Sample, baseline: str | None, hashes: Mapping[str, str | None]
-) -> list[Run]:
-    """Return the finished runs under the protocol that is ranked."""
-    own = ranked_protocol(hashes, baseline)
-    done = [run for run in sample.runs if run.values]
-    return [run for run in done if run.protocol_hash in (own, None)]
 
 
 def _clip_models(clips: ClipValues | None, metrics: Sequence[str]) -> dict[str, RandomEffects]:

@@ -39,22 +39,18 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """The run's id."""
         return self.planned.run_id
 
     @property
     def seed(self) -> int | None:
-        """The run's seed, None for a reference."""
         return self.planned.seed
 
     @property
     def name(self) -> str:
-        """The variant's name."""
         return self.variant.name
 
     @property
     def key(self) -> Key:
-        """Variant and seed."""
         return self.name, self.seed
 
     @property
@@ -94,7 +90,6 @@ class Sample:
 
     @cached_property
     def run_ids(self) -> Mapping[Key, str]:
-        """Run ids by variant and seed."""
         return {run.key: run.run_id for run in self.runs}
 
     def of(self, variant: str) -> list[Run]:
@@ -186,23 +181,17 @@ def _read(
 
 
 def _values(record: RunRecord, at: At, metric: str | None) -> Mapping[str, float]:
-    test = record.test
-    if at.kind == "final":
-        return test.values if test and record.status == RunStatus.COMPLETE else {}
-    found = _validation(record, at, metric)
-    return found.values if found else {}
-
-
-def _validation(record: RunRecord, at: At, asked: str | None) -> Validated | None:
     if at.kind == "step":
-        return next((each for each in record.validations if each.step == at.step), None)
+        return next((each.values for each in record.validations if each.step == at.step), {})
     if record.status != RunStatus.COMPLETE:
-        return None
-    metric = _primary(asked, record.validations)
-    lower = bool(record.test and record.test.infos.get(metric, {}).get("better") == "lower")
-    scored = [each for each in record.validations if metric in each.values]
+        return {}
+    if at.kind == "final":
+        return record.test.values if record.test else {}
+    name = _primary(metric, record.validations)
+    lower = bool(record.test and record.test.infos.get(name, {}).get("better") == "lower")
+    scored = [each.values for each in record.validations if name in each.values]
     choose = min if lower else max
-    return choose(scored, key=lambda each: each.values[metric]) if scored else None
+    return choose(scored, key=lambda values: values[name]) if scored else {}
 
 
 def _filtered(runs: list[Run], where: RunFilter) -> list[Run]:
@@ -255,14 +244,8 @@ def merge_samples(samples: Sequence[tuple[str, Sample]], *, always: bool = False
                 replace(run, planned=replace(run.planned, variant=named.name), variant=named)
                 for run in mine
             ]
-    plan = _merged_plan([sample.plan for _, sample in samples], variants, runs)
-    return replace(samples[0][1], plan=plan, variants=tuple(variants), runs=tuple(runs))
-
-
-def _merged_plan(
-    plans: Sequence[Plan], variants: Sequence[PlannedVariant], runs: Sequence[Run]
-) -> Plan:
-    return replace(
+    plans = [sample.plan for _, sample in samples]
+    plan = replace(
         plans[0],
         study=" + ".join(dict.fromkeys(plan.study for plan in plans)),
         question=" ".join(dict.fromkeys(plan.question for plan in plans if plan.question)),
@@ -272,6 +255,7 @@ def _merged_plan(
         runs=tuple(run.planned for run in runs),
         exclusions=tuple(each for plan in plans for each in plan.exclusions),
     )
+    return replace(samples[0][1], plan=plan, variants=tuple(variants), runs=tuple(runs))
 
 
 def adhoc(store: Store, folders: Sequence[Path]) -> Plan:

@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from tempo.comparison.comparison import Cost, Row
+from tempo.comparison.comparison import Row
 from tempo.comparison.evidence import BudgetView, Pareto, ParetoPoint
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.load_runs import Run
@@ -57,9 +57,8 @@ def _spent(study: FittedStudy, name: str, unit: str, spent: Spent) -> BudgetView
         return None
     at = min(ends.values())
     shortest = min(ends, key=lambda key: ends[key])
-    mid = any(end > at * 1.001 for end in ends.values())
     note = f"the amount that {shortest} spent in all, the least of the variants"
-    if mid:
+    if any(end > at * 1.001 for end in ends.values()):
         note += "; the others are read mid-schedule there, with their learning rate still high"
     return BudgetView(
         budget=name,
@@ -142,7 +141,7 @@ def _front(
     name: str, unit: str, rows: Sequence[Row], drawn: Array | None, study: FittedStudy
 ) -> Pareto | None:
     sign = study.primary.sign
-    cost = np.array([_amount(row.cost, name) for row in rows], dtype=float)
+    cost = np.array([getattr(row.cost, name) for row in rows], dtype=float)  # None becomes NaN
     keep = [int(index) for index in np.flatnonzero(np.isfinite(cost))]
     if len(keep) < 2:
         return None
@@ -168,11 +167,6 @@ def _front(
             for index, estimate, inside, share in zip(keep, estimates, member, chance, strict=True)
         ),
     )
-
-
-def _amount(cost: Cost, name: str) -> float:
-    value = getattr(cost, name)
-    return float("nan") if value is None else float(value)
 
 
 def on_front(cost: Array, gain: Array) -> Array:

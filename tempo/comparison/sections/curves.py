@@ -89,13 +89,7 @@ def _curves(sample: Sample, names: Sequence[str], split: Split, read: Read) -> t
     )
 
 
-def _curve(
-    variant: str,
-    name: str,
-    split: Split,
-    found: Sequence[Series],
-    level: float,
-) -> Curve:
+def _curve(variant: str, name: str, split: Split, found: Sequence[Series], level: float) -> Curve:
     steps = np.unique(np.concatenate([series.steps for series in found]))
     grid = _grid(steps, found, "values")
     mean, low, high, counts = band(grid, level)

@@ -72,9 +72,7 @@ class Cells:
         return weights if np.abs(weights @ design - target).max() < TOLERANCE else None
 
 
-def effects(
-    study: FittedStudy,
-) -> tuple[tuple[Effect, ...], tuple[Effect, ...], tuple[Alias, ...]]:
+def effects(study: FittedStudy) -> tuple[tuple[Effect, ...], tuple[Effect, ...], tuple[Alias, ...]]:
     """Return main effects, interactions and aliases; none without a factor."""
     grid = grid_of(study.sample.trained, study.baseline)
     model = study.model
@@ -181,11 +179,7 @@ def _combination(cells: Cells, weights: Array) -> Combination:
 
 
 def _effect(
-    study: FittedStudy,
-    cells: Cells,
-    key: tuple[Term, Levels],
-    judged: AdjustedResult,
-    note: str,
+    study: FittedStudy, cells: Cells, key: tuple[Term, Levels], judged: AdjustedResult, note: str
 ) -> Effect:
     term, levels = key
     return Effect(

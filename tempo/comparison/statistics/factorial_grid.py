@@ -33,12 +33,10 @@ class Grid:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Names of the factors."""
         return tuple(self.levels)
 
     @cached_property
     def mains(self) -> tuple[Term, ...]:
-        """Main effects."""
         return tuple((name,) for name in self.factors)
 
     @cached_property

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, TypeVar
 
 from tempo.comparison.statistics import student_t
@@ -15,6 +14,11 @@ from tempo.comparison.statistics.quantities import Interval, TestSettings, Verdi
 from tempo.comparison.statistics.random_effects import SAME_RUNS, Combination, RandomEffects
 
 Key = TypeVar("Key")
+
+CLIPS_SHORT = (
+    "more seeds alone would not settle it: the clips vary too much for so small a difference, or "
+    "it lies at the edge of what counts as equivalent"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +35,7 @@ class TestResult:
 
 
 def run_test(
-    model: RandomEffects,
-    combination: Combination,
-    settings: TestSettings,
-    seeds: int | None = None,
+    model: RandomEffects, combination: Combination, settings: TestSettings, seeds: int | None = None
 ) -> TestResult:
     """Return interval and p values of one combination, bootstrapped where there are seeds enough.
 
@@ -144,7 +145,7 @@ def holm_family(
         if isinstance(each, Verdict):
             judged[key] = AdjustedResult(None, None, each)
         else:
-            verdict = _verdict(each, p.get(key), equal.get(key), settings, size)
+            verdict = _judge(each, p.get(key), equal.get(key), settings, size)
             judged[key] = AdjustedResult(each, p.get(key), verdict)
     return judged
 
@@ -153,24 +154,44 @@ def _holm(p: Mapping[Key, float]) -> dict[Key, float]:
     return dict(zip(p, student_t.holm(list(p.values())), strict=True))
 
 
-def _verdict(
+def _judge(
     test: TestResult, p: float | None, equal: float | None, settings: TestSettings, size: int
 ) -> Verdict:
-    return judge(
-        Case(
-            value=test.interval.value,
-            unit=settings.info.unit,
-            digits=settings.info.digits + 1,
-            p=1.0 if p is None else p,
-            p_equal=equal,
-            better=settings.sign,
-            delta=settings.delta,
-            alpha=settings.alpha,
-            seeds=test.seeds,
-            needed=partial(_needed, test, settings, size),
-            same_runs=test.combination.components.test == SAME_RUNS,
-        )
-    )
+    """Return the verdict on a difference by its p values, adjusted for a family of `size`.
+
+    Equivalence comes first: a difference can be real and still too small to matter.
+    """
+    if test.combination.components.test == SAME_RUNS:
+        return Verdict(word=Word.EQUIVALENT, reason="the very same runs: nothing differs")
+    value, info, alpha, delta = test.interval.value, settings.info, settings.alpha, settings.delta
+    p = 1.0 if p is None else p
+    amount = f"{value:+.{info.digits + 1}f} {info.unit}".strip()
+    said = f"{amount}, adjusted p = {'< 0.001' if p < 0.001 else f'{p:.2g}'}"
+    if test.seeds < MIN_SEEDS:
+        return _inconclusive(test, said, settings, size)
+    if equal is not None and equal <= alpha and delta is not None:
+        within = f"{delta:g} {info.unit}".strip()
+        real = "; the difference is real, but smaller than that" if p <= alpha else ""
+        return Verdict(word=Word.EQUIVALENT, reason=f"within {within} either way{real}")
+    if p <= alpha:
+        word = Word.BETTER if value * settings.sign > 0 else Word.WORSE
+        return Verdict(word=word, reason=said)
+    return _inconclusive(test, said, settings, size)
+
+
+def _inconclusive(test: TestResult, said: str, settings: TestSettings, size: int) -> Verdict:
+    """Return what an open case needs: more seeds, where those would settle it."""
+    needed, few = _needed(test, settings, size), test.seeds < MIN_SEEDS
+    if few:
+        plural = "seed" if test.seeds == 1 else "seeds"
+        said = f"{test.seeds} paired {plural} cannot settle a difference; at least {MIN_SEEDS} can"
+    if needed is None:
+        joint = ", and" if few else ";"
+        return Verdict(word=Word.INCONCLUSIVE, reason=f"{said}{joint} {CLIPS_SHORT}")
+    more = max(needed - test.seeds, MIN_SEEDS - test.seeds, 1)
+    wanted = f"needs about {more} more {'seeds' if more > 1 else 'seed'}"
+    said += f"; about {more} more would probably do" if few else f"; {wanted}"
+    return Verdict(word=Word.INCONCLUSIVE, reason=said, more_seeds=more)
 
 
 def _needed(test: TestResult, settings: TestSettings, size: int) -> int | None:
@@ -184,83 +205,3 @@ def _needed(test: TestResult, settings: TestSettings, size: int) -> int | None:
         alpha=settings.alpha / max(size, 1),
         power=settings.power,
     )
-
-
-CLIPS_SHORT = (
-    "more seeds alone would not settle it: the clips vary too much for so small a difference, or "
-    "it lies at the edge of what counts as equivalent"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A difference with its tests. `better` is +1 when higher is better, -1 when lower is.
-
-    `p` and `p_equal` are adjusted for the family; `seeds` could be paired, and `needed()` seeds
-    would probably settle the case.
-    """
-
-    value: float
-    unit: str
-    digits: int
-    p: float
-    p_equal: float | None
-    better: int
-    delta: float | None
-    alpha: float
-    seeds: int
-    needed: Callable[[], int | None]
-    same_runs: bool = False
-
-    @property
-    def amount(self) -> str:
-        """The difference with its sign and unit."""
-        return _with_unit(f"{self.value:+.{self.digits}f}", self.unit)
-
-
-def judge(case: Case) -> Verdict:
-    """Return the verdict on a contrast, and why.
-
-    Equivalence comes first: a difference can be real and still too small to matter.
-    """
-    if case.same_runs:
-        return Verdict(word=Word.EQUIVALENT, reason="the very same runs: nothing differs")
-    if case.seeds < MIN_SEEDS:
-        return _too_few(case)
-    if case.p_equal is not None and case.p_equal <= case.alpha and case.delta is not None:
-        within = _with_unit(f"{case.delta:g}", case.unit)
-        real = "; the difference is real, but smaller than that" if case.p <= case.alpha else ""
-        return Verdict(word=Word.EQUIVALENT, reason=f"within {within} either way{real}")
-    if case.p <= case.alpha:
-        word = Word.BETTER if case.value * case.better > 0 else Word.WORSE
-        return Verdict(word=word, reason=f"{case.amount}, adjusted p = {_p(case.p)}")
-    return _open(case)
-
-
-def _too_few(case: Case) -> Verdict:
-    plural = "seed" if case.seeds == 1 else "seeds"
-    reason = f"{case.seeds} paired {plural} cannot settle a difference; at least {MIN_SEEDS} can"
-    needed = case.needed()
-    if needed is None:
-        return Verdict(word=Word.INCONCLUSIVE, reason=f"{reason}, and {CLIPS_SHORT}")
-    more = max(needed, MIN_SEEDS) - case.seeds
-    reason += f"; about {more} more would probably do"
-    return Verdict(word=Word.INCONCLUSIVE, reason=reason, more_seeds=more)
-
-
-def _open(case: Case) -> Verdict:
-    needed = case.needed()
-    said = f"{case.amount}, adjusted p = {_p(case.p)}"
-    if needed is None:
-        return Verdict(word=Word.INCONCLUSIVE, reason=f"{said}; {CLIPS_SHORT}")
-    more = max(needed - case.seeds, 1)
-    reason = f"{said}; needs about {more} more {'seeds' if more > 1 else 'seed'}"
-    return Verdict(word=Word.INCONCLUSIVE, reason=reason, more_seeds=more)
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.2g}"
-
-
-def _with_unit(text: str, unit: str) -> str:
-    return f"{text} {unit}" if unit else text

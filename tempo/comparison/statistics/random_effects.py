@@ -156,11 +156,9 @@ class RandomEffects:
         return len(runs) == 1 and abs(sum(weights.values())) < 1e-9
 
     def _can_pool(self, weights: Mapping[str, float]) -> bool:
-        trained = [weights[name] for name in weights if self._is_trained(name)]
+        seeds_of = self.matrix.seeds_of
+        trained = [weight for name, weight in weights.items() if seeds_of(name) != (None,)]
         return bool(trained) and abs(sum(trained)) < 1e-9
-
-    def _is_trained(self, name: str) -> bool:
-        return self.matrix.seeds_of(name) != (None,)
 
     def _both_part(self, weights: Mapping[str, float], paired: Array, pooled: bool) -> float:
         count = len(paired)

@@ -43,7 +43,6 @@ class SeedSourceMatrix:
 
     @property
     def sources(self) -> int:
-        """Number of sources."""
         return len(self.weights)
 
     @property
