@@ -184,7 +184,6 @@ class Comparison:
     panels: tuple[MetricInfo, ...] = ()
 
     def row(self, variant: str) -> Row:
-        """Return the row of `variant`; KeyError when there is none."""
         return {row.variant: row for row in self.rows}[variant]
 
     def info(self, metric: str) -> MetricInfo:

@@ -39,7 +39,6 @@ class FittedStudy:
     hashes: Mapping[str, str | None]
 
     def settings(self, info: MetricInfo) -> TestSettings:
-        """Return how a metric's differences are judged."""
         query = self.sample.query
         return TestSettings(
             info=info,
@@ -60,7 +59,6 @@ class FittedStudy:
 
     @property
     def model(self) -> RandomEffects | None:
-        """The model of the primary metric."""
         return self.models.get(self.metric)
 
     def change(self, weights: Mapping[str, float]) -> Interval | None:

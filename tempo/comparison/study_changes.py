@@ -53,7 +53,6 @@ class Changes:
     info: MetricInfo
 
     def of(self, word: Word) -> tuple[Change, ...]:
-        """Return the changes with this verdict."""
         return tuple(each for each in self.changes if each.verdict.word == word)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tempo.comparison.query import At, Query, RunFilter, matches
 from tempo.core.config_diff import flatten
@@ -62,7 +62,6 @@ class Run:
 
     @property
     def test(self) -> Evaluated | None:
-        """The evaluation on the test split, or None."""
         return self.record.test if self.record else None
 
     @property
@@ -93,11 +92,9 @@ class Sample:
         return {run.key: run.run_id for run in self.runs}
 
     def of(self, variant: str) -> list[Run]:
-        """Return the runs of a variant."""
         return self._by_variant.get(variant, [])
 
     def done(self, variant: str) -> list[Run]:
-        """Return the runs of a variant that have values."""
         return [run for run in self.of(variant) if run.values]
 
     def protocol_hash(self, variant: str) -> str | None:
@@ -106,7 +103,6 @@ class Sample:
         return next((run.protocol_hash for run in done if run.protocol_hash), None)
 
     def mean(self, variant: str | None, metric: str) -> float | None:
-        """Return a variant's mean of a metric over its finished runs, None when none has it."""
         runs = self.done(variant) if variant else []
         values = [run.values[metric] for run in runs if metric in run.values]
         return sum(values) / len(values) if values else None
@@ -205,7 +201,6 @@ def _filtered(runs: list[Run], where: RunFilter) -> list[Run]:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    """Return what a filter can ask of a run, by name."""
     facts: dict[str, Any] = {
         "variant": run.name,
         "role": run.variant.role,
@@ -264,18 +259,17 @@ def adhoc(store: Store, folders: Sequence[Path]) -> Plan:
     titles = _titles(store)
     groups: dict[str, list[RunSpec]] = {}
     for spec in specs.values():
-        groups.setdefault(titles.get(spec.run_id) or _title(spec), []).append(spec)
-    variants = tuple(
-        PlannedVariant(
-            name=name, role=_role(specs_of[0].config), levels={}, config=specs_of[0].config
-        )
-        for name, specs_of in groups.items()
-    )
-    runs = tuple(
-        PlannedRun(run_id=spec.run_id, variant=name, seed=spec.seed)
-        for name, specs_of in groups.items()
-        for spec in sorted(specs_of, key=lambda each: each.seed or 0)
-    )
+        own = f"{spec.config.get('method', 'run')} {short_hash(dict(spec.config), 6)}"
+        groups.setdefault(titles.get(spec.run_id, own), []).append(spec)
+    variants: list[PlannedVariant] = []
+    runs: list[PlannedRun] = []
+    for name, group in groups.items():
+        config = group[0].config
+        trained = config.get("method", "network") == "network"
+        role: Literal["variant", "reference"] = "variant" if trained else "reference"
+        variants.append(PlannedVariant(name=name, role=role, levels={}, config=config))
+        group.sort(key=lambda each: each.seed or 0)
+        runs += [PlannedRun(run_id=each.run_id, variant=name, seed=each.seed) for each in group]
     return Plan(
         study="selected runs",
         question="",
@@ -284,8 +278,8 @@ def adhoc(store: Store, folders: Sequence[Path]) -> Plan:
         spec={},
         spec_hash=short_hash(sorted(specs)),
         baseline=None,
-        variants=variants,
-        runs=runs,
+        variants=tuple(variants),
+        runs=tuple(runs),
     )
 
 
@@ -296,12 +290,3 @@ def _titles(store: Store) -> dict[str, str]:
         for run in store.load_plan(study).runs:
             titles.setdefault(run.run_id, run.variant)
     return titles
-
-
-def _title(spec: RunSpec) -> str:
-    config: Mapping[str, Any] = spec.config
-    return f"{config.get('method', 'run')} {short_hash(dict(config), 6)}"
-
-
-def _role(config: Mapping[str, Any]) -> Any:
-    return "variant" if config.get("method", "network") == "network" else "reference"

@@ -38,13 +38,11 @@ class Series:
 
 
 def validation(run: Run, name: str) -> Series | None:
-    """Return a run's validation curve of a metric, or None when it has none."""
     events = run.record.validations if run.record else ()
     return _series(run, events, name, lambda each: each.seconds)
 
 
 def training(run: Run, name: str) -> Series | None:
-    """Return a run's training curve of a quantity, or None when it has none."""
     return _series(run, run.record.train if run.record else (), name, lambda _: nan)
 
 
@@ -144,7 +142,6 @@ def band(grid: Array, level: float) -> tuple[Array, Array, Array, Array]:
 
 
 def band_sentence(seeds: int, level: float) -> str:
-    """Return what the band of so many seeds is."""
     if seeds == 1:
         return "one seed: no band"
     if seeds == 2:

@@ -180,7 +180,6 @@ def _last(field: str, record: RunRecord) -> object:
 
 
 def _logged(runs: Iterable[Run], key: str) -> dict[str, list[float]]:
-    """Return what each variant's runs logged of a training quantity."""
     seen: dict[str, list[float]] = {}
     for run in runs:
         for event in run.record.train if run.record else ():

@@ -222,7 +222,6 @@ def _interval(found: Combination | None, level: float) -> Interval | None:
 
 
 def clip_table(clips: ClipValues | None, metrics: Sequence[str]) -> ClipTable | None:
-    """Return per-clip means over the seeds of each variant."""
     if clips is None:
         return None
     return ClipTable(

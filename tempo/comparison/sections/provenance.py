@@ -16,7 +16,6 @@ from tempo.records.layout import Store
 
 
 def run_infos(sample: Sample) -> tuple[RunInfo, ...]:
-    """Return where the numbers of each run come from."""
     return tuple(_info(run) for run in sample.runs)
 
 
@@ -102,7 +101,6 @@ def fingerprint(store: Store, plan: Plan) -> str:
 
 
 def fingerprint_of(sample: Sample) -> str:
-    """Return the fingerprint of the runs that went into a sample."""
     return _identify(sample.plan, {run.run_id: run.folder for run in sample.runs})
 
 

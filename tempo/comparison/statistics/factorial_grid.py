@@ -45,7 +45,6 @@ class Grid:
         return (*self.mains, *combinations(self.factors, 2))
 
     def width(self, term: Term) -> int:
-        """Return how many columns a term has."""
         return int(np.prod([len(self.levels[name]) - 1 for name in term]))
 
     def code(self, factor: str, level: str) -> Array:
@@ -55,7 +54,6 @@ class Grid:
         return -np.ones(size) if place == 0 else np.eye(size)[place - 1]
 
     def columns(self, term: Term, assignment: Mapping[str, str]) -> Array:
-        """Return a term's columns for one cell."""
         out = np.ones(1)
         for name in term:
             out = np.outer(out, self.code(name, assignment[name])).ravel()
@@ -126,7 +124,6 @@ def aliases(grid: Grid, present: Sequence[PlannedVariant]) -> tuple[Alias, ...]:
 
 
 def name_of(term: Term) -> str:
-    """Return how an effect is named."""
     return " x ".join(term)
 
 

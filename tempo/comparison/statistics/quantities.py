@@ -29,7 +29,6 @@ class Interval:
 
     @classmethod
     def of_t(cls, value: float, se: float, df: float, *, level: float, method: str) -> Interval:
-        """Return the t interval about `value` of standard error `se`."""
         half = two_sided_quantile(level, df) * se
         low, high = value - half, value + half
         return cls(value=value, low=low, high=high, level=level, se=se, df=df, method=method)
@@ -102,7 +101,6 @@ class TestSettings:
 
     @property
     def alpha(self) -> float:
-        """The error rate of verdicts."""
         return round(1 - self.level, 12)
 
     @property
@@ -125,9 +123,9 @@ class Components:
     """
 
     seed: float | None
-    source: float | None
-    clip: float | None
-    residual: float | None
+    source: float | None = None
+    clip: float | None = None
+    residual: float | None = None
     pooled: bool = False
     test: str = ""
 

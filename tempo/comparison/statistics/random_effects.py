@@ -62,7 +62,6 @@ class RandomEffects:
 
     @cached_property
     def variants(self) -> int:
-        """How many trained variants there are."""
         return len(set(self.matrix.variant[self.trained]))
 
     @cached_property
@@ -240,9 +239,6 @@ class RandomEffects:
         parts = VarianceParts(seed, df, self._source_part(combined), self.matrix.source_df, both)
         components = Components(
             seed=_root(max(variance - self.pooled_both, 0.0)) if df else None,
-            source=None,
-            clip=None,
-            residual=None,
             pooled=True,
             test="pooled over variants: weights differ from run to run",
         )

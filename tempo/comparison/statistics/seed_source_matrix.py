@@ -62,7 +62,6 @@ class SeedSourceMatrix:
         return {(self.variants[v], self.seeds[s]): row for row, (v, s) in enumerate(pairs)}
 
     def row(self, variant: str, seed: int | None) -> int | None:
-        """Return the row of `variant` under `seed`, or None."""
         return self._rows.get((variant, seed))
 
     @cached_property
@@ -84,7 +83,6 @@ class SeedSourceMatrix:
         return tuple(sorted(seed for seed in common if seed is not None))
 
     def rows_of(self, variant: str) -> Index:
-        """Return all rows of `variant`."""
         return np.flatnonzero(self.variant == self.variants.index(variant))
 
     def rows(self, variant: str, seeds: Sequence[int]) -> list[int]:
