@@ -19,7 +19,6 @@ from tempo.comparison.sections.headline import headline
 from tempo.comparison.sections.provenance import (
     failures,
     fingerprint,
-    fingerprint_of,
     protocols,
     run_infos,
     staleness,
@@ -30,8 +29,6 @@ from tempo.comparison.statistics.power import detectable_differences, noise_floo
 from tempo.comparison.statistics.quantities import Contrast, TestSettings
 from tempo.core.records import MetricInfo, Plan
 from tempo.records.layout import Store
-
-__all__ = ["compare", "compare_all", "fingerprint"]
 
 DEFAULT = Query()
 
@@ -104,7 +101,7 @@ def _build(study: FittedStudy) -> Comparison:
         failures=failures(sample),
         exclusions=plan.exclusions,
         runs=run_infos(sample),
-        fingerprint=fingerprint_of(sample),
+        fingerprint=fingerprint(sample),
         stale=staleness(sample),
     )
     return _with_details(comparison, study) if query.detail == "full" else comparison
@@ -174,24 +171,16 @@ def contrasts(study: FittedStudy, info: MetricInfo) -> list[Contrast]:
     if baseline is None:
         return []
     variants = [each for each in study.sample.variants if each.name != baseline]
+    settings = study.settings(info)
     found: dict[str, Contrast] = {}
     for label, is_reference in (("variants", False), ("references", True)):
         names = [each.name for each in variants if (each.role == "reference") == is_reference]
-        found |= _family(study, study.settings(info), baseline, names, label)
+        tested = {name: study.test(settings, name, baseline) for name in names}
+        judged = holm_family(tested, settings)
+        family = f"{info.name}: {label} ({sum(each.test is not None for each in judged.values())})"
+        for name, each in judged.items():
+            found[name] = _contrast(study, settings, (name, baseline), each, family)
     return [found[each.name] for each in variants]
-
-
-def _family(
-    study: FittedStudy, settings: TestSettings, baseline: str, names: Sequence[str], label: str
-) -> dict[str, Contrast]:
-    tested = {name: study.test(settings, name, baseline) for name in names}
-    judged = holm_family(tested, settings)
-    size = sum(each.test is not None for each in judged.values())
-    family = f"{settings.info.name}: {label} ({size})"
-    return {
-        name: _contrast(study, settings, (name, baseline), each, family)
-        for name, each in judged.items()
-    }
 
 
 def _contrast(

@@ -130,7 +130,7 @@ class Comparison:
     `metric` is the primary one; `metrics` those of the table, primary first; `panels` further ones
     (of edges and of time) that rows have estimates of but no contrasts. `at` says which
     checkpoint the numbers are of, as a sentence. `headline` holds the sentences to read first;
-    `fingerprint` identifies the records that went in: see `tempo.comparison.build.fingerprint`.
+    `fingerprint` identifies the records that went in, by the lengths of their event logs.
     `disagreements`: per variant the clips that differ most from the baseline, gains then losses.
     `complete`: every planned run finished. `rankable`: one protocol covers every row.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -120,20 +121,16 @@ def _known(sample: Sample) -> dict[str, MetricInfo]:
     for run in sample.runs:
         if run.test and run.values:
             known |= {name: MetricInfo(**info) for name, info in run.test.infos.items()}
-    if not known:
-        known = {name: _bare(name) for run in sample.runs for name in run.values}
+    if not known:  # validation metrics that no test evaluation described yet
+        bare = partial(MetricInfo, better="higher", digits=4, definition="validation")
+        for name in (name for run in sample.runs for name in run.values):
+            known[name] = bare(name=name, unit="dB" if name.startswith("psnr") else "")
     if not known:
         states = Counter(run.status.value for run in sample.runs)
         said = ", ".join(f"{count} {state}" for state, count in states.items())
         where = "" if sample.query.at.kind == "final" else f" at {sample.query.at}"
         raise RecordError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
     return known
-
-
-def _bare(name: str) -> MetricInfo:
-    """Return what can be said of a validation metric that no test evaluation described yet."""
-    unit = "dB" if name.startswith("psnr") else ""
-    return MetricInfo(name=name, unit=unit, better="higher", digits=4, definition="validation")
 
 
 def _infos(sample: Sample, known: Mapping[str, MetricInfo]) -> tuple[MetricInfo, ...]:

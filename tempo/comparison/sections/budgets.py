@@ -30,8 +30,7 @@ def budget_views(study: FittedStudy, table: Sequence[Row]) -> tuple[BudgetView, 
         ("wall-clock", "s", lambda _, series: series.seconds),
         ("device-hours", "h", _hours),
     ]
-    views = [_spent(study, name, unit, spent) for name, unit, spent in kinds]
-    views.append(_parameters(study, table))
+    views = [*(_spent(study, *kind) for kind in kinds), _parameters(study, table)]
     return tuple(view for view in views if view)
 
 

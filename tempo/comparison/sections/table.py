@@ -52,12 +52,11 @@ def table_rows(
 ) -> tuple[Row, ...]:
     """Return a row per variant, in design order; references last. `contrasts[variant][metric]`."""
     average = _average(sample)
-    made = [
+    ordered = sorted(sample.variants, key=lambda variant: variant.role == "reference")
+    return tuple(
         _row(sample, variant, metrics, contrasts.get(variant.name, {}), baseline, average)
-        for variant in sample.variants
-    ]
-    made.sort(key=lambda row: row.role == "reference")
-    return tuple(made)
+        for variant in ordered
+    )
 
 
 def _average(sample: Sample) -> float | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -54,10 +54,7 @@ class Grid:
         return -np.ones(size) if place == 0 else np.eye(size)[place - 1]
 
     def columns(self, term: Term, assignment: Mapping[str, str]) -> Array:
-        out = np.ones(1)
-        for name in term:
-            out = np.outer(out, self.code(name, assignment[name])).ravel()
-        return out
+        return _product(self.code(name, assignment[name]) for name in term)
 
     def matrix(self, cells: Sequence[PlannedVariant], terms: Sequence[Term]) -> Array:
         """Return (cells, 1 + columns): the intercept and the columns of `terms`."""
@@ -67,22 +64,19 @@ class Grid:
         ]
         return np.array(rows)
 
-    def difference(self, term: Term, levels: Sequence[tuple[str, str]]) -> Array:
-        """Return a term's part of the effect: level minus reference level, for each factor."""
-        out = np.ones(1)
-        for name, (high, low) in zip(term, levels, strict=True):
-            out = np.outer(out, self.code(name, high) - self.code(name, low)).ravel()
-        return out
-
     def loading(
         self, target: Term, levels: Sequence[tuple[str, str]], terms: Sequence[Term]
     ) -> Array:
         """Return (1 + columns,): the effect as a combination of the model's coefficients."""
-        parts = [
-            self.difference(term, levels) if term == target else np.zeros(self.width(term))
-            for term in terms
-        ]
+        pairs = zip(target, levels, strict=True)
+        own = _product(self.code(name, high) - self.code(name, low) for name, (high, low) in pairs)
+        parts = [own if term == target else np.zeros(self.width(term)) for term in terms]
         return np.concatenate([np.zeros(1), *parts])
+
+
+def _product(codes: Iterable[Array]) -> Array:
+    """Return the columns of a term from those of its factors."""
+    return reduce(lambda out, code: np.outer(out, code).ravel(), codes, np.ones(1))
 
 
 def grid_of(variants: Sequence[PlannedVariant], baseline: str | None) -> Grid | None:

@@ -15,7 +15,6 @@ from tempo.comparison.statistics.power import MIN_SEEDS, ExpectedNoise, seeds_ne
 from tempo.comparison.statistics.quantities import Interval, TestSettings, Verdict, Word
 from tempo.comparison.statistics.random_effects import SAME_RUNS, Combination, RandomEffects
 from tempo.comparison.statistics.seed_source_matrix import Array
-from tempo.comparison.statistics.student_t import tail
 from tempo.core.t_interval import two_sided_quantile
 
 Key = TypeVar("Key")
@@ -51,7 +50,9 @@ def run_test(
     if noise is None:
         interval = Interval.of_one_seed(combination.value, settings.level)
         return TestResult(combination=combination, interval=interval, seeds=count)
-    by = _by_bootstrap if _can_bootstrap(model, combination) else _by_t
+    enough = combination.paired is not None and len(combination.seeds) >= BOOTSTRAP_SEEDS
+    spread = model.matrix.samples_clips and combination.parts.variance > 0
+    by = _by_bootstrap if enough and spread else _by_t
     interval, p, p_equal = by(model, combination, settings)
     return TestResult(
         combination=combination, interval=interval, p=p, p_equal=p_equal, seeds=count, noise=noise
@@ -69,11 +70,6 @@ def _noise(model: RandomEffects, combination: Combination, seeds: int) -> Expect
         source_df=parts.source_df if model.matrix.samples_clips else float("inf"),
         variants=max(model.variants, 2) if combination.components.pooled else 2,
     )
-
-
-def _can_bootstrap(model: RandomEffects, combination: Combination) -> bool:
-    enough = combination.paired is not None and len(combination.seeds) >= BOOTSTRAP_SEEDS
-    return enough and model.matrix.samples_clips and combination.parts.variance > 0
 
 
 def _by_t(
@@ -248,8 +244,8 @@ class Bootstrap:
         if not 5 / len(self.draws) <= share <= 1 - 5 / len(self.draws):
             if self.se <= 0:
                 return 0.0 if self.value < bound else 1.0
-            return tail((bound - self.value) / self.se, self.df)
-        return tail(-float(special.ndtri(share)) / self._widening, self.df)
+            return student_t.tail((bound - self.value) / self.se, self.df)
+        return student_t.tail(-float(special.ndtri(share)) / self._widening, self.df)
 
     def two_sided(self) -> float:
         """Return p of no difference."""
