@@ -22,6 +22,18 @@ from tempo.core.records import MetricInfo
 DECIBELS = 0.05
 SIMILARITY = 0.001
 """Default half-widths of `equivalent`: of metrics in dB, and of structural similarities."""
+_CONDITION = re.compile(
+    r"""\s*(?P<name>[\w.\-/]+|"[^"]+"|`[^`]+`)\s*(?P<op><=|>=|!=|==|=|<|>|~)\s*"""
+    r"""(?P<value>"[^"]*"|'[^']*'|[^\s"']+)\s*""",
+    re.VERBOSE,
+)
+_AND = re.compile(r"and\b", re.IGNORECASE)
+ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +155,6 @@ def _numbers(text: str | None) -> tuple[float, ...]:
         return tuple(float(each) for each in text.split(","))
     except ValueError:
         raise TempoError(f"levels to pass are numbers such as 30,31.5, not {text!r}") from None
-
-
-_CONDITION = re.compile(
-    r"""\s*(?P<name>[\w.\-/]+|"[^"]+"|`[^`]+`)\s*(?P<op><=|>=|!=|==|=|<|>|~)\s*"""
-    r"""(?P<value>"[^"]*"|'[^']*'|[^\s"']+)\s*""",
-    re.VERBOSE,
-)
-_AND = re.compile(r"and\b", re.IGNORECASE)
-
-ORDER: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 @dataclass(frozen=True, slots=True)

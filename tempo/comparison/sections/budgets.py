@@ -21,6 +21,14 @@ PARAMETER_MARGIN = 0.05
 """Variants within this share of the baseline's parameters count as equally large."""
 
 Spent = Callable[[Run, Series], np.ndarray]
+DRAWS = 1000
+COSTS = {
+    "parameters": "parameters",
+    "macs": "MACs",
+    "peak_memory": "bytes",
+    "step_ms": "ms",
+    "device_hours": "h",
+}
 
 
 def budget_views(study: FittedStudy, table: Sequence[Row]) -> tuple[BudgetView, ...]:
@@ -110,16 +118,6 @@ def _parameters(study: FittedStudy, table: Sequence[Row]) -> BudgetView | None:
         note=f"variants within {PARAMETER_MARGIN:.0%} of the baseline's parameters; "
         f"the others are larger or smaller and left out",
     )
-
-
-DRAWS = 1000
-COSTS = {
-    "parameters": "parameters",
-    "macs": "MACs",
-    "peak_memory": "bytes",
-    "step_ms": "ms",
-    "device_hours": "h",
-}
 
 
 def pareto_fronts(study: FittedStudy, table: Sequence[Row]) -> tuple[Pareto, ...]:

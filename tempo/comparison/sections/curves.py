@@ -24,6 +24,15 @@ Event = TypeVar("Event", Trained, Validated)
 
 HEALTH = ("loss", "lr", "grad_norm", "clip_rate", "skipped", "step_ms", "samples_per_s")
 """Training metrics that say whether a run is well; loss terms are added."""
+PLATEAU_SHARE = 0.01
+"""A plateau's tolerance as a share of the range, where no `equivalent` difference is stated."""
+NOTED = "milestones"
+"""The topic of the notes in which runs record points of their own learning curve."""
+_AT_EPOCH = re.compile(r"psnr_at_epoch_(\d+)")
+_PLATEAU = {
+    "plateau_epoch": ("plateau from epoch", ""),
+    "plateau_psnr": ("PSNR where the plateau begins", "dB"),
+}
 
 
 @dataclass(frozen=True)
@@ -163,19 +172,6 @@ def by_seed(sample: Sample, name: str, read: Read = validation) -> Mapping[str, 
         variant.name: [series for run in sample.of(variant.name) if (series := read(run, name))]
         for variant in sample.trained
     }
-
-
-PLATEAU_SHARE = 0.01
-"""A plateau's tolerance as a share of the range, where no `equivalent` difference is stated."""
-
-NOTED = "milestones"
-"""The topic of the notes in which runs record points of their own learning curve."""
-
-_AT_EPOCH = re.compile(r"psnr_at_epoch_(\d+)")
-_PLATEAU = {
-    "plateau_epoch": ("plateau from epoch", ""),
-    "plateau_psnr": ("PSNR where the plateau begins", "dB"),
-}
 
 
 def learning(study: FittedStudy) -> tuple[Learning, ...]:

@@ -20,6 +20,9 @@ Entry = Mapping[str, str]
 
 MOST = 5
 """Clips named per variant and direction."""
+BINS = 4
+MIN_CLIPS = 4
+"""A stratum of fewer clips says nothing."""
 
 
 def gallery(study: FittedStudy) -> tuple[GalleryClip, ...]:
@@ -72,34 +75,25 @@ def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
     if clips is None or baseline is None or baseline not in means:
         return ()
     pictured = {clip for run in _shown(study.sample) for clip in _entries(run)}
-    return tuple(
-        each
-        for variant in [trained.name for trained in study.sample.trained]
-        if variant in means and variant != baseline
-        for each in _extremes(
-            clips, variant, baseline, means[variant] - means[baseline], sign, pictured
-        )
-    )
-
-
-def _extremes(
-    clips: ClipValues, variant: str, baseline: str, change: Array, sign: int, pictured: set[str]
-) -> list[Disagreement]:
-    finite = [int(place) for place in np.flatnonzero(np.isfinite(change))]
-    finite.sort(key=lambda place: -sign * change[place])
-    gains = [place for place in finite[:MOST] if sign * change[place] > 0]
-    losses = [place for place in finite[::-1][:MOST] if sign * change[place] < 0]
-    return [
-        Disagreement(
-            variant=variant,
-            baseline=baseline,
-            clip=clips.clips[place],
-            source=clips.sources[place],
-            difference=float(change[place]),
-            pictured=clips.clips[place] in pictured,
-        )
-        for place in (*gains, *losses)
-    ]
+    found: list[Disagreement] = []
+    for variant in (each.name for each in study.sample.trained if each.name in means):
+        change = means[variant] - means[baseline]
+        places = np.flatnonzero(np.isfinite(change)).tolist()
+        ranked = sorted(places, key=lambda place, gain=sign * change: -gain[place])
+        gains = [place for place in ranked[:MOST] if sign * change[place] > 0]
+        losses = [place for place in ranked[::-1][:MOST] if sign * change[place] < 0]
+        found += [
+            Disagreement(
+                variant=variant,
+                baseline=baseline,
+                clip=clips.clips[place],
+                source=clips.sources[place],
+                difference=float(change[place]),
+                pictured=clips.clips[place] in pictured,
+            )
+            for place in (*gains, *losses)
+        ]
+    return tuple(found)
 
 
 def _clip(
@@ -113,15 +107,13 @@ def _clip(
     first, entry = having[0], entries[having[0].run_id][clip]
     inputs = sorted((key for key in entry if key.startswith("input")), key=lambda k: (len(k), k))
     own = spread.get(clip)
-    clips = study.clips
-    place = clips.clips.index(clip) if clips and clip in clips.clips else None
+    clips = study.clips if study.clips and clip in study.clips.clips else None
+    place = clips.clips.index(clip) if clips else 0
+    properties = clips.properties.items() if clips else ()
     return GalleryClip(
         clip=clip,
-        source=clips.sources[place] if clips and place is not None else "",
-        properties={
-            name: float(values[place])
-            for name, values in (clips.properties.items() if clips and place is not None else ())
-        },
+        source=clips.sources[place] if clips else "",
+        properties={name: float(values[place]) for name, values in properties},
         inputs=tuple(first.folder / entry[key] for key in inputs),
         target=first.folder / entry["target"],
         pictures=tuple(
@@ -139,16 +131,11 @@ def _clip(
     )
 
 
-def _values(clips: ClipValues | None, run: Run, place: int | None) -> dict[str, float]:
-    if clips is None or place is None or run.key not in clips.keys:
+def _values(clips: ClipValues | None, run: Run, place: int) -> dict[str, float]:
+    if clips is None or run.key not in clips.keys:
         return {}
     row = clips.keys.index(run.key)
     return {name: float(values[row, place]) for name, values in clips.values.items()}
-
-
-BINS = 4
-MIN_CLIPS = 4
-"""A stratum of fewer clips says nothing."""
 
 
 def strata(study: FittedStudy) -> tuple[Stratum, ...]:

@@ -23,6 +23,8 @@ CLIPS_SHORT = (
     "more seeds alone would not settle it: the clips vary too much for so small a difference, or "
     "it lies at the edge of what counts as equivalent"
 )
+DRAWS = 4000
+BOOTSTRAP_SEEDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,10 +207,6 @@ def _needed(test: TestResult, settings: TestSettings, size: int) -> int | None:
         alpha=settings.alpha / max(size, 1),
         power=settings.power,
     )
-
-
-DRAWS = 4000
-BOOTSTRAP_SEEDS = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ DRAWS = 8000
 MOST_SEEDS = 1000
 TRIED = np.unique(np.r_[MIN_SEEDS:60, np.geomspace(60, MOST_SEEDS, 40).round()])
 """Numbers of seeds that are tried: each of the small ones, then steps of 7 %."""
+ASKED = (3, 5, 10)
+"""Numbers of seeds for which the report says what they would detect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +162,6 @@ def seeds_needed(
     if delta is not None:
         settled |= delta - abs(value) >= special.stdtrit(df, 1 - alpha) * se + margin
     return int(seeds[np.argmax(settled)]) if settled.any() else None
-
-
-ASKED = (3, 5, 10)
-"""Numbers of seeds for which the report says what they would detect."""
 
 
 def noise_floor(model: RandomEffects | None, baseline: str, settings: TestSettings) -> Noise:
