@@ -20,7 +20,6 @@ from tempo.comparison.statistics.seed_source_matrix import Array
 PARAMETER_MARGIN = 0.05
 """Variants within this share of the baseline's parameters count as equally large."""
 
-Spent = Callable[[Run, Series], np.ndarray]
 DRAWS = 1000
 COSTS = {
     "parameters": "parameters",
@@ -29,6 +28,8 @@ COSTS = {
     "step_ms": "ms",
     "device_hours": "h",
 }
+
+Spent = Callable[[Run, Series], np.ndarray]
 
 
 def budget_views(study: FittedStudy, table: Sequence[Row]) -> tuple[BudgetView, ...]:

@@ -21,6 +21,7 @@ Entry = Mapping[str, str]
 MOST = 5
 """Clips named per variant and direction."""
 BINS = 4
+"""Strata of one property."""
 MIN_CLIPS = 4
 """A stratum of fewer clips says nothing."""
 
@@ -78,10 +79,11 @@ def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
     found: list[Disagreement] = []
     for variant in (each.name for each in study.sample.trained if each.name in means):
         change = means[variant] - means[baseline]
-        places = np.flatnonzero(np.isfinite(change)).tolist()
-        ranked = sorted(places, key=lambda place, gain=sign * change: -gain[place])
-        gains = [place for place in ranked[:MOST] if sign * change[place] > 0]
-        losses = [place for place in ranked[::-1][:MOST] if sign * change[place] < 0]
+        gain = sign * change
+        places = np.flatnonzero(np.isfinite(gain))
+        ranked = places[np.argsort(-gain[places], kind="stable")].tolist()
+        gains = [place for place in ranked[:MOST] if gain[place] > 0]
+        losses = [place for place in ranked[::-1][:MOST] if gain[place] < 0]
         found += [
             Disagreement(
                 variant=variant,

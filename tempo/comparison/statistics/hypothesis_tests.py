@@ -25,6 +25,7 @@ CLIPS_SHORT = (
 )
 DRAWS = 4000
 BOOTSTRAP_SEEDS = 10
+"""The fewest seeds that are bootstrapped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

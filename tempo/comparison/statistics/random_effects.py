@@ -146,12 +146,10 @@ class RandomEffects:
     def _same_runs(self, weights: Mapping[str, float]) -> bool:
         """Return whether all variants share their runs, so that nothing can differ."""
         matrix = self.matrix
+        if not matrix.origin:
+            return False
         seeds = matrix.common_seeds(list(weights))
-        runs = {
-            tuple(matrix.origin[row] for row in matrix.rows(name, seeds))
-            for name in weights
-            if matrix.origin
-        }
+        runs = {tuple(matrix.origin[row] for row in matrix.rows(name, seeds)) for name in weights}
         return len(runs) == 1 and abs(sum(weights.values())) < 1e-9
 
     def _can_pool(self, weights: Mapping[str, float]) -> bool:
