@@ -10,31 +10,25 @@ from tempo.comparison.fitted_study import FittedStudy, fit_study
 from tempo.comparison.loading.load_runs import Sample, load_runs, merge_samples
 from tempo.comparison.query import Query
 from tempo.comparison.sections.attribution import attribution
-from tempo.comparison.sections.budgets import budget_views
-from tempo.comparison.sections.contrasts import contrasts
-from tempo.comparison.sections.curves import health_curves, learning_curves
+from tempo.comparison.sections.budgets import budget_views, pareto_fronts
+from tempo.comparison.sections.curves import health_curves, learning, learning_curves
 from tempo.comparison.sections.factor_effects import effects
 from tempo.comparison.sections.fairness import fairness_differences
-from tempo.comparison.sections.gallery import disagreements, gallery
+from tempo.comparison.sections.gallery import clip_table, disagreements, gallery, strata
 from tempo.comparison.sections.headline import headline
-from tempo.comparison.sections.learning import learning
-from tempo.comparison.sections.pareto import pareto_fronts
 from tempo.comparison.sections.provenance import (
     failures,
     fingerprint,
-    fingerprint_of,
     protocols,
     run_infos,
     staleness,
 )
-from tempo.comparison.sections.strata import clip_table, strata
 from tempo.comparison.sections.table import rank_rows, table_rows
-from tempo.comparison.statistics.noise_floor import detectable_differences, noise_floor
-from tempo.comparison.statistics.quantities import Contrast, Power
-from tempo.core.records import Plan
+from tempo.comparison.statistics.hypothesis_tests import AdjustedResult, holm_family
+from tempo.comparison.statistics.power import detectable_differences, noise_floor
+from tempo.comparison.statistics.quantities import Contrast, TestSettings
+from tempo.core.records import MetricInfo, Plan
 from tempo.records.layout import Store
-
-__all__ = ["compare", "compare_all", "fingerprint"]
 
 DEFAULT = Query()
 
@@ -72,7 +66,10 @@ def _build(study: FittedStudy) -> Comparison:
         for info in study.infos
         if study.baseline is not None
     )
-    power = _power(study, primary)
+    trained = {each.name for each in sample.trained}
+    counted = [each for each in primary if each.variant in trained]
+    seeds = max((len(each.seeds) for each in counted), default=0)
+    power = detectable_differences(study.model, counted, study.primary, seeds)
     fair = fairness_differences(sample)
     finished = sum(bool(run.values) for run in sample.runs)
     comparison = Comparison(
@@ -104,7 +101,7 @@ def _build(study: FittedStudy) -> Comparison:
         failures=failures(sample),
         exclusions=plan.exclusions,
         runs=run_infos(sample),
-        fingerprint=fingerprint_of(sample),
+        fingerprint=fingerprint(sample),
         stale=staleness(sample),
     )
     return _with_details(comparison, study) if query.detail == "full" else comparison
@@ -146,13 +143,6 @@ def _table(study: FittedStudy, found: Sequence[Contrast]) -> tuple[Row, ...]:
     return tuple(sorted(table, key=lambda row: (row.group is None, groups.index(row.group))))
 
 
-def _power(study: FittedStudy, primary: Sequence[Contrast]) -> tuple[Power, ...]:
-    trained = {each.name for each in study.sample.trained}
-    counted = [each for each in primary if each.variant in trained]
-    seeds = max((len(each.seeds) for each in counted), default=0)
-    return detectable_differences(study.model, counted, study.primary, seeds)
-
-
 def _at(sample: Sample) -> str:
     """Return which checkpoint the numbers are of, as a sentence."""
     at = sample.query.at
@@ -170,3 +160,69 @@ def _at(sample: Sample) -> str:
             "learning rate was still high, so these are not final results"
         )
     return f"the validation split at step {at.step}"
+
+
+def contrasts(study: FittedStudy, info: MetricInfo) -> list[Contrast]:
+    """Return all variants minus the baseline; one family for trained ones, one for references.
+
+    A contrast that cannot be made is there as well, with the reason.
+    """
+    baseline = study.baseline
+    if baseline is None:
+        return []
+    variants = [each for each in study.sample.variants if each.name != baseline]
+    settings = study.settings(info)
+    found: dict[str, Contrast] = {}
+    for label, is_reference in (("variants", False), ("references", True)):
+        names = [each.name for each in variants if (each.role == "reference") == is_reference]
+        tested = {name: study.test(settings, name, baseline) for name in names}
+        judged = holm_family(tested, settings)
+        family = f"{info.name}: {label} ({sum(each.test is not None for each in judged.values())})"
+        for name, each in judged.items():
+            found[name] = _contrast(study, settings, (name, baseline), each, family)
+    return [found[each.name] for each in variants]
+
+
+def _contrast(
+    study: FittedStudy,
+    settings: TestSettings,
+    pair: tuple[str, str],
+    judged: AdjustedResult,
+    family: str,
+) -> Contrast:
+    test, model = judged.test, study.models.get(settings.info.name)
+    combination = test.combination if test else None
+    matrix = model.matrix if test and model else None
+    seeds = combination.seeds if combination else ()
+    return Contrast(
+        variant=pair[0],
+        baseline=pair[1],
+        metric=settings.info.name,
+        difference=judged.interval,
+        p=judged.p,
+        p_adjusted=judged.p_adjusted,
+        verdict=judged.verdict,
+        delta=settings.delta,
+        family=family,
+        components=combination.components if combination else None,
+        seeds=seeds,
+        planned_n=_planned_pairs(study.sample, pair),
+        clips=matrix.clips if matrix else 0,
+        sources=matrix.sources if matrix and matrix.clips else 0,
+        values=combination.per_seed if combination else (),
+        run_ids=tuple(
+            (_run_id(study.sample, pair[0], seed), _run_id(study.sample, pair[1], seed))
+            for seed in seeds
+        ),
+    )
+
+
+def _planned_pairs(sample: Sample, pair: tuple[str, str]) -> int:
+    """Return how many pairs were planned: a reference pairs with every seed of the baseline."""
+    seeds = [{run.seed for run in sample.of(name)} for name in pair]
+    counted = [each for each in seeds if each != {None}]
+    return len(set.intersection(*counted)) if counted else 0
+
+
+def _run_id(sample: Sample, name: str, seed: int) -> str:
+    return sample.run_ids.get((name, seed)) or sample.run_ids[name, None]

@@ -130,7 +130,7 @@ class Comparison:
     `metric` is the primary one; `metrics` those of the table, primary first; `panels` further ones
     (of edges and of time) that rows have estimates of but no contrasts. `at` says which
     checkpoint the numbers are of, as a sentence. `headline` holds the sentences to read first;
-    `fingerprint` identifies the records that went in: see `tempo.comparison.build.fingerprint`.
+    `fingerprint` identifies the records that went in, by the lengths of their event logs.
     `disagreements`: per variant the clips that differ most from the baseline, gains then losses.
     `complete`: every planned run finished. `rankable`: one protocol covers every row.
 
@@ -184,18 +184,11 @@ class Comparison:
     panels: tuple[MetricInfo, ...] = ()
 
     def row(self, variant: str) -> Row:
-        """Return the row of `variant`; KeyError when there is none."""
-        for row in self.rows:
-            if row.variant == variant:
-                return row
-        raise KeyError(variant)
+        return {row.variant: row for row in self.rows}[variant]
 
     def info(self, metric: str) -> MetricInfo:
         """Return the definition of `metric`; KeyError when nothing here is measured by it."""
-        for info in (*self.metrics, *self.panels):
-            if info.name == metric:
-                return info
-        raise KeyError(metric)
+        return {info.name: info for info in (*self.metrics, *self.panels)}[metric]
 
     def contrast(self, variant: str, metric: str | None = None) -> Contrast | None:
         """Return the contrast of `variant` with the baseline, in the primary metric by default."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from tempo.comparison.loading.clip_values import ClipValues, read_clips
 from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
-from tempo.comparison.statistics.hypothesis_tests import TestResult, TestSettings, run_test
-from tempo.comparison.statistics.quantities import Interval, Verdict, Word
+from tempo.comparison.statistics.hypothesis_tests import TestResult, run_test
+from tempo.comparison.statistics.quantities import Interval, TestSettings, Verdict, Word
 from tempo.comparison.statistics.random_effects import RandomEffects
 from tempo.comparison.statistics.seed_source_matrix import matrix_of
 from tempo.core.catalog import unknown
@@ -39,7 +40,6 @@ class FittedStudy:
     hashes: Mapping[str, str | None]
 
     def settings(self, info: MetricInfo) -> TestSettings:
-        """Return how a metric's differences are judged."""
         query = self.sample.query
         return TestSettings(
             info=info,
@@ -60,7 +60,6 @@ class FittedStudy:
 
     @property
     def model(self) -> RandomEffects | None:
-        """The model of the primary metric."""
         return self.models.get(self.metric)
 
     def change(self, weights: Mapping[str, float]) -> Interval | None:
@@ -103,8 +102,9 @@ def fit_study(sample: Sample) -> FittedStudy:
     _check_group(sample)
     hashes = {each.name: sample.protocol_hash(each.name) for each in sample.variants}
     metrics = [info.name for info in infos]
-    same = _comparable(sample, baseline, hashes)
-    clips, models = None, {}
+    own = ranked_protocol(hashes, baseline)
+    same = [run for run in sample.runs if run.values and run.protocol_hash in (own, None)]
+    clips = None
     # Runs imported from elsewhere have means alone, no table of values per clip.
     if sample.query.at.kind == "final" and any(run.test and run.test.table for run in same):
         clips = read_clips(same, None if sample.query.detail == "full" else metrics)
@@ -121,20 +121,16 @@ def _known(sample: Sample) -> dict[str, MetricInfo]:
     for run in sample.runs:
         if run.test and run.values:
             known |= {name: MetricInfo(**info) for name, info in run.test.infos.items()}
-    if not known:
-        known = {name: _bare(name) for run in sample.runs for name in run.values}
+    if not known:  # validation metrics that no test evaluation described yet
+        bare = partial(MetricInfo, better="higher", digits=4, definition="validation")
+        for name in (name for run in sample.runs for name in run.values):
+            known[name] = bare(name=name, unit="dB" if name.startswith("psnr") else "")
     if not known:
         states = Counter(run.status.value for run in sample.runs)
         said = ", ".join(f"{count} {state}" for state, count in states.items())
         where = "" if sample.query.at.kind == "final" else f" at {sample.query.at}"
         raise RecordError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
     return known
-
-
-def _bare(name: str) -> MetricInfo:
-    """Return what can be said of a validation metric that no test evaluation described yet."""
-    unit = "dB" if name.startswith("psnr") else ""
-    return MetricInfo(name=name, unit=unit, better="higher", digits=4, definition="validation")
 
 
 def _infos(sample: Sample, known: Mapping[str, MetricInfo]) -> tuple[MetricInfo, ...]:
@@ -162,15 +158,6 @@ def _check_group(sample: Sample) -> None:
     asked = sample.query.group_by
     if asked is not None and asked not in factors:
         raise TempoError(unknown("factor", asked, factors))
-
-
-def _comparable(
-    sample: Sample, baseline: str | None, hashes: Mapping[str, str | None]
-) -> list[Run]:
-    """Return the finished runs under the protocol that is ranked."""
-    own = ranked_protocol(hashes, baseline)
-    done = [run for run in sample.runs if run.values]
-    return [run for run in done if run.protocol_hash in (own, None)]
 
 
 def _clip_models(clips: ClipValues | None, metrics: Sequence[str]) -> dict[str, RandomEffects]:

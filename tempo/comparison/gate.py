@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from tempo.comparison.comparison import Comparison, Row
-from tempo.comparison.loading.run_filter import ORDER
+from tempo.comparison.query import ORDER
 from tempo.comparison.statistics.quantities import Estimate, Interval
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError

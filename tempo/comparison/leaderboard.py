@@ -51,10 +51,9 @@ def _leaderboard(records: Sequence[EvaluationRecord], metric: str) -> Leaderboar
         known = value is not None and not math.isnan(value)
         rank = (rows[-1].rank if tied else place) if known else None
         rows.append(LeaderboardRow(rank, record))
-    first = records[0]
     return Leaderboard(
-        test_set=first.test_set,
-        protocol_hash=first.protocol_hash,
+        test_set=records[0].test_set,
+        protocol_hash=records[0].protocol_hash,
         primary=primary,
         rows=tuple(rows),
     )

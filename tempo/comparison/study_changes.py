@@ -53,7 +53,6 @@ class Changes:
     info: MetricInfo
 
     def of(self, word: Word) -> tuple[Change, ...]:
-        """Return the changes with this verdict."""
         return tuple(each for each in self.changes if each.verdict.word == word)
 
 
@@ -71,7 +70,7 @@ def changes(
     was = {variant.name: variant for variant in old.trained}
     now = {variant.name: variant for variant in new.trained}
     tested = {
-        name: study.test(study.primary, _labelled(AFTER, name), _labelled(BEFORE, name))
+        name: study.test(study.primary, f"{AFTER}: {name}", f"{BEFORE}: {name}")
         for name in now
         if name in was
     }
@@ -85,20 +84,20 @@ def changes(
             Change(
                 variant=name,
                 metric=study.metric,
-                before=study.sample.mean(_labelled(BEFORE, name), study.metric),
-                after=study.sample.mean(_labelled(AFTER, name), study.metric),
+                before=study.sample.mean(f"{BEFORE}: {name}", study.metric),
+                after=study.sample.mean(f"{AFTER}: {name}", study.metric),
                 difference=judged.interval,
                 p_adjusted=judged.p_adjusted,
                 verdict=judged.verdict,
                 same_runs={run.folder for run in old.of(name)}
                 == {run.folder for run in new.of(name)},
-                config=_leaf_changes(was[name].config, now[name].config),
+                config=diff(flatten(was[name].config), flatten(now[name].config)),
                 runs_before=_finished(study, BEFORE, name),
                 runs_after=_finished(study, AFTER, name),
             )
             for name, judged in holm_family(tested, study.primary).items()
         ),
-        spec=_leaf_changes(before[1].spec, after[1].spec),
+        spec=diff(flatten(before[1].spec), flatten(after[1].spec)),
         info=study.infos[0],
     )
 
@@ -107,15 +106,5 @@ def _title(plan: Plan) -> str:
     return f"{plan.study} ({plan.profile})" if plan.profile else plan.study
 
 
-def _labelled(label: str, name: str) -> str:
-    return f"{label}: {name}"
-
-
-def _leaf_changes(
-    before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Mapping[str, tuple[Any, Any]]:
-    return diff(flatten(before), flatten(after))
-
-
 def _finished(study: FittedStudy, label: str, name: str) -> tuple[str, ...]:
-    return tuple(run.run_id for run in study.sample.done(_labelled(label, name)))
+    return tuple(run.run_id for run in study.sample.done(f"{label}: {name}"))

@@ -70,7 +70,7 @@ def select(
     Raises:
         RecordError: for a name that is nothing of this, with what is there.
     """
-    from tempo.comparison.loading.selection import adhoc
+    from tempo.comparison.loading.load_runs import adhoc
 
     found: list[tuple[Store, Plan]] = []
     runs: dict[Path, list[Path]] = {}

@@ -9,10 +9,9 @@ from types import ModuleType
 
 import pytest
 
-from tempo.comparison.build import compare, compare_all, fingerprint
+from tempo.comparison.build import compare, compare_all
 from tempo.comparison.comparison import Comparison
-from tempo.comparison.loading.run_filter import parse_run_filter
-from tempo.comparison.query import At, Query, parse_at, parse_query
+from tempo.comparison.query import At, Query, parse_at, parse_query, parse_run_filter
 from tempo.comparison.statistics.quantities import Word
 from tempo.core.errors import RecordError, TempoError
 from tempo.core.records import Plan, PlannedRun
@@ -261,10 +260,10 @@ def test_group_by_puts_levels_together(planted: ModuleType, tmp_path: Path) -> N
 def test_the_fingerprint_follows_the_records(study: tuple[Store, Plan]) -> None:
     store, plan = study
     found = compare(store, plan)
-    assert found.fingerprint == fingerprint(store, plan)
+    assert found.fingerprint == compare(store, plan).fingerprint
     events = store.run_dir(plan.runs[0].run_id) / "events.jsonl"
     events.write_bytes(events.read_bytes() + b"x")
-    assert fingerprint(store, plan) != found.fingerprint
+    assert compare(store, plan).fingerprint != found.fingerprint
 
 
 def test_the_quick_table_says_the_same(study: tuple[Store, Plan]) -> None:
@@ -297,15 +296,15 @@ def test_no_heavy_library_is_loaded(study: tuple[Store, Plan]) -> None:
     store, plan = study
     program = (
         "import sys, json; from pathlib import Path\n"
+        "from rich.console import Console; from tempo.cli.render.tables import print_results\n"
         "from tempo.comparison.build import compare; from tempo.report.formats import WRITERS\n"
-        "from tempo.cli.render.console import make_console\n"
-        "from tempo.cli.render.tables import print_results\n"
+        "from tempo.report.formats.csv_json import json_text\n"
         "from tempo.report.tables.results import data, printed\n"
         "from tempo.records.layout import Store\n"
         f"store = Store(Path({str(store.root)!r}))\n"
         "c = compare(store, store.load_plan('planted'))\n"
-        "print_results(c, make_console(stderr=True))\n"
-        "for write in WRITERS.values(): assert write(printed(c)) and write(data(c))\n"
+        "print_results(c, Console(file=sys.stderr)), json_text(c), WRITERS['csv'](data(c))\n"
+        "WRITERS['md'](printed(c)), WRITERS['latex'](printed(c))\n"
         "bad = {'torch', 'mlflow', 'matplotlib', 'pandas', 'optuna', 'urllib3'}\n"
         "print(json.dumps(sorted(bad & set(sys.modules))))"
     )

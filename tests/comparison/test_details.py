@@ -10,9 +10,8 @@ import pytest
 from tempo.comparison.build import compare
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.query import Query
-from tempo.comparison.sections.curves import band
-from tempo.comparison.sections.learning import height
-from tempo.comparison.sections.pareto import on_front
+from tempo.comparison.sections.budgets import on_front
+from tempo.comparison.sections.curves import band, height
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 

@@ -8,16 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from tempo.comparison.loading.run_filter import RunFilter, matches
-from tempo.comparison.query import At, Query
+from tempo.comparison.query import At, Query, RunFilter, matches
 from tempo.core.config_diff import flatten
 from tempo.core.errors import RecordError, TempoError
 from tempo.core.identity import short_hash
-from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunStatus
+from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
 from tempo.records.events import Evaluated, Validated
-from tempo.records.layout import Store
+from tempo.records.layout import Store, load_run
 from tempo.records.run_record import RunRecord, read_result, read_run
 
 Key = tuple[str, int | None]
@@ -40,22 +39,18 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """The run's id."""
         return self.planned.run_id
 
     @property
     def seed(self) -> int | None:
-        """The run's seed, None for a reference."""
         return self.planned.seed
 
     @property
     def name(self) -> str:
-        """The variant's name."""
         return self.variant.name
 
     @property
     def key(self) -> Key:
-        """Variant and seed."""
         return self.name, self.seed
 
     @property
@@ -67,7 +62,6 @@ class Run:
 
     @property
     def test(self) -> Evaluated | None:
-        """The evaluation on the test split, or None."""
         return self.record.test if self.record else None
 
     @property
@@ -95,15 +89,12 @@ class Sample:
 
     @cached_property
     def run_ids(self) -> Mapping[Key, str]:
-        """Run ids by variant and seed."""
         return {run.key: run.run_id for run in self.runs}
 
     def of(self, variant: str) -> list[Run]:
-        """Return the runs of a variant."""
         return self._by_variant.get(variant, [])
 
     def done(self, variant: str) -> list[Run]:
-        """Return the runs of a variant that have values."""
         return [run for run in self.of(variant) if run.values]
 
     def protocol_hash(self, variant: str) -> str | None:
@@ -112,7 +103,6 @@ class Sample:
         return next((run.protocol_hash for run in done if run.protocol_hash), None)
 
     def mean(self, variant: str | None, metric: str) -> float | None:
-        """Return a variant's mean of a metric over its finished runs, None when none has it."""
         runs = self.done(variant) if variant else []
         values = [run.values[metric] for run in runs if metric in run.values]
         return sum(values) / len(values) if values else None
@@ -187,23 +177,17 @@ def _read(
 
 
 def _values(record: RunRecord, at: At, metric: str | None) -> Mapping[str, float]:
-    test = record.test
-    if at.kind == "final":
-        return test.values if test and record.status == RunStatus.COMPLETE else {}
-    found = _validation(record, at, metric)
-    return found.values if found else {}
-
-
-def _validation(record: RunRecord, at: At, asked: str | None) -> Validated | None:
     if at.kind == "step":
-        return next((each for each in record.validations if each.step == at.step), None)
+        return next((each.values for each in record.validations if each.step == at.step), {})
     if record.status != RunStatus.COMPLETE:
-        return None
-    metric = _primary(asked, record.validations)
-    lower = bool(record.test and record.test.infos.get(metric, {}).get("better") == "lower")
-    scored = [each for each in record.validations if metric in each.values]
+        return {}
+    if at.kind == "final":
+        return record.test.values if record.test else {}
+    name = _primary(metric, record.validations)
+    lower = bool(record.test and record.test.infos.get(name, {}).get("better") == "lower")
+    scored = [each.values for each in record.validations if name in each.values]
     choose = min if lower else max
-    return choose(scored, key=lambda each: each.values[metric]) if scored else None
+    return choose(scored, key=lambda values: values[name]) if scored else {}
 
 
 def _filtered(runs: list[Run], where: RunFilter) -> list[Run]:
@@ -217,7 +201,6 @@ def _filtered(runs: list[Run], where: RunFilter) -> list[Run]:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    """Return what a filter can ask of a run, by name."""
     facts: dict[str, Any] = {
         "variant": run.name,
         "role": run.variant.role,
@@ -256,14 +239,8 @@ def merge_samples(samples: Sequence[tuple[str, Sample]], *, always: bool = False
                 replace(run, planned=replace(run.planned, variant=named.name), variant=named)
                 for run in mine
             ]
-    plan = _merged_plan([sample.plan for _, sample in samples], variants, runs)
-    return replace(samples[0][1], plan=plan, variants=tuple(variants), runs=tuple(runs))
-
-
-def _merged_plan(
-    plans: Sequence[Plan], variants: Sequence[PlannedVariant], runs: Sequence[Run]
-) -> Plan:
-    return replace(
+    plans = [sample.plan for _, sample in samples]
+    plan = replace(
         plans[0],
         study=" + ".join(dict.fromkeys(plan.study for plan in plans)),
         question=" ".join(dict.fromkeys(plan.question for plan in plans if plan.question)),
@@ -273,3 +250,43 @@ def _merged_plan(
         runs=tuple(run.planned for run in runs),
         exclusions=tuple(each for plan in plans for each in plan.exclusions),
     )
+    return replace(samples[0][1], plan=plan, variants=tuple(variants), runs=tuple(runs))
+
+
+def adhoc(store: Store, folders: Sequence[Path]) -> Plan:
+    """A plan of the runs in `folders`, named as the studies that hold them name them."""
+    specs = {spec.run_id: spec for spec in map(load_run, folders)}
+    titles = _titles(store)
+    groups: dict[str, list[RunSpec]] = {}
+    for spec in specs.values():
+        own = f"{spec.config.get('method', 'run')} {short_hash(dict(spec.config), 6)}"
+        groups.setdefault(titles.get(spec.run_id, own), []).append(spec)
+    variants: list[PlannedVariant] = []
+    runs: list[PlannedRun] = []
+    for name, group in groups.items():
+        config = group[0].config
+        trained = config.get("method", "network") == "network"
+        role: Literal["variant", "reference"] = "variant" if trained else "reference"
+        variants.append(PlannedVariant(name=name, role=role, levels={}, config=config))
+        group.sort(key=lambda each: each.seed or 0)
+        runs += [PlannedRun(run_id=each.run_id, variant=name, seed=each.seed) for each in group]
+    return Plan(
+        study="selected runs",
+        question="",
+        profile=None,
+        source=str(store.root),
+        spec={},
+        spec_hash=short_hash(sorted(specs)),
+        baseline=None,
+        variants=tuple(variants),
+        runs=tuple(runs),
+    )
+
+
+def _titles(store: Store) -> dict[str, str]:
+    """The variant that each run of the store's studies belongs to; the first study wins."""
+    titles: dict[str, str] = {}
+    for study in store.studies():
+        for run in store.load_plan(study).runs:
+            titles.setdefault(run.run_id, run.variant)
+    return titles

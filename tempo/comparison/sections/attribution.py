@@ -28,14 +28,6 @@ class Arms:
     taken: Mapping[frozenset[str], str]
     changes: Mapping[str, tuple[str, str]]
 
-    def at(self, *factors: str) -> str | None:
-        """Return the variant that takes only `factors` from the end."""
-        return self.taken.get(frozenset(factors))
-
-    def without(self, factor: str) -> str | None:
-        """Return the variant that takes all but `factor` from the end."""
-        return self.taken.get(frozenset(self.factors) - {factor})
-
 
 def attribution(study: FittedStudy) -> Attribution | None:
     """Return add-in, leave-out and ladder from one variant to another.
@@ -133,8 +125,13 @@ def _shown(values: Mapping[str, str], group: Sequence[str]) -> str:
 
 
 def _attribution(study: FittedStudy, arms: Arms) -> Attribution:
-    add_in = [_rung(study, "add_in", f, arms.at(f), arms.start) for f in arms.factors]
-    leave_out = [_rung(study, "leave_out", f, arms.end, arms.without(f)) for f in arms.factors]
+    taken, whole = arms.taken, frozenset(arms.factors)
+    add_in = [
+        _rung(study, "add_in", f, taken.get(frozenset({f})), arms.start) for f in arms.factors
+    ]
+    leave_out = [
+        _rung(study, "leave_out", f, arms.end, taken.get(whole - {f})) for f in arms.factors
+    ]
     missing = [rung.factor for rung in (*add_in, *leave_out) if rung.change is None]
     return Attribution(
         metric=study.metric,

@@ -1,4 +1,4 @@
-"""Read all variants at one equal budget: steps, wall-clock, device-hours, parameters."""
+"""Read all variants at one equal budget, and find the Pareto fronts of quality and cost."""
 
 from __future__ import annotations
 
@@ -8,15 +8,26 @@ from statistics import fmean
 import numpy as np
 
 from tempo.comparison.comparison import Row
-from tempo.comparison.evidence import BudgetView
+from tempo.comparison.evidence import BudgetView, Pareto, ParetoPoint
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.load_runs import Run
 from tempo.comparison.sections.curves import Series, validation
 from tempo.comparison.sections.table import estimate_of
 from tempo.comparison.statistics.quantities import Estimate
+from tempo.comparison.statistics.random_effects import RandomEffects
+from tempo.comparison.statistics.seed_source_matrix import Array
 
 PARAMETER_MARGIN = 0.05
 """Variants within this share of the baseline's parameters count as equally large."""
+
+DRAWS = 1000
+COSTS = {
+    "parameters": "parameters",
+    "macs": "MACs",
+    "peak_memory": "bytes",
+    "step_ms": "ms",
+    "device_hours": "h",
+}
 
 Spent = Callable[[Run, Series], np.ndarray]
 
@@ -28,8 +39,7 @@ def budget_views(study: FittedStudy, table: Sequence[Row]) -> tuple[BudgetView, 
         ("wall-clock", "s", lambda _, series: series.seconds),
         ("device-hours", "h", _hours),
     ]
-    views = [_spent(study, name, unit, spent) for name, unit, spent in kinds]
-    views.append(_parameters(study, table))
+    views = [*(_spent(study, *kind) for kind in kinds), _parameters(study, table)]
     return tuple(view for view in views if view)
 
 
@@ -55,9 +65,8 @@ def _spent(study: FittedStudy, name: str, unit: str, spent: Spent) -> BudgetView
         return None
     at = min(ends.values())
     shortest = min(ends, key=lambda key: ends[key])
-    mid = any(end > at * 1.001 for end in ends.values())
     note = f"the amount that {shortest} spent in all, the least of the variants"
-    if mid:
+    if any(end > at * 1.001 for end in ends.values()):
         note += "; the others are read mid-schedule there, with their learning rate still high"
     return BudgetView(
         budget=name,
@@ -110,3 +119,85 @@ def _parameters(study: FittedStudy, table: Sequence[Row]) -> BudgetView | None:
         note=f"variants within {PARAMETER_MARGIN:.0%} of the baseline's parameters; "
         f"the others are larger or smaller and left out",
     )
+
+
+def pareto_fronts(study: FittedStudy, table: Sequence[Row]) -> tuple[Pareto, ...]:
+    """Return one front per cost that is recorded for at least two trained variants."""
+    rows = [
+        row
+        for row in table
+        if row.role != "reference" and study.metric in row.estimates and row.rank is not None
+    ]
+    if not rows:
+        return ()
+    drawn = draws(study.model, [row.variant for row in rows]) if study.model else None
+    made = [_front(name, unit, rows, drawn, study) for name, unit in COSTS.items()]
+    return tuple(front for front in made if front)
+
+
+def _front(
+    name: str, unit: str, rows: Sequence[Row], drawn: Array | None, study: FittedStudy
+) -> Pareto | None:
+    sign = study.primary.sign
+    cost = np.array([getattr(row.cost, name) for row in rows], dtype=float)  # None becomes NaN
+    keep = [int(index) for index in np.flatnonzero(np.isfinite(cost))]
+    if len(keep) < 2:
+        return None
+    estimates = [rows[index].estimates[study.metric] for index in keep]
+    means = np.array([each.mean for each in estimates])
+    member = on_front(cost[keep], sign * means[None])[0]
+    noisy = means[None] if drawn is None else means + drawn[:, keep]
+    chance = on_front(cost[keep], sign * noisy).mean(axis=0)
+    return Pareto(
+        cost=name,
+        unit=unit,
+        metric=study.metric,
+        points=tuple(
+            ParetoPoint(
+                variant=rows[index].variant,
+                cost=float(cost[index]),
+                value=estimate.mean,
+                low=estimate.low,
+                high=estimate.high,
+                member=bool(inside),
+                probability=float(share),
+            )
+            for index, estimate, inside, share in zip(keep, estimates, member, chance, strict=True)
+        ),
+    )
+
+
+def on_front(cost: Array, gain: Array) -> Array:
+    """Return (draws, variants): whether no other variant costs no more, gains no less and differs.
+
+    Args:
+        cost: (variants,) lower is better.
+        gain: (draws, variants) higher is better.
+    """
+    order = np.lexsort((cost,))
+    member = np.ones(gain.shape, dtype=bool)
+    for index in order:
+        no_more = cost <= cost[index]
+        no_less = gain >= gain[:, [index]]
+        better = (cost < cost[index])[None] | (gain > gain[:, [index]])
+        member[:, index] = ~(no_more[None] & no_less & better).any(axis=1)
+    return member
+
+
+def draws(model: RandomEffects, variants: Sequence[str]) -> Array:
+    """Return (DRAWS, variants): how far each variant's mean may lie from its estimate.
+
+    Seeds move every variant by itself; a new draw of sources moves all variants together.
+    """
+    rng = np.random.default_rng(5)
+    matrix = model.matrix
+    variance, _ = model.pooled_seed
+    counts = np.array([max(len(matrix.seeds_of(name)), 1) for name in variants])
+    moved = rng.normal(size=(DRAWS, len(variants))) * np.sqrt(variance / counts)
+    if not matrix.samples_clips:
+        return np.asarray(moved)
+    parts = np.stack([matrix.parts[matrix.rows_of(name)].mean(axis=0) for name in variants])
+    picks = rng.multinomial(matrix.sources, np.full(matrix.sources, 1 / matrix.sources), DRAWS)
+    drawn = picks / matrix.sources
+    total = (drawn @ parts.T) / (drawn @ matrix.weights)[:, None]
+    return np.asarray(moved + total - parts.sum(axis=1))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
@@ -31,7 +30,10 @@ Levels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Cells:
-    """The finished cells of a grid: their runs in the matrix, and the least-squares solver."""
+    """The finished cells of a grid: their runs in the matrix, and the least-squares solvers.
+
+    `solvers` keeps each model's design matrix, with seeds as blocks, and its pseudo-inverse.
+    """
 
     grid: Grid
     model: RandomEffects
@@ -40,20 +42,10 @@ class Cells:
 
     @property
     def balanced(self) -> bool:
-        """Whether all finished cells have the same seeds."""
         matrix = self.model.matrix
         return len({frozenset(matrix.seeds_of(cell.name)) for cell in self.present}) == 1
 
-    @cached_property
-    def _solvers(self) -> dict[tuple[Term, ...], tuple[Array, Array]]:
-        return {}
-
-    def _solver(self, terms: tuple[Term, ...]) -> tuple[Array, Array]:
-        """Return the design matrix with seeds as blocks, and its pseudo-inverse."""
-        if terms not in self._solvers:
-            design = self._design(terms)
-            self._solvers[terms] = design, np.asarray(np.linalg.pinv(design))
-        return self._solvers[terms]
+    solvers: dict[tuple[Term, ...], tuple[Array, Array]] = field(default_factory=dict)
 
     def _design(self, terms: Sequence[Term]) -> Array:
         """Return (runs, columns): each run's cell in the model, then its seed."""
@@ -66,15 +58,17 @@ class Cells:
 
     def weights(self, loading: Array, terms: Sequence[Term]) -> Array | None:
         """Return (runs,) least-squares weights of an effect, None if it cannot be estimated."""
-        design, inverse = self._solver(tuple(terms))
+        key = tuple(terms)
+        if key not in self.solvers:
+            design = self._design(key)
+            self.solvers[key] = design, np.asarray(np.linalg.pinv(design))
+        design, inverse = self.solvers[key]
         target = np.concatenate([loading, np.zeros(design.shape[1] - len(loading))])
         weights = np.asarray(target @ inverse)
         return weights if np.abs(weights @ design - target).max() < TOLERANCE else None
 
 
-def effects(
-    study: FittedStudy,
-) -> tuple[tuple[Effect, ...], tuple[Effect, ...], tuple[Alias, ...]]:
+def effects(study: FittedStudy) -> tuple[tuple[Effect, ...], tuple[Effect, ...], tuple[Alias, ...]]:
     """Return main effects, interactions and aliases; none without a factor."""
     grid = grid_of(study.sample.trained, study.baseline)
     model = study.model
@@ -181,13 +175,11 @@ def _combination(cells: Cells, weights: Array) -> Combination:
 
 
 def _effect(
-    study: FittedStudy,
-    cells: Cells,
-    key: tuple[Term, Levels],
-    judged: AdjustedResult,
-    note: str,
+    study: FittedStudy, cells: Cells, key: tuple[Term, Levels], judged: AdjustedResult, note: str
 ) -> Effect:
     term, levels = key
+    matrix = cells.model.matrix
+    keys = [(matrix.variants[matrix.variant[r]], matrix.seeds[matrix.seed[r]]) for r in cells.rows]
     return Effect(
         factors=term,
         terms=tuple(level for pair in levels for level in pair),
@@ -199,11 +191,5 @@ def _effect(
         cells=len(cells.present),
         planned_cells=len(cells.grid.cells),
         note=note,
-        run_ids=_run_ids(study, cells) if judged.test else (),
+        run_ids=tuple(study.sample.run_ids[key] for key in keys) if judged.test else (),
     )
-
-
-def _run_ids(study: FittedStudy, cells: Cells) -> tuple[str, ...]:
-    matrix = cells.model.matrix
-    keys = [(matrix.variants[matrix.variant[r]], matrix.seeds[matrix.seed[r]]) for r in cells.rows]
-    return tuple(study.sample.run_ids[key] for key in keys)

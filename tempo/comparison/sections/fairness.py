@@ -94,12 +94,17 @@ def _difference(name: str, severity: Severity, values: Mapping[str, str], said: 
 
 
 def _meant(
-    name: str, meant: bool, values: Mapping[str, str], said: str, otherwise: str
+    name: str,
+    meant: bool,
+    values: Mapping[str, str],
+    said: str,
+    otherwise: str,
+    severity: Severity = "unintended",
 ) -> Difference:
     """Return a difference that is intended where the study varies what it follows from."""
-    severity: Severity = "intended" if meant else "unintended"
-    why = "as the spec asks" if meant else otherwise
-    return _difference(name, severity, values, f"{said}, {why}")
+    if meant:
+        severity, otherwise = "intended", "as the spec asks"
+    return _difference(name, severity, values, f"{said}, {otherwise}")
 
 
 def _varied(runs: Sequence[Run], *paths: str) -> bool:
@@ -118,14 +123,9 @@ def _environment(
 ) -> Iterator[Difference]:
     for name, what in names.items():
         values = _by_variant(runs, partial(_of_attempts, name))
-        if not _differ(values):
-            continue
-        if _varied(runs, *SET_BY.get(name, ())):
-            said = f"{what} differed between runs, as the spec asks"
-            yield _difference(name, "intended", values, said)
-        else:
-            said = f"{what} differed between runs, which no factor asked for"
-            yield _difference(name, severity, values, said)
+        if _differ(values):
+            meant, said = _varied(runs, *SET_BY.get(name, ())), f"{what} differed between runs"
+            yield _meant(name, meant, values, said, "which no factor asked for", severity)
 
 
 def _of_attempts(name: str, record: RunRecord) -> object:
@@ -180,7 +180,6 @@ def _last(field: str, record: RunRecord) -> object:
 
 
 def _logged(runs: Iterable[Run], key: str) -> dict[str, list[float]]:
-    """Return what each variant's runs logged of a training quantity."""
     seen: dict[str, list[float]] = {}
     for run in runs:
         for event in run.record.train if run.record else ():

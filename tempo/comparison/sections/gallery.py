@@ -1,22 +1,29 @@
-"""List the kept pictures of every variant, clip by clip."""
+"""Compare variants clip by clip: kept pictures, disagreements, and clips alike in a property."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from tempo.comparison.evidence import Disagreement, GalleryClip, Picture
+from tempo.comparison.evidence import ClipTable, Disagreement, GalleryClip, Picture, Stratum
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.clip_values import ClipValues
 from tempo.comparison.loading.load_runs import Run, Sample
-from tempo.comparison.statistics.seed_source_matrix import Array
+from tempo.comparison.statistics.quantities import Interval
+from tempo.comparison.statistics.random_effects import Combination, RandomEffects
+from tempo.comparison.statistics.seed_source_matrix import Array, Mask, matrix_of
 
 Entry = Mapping[str, str]
 
 MOST = 5
 """Clips named per variant and direction."""
+BINS = 4
+"""Strata of one property."""
+MIN_CLIPS = 4
+"""A stratum of fewer clips says nothing."""
 
 
 def gallery(study: FittedStudy) -> tuple[GalleryClip, ...]:
@@ -69,34 +76,26 @@ def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
     if clips is None or baseline is None or baseline not in means:
         return ()
     pictured = {clip for run in _shown(study.sample) for clip in _entries(run)}
-    return tuple(
-        each
-        for variant in [trained.name for trained in study.sample.trained]
-        if variant in means and variant != baseline
-        for each in _extremes(
-            clips, variant, baseline, means[variant] - means[baseline], sign, pictured
-        )
-    )
-
-
-def _extremes(
-    clips: ClipValues, variant: str, baseline: str, change: Array, sign: int, pictured: set[str]
-) -> list[Disagreement]:
-    finite = [int(place) for place in np.flatnonzero(np.isfinite(change))]
-    finite.sort(key=lambda place: -sign * change[place])
-    gains = [place for place in finite[:MOST] if sign * change[place] > 0]
-    losses = [place for place in finite[::-1][:MOST] if sign * change[place] < 0]
-    return [
-        Disagreement(
-            variant=variant,
-            baseline=baseline,
-            clip=clips.clips[place],
-            source=clips.sources[place],
-            difference=float(change[place]),
-            pictured=clips.clips[place] in pictured,
-        )
-        for place in (*gains, *losses)
-    ]
+    found: list[Disagreement] = []
+    for variant in (each.name for each in study.sample.trained if each.name in means):
+        change = means[variant] - means[baseline]
+        gain = sign * change
+        places = np.flatnonzero(np.isfinite(gain))
+        ranked = places[np.argsort(-gain[places], kind="stable")].tolist()
+        gains = [place for place in ranked[:MOST] if gain[place] > 0]
+        losses = [place for place in ranked[::-1][:MOST] if gain[place] < 0]
+        found += [
+            Disagreement(
+                variant=variant,
+                baseline=baseline,
+                clip=clips.clips[place],
+                source=clips.sources[place],
+                difference=float(change[place]),
+                pictured=clips.clips[place] in pictured,
+            )
+            for place in (*gains, *losses)
+        ]
+    return tuple(found)
 
 
 def _clip(
@@ -110,15 +109,13 @@ def _clip(
     first, entry = having[0], entries[having[0].run_id][clip]
     inputs = sorted((key for key in entry if key.startswith("input")), key=lambda k: (len(k), k))
     own = spread.get(clip)
-    clips = study.clips
-    place = clips.clips.index(clip) if clips and clip in clips.clips else None
+    clips = study.clips if study.clips and clip in study.clips.clips else None
+    place = clips.clips.index(clip) if clips else 0
+    properties = clips.properties.items() if clips else ()
     return GalleryClip(
         clip=clip,
-        source=clips.sources[place] if clips and place is not None else "",
-        properties={
-            name: float(values[place])
-            for name, values in (clips.properties.items() if clips and place is not None else ())
-        },
+        source=clips.sources[place] if clips else "",
+        properties={name: float(values[place]) for name, values in properties},
         inputs=tuple(first.folder / entry[key] for key in inputs),
         target=first.folder / entry["target"],
         pictures=tuple(
@@ -136,8 +133,93 @@ def _clip(
     )
 
 
-def _values(clips: ClipValues | None, run: Run, place: int | None) -> dict[str, float]:
-    if clips is None or place is None or run.key not in clips.keys:
+def _values(clips: ClipValues | None, run: Run, place: int) -> dict[str, float]:
+    if clips is None or run.key not in clips.keys:
         return {}
     row = clips.keys.index(run.key)
     return {name: float(values[row, place]) for name, values in clips.values.items()}
+
+
+def strata(study: FittedStudy) -> tuple[Stratum, ...]:
+    """Return quarters of the clips by every property that varies, lowest first."""
+    clips = study.clips
+    if clips is None or study.metric not in clips.values:
+        return ()
+    return tuple(
+        _stratum(study, clips, name, low, high, inside)
+        for name, values in clips.properties.items()
+        for low, high, inside in _quarters(values)
+    )
+
+
+def _quarters(values: Array) -> list[tuple[float, float, Mask]]:
+    """Return bounds and clips of up to `BINS` equally full bins, fewer where values are equal."""
+    known = values[np.isfinite(values)]
+    if len(known) < 2 * MIN_CLIPS or np.ptp(known) == 0:
+        return []
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)))
+    found = []
+    for place, (low, high) in enumerate(pairwise(edges)):
+        last = place == len(edges) - 2
+        inside = (values >= low) & ((values <= high) if last else (values < high))
+        if inside.sum() >= MIN_CLIPS:
+            found.append((float(low), float(high), inside))
+    return found
+
+
+def _stratum(
+    study: FittedStudy, clips: ClipValues, by: str, low: float, high: float, inside: Mask
+) -> Stratum:
+    values = clips.values[study.metric]
+    inside = np.asarray(inside & np.isfinite(values).all(axis=0))
+    sources = [source for source, keep in zip(clips.sources, inside, strict=True) if keep]
+    model = RandomEffects(matrix_of(clips.keys, values[:, inside], sources, clips.origins))
+    names = model.matrix.variants
+    level = study.primary.level
+    baseline = study.baseline
+    differences = {
+        name: _interval(model.contrast({name: 1.0, baseline: -1.0}), level)
+        for name in names
+        if baseline in names and baseline is not None and name != baseline
+    }
+    return Stratum(
+        by=by,
+        label=f"{by} {low:.3g} to {high:.3g}",
+        low=low,
+        high=high,
+        clips=int(inside.sum()),
+        metric=study.metric,
+        values={name: _mean(model, name, level) for name in names},
+        differences={name: each for name, each in differences.items() if each},
+    )
+
+
+def _mean(model: RandomEffects, name: str, level: float) -> Interval:
+    found = _interval(model.contrast({name: 1.0}), level)
+    means = model.matrix.means[model.matrix.rows_of(name)]
+    return found or Interval(value=float(means.mean()), level=level)
+
+
+def _interval(found: Combination | None, level: float) -> Interval | None:
+    if found is None:
+        return None
+    parts = found.parts
+    if not parts.seed_df or not np.isfinite(parts.seed) or parts.variance <= 0:
+        return Interval.of_one_seed(found.value, level)
+    method = "random effects, Satterthwaite t; not corrected for the number of strata"
+    return Interval.of_t(found.value, parts.se, parts.df, level=level, method=method)
+
+
+def clip_table(clips: ClipValues | None, metrics: Sequence[str]) -> ClipTable | None:
+    if clips is None:
+        return None
+    return ClipTable(
+        clips=clips.clips,
+        sources=clips.sources,
+        properties={name: tuple(value.tolist()) for name, value in clips.properties.items()},
+        values={
+            metric: {name: tuple(mean.tolist()) for name, mean in clips.means(metric).items()}
+            for metric in metrics
+            if metric in clips.values
+        },
+    )

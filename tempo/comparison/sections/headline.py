@@ -21,16 +21,15 @@ def headline(
     protocols: Sequence[Protocol],
 ) -> tuple[str, ...]:
     """Return what is missing, what was found and what to be careful with, in that order."""
-    said = [
+    return (
         *_missing(table),
         *_verdicts(study, contrasts),
         *(each.sentence for each in noise[:1]),
         *_power(study, power, contrasts),
-        *_cautions(fairness),
+        *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
         *_protocols(protocols),
         *_clips(study),
-    ]
-    return tuple(said)
+    )
 
 
 def _missing(table: Sequence[Row]) -> list[str]:
@@ -74,10 +73,6 @@ def _power(study: FittedStudy, power: Sequence[Power], contrasts: Sequence[Contr
     if seeds == 3:
         own.append("With 3 seeds no rank test can ever be significant, so none is used.")
     return own
-
-
-def _cautions(fairness: Sequence[Difference]) -> list[str]:
-    return [f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"]
 
 
 def _protocols(protocols: Sequence[Protocol]) -> list[str]:

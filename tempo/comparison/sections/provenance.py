@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 from tempo.comparison.comparison import Failure, Protocol
 from tempo.comparison.evidence import RunInfo
 from tempo.comparison.loading.load_runs import Run, Sample
 from tempo.core.identity import short_hash
-from tempo.core.records import Plan, RunStatus
+from tempo.core.records import RunStatus
 from tempo.records.event_log import NAME
-from tempo.records.layout import Store
 
 
 def run_infos(sample: Sample) -> tuple[RunInfo, ...]:
-    """Return where the numbers of each run come from."""
     return tuple(_info(run) for run in sample.runs)
 
 
@@ -93,26 +90,11 @@ def protocols(sample: Sample, baseline: str | None) -> tuple[Protocol, ...]:
     )
 
 
-def fingerprint(store: Store, plan: Plan) -> str:
-    """Return a hash of a plan and its records that changes with every event of a run.
-
-    A report can so tell that it is stale without reading anything.
-    """
-    return _identify(plan, {run.run_id: store.run_dir(run.run_id) for run in plan.runs})
-
-
-def fingerprint_of(sample: Sample) -> str:
-    """Return the fingerprint of the runs that went into a sample."""
-    return _identify(sample.plan, {run.run_id: run.folder for run in sample.runs})
-
-
-def _identify(plan: Plan, folders: Mapping[str, Path]) -> str:
-    sizes = {run_id: _size(folder / NAME) for run_id, folder in folders.items()}
-    return short_hash({"plan": plan.to_json(), "events": sizes}, 16)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+def fingerprint(sample: Sample) -> str:
+    """Return a hash of the plan and of the lengths of its runs' event logs, which only grow."""
+    logs = {run.run_id: run.folder / NAME for run in sample.runs}
+    sizes = {key: log.stat().st_size if log.is_file() else -1 for key, log in logs.items()}
+    return short_hash({"plan": sample.plan.to_json(), "events": sizes}, 16)
 
 
 def staleness(sample: Sample) -> tuple[str, ...]:

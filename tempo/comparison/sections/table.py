@@ -52,12 +52,11 @@ def table_rows(
 ) -> tuple[Row, ...]:
     """Return a row per variant, in design order; references last. `contrasts[variant][metric]`."""
     average = _average(sample)
-    made = [
+    ordered = sorted(sample.variants, key=lambda variant: variant.role == "reference")
+    return tuple(
         _row(sample, variant, metrics, contrasts.get(variant.name, {}), baseline, average)
-        for variant in sample.variants
-    ]
-    made.sort(key=lambda row: row.role == "reference")
-    return tuple(made)
+        for variant in ordered
+    )
 
 
 def _average(sample: Sample) -> float | None:
@@ -176,9 +175,8 @@ def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
     """
     done = [run for run in runs if run.values and run.record]
     records = [run.record for run in done if run.record]
-    models = [record.model for record in records if record.model]
-    model = models[0] if models else None
     trained = [record for record in records if record.model]
+    model = trained[0].model if trained else None
     hours = _mean(record.device_hours for record in records)
     value = _mean(run.values[metric] for run in done if metric in run.values)
     gain = None
@@ -190,22 +188,17 @@ def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
         mac_size=(model.mac_size[0], model.mac_size[1]) if model else None,
         train_seconds=_mean(record.train_seconds for record in trained),
         device_hours=hours if model else None,
-        peak_memory=_peak(done),
-        step_ms=_mean(ms for ms in map(_step_ms, done) if ms is not None),
+        peak_memory=_peak(trained),
+        step_ms=_mean(map(_step_ms, trained)),
         gain_per_hour=gain,
-        device=_device(done),
-        compile_seconds=_mean(each for each in map(_compile_seconds, records) if each is not None),
+        device=_device(records),
+        compile_seconds=_mean(map(_compile_seconds, records)),
     )
 
 
-def _mean(values: Iterable[float]) -> float | None:
-    found = list(values)
+def _mean(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
     return fmean(found) if found else None
-
-
-def _environment(run: Run) -> dict[str, object]:
-    attempts = run.record.attempts if run.record else ()
-    return dict(attempts[-1].environment) if attempts else {}
 
 
 def _compile_seconds(record: RunRecord) -> float | None:
@@ -214,28 +207,21 @@ def _compile_seconds(record: RunRecord) -> float | None:
     return sum(seconds) if seconds else None
 
 
-def _device(runs: Sequence[Run]) -> str | None:
-    names = {str(_environment(run).get("device", "")) for run in runs} - {""}
+def _device(records: Sequence[RunRecord]) -> str | None:
+    last = [record.attempts[-1] for record in records if record.attempts]
+    names = {str(attempt.environment.get("device", "")) for attempt in last} - {""}
     return ", ".join(sorted(names)) or None
 
 
-def _peak(runs: Sequence[Run]) -> int | None:
-    """Return the highest memory of any attempt of any seed; references train nothing."""
-    peaks = [
-        attempt.finish.peak_memory
-        for run in runs
-        if run.record and run.record.model
-        for attempt in run.record.lineage
-        if attempt.finish
-    ]
+def _peak(records: Sequence[RunRecord]) -> int | None:
+    """Return the highest memory of any attempt of any seed."""
+    attempts = [attempt for record in records for attempt in record.lineage]
+    peaks = [attempt.finish.peak_memory for attempt in attempts if attempt.finish]
     return max(peaks, default=None)
 
 
-def _step_ms(run: Run) -> float | None:
+def _step_ms(record: RunRecord) -> float | None:
     """Return milliseconds per optimiser step, by the training log, else by the training time."""
-    record = run.record
-    if record is None or record.model is None:
-        return None
     logged = [each.values["step_ms"] for each in record.train if "step_ms" in each.values]
     if logged:
         return sorted(logged)[len(logged) // 2]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -33,12 +33,10 @@ class Grid:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Names of the factors."""
         return tuple(self.levels)
 
     @cached_property
     def mains(self) -> tuple[Term, ...]:
-        """Main effects."""
         return tuple((name,) for name in self.factors)
 
     @cached_property
@@ -47,7 +45,6 @@ class Grid:
         return (*self.mains, *combinations(self.factors, 2))
 
     def width(self, term: Term) -> int:
-        """Return how many columns a term has."""
         return int(np.prod([len(self.levels[name]) - 1 for name in term]))
 
     def code(self, factor: str, level: str) -> Array:
@@ -57,11 +54,7 @@ class Grid:
         return -np.ones(size) if place == 0 else np.eye(size)[place - 1]
 
     def columns(self, term: Term, assignment: Mapping[str, str]) -> Array:
-        """Return a term's columns for one cell."""
-        out = np.ones(1)
-        for name in term:
-            out = np.outer(out, self.code(name, assignment[name])).ravel()
-        return out
+        return _product(self.code(name, assignment[name]) for name in term)
 
     def matrix(self, cells: Sequence[PlannedVariant], terms: Sequence[Term]) -> Array:
         """Return (cells, 1 + columns): the intercept and the columns of `terms`."""
@@ -71,22 +64,19 @@ class Grid:
         ]
         return np.array(rows)
 
-    def difference(self, term: Term, levels: Sequence[tuple[str, str]]) -> Array:
-        """Return a term's part of the effect: level minus reference level, for each factor."""
-        out = np.ones(1)
-        for name, (high, low) in zip(term, levels, strict=True):
-            out = np.outer(out, self.code(name, high) - self.code(name, low)).ravel()
-        return out
-
     def loading(
         self, target: Term, levels: Sequence[tuple[str, str]], terms: Sequence[Term]
     ) -> Array:
         """Return (1 + columns,): the effect as a combination of the model's coefficients."""
-        parts = [
-            self.difference(term, levels) if term == target else np.zeros(self.width(term))
-            for term in terms
-        ]
+        pairs = zip(target, levels, strict=True)
+        own = _product(self.code(name, high) - self.code(name, low) for name, (high, low) in pairs)
+        parts = [own if term == target else np.zeros(self.width(term)) for term in terms]
         return np.concatenate([np.zeros(1), *parts])
+
+
+def _product(codes: Iterable[Array]) -> Array:
+    """Return the columns of a term from those of its factors."""
+    return reduce(lambda out, code: np.outer(out, code).ravel(), codes, np.ones(1))
 
 
 def grid_of(variants: Sequence[PlannedVariant], baseline: str | None) -> Grid | None:
@@ -128,7 +118,6 @@ def aliases(grid: Grid, present: Sequence[PlannedVariant]) -> tuple[Alias, ...]:
 
 
 def name_of(term: Term) -> str:
-    """Return how an effect is named."""
     return " x ".join(term)
 
 

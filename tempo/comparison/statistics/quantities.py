@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
+from tempo.core.records import MetricInfo
 from tempo.core.t_interval import two_sided_quantile
 
 
@@ -27,7 +29,6 @@ class Interval:
 
     @classmethod
     def of_t(cls, value: float, se: float, df: float, *, level: float, method: str) -> Interval:
-        """Return the t interval about `value` of standard error `se`."""
         half = two_sided_quantile(level, df) * se
         low, high = value - half, value + half
         return cls(value=value, low=low, high=high, level=level, se=se, df=df, method=method)
@@ -89,6 +90,30 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TestSettings:
+    """The metric, equivalence margin, confidence level and power that a family is judged by."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes of this name
+    info: MetricInfo
+    delta: float | None
+    level: float
+    power: float
+
+    @property
+    def alpha(self) -> float:
+        return round(1 - self.level, 12)
+
+    @property
+    def sign(self) -> int:
+        """+1 when higher is better, -1 when lower is."""
+        return 1 if self.info.better == "higher" else -1
+
+    def with_unit(self, value: float) -> str:
+        """Return a difference in the metric's unit as text, with a digit more than its values."""
+        return f"{value:.{self.info.digits + 1}f} {self.info.unit}".strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
     """Standard deviations of a paired difference, in the metric's unit.
 
@@ -98,9 +123,9 @@ class Components:
     """
 
     seed: float | None
-    source: float | None
-    clip: float | None
-    residual: float | None
+    source: float | None = None
+    clip: float | None = None
+    residual: float | None = None
     pooled: bool = False
     test: str = ""
 

@@ -62,7 +62,6 @@ class RandomEffects:
 
     @cached_property
     def variants(self) -> int:
-        """How many trained variants there are."""
         return len(set(self.matrix.variant[self.trained]))
 
     @cached_property
@@ -147,20 +146,16 @@ class RandomEffects:
     def _same_runs(self, weights: Mapping[str, float]) -> bool:
         """Return whether all variants share their runs, so that nothing can differ."""
         matrix = self.matrix
+        if not matrix.origin:
+            return False
         seeds = matrix.common_seeds(list(weights))
-        runs = {
-            tuple(matrix.origin[row] for row in matrix.rows(name, seeds))
-            for name in weights
-            if matrix.origin
-        }
+        runs = {tuple(matrix.origin[row] for row in matrix.rows(name, seeds)) for name in weights}
         return len(runs) == 1 and abs(sum(weights.values())) < 1e-9
 
     def _can_pool(self, weights: Mapping[str, float]) -> bool:
-        trained = [weights[name] for name in weights if self._is_trained(name)]
+        seeds_of = self.matrix.seeds_of
+        trained = [weight for name, weight in weights.items() if seeds_of(name) != (None,)]
         return bool(trained) and abs(sum(trained)) < 1e-9
-
-    def _is_trained(self, name: str) -> bool:
-        return self.matrix.seeds_of(name) != (None,)
 
     def _both_part(self, weights: Mapping[str, float], paired: Array, pooled: bool) -> float:
         count = len(paired)
@@ -242,9 +237,6 @@ class RandomEffects:
         parts = VarianceParts(seed, df, self._source_part(combined), self.matrix.source_df, both)
         components = Components(
             seed=_root(max(variance - self.pooled_both, 0.0)) if df else None,
-            source=None,
-            clip=None,
-            residual=None,
             pooled=True,
             test="pooled over variants: weights differ from run to run",
         )

@@ -43,7 +43,6 @@ class SeedSourceMatrix:
 
     @property
     def sources(self) -> int:
-        """Number of sources."""
         return len(self.weights)
 
     @property
@@ -63,7 +62,6 @@ class SeedSourceMatrix:
         return {(self.variants[v], self.seeds[s]): row for row, (v, s) in enumerate(pairs)}
 
     def row(self, variant: str, seed: int | None) -> int | None:
-        """Return the row of `variant` under `seed`, or None."""
         return self._rows.get((variant, seed))
 
     @cached_property
@@ -85,7 +83,6 @@ class SeedSourceMatrix:
         return tuple(sorted(seed for seed in common if seed is not None))
 
     def rows_of(self, variant: str) -> Index:
-        """Return all rows of `variant`."""
         return np.flatnonzero(self.variant == self.variants.index(variant))
 
     def rows(self, variant: str, seeds: Sequence[int]) -> list[int]:
@@ -120,18 +117,15 @@ def matrix_of(
     seeds = tuple(dict.fromkeys(seed for _, seed in keys))
     index = np.array([variants.index(name) for name, _ in keys], dtype=np.intp)
     order = np.array([seeds.index(seed) for _, seed in keys], dtype=np.intp)
+    fixed = variants, seeds, index, order
     if sources is None:
         parts = np.asarray(values, dtype=float).reshape(len(keys), 1)
-        return SeedSourceMatrix(
-            variants, seeds, index, order, parts, np.ones(1), 0, None, tuple(origin)
-        )
+        return SeedSourceMatrix(*fixed, parts, np.ones(1), 0, None, tuple(origin))
     names, source = np.unique(np.asarray(sources), return_inverse=True)
     if len(names) == 1:
         names, source = np.arange(len(sources)), np.arange(len(sources))
     clips = len(sources)
     spread = np.zeros((clips, len(names)))
     spread[np.arange(clips), source] = 1 / clips
-    parts = values @ spread
-    return SeedSourceMatrix(
-        variants, seeds, index, order, parts, spread.sum(axis=0), clips, values, tuple(origin)
-    )
+    weights = spread.sum(axis=0)
+    return SeedSourceMatrix(*fixed, values @ spread, weights, clips, values, tuple(origin))

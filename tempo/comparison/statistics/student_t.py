@@ -36,7 +36,6 @@ class VarianceParts:
 
     @property
     def se(self) -> float:
-        """The standard error: the square root of V."""
         return float(np.sqrt(self.variance))
 
     @property

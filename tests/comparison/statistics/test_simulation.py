@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from tempo.comparison.statistics.crossed_bootstrap import crossed_bootstrap
-from tempo.comparison.statistics.hypothesis_tests import TestSettings, holm_family, run_test
+from tempo.comparison.statistics.hypothesis_tests import crossed_bootstrap, holm_family, run_test
 from tempo.comparison.statistics.power import PowerFunction, detectable, expected_noise
-from tempo.comparison.statistics.quantities import Word
+from tempo.comparison.statistics.quantities import TestSettings, Word
 from tempo.comparison.statistics.random_effects import RandomEffects
 from tempo.core.records import MetricInfo
 from tempo.core.t_interval import two_sided_quantile
