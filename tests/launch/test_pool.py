@@ -13,9 +13,8 @@ from tempo.launch.scheduling import other_drivers as elsewhere
 from tempo.launch.scheduling import pool as pooling
 from tempo.launch.scheduling.failure_policy import RETRIES
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_duration import run_requests
-from tempo.launch.scheduling.run_view import RunRequest
-from tempo.launch.scheduling.time_left import study_seconds_left
+from tempo.launch.scheduling.run_view import RunRequest, run_requests
+from tempo.launch.study_status import study_seconds_left
 from tempo.ledger.owner import this_process
 from tempo.ledger.sqlite import SqliteLedger
 from tempo.records.event_log import EventLog

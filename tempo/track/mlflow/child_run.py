@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tempo.core.records import Plan, PlannedRun
-from tempo.records.events import Evaluated, Logged
+import yaml
+
+from tempo.core.records import Plan, PlannedRun, RunStatus
+from tempo.records.events import AttemptStarted, Evaluated, Finished, Logged, encode
 from tempo.records.layout import Store
-from tempo.track.mirror_state import ChildState, MirrorState
-from tempo.track.mlflow.attachments import attach_spec
-from tempo.track.mlflow.client import log_params, log_tags
+from tempo.track.mirror_state import ChildState, MirrorState, ShownStatus
+from tempo.track.mlflow.client import attach_text, log_params, log_tags
 from tempo.track.mlflow.metric_points import milliseconds
 from tempo.track.mlflow.run_content import EventSender, Limits
-from tempo.track.mlflow.run_status import fold, reap, show
 from tempo.track.settled_events import SupersededError, advance, pending, settled
-from tempo.track.store_names import params, run_tags, source_tags
+from tempo.track.store_names import MLFLOW_STATUS, NOTE, PARENT, params, run_tags, source_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,7 +89,8 @@ class ChildSender:
             variant = self.plan.variant(run.variant)
             log_params(self.client, state.mlflow_id, params(self.plan, variant))
             log_tags(self.client, state.mlflow_id, run_tags(self.plan, run))
-            attach_spec(self.client, state.mlflow_id, variant.config)
+            spec = yaml.safe_dump(encode(variant.config), sort_keys=False, allow_unicode=True)
+            attach_text(self.client, state.mlflow_id, "spec.yaml", spec)
             state.described = self.plan.spec_hash
         return state.mlflow_id
 
@@ -137,3 +138,56 @@ def _without_repeats(events: Sequence[Logged], state: ChildState) -> list[Logged
             state.evaluated.append(logged.event.split)
         kept.append(logged)
     return kept
+
+
+def fold(events: Iterable[Logged], before: ShownStatus | None) -> ShownStatus | None:
+    """The standing after `events`, given the one before. Folding an event twice changes nothing."""
+    now = before
+    for logged in events:
+        now = _after(logged, now)
+    return now
+
+
+def _after(logged: Logged, before: ShownStatus | None) -> ShownStatus:
+    event = logged.event
+    begun = ShownStatus(
+        status=RunStatus.RUNNING, attempt=logged.attempt, began=logged.time, time=logged.time
+    )
+    if before is None or isinstance(event, AttemptStarted):
+        return begun
+    if isinstance(event, Finished):
+        return ShownStatus(
+            status=RunStatus(event.status),
+            attempt=logged.attempt,
+            began=before.began,
+            time=logged.time,
+            failure=event.failure,
+            message=event.message,
+        )
+    if before.reaped and logged.time > before.time:
+        return replace(before, status=RunStatus.RUNNING, time=logged.time, reaped=False)
+    return before
+
+
+def reap(standing: ShownStatus, last: float) -> ShownStatus:
+    """The same run when nobody carries it out: one without an end stopped at `last`."""
+    if standing.status != RunStatus.RUNNING:
+        return standing
+    return replace(standing, status=RunStatus.STOPPED, time=last, reaped=True)
+
+
+def show(
+    client: MlflowClient, mlflow_id: str, parent: str, now: ShownStatus, before: ShownStatus | None
+) -> None:
+    """Update tags and status of the child run from `before` to `now`."""
+    tags = {"status": str(now.status), "attempt": str(now.attempt), PARENT: parent}
+    if now.failure:
+        tags |= {"failure": now.failure, NOTE: f"Failed ({now.failure}): {now.message}"}
+    log_tags(client, mlflow_id, tags)
+    if before is not None and before.failure and not now.failure:
+        client.delete_tag(mlflow_id, "failure")
+        client.delete_tag(mlflow_id, NOTE)
+    if now.status == RunStatus.RUNNING:
+        client.update_run(mlflow_id, status=MLFLOW_STATUS[now.status])
+    else:
+        client.set_terminated(mlflow_id, MLFLOW_STATUS[now.status], milliseconds(now.time))

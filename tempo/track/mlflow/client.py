@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -10,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from shutil import copyfile
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from tempo.core.errors import MissingError, TempoError
+from tempo.records.events import encode
 from tempo.track.mlflow.metric_points import Point
 from tempo.track.store_address import redacted, sqlite_file
 
@@ -164,6 +166,15 @@ def log_tags(client: MlflowClient, mlflow_id: str, tags: dict[str, str]) -> None
 
     for batch in batches(tags.items(), TEXTS_PER_BATCH):
         client.log_batch(mlflow_id, tags=[RunTag(name, value) for name, value in batch])
+
+
+def attach_text(client: MlflowClient, mlflow_id: str, name: str, text: str) -> None:
+    """Store `text` as the artifact `name`; a second time replaces the first."""
+    client.log_text(mlflow_id, text, name)
+
+
+def attach_json(client: MlflowClient, mlflow_id: str, name: str, value: Any) -> None:
+    attach_text(client, mlflow_id, name, json.dumps(encode(value), indent=2) + "\n")
 
 
 _OF_ONE_RUN = {

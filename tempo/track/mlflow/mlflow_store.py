@@ -19,8 +19,7 @@ from tempo.ledger.open import open_ledger
 from tempo.ledger.owner import is_active
 from tempo.records.event_log import NAME
 from tempo.records.layout import Store
-from tempo.track.invocations import Invocations, describe
-from tempo.track.mirror_state import MirrorState
+from tempo.track.mirror_state import Invocations, MirrorState, describe
 from tempo.track.mirror_thread import SyncThread
 from tempo.track.mlflow.child_run import ChildSender, SendResult
 from tempo.track.mlflow.client import concerns_one_run, connect, explain

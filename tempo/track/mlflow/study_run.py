@@ -11,8 +11,7 @@ from tempo.core.config_diff import flatten
 from tempo.core.errors import TempoError
 from tempo.core.records import Plan
 from tempo.track.mirror_state import InvocationState, MirrorState
-from tempo.track.mlflow.attachments import attach_json, attach_text
-from tempo.track.mlflow.client import log_points, log_tags
+from tempo.track.mlflow.client import attach_json, attach_text, log_points, log_tags
 from tempo.track.mlflow.metric_points import Point, milliseconds
 from tempo.track.mlflow.replicate_summary import VariantSummary, as_csv, as_markdown, key_metrics
 from tempo.track.store_names import NOTE, about_tags, as_text, safe_key, source_tags

@@ -9,7 +9,7 @@ from tempo.core.records import Plan, PlannedRun, PlannedVariant
 from tempo.launch.launchers.catalog import LauncherContext
 from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_duration import run_requests
+from tempo.launch.scheduling.run_view import run_requests
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tempo.core.errors import MissingError
 from tempo.core.records import Plan
-from tempo.launch.accounting.gpu_sharing import runs_that_fit, share_gpus
-from tempo.launch.accounting.gpu_usage import smallest_gpu
+from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
 from tempo.launch.accounting.resource_needs import Needs
 from tempo.records.layout import Store
 from tempo.records.prices import Prices

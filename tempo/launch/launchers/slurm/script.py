@@ -15,7 +15,9 @@ from pathlib import Path
 from tempo.core.errors import SpecError
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, Resources
 from tempo.core.torchrun_command import RENDEZVOUS
-from tempo.launch.launchers.slurm.arrays import MARK
+
+MARK = "tempo:"
+"""Precedes the folder's name in the comment of a job."""
 
 HEAD = 3
 """Words of a task before those of its command: folder to run in, log, words of the command."""
