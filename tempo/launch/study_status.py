@@ -1,4 +1,4 @@
-"""Read the status of every run of a plan from the records and the ledger."""
+"""Read the status of every run of a plan from records and ledger, and estimate the time left."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     """Read the state of every run of `plan`, with `metric` of its validations."""
     runs = plan.distinct_runs
     holds = ledger.holds([run.run_id for run in runs])
-    progress = {run.run_id: _progress(store, run) for run in runs}
+    tails = {run.run_id: Tail(store.run_dir(run.run_id)) for run in runs}
+    for tail in tails.values():
+        tail.catch_up()
+    progress = {run_id: tail.progress for run_id, tail in tails.items()}
     step = common_step([p for run in runs if run.seed is not None and (p := progress[run.run_id])])
     memory = _memory(holds)
     states = tuple(
@@ -84,12 +87,6 @@ def common_step(runs: Sequence[Progress]) -> int | None:
     started = [set(each.curve) for each in runs if each.attempt]
     shared = set.intersection(*started) if started else set()
     return max(shared, default=None)
-
-
-def _progress(store: Store, run: PlannedRun) -> Progress:
-    tail = Tail(store.run_dir(run.run_id))
-    tail.catch_up()
-    return tail.progress
 
 
 def _status(progress: Progress, hold: Hold | None) -> RunStatus:
@@ -119,7 +116,11 @@ def _state(
     asked = hold is not None and hold.asked_to_stop
     last = progress.curve[max(progress.curve)] if progress.curve else {}
     peak = progress.finish.peak_memory if progress.finish else 0
-    pid = hold.owner.pid if hold is not None and running else None
+    owner = hold.owner if hold is not None and running else None
+    about = progress.environment
+    place = [about[key] for key in ("host", "pid") if key in about]
+    if owner is not None:
+        place = [owner.host, owner.pid]
     return RunState(
         run=run,
         status=status,
@@ -128,17 +129,10 @@ def _state(
         value=last.get(metric),
         common=None if step is None else progress.curve.get(step, {}).get(metric),
         eta=run_seconds_left(status, progress),
-        device=str(progress.environment.get("device", "")),
-        memory=(memory.get(pid) if pid is not None else None) or peak or None,
-        where=_where(progress, hold if running else None),
+        device=str(about.get("device", "")),
+        memory=(memory.get(owner.pid) if owner is not None else None) or peak or None,
+        where=" ".join(map(str, place)),
     )
-
-
-def _where(progress: Progress, hold: Hold | None) -> str:
-    if hold is not None:
-        return f"{hold.owner.host} {hold.owner.pid}"
-    place = [str(progress.environment[k]) for k in ("host", "pid") if k in progress.environment]
-    return " ".join(place)
 
 
 class ObservedRun(Protocol):
@@ -189,13 +183,12 @@ def study_seconds_left(views: Sequence[ObservedRun], slots: int) -> float | None
         by_variant.setdefault(view.run.variant, []).append(whole[view.run.run_id])
     mean = {variant: _mean(values) for variant, values in by_variant.items()}
     overall = _mean(whole[view.run.run_id] for view in views if view.run.seed is not None)
-    left = []
-    for view in views:
-        if view.ended:
-            continue
-        own = run_seconds_left(view.status, view.progress) or mean[view.run.variant] or overall
-        if own is not None:
-            left.append(own)
-    if not left and not all(view.ended for view in views):
+    going = [view for view in views if not view.ended]
+    known = [
+        run_seconds_left(view.status, view.progress) or mean[view.run.variant] or overall
+        for view in going
+    ]
+    left = [seconds for seconds in known if seconds is not None]
+    if going and not left:
         return None
     return max(sum(left) / max(slots, 1), max(left, default=0.0))

@@ -62,12 +62,10 @@ def _dearest(config: Config, prices: Prices, world: int, device: str | None) -> 
 
 def spent_hours(folders: Iterable[Path]) -> float:
     """Return the GPU-hours that all attempts at these runs have used; a CPU costs none."""
-    return sum(_spent(folder) for folder in folders if (folder / "run.json").is_file())
-
-
-def _spent(folder: Path) -> float:
     return sum(
         device_hours(attempt.ended - attempt.started, gpus_of(attempt.environment))
+        for folder in folders
+        if (folder / "run.json").is_file()
         for attempt in read_result(folder).attempts
     )
 

@@ -1,4 +1,4 @@
-"""Read the load and memory of this machine's GPUs from nvidia-smi; empty where there is none."""
+"""Read the load and memory of this machine's GPUs by nvidia-smi; decide how many runs share one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ import psutil
 from tempo.records.prices import Price
 
 TOOL = "nvidia-smi"
-_GPUS = (
-    "--query-gpu=index,utilization.gpu,memory.used,memory.total",
-    "--format=csv,noheader,nounits",
-)
-_PROCESSES = ("--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits")
+_FORMAT = "--format=csv,noheader,nounits"
+_GPUS = ("--query-gpu=index,utilization.gpu,memory.used,memory.total", _FORMAT)
+_PROCESSES = ("--query-compute-apps=pid,used_memory", _FORMAT)
 MIB = 2**20
 
 
@@ -75,12 +73,14 @@ class GpuWatch:
 
 def smallest_gpu() -> float | None:
     """Return the memory in bytes of this machine's smallest GPU; None without nvidia-smi."""
+    return min((gpu.total for gpu in parse_gpus(_query(_GPUS)) if gpu.total), default=None)
+
+
+def _query(options: Sequence[str]) -> str:
     tool = shutil.which(TOOL)
     if tool is None:
-        return None
-    done = subprocess.run([tool, *_GPUS], capture_output=True, text=True, check=False)
-    totals = [gpu.total for gpu in parse_gpus(done.stdout) if gpu.total]
-    return min(totals, default=None)
+        return ""
+    return subprocess.run([tool, *options], capture_output=True, text=True, check=False).stdout
 
 
 def parse_gpus(text: str) -> tuple[Gpu, ...]:
@@ -106,11 +106,7 @@ def memory_of(pids: Sequence[int]) -> dict[int, float]:
 
 
 def _gpu_memory() -> dict[int, float]:
-    tool = shutil.which(TOOL)
-    if tool is None:
-        return {}
-    done = subprocess.run([tool, *_PROCESSES], capture_output=True, text=True, check=False)
-    rows = [line.split(",") for line in done.stdout.splitlines() if line.count(",") == 1]
+    rows = [line.split(",") for line in _query(_PROCESSES).splitlines() if line.count(",") == 1]
     values = {pid.strip(): _bytes(_number(used)) for pid, used in rows}
     return {int(pid): used for pid, used in values.items() if pid.isdigit() and used}
 

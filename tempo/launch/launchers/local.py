@@ -6,10 +6,11 @@ import contextlib
 import os
 import signal
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus
+from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.launch.launchers.worker_processes import Child, Start, spawn
+from tempo.launch.worker_command import exit_state
 
 SERVER_GONE = 255
 """Exit code of a forked worker whose fork server died before it could report the exit."""
@@ -65,10 +66,14 @@ class LocalLauncher:
         return f"GPU {gpus}" if gpus else ""
 
     def poll(self) -> Mapping[str, JobStatus]:
-        return {
-            key: replace(_status(job.child.code()), where=self._name(job.slot))
-            for key, job in self._jobs.items()
-        }
+        return {key: self._status(job) for key, job in self._jobs.items()}
+
+    def _status(self, job: _Running) -> JobStatus:
+        code, where = job.child.code(), self._name(job.slot)
+        if code is None:
+            return JobStatus(state=JobState.RUNNING, where=where)
+        state = JobState.LOST if code == SERVER_GONE else exit_state(code)
+        return JobStatus(state=state, code=code, where=where)
 
     def forget(self, key: str) -> None:
         del self._jobs[key]
@@ -94,17 +99,3 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
     except ProcessLookupError:
         os.kill(pid, number)
-
-
-def _status(code: int | None) -> JobStatus:
-    """Translate an exit code; a death by signal is LOST, and the records tell the cause."""
-    if code is None:
-        return JobStatus(state=JobState.RUNNING)
-    states = {
-        0: JobState.OK,
-        RESUMABLE: JobState.STOPPED,
-        BUSY: JobState.BUSY,
-        SERVER_GONE: JobState.LOST,
-    }
-    default = JobState.LOST if code < 0 else JobState.FAILED
-    return JobStatus(state=states.get(code, default), code=code)

@@ -85,7 +85,7 @@ class Pool:
         A run that ended without a result is tried again; one that is complete ends with the next
         step; one that an earlier driver submitted is taken over.
         """
-        added = [work for work in works if self._wanted(work)]
+        added = [w for w in works if (v := self._views.get(w.run.run_id)) is None or v.ended]
         for work in added:
             self._views[work.run.run_id] = self._view(work)
             self._told.discard(work.run.run_id)
@@ -94,11 +94,6 @@ class Pool:
             self._elsewhere.allow(open_)
             for key in self.launcher.attach(open_):
                 self._began(self._views[key])
-
-    def _wanted(self, work: RunRequest) -> bool:
-        """Whether the run is new, or ended and asked for again."""
-        view = self._views.get(work.run.run_id)
-        return view is None or view.ended
 
     def _view(self, work: RunRequest) -> RunView:
         folder = self.store.run_dir(work.run.run_id)
@@ -115,7 +110,7 @@ class Pool:
         found = reuse_status(folder, work.spec.config.get("runtime"))
         if found.stale and not self._reuse_stale:
             view.outdated = view.attempt
-        if _is_complete(view):
+        if view.complete:
             view.status, view.reused, view.beside = RunStatus.COMPLETE, True, found.beside
         else:
             self.store.save_run(work.spec)
@@ -174,9 +169,9 @@ class Pool:
     def _hear(self, view: RunView) -> None:
         """Take in what another invocation made of a run since it was added."""
         view.read()
-        if _is_complete(view):
+        if view.complete:
             view.status = RunStatus.COMPLETE
-        elif _failed(view) and view.progress.attempt > view.attempt:
+        elif view.failed and view.progress.attempt > view.attempt:
             self._fail(view)
 
     def _waiting(self) -> list[RunView]:
@@ -232,7 +227,7 @@ class Pool:
         """Decide what follows from the end of a job."""
         # An attempt that died before its first event leaves the end of an older one to be seen.
         finish = view.progress.finish if view.progress.attempt >= view.attempt else None
-        if _is_complete(view):
+        if view.complete:
             view.status = RunStatus.COMPLETE
         elif status.state is JobState.BUSY:
             view.status = RunStatus.PLANNED
@@ -282,14 +277,3 @@ class Pool:
         for view in self._waiting():
             if view.elsewhere is None and (len(variants) > 1 or view.run.variant in variants):
                 view.held_back = f"{failed.run.title} failed: {cause}"
-
-
-def _is_complete(view: RunView) -> bool:
-    finish = view.progress.finish
-    counts = view.progress.attempt > view.outdated
-    return counts and finish is not None and finish.status == RunStatus.COMPLETE
-
-
-def _failed(view: RunView) -> bool:
-    finish = view.progress.finish
-    return finish is not None and finish.status == RunStatus.FAILED

@@ -80,6 +80,17 @@ class RunView:
         return done or self.withdrawn or bool(self.held_back)
 
     @property
+    def complete(self) -> bool:
+        """Whether the newest attempt has a result that counts."""
+        finish, counts = self.progress.finish, self.progress.attempt > self.outdated
+        return counts and finish is not None and finish.status == RunStatus.COMPLETE
+
+    @property
+    def failed(self) -> bool:
+        finish = self.progress.finish
+        return finish is not None and finish.status == RunStatus.FAILED
+
+    @property
     def share_done(self) -> float:
         """How much of the run is done, from 0 to 1."""
         if self.ended:

@@ -142,10 +142,9 @@ def _without_repeats(events: Sequence[Logged], state: ChildState) -> list[Logged
 
 def fold(events: Iterable[Logged], before: ShownStatus | None) -> ShownStatus | None:
     """The standing after `events`, given the one before. Folding an event twice changes nothing."""
-    now = before
     for logged in events:
-        now = _after(logged, now)
-    return now
+        before = _after(logged, before)
+    return before
 
 
 def _after(logged: Logged, before: ShownStatus | None) -> ShownStatus:
@@ -156,11 +155,10 @@ def _after(logged: Logged, before: ShownStatus | None) -> ShownStatus:
     if before is None or isinstance(event, AttemptStarted):
         return begun
     if isinstance(event, Finished):
-        return ShownStatus(
+        return replace(
+            begun,
             status=RunStatus(event.status),
-            attempt=logged.attempt,
             began=before.began,
-            time=logged.time,
             failure=event.failure,
             message=event.message,
         )

@@ -42,7 +42,8 @@ class MlflowMirror:
     """A Tracker that mirrors the records of `store` into the MLflow store at `uri`.
 
     By default that is an sqlite file beside the records. Credentials of a server come from
-    MLflow's own environment variables and are never written down.
+    MLflow's own environment variables and are never written down. `problem`: why MLflow is behind
+    the records, or None; `experiment_id`: the study's experiment, once it is known.
     """
 
     def __init__(
@@ -61,32 +62,19 @@ class MlflowMirror:
         self._own: str | None = None
         self._about: dict[str, Any] | None = None
         self._mirror: StudyMirror | None = None
-        self._problem: str | None = None
-        self._experiment_id: str | None = None
+        self.problem: str | None = None
+        self.experiment_id: str | None = None
 
     @property
     def uri(self) -> str:
         """The store's address without credentials."""
         return redacted(self._uri)
 
-    @property
-    def problem(self) -> str | None:
-        """Why MLflow is behind the records, or None."""
-        return self._problem
-
-    @property
-    def experiment_id(self) -> str | None:
-        """The study's experiment, once it is known."""
-        return self._experiment_id
-
     def open(self, plan: Plan, invocation: Mapping[str, Any] | None) -> None:
         """Mirror `plan` from now on; see Tracker. Writes to disk only."""
-        self._plan = plan
-        self._mirror = None
-        self._own = None
+        self._plan, self._mirror = plan, None
         self._about = None if invocation is None else dict(invocation)
-        if invocation is not None:
-            self._own = self._book().begin(invocation)
+        self._own = None if invocation is None else self._book().begin(invocation)
 
     def grow(self, plan: Plan) -> None:
         """The same study's plan with more variants and runs, from the next pass on."""
@@ -122,7 +110,7 @@ class MlflowMirror:
             # Whatever a store raises, the study goes on; the display shows `problem`.
             self._mirror = None
             problems = [explain(error, self._uri)]
-        self._problem = "; ".join(problems[:3]) or None
+        self.problem = "; ".join(problems[:3]) or None
         return not problems
 
     def finish(
@@ -161,13 +149,13 @@ class MlflowMirror:
             plan, state = self._opened(), self._state()
             client = connect(self._uri)
             location = artifact_location(self._uri, self._store.root, plan.study)
-            self._experiment_id = ensure_experiment(client, plan, location, state)
+            self.experiment_id = ensure_experiment(client, plan, location, state)
             if self._about is not None:
-                describe_experiment(client, self._experiment_id, plan, self._about)
+                describe_experiment(client, self.experiment_id, plan, self._about)
             self._mirror = StudyMirror(
                 client=client,
                 uri=self._uri,
-                experiment_id=self._experiment_id,
+                experiment_id=self.experiment_id,
                 store=self._store,
                 plan=plan,
                 state=state,

@@ -86,13 +86,12 @@ class EventSender:
     def _gallery(self, event: Evaluated, stamp: int) -> Iterator[Picture]:
         for clip in event.gallery[: self.limits.gallery]:
             prediction, target = (self.folder / clip[name] for name in ("prediction", "target"))
-            shown: dict[str, tuple[Path, Path | None]] = {
-                "prediction": (prediction, None),
-                "error": (prediction, target),
-                "target": (target, None),
-            }
-            for name, (path, against) in shown.items():
-                key = f"test/{clip['clip']}/{name}"
+            for name, path in (
+                ("prediction", prediction),
+                ("error", prediction),
+                ("target", target),
+            ):
+                key, against = f"test/{clip['clip']}/{name}", target if name == "error" else None
                 yield Picture(key=key, step=FINAL, timestamp=stamp, path=path, against=against)
 
     def _attach(self, logged: Logged) -> list[Path]:
@@ -123,32 +122,23 @@ class EventSender:
         lines = [f"step {note.step}, {note.topic}: {note.message}" for note in notes]
         attach_text(self.client, self.mlflow_id, "notes.txt", "\n".join(lines) + "\n")
         path = logged.event.path if isinstance(logged.event, Noted) else None
-        if path is None:
+        folder = Path(path or "").parent.as_posix()
+        return self._attach_file(path, "notes" if folder == "." else folder)
+
+    def _attach_file(self, path: str | None, target: str) -> list[Path]:
+        """Attach a file of the run in the folder `target`; return it where it is missing."""
+        if not path:
             return []
         if not (self.folder / path).is_file():
             return [self.folder / path]
-        folder = Path(path).parent.as_posix()
-        target = "notes" if folder == "." else folder
         self.client.log_artifact(self.mlflow_id, str(self.folder / path), target)
         return []
 
     def _attach_table(self, event: Evaluated) -> list[Path]:
-        meaning: dict[str, Any] = {
-            "protocol_hash": event.protocol_hash,
-            "protocol": event.protocol,
-            "checkpoint": event.checkpoint,
-            "step": event.step,
-            "clips": event.clips,
-            "metrics": event.infos,
-        }
+        names = ("protocol_hash", "protocol", "checkpoint", "step", "clips")
+        meaning = {name: getattr(event, name) for name in names} | {"metrics": event.infos}
         attach_json(self.client, self.mlflow_id, f"evaluation/{event.split}.json", meaning)
-        table = self.folder / event.table
-        if not event.table:
-            return []
-        if not table.is_file():
-            return [table]
-        self.client.log_artifact(self.mlflow_id, str(table), f"evaluation/{event.split}")
-        return []
+        return self._attach_file(event.table, f"evaluation/{event.split}")
 
     def _attach_checkpoints(self, logged: Logged) -> list[Path]:
         if not self.limits.checkpoint_mib:
@@ -181,6 +171,10 @@ class Picture:
     against: Path | None = None
 
     @property
+    def exists(self) -> bool:
+        return all(path is None or path.is_file() for path in (self.path, self.against))
+
+    @property
     def stem(self) -> str:
         """The file name that MLflow's log_image would give, but the same on every call.
 
@@ -194,19 +188,14 @@ class Picture:
 def log_pictures(client: MlflowClient, mlflow_id: str, pictures: Iterable[Picture]) -> list[Path]:
     """Send the pictures that exist; returns the paths of those that do not."""
     todo = list(pictures)
-    present = [each for each in todo if _exists(each)]
+    present = [each for each in todo if each.exists]
     if present:
         with tempfile.TemporaryDirectory(prefix="tempo-images-") as folder:
             for each in present:
                 _write(each, Path(folder))
             client.log_artifacts(mlflow_id, folder, FOLDER)
         client.set_tag(mlflow_id, SHOWN_TAG, "True")
-    return [each.path for each in todo if not _exists(each)]
-
-
-def _exists(picture: Picture) -> bool:
-    sources: Sequence[Path | None] = (picture.path, picture.against)
-    return all(path is None or path.is_file() for path in sources)
+    return [each.path for each in todo if not each.exists]
 
 
 def _write(picture: Picture, folder: Path) -> None:

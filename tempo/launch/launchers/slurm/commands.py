@@ -10,9 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tempo.core.errors import MissingError, TempoError
-from tempo.core.jobs import BUSY, RESUMABLE, JobState, JobStatus
+from tempo.core.jobs import JobState, JobStatus
+from tempo.launch.worker_command import exit_state
+
+T = TypeVar("T")
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol")
 TRIES = 3
@@ -122,13 +126,11 @@ class Slurm:
     def remembered(self, arrays: Sequence[str]) -> list[Row]:
         """List the tasks of these arrays from Slurm's accounting; empty on a cluster without."""
         rows: list[Row] = []
-        for some in _parts(arrays):
-            if not self._accounting:
-                break
-            argv = ["sacct", "--noheader", "--parsable2", "--allocations", "--array"]
-            names = "--format=JobID,State,ExitCode,NodeList"
+        argv = ["sacct", "--noheader", "--parsable2", "--allocations", "--array"]
+        argv.append("--format=JobID,State,ExitCode,NodeList")
+        for some in parts(arrays, MANY) if self._accounting else ():
             try:
-                text = self._run(*argv, f"--jobs={','.join(some)}", names, tries=1)
+                text = self._run(*argv, f"--jobs={','.join(some)}", tries=1)
             except TempoError:
                 # A cluster without accounting: the records say what became of its jobs.
                 self._accounting = False
@@ -163,7 +165,7 @@ class Slurm:
         return int(found[1]) if found else 1001
 
     def _cancel(self, tasks: Sequence[str], *how: str) -> None:
-        for some in _parts(tasks):
+        for some in parts(tasks, MANY):
             self._run("scancel", "--quiet", *how, *some, harmless=_ENDED)
 
     def _run(
@@ -203,8 +205,9 @@ class Slurm:
         raise AwayError(f"Slurm's controller does not answer {argv[0]} ({problem})")
 
 
-def _parts(names: Sequence[str]) -> list[Sequence[str]]:
-    return [names[start : start + MANY] for start in range(0, len(names), MANY)]
+def parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Divide `items` into sequences of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _row(line: str) -> Row:
@@ -244,24 +247,8 @@ WAITING = {
     "RESV_DEL_HOLD",
     "SPECIAL_EXIT",
 }
-GOING_ON = {
-    "RUNNING",
-    "COMPLETING",
-    "RESIZING",
-    "SIGNALING",
-    "STAGE_OUT",
-    "STOPPED",
-    "SUSPENDED",
-}
-DEAD = {
-    "BOOT_FAIL",
-    "DEADLINE",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "REVOKED",
-    "TIMEOUT",
-}
+GOING_ON = {"RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED"}
+DEAD = {"BOOT_FAIL", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}
 
 
 def status_of(row: Row | None) -> JobStatus:
@@ -284,12 +271,8 @@ def _ended(row: Row) -> tuple[JobState, int | None]:
     if row.state in DEAD:
         return JobState.LOST, code or None
     if row.state in {"COMPLETED", "FAILED"}:
-        default = JobState.LOST if code < 0 else JobState.FAILED
-        return BY_CODE.get(code, default), code
+        return exit_state(code), code
     return JobState.UNKNOWN, None
-
-
-BY_CODE = {0: JobState.OK, RESUMABLE: JobState.STOPPED, BUSY: JobState.BUSY}
 
 
 def exit_code(status: int) -> int:

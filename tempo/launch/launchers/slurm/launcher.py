@@ -13,17 +13,9 @@ from filelock import FileLock
 
 from tempo.core.identity import short_hash
 from tempo.core.jobs import JobSpec, JobState, JobStatus
-from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, status_of
+from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, parts, status_of
 from tempo.launch.launchers.slurm.script import MARK, Array, Placement, render, task_words
 from tempo.records.files import write_atomic, write_json
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A task in Slurm's queue: the run it carries out and its newest row of squeue."""
-
-    key: str
-    row: Row
 
 
 def array_name(study: str, keys: Sequence[str]) -> str:
@@ -52,13 +44,13 @@ class Arrays:
         write_atomic(path, lambda file: file.write(script.encode("utf-8", "surrogateescape")))
         return path
 
-    def known(self, rows: Sequence[Row]) -> list[Submitted]:
-        """Return the rows that are tasks of these arrays, each with its run."""
+    def known(self, rows: Sequence[Row]) -> list[tuple[str, Row]]:
+        """Return the rows that are tasks of these arrays, each behind its run."""
         found = []
         for row in rows:
             keys = self._keys_of(row.comment)
             if row.index.isdigit() and int(row.index) < len(keys):
-                found.append(Submitted(keys[int(row.index)], row))
+                found.append((keys[int(row.index)], row))
         return found
 
     def _keys_of(self, comment: str) -> tuple[str, ...]:
@@ -78,10 +70,6 @@ SUBMISSIONS = 3
 
 HASTE = 30.0
 """Seconds between two requests to start one requeued job before its time."""
-
-
-def _ignore(text: str) -> None:
-    return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +121,7 @@ class SlurmLauncher:
         root: Path,
         policy: SlurmPolicy,
         slurm: Slurm | None = None,
-        say: Callable[[str], None] = _ignore,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._arrays, self._policy, self._say = Arrays(root), policy, say
         self._slurm = slurm or Slurm()
@@ -147,7 +135,8 @@ class SlurmLauncher:
         return None
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
-        with FileLock(self._lock()):
+        self._arrays.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._arrays.root / "lock"):
             self.attach([job.key for job in jobs if not self._live(job.key)])
             for some in self._grouped([job for job in jobs if not self._live(job.key)]):
                 self._submit(some)
@@ -171,12 +160,11 @@ class SlurmLauncher:
         if not wanted or not self._arrays.root.is_dir():
             return {}
         found: dict[str, str] = {}
-        for each in self._arrays.known(self._slurm.rows()):
-            status = status_of(each.row)
-            if each.key in wanted and status.state.live:
-                index = int(each.row.index)
-                self._tasks[each.key] = _Task(each.row.array, index, each.row, status)
-                found[each.key] = each.row.task
+        for key, row in self._arrays.known(self._slurm.rows()):
+            status = status_of(row)
+            if key in wanted and status.state.live:
+                self._tasks[key] = _Task(row.array, int(row.index), row, status)
+                found[key] = row.task
         return found
 
     def forget(self, key: str) -> None:
@@ -199,10 +187,6 @@ class SlurmLauncher:
 
     def _live(self, key: str) -> bool:
         return key in self._tasks and self._tasks[key].status.state.live
-
-    def _lock(self) -> Path:
-        self._arrays.root.mkdir(parents=True, exist_ok=True)
-        return self._arrays.root / "lock"
 
     def _look(self) -> None:
         """Update the status of every task by one query of the queue and one of accounting."""
@@ -244,11 +228,7 @@ class SlurmLauncher:
         if alike and self._largest is None:
             self._largest = self._slurm.largest_array()
         most = self._largest or 1
-        return [
-            some[start : start + most]
-            for some in alike.values()
-            for start in range(0, len(some), most)
-        ]
+        return [part for some in alike.values() for part in parts(some, most)]
 
     def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> tuple[str, bytes]:
         policy = self._policy

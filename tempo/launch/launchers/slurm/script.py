@@ -124,27 +124,15 @@ def task_words(jobs: Sequence[JobSpec], directory: Path) -> tuple[int, bytes]:
 
 def render(array: Array) -> str:
     """Return the text of the batch script."""
-    parts = [
-        "#!/bin/bash",
-        *_directives(array),
-        "",
-        *array.setup,
-        "set -u",
-        READ_TASK.format(
-            fields=array.fields, tasks=shlex.quote(str(array.folder / "tasks")), head=HEAD
-        ),
-    ]
-    if array.resources.nodes > 1:
-        parts.append(
-            MEET.format(
-                variable=RENDEZVOUS,
-                nodes=array.resources.nodes,
-                cpus=array.resources.cpus,
-                wait=array.notice,
-            )
-        )
+    nodes, cpus = array.resources.nodes, array.resources.cpus
+    tasks = shlex.quote(str(array.folder / "tasks"))
+    read = READ_TASK.format(fields=array.fields, tasks=tasks, head=HEAD)
+    parts = ["#!/bin/bash", *_directives(array), "", *array.setup, "set -u", read]
+    if nodes > 1:
+        meet = MEET.format(variable=RENDEZVOUS, nodes=nodes, cpus=cpus, wait=array.notice)
+        parts.append(meet)
     # srun hands USR2 on to the nodes; TERM makes it end them at once.
-    notice = "USR2" if array.resources.nodes > 1 else "TERM"
+    notice = "USR2" if nodes > 1 else "TERM"
     parts.append(CARRY_OUT.format(resumable=RESUMABLE, busy=BUSY, signal=notice))
     return "\n".join(parts)
 
@@ -240,6 +228,7 @@ def options(resources: Resources, placement: Placement) -> list[tuple[str, str]]
         check_extra(placement.extra)
     except ValueError as error:
         raise SpecError(f"resources.extra: {error}") from None
+    gpus, kind = resources.gpus_per_node, f"{placement.gpu_type}:" if placement.gpu_type else ""
     wanted = [
         ("partition", placement.partition),
         ("account", placement.account),
@@ -247,18 +236,12 @@ def options(resources: Resources, placement: Placement) -> list[tuple[str, str]]
         ("nodes", str(resources.nodes)),
         ("ntasks-per-node", "1"),
         ("cpus-per-task", str(resources.cpus)),
-        ("gres", _gpus(resources.gpus_per_node, placement.gpu_type)),
+        ("gres", f"gpu:{kind}{gpus}" if gpus else None),
         ("mem", f"{resources.mem_mb}M" if resources.mem_mb else None),
         ("time", minutes(resources.time_s) if resources.time_s else None),
         *placement.extra.items(),
     ]
     return [(name, value) for name, value in wanted if value is not None]
-
-
-def _gpus(count: int, kind: str | None) -> str | None:
-    if not count:
-        return None
-    return f"gpu:{kind}:{count}" if kind else f"gpu:{count}"
 
 
 def directive(name: str, value: str = "") -> str:
