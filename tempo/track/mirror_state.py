@@ -31,6 +31,12 @@ from tempo.records.layout import Store
 from tempo.track.mlflow.replicate_summary import as_metrics, read_runs, summarise
 from tempo.track.settled_events import Position
 
+SLACK = 1.0
+"""Seconds by which clocks of two processes may differ."""
+
+SECONDS = 20.0
+"""Most seconds that nvidia-smi may take."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownStatus:
@@ -155,10 +161,6 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-SLACK = 1.0
-"""Seconds by which clocks of two processes may differ."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocations:
     """The invocations of one plan's study in one store."""
@@ -240,9 +242,6 @@ class Invocations:
         return "complete" if whole else "stopped"
 
 
-SECONDS = 20.0
-
-
 @cache
 def installed() -> str:
     """Return the installed distributions as `name==version` lines, as `pip freeze` does."""
@@ -252,11 +251,8 @@ def installed() -> str:
     return "".join(f"{line}\n" for line in sorted(found, key=str.lower))
 
 
-def gpu_report() -> str | None:
-    """Return the output of nvidia-smi, also of a failure; None on a machine without it."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
+def gpu_report(program: str) -> str:
+    """Return the output of nvidia-smi, also of a failure."""
     try:
         done = subprocess.run(
             [program], capture_output=True, text=True, timeout=SECONDS, check=False
@@ -270,7 +266,7 @@ def describe(folder: Path) -> None:
     """Write `requirements.txt` and, where there is a GPU, `nvidia-smi.txt`, once."""
     if (folder / "requirements.txt").is_file():
         return
-    report = gpu_report()
-    if report is not None:
-        write_atomic(folder / "nvidia-smi.txt", lambda file: file.write(report.encode()))
+    if program := shutil.which("nvidia-smi"):
+        report = gpu_report(program).encode()
+        write_atomic(folder / "nvidia-smi.txt", lambda file: file.write(report))
     write_atomic(folder / "requirements.txt", lambda file: file.write(installed().encode()))

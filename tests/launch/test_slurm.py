@@ -21,8 +21,15 @@ from tempo.launch.launchers.slurm.commands import (
     exit_code,
     status_of,
 )
-from tempo.launch.launchers.slurm.launcher import SlurmLauncher, SlurmPolicy, array_name
-from tempo.launch.launchers.slurm.script import OURS, Placement, directive, options
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher
+from tempo.launch.launchers.slurm.script import (
+    OURS,
+    Placement,
+    SlurmPolicy,
+    array_name,
+    directive,
+    options,
+)
 from tempo.launch.launchers.slurm.site import Site, load_site, site_path
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from tempo.core.jobs import Resources
 from tempo.core.torchrun_command import Processes
-from tempo.launch.launchers.slurm.launcher import SlurmPolicy
-from tempo.launch.launchers.slurm.script import Placement
+from tempo.launch.launchers.slurm.script import Placement, SlurmPolicy
 from tempo.launch.launchers.slurm.site import Site
 from tempo.spec.recipe import Limits, Runtime
 from tempo.spec.recipe import Resources as Wanted

@@ -11,7 +11,8 @@ from tempo.core.jobs import Launcher
 from tempo.launch.launchers.inline import InlineLauncher
 from tempo.launch.launchers.local import LocalLauncher
 from tempo.launch.launchers.slurm.commands import Slurm
-from tempo.launch.launchers.slurm.launcher import SlurmLauncher, SlurmPolicy
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher
+from tempo.launch.launchers.slurm.script import SlurmPolicy
 from tempo.launch.launchers.torchrun import TorchrunLauncher
 from tempo.launch.launchers.worker_processes import Start, spawn
 from tempo.launch.worker_command import call_worker

@@ -56,7 +56,7 @@ def connect(uri: str) -> MlflowClient:
         client_class = _import_client()
     database = sqlite_file(uri)
     if database is not None:
-        _create_once(client_class, database)
+        _put_once(database, lambda draft: _build(client_class, draft))
     else:
         _knock(uri)
     return client_class(uri)
@@ -86,20 +86,15 @@ def _import_client() -> type[MlflowClient]:
     return MlflowClient
 
 
-def _create_once(client_class: type[MlflowClient], database: Path) -> None:
-    """Create the sqlite store unless it is there.
-
-    Processes that create one store at the same time break it, and so does one that dies half-way:
-    it is built under a lock and another name, and renamed when it is whole.
-    """
-    _put_once(database, lambda draft: _build(client_class, draft))
-
-
 def _build(client_class: type[MlflowClient], path: Path) -> None:
     client_class(f"sqlite:///{path}").search_experiments(max_results=1)
 
 
 def _put_once(database: Path, write: Callable[[Path], object]) -> None:
+    """Write a database unless it is there: under a lock and another name, renamed when whole.
+
+    Processes that create one store at the same time break it, and so does one that dies half-way.
+    """
     if database.exists():
         return
     database.parent.mkdir(parents=True, exist_ok=True)

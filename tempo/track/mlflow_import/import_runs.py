@@ -163,17 +163,15 @@ def events_of(run: StoredRun, source: str, rename: Mapping[str, str]) -> Iterato
     points = _sorted_points(run, rename)
     last = max((step for step, _ in points["train"].keys() | points["val"].keys()), default=0)
     environment = {"imported_from": source, "mlflow_run_id": run.id, "mlflow_name": run.name}
-    yield _at(
-        run.started, AttemptStarted(resumed_step=0, total_steps=last, environment=environment)
-    )
+    started = AttemptStarted(resumed_step=0, total_steps=last, environment=environment)
+    yield _at(run.started, started)
     timed: list[tuple[float, Event]] = []
     for (step, time), values in points["train"].items():
         timed.append((time, Trained(step=step, clips=0, epoch=0.0, values=values)))
     for (step, time), values in points["val"].items():
-        seconds = max(0.0, time - run.started)
-        timed.append(
-            (time, Validated(step=step, clips=0, epoch=0.0, seconds=seconds, values=values))
-        )
+        took = max(0.0, time - run.started)
+        validated = Validated(step=step, clips=0, epoch=0.0, seconds=took, values=values)
+        timed.append((time, validated))
     yield from (_at(time, event) for time, event in sorted(timed, key=lambda pair: pair[0]))
     end = run.ended or max((time for time, _ in timed), default=run.started)
     final = {name: value for values in points["test"].values() for name, value in values.items()}
@@ -181,7 +179,17 @@ def events_of(run: StoredRun, source: str, rename: Mapping[str, str]) -> Iterato
         yield _at(end, _evaluated(final, last, source))
     status = _STATUS.get(run.status)
     if status:
-        yield _at(end, _finished(status, last, end - run.started))
+        failed = status == "failed"
+        finished = Finished(
+            status=status,
+            step=last,
+            seconds=end - run.started,
+            train_seconds=end - run.started,
+            peak_memory=0,
+            failure="bug" if failed else None,
+            message="failed before it was imported" if failed else "",
+        )
+        yield _at(end, finished)
 
 
 def _sorted_points(
@@ -232,15 +240,3 @@ def _info(name: str) -> dict[str, Any]:
         "digits": 2 if "psnr" in name.lower() else 4,
         "definition": "imported from MLflow; how it was computed is not known",
     }
-
-
-def _finished(status: str, step: int, seconds: float) -> Finished:
-    return Finished(
-        status=status,
-        step=step,
-        seconds=seconds,
-        train_seconds=seconds,
-        peak_memory=0,
-        failure="bug" if status == "failed" else None,
-        message="failed before it was imported" if status == "failed" else "",
-    )

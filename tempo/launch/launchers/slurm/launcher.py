@@ -11,16 +11,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tempo.core.identity import short_hash
 from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, parts, status_of
-from tempo.launch.launchers.slurm.script import MARK, Array, Placement, render, task_words
+from tempo.launch.launchers.slurm.script import MARK, SlurmPolicy, render, task_words
 from tempo.records.files import write_atomic, write_json
-
-
-def array_name(study: str, keys: Sequence[str]) -> str:
-    """Return the job name: equal for equal runs, so that `singleton` lets one of them run."""
-    return f"tempo-{study}-{short_hash(sorted(keys), 8)}"
 
 
 class Arrays:
@@ -35,10 +29,11 @@ class Arrays:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         return self.root / f"{study}-{stamp}-{secrets.token_hex(3)}"
 
-    def write(self, folder: Path, jobs: Sequence[JobSpec], tasks: bytes, script: str) -> Path:
+    def write(self, folder: Path, jobs: Sequence[JobSpec], script: str) -> Path:
         """Write the files of an array that is to be submitted; return the path of its script."""
         value = {"keys": [job.key for job in jobs], "logs": [str(job.log) for job in jobs]}
         write_json(folder / "array.json", value)
+        tasks = task_words(jobs, Path.cwd())
         write_atomic(folder / "tasks", lambda file: file.write(tasks))
         path = folder / "script.sh"
         write_atomic(path, lambda file: file.write(script.encode("utf-8", "surrogateescape")))
@@ -70,22 +65,6 @@ SUBMISSIONS = 3
 
 HASTE = 30.0
 """Seconds between two requests to start one requeued job before its time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmPolicy:
-    """How a study uses a cluster.
-
-    `throttle`: most jobs in flight; `notice`: seconds between the warning and the end of a job;
-    `poll`: seconds between two queries of the queue; `setup`: shell lines run before each run.
-    """
-
-    study: str
-    placement: Placement = field(default_factory=Placement)
-    setup: Sequence[str] = ()
-    throttle: int | None = None
-    notice: int = 120
-    poll: float = 10.0
 
 
 @dataclass(slots=True)
@@ -147,7 +126,7 @@ class SlurmLauncher:
         self._largest = self._largest or len(jobs)
         groups = self._grouped(jobs)
         folders = [self._arrays.root / f"{self._policy.study}-{n}" for n in range(len(groups))]
-        return [(self._script(f, some)[0], some) for f, some in zip(folders, groups, strict=True)]
+        return [(self._script(f, some), some) for f, some in zip(folders, groups, strict=True)]
 
     def poll(self) -> Mapping[str, JobStatus]:
         if self._tasks and time.monotonic() >= self._next:
@@ -230,28 +209,14 @@ class SlurmLauncher:
         most = self._largest or 1
         return [part for some in alike.values() for part in parts(some, most)]
 
-    def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> tuple[str, bytes]:
-        policy = self._policy
-        fields, tasks = task_words(jobs, Path.cwd())
+    def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> str:
         earlier = {task.array for task in self._tasks.values() if task.status.state.live}
-        array = Array(
-            folder=folder.absolute(),
-            name=array_name(policy.study, [job.key for job in jobs]),
-            size=len(jobs),
-            fields=fields,
-            resources=jobs[0].resources,
-            placement=policy.placement,
-            notice=max(policy.notice, round(jobs[0].grace_s)),
-            throttle=policy.throttle,
-            setup=policy.setup,
-            after=":".join(sorted(earlier)) if policy.throttle and earlier else None,
-        )
-        return render(array), tasks
+        after = ":".join(sorted(earlier)) if self._policy.throttle else None
+        return render(folder.absolute(), jobs, self._policy, after)
 
     def _submit(self, jobs: Sequence[JobSpec]) -> None:
         folder = self._arrays.new_folder(self._policy.study)
-        script, tasks = self._script(folder, jobs)
-        path = self._arrays.write(folder, jobs, tasks, script)
+        path = self._arrays.write(folder, jobs, self._script(folder, jobs))
         # Credentials, such as a ledger's, reach the job by the environment and no file of ours.
         number = self._number(path, folder.name, jobs[0].env)
         for index, job in enumerate(jobs):
