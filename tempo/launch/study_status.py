@@ -6,10 +6,10 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Protocol
 
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.accounting.gpu_usage import memory_of
+from tempo.launch.scheduling.run_view import RunView
 from tempo.ledger.owner import is_active
 from tempo.ledger.port import Hold, Ledger
 from tempo.records.event_tail import Progress, Tail
@@ -66,7 +66,8 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
         tail.catch_up()
     progress = {run_id: tail.progress for run_id, tail in tails.items()}
     step = common_step([p for run in runs if run.seed is not None and (p := progress[run.run_id])])
-    memory = _memory(holds)
+    owners = [hold.owner for hold in holds.values() if is_active(hold)]
+    memory = memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
     states = tuple(
         _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
         for run in runs
@@ -95,12 +96,6 @@ def _status(progress: Progress, hold: Hold | None) -> RunStatus:
     if not progress.attempt:
         return RunStatus.PLANNED
     return RunStatus(progress.finish.status) if progress.finish else RunStatus.STOPPED
-
-
-def _memory(holds: Mapping[str, Hold]) -> dict[int, float]:
-    """Return the memory of the running workers on this host in bytes, by pid."""
-    owners = [hold.owner for hold in holds.values() if is_active(hold)]
-    return memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
 
 
 def _state(
@@ -135,20 +130,6 @@ def _state(
     )
 
 
-class ObservedRun(Protocol):
-    """A run with its status and progress."""
-
-    @property
-    def run(self) -> PlannedRun: ...
-    @property
-    def status(self) -> RunStatus: ...
-    @property
-    def progress(self) -> Progress: ...
-    @property
-    def ended(self) -> bool:
-        """Whether the run will not be continued."""
-
-
 def run_seconds_left(status: RunStatus, progress: Progress) -> float | None:
     """Return the seconds until a running run ends; None before its first steps."""
     if status is not RunStatus.RUNNING or progress.rate is None:
@@ -156,7 +137,7 @@ def run_seconds_left(status: RunStatus, progress: Progress) -> float | None:
     return max(progress.total - progress.step, 0) / progress.rate
 
 
-def _duration(view: ObservedRun) -> float | None:
+def _duration(view: RunView | RunState) -> float | None:
     """Return the seconds that the whole run takes; None before its first steps."""
     progress = view.progress
     if progress.finish is not None and progress.finish.status == RunStatus.COMPLETE:
@@ -171,7 +152,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def study_seconds_left(views: Sequence[ObservedRun], slots: int) -> float | None:
+def study_seconds_left(views: Sequence[RunView | RunState], slots: int) -> float | None:
     """Return the seconds until all runs ended on `slots` slots; None while nothing is known.
 
     A run that has not started is assumed to last as long as the mean of its variant's other

@@ -1,4 +1,4 @@
-"""What the pool knows of each run it carries out, and the order in which runs are started."""
+"""Requests and views of the runs that the pool carries out, their cost and order of start."""
 
 from __future__ import annotations
 
@@ -144,13 +144,12 @@ def variant_costs(
         found = known_cost(each.config, price) if price else None
         if found is not None:
             known[each.name] = found.seconds
+    if len(known) == len(trained):
+        return cost | known
+    weighted = all(each.name in weights for each in trained)
     for each in trained:
-        if len(known) == len(trained):
-            cost[each.name] = known[each.name]
-        elif all(v.name in weights for v in trained):
-            cost[each.name] = _clips(each.config) * weights[each.name]
-        else:
-            cost[each.name] = _clips(each.config) * float(each.config["recipe"]["crop"]) ** 2
+        work = weights[each.name] if weighted else float(each.config["recipe"]["crop"]) ** 2
+        cost[each.name] = _clips(each.config) * work
     return cost
 
 

@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendResult:
-    """`missing`: files that the records name and do not hold; `changed`: whether the run's status
-    or attempt did."""
-
-    missing: tuple[str, ...] = ()
-    changed: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSender:
     """Sends what the records of a plan's runs hold and the store does not.
 
@@ -46,8 +37,9 @@ class ChildSender:
     parent_of: Callable[[float], str]
     limits: Limits
 
-    def send(self, run: PlannedRun, *, over: bool) -> SendResult:
-        """Mirror what is new of `run`."""
+    def send(self, run: PlannedRun, *, over: bool) -> tuple[list[str], bool]:
+        """Mirror what is new of `run`; return the files that the records name and do not hold, and
+        whether the run's status or attempt changed."""
         state = self.state.child(run.run_id)
         folder = self.store.run_dir(run.run_id)
         try:
@@ -57,21 +49,16 @@ class ChildSender:
             state = ChildState()
             events = pending(folder, None)
         if not events and state.mlflow_id is None:
-            return SendResult()
+            return [], False
         mlflow_id = self._ensure(run, state, events)
-        content = EventSender(
-            client=self.client, mlflow_id=mlflow_id, folder=folder, limits=self.limits
-        )
+        content = EventSender(self.client, mlflow_id, folder, self.limits)
         final, before = settled(events, over=over), state.shown
         missing = content.send(_without_repeats(final, state))
         self._send_standing(mlflow_id, state, events, over=over)
         if final:
             state.position = advance(state.position, events, final)
         self.state.save_child(run.run_id, state)
-        return SendResult(
-            missing=tuple(f"{run.title}: {path} is missing" for path in missing),
-            changed=state.shown != before,
-        )
+        return [f"{run.title}: {path} is missing" for path in missing], state.shown != before
 
     def _abandon(self, state: ChildState, reason: str) -> None:
         """Points cannot be taken back: the child run is deleted and another takes its place."""

@@ -63,11 +63,7 @@ def connect(uri: str) -> MlflowClient:
 
 
 def _knock(uri: str) -> None:
-    """Check quickly that the server accepts connections: MLflow retries a database for minutes.
-
-    Raises:
-        OSError: when a TCP connection cannot be made.
-    """
+    """Raise an OSError unless the server accepts connections: MLflow would retry for minutes."""
     parts = urlsplit(uri)
     port = parts.port or _PORTS.get(parts.scheme.split("+")[0])
     if parts.hostname and port:
@@ -132,7 +128,6 @@ def adopt(draft: Path, uri: str) -> None:
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`items` in lists of at most `size`."""
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch

@@ -1,7 +1,6 @@
 """Mirror a study's records into MLflow, in passes that can be repeated at any time.
 
-`open` and `finish` write down what shall be seen; `sync` brings MLflow up to the records. Nothing
-here is needed to carry a study out, and everything can be repeated by anyone at any time.
+`open` and `finish` write down what shall be seen; `sync` brings MLflow up to the records.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from tempo.records.event_log import NAME
 from tempo.records.layout import Store
 from tempo.track.mirror_state import Invocations, MirrorState, describe
 from tempo.track.mirror_thread import SyncThread
-from tempo.track.mlflow.child_run import ChildSender, SendResult
+from tempo.track.mlflow.child_run import ChildSender
 from tempo.track.mlflow.client import concerns_one_run, connect, explain
 from tempo.track.mlflow.replicate_summary import summarise
 from tempo.track.mlflow.run_content import Limits
@@ -67,7 +66,6 @@ class MlflowMirror:
 
     @property
     def uri(self) -> str:
-        """The store's address without credentials."""
         return redacted(self._uri)
 
     def open(self, plan: Plan, invocation: Mapping[str, Any] | None) -> None:
@@ -81,7 +79,6 @@ class MlflowMirror:
         self._plan = plan
 
     def start(self) -> None:
-        """Mirror in the background from now on."""
         self._background.start()
 
     def hurry(self) -> None:
@@ -167,10 +164,7 @@ class MlflowMirror:
 
 @dataclass(slots=True, kw_only=True)
 class StudyMirror:
-    """A plan on its way to one experiment.
-
-    `seen` holds how large each run's event file was when all of it had been dealt with.
-    """
+    """Sends a plan's records to one experiment. `seen`: size of each event file that was sent."""
 
     client: MlflowClient
     uri: str
@@ -182,11 +176,7 @@ class StudyMirror:
     seen: dict[str, tuple[int, bool]] = field(default_factory=dict)
 
     def run(self, own: str | None, *, over: bool) -> list[str]:
-        """Bring the experiment up to the records; returns what could not be sent, in words.
-
-        Raises:
-            Exception: whatever the client raises when the store is down.
-        """
+        """Bring the experiment up to the records; returns what could not be sent, in words."""
         book = Invocations(store=self.store, plan=self.plan, state=self.state)
         book.supply()
         book.close_dead(own, over=over)
@@ -220,14 +210,14 @@ class StudyMirror:
             size = (path.stat().st_size if path.is_file() else 0, ended)
             if self.seen.get(run.run_id) == size:
                 continue
-            outcome = self._child(sender, run, over=ended)
-            problems += outcome.missing
-            changed |= outcome.changed
-            if not outcome.missing:
+            missing, shown = self._child(sender, run, over=ended)
+            problems += missing
+            changed |= shown
+            if not missing:
                 self.seen[run.run_id] = size
         return problems, changed
 
-    def _child(self, sender: ChildSender, run: PlannedRun, *, over: bool) -> SendResult:
+    def _child(self, sender: ChildSender, run: PlannedRun, *, over: bool) -> tuple[list[str], bool]:
         """Send one run; an error of this run alone is reported, and the others are still sent."""
         from mlflow.exceptions import MlflowException
 
@@ -236,7 +226,7 @@ class StudyMirror:
         except (MlflowException, RecordError) as error:
             if isinstance(error, MlflowException) and not concerns_one_run(error):
                 raise
-            return SendResult(missing=(f"{run.title}: {explain(error, self.uri)}",))
+            return [f"{run.title}: {explain(error, self.uri)}"], False
 
     def _parents(self, parents: ParentSender, *, changed: bool) -> None:
         known = self.state.invocations()

@@ -42,7 +42,7 @@ class Limits:
     checkpoint_mib: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class EventSender:
     """Sends the events of one run to one child run."""
 

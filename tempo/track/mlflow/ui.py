@@ -46,10 +46,8 @@ def command(port: int) -> list[str]:
 
     Which store it shows is in its environment, where no list of processes tells a password.
     """
-    return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--host", HOST, "--port", str(port), "--workers", "1"),
-    ]
+    server = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    return [*server, "--workers", "1"]
 
 
 def serve(uri: str, port: int | None = None, say: Callable[[str], None] = print) -> int:
@@ -99,11 +97,7 @@ def running(uri: str, port: int | None = None) -> Iterator[tuple[subprocess.Pope
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, output: IO[bytes], uri: str) -> None:
-    """Until the UI answers.
-
-    Raises:
-        TempoError: with the last lines it wrote, when it does not.
-    """
+    """Wait until the UI answers; a TempoError holds the last lines it wrote when it does not."""
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up and process.poll() is None:
         if _answers(address):
