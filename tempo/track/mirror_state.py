@@ -90,7 +90,6 @@ class InvocationState:
 
     @property
     def abandoned(self) -> bool:
-        """Whether the process is known to be gone."""
         return self.process is None or is_dead(self.process)
 
 
@@ -252,7 +251,6 @@ def installed() -> str:
 
 
 def gpu_report(program: str) -> str:
-    """Return the output of nvidia-smi, also of a failure."""
     try:
         done = subprocess.run(
             [program], capture_output=True, text=True, timeout=SECONDS, check=False

@@ -71,9 +71,7 @@ def spent_hours(folders: Iterable[Path]) -> float:
 
 
 def check_budget(limit: float | None, expected: float, spent: float) -> None:
-    """Raises:
-    TempoError: when what is left of `limit` GPU-hours does not cover what is to come.
-    """
+    """Raise a TempoError when what is left of `limit` GPU-hours does not cover what is to come."""
     if limit is not None and expected + spent > limit:
         raise TempoError(
             f"budget.gpu_hours is {limit:g}: {spent:.3g} were spent, and by price the runs to go "

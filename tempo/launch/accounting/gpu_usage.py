@@ -64,7 +64,6 @@ class GpuWatch:
         return self.gpus
 
     def close(self) -> None:
-        """End a query that is still running."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -112,7 +111,6 @@ def _gpu_memory() -> dict[int, float]:
 
 
 def _number(cell: str) -> float | None:
-    """None for `[N/A]`."""
     try:
         return float(cell)
     except ValueError:

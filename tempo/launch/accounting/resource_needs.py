@@ -32,7 +32,6 @@ class Needs:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], ddp: int = 1, site: Site | None = None) -> Needs:
-        """The needs of a plan's `spec`."""
         return cls(
             wanted=Wanted.model_validate(dict(spec.get("resources", {}))),
             limits=Limits.model_validate(dict(spec.get("budget", {}))),

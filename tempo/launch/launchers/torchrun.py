@@ -55,7 +55,6 @@ def torchrun_command(argv: Sequence[str], processes: int, codes: Path) -> list[s
 
 
 def start_torchrun(job: JobSpec, environment: Mapping[str, str]) -> Child:
-    """Start a torchrun for a job."""
     number, name = tempfile.mkstemp(prefix="tempo-rank-")
     os.close(number)
     wanted = job.resources

@@ -92,8 +92,7 @@ class ForkServer:
         arguments = worker_arguments(job.argv, "a fork server runs worker commands only")
         job.log.parent.mkdir(parents=True, exist_ok=True)
         process = self._context.Process(
-            target=_become,
-            args=(self._entry, arguments, str(job.log), {**job.env, **environment}),
+            target=_become, args=(self._entry, arguments, str(job.log), {**job.env, **environment})
         )
         with _without_main():
             process.start()

@@ -23,7 +23,6 @@ class OtherDrivers:
         self._next = 0.0
 
     def due(self) -> bool:
-        """Whether the ledger should be queried again."""
         if self._ledger is None or time.monotonic() < self._next:
             return False
         self._next = time.monotonic() + LOOK_SECONDS
@@ -37,7 +36,6 @@ class OtherDrivers:
         return {key: hold for key, hold in holds.items() if hold.asked_to_stop or is_active(hold)}
 
     def allow(self, keys: Iterable[str]) -> None:
-        """Cancel earlier requests to stop these runs."""
         if self._ledger is not None:
             self._ledger.ask_to_stop(keys, stop=False)
 
@@ -48,7 +46,6 @@ class OtherDrivers:
         return self._ledger.claim(key, this_process(), CLAIM_SECONDS)
 
     def release(self, key: str, token: int) -> None:
-        """Give back a run that `claim` took."""
         if self._ledger is not None:
             self._ledger.release(key, token)
 

@@ -68,13 +68,11 @@ class Pool:
 
     @property
     def width(self) -> int:
-        """How many runs go on side by side."""
         bounds = [n for n in (self.launcher.slots, self._limit) if n is not None]
         return min(bounds, default=max(len(self._views), 1))
 
     @property
     def busy(self) -> bool:
-        """Whether something is left to do."""
         if self.stopping:
             return bool(self._jobs)
         return any(not view.ended for view in self._views.values())
@@ -149,11 +147,9 @@ class Pool:
         self.launcher.kill(sorted(self._jobs))
 
     def close(self) -> None:
-        """Let go of the ledger."""
         self._elsewhere.close()
 
     def _fill(self) -> None:
-        """Begin as many runs as there is room for."""
         room = self.width - len(self._jobs)
         if room <= 0:
             return
@@ -224,7 +220,6 @@ class Pool:
             self._hear(view)
 
     def _ended(self, view: RunView, status: JobStatus) -> None:
-        """Decide what follows from the end of a job."""
         # An attempt that died before its first event leaves the end of an older one to be seen.
         finish = view.progress.finish if view.progress.attempt >= view.attempt else None
         if view.complete:

@@ -68,7 +68,6 @@ class ChildSender:
         self.client.delete_run(state.mlflow_id)
 
     def _ensure(self, run: PlannedRun, state: ChildState, events: Sequence[Logged]) -> str:
-        """Return the child run, created and described if necessary."""
         if state.mlflow_id is None:
             state.mlflow_id = self._find(run) or self._create(run, events[0])
             self.state.save_child(run.run_id, state)

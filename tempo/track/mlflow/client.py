@@ -151,7 +151,6 @@ def log_params(client: MlflowClient, mlflow_id: str, params: dict[str, str]) -> 
 
 
 def log_tags(client: MlflowClient, mlflow_id: str, tags: dict[str, str]) -> None:
-    """Set tags, replacing earlier values."""
     from mlflow.entities import RunTag
 
     for batch in batches(tags.items(), TEXTS_PER_BATCH):

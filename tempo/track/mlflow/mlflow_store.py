@@ -82,7 +82,6 @@ class MlflowMirror:
         self._background.start()
 
     def hurry(self) -> None:
-        """Start a pass over the records now, in the background."""
         self._background.hurry()
 
     def stop(self, timeout: float = 10.0) -> None:

@@ -199,7 +199,6 @@ def log_pictures(client: MlflowClient, mlflow_id: str, pictures: Iterable[Pictur
 
 
 def _write(picture: Picture, folder: Path) -> None:
-    """The picture at full size, and the thumbnail that the grid loads."""
     from PIL import Image
 
     with Image.open(picture.path) as image:

@@ -146,7 +146,6 @@ class ParentSender:
         return own | source_tags(self.plan) | about_tags(invocation.about)
 
     def show_summary(self, mlflow_id: str, summaries: list[VariantSummary]) -> None:
-        """Bring the table in the parent run's description up to date."""
         table = as_markdown(summaries, key_metrics(summaries))
         self.client.set_tag(mlflow_id, NOTE, f"{self.plan.question}\n\n{table}")
 

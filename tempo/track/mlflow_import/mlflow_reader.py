@@ -38,10 +38,7 @@ class StoredRun:
 
 
 def read_runs(
-    uri: str,
-    experiments: Sequence[str] = (),
-    where: str = "",
-    run_ids: Sequence[str] = (),
+    uri: str, experiments: Sequence[str] = (), where: str = "", run_ids: Sequence[str] = ()
 ) -> list[StoredRun]:
     """The runs of `experiments` (all of them by default) that MLflow's filter `where` keeps, and
     those of `run_ids`, oldest first, with the history of every metric.
@@ -70,7 +67,6 @@ def _all_experiments(client: MlflowClient) -> dict[str, str]:
 
 
 def _experiments(client: MlflowClient, wanted: Sequence[str]) -> dict[str, str]:
-    """Experiment id -> name, of those wanted."""
     names = _all_experiments(client)
     for name in wanted:
         if name not in names.values():

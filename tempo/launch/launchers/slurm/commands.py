@@ -78,7 +78,6 @@ class Row:
 
     @property
     def task(self) -> str:
-        """Return the name of the task for Slurm's commands."""
         return f"{self.array}_{self.index}"
 
 
@@ -97,9 +96,7 @@ class Slurm:
         self._accounting = shutil.which("sacct") is not None
 
     def check(self) -> None:
-        """Raises:
-        MissingError: when Slurm's commands are not here.
-        """
+        """Raise a MissingError when Slurm's commands are not here."""
         lacking = [name for name in PROGRAMS if shutil.which(name) is None]
         if lacking:
             raise MissingError(
@@ -206,7 +203,6 @@ class Slurm:
 
 
 def parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    """Divide `items` into sequences of at most `size`."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 

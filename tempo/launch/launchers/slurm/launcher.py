@@ -16,6 +16,12 @@ from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, parts, 
 from tempo.launch.launchers.slurm.script import MARK, SlurmPolicy, render, task_words
 from tempo.records.files import write_atomic, write_json
 
+SUBMISSIONS = 3
+"""Tries to submit an array; each retry first checks the queue for the previous submission."""
+
+HASTE = 30.0
+"""Seconds between two requests to start one requeued job before its time."""
+
 
 class Arrays:
     """The arrays whose folders lie in `root`."""
@@ -31,9 +37,9 @@ class Arrays:
 
     def write(self, folder: Path, jobs: Sequence[JobSpec], script: str) -> Path:
         """Write the files of an array that is to be submitted; return the path of its script."""
+        tasks = task_words(jobs, Path.cwd())
         value = {"keys": [job.key for job in jobs], "logs": [str(job.log) for job in jobs]}
         write_json(folder / "array.json", value)
-        tasks = task_words(jobs, Path.cwd())
         write_atomic(folder / "tasks", lambda file: file.write(tasks))
         path = folder / "script.sh"
         write_atomic(path, lambda file: file.write(script.encode("utf-8", "surrogateescape")))
@@ -58,13 +64,6 @@ class Arrays:
             # Another records folder's array: its name is remembered too, as one without runs.
             self._keys[name] = tuple(json.loads(path.read_text())["keys"]) if path.is_file() else ()
         return self._keys[name]
-
-
-SUBMISSIONS = 3
-"""Tries to submit an array; each retry first checks the queue for the previous submission."""
-
-HASTE = 30.0
-"""Seconds between two requests to start one requeued job before its time."""
 
 
 @dataclass(slots=True)

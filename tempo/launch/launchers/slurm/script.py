@@ -201,9 +201,7 @@ _PLAIN = re.compile(r"^[A-Za-z0-9_./:=@%,+\[\]&|-]+$")
 
 
 def check_extra(extra: Mapping[str, str]) -> None:
-    """Raises:
-    ValueError: for an option that is none of sbatch's long ones, or that Tempo sets itself.
-    """
+    """Raise a ValueError for an option that is no long one of sbatch, or that Tempo sets itself."""
     for name, value in extra.items():
         if not _NAME.match(name):
             raise ValueError(f"{name!r} is not a long option of sbatch, as in `qos: high`")
@@ -221,11 +219,7 @@ def minutes(seconds: int) -> str:
 
 
 def options(resources: Resources, placement: Placement) -> list[tuple[str, str]]:
-    """Return the long options of sbatch with their values.
-
-    Raises:
-        SpecError: when `extra` holds an option that Tempo sets itself.
-    """
+    """Return the long options of sbatch with their values; a SpecError for a wrong `extra`."""
     try:
         check_extra(placement.extra)
     except ValueError as error:
