@@ -97,11 +97,7 @@ class MirrorState:
     """The folder that holds the state of one study in one store."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @property
-    def lock(self) -> Path:
-        return self.folder / "lock"
+        self.folder, self.lock = folder, folder / "lock"
 
     def environment(self, invocation_id: str) -> Path:
         """Return the folder of files that list what an invocation's machine had installed."""
