@@ -140,15 +140,13 @@ class MirrorState:
 
 
 def _invocation(found: dict[str, Any]) -> InvocationState:
-    process = found.get("process")
+    process = found["process"] = found.get("process") or None
     if process and "born" in process:
         # Earlier versions wrote another clock's start, which cannot be compared: a process of this
         # host counts as gone, one of another host as unknown.
         this = this_process()
         space = this.space if process["host"] == this.host else ""
         found["process"] = {**process, "started": -1.0, "space": space}
-    elif not process:
-        found["process"] = None
     return TypeAdapter(InvocationState).validate_python(found)
 
 

@@ -97,17 +97,13 @@ def memory_of(pids: Sequence[int]) -> dict[int, float]:
     """Memory of running processes of this host in bytes: on a GPU where they use one, else
     resident. Processes that ended are left out."""
     found: dict[int, float] = {}
-    on_gpu = _gpu_memory() if pids else {}
+    text = _query(_PROCESSES) if pids else ""
+    rows = [line.split(",") for line in text.splitlines() if line.count(",") == 1]
+    on_gpu = {pid.strip(): _bytes(_number(used)) for pid, used in rows}
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            found[pid] = on_gpu.get(pid) or float(psutil.Process(pid).memory_info().rss)
+            found[pid] = on_gpu.get(str(pid)) or float(psutil.Process(pid).memory_info().rss)
     return found
-
-
-def _gpu_memory() -> dict[int, float]:
-    rows = [line.split(",") for line in _query(_PROCESSES).splitlines() if line.count(",") == 1]
-    values = {pid.strip(): _bytes(_number(used)) for pid, used in rows}
-    return {int(pid): used for pid, used in values.items() if pid.isdigit() and used}
 
 
 def _number(cell: str) -> float | None:

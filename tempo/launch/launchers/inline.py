@@ -22,15 +22,13 @@ class InlineLauncher:
     exception that `entry` lets through is not caught here.
     """
 
+    slots = 1
+
     def __init__(
         self, entry: Callable[[Sequence[str]], int], stopped: Callable[[], None] = lambda: None
     ) -> None:
         self._entry, self._stopped = entry, stopped
         self._jobs: dict[str, JobStatus] = {}
-
-    @property
-    def slots(self) -> int:
-        return 1
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
         for job in jobs:

@@ -34,13 +34,9 @@ class LocalLauncher:
     # which then asks the workers to leave, and `kill` ends a worker's children with it.
 
     def __init__(self, slots: Sequence[Mapping[str, str]], start: Start = spawn) -> None:
-        self._environments = tuple(slots)
+        self._environments, self.slots = tuple(slots), len(slots)
         self._start = start
         self._jobs: dict[str, _Running] = {}
-
-    @property
-    def slots(self) -> int:
-        return len(self._environments)
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
         for job in jobs:

@@ -76,13 +76,11 @@ def _experiments(client: MlflowClient, wanted: Sequence[str]) -> dict[str, str]:
 
 def search_runs(client: MlflowClient, ids: list[str], where: str) -> Iterator[Any]:
     """The runs of the experiments `ids` that a filter keeps, page by page."""
-    token: str | None = None
-    while True:
+    token: str | None = ""
+    while token is not None:
         page = client.search_runs(ids, filter_string=where, max_results=PAGE, page_token=token)
         yield from page
-        token = page.token
-        if not token:
-            return
+        token = page.token or None
 
 
 def _stored(client: MlflowClient, run: Any, names: Mapping[str, str]) -> StoredRun:

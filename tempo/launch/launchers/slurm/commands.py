@@ -209,16 +209,9 @@ def parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
 def _row(line: str) -> Row:
     fields = [field.strip() for field in line.split("|", len(FIELDS) - 1)]
     array, index, state, code, reason, restarts, nodes, comment = fields
-    return Row(
-        array=array,
-        index=index,
-        state=state,
-        code=int(code) if code.isdigit() else 0,
-        reason=reason,
-        restarts=int(restarts) if restarts.isdigit() else 0,
-        nodes="" if nodes in {"N/A", "(null)"} else nodes,
-        comment=comment,
-    )
+    status, times = (int(text) if text.isdigit() else 0 for text in (code, restarts))
+    nodes = "" if nodes in {"N/A", "(null)"} else nodes
+    return Row(array, index, state, status, reason, times, nodes, comment)
 
 
 def _accounted(line: str) -> Row | None:

@@ -94,6 +94,8 @@ class SlurmLauncher:
     not heeded: Slurm takes bad nodes out of service itself, and has no wish that is not an order.
     """
 
+    slots: int | None = None
+
     def __init__(
         self,
         root: Path,
@@ -107,10 +109,6 @@ class SlurmLauncher:
         self._next = 0.0
         self._away = False
         self._largest: int | None = None
-
-    @property
-    def slots(self) -> int | None:
-        return None
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
         self._arrays.root.mkdir(parents=True, exist_ok=True)
