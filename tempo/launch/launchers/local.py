@@ -86,12 +86,7 @@ class LocalLauncher:
             if job is None or job.child.code() is not None:
                 continue
             with contextlib.suppress(ProcessLookupError):
-                _signal_group(job.child.pid, number)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    """Signal the group that `pid` leads, or `pid` alone in its first moment before it leads one."""
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        os.kill(pid, number)
+                try:
+                    os.killpg(job.child.pid, number)
+                except ProcessLookupError:  # In its first moment a process leads no group yet.
+                    os.kill(job.child.pid, number)

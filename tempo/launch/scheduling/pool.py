@@ -8,15 +8,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunSpec, RunStatus
 from tempo.launch.scheduling.failure_policy import POLICIES, record_worker_death, signature
-from tempo.launch.scheduling.other_drivers import OtherDrivers
 from tempo.launch.scheduling.run_view import RunRequest, RunView, precedence
-from tempo.ledger.owner import is_active
+from tempo.ledger.owner import is_active, this_process
 from tempo.ledger.port import Hold, Ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.event_tail import Tail
 from tempo.records.events import Finished
 from tempo.records.layout import Store
 from tempo.records.reuse import reuse_status
+
+LOOK_SECONDS = 1.0
+"""Seconds between two queries of the ledger."""
+
+CLAIM_SECONDS = 30.0
+"""How long the pool claims a run to record the end of its lost worker."""
 
 BUSY_PAUSE = 3.0
 """Seconds before asking again for a run that another invocation is carrying out."""
@@ -272,3 +277,42 @@ class Pool:
         for view in self._waiting():
             if view.elsewhere is None and (len(variants) > 1 or view.run.variant in variants):
                 view.held_back = f"{failed.run.title} failed: {cause}"
+
+
+class OtherDrivers:
+    """The ledger as a pool needs it. Without a ledger there is no other driver."""
+
+    def __init__(self, ledger: Ledger | None) -> None:
+        self._ledger = ledger
+        self._next = 0.0
+
+    def due(self) -> bool:
+        if self._ledger is None or time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + LOOK_SECONDS
+        return True
+
+    def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
+        """Return the keys that a live process holds or that were asked to stop."""
+        if self._ledger is None:
+            return {}
+        holds = self._ledger.holds(keys)
+        return {key: hold for key, hold in holds.items() if hold.asked_to_stop or is_active(hold)}
+
+    def allow(self, keys: Iterable[str]) -> None:
+        if self._ledger is not None:
+            self._ledger.ask_to_stop(keys, stop=False)
+
+    def claim(self, key: str) -> int | None:
+        """Claim a run to write into its record; None when another process holds it."""
+        if self._ledger is None:
+            return 0
+        return self._ledger.claim(key, this_process(), CLAIM_SECONDS)
+
+    def release(self, key: str, token: int) -> None:
+        if self._ledger is not None:
+            self._ledger.release(key, token)
+
+    def close(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()

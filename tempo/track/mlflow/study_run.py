@@ -78,7 +78,7 @@ def describe_experiment(
     """The question and what the newest invocation ran with, as description and tags."""
     tags = {
         "mlflow.experimentKind": "custom_model_development",
-        NOTE: experiment_note(plan),
+        NOTE: _note(plan),
         "tempo.question": plan.question,
         "tempo.spec_hash": plan.spec_hash,
         "tempo.baseline": plan.baseline or "",
@@ -89,8 +89,7 @@ def describe_experiment(
         client.set_experiment_tag(experiment_id, safe_key(name), value)
 
 
-def experiment_note(plan: Plan) -> str:
-    """What someone who opens the experiment should know first."""
+def _note(plan: Plan) -> str:
     baseline = f" Baseline: `{plan.baseline}`." if plan.baseline else ""
     return (
         f"{plan.question or plan.study}\n\n"
@@ -120,7 +119,12 @@ class ParentSender:
             environment = self.state.environment(invocation.id)
             if environment.is_dir():
                 self._attach(invocation.mlflow_id, environment)
-            log_tags(self.client, invocation.mlflow_id, self._tags(invocation))
+            tags = {
+                "tempo.spec_hash": self.plan.spec_hash,
+                "tempo.profile": self.plan.profile or "",
+            }
+            tags |= source_tags(self.plan) | about_tags(invocation.about)
+            log_tags(self.client, invocation.mlflow_id, tags)
             invocation.sent = "start"
             self.state.save_invocation(invocation)
         return invocation.mlflow_id
@@ -140,10 +144,6 @@ class ParentSender:
             tags={"tempo.invocation": invocation.id, "role": "study"},
         )
         return str(created.info.run_id)
-
-    def _tags(self, invocation: InvocationState) -> dict[str, str]:
-        own = {"tempo.spec_hash": self.plan.spec_hash, "tempo.profile": self.plan.profile or ""}
-        return own | source_tags(self.plan) | about_tags(invocation.about)
 
     def show_summary(self, mlflow_id: str, summaries: list[VariantSummary]) -> None:
         table = as_markdown(summaries, key_metrics(summaries))

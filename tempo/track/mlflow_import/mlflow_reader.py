@@ -76,11 +76,13 @@ def _experiments(client: MlflowClient, wanted: Sequence[str]) -> dict[str, str]:
 
 def search_runs(client: MlflowClient, ids: list[str], where: str) -> Iterator[Any]:
     """The runs of the experiments `ids` that a filter keeps, page by page."""
-    token: str | None = ""
-    while token is not None:
+    token: str | None = None
+    while True:
         page = client.search_runs(ids, filter_string=where, max_results=PAGE, page_token=token)
         yield from page
-        token = page.token or None
+        token = page.token
+        if not token:
+            return
 
 
 def _stored(client: MlflowClient, run: Any, names: Mapping[str, str]) -> StoredRun:

@@ -24,7 +24,11 @@ HASTE = 30.0
 
 
 class Arrays:
-    """The arrays whose folders lie in `root`."""
+    """The arrays whose folders lie in `root`: array.json (runs of its tasks), tasks, script.sh.
+
+    A job carries its folder's name as its comment, by which any driver finds the runs of the jobs
+    in the queue.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
