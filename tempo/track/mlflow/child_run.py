@@ -82,11 +82,9 @@ class ChildSender:
 
     def _find(self, run: PlannedRun) -> str | None:
         """Find a child run whose local state was lost; the oldest of several."""
+        wanted, oldest = f"tags.run_id = '{run.run_id}'", ["attributes.start_time ASC"]
         runs = self.client.search_runs(
-            [self.experiment_id],
-            filter_string=f"tags.run_id = '{run.run_id}'",
-            order_by=["attributes.start_time ASC"],
-            max_results=1,
+            [self.experiment_id], filter_string=wanted, order_by=oldest, max_results=1
         )
         return str(runs[0].info.run_id) if runs else None
 

@@ -86,12 +86,10 @@ class EventSender:
     def _gallery(self, event: Evaluated, stamp: int) -> Iterator[Picture]:
         for clip in event.gallery[: self.limits.gallery]:
             prediction, target = (self.folder / clip[name] for name in ("prediction", "target"))
-            for name, path in (
-                ("prediction", prediction),
-                ("error", prediction),
-                ("target", target),
-            ):
-                key, against = f"test/{clip['clip']}/{name}", target if name == "error" else None
+            for name in ("prediction", "error", "target"):
+                key = f"test/{clip['clip']}/{name}"
+                path = target if name == "target" else prediction
+                against = target if name == "error" else None
                 yield Picture(key=key, step=FINAL, timestamp=stamp, path=path, against=against)
 
     def _attach(self, logged: Logged) -> list[Path]:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,11 +106,10 @@ def _wait(process: subprocess.Popen[bytes], address: str, output: IO[bytes], uri
 
 
 def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    health = f"{address}/health"
+    with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=5) as reply:
+        return bool(reply.status == 200)
+    return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -63,7 +63,11 @@ def import_runs(
     if not runs:
         raise MissingError(f"no runs with metrics in {redacted(uri)} are what was asked for")
     plan = _plan(runs, study, redacted(uri), rename or {})
-    _keep_others(store, plan)
+    if plan.study in store.studies() and "imported" not in store.load_plan(plan.study).spec:
+        raise RecordError(
+            f"study {plan.study!r} of {store.root} was carried out by Tempo; import under another "
+            "name (--study)"
+        )
     for run, planned in zip(runs, plan.runs, strict=True):
         config = plan.variant(planned.variant).config
         folder = store.save_run(RunSpec(run_id=planned.run_id, seed=planned.seed, config=config))
@@ -76,14 +80,6 @@ def write_events(folder: Path, events: Iterable[Logged]) -> None:
     """Write a whole record at once, with the times its events already have."""
     content = "".join(f"{json.dumps(to_json(each))}\n" for each in events).encode()
     write_atomic(folder / NAME, lambda file: file.write(content))
-
-
-def _keep_others(store: Store, plan: Plan) -> None:
-    if plan.study in store.studies() and "imported" not in store.load_plan(plan.study).spec:
-        raise RecordError(
-            f"study {plan.study!r} of {store.root} was carried out by Tempo; import under another "
-            "name (--study)"
-        )
 
 
 def _plan(
