@@ -149,11 +149,11 @@ def find_runs(uri: str, text: str) -> NamedRuns:
 
 def _find_runs(client: MlflowClient, uri: str, text: str) -> NamedRuns:
     names = _all_experiments(client)
+    known = sorted(names.values())
     if text in names.values():
         ids = [key for key, name in names.items() if name == text]
         return NamedRuns(runs=_found(_children(client, ids, ""), names), experiment=text)
     if not RUN_ID.fullmatch(text) and not _FILTER.search(text):
-        known = sorted(names.values())
         raise MissingError(
             f"{unknown('MLflow experiment', text, known)}; it is neither the id of a run (32 hex "
             f"digits) nor a filter (tags.variant = 'x') in {uri} either"
@@ -161,8 +161,7 @@ def _find_runs(client: MlflowClient, uri: str, text: str) -> NamedRuns:
     where = f"attributes.run_id = '{text}'" if RUN_ID.fullmatch(text) else text
     runs = _found(_children(client, list(names), where), names)
     if not runs:
-        listed = ", ".join(sorted(names.values()))
-        raise MissingError(f"no runs in {uri} are {text!r} (experiments: {listed})")
+        raise MissingError(f"no runs in {uri} are {text!r} (experiments: {', '.join(known)})")
     return NamedRuns(runs=runs)
 
 
