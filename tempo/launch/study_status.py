@@ -1,14 +1,15 @@
-"""Read the status of every run of a plan from the records and the ledger."""
+"""Read the status of every run of a plan from records and ledger, and estimate the time left."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.accounting.gpu_usage import memory_of
-from tempo.launch.scheduling.time_left import run_seconds_left, study_seconds_left
+from tempo.launch.scheduling.run_view import RunView
 from tempo.ledger.owner import is_active
 from tempo.ledger.port import Hold, Ledger
 from tempo.records.event_tail import Progress, Tail
@@ -60,9 +61,13 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     """Read the state of every run of `plan`, with `metric` of its validations."""
     runs = plan.distinct_runs
     holds = ledger.holds([run.run_id for run in runs])
-    progress = {run.run_id: _progress(store, run) for run in runs}
+    tails = {run.run_id: Tail(store.run_dir(run.run_id)) for run in runs}
+    for tail in tails.values():
+        tail.catch_up()
+    progress = {run_id: tail.progress for run_id, tail in tails.items()}
     step = common_step([p for run in runs if run.seed is not None and (p := progress[run.run_id])])
-    memory = _memory(holds)
+    owners = [hold.owner for hold in holds.values() if is_active(hold)]
+    memory = memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
     states = tuple(
         _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
         for run in runs
@@ -85,24 +90,12 @@ def common_step(runs: Sequence[Progress]) -> int | None:
     return max(shared, default=None)
 
 
-def _progress(store: Store, run: PlannedRun) -> Progress:
-    tail = Tail(store.run_dir(run.run_id))
-    tail.catch_up()
-    return tail.progress
-
-
 def _status(progress: Progress, hold: Hold | None) -> RunStatus:
     if is_active(hold):
         return RunStatus.RUNNING
     if not progress.attempt:
         return RunStatus.PLANNED
     return RunStatus(progress.finish.status) if progress.finish else RunStatus.STOPPED
-
-
-def _memory(holds: Mapping[str, Hold]) -> dict[int, float]:
-    """Return the memory of the running workers on this host in bytes, by pid."""
-    owners = [hold.owner for hold in holds.values() if is_active(hold)]
-    return memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
 
 
 def _state(
@@ -118,7 +111,11 @@ def _state(
     asked = hold is not None and hold.asked_to_stop
     last = progress.curve[max(progress.curve)] if progress.curve else {}
     peak = progress.finish.peak_memory if progress.finish else 0
-    pid = hold.owner.pid if hold is not None and running else None
+    owner = hold.owner if hold is not None and running else None
+    about = progress.environment
+    place = [about[key] for key in ("host", "pid") if key in about]
+    if owner is not None:
+        place = [owner.host, owner.pid]
     return RunState(
         run=run,
         status=status,
@@ -127,14 +124,52 @@ def _state(
         value=last.get(metric),
         common=None if step is None else progress.curve.get(step, {}).get(metric),
         eta=run_seconds_left(status, progress),
-        device=str(progress.environment.get("device", "")),
-        memory=(memory.get(pid) if pid is not None else None) or peak or None,
-        where=_where(progress, hold if running else None),
+        device=str(about.get("device", "")),
+        memory=(memory.get(owner.pid) if owner is not None else None) or peak or None,
+        where=" ".join(map(str, place)),
     )
 
 
-def _where(progress: Progress, hold: Hold | None) -> str:
-    if hold is not None:
-        return f"{hold.owner.host} {hold.owner.pid}"
-    place = [str(progress.environment[k]) for k in ("host", "pid") if k in progress.environment]
-    return " ".join(place)
+def run_seconds_left(status: RunStatus, progress: Progress) -> float | None:
+    """Return the seconds until a running run ends; None before its first steps."""
+    if status is not RunStatus.RUNNING or progress.rate is None:
+        return None
+    return max(progress.total - progress.step, 0) / progress.rate
+
+
+def _duration(view: RunView | RunState) -> float | None:
+    """Return the seconds that the whole run takes; None before its first steps."""
+    progress = view.progress
+    if progress.finish is not None and progress.finish.status == RunStatus.COMPLETE:
+        done = progress.finish.step - progress.first_step
+        took = progress.finish.seconds
+        return took * progress.total / done if done > 0 else took
+    return progress.total / progress.rate if progress.rate else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def study_seconds_left(views: Sequence[RunView | RunState], slots: int) -> float | None:
+    """Return the seconds until all runs ended on `slots` slots; None while nothing is known.
+
+    A run that has not started is assumed to last as long as the mean of its variant's other
+    replicates, or else of all trained runs.
+    """
+    whole = {view.run.run_id: _duration(view) for view in views}
+    by_variant: dict[str, list[float | None]] = {}
+    for view in views:
+        by_variant.setdefault(view.run.variant, []).append(whole[view.run.run_id])
+    mean = {variant: _mean(values) for variant, values in by_variant.items()}
+    overall = _mean(whole[view.run.run_id] for view in views if view.run.seed is not None)
+    going = [view for view in views if not view.ended]
+    known = [
+        run_seconds_left(view.status, view.progress) or mean[view.run.variant] or overall
+        for view in going
+    ]
+    left = [seconds for seconds in known if seconds is not None]
+    if going and not left:
+        return None
+    return max(sum(left) / max(slots, 1), max(left, default=0.0))

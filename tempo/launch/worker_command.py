@@ -13,11 +13,25 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from tempo.core.jobs import BUSY, RESUMABLE, JobState
 from tempo.core.torchrun_command import Processes
 
 MODULE = "tempo.worker"
 WORKER = (sys.executable, "-m", MODULE)
 """What stands before a worker's arguments in every launcher."""
+
+
+def worker_arguments(argv: Sequence[str], rule: str) -> list[str]:
+    """Return a worker command without its prefix; a ValueError states `rule` for another one."""
+    if tuple(argv[: len(WORKER)]) != WORKER:
+        raise ValueError(f"{rule}, not {argv}")
+    return list(argv[len(WORKER) :])
+
+
+def exit_state(code: int) -> JobState:
+    """Translate an exit code; a death by signal is LOST, and the records tell the cause."""
+    known = {0: JobState.OK, RESUMABLE: JobState.STOPPED, BUSY: JobState.BUSY}
+    return known.get(code, JobState.LOST if code < 0 else JobState.FAILED)
 
 
 def call_worker(arguments: Sequence[str]) -> int:

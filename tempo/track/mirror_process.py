@@ -39,12 +39,7 @@ class MirrorProcess:
     """
 
     def __init__(
-        self,
-        store: Store,
-        uri: str | None,
-        argv: Sequence[str],
-        *,
-        checkpoint_mib: float = 0.0,
+        self, store: Store, uri: str | None, argv: Sequence[str], *, checkpoint_mib: float = 0.0
     ) -> None:
         self._store, self._argv, self._checkpoint_mib = store, list(argv), checkpoint_mib
         self._uri = uri or default_uri(store.root)
@@ -87,7 +82,6 @@ class MirrorProcess:
         }
 
     def start(self) -> None:
-        """Begin to mirror."""
         if self._opening is None:
             raise RuntimeError("open a plan first")
         self.warm()
@@ -100,7 +94,6 @@ class MirrorProcess:
         self._tell("grow")
 
     def hurry(self) -> None:
-        """Request a sync now, without waiting for it."""
         self._tell("hurry")
 
     def sync(self, *, over: bool | None = None) -> bool:
@@ -137,7 +130,6 @@ class MirrorProcess:
             self._errors = None
 
     def _revive(self) -> None:
-        """Start the process unless it is running."""
         if self._process is not None and self._process.poll() is not None:
             self.stop()
         if self._process is None:

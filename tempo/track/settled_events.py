@@ -38,14 +38,9 @@ class SupersededError(Exception):
     """What was mirrored is no longer what the records say: the mirrored run must be replaced."""
 
 
-def step_of(logged: Logged) -> int:
-    """Return the lowest step from which a resumed attempt leaves the event valid.
-
-    0 for the events that always stand.
-    """
-    if isinstance(logged.event, Finished):
-        return 0
-    return int(getattr(logged.event, "step", 0))
+def _step(logged: Logged) -> int:
+    """Return the lowest step from which a resumed attempt leaves the event valid; 0 for any."""
+    return 0 if isinstance(logged.event, Finished) else int(getattr(logged.event, "step", 0))
 
 
 def pending(folder: Path, position: Position | None) -> list[Logged]:
@@ -82,7 +77,7 @@ def advance(before: Position | None, events: Sequence[Logged], sent: Sequence[Lo
     last = sent[-1]
     ends = [each.end for each in events if each.end < last.end]
     ends.append(before.end if before else 0)
-    steps = [step_of(each) for each in sent] + ([before.step] if before else [])
+    steps = [_step(each) for each in sent] + ([before.step] if before else [])
     return Position(start=max(ends), end=last.end, time=last.time, step=max(steps))
 
 

@@ -62,14 +62,8 @@ def store_key(uri: str) -> str:
     return short_hash(redacted(uri))
 
 
-def secrets_of(uri: str) -> tuple[str, ...]:
-    """Return the parts of `uri` that must never be stored or printed."""
-    password = urlsplit(uri).password
-    return (password,) if password else ()
-
-
 def redacted(text: str, uri: str | None = None) -> str:
     """Return `text` (by default itself a URI) with the password of `uri` replaced by `***`."""
-    for secret in secrets_of(uri or text):
+    if secret := urlsplit(uri or text).password:
         text = text.replace(f":{secret}@", ":***@").replace(secret, "***")
     return text

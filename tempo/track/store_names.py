@@ -76,13 +76,12 @@ def defining(config: Mapping[str, Any], *, defaults: bool = True) -> dict[str, s
     method, everything about networks and their training, and without `defaults` every field that
     nobody set. A config that is no RunConfig, as imported runs have, is taken whole.
     """
-    method = config.get("method")
-    if method is None:
-        return {path: as_text(value) for path, value in flatten(config).items()}
-    values = _result_values(RunConfig.model_validate(dict(config)), defaults=defaults)
-    names = REFERENCE_SECTIONS if method != "network" else values.keys() - {"runtime"}
-    chosen = {name: value for name, value in values.items() if name in names}
-    return {path: as_text(value) for path, value in flatten(chosen).items()}
+    method, values = config.get("method"), config
+    if method is not None:
+        values = _result_values(RunConfig.model_validate(dict(config)), defaults=defaults)
+        names = REFERENCE_SECTIONS if method != "network" else values.keys() - {"runtime"}
+        values = {name: value for name, value in values.items() if name in names}
+    return {path: as_text(value) for path, value in flatten(values).items()}
 
 
 def params(plan: Plan, variant: PlannedVariant) -> dict[str, str]:

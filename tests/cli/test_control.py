@@ -262,5 +262,5 @@ def test_control_imports_nothing_heavy(study: Study, argv: list[str]) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
-    assert "tempo.launch.scheduling.other_drivers" in imported or "tempo.ledger.owner" in imported
+    assert "tempo.launch.scheduling.pool" in imported or "tempo.ledger.owner" in imported
     assert not {"torch", "mlflow", "optuna", "matplotlib", "pandas"} & imported

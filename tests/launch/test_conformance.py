@@ -18,7 +18,8 @@ from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus, Launc
 from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
 from tempo.launch.launchers.inline import InlineLauncher
 from tempo.launch.launchers.local import LocalLauncher
-from tempo.launch.launchers.slurm.launcher import SlurmLauncher, SlurmPolicy
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher
+from tempo.launch.launchers.slurm.script import SlurmPolicy
 from tempo.launch.launchers.torchrun import TorchrunLauncher
 from tempo.launch.launchers.worker_processes import ForkServer, spawn
 from tempo.launch.worker_command import WORKER

@@ -9,13 +9,12 @@ import pytest
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
-from tempo.launch.scheduling import other_drivers as elsewhere
+from tempo.launch.scheduling import pool as pool_module
 from tempo.launch.scheduling import pool as pooling
 from tempo.launch.scheduling.failure_policy import RETRIES
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_duration import run_requests
-from tempo.launch.scheduling.run_view import RunRequest
-from tempo.launch.scheduling.time_left import study_seconds_left
+from tempo.launch.scheduling.run_view import RunRequest, run_requests
+from tempo.launch.study_status import study_seconds_left
 from tempo.ledger.owner import this_process
 from tempo.ledger.sqlite import SqliteLedger
 from tempo.records.event_log import EventLog
@@ -385,7 +384,7 @@ def test_a_cluster_queues_by_itself_and_jobs_of_an_earlier_driver_are_followed(
 
 @pytest.fixture
 def ledger(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteLedger]:
-    monkeypatch.setattr(elsewhere, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(pool_module, "LOOK_SECONDS", 0.0)
     ledger = SqliteLedger(store.root / "ledger.db")
     yield ledger
     ledger.close()

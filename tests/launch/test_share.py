@@ -2,8 +2,13 @@
 
 import pytest
 
-from tempo.launch.accounting.gpu_sharing import CONTEXT_BYTES, MOST, runs_that_fit, share_gpus
-from tempo.launch.accounting.gpu_usage import parse_gpus
+from tempo.launch.accounting.gpu_usage import (
+    CONTEXT_BYTES,
+    MOST,
+    parse_gpus,
+    runs_that_fit,
+    share_gpus,
+)
 from tempo.records.prices import Price
 
 GPUS = [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]

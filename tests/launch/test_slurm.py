@@ -11,7 +11,6 @@ import pytest
 from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, Resources
 from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
-from tempo.launch.launchers.slurm.arrays import array_name
 from tempo.launch.launchers.slurm.commands import (
     DEAD,
     GOING_ON,
@@ -22,8 +21,15 @@ from tempo.launch.launchers.slurm.commands import (
     exit_code,
     status_of,
 )
-from tempo.launch.launchers.slurm.launcher import SlurmLauncher, SlurmPolicy
-from tempo.launch.launchers.slurm.script import OURS, Placement, directive, options
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher
+from tempo.launch.launchers.slurm.script import (
+    OURS,
+    Placement,
+    SlurmPolicy,
+    array_name,
+    directive,
+    options,
+)
 from tempo.launch.launchers.slurm.site import Site, load_site, site_path
 
 

@@ -13,8 +13,8 @@ from tempo.records.events import AttemptStarted, Event, Finished, Logged, Traine
 from tempo.records.files import write_json
 from tempo.track.mirror_state import InvocationState, MirrorState
 from tempo.track.mlflow.client import batches
-from tempo.track.mlflow.image_names import ERROR_GAIN, Picture, error_map
 from tempo.track.mlflow.metric_points import Point, cost_points, points_of, spent
+from tempo.track.mlflow.run_content import ERROR_GAIN, Picture, error_map
 from tempo.track.mlflow.ui import charts, hints, leaderboard
 from tempo.track.store_names import difference, params, run_tags, safe_key
 

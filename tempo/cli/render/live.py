@@ -14,7 +14,7 @@ from tempo.cli.render.run_changes import Changes, counts, duration
 from tempo.core.records import RunStatus
 from tempo.launch.accounting.gpu_usage import GpuWatch
 from tempo.launch.scheduling.run_view import RunView
-from tempo.launch.scheduling.time_left import run_seconds_left, study_seconds_left
+from tempo.launch.study_status import run_seconds_left, study_seconds_left
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain progress lines."""

@@ -62,20 +62,16 @@ def _dearest(config: Config, prices: Prices, world: int, device: str | None) -> 
 
 def spent_hours(folders: Iterable[Path]) -> float:
     """Return the GPU-hours that all attempts at these runs have used; a CPU costs none."""
-    return sum(_spent(folder) for folder in folders if (folder / "run.json").is_file())
-
-
-def _spent(folder: Path) -> float:
     return sum(
         device_hours(attempt.ended - attempt.started, gpus_of(attempt.environment))
+        for folder in folders
+        if (folder / "run.json").is_file()
         for attempt in read_result(folder).attempts
     )
 
 
 def check_budget(limit: float | None, expected: float, spent: float) -> None:
-    """Raises:
-    TempoError: when what is left of `limit` GPU-hours does not cover what is to come.
-    """
+    """Raise a TempoError when what is left of `limit` GPU-hours does not cover what is to come."""
     if limit is not None and expected + spent > limit:
         raise TempoError(
             f"budget.gpu_hours is {limit:g}: {spent:.3g} were spent, and by price the runs to go "

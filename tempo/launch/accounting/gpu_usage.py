@@ -1,21 +1,22 @@
-"""Read the load and memory of this machine's GPUs from nvidia-smi; empty where there is none."""
+"""Read the load and memory of this machine's GPUs by nvidia-smi; decide how many runs share one."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import psutil
 
+from tempo.records.prices import Price
+
 TOOL = "nvidia-smi"
-_GPUS = (
-    "--query-gpu=index,utilization.gpu,memory.used,memory.total",
-    "--format=csv,noheader,nounits",
-)
-_PROCESSES = ("--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits")
+_FORMAT = "--format=csv,noheader,nounits"
+_GPUS = ("--query-gpu=index,utilization.gpu,memory.used,memory.total", _FORMAT)
+_PROCESSES = ("--query-compute-apps=pid,used_memory", _FORMAT)
 MIB = 2**20
 
 
@@ -63,7 +64,6 @@ class GpuWatch:
         return self.gpus
 
     def close(self) -> None:
-        """End a query that is still running."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -72,12 +72,14 @@ class GpuWatch:
 
 def smallest_gpu() -> float | None:
     """Return the memory in bytes of this machine's smallest GPU; None without nvidia-smi."""
+    return min((gpu.total for gpu in parse_gpus(_query(_GPUS)) if gpu.total), default=None)
+
+
+def _query(options: Sequence[str]) -> str:
     tool = shutil.which(TOOL)
     if tool is None:
-        return None
-    done = subprocess.run([tool, *_GPUS], capture_output=True, text=True, check=False)
-    totals = [gpu.total for gpu in parse_gpus(done.stdout) if gpu.total]
-    return min(totals, default=None)
+        return ""
+    return subprocess.run([tool, *options], capture_output=True, text=True, check=False).stdout
 
 
 def parse_gpus(text: str) -> tuple[Gpu, ...]:
@@ -95,25 +97,16 @@ def memory_of(pids: Sequence[int]) -> dict[int, float]:
     """Memory of running processes of this host in bytes: on a GPU where they use one, else
     resident. Processes that ended are left out."""
     found: dict[int, float] = {}
-    on_gpu = _gpu_memory() if pids else {}
+    text = _query(_PROCESSES) if pids else ""
+    rows = [line.split(",") for line in text.splitlines() if line.count(",") == 1]
+    on_gpu = {pid.strip(): _bytes(_number(used)) for pid, used in rows}
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            found[pid] = on_gpu.get(pid) or float(psutil.Process(pid).memory_info().rss)
+            found[pid] = on_gpu.get(str(pid)) or float(psutil.Process(pid).memory_info().rss)
     return found
 
 
-def _gpu_memory() -> dict[int, float]:
-    tool = shutil.which(TOOL)
-    if tool is None:
-        return {}
-    done = subprocess.run([tool, *_PROCESSES], capture_output=True, text=True, check=False)
-    rows = [line.split(",") for line in done.stdout.splitlines() if line.count(",") == 1]
-    values = {pid.strip(): _bytes(_number(used)) for pid, used in rows}
-    return {int(pid): used for pid, used in values.items() if pid.isdigit() and used}
-
-
 def _number(cell: str) -> float | None:
-    """None for `[N/A]`."""
     try:
         return float(cell)
     except ValueError:
@@ -122,3 +115,36 @@ def _number(cell: str) -> float | None:
 
 def _bytes(mib: float | None) -> float | None:
     return None if mib is None else mib * MIB
+
+
+Slot = Mapping[str, str]
+
+CONTEXT_BYTES = 600 * 2**20
+"""What CUDA itself takes for each process, which no process counts as its own."""
+
+SPARE = 0.1
+"""Share of a GPU's memory that stays free."""
+
+MOST = 8
+"""Runs on one GPU at most: beyond that they only wait for each other."""
+
+
+def share_gpus(slots: Sequence[Slot], runs: int) -> list[Slot]:
+    """Return `runs` slots for each GPU, ordered so that every GPU gets a run before a second."""
+    gpus = all("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
+    return [slot for _ in range(runs if gpus else 1) for slot in slots]
+
+
+def runs_that_fit(
+    asked: int | Literal["auto"], prices: Iterable[Price | None], memory: float | None
+) -> int:
+    """Return how many runs share a GPU of `memory` bytes: with `auto` as many as the largest peak
+    memory allows, and one while the memory of a run or of the GPU is not known."""
+    if asked != "auto":
+        return asked
+    known = list(prices)
+    peaks = [price.peak_memory for price in known if price is not None and price.peak_memory]
+    if memory is None or not peaks or len(peaks) < len(known):
+        return 1
+    room = memory * (1 - SPARE) / (max(peaks) + CONTEXT_BYTES)
+    return max(1, min(MOST, int(room)))

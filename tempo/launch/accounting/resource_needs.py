@@ -8,14 +8,12 @@ from typing import Any
 
 from tempo.core.jobs import Resources
 from tempo.core.torchrun_command import Processes
-from tempo.launch.launchers.slurm.launcher import SlurmPolicy
-from tempo.launch.launchers.slurm.script import Placement
+from tempo.launch.launchers.slurm.script import Placement, SlurmPolicy
 from tempo.launch.launchers.slurm.site import Site
 from tempo.spec.recipe import Limits, Runtime
 from tempo.spec.recipe import Resources as Wanted
 
 _MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
-_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,6 @@ class Needs:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], ddp: int = 1, site: Site | None = None) -> Needs:
-        """The needs of a plan's `spec`."""
         return cls(
             wanted=Wanted.model_validate(dict(spec.get("resources", {}))),
             limits=Limits.model_validate(dict(spec.get("budget", {}))),
@@ -109,10 +106,7 @@ def mebibytes(text: str) -> int:
 def seconds(text: str) -> int:
     """Minutes, MM:SS, HH:MM:SS or D-HH:MM(:SS) in seconds, as Slurm reads them."""
     days, dash, clock = text.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    if dash:
-        units: tuple[int, ...] = (_HOUR, _MINUTE, 1)
-    else:
-        units = {1: (_MINUTE,), 2: (_MINUTE, 1), 3: (_HOUR, _MINUTE, 1)}[len(parts)]
-    clocked = sum(part * unit for part, unit in zip(parts, units, strict=False))
-    return int(days or 0) * _DAY + clocked
+    parts = clock.split(":")
+    units = [3_600, 60, 1] if dash or len(parts) == 3 else [60, 1]
+    clocked = sum(int(part) * unit for part, unit in zip(parts, units, strict=False))
+    return int(days or 0) * 86_400 + clocked

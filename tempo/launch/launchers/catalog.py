@@ -11,18 +11,11 @@ from tempo.core.jobs import Launcher
 from tempo.launch.launchers.inline import InlineLauncher
 from tempo.launch.launchers.local import LocalLauncher
 from tempo.launch.launchers.slurm.commands import Slurm
-from tempo.launch.launchers.slurm.launcher import SlurmLauncher, SlurmPolicy
+from tempo.launch.launchers.slurm.launcher import SlurmLauncher
+from tempo.launch.launchers.slurm.script import SlurmPolicy
 from tempo.launch.launchers.torchrun import TorchrunLauncher
 from tempo.launch.launchers.worker_processes import Start, spawn
 from tempo.launch.worker_command import call_worker
-
-
-def _quiet(text: str) -> None:
-    return
-
-
-def _nothing() -> None:
-    return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,25 +34,13 @@ class LauncherContext:
     """
 
     entry: Callable[[Sequence[str]], int] = call_worker
-    stopped: Callable[[], None] = _nothing
+    stopped: Callable[[], None] = lambda: None
     slots: Sequence[Mapping[str, str]] = ({},)
     start: Start = spawn
     submissions: Path = Path("records/slurm")
     manner: SlurmPolicy = field(default_factory=lambda: SlurmPolicy(study="study"))
     patience: float = 30.0
-    say: Callable[[str], None] = _quiet
-
-
-def _inline(context: LauncherContext) -> Launcher:
-    return InlineLauncher(context.entry, context.stopped)
-
-
-def _local(context: LauncherContext) -> Launcher:
-    return LocalLauncher(context.slots, context.start)
-
-
-def _torchrun(context: LauncherContext) -> Launcher:
-    return TorchrunLauncher(context.slots)
+    say: Callable[[str], None] = lambda text: None
 
 
 def _slurm(context: LauncherContext) -> SlurmLauncher:
@@ -70,6 +51,11 @@ def _slurm(context: LauncherContext) -> SlurmLauncher:
 
 LAUNCHERS: Catalog[Callable[[LauncherContext], Launcher]] = Catalog(
     "launcher",
-    {"local": _local, "inline": _inline, "torchrun": _torchrun, "slurm": _slurm},
+    {
+        "local": lambda context: LocalLauncher(context.slots, context.start),
+        "inline": lambda context: InlineLauncher(context.entry, context.stopped),
+        "torchrun": lambda context: TorchrunLauncher(context.slots),
+        "slurm": _slurm,
+    },
 )
 """What `--launcher` chooses from."""

@@ -6,12 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus
-from tempo.launch.worker_command import WORKER
-
-
-def _nothing() -> None:
-    return
+from tempo.core.jobs import RESUMABLE, JobSpec, JobStatus
+from tempo.launch.worker_command import exit_state, worker_arguments
 
 
 class InlineLauncher:
@@ -26,15 +22,13 @@ class InlineLauncher:
     exception that `entry` lets through is not caught here.
     """
 
+    slots = 1
+
     def __init__(
-        self, entry: Callable[[Sequence[str]], int], stopped: Callable[[], None] = _nothing
+        self, entry: Callable[[Sequence[str]], int], stopped: Callable[[], None] = lambda: None
     ) -> None:
         self._entry, self._stopped = entry, stopped
         self._jobs: dict[str, JobStatus] = {}
-
-    @property
-    def slots(self) -> int:
-        return 1
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
         for job in jobs:
@@ -43,15 +37,12 @@ class InlineLauncher:
         return {job.key: str(os.getpid()) for job in jobs}
 
     def _carry_out(self, job: JobSpec) -> JobStatus:
-        prefix, arguments = tuple(job.argv[: len(WORKER)]), list(job.argv[len(WORKER) :])
-        if prefix != WORKER:
-            raise ValueError(f"only worker commands run in this process, not {job.argv}")
+        arguments = worker_arguments(job.argv, "only worker commands run in this process")
         with _environment(job.env):
             code = self._entry(arguments)
         if code == RESUMABLE:
             self._stopped()
-        states = {0: JobState.OK, RESUMABLE: JobState.STOPPED, BUSY: JobState.BUSY}
-        return JobStatus(state=states.get(code, JobState.FAILED), code=code, where="here")
+        return JobStatus(state=exit_state(code), code=code, where="here")
 
     def poll(self) -> Mapping[str, JobStatus]:
         return dict(self._jobs)

@@ -6,10 +6,11 @@ import contextlib
 import os
 import signal
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus
+from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.launch.launchers.worker_processes import Child, Start, spawn
+from tempo.launch.worker_command import exit_state
 
 SERVER_GONE = 255
 """Exit code of a forked worker whose fork server died before it could report the exit."""
@@ -33,13 +34,9 @@ class LocalLauncher:
     # which then asks the workers to leave, and `kill` ends a worker's children with it.
 
     def __init__(self, slots: Sequence[Mapping[str, str]], start: Start = spawn) -> None:
-        self._environments = tuple(slots)
+        self._environments, self.slots = tuple(slots), len(slots)
         self._start = start
         self._jobs: dict[str, _Running] = {}
-
-    @property
-    def slots(self) -> int:
-        return len(self._environments)
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
         for job in jobs:
@@ -65,10 +62,14 @@ class LocalLauncher:
         return f"GPU {gpus}" if gpus else ""
 
     def poll(self) -> Mapping[str, JobStatus]:
-        return {
-            key: replace(_status(job.child.code()), where=self._name(job.slot))
-            for key, job in self._jobs.items()
-        }
+        return {key: self._status(job) for key, job in self._jobs.items()}
+
+    def _status(self, job: _Running) -> JobStatus:
+        code, where = job.child.code(), self._name(job.slot)
+        if code is None:
+            return JobStatus(state=JobState.RUNNING, where=where)
+        state = JobState.LOST if code == SERVER_GONE else exit_state(code)
+        return JobStatus(state=state, code=code, where=where)
 
     def forget(self, key: str) -> None:
         del self._jobs[key]
@@ -85,26 +86,7 @@ class LocalLauncher:
             if job is None or job.child.code() is not None:
                 continue
             with contextlib.suppress(ProcessLookupError):
-                _signal_group(job.child.pid, number)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    """Signal the group that `pid` leads, or `pid` alone in its first moment before it leads one."""
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        os.kill(pid, number)
-
-
-def _status(code: int | None) -> JobStatus:
-    """Translate an exit code; a death by signal is LOST, and the records tell the cause."""
-    if code is None:
-        return JobStatus(state=JobState.RUNNING)
-    states = {
-        0: JobState.OK,
-        RESUMABLE: JobState.STOPPED,
-        BUSY: JobState.BUSY,
-        SERVER_GONE: JobState.LOST,
-    }
-    default = JobState.LOST if code < 0 else JobState.FAILED
-    return JobStatus(state=states.get(code, default), code=code)
+                try:
+                    os.killpg(job.child.pid, number)
+                except ProcessLookupError:  # In its first moment a process leads no group yet.
+                    os.kill(job.child.pid, number)

@@ -49,18 +49,12 @@ class TorchrunLauncher(LocalLauncher):
 
 def torchrun_command(argv: Sequence[str], processes: int, codes: Path) -> list[str]:
     """Return the torchrun command that runs `argv` on each rank; `codes` receives exit codes."""
-    below = [
-        sys.executable,
-        "-m",
-        "tempo.launch.launchers.torchrun_rank",
-        str(codes),
-        str(os.getpid()),
-    ]
-    return launch_command(Processes(per_node=processes), ["--no-python", *below, *argv])
+    below = [sys.executable, "-m", "tempo.launch.launchers.torchrun_rank"]
+    command = [*below, str(codes), str(os.getpid()), *argv]
+    return launch_command(Processes(per_node=processes), ["--no-python", *command])
 
 
 def start_torchrun(job: JobSpec, environment: Mapping[str, str]) -> Child:
-    """Start a torchrun for a job."""
     number, name = tempfile.mkstemp(prefix="tempo-rank-")
     os.close(number)
     wanted = job.resources

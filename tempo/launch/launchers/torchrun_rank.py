@@ -51,12 +51,8 @@ def _follow(child: subprocess.Popen[bytes], asked: list[int], driver: int) -> in
             alone = os.getppid() != above or not psutil.pid_exists(driver)
             if alone and signal.SIGTERM not in asked:
                 asked.append(signal.SIGTERM)
-            _hand_on(child, asked)
-
-
-def _hand_on(child: subprocess.Popen[bytes], asked: list[int]) -> None:
-    while asked:
-        child.send_signal(asked.pop())
+            while asked:
+                child.send_signal(asked.pop())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Protocol
 
 from tempo.core.jobs import JobSpec
-from tempo.launch.worker_command import WORKER
+from tempo.launch.worker_command import worker_arguments
 
 
 class Child(Protocol):
@@ -89,13 +89,10 @@ class ForkServer:
         forkserver.ensure_running()
 
     def __call__(self, job: JobSpec, environment: Mapping[str, str]) -> Child:
-        prefix, arguments = tuple(job.argv[: len(WORKER)]), list(job.argv[len(WORKER) :])
-        if prefix != WORKER:
-            raise ValueError(f"a fork server runs worker commands only, not {job.argv}")
+        arguments = worker_arguments(job.argv, "a fork server runs worker commands only")
         job.log.parent.mkdir(parents=True, exist_ok=True)
         process = self._context.Process(
-            target=_become,
-            args=(self._entry, arguments, str(job.log), {**job.env, **environment}),
+            target=_become, args=(self._entry, arguments, str(job.log), {**job.env, **environment})
         )
         with _without_main():
             process.start()
@@ -117,12 +114,7 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _become(
-    entry: str,
-    arguments: Sequence[str],
-    log: str,
-    environment: Mapping[str, str],
-) -> None:
+def _become(entry: str, arguments: Sequence[str], log: str, environment: Mapping[str, str]) -> None:
     """In the fork: what `spawn` asks of a new process, then the command itself."""
     gc.freeze()
     gc.enable()

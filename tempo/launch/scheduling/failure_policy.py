@@ -93,6 +93,7 @@ def record_worker_death(folder: Path, status: JobStatus, log: Path, *, attempt: 
     mine = next((each for each in record.attempts if each.number == attempt), None)
     if mine is not None and mine.finish is not None:
         return
+    output = log.read_bytes() if log.is_file() else b""
     with EventLog(folder, attempt) as events:
         if mine is None:
             events.append(AttemptStarted(resumed_step=record.step, total_steps=0))
@@ -106,7 +107,7 @@ def record_worker_death(folder: Path, status: JobStatus, log: Path, *, attempt: 
                 peak_memory=0,
                 failure="node" if status.code is not None and status.code < 0 else "bug",
                 message=_cause(status),
-                detail=_last_output(log),
+                detail=output[-TAIL_BYTES:].decode(errors="replace"),
             ),
             durable=True,
         )
@@ -118,7 +119,3 @@ def _cause(status: JobStatus) -> str:
         hint = " (often the system ran out of memory)" if name == "SIGKILL" else ""
         return f"the worker was killed by {name}{hint}"
     return f"the worker exited with code {status.code} before it could say why"
-
-
-def _last_output(log: Path) -> str:
-    return log.read_bytes()[-TAIL_BYTES:].decode(errors="replace") if log.is_file() else ""

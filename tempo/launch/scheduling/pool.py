@@ -8,15 +8,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunSpec, RunStatus
 from tempo.launch.scheduling.failure_policy import POLICIES, record_worker_death, signature
-from tempo.launch.scheduling.other_drivers import OtherDrivers
 from tempo.launch.scheduling.run_view import RunRequest, RunView, precedence
-from tempo.ledger.owner import is_active
+from tempo.ledger.owner import is_active, this_process
 from tempo.ledger.port import Hold, Ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.event_tail import Tail
 from tempo.records.events import Finished
 from tempo.records.layout import Store
 from tempo.records.reuse import reuse_status
+
+LOOK_SECONDS = 1.0
+"""Seconds between two queries of the ledger."""
+
+CLAIM_SECONDS = 30.0
+"""How long the pool claims a run to record the end of its lost worker."""
 
 BUSY_PAUSE = 3.0
 """Seconds before asking again for a run that another invocation is carrying out."""
@@ -68,13 +73,11 @@ class Pool:
 
     @property
     def width(self) -> int:
-        """How many runs go on side by side."""
         bounds = [n for n in (self.launcher.slots, self._limit) if n is not None]
         return min(bounds, default=max(len(self._views), 1))
 
     @property
     def busy(self) -> bool:
-        """Whether something is left to do."""
         if self.stopping:
             return bool(self._jobs)
         return any(not view.ended for view in self._views.values())
@@ -85,7 +88,7 @@ class Pool:
         A run that ended without a result is tried again; one that is complete ends with the next
         step; one that an earlier driver submitted is taken over.
         """
-        added = [work for work in works if self._wanted(work)]
+        added = [w for w in works if (v := self._views.get(w.run.run_id)) is None or v.ended]
         for work in added:
             self._views[work.run.run_id] = self._view(work)
             self._told.discard(work.run.run_id)
@@ -94,11 +97,6 @@ class Pool:
             self._elsewhere.allow(open_)
             for key in self.launcher.attach(open_):
                 self._began(self._views[key])
-
-    def _wanted(self, work: RunRequest) -> bool:
-        """Whether the run is new, or ended and asked for again."""
-        view = self._views.get(work.run.run_id)
-        return view is None or view.ended
 
     def _view(self, work: RunRequest) -> RunView:
         folder = self.store.run_dir(work.run.run_id)
@@ -115,7 +113,7 @@ class Pool:
         found = reuse_status(folder, work.spec.config.get("runtime"))
         if found.stale and not self._reuse_stale:
             view.outdated = view.attempt
-        if _is_complete(view):
+        if view.complete:
             view.status, view.reused, view.beside = RunStatus.COMPLETE, True, found.beside
         else:
             self.store.save_run(work.spec)
@@ -154,11 +152,9 @@ class Pool:
         self.launcher.kill(sorted(self._jobs))
 
     def close(self) -> None:
-        """Let go of the ledger."""
         self._elsewhere.close()
 
     def _fill(self) -> None:
-        """Begin as many runs as there is room for."""
         room = self.width - len(self._jobs)
         if room <= 0:
             return
@@ -174,9 +170,9 @@ class Pool:
     def _hear(self, view: RunView) -> None:
         """Take in what another invocation made of a run since it was added."""
         view.read()
-        if _is_complete(view):
+        if view.complete:
             view.status = RunStatus.COMPLETE
-        elif _failed(view) and view.progress.attempt > view.attempt:
+        elif view.failed and view.progress.attempt > view.attempt:
             self._fail(view)
 
     def _waiting(self) -> list[RunView]:
@@ -229,10 +225,9 @@ class Pool:
             self._hear(view)
 
     def _ended(self, view: RunView, status: JobStatus) -> None:
-        """Decide what follows from the end of a job."""
         # An attempt that died before its first event leaves the end of an older one to be seen.
         finish = view.progress.finish if view.progress.attempt >= view.attempt else None
-        if _is_complete(view):
+        if view.complete:
             view.status = RunStatus.COMPLETE
         elif status.state is JobState.BUSY:
             view.status = RunStatus.PLANNED
@@ -284,12 +279,40 @@ class Pool:
                 view.held_back = f"{failed.run.title} failed: {cause}"
 
 
-def _is_complete(view: RunView) -> bool:
-    finish = view.progress.finish
-    counts = view.progress.attempt > view.outdated
-    return counts and finish is not None and finish.status == RunStatus.COMPLETE
+class OtherDrivers:
+    """The ledger as a pool needs it. Without a ledger there is no other driver."""
 
+    def __init__(self, ledger: Ledger | None) -> None:
+        self._ledger = ledger
+        self._next = 0.0
 
-def _failed(view: RunView) -> bool:
-    finish = view.progress.finish
-    return finish is not None and finish.status == RunStatus.FAILED
+    def due(self) -> bool:
+        if self._ledger is None or time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + LOOK_SECONDS
+        return True
+
+    def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
+        """Return the keys that a live process holds or that were asked to stop."""
+        if self._ledger is None:
+            return {}
+        holds = self._ledger.holds(keys)
+        return {key: hold for key, hold in holds.items() if hold.asked_to_stop or is_active(hold)}
+
+    def allow(self, keys: Iterable[str]) -> None:
+        if self._ledger is not None:
+            self._ledger.ask_to_stop(keys, stop=False)
+
+    def claim(self, key: str) -> int | None:
+        """Claim a run to write into its record; None when another process holds it."""
+        if self._ledger is None:
+            return 0
+        return self._ledger.claim(key, this_process(), CLAIM_SECONDS)
+
+    def release(self, key: str, token: int) -> None:
+        if self._ledger is not None:
+            self._ledger.release(key, token)
+
+    def close(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()

@@ -1,13 +1,17 @@
-"""What the pool knows of each run it carries out, and the order in which runs are started."""
+"""Requests and views of the runs that the pool carries out, their cost and order of start."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tempo.core.records import PlannedRun, RunSpec, RunStatus
+from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
+from tempo.design.run_cost import known_cost
 from tempo.ledger.port import Owner
 from tempo.records.event_tail import Progress, Tail
+from tempo.records.prices import Prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,17 @@ class RunView:
         return done or self.withdrawn or bool(self.held_back)
 
     @property
+    def complete(self) -> bool:
+        """Whether the newest attempt has a result that counts."""
+        finish, counts = self.progress.finish, self.progress.attempt > self.outdated
+        return counts and finish is not None and finish.status == RunStatus.COMPLETE
+
+    @property
+    def failed(self) -> bool:
+        finish = self.progress.finish
+        return finish is not None and finish.status == RunStatus.FAILED
+
+    @property
     def share_done(self) -> float:
         """How much of the run is done, from 0 to 1."""
         if self.ended:
@@ -97,3 +112,53 @@ def precedence(view: RunView) -> tuple[int, float, int]:
     """
     cost = view.request.cost
     return view.replicate, float("-inf") if cost is None else -cost, view.position
+
+
+def run_requests(
+    plan: Plan,
+    prices: Prices | None = None,
+    device: str = "cpu",
+    weights: Mapping[str, float] | None = None,
+) -> list[RunRequest]:
+    """Return a request for each distinct run of a plan, with its expected cost."""
+    cost = variant_costs(plan.variants, prices, device, weights or {})
+    return [RunRequest(run=run, spec=spec, cost=cost[run.variant]) for run, spec in plan.specs()]
+
+
+def variant_costs(
+    variants: Sequence[PlannedVariant],
+    prices: Prices | None,
+    device: str,
+    weights: Mapping[str, float],
+) -> dict[str, float]:
+    """Return the cost of a run of each variant, in one unit for all of them.
+
+    By measured price (seconds) where every variant has one on `device`; else by `weights`, the
+    relative work of a clip by variant; else by the pixels that a run trains on. References cost 0.
+    """
+    trained = [each for each in variants if each.config["method"] == "network"]
+    cost = dict.fromkeys((each.name for each in variants), 0.0)
+    known: dict[str, float] = {}
+    for each in trained:
+        price = prices.get(each.config, device) if prices else None
+        found = known_cost(each.config, price) if price else None
+        if found is not None:
+            known[each.name] = found.seconds
+    if len(known) == len(trained):
+        return cost | known
+    weighted = all(each.name in weights for each in trained)
+    for each in trained:
+        work = weights[each.name] if weighted else float(each.config["recipe"]["crop"]) ** 2
+        cost[each.name] = _clips(each.config) * work
+    return cost
+
+
+def _clips(config: Mapping[str, Any]) -> float:
+    """Return the training clips that a run sees; in epochs where their size is not known."""
+    recipe = config["recipe"]
+    budget = recipe["budget"]
+    if budget.get("steps") is not None:
+        return float(budget["steps"] * recipe["batch"])
+    if budget.get("clips") is not None:
+        return float(budget["clips"])
+    return float(budget["epochs"] * (config["data"].get("train_clips") or 1))

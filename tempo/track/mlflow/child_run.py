@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tempo.core.records import Plan, PlannedRun
-from tempo.records.events import Evaluated, Logged
+import yaml
+
+from tempo.core.records import Plan, PlannedRun, RunStatus
+from tempo.records.events import AttemptStarted, Evaluated, Finished, Logged, encode
 from tempo.records.layout import Store
-from tempo.track.mirror_state import ChildState, MirrorState
-from tempo.track.mlflow.attachments import attach_spec
-from tempo.track.mlflow.client import log_params, log_tags
+from tempo.track.mirror_state import ChildState, MirrorState, ShownStatus
+from tempo.track.mlflow.client import attach_text, log_params, log_tags
 from tempo.track.mlflow.metric_points import milliseconds
 from tempo.track.mlflow.run_content import EventSender, Limits
-from tempo.track.mlflow.run_status import fold, reap, show
 from tempo.track.settled_events import SupersededError, advance, pending, settled
-from tempo.track.store_names import params, run_tags, source_tags
+from tempo.track.store_names import MLFLOW_STATUS, NOTE, PARENT, params, run_tags, source_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendResult:
-    """`missing`: files that the records name and do not hold; `changed`: whether the run's status
-    or attempt did."""
-
-    missing: tuple[str, ...] = ()
-    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +37,9 @@ class ChildSender:
     parent_of: Callable[[float], str]
     limits: Limits
 
-    def send(self, run: PlannedRun, *, over: bool) -> SendResult:
-        """Mirror what is new of `run`."""
+    def send(self, run: PlannedRun, *, over: bool) -> tuple[list[str], bool]:
+        """Mirror what is new of `run`; return the files that the records name and do not hold, and
+        whether the run's status or attempt changed."""
         state = self.state.child(run.run_id)
         folder = self.store.run_dir(run.run_id)
         try:
@@ -57,21 +49,16 @@ class ChildSender:
             state = ChildState()
             events = pending(folder, None)
         if not events and state.mlflow_id is None:
-            return SendResult()
+            return [], False
         mlflow_id = self._ensure(run, state, events)
-        content = EventSender(
-            client=self.client, mlflow_id=mlflow_id, folder=folder, limits=self.limits
-        )
+        content = EventSender(self.client, mlflow_id, folder, self.limits)
         final, before = settled(events, over=over), state.shown
         missing = content.send(_without_repeats(final, state))
         self._send_standing(mlflow_id, state, events, over=over)
         if final:
             state.position = advance(state.position, events, final)
         self.state.save_child(run.run_id, state)
-        return SendResult(
-            missing=tuple(f"{run.title}: {path} is missing" for path in missing),
-            changed=state.shown != before,
-        )
+        return [f"{run.title}: {path} is missing" for path in missing], state.shown != before
 
     def _abandon(self, state: ChildState, reason: str) -> None:
         """Points cannot be taken back: the child run is deleted and another takes its place."""
@@ -81,7 +68,6 @@ class ChildSender:
         self.client.delete_run(state.mlflow_id)
 
     def _ensure(self, run: PlannedRun, state: ChildState, events: Sequence[Logged]) -> str:
-        """Return the child run, created and described if necessary."""
         if state.mlflow_id is None:
             state.mlflow_id = self._find(run) or self._create(run, events[0])
             self.state.save_child(run.run_id, state)
@@ -89,17 +75,16 @@ class ChildSender:
             variant = self.plan.variant(run.variant)
             log_params(self.client, state.mlflow_id, params(self.plan, variant))
             log_tags(self.client, state.mlflow_id, run_tags(self.plan, run))
-            attach_spec(self.client, state.mlflow_id, variant.config)
+            spec = yaml.safe_dump(encode(variant.config), sort_keys=False, allow_unicode=True)
+            attach_text(self.client, state.mlflow_id, "spec.yaml", spec)
             state.described = self.plan.spec_hash
         return state.mlflow_id
 
     def _find(self, run: PlannedRun) -> str | None:
         """Find a child run whose local state was lost; the oldest of several."""
+        wanted, oldest = f"tags.run_id = '{run.run_id}'", ["attributes.start_time ASC"]
         runs = self.client.search_runs(
-            [self.experiment_id],
-            filter_string=f"tags.run_id = '{run.run_id}'",
-            order_by=["attributes.start_time ASC"],
-            max_results=1,
+            [self.experiment_id], filter_string=wanted, order_by=oldest, max_results=1
         )
         return str(runs[0].info.run_id) if runs else None
 
@@ -137,3 +122,54 @@ def _without_repeats(events: Sequence[Logged], state: ChildState) -> list[Logged
             state.evaluated.append(logged.event.split)
         kept.append(logged)
     return kept
+
+
+def fold(events: Iterable[Logged], before: ShownStatus | None) -> ShownStatus | None:
+    """The standing after `events`, given the one before. Folding an event twice changes nothing."""
+    for logged in events:
+        before = _after(logged, before)
+    return before
+
+
+def _after(logged: Logged, before: ShownStatus | None) -> ShownStatus:
+    event = logged.event
+    begun = ShownStatus(
+        status=RunStatus.RUNNING, attempt=logged.attempt, began=logged.time, time=logged.time
+    )
+    if before is None or isinstance(event, AttemptStarted):
+        return begun
+    if isinstance(event, Finished):
+        return replace(
+            begun,
+            status=RunStatus(event.status),
+            began=before.began,
+            failure=event.failure,
+            message=event.message,
+        )
+    if before.reaped and logged.time > before.time:
+        return replace(before, status=RunStatus.RUNNING, time=logged.time, reaped=False)
+    return before
+
+
+def reap(standing: ShownStatus, last: float) -> ShownStatus:
+    """The same run when nobody carries it out: one without an end stopped at `last`."""
+    if standing.status != RunStatus.RUNNING:
+        return standing
+    return replace(standing, status=RunStatus.STOPPED, time=last, reaped=True)
+
+
+def show(
+    client: MlflowClient, mlflow_id: str, parent: str, now: ShownStatus, before: ShownStatus | None
+) -> None:
+    """Update tags and status of the child run from `before` to `now`."""
+    tags = {"status": str(now.status), "attempt": str(now.attempt), PARENT: parent}
+    if now.failure:
+        tags |= {"failure": now.failure, NOTE: f"Failed ({now.failure}): {now.message}"}
+    log_tags(client, mlflow_id, tags)
+    if before is not None and before.failure and not now.failure:
+        client.delete_tag(mlflow_id, "failure")
+        client.delete_tag(mlflow_id, NOTE)
+    if now.status == RunStatus.RUNNING:
+        client.update_run(mlflow_id, status=MLFLOW_STATUS[now.status])
+    else:
+        client.set_terminated(mlflow_id, MLFLOW_STATUS[now.status], milliseconds(now.time))

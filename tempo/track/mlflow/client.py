@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -10,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from shutil import copyfile
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from tempo.core.errors import MissingError, TempoError
+from tempo.records.events import encode
 from tempo.track.mlflow.metric_points import Point
 from tempo.track.store_address import redacted, sqlite_file
 
@@ -54,18 +56,14 @@ def connect(uri: str) -> MlflowClient:
         client_class = _import_client()
     database = sqlite_file(uri)
     if database is not None:
-        _create_once(client_class, database)
+        _put_once(database, lambda draft: _build(client_class, draft))
     else:
         _knock(uri)
     return client_class(uri)
 
 
 def _knock(uri: str) -> None:
-    """Check quickly that the server accepts connections: MLflow retries a database for minutes.
-
-    Raises:
-        OSError: when a TCP connection cannot be made.
-    """
+    """Raise an OSError unless the server accepts connections: MLflow would retry for minutes."""
     parts = urlsplit(uri)
     port = parts.port or _PORTS.get(parts.scheme.split("+")[0])
     if parts.hostname and port:
@@ -84,20 +82,15 @@ def _import_client() -> type[MlflowClient]:
     return MlflowClient
 
 
-def _create_once(client_class: type[MlflowClient], database: Path) -> None:
-    """Create the sqlite store unless it is there.
-
-    Processes that create one store at the same time break it, and so does one that dies half-way:
-    it is built under a lock and another name, and renamed when it is whole.
-    """
-    _put_once(database, lambda draft: _build(client_class, draft))
-
-
 def _build(client_class: type[MlflowClient], path: Path) -> None:
     client_class(f"sqlite:///{path}").search_experiments(max_results=1)
 
 
 def _put_once(database: Path, write: Callable[[Path], object]) -> None:
+    """Write a database unless it is there: under a lock and another name, renamed when whole.
+
+    Processes that create one store at the same time break it, and so does one that dies half-way.
+    """
     if database.exists():
         return
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +128,6 @@ def adopt(draft: Path, uri: str) -> None:
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`items` in lists of at most `size`."""
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
@@ -159,11 +151,19 @@ def log_params(client: MlflowClient, mlflow_id: str, params: dict[str, str]) -> 
 
 
 def log_tags(client: MlflowClient, mlflow_id: str, tags: dict[str, str]) -> None:
-    """Set tags, replacing earlier values."""
     from mlflow.entities import RunTag
 
     for batch in batches(tags.items(), TEXTS_PER_BATCH):
         client.log_batch(mlflow_id, tags=[RunTag(name, value) for name, value in batch])
+
+
+def attach_text(client: MlflowClient, mlflow_id: str, name: str, text: str) -> None:
+    """Store `text` as the artifact `name`; a second time replaces the first."""
+    client.log_text(mlflow_id, text, name)
+
+
+def attach_json(client: MlflowClient, mlflow_id: str, name: str, value: Any) -> None:
+    attach_text(client, mlflow_id, name, json.dumps(encode(value), indent=2) + "\n")
 
 
 _OF_ONE_RUN = {

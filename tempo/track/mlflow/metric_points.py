@@ -82,12 +82,10 @@ def cost_points(logged: Logged, until: Sequence[Logged]) -> list[Point]:
     values = {
         "cost/train_seconds": spent(until),
         "cost/peak_memory_mib": event.peak_memory / 2**20,
+        "cost/gpu_hours": gpu_hours(until),
     }
-    hours = gpu_hours(until)
-    if hours is not None:
-        values["cost/gpu_hours"] = hours
     stamp = milliseconds(logged.time)
-    return [Point(key, value, stamp, FINAL) for key, value in values.items()]
+    return [Point(k, value, stamp, FINAL) for k, value in values.items() if value is not None]
 
 
 def spent(events: Iterable[Logged]) -> float:

@@ -46,13 +46,7 @@ class VariantSummary:
 def summarise(store: Store, plan: Plan) -> list[VariantSummary]:
     """One summary a variant, in plan order. Runs without records count as planned only."""
     records = read_runs(store, plan)
-    out = []
-    for variant in plan.variants:
-        planned = [run.run_id for run in plan.runs if run.variant == variant.name]
-        out.append(
-            _summary(variant.name, len(planned), [r for r in records if r.run_id in planned])
-        )
-    return out
+    return [_summary(plan, variant.name, records) for variant in plan.variants]
 
 
 def read_runs(store: Store, plan: Plan) -> list[RunRecord]:
@@ -65,15 +59,20 @@ def read_runs(store: Store, plan: Plan) -> list[RunRecord]:
     return records
 
 
-def _summary(variant: str, planned: int, records: Sequence[RunRecord]) -> VariantSummary:
-    complete = [record for record in records if record.status == RunStatus.COMPLETE]
+def _summary(plan: Plan, variant: str, records: Sequence[RunRecord]) -> VariantSummary:
+    planned = [run.run_id for run in plan.runs if run.variant == variant]
+    own = [record for record in records if record.run_id in planned]
+    complete = [record for record in own if record.status == RunStatus.COMPLETE]
     values: dict[str, list[float]] = {}
     for record in complete:
         for name, value in (record.test.values if record.test else {}).items():
             values.setdefault(name, []).append(value)
-    failed = sum(record.status == RunStatus.FAILED for record in records)
     return VariantSummary(
-        variant=variant, planned=planned, complete=len(complete), failed=failed, values=values
+        variant=variant,
+        planned=len(planned),
+        complete=len(complete),
+        failed=sum(record.status == RunStatus.FAILED for record in own),
+        values=values,
     )
 
 
@@ -92,18 +91,15 @@ def as_metrics(summaries: Sequence[VariantSummary]) -> dict[str, float]:
     """Metrics of a parent run: `variants/<variant> <metric> mean`, likewise `std` and `n`."""
     out: dict[str, float] = {}
     for each in summaries:
+        # Without slashes: MLflow makes a section of charts for each prefix.
+        variant = safe_key(each.variant).replace("/", "_")
         for metric in key_metrics(summaries):
             figures = {"mean": each.mean(metric), "std": each.std(metric)}
             figures["n"] = len(each.values.get(metric, ()))
             for name, value in figures.items():
                 if value is not None:
-                    out[f"variants/{_one_part(each.variant)} {metric} {name}"] = float(value)
+                    out[f"variants/{variant} {metric} {name}"] = float(value)
     return out
-
-
-def _one_part(variant: str) -> str:
-    """A variant's name without slashes: MLflow makes a section of charts for each prefix."""
-    return safe_key(variant).replace("/", "_")
 
 
 def as_markdown(summaries: Sequence[VariantSummary], metrics: Sequence[str]) -> str:

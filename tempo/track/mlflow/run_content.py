@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo.core.identity import short_hash
 from tempo.records.event_log import read_events
 from tempo.records.events import (
     AttemptStarted,
@@ -16,21 +20,17 @@ from tempo.records.events import (
     ImageSaved,
     Logged,
     Noted,
+    encode,
 )
+from tempo.records.layout import load_run
 from tempo.records.run_record import effective
-from tempo.track.mlflow.attachments import (
-    attach_checkpoints,
-    attach_json,
-    attach_text,
-    log_datasets,
-)
-from tempo.track.mlflow.client import log_points, log_tags
-from tempo.track.mlflow.image_names import Picture, log_pictures
+from tempo.track.mlflow.client import attach_json, attach_text, log_points, log_tags
 from tempo.track.mlflow.metric_points import FINAL, Point, cost_points, milliseconds, points_of
-from tempo.track.store_names import environment_tags
+from tempo.track.store_names import environment_tags, safe_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from PIL import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Limits:
     checkpoint_mib: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class EventSender:
     """Sends the events of one run to one child run."""
 
@@ -86,13 +86,10 @@ class EventSender:
     def _gallery(self, event: Evaluated, stamp: int) -> Iterator[Picture]:
         for clip in event.gallery[: self.limits.gallery]:
             prediction, target = (self.folder / clip[name] for name in ("prediction", "target"))
-            shown: dict[str, tuple[Path, Path | None]] = {
-                "prediction": (prediction, None),
-                "error": (prediction, target),
-                "target": (target, None),
-            }
-            for name, (path, against) in shown.items():
+            for name in ("prediction", "error", "target"):
                 key = f"test/{clip['clip']}/{name}"
+                path = target if name == "target" else prediction
+                against = target if name == "error" else None
                 yield Picture(key=key, step=FINAL, timestamp=stamp, path=path, against=against)
 
     def _attach(self, logged: Logged) -> list[Path]:
@@ -123,32 +120,23 @@ class EventSender:
         lines = [f"step {note.step}, {note.topic}: {note.message}" for note in notes]
         attach_text(self.client, self.mlflow_id, "notes.txt", "\n".join(lines) + "\n")
         path = logged.event.path if isinstance(logged.event, Noted) else None
-        if path is None:
+        folder = Path(path or "").parent.as_posix()
+        return self._attach_file(path, "notes" if folder == "." else folder)
+
+    def _attach_file(self, path: str | None, target: str) -> list[Path]:
+        """Attach a file of the run in the folder `target`; return it where it is missing."""
+        if not path:
             return []
         if not (self.folder / path).is_file():
             return [self.folder / path]
-        folder = Path(path).parent.as_posix()
-        target = "notes" if folder == "." else folder
         self.client.log_artifact(self.mlflow_id, str(self.folder / path), target)
         return []
 
     def _attach_table(self, event: Evaluated) -> list[Path]:
-        meaning: dict[str, Any] = {
-            "protocol_hash": event.protocol_hash,
-            "protocol": event.protocol,
-            "checkpoint": event.checkpoint,
-            "step": event.step,
-            "clips": event.clips,
-            "metrics": event.infos,
-        }
+        names = ("protocol_hash", "protocol", "checkpoint", "step", "clips")
+        meaning = {name: getattr(event, name) for name in names} | {"metrics": event.infos}
         attach_json(self.client, self.mlflow_id, f"evaluation/{event.split}.json", meaning)
-        table = self.folder / event.table
-        if not event.table:
-            return []
-        if not table.is_file():
-            return [table]
-        self.client.log_artifact(self.mlflow_id, str(table), f"evaluation/{event.split}")
-        return []
+        return self._attach_file(event.table, f"evaluation/{event.split}")
 
     def _attach_checkpoints(self, logged: Logged) -> list[Path]:
         if not self.limits.checkpoint_mib:
@@ -157,5 +145,115 @@ class EventSender:
         saved = [event for event in events if isinstance(event, CheckpointSaved)]
         chosen = {event.path for event in saved[-1:] + [e for e in saved if e.best][-1:]}
         paths = [self.folder / path for path in sorted(chosen)]
-        attach_checkpoints(self.client, self.mlflow_id, paths, self.limits.checkpoint_mib)
+        for path in paths:
+            if path.is_file() and path.stat().st_size <= self.limits.checkpoint_mib * 2**20:
+                self.client.log_artifact(self.mlflow_id, str(path), "checkpoints")
         return [path for path in paths if not path.is_file()]
+
+
+FOLDER = "images"
+SHOWN_TAG = "mlflow.loggedImages"
+THUMBNAIL = 256
+ERROR_GAIN = 4.0
+"""Absolute errors are small: they are shown this many times brighter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image file under `key` at `step`. With `against`, its error map is shown instead."""
+
+    key: str
+    step: int
+    timestamp: int
+    path: Path
+    against: Path | None = None
+
+    @property
+    def exists(self) -> bool:
+        return all(path is None or path.is_file() for path in (self.path, self.against))
+
+    @property
+    def stem(self) -> str:
+        """The file name that MLflow's log_image would give, but the same on every call.
+
+        A picture that is sent twice then replaces itself.
+        """
+        key = safe_key(self.key).replace("/", "~")
+        unique = uuid.uuid5(uuid.NAMESPACE_URL, f"{key} {self.step} {self.timestamp}")
+        return f"{key}+step+{self.step}+timestamp+{self.timestamp}+{unique}"
+
+
+def log_pictures(client: MlflowClient, mlflow_id: str, pictures: Iterable[Picture]) -> list[Path]:
+    """Send the pictures that exist; returns the paths of those that do not."""
+    todo = list(pictures)
+    present = [each for each in todo if each.exists]
+    if present:
+        with tempfile.TemporaryDirectory(prefix="tempo-images-") as folder:
+            for each in present:
+                _write(each, Path(folder))
+            client.log_artifacts(mlflow_id, folder, FOLDER)
+        client.set_tag(mlflow_id, SHOWN_TAG, "True")
+    return [each.path for each in todo if not each.exists]
+
+
+def _write(picture: Picture, folder: Path) -> None:
+    from PIL import Image
+
+    with Image.open(picture.path) as image:
+        pixels: Image.Image = image.convert("RGB")
+    if picture.against is not None:
+        with Image.open(picture.against) as other:
+            pixels = error_map(pixels, other.convert("RGB"))
+    pixels.save(folder / f"{picture.stem}.png")
+    scale = THUMBNAIL / max(pixels.size)
+    # Small pictures are enlarged without smoothing: their pixels are what one wants to see.
+    resample = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BICUBIC
+    size = (max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale)))
+    thumbnail = pixels.resize(size, resample)
+    # Hardly larger than by WebP's default effort, which takes fifteen times as long.
+    thumbnail.save(folder / f"{picture.stem}+compressed.webp", lossless=True, method=0, quality=0)
+
+
+def error_map(one: Image.Image, other: Image.Image) -> Image.Image:
+    """ERROR_GAIN x |one - other|, mean over channels, as a grey image of the same size."""
+    from PIL import Image, ImageChops
+
+    grey = ImageChops.difference(one, other).convert("RGB", _MEAN).getchannel(0)
+    bright = grey.point([min(255, round(level * ERROR_GAIN)) for level in range(256)])
+    return Image.merge("RGB", (bright, bright, bright))
+
+
+_MEAN = (1 / 3, 1 / 3, 1 / 3, 0) * 3
+
+CONTEXT_TAG = "mlflow.data.context"
+CONTEXTS = {"train": "training", "val": "validation", "test": "test"}
+DIGEST_LENGTH = 36
+"""Longest digest that MLflow keeps."""
+
+
+def log_datasets(
+    client: MlflowClient, mlflow_id: str, folder: Path, environment: Mapping[str, Any]
+) -> None:
+    """Name the data the run learned from and was judged on, one input a split.
+
+    Digests are those that the attempt recorded (`data`: split -> digest); without them, a hash of
+    the settings says which data was asked for.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    data = load_run(folder).config.get("data")
+    if not isinstance(data, Mapping):
+        return
+    recorded = environment.get("data")
+    digests = recorded if isinstance(recorded, Mapping) else {}
+    inputs = []
+    for split in digests or CONTEXTS:
+        dataset = Dataset(
+            name=str(data.get("kind", "data")),
+            digest=str(digests.get(split) or short_hash(data))[:DIGEST_LENGTH],
+            source_type="tempo",
+            source=json.dumps(encode(data), sort_keys=True),
+            profile=json.dumps({"clips": data.get(f"{split}_clips"), "split": split}),
+        )
+        inputs.append(DatasetInput(dataset, [InputTag(CONTEXT_TAG, CONTEXTS.get(split, split))]))
+    client.log_inputs(mlflow_id, inputs)

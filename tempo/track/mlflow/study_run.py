@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from tempo.core.config_diff import flatten
 from tempo.core.errors import TempoError
-from tempo.core.records import Plan
+from tempo.core.records import Plan, RunStatus
 from tempo.track.mirror_state import InvocationState, MirrorState
-from tempo.track.mlflow.attachments import attach_json, attach_text
-from tempo.track.mlflow.client import log_points, log_tags
+from tempo.track.mlflow.client import attach_json, attach_text, log_points, log_tags
 from tempo.track.mlflow.metric_points import Point, milliseconds
 from tempo.track.mlflow.replicate_summary import VariantSummary, as_csv, as_markdown, key_metrics
-from tempo.track.store_names import NOTE, about_tags, as_text, safe_key, source_tags
+from tempo.track.store_names import MLFLOW_STATUS, NOTE, about_tags, as_text, safe_key, source_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 TOKEN = "mlflow.tempo.mirror"
 """An experiment tag that tells this experiment from one of the same number in a new store. The UI
 hides tags of this prefix."""
-
-_STATUS = {"complete": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 
 
 class MirrorError(TempoError):
@@ -81,7 +78,7 @@ def describe_experiment(
     """The question and what the newest invocation ran with, as description and tags."""
     tags = {
         "mlflow.experimentKind": "custom_model_development",
-        NOTE: experiment_note(plan),
+        NOTE: _note(plan),
         "tempo.question": plan.question,
         "tempo.spec_hash": plan.spec_hash,
         "tempo.baseline": plan.baseline or "",
@@ -92,8 +89,7 @@ def describe_experiment(
         client.set_experiment_tag(experiment_id, safe_key(name), value)
 
 
-def experiment_note(plan: Plan) -> str:
-    """What someone who opens the experiment should know first."""
+def _note(plan: Plan) -> str:
     baseline = f" Baseline: `{plan.baseline}`." if plan.baseline else ""
     return (
         f"{plan.question or plan.study}\n\n"
@@ -123,7 +119,12 @@ class ParentSender:
             environment = self.state.environment(invocation.id)
             if environment.is_dir():
                 self._attach(invocation.mlflow_id, environment)
-            log_tags(self.client, invocation.mlflow_id, self._tags(invocation))
+            tags = {
+                "tempo.spec_hash": self.plan.spec_hash,
+                "tempo.profile": self.plan.profile or "",
+            }
+            tags |= source_tags(self.plan) | about_tags(invocation.about)
+            log_tags(self.client, invocation.mlflow_id, tags)
             invocation.sent = "start"
             self.state.save_invocation(invocation)
         return invocation.mlflow_id
@@ -144,15 +145,7 @@ class ParentSender:
         )
         return str(created.info.run_id)
 
-    def _tags(self, invocation: InvocationState) -> dict[str, str]:
-        return (
-            {"tempo.spec_hash": self.plan.spec_hash, "tempo.profile": self.plan.profile or ""}
-            | source_tags(self.plan)
-            | about_tags(invocation.about)
-        )
-
     def show_summary(self, mlflow_id: str, summaries: list[VariantSummary]) -> None:
-        """Bring the table in the parent run's description up to date."""
         table = as_markdown(summaries, key_metrics(summaries))
         self.client.set_tag(mlflow_id, NOTE, f"{self.plan.question}\n\n{table}")
 
@@ -169,7 +162,7 @@ class ParentSender:
         paths = [Path(path) for path in invocation.artifacts]
         missing = [path for path in paths if not self._attach(mlflow_id, path)]
         self.client.set_tag(mlflow_id, "status", invocation.status)
-        self.client.set_terminated(mlflow_id, _STATUS[invocation.status], stamp)
+        self.client.set_terminated(mlflow_id, MLFLOW_STATUS[RunStatus(invocation.status)], stamp)
         invocation.sent = "end"
         self.state.save_invocation(invocation)
         return [f"{path} is missing" for path in missing]

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,10 +24,7 @@ START_SECONDS = 120.0
 BLOCKED_PORTS = frozenset({5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6697, 10080})
 """Browsers refuse these ports above 1024."""
 
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-}
+_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def free_port() -> int:
@@ -46,10 +42,8 @@ def command(port: int) -> list[str]:
 
     Which store it shows is in its environment, where no list of processes tells a password.
     """
-    return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--host", HOST, "--port", str(port), "--workers", "1"),
-    ]
+    server = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    return [*server, "--workers", "1"]
 
 
 def serve(uri: str, port: int | None = None, say: Callable[[str], None] = print) -> int:
@@ -99,11 +93,7 @@ def running(uri: str, port: int | None = None) -> Iterator[tuple[subprocess.Pope
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, output: IO[bytes], uri: str) -> None:
-    """Until the UI answers.
-
-    Raises:
-        TempoError: with the last lines it wrote, when it does not.
-    """
+    """Wait until the UI answers; a TempoError holds the last lines it wrote when it does not."""
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up and process.poll() is None:
         if _answers(address):
@@ -116,11 +106,10 @@ def _wait(process: subprocess.Popen[bytes], address: str, output: IO[bytes], uri
 
 
 def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    health = f"{address}/health"
+    with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=5) as reply:
+        return bool(reply.status == 200)
+    return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

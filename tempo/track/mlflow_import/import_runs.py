@@ -9,8 +9,9 @@ and are never ranked with Tempo's.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,19 @@ from tempo.core.errors import MissingError, RecordError
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
 from tempo.records.event_log import NAME
-from tempo.records.events import Logged, to_json
+from tempo.records.events import (
+    AttemptStarted,
+    Evaluated,
+    Event,
+    Finished,
+    Logged,
+    Trained,
+    Validated,
+    to_json,
+)
 from tempo.records.files import write_atomic
 from tempo.records.layout import Store
 from tempo.track.mlflow_import.mlflow_reader import StoredRun, read_runs
-from tempo.track.mlflow_import.mlflow_to_events import events_of
 from tempo.track.store_address import redacted
 
 SEEDS = ("seed", "random_seed", "manual_seed", "torch_seed")
@@ -54,7 +63,11 @@ def import_runs(
     if not runs:
         raise MissingError(f"no runs with metrics in {redacted(uri)} are what was asked for")
     plan = _plan(runs, study, redacted(uri), rename or {})
-    _keep_others(store, plan)
+    if plan.study in store.studies() and "imported" not in store.load_plan(plan.study).spec:
+        raise RecordError(
+            f"study {plan.study!r} of {store.root} was carried out by Tempo; import under another "
+            "name (--study)"
+        )
     for run, planned in zip(runs, plan.runs, strict=True):
         config = plan.variant(planned.variant).config
         folder = store.save_run(RunSpec(run_id=planned.run_id, seed=planned.seed, config=config))
@@ -67,14 +80,6 @@ def write_events(folder: Path, events: Iterable[Logged]) -> None:
     """Write a whole record at once, with the times its events already have."""
     content = "".join(f"{json.dumps(to_json(each))}\n" for each in events).encode()
     write_atomic(folder / NAME, lambda file: file.write(content))
-
-
-def _keep_others(store: Store, plan: Plan) -> None:
-    if plan.study in store.studies() and "imported" not in store.load_plan(plan.study).spec:
-        raise RecordError(
-            f"study {plan.study!r} of {store.root} was carried out by Tempo; import under another "
-            "name (--study)"
-        )
 
 
 def _plan(
@@ -139,3 +144,95 @@ def _seed(run: StoredRun, taken: set[int | None]) -> int:
         if text is not None and text.isdigit() and int(text) not in taken:
             return int(text)
     return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+SPLITS = {"train": "train", "training": "train", "test": "test"}
+SPLITS |= dict.fromkeys(("val", "valid", "validation", "eval", "dev"), "val")
+
+_PREFIX = re.compile(rf"^({'|'.join(sorted(SPLITS, key=len, reverse=True))})[/_.](.+)$")
+_STATUS = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "stopped"}
+_LOWER = ("loss", "error", "lpips", "mse", "mae", "rmse", "time", "seconds", "flicker")
+
+
+def events_of(run: StoredRun, source: str, rename: Mapping[str, str]) -> Iterator[Logged]:
+    """The run's history as a record of one attempt; `source` says where it was imported from."""
+    points = _sorted_points(run, rename)
+    last = max((step for step, _ in points["train"].keys() | points["val"].keys()), default=0)
+    environment = {"imported_from": source, "mlflow_run_id": run.id, "mlflow_name": run.name}
+    started = AttemptStarted(resumed_step=0, total_steps=last, environment=environment)
+    yield _at(run.started, started)
+    timed: list[tuple[float, Event]] = []
+    for (step, time), values in points["train"].items():
+        timed.append((time, Trained(step=step, clips=0, epoch=0.0, values=values)))
+    for (step, time), values in points["val"].items():
+        took = max(0.0, time - run.started)
+        validated = Validated(step=step, clips=0, epoch=0.0, seconds=took, values=values)
+        timed.append((time, validated))
+    yield from (_at(time, event) for time, event in sorted(timed, key=lambda pair: pair[0]))
+    end = run.ended or max((time for time, _ in timed), default=run.started)
+    final = {name: value for values in points["test"].values() for name, value in values.items()}
+    if final:
+        yield _at(end, _evaluated(final, last, source))
+    status = _STATUS.get(run.status)
+    if status:
+        failed = status == "failed"
+        finished = Finished(
+            status=status,
+            step=last,
+            seconds=end - run.started,
+            train_seconds=end - run.started,
+            peak_memory=0,
+            failure="bug" if failed else None,
+            message="failed before it was imported" if failed else "",
+        )
+        yield _at(end, finished)
+
+
+def _sorted_points(
+    run: StoredRun, rename: Mapping[str, str]
+) -> dict[str, dict[tuple[int, float], dict[str, float]]]:
+    """split -> (step, time) -> metric -> value; metrics of one step logged one by one stand at
+    the time of the first."""
+    out: dict[str, dict[int, tuple[float, dict[str, float]]]] = {"train": {}, "val": {}, "test": {}}
+    for key, history in run.history.items():
+        match = _PREFIX.match(rename.get(key, key))
+        split, name = (SPLITS[match[1]], match[2]) if match else ("train", rename.get(key, key))
+        for step, time, value in history:
+            first, values = out[split].get(step, (math.inf, {}))
+            out[split][step] = (min(first, time), values | {name: value})
+    return {
+        split: {(step, time): values for step, (time, values) in sorted(steps.items())}
+        for split, steps in out.items()
+    }
+
+
+def _at(time: float, event: Event) -> Logged:
+    return Logged(time=time, attempt=1, event=event)
+
+
+def _evaluated(values: Mapping[str, float], step: int, source: str) -> Evaluated:
+    protocol = {"imported_from": source}
+    return Evaluated(
+        split="test",
+        step=step,
+        checkpoint="unknown",
+        clips=0,
+        values=values,
+        infos={name: _info(name) for name in values},
+        protocol=protocol,
+        protocol_hash=short_hash(protocol),
+        table="",
+        table_sha256="",
+        gallery=(),
+    )
+
+
+def _info(name: str) -> dict[str, Any]:
+    lower = any(word in name.lower() for word in _LOWER)
+    return {
+        "name": name,
+        "unit": "dB" if "psnr" in name.lower() else "",
+        "better": "lower" if lower else "higher",
+        "digits": 2 if "psnr" in name.lower() else 4,
+        "definition": "imported from MLflow; how it was computed is not known",
+    }

@@ -38,10 +38,7 @@ class StoredRun:
 
 
 def read_runs(
-    uri: str,
-    experiments: Sequence[str] = (),
-    where: str = "",
-    run_ids: Sequence[str] = (),
+    uri: str, experiments: Sequence[str] = (), where: str = "", run_ids: Sequence[str] = ()
 ) -> list[StoredRun]:
     """The runs of `experiments` (all of them by default) that MLflow's filter `where` keeps, and
     those of `run_ids`, oldest first, with the history of every metric.
@@ -64,10 +61,13 @@ def read_runs(
     return sorted(runs, key=lambda run: (run.started, run.id))
 
 
-def _experiments(client: MlflowClient, wanted: Sequence[str]) -> dict[str, str]:
-    """Experiment id -> name, of those wanted."""
+def _all_experiments(client: MlflowClient) -> dict[str, str]:
     found = client.search_experiments(max_results=1000)
-    names = {str(each.experiment_id): str(each.name) for each in found}
+    return {str(each.experiment_id): str(each.name) for each in found}
+
+
+def _experiments(client: MlflowClient, wanted: Sequence[str]) -> dict[str, str]:
+    names = _all_experiments(client)
     for name in wanted:
         if name not in names.values():
             raise MissingError(unknown("MLflow experiment", name, sorted(names.values())))
@@ -86,16 +86,11 @@ def search_runs(client: MlflowClient, ids: list[str], where: str) -> Iterator[An
 
 
 def _stored(client: MlflowClient, run: Any, names: Mapping[str, str]) -> StoredRun:
-    history = {
-        key: tuple(
-            (each.step, each.timestamp / 1000, each.value)
-            for each in sorted(
-                client.get_metric_history(run.info.run_id, key),
-                key=lambda each: (each.step, each.timestamp),
-            )
-        )
-        for key in run.data.metrics
-    }
+    history = {}
+    for key in run.data.metrics:
+        points = client.get_metric_history(run.info.run_id, key)
+        points = sorted(points, key=lambda point: (point.step, point.timestamp))
+        history[key] = tuple((p.step, p.timestamp / 1000, p.value) for p in points)
     experiment_id = str(run.info.experiment_id)
     return StoredRun(
         id=run.info.run_id,
@@ -153,15 +148,12 @@ def find_runs(uri: str, text: str) -> NamedRuns:
 
 
 def _find_runs(client: MlflowClient, uri: str, text: str) -> NamedRuns:
-    names = {
-        str(each.experiment_id): str(each.name)
-        for each in client.search_experiments(max_results=1000)
-    }
+    names = _all_experiments(client)
+    known = sorted(names.values())
     if text in names.values():
         ids = [key for key, name in names.items() if name == text]
         return NamedRuns(runs=_found(_children(client, ids, ""), names), experiment=text)
     if not RUN_ID.fullmatch(text) and not _FILTER.search(text):
-        known = sorted(names.values())
         raise MissingError(
             f"{unknown('MLflow experiment', text, known)}; it is neither the id of a run (32 hex "
             f"digits) nor a filter (tags.variant = 'x') in {uri} either"
@@ -169,8 +161,7 @@ def _find_runs(client: MlflowClient, uri: str, text: str) -> NamedRuns:
     where = f"attributes.run_id = '{text}'" if RUN_ID.fullmatch(text) else text
     runs = _found(_children(client, list(names), where), names)
     if not runs:
-        listed = ", ".join(sorted(names.values()))
-        raise MissingError(f"no runs in {uri} are {text!r} (experiments: {listed})")
+        raise MissingError(f"no runs in {uri} are {text!r} (experiments: {', '.join(known)})")
     return NamedRuns(runs=runs)
 
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun, PlannedVariant
-from tempo.launch.accounting.gpu_sharing import runs_that_fit, share_gpus
-from tempo.launch.accounting.gpu_usage import smallest_gpu
+from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
 from tempo.launch.accounting.resource_needs import Needs
 from tempo.launch.launchers.catalog import LauncherContext
 from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_duration import run_requests
+from tempo.launch.scheduling.run_view import run_requests
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store

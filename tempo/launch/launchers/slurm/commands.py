@@ -10,9 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tempo.core.errors import MissingError, TempoError
-from tempo.core.jobs import BUSY, RESUMABLE, JobState, JobStatus
+from tempo.core.jobs import JobState, JobStatus
+from tempo.launch.worker_command import exit_state
+
+T = TypeVar("T")
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol")
 TRIES = 3
@@ -74,7 +78,6 @@ class Row:
 
     @property
     def task(self) -> str:
-        """Return the name of the task for Slurm's commands."""
         return f"{self.array}_{self.index}"
 
 
@@ -93,9 +96,7 @@ class Slurm:
         self._accounting = shutil.which("sacct") is not None
 
     def check(self) -> None:
-        """Raises:
-        MissingError: when Slurm's commands are not here.
-        """
+        """Raise a MissingError when Slurm's commands are not here."""
         lacking = [name for name in PROGRAMS if shutil.which(name) is None]
         if lacking:
             raise MissingError(
@@ -122,13 +123,11 @@ class Slurm:
     def remembered(self, arrays: Sequence[str]) -> list[Row]:
         """List the tasks of these arrays from Slurm's accounting; empty on a cluster without."""
         rows: list[Row] = []
-        for some in _parts(arrays):
-            if not self._accounting:
-                break
-            argv = ["sacct", "--noheader", "--parsable2", "--allocations", "--array"]
-            names = "--format=JobID,State,ExitCode,NodeList"
+        argv = ["sacct", "--noheader", "--parsable2", "--allocations", "--array"]
+        argv.append("--format=JobID,State,ExitCode,NodeList")
+        for some in parts(arrays, MANY) if self._accounting else ():
             try:
-                text = self._run(*argv, f"--jobs={','.join(some)}", names, tries=1)
+                text = self._run(*argv, f"--jobs={','.join(some)}", tries=1)
             except TempoError:
                 # A cluster without accounting: the records say what became of its jobs.
                 self._accounting = False
@@ -163,7 +162,7 @@ class Slurm:
         return int(found[1]) if found else 1001
 
     def _cancel(self, tasks: Sequence[str], *how: str) -> None:
-        for some in _parts(tasks):
+        for some in parts(tasks, MANY):
             self._run("scancel", "--quiet", *how, *some, harmless=_ENDED)
 
     def _run(
@@ -203,23 +202,16 @@ class Slurm:
         raise AwayError(f"Slurm's controller does not answer {argv[0]} ({problem})")
 
 
-def _parts(names: Sequence[str]) -> list[Sequence[str]]:
-    return [names[start : start + MANY] for start in range(0, len(names), MANY)]
+def parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _row(line: str) -> Row:
     fields = [field.strip() for field in line.split("|", len(FIELDS) - 1)]
     array, index, state, code, reason, restarts, nodes, comment = fields
-    return Row(
-        array=array,
-        index=index,
-        state=state,
-        code=int(code) if code.isdigit() else 0,
-        reason=reason,
-        restarts=int(restarts) if restarts.isdigit() else 0,
-        nodes="" if nodes in {"N/A", "(null)"} else nodes,
-        comment=comment,
-    )
+    status, times = (int(text) if text.isdigit() else 0 for text in (code, restarts))
+    nodes = "" if nodes in {"N/A", "(null)"} else nodes
+    return Row(array, index, state, status, reason, times, nodes, comment)
 
 
 def _accounted(line: str) -> Row | None:
@@ -244,24 +236,8 @@ WAITING = {
     "RESV_DEL_HOLD",
     "SPECIAL_EXIT",
 }
-GOING_ON = {
-    "RUNNING",
-    "COMPLETING",
-    "RESIZING",
-    "SIGNALING",
-    "STAGE_OUT",
-    "STOPPED",
-    "SUSPENDED",
-}
-DEAD = {
-    "BOOT_FAIL",
-    "DEADLINE",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "REVOKED",
-    "TIMEOUT",
-}
+GOING_ON = {"RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED"}
+DEAD = {"BOOT_FAIL", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}
 
 
 def status_of(row: Row | None) -> JobStatus:
@@ -284,12 +260,8 @@ def _ended(row: Row) -> tuple[JobState, int | None]:
     if row.state in DEAD:
         return JobState.LOST, code or None
     if row.state in {"COMPLETED", "FAILED"}:
-        default = JobState.LOST if code < 0 else JobState.FAILED
-        return BY_CODE.get(code, default), code
+        return exit_state(code), code
     return JobState.UNKNOWN, None
-
-
-BY_CODE = {0: JobState.OK, RESUMABLE: JobState.STOPPED, BUSY: JobState.BUSY}
 
 
 def exit_code(status: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +12,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
-from tempo.launch.launchers.slurm.arrays import Arrays, array_name
-from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, status_of
-from tempo.launch.launchers.slurm.script import Array, Placement, render, task_words
+from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, parts, status_of
+from tempo.launch.launchers.slurm.script import MARK, SlurmPolicy, render, task_words
+from tempo.records.files import write_atomic, write_json
 
 SUBMISSIONS = 3
 """Tries to submit an array; each retry first checks the queue for the previous submission."""
@@ -21,24 +23,51 @@ HASTE = 30.0
 """Seconds between two requests to start one requeued job before its time."""
 
 
-def _ignore(text: str) -> None:
-    return
+class Arrays:
+    """The arrays whose folders lie in `root`: array.json (runs of its tasks), tasks, script.sh.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmPolicy:
-    """How a study uses a cluster.
-
-    `throttle`: most jobs in flight; `notice`: seconds between the warning and the end of a job;
-    `poll`: seconds between two queries of the queue; `setup`: shell lines run before each run.
+    A job carries its folder's name as its comment, by which any driver finds the runs of the jobs
+    in the queue.
     """
 
-    study: str
-    placement: Placement = field(default_factory=Placement)
-    setup: Sequence[str] = ()
-    throttle: int | None = None
-    notice: int = 120
-    poll: float = 10.0
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._keys: dict[str, tuple[str, ...]] = {}
+
+    def new_folder(self, study: str) -> Path:
+        """Return a folder name that no other array has; the folder is not created."""
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        return self.root / f"{study}-{stamp}-{secrets.token_hex(3)}"
+
+    def write(self, folder: Path, jobs: Sequence[JobSpec], script: str) -> Path:
+        """Write the files of an array that is to be submitted; return the path of its script."""
+        tasks = task_words(jobs, Path.cwd())
+        value = {"keys": [job.key for job in jobs], "logs": [str(job.log) for job in jobs]}
+        write_json(folder / "array.json", value)
+        write_atomic(folder / "tasks", lambda file: file.write(tasks))
+        path = folder / "script.sh"
+        write_atomic(path, lambda file: file.write(script.encode("utf-8", "surrogateescape")))
+        return path
+
+    def known(self, rows: Sequence[Row]) -> list[tuple[str, Row]]:
+        """Return the rows that are tasks of these arrays, each behind its run."""
+        found = []
+        for row in rows:
+            keys = self._keys_of(row.comment)
+            if row.index.isdigit() and int(row.index) < len(keys):
+                found.append((keys[int(row.index)], row))
+        return found
+
+    def _keys_of(self, comment: str) -> tuple[str, ...]:
+        """Return the runs of the array that a job's comment names; empty for foreign jobs."""
+        name = comment.removeprefix(MARK)
+        if name == comment or "/" in name:
+            return ()
+        if name not in self._keys:
+            path = self.root / name / "array.json"
+            # Another records folder's array: its name is remembered too, as one without runs.
+            self._keys[name] = tuple(json.loads(path.read_text())["keys"]) if path.is_file() else ()
+        return self._keys[name]
 
 
 @dataclass(slots=True)
@@ -69,12 +98,14 @@ class SlurmLauncher:
     not heeded: Slurm takes bad nodes out of service itself, and has no wish that is not an order.
     """
 
+    slots: int | None = None
+
     def __init__(
         self,
         root: Path,
         policy: SlurmPolicy,
         slurm: Slurm | None = None,
-        say: Callable[[str], None] = _ignore,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._arrays, self._policy, self._say = Arrays(root), policy, say
         self._slurm = slurm or Slurm()
@@ -83,12 +114,9 @@ class SlurmLauncher:
         self._away = False
         self._largest: int | None = None
 
-    @property
-    def slots(self) -> int | None:
-        return None
-
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
-        with FileLock(self._lock()):
+        self._arrays.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._arrays.root / "lock"):
             self.attach([job.key for job in jobs if not self._live(job.key)])
             for some in self._grouped([job for job in jobs if not self._live(job.key)]):
                 self._submit(some)
@@ -99,7 +127,7 @@ class SlurmLauncher:
         self._largest = self._largest or len(jobs)
         groups = self._grouped(jobs)
         folders = [self._arrays.root / f"{self._policy.study}-{n}" for n in range(len(groups))]
-        return [(self._script(f, some)[0], some) for f, some in zip(folders, groups, strict=True)]
+        return [(self._script(f, some), some) for f, some in zip(folders, groups, strict=True)]
 
     def poll(self) -> Mapping[str, JobStatus]:
         if self._tasks and time.monotonic() >= self._next:
@@ -112,12 +140,11 @@ class SlurmLauncher:
         if not wanted or not self._arrays.root.is_dir():
             return {}
         found: dict[str, str] = {}
-        for each in self._arrays.known(self._slurm.rows()):
-            status = status_of(each.row)
-            if each.key in wanted and status.state.live:
-                index = int(each.row.index)
-                self._tasks[each.key] = _Task(each.row.array, index, each.row, status)
-                found[each.key] = each.row.task
+        for key, row in self._arrays.known(self._slurm.rows()):
+            status = status_of(row)
+            if key in wanted and status.state.live:
+                self._tasks[key] = _Task(row.array, int(row.index), row, status)
+                found[key] = row.task
         return found
 
     def forget(self, key: str) -> None:
@@ -140,10 +167,6 @@ class SlurmLauncher:
 
     def _live(self, key: str) -> bool:
         return key in self._tasks and self._tasks[key].status.state.live
-
-    def _lock(self) -> Path:
-        self._arrays.root.mkdir(parents=True, exist_ok=True)
-        return self._arrays.root / "lock"
 
     def _look(self) -> None:
         """Update the status of every task by one query of the queue and one of accounting."""
@@ -185,34 +208,16 @@ class SlurmLauncher:
         if alike and self._largest is None:
             self._largest = self._slurm.largest_array()
         most = self._largest or 1
-        return [
-            some[start : start + most]
-            for some in alike.values()
-            for start in range(0, len(some), most)
-        ]
+        return [part for some in alike.values() for part in parts(some, most)]
 
-    def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> tuple[str, bytes]:
-        policy = self._policy
-        fields, tasks = task_words(jobs, Path.cwd())
+    def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> str:
         earlier = {task.array for task in self._tasks.values() if task.status.state.live}
-        array = Array(
-            folder=folder.absolute(),
-            name=array_name(policy.study, [job.key for job in jobs]),
-            size=len(jobs),
-            fields=fields,
-            resources=jobs[0].resources,
-            placement=policy.placement,
-            notice=max(policy.notice, round(jobs[0].grace_s)),
-            throttle=policy.throttle,
-            setup=policy.setup,
-            after=":".join(sorted(earlier)) if policy.throttle and earlier else None,
-        )
-        return render(array), tasks
+        after = ":".join(sorted(earlier)) if self._policy.throttle else None
+        return render(folder.absolute(), jobs, self._policy, after)
 
     def _submit(self, jobs: Sequence[JobSpec]) -> None:
         folder = self._arrays.new_folder(self._policy.study)
-        script, tasks = self._script(folder, jobs)
-        path = self._arrays.write(folder, jobs, tasks, script)
+        path = self._arrays.write(folder, jobs, self._script(folder, jobs))
         # Credentials, such as a ledger's, reach the job by the environment and no file of ours.
         number = self._number(path, folder.name, jobs[0].env)
         for index, job in enumerate(jobs):

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tempo.core.errors import SpecError
+from tempo.core.identity import short_hash
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, Resources
 from tempo.core.torchrun_command import RENDEZVOUS
-from tempo.launch.launchers.slurm.arrays import MARK
+
+MARK = "tempo:"
+"""Precedes the folder's name in the comment of a job."""
 
 HEAD = 3
 """Words of a task before those of its command: folder to run in, log, words of the command."""
@@ -80,88 +83,88 @@ exit "$code"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Array:
-    """A job array to submit.
+class Placement:
+    """Where on a cluster jobs run: what `tempo.core.jobs.Resources` does not hold."""
 
-    Attributes:
-        folder: holds its tasks and Slurm's own messages.
-        name: equal for arrays of the same runs, so that a second one waits for the first.
-        size: tasks; at most `throttle` of them are in flight.
-        fields: words of each task in the file of tasks.
-        notice: seconds between the warning and the end of a job.
-        after: an array that has to end first.
+    partition: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+    gpu_type: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmPolicy:
+    """How a study uses a cluster.
+
+    `throttle`: most jobs in flight; `notice`: seconds between the warning and the end of a job;
+    `poll`: seconds between two queries of the queue; `setup`: shell lines run before each run.
     """
 
-    folder: Path
-    name: str
-    size: int
-    fields: int
-    resources: Resources
-    placement: Placement
-    notice: int
-    throttle: int | None = None
+    study: str
+    placement: Placement = field(default_factory=Placement)
     setup: Sequence[str] = ()
-    after: str | None = None
+    throttle: int | None = None
+    notice: int = 120
+    poll: float = 10.0
 
 
-def task_words(jobs: Sequence[JobSpec], directory: Path) -> tuple[int, bytes]:
-    """Return the number of words of each task, and the words of all tasks, NUL-terminated.
+def array_name(study: str, keys: Sequence[str]) -> str:
+    """Return the job name: equal for equal runs, so that `singleton` lets one of them run."""
+    return f"tempo-{study}-{short_hash(sorted(keys), 8)}"
+
+
+def task_words(jobs: Sequence[JobSpec], directory: Path) -> bytes:
+    """Return the words of all tasks, NUL-terminated, as many for each.
 
     Raises:
         ValueError: for a word that holds a NUL byte.
     """
-    fields = HEAD + max(len(job.argv) for job in jobs)
     words: list[str] = []
     for job in jobs:
         task = [str(directory), str(directory / job.log), str(len(job.argv)), *job.argv]
-        words += task + [""] * (fields - len(task))
+        words += task + [""] * (_fields(jobs) - len(task))
     if any("\0" in word for word in words):
         raise ValueError("no argument of a program can hold a NUL byte")
-    return fields, "".join(f"{word}\0" for word in words).encode("utf-8", "surrogateescape")
+    return "".join(f"{word}\0" for word in words).encode("utf-8", "surrogateescape")
 
 
-def render(array: Array) -> str:
-    """Return the text of the batch script."""
-    parts = [
+def _fields(jobs: Sequence[JobSpec]) -> int:
+    return HEAD + max(len(job.argv) for job in jobs)
+
+
+def render(folder: Path, jobs: Sequence[JobSpec], policy: SlurmPolicy, after: str | None) -> str:
+    """Return the text of the batch script of an array of `jobs`, whose resources are equal.
+
+    `folder` holds its tasks and Slurm's own messages; the array `after` has to end first.
+    """
+    needed, notice = jobs[0].resources, max(policy.notice, round(jobs[0].grace_s))
+    throttle = f"%{policy.throttle}" if policy.throttle else ""
+    messages = str(folder / "slurm-").replace("%", "%%") + "%a.out"
+    lines = [
         "#!/bin/bash",
-        *_directives(array),
-        "",
-        *array.setup,
-        "set -u",
-        READ_TASK.format(
-            fields=array.fields, tasks=shlex.quote(str(array.folder / "tasks")), head=HEAD
-        ),
-    ]
-    if array.resources.nodes > 1:
-        parts.append(
-            MEET.format(
-                variable=RENDEZVOUS,
-                nodes=array.resources.nodes,
-                cpus=array.resources.cpus,
-                wait=array.notice,
-            )
-        )
-    # srun hands USR2 on to the nodes; TERM makes it end them at once.
-    notice = "USR2" if array.resources.nodes > 1 else "TERM"
-    parts.append(CARRY_OUT.format(resumable=RESUMABLE, busy=BUSY, signal=notice))
-    return "\n".join(parts)
-
-
-def _directives(array: Array) -> list[str]:
-    throttle = f"%{array.throttle}" if array.throttle else ""
-    dependency = "singleton" + (f",afterany:{array.after}" if array.after else "")
-    messages = str(array.folder / "slurm-").replace("%", "%%") + "%a.out"
-    return [
-        directive("job-name", array.name),
-        directive("array", f"0-{array.size - 1}{throttle}"),
-        directive("dependency", dependency),
-        *(directive(name, value) for name, value in options(array.resources, array.placement)),
-        directive("signal", f"B:USR2@{array.notice}"),
+        directive("job-name", array_name(policy.study, [job.key for job in jobs])),
+        directive("array", f"0-{len(jobs) - 1}{throttle}"),
+        directive("dependency", "singleton" + (f",afterany:{after}" if after else "")),
+        *(directive(name, value) for name, value in options(needed, policy.placement)),
+        directive("signal", f"B:USR2@{notice}"),
         directive("requeue"),
         directive("open-mode", "append"),
         directive("output", messages),
-        directive("comment", f"{MARK}{array.folder.name}"),
+        directive("comment", f"{MARK}{folder.name}"),
+        "",
+        *policy.setup,
+        "set -u",
     ]
+    tasks = shlex.quote(str(folder / "tasks"))
+    lines.append(READ_TASK.format(fields=_fields(jobs), tasks=tasks, head=HEAD))
+    nodes, cpus = needed.nodes, needed.cpus
+    if nodes > 1:
+        lines.append(MEET.format(variable=RENDEZVOUS, nodes=nodes, cpus=cpus, wait=notice))
+    # srun hands USR2 on to the nodes; TERM makes it end them at once.
+    signal = "USR2" if nodes > 1 else "TERM"
+    lines.append(CARRY_OUT.format(resumable=RESUMABLE, busy=BUSY, signal=signal))
+    return "\n".join(lines)
 
 
 OURS = [
@@ -197,21 +200,8 @@ _NAME = re.compile(r"^[a-z][a-z0-9-]*$")
 _PLAIN = re.compile(r"^[A-Za-z0-9_./:=@%,+\[\]&|-]+$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where on a cluster jobs run: what `tempo.core.jobs.Resources` does not hold."""
-
-    partition: str | None = None
-    account: str | None = None
-    constraint: str | None = None
-    gpu_type: str | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-
 def check_extra(extra: Mapping[str, str]) -> None:
-    """Raises:
-    ValueError: for an option that is none of sbatch's long ones, or that Tempo sets itself.
-    """
+    """Raise a ValueError for an option that is no long one of sbatch, or that Tempo sets itself."""
     for name, value in extra.items():
         if not _NAME.match(name):
             raise ValueError(f"{name!r} is not a long option of sbatch, as in `qos: high`")
@@ -229,15 +219,12 @@ def minutes(seconds: int) -> str:
 
 
 def options(resources: Resources, placement: Placement) -> list[tuple[str, str]]:
-    """Return the long options of sbatch with their values.
-
-    Raises:
-        SpecError: when `extra` holds an option that Tempo sets itself.
-    """
+    """Return the long options of sbatch with their values; a SpecError for a wrong `extra`."""
     try:
         check_extra(placement.extra)
     except ValueError as error:
         raise SpecError(f"resources.extra: {error}") from None
+    gpus, kind = resources.gpus_per_node, f"{placement.gpu_type}:" if placement.gpu_type else ""
     wanted = [
         ("partition", placement.partition),
         ("account", placement.account),
@@ -245,18 +232,12 @@ def options(resources: Resources, placement: Placement) -> list[tuple[str, str]]
         ("nodes", str(resources.nodes)),
         ("ntasks-per-node", "1"),
         ("cpus-per-task", str(resources.cpus)),
-        ("gres", _gpus(resources.gpus_per_node, placement.gpu_type)),
+        ("gres", f"gpu:{kind}{gpus}" if gpus else None),
         ("mem", f"{resources.mem_mb}M" if resources.mem_mb else None),
         ("time", minutes(resources.time_s) if resources.time_s else None),
         *placement.extra.items(),
     ]
     return [(name, value) for name, value in wanted if value is not None]
-
-
-def _gpus(count: int, kind: str | None) -> str | None:
-    if not count:
-        return None
-    return f"gpu:{kind}:{count}" if kind else f"gpu:{count}"
 
 
 def directive(name: str, value: str = "") -> str:
