@@ -26,7 +26,7 @@ from optuna.trial import Trial
 
 from tempo.core.errors import SpecError
 from tempo.core.seeding import stream
-from tempo.spec import search as spec
+from tempo.spec import search_section as spec
 from tempo.spec.options import Options
 from tempo.tuning.space import Parameter, Params, Space
 
