@@ -19,7 +19,7 @@ from tempo.spec.load import LoadedStudy
 from tempo.tuning.backend.samplers import make_sampler, sequence, suggest
 from tempo.tuning.backend.storage import redacted, silence_optuna
 from tempo.tuning.confirmation import Candidate
-from tempo.tuning.enqueued_trials import enqueued, named
+from tempo.tuning.given_trials import enqueued, named
 from tempo.tuning.session import Search
 from tempo.tuning.space import Point, RejectedError, Space
 from tempo.tuning.trials import NAME, by_ticket, result_of, runs_of, variant_of

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from tempo.core.errors import SpecError
 from tempo.tuning.backend.samplers import make_sampler, sequence, suggest
 from tempo.tuning.backend.storage import promotions
-from tempo.tuning.enqueued_trials import named
+from tempo.tuning.given_trials import named
 from tempo.tuning.space import Point, RejectedError, Space
 from tempo.tuning.tickets import Ticket, Tickets
 from tempo.tuning.trials import NAME, ORIGIN, REJECTED, TICKET, Trial, runs_of, ticket_of

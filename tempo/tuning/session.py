@@ -23,8 +23,6 @@ from tempo.records.layout import Store
 from tempo.records.run_record import read_run
 from tempo.records.search_record import search_dir
 from tempo.spec.load import LoadedStudy
-from tempo.tuning import racing
-from tempo.tuning.backend.pruners import make_pruner
 from tempo.tuning.backend.storage import (
     check_study,
     ensure_study,
@@ -32,10 +30,11 @@ from tempo.tuning.backend.storage import (
     optuna_name,
     signature,
 )
+from tempo.tuning.given_trials import add_known
 from tempo.tuning.objectives import values_of
 from tempo.tuning.proposals import Costs, Proposals
-from tempo.tuning.search_budget import Spending, spending
 from tempo.tuning.space import Space
+from tempo.tuning.stopping_rules import Spending, has_lost, make_pruner, spending
 from tempo.tuning.tickets import Ticket, Tickets
 from tempo.tuning.trials import (
     RESULT,
@@ -46,7 +45,6 @@ from tempo.tuning.trials import (
     result_json,
     seed_values,
 )
-from tempo.tuning.warm_start import add_known
 
 
 def check_unchanged(loaded: LoadedStudy, store: Store) -> bool:
@@ -227,7 +225,7 @@ class Search:
         ]
         assert self.spec.race is not None
         mine = [sign * values[0] for values in trial.done.values()]
-        return racing.has_lost(mine, complete, seeds=len(self.seeds), z=self.spec.race)
+        return has_lost(mine, complete, seeds=len(self.seeds), z=self.spec.race)
 
     def failed(self, trial: Trial, seed: int, reason: str) -> None:
         """Record that a seed's run failed, and with it the trial."""

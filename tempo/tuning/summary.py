@@ -18,14 +18,13 @@ from tempo.records.search_record import (
     TrialRecord,
     TrialRun,
 )
-from tempo.tuning import racing
 from tempo.tuning.backend.importance import importances
-from tempo.tuning.backend.pruners import describe_pruner
 from tempo.tuning.backend.storage import journal_url, redacted
 from tempo.tuning.confirmation import Candidate, candidate, confirmations, fresh_seeds
 from tempo.tuning.objectives import infos
 from tempo.tuning.session import Search
 from tempo.tuning.space import Parameter, Space
+from tempo.tuning.stopping_rules import pruning_rule, racing_rule
 from tempo.tuning.trials import (
     NAME,
     ORIGIN,
@@ -82,7 +81,7 @@ def describe(space: Space) -> Description:
     return Description(
         objectives=tuple(spec.objectives),
         space=tuple(_parameter(each) for each in space.parameters),
-        rules=(describe_pruner(spec), racing.rule(z, len(space.loaded.spec.seeds))),
+        rules=(pruning_rule(spec), racing_rule(z, len(space.loaded.spec.seeds))),
         constraints=tuple(str(each) for each in spec.constraints),
         budget={k: float(v) for k, v in spec.budget if v is not None},
     )
