@@ -179,10 +179,7 @@ class Piece(NamedTuple):
 
 def piece(path: str, value: Node, place: Place) -> tuple[Piece, ...]:
     """Return the change to `value` at a dotted path; a preset in it becomes a piece of its own."""
-    node = nested(path.split("."), value, place)
-    assert isinstance(node, Mapped)
-    node = short_form(node)
-    preset, rest = _split(node)
+    preset, rest = _split(short_form(nested(path.split("."), value, place)))
     depth = path.count(".") + 1
     return (*preset, *((Piece(depth, rest),) if rest.entries else ()))
 

@@ -79,11 +79,17 @@ def written(value: Any, place: Place) -> Node:
     return Scalar(value, place, text=str(value))
 
 
-def nested(keys: Sequence[str], node: Node, place: Place) -> Node:
-    """Return `node` under a chain of mappings, each key at `place`."""
+def nested(keys: Sequence[str], node: Node, place: Place) -> Mapped:
+    """Return `node` under a chain of mappings, at least one, each key at `place`."""
     for key in reversed(keys):
         node = Mapped({key: Entry(place, node)}, place)
+    assert isinstance(node, Mapped)
     return node
+
+
+def change(path: str, value: Any, place: Place) -> Mapped:
+    """Return the tree that sets a dotted path to a plain value, all of it at one place."""
+    return nested(path.split("."), written(value, place), place)
 
 
 def child(node: Node, part: str | int) -> tuple[Place, Node] | None:
