@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from tempo.core.catalog import unknown
 from tempo.core.place import Place
-from tempo.spec.batch import short_form
 from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy
+from tempo.spec.presets import short_form
 from tempo.spec.study import RunConfig
-from tempo.spec.yaml.overlay import merge, spread
+from tempo.spec.yaml.overlay import spread
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import path_problem
 from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, child, find, nested, written
@@ -193,9 +193,7 @@ def pieces(node: Mapped) -> tuple[Piece, ...]:
 
 def own(node: Mapped) -> tuple[Piece, ...]:
     """Return the changes of a variant's `set`, which win over those of its levels."""
-    whole = spread(node, merge)
-    assert isinstance(whole, Mapped)
-    preset, rest = _split(short_form(whole))
+    preset, rest = _split(short_form(spread(node)))
     return (*preset, Piece(LAST, rest))
 
 

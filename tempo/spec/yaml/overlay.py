@@ -10,16 +10,19 @@ Mappings merge key by key and everything else replaces, but for four rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import reduce
+from typing import overload
 
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, nested, shown
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, nested
 
 WHOLE = frozenset({"budget"})
 """Keys whose value is replaced as a whole."""
 
 
+@overload
+def merge(under: Node | None, over: Mapped) -> Mapped: ...
+@overload
+def merge(under: Node | None, over: Node) -> Node: ...
 def merge(under: Node | None, over: Node) -> Node:
     """Return `over` merged over `under`; neither is changed."""
     if under is None or not isinstance(over, Mapped):
@@ -30,9 +33,8 @@ def merge(under: Node | None, over: Node) -> Node:
         return over
     entries = dict(under.entries)
     for key, (place, node) in over.entries.items():
-        kept = entries.get(key)
-        whole = kept is None or key in WHOLE
-        entries[key] = Entry(place, node if whole or kept is None else merge(kept.node, node))
+        kept = entries.get(key) if key not in WHOLE else None
+        entries[key] = Entry(place, merge(kept.node if kept else None, node))
     return Mapped(entries, over.place)
 
 
@@ -45,23 +47,9 @@ def _replaces_whole(under: Mapped, over: Mapped) -> bool:
     return new.value != old.value
 
 
-def spread(node: Node, merged: Callable[[Node | None, Node], Node] = merge) -> Node:
+def spread(node: Mapped) -> Mapped:
     """Return a mapping whose keys may be dotted paths as nested mappings."""
-    if not isinstance(node, Mapped) or not any("." in key for key in node.entries):
+    if not any("." in key for key in node.entries):
         return node
-    out: Node = Mapped({}, node.place)
-    for key, (place, value) in node.entries.items():
-        out = merged(out, nested(key.split("."), value, place))
-    return out
-
-
-def put(tree: Node, path: str, value: Node, place: Place) -> Node:
-    """Return `tree` with `value` merged over it at a dotted `path`.
-
-    Raises:
-        SpecError: when the path has an empty part or steps into a list.
-    """
-    keys = path.split(".")
-    if not all(keys):
-        raise SpecError(f"{shown(path)} is not a path: keys joined by single dots", place)
-    return merge(tree, nested(keys, value, place))
+    parts = (nested(key.split("."), value, place) for key, (place, value) in node.entries.items())
+    return reduce(merge, parts, Mapped({}, node.place))

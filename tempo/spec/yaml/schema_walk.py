@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from tempo.core.catalog import nearest
 from tempo.spec.options import AS_WRITTEN, Options, OptionsCatalog, Section, catalog_of
-from tempo.spec.yaml.value_tree import Entry, Listing, Mapped, Node, Scalar
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, rebuilt
 
 
 class Shape(NamedTuple):
@@ -94,25 +94,13 @@ def complete(node: Node, shape: Shape | None) -> Node:
         one = inner(shape, node, 0) or shape
         labelled = one.as_written and not isinstance(node.value, str | NoneType)
         return Scalar(node.text, node.place, node.text) if labelled else node
-    if isinstance(node, Listing):
-        items = tuple(complete(item, inner(shape, node, i)) for i, item in enumerate(node.items))
-        same = all(new is old for new, old in zip(items, node.items, strict=True))
-        return node if same else Listing(items, node.place)
-    return _complete_mapping(node, shape)
-
-
-def _complete_mapping(node: Mapped, shape: Shape) -> Mapped:
-    if shape.catalog is not None and "kind" not in node.entries:
+    if isinstance(node, Mapped) and shape.catalog is not None and "kind" not in node.entries:
         if not isinstance(shape.default, Options):
             return node
         kind = Scalar(shape.default.kind, node.place, shape.default.kind)
         node = Mapped({"kind": Entry(node.place, kind), **node.entries}, node.place)
-    changed: dict[str, Entry] = {}
-    for key, (place, value) in node.entries.items():
-        done = complete(value, inner(shape, node, key))
-        if done is not value:
-            changed[key] = Entry(place, done)
-    return Mapped({**node.entries, **changed}, node.place) if changed else node
+    whole = node
+    return rebuilt(whole, lambda part, each: complete(each, inner(shape, whole, part)))
 
 
 def _options(shape: Shape) -> Iterator[type[Section]]:

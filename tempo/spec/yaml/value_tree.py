@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, NamedTuple
 
 from tempo.core.place import Place
@@ -90,6 +91,16 @@ def nested(keys: Sequence[str], node: Node, place: Place) -> Mapped:
 def change(path: str, value: Any, place: Place) -> Mapped:
     """Return the tree that sets a dotted path to a plain value, all of it at one place."""
     return nested(path.split("."), written(value, place), place)
+
+
+def rebuilt(node: Listing | Mapped, change: Callable[[str | int, Node], Node]) -> Node:
+    """Return a collection whose parts are `change(key or index, part)`; itself if all are kept."""
+    if isinstance(node, Listing):
+        items = tuple(change(index, item) for index, item in enumerate(node.items))
+        return node if all(map(is_, items, node.items)) else Listing(items, node.place)
+    entries = {key: Entry(place, change(key, each)) for key, (place, each) in node.entries.items()}
+    same = all(entries[key].node is each.node for key, each in node.entries.items())
+    return node if same else Mapped(entries, node.place)
 
 
 def child(node: Node, part: str | int) -> tuple[Place, Node] | None:
