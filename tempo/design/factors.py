@@ -6,7 +6,7 @@ then deep ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -63,7 +63,8 @@ class Factors:
 
     def overlays(self, levels: Levels, own: tuple[Piece, ...] = ()) -> tuple[Mapped, ...]:
         """Return the overlays of an assignment, then `own`, in the order to apply."""
-        return ordered((*chain.from_iterable(self._pieces[pair] for pair in levels), *own))
+        changes = (*chain.from_iterable(self._pieces[pair] for pair in levels), *own)
+        return tuple(each.node for each in sorted(changes, key=lambda each: each.depth))
 
     def paths(self, factor: str) -> set[str]:
         """Return the dotted paths of the fields that a factor sets."""
@@ -148,10 +149,8 @@ class Factors:
     def _several(self, name: str, label: str, node: Node) -> tuple[Piece, ...]:
         if isinstance(node, Mapped):
             return pieces(node) if self._all_known(node) else ()
-        rule = "must map dotted paths to values"
-        self.problems.add(
-            f"factor {name!r} has no `path`, so its level {label!r} {rule}", node.place
-        )
+        message = f"factor {name!r} has no `path`, so its level {label!r} must map dotted paths"
+        self.problems.add(f"{message} to values", node.place)
         return ()
 
     def _all_known(self, node: Mapped) -> bool:
@@ -208,8 +207,3 @@ def _split(node: Mapped) -> tuple[tuple[Piece, ...], Mapped]:
     if not rest.entries:
         return (preset,), node.without("arch")
     return (preset,), node.with_entry("arch", Entry(arch.key, rest))
-
-
-def ordered(changes: Iterable[Piece]) -> tuple[Mapped, ...]:
-    """Return the overlays in the order to apply them."""
-    return tuple(each.node for each in sorted(changes, key=lambda each: each.depth))

@@ -18,19 +18,8 @@ from tempo.spec.yaml.overlay import merge
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
 from tempo.spec.yaml.strict_yaml import read_tree
-from tempo.spec.yaml.value_tree import (
-    Entry,
-    Mapped,
-    Node,
-    Scalar,
-    dotted,
-    nested,
-    rebuilt,
-    shown,
-)
-from tempo.spec.yaml.value_tree import (
-    Path as TreePath,
-)
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, dotted, nested, rebuilt, shown
+from tempo.spec.yaml.value_tree import Path as TreePath
 
 BESIDE = ("base", "profiles")
 """Keys of a file that the loader itself takes."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 from tempo.records.events import Validated
 from tempo.records.run_record import RunRecord
@@ -24,11 +23,6 @@ INFOS: dict[str, ObjectiveInfo] = {
 def infos(names: Sequence[str]) -> tuple[ObjectiveInfo, ...]:
     """Return unit, direction and digits of each objective."""
     return tuple(INFOS[name] for name in names)
-
-
-def is_better(info: ObjectiveInfo, one: float, other: float) -> bool:
-    """Return whether `one` is better than `other`."""
-    return one > other if info.better == "higher" else one < other
 
 
 def values_of(record: RunRecord, names: Sequence[str]) -> tuple[float, ...]:
@@ -57,13 +51,9 @@ def _validated(record: RunRecord, name: str) -> float:
     curve = [event for event in record.validations if not _missing(event, name)]
     if not curve:
         raise ValueError(f"run {record.run_id} has no validation with a {name}")
-    select = _selection(record.spec.config)
-    chosen = max(curve, key=lambda e: e.values["psnr"]) if select == "best" else curve[-1]
+    best = record.spec.config["evaluation"]["select"] == "best"
+    chosen = max(curve, key=lambda e: e.values["psnr"]) if best else curve[-1]
     return float(chosen.values[name])
-
-
-def _selection(config: Mapping[str, Any]) -> str:
-    return str(config["evaluation"]["select"])
 
 
 def _missing(event: Validated, name: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import optuna
 from filelock import FileLock
@@ -23,6 +22,7 @@ from tempo.records.layout import Store
 from tempo.records.run_record import read_run
 from tempo.records.search_record import search_dir
 from tempo.spec.load import LoadedStudy
+from tempo.spec.search_section import MAXIMISED
 from tempo.tuning.backend.storage import (
     check_study,
     ensure_study,
@@ -36,15 +36,7 @@ from tempo.tuning.proposals import Costs, Proposals
 from tempo.tuning.space import Space
 from tempo.tuning.stopping_rules import Spending, has_lost, make_pruner, spending
 from tempo.tuning.tickets import Ticket, Tickets
-from tempo.tuning.trials import (
-    RESULT,
-    Trial,
-    by_ticket,
-    is_complete,
-    is_over,
-    result_json,
-    seed_values,
-)
+from tempo.tuning.trials import RESULT, Trial, by_ticket, is_complete, result_json, seed_values
 
 
 def check_unchanged(loaded: LoadedStudy, store: Store) -> bool:
@@ -99,7 +91,7 @@ class Search:
         self.tickets.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self.tickets.__exit__(*error)
 
     def trials(self) -> list[FrozenTrial]:
@@ -116,7 +108,7 @@ class Search:
             return None
         # Another driver may have finished it between the look and the claim.
         now = by_ticket(self.trials()).get(ticket)
-        if now is not None and is_over(now):
+        if now is not None and now.state.is_finished():
             self.tickets.release(ticket)
             return None
         return self.proposals.make(ticket, now, self.seeds, prunable=self.spec.curve is not None)
@@ -124,7 +116,7 @@ class Search:
     def _open_tickets(self, trials: Sequence[FrozenTrial], active: Sequence[Trial]) -> list[Ticket]:
         """Return the tickets left to do: trials that began, then new ones while there is budget."""
         known = by_ticket(trials)
-        begun: list[Ticket] = [t for t, frozen in known.items() if not is_over(frozen)]
+        begun: list[Ticket] = [t for t, frozen in known.items() if not frozen.state.is_finished()]
         spent = spending(trials, [trial.started for trial in active])
         if spent.exceeds(self.spec.budget):
             return begun
@@ -217,7 +209,7 @@ class Search:
         return self._asked(trial, [each for each in left if each not in trial.asked])
 
     def _lost(self, trial: Trial) -> bool:
-        sign = 1.0 if self.spec.objectives[0] in {"psnr", "ssim"} else -1.0
+        sign = 1.0 if self.spec.objectives[0] in MAXIMISED else -1.0
         complete = [
             [sign * values[0] for values in seed_values(frozen)]
             for frozen in by_ticket(self.trials()).values()

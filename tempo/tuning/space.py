@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -105,6 +105,14 @@ class Space:
             study.check_beside(name, chosen, place)
         return _ordered({name: set(spec.factors[name].when) for name in chosen}, problems.add, self)
 
+    def assigned(self, value_of: Callable[[Parameter], str | float]) -> dict[str, str | float]:
+        """Return `value_of` each factor that applies beside those before it."""
+        params: dict[str, str | float] = {}
+        for parameter in self.parameters:
+            if parameter.applies(params):
+                params[parameter.name] = value_of(parameter)
+        return params
+
     @property
     def base(self) -> Point:
         """Return the study as it is."""
@@ -137,9 +145,8 @@ class Space:
         if parameter.range is None:
             return parameter.name, str(value)
         number = parameter.rounded(float(value))
-        if parameter.range.whole:
-            return study.factors.at(parameter.name, int(number), self.place)
-        return study.factors.at(parameter.name, number, self.place)
+        whole = parameter.range.whole
+        return study.factors.at(parameter.name, int(number) if whole else number, self.place)
 
     def _point(
         self, study: StudyContext, levels: Levels, params: Params, overlays: tuple[Mapped, ...]

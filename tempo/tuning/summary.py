@@ -132,18 +132,8 @@ def _rejected(search: Search, trials: Sequence[FrozenTrial]) -> dict[str, int]:
 
 
 def _parameter(one: Parameter) -> ParameterInfo:
-    span = one.range
-    return ParameterInfo(
-        name=one.name,
-        paths=one.paths,
-        levels=one.levels,
-        low=span.low if span else None,
-        high=span.high if span else None,
-        log=span.log if span else False,
-        whole=span.whole if span else False,
-        step=span.step if span else None,
-        when=one.when,
-    )
+    bounds = dict(one.range) if one.range else {}
+    return ParameterInfo(name=one.name, paths=one.paths, levels=one.levels, when=one.when, **bounds)
 
 
 def _state(frozen: FrozenTrial) -> State:
@@ -180,16 +170,14 @@ def _trial(frozen: FrozenTrial) -> TrialRecord:
     )
 
 
-def contenders(trials: Sequence[FrozenTrial], seeds: int) -> list[FrozenTrial]:
-    """Return the trials that ended with all their seeds, those outside the space included."""
-    return [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
-
-
 def ranked(
     trials: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo], seeds: int
 ) -> list[FrozenTrial]:
-    """Return the contenders, best first by the first objective; with several, the Pareto front."""
-    found = contenders(trials, seeds)
+    """Return the complete trials, best first by the first objective; of several, the Pareto front.
+
+    Trials outside the space count as well.
+    """
+    found = [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
     if len(objectives) > 1:
         found = [each for each in found if not _dominated(each, found, objectives)]
     sign = -1.0 if objectives[0].better == "higher" else 1.0

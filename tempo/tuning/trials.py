@@ -24,16 +24,10 @@ TICKET, NAME, ORIGIN, RESULT = "ticket", "name", "origin", "result"
 REJECTED = "rejected"
 """User attribute: why a proposal was never trained."""
 
-POINT = "point"
-"""User attribute: the named variant that an enqueued trial stands for."""
-
 
 def ticket_of(frozen: FrozenTrial) -> Ticket | None:
     """Return the ticket of a trial; None for rejected proposals and warm starts."""
-    if REJECTED in frozen.user_attrs:
-        return None
-    ticket: Ticket | None = frozen.user_attrs.get(TICKET)
-    return ticket
+    return None if REJECTED in frozen.user_attrs else frozen.user_attrs.get(TICKET)
 
 
 def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
@@ -48,10 +42,6 @@ def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
         if ticket is not None:
             out.setdefault(ticket, frozen)
     return out
-
-
-def is_over(frozen: FrozenTrial) -> bool:
-    return frozen.state.is_finished()
 
 
 def result_of(frozen: FrozenTrial) -> Mapping[str, Any]:
@@ -105,10 +95,6 @@ class Trial:
     @property
     def first_seed(self) -> int:
         return next(iter(self.runs))
-
-    def variant(self) -> PlannedVariant:
-        """Return the trial as a variant of the study's plan."""
-        return variant_of(self.name, self.point)
 
     def spec(self, seed: int) -> RunSpec:
         """Return what a worker needs to run one of its seeds."""
