@@ -79,8 +79,8 @@ def fractional(design: spec.Fractional, study: StudyContext, where: Where) -> It
             rule = "a fractional design needs factors of two levels"
             study.problems.add(f"{rule}; {name!r} has {len(pool)} in use", place)
     if len(pools) > MAX_FACTORS:
-        place = study.factors.place(*where, "factors")
-        study.problems.add(f"a fractional design has at most {MAX_FACTORS} factors", place)
+        message = f"a fractional design has at most {MAX_FACTORS} factors"
+        study.add_problem(message, *where, "factors")
     if study.problems:
         return
     pools = [tuple(sorted(pool)) for pool in pools]
@@ -113,7 +113,7 @@ def one_factor(design: spec.OneFactor, study: StudyContext, where: Where) -> Ite
     start = study.conditions.applied(tuple(base.items()))
     if start is None:
         message = "the baseline has a level that does not apply beside its others"
-        study.problems.add(message, study.factors.place(*where, "baseline"))
+        study.add_problem(message, *where, "baseline")
         return
     yield study.candidate(design.name, start, place)
     for name, label in (pair for pool in pools for pair in pool):
@@ -128,8 +128,8 @@ def zip_levels(design: spec.Zip, study: StudyContext, where: Where) -> Iterator[
     counts = {name: len(pool) for name, pool in zip(design.factors, pools, strict=True) if pool}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        place = study.factors.place(*where, "factors")
-        study.problems.add(f"zip needs factors with equally many levels (given: {told})", place)
+        message = f"zip needs factors with equally many levels (given: {told})"
+        study.add_problem(message, *where, "factors")
         return
     yield from _assigned(zip(*pools, strict=False), study, where)
 
@@ -174,8 +174,7 @@ def variant_list(
     """Yield the named variants, in the order given."""
     names = design.variants or tuple(study.spec.variants)
     if not names:
-        place = study.factors.place(*where)
-        study.problems.add("a list needs named `variants` in the study", place)
+        study.add_problem("a list needs named `variants` in the study", *where)
     for index, name in enumerate(names):
         found = study.factors.variant(name, study.factors.place(*where, "variants", index))
         if found is not None:

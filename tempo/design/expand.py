@@ -186,13 +186,11 @@ def _baseline(chosen: _Chosen, study: StudyContext) -> str | None:
         return None
     kept = name if name in chosen.variants else chosen.alias.get(name, name)
     if kept not in chosen.variants:
-        place = study.factors.place("baseline")
+        known = _shortened([*chosen.variants, *chosen.alias])
+        message = unknown("baseline", name, known)
         if name in chosen.exclusions:
-            reason = chosen.exclusions[name].reason
-            study.problems.add(f"baseline {shown(name)} is excluded: {reason}", place)
-        else:
-            known = _shortened([*chosen.variants, *chosen.alias])
-            study.problems.add(unknown("baseline", name, known), place)
+            message = f"baseline {shown(name)} is excluded: {chosen.exclusions[name].reason}"
+        study.add_problem(message, "baseline")
     return kept
 
 

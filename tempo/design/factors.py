@@ -17,10 +17,19 @@ from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy
 from tempo.spec.presets import short_form
 from tempo.spec.study import RunConfig
-from tempo.spec.yaml.overlay import spread
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import path_problem
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, child, find, nested, written
+from tempo.spec.yaml.value_tree import (
+    Entry,
+    Mapped,
+    Node,
+    Scalar,
+    child,
+    find,
+    nested,
+    spread,
+    written,
+)
 
 Levels = tuple[tuple[str, str], ...]
 """Pairs of factor and level label, in the order the factors were named."""

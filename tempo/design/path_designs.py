@@ -87,16 +87,14 @@ def ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[C
         yield from _greedy_ladder(pair, study)
         return
     for index, part in enumerate(design.order):
-        at = study.factors.place(*where, "order", index)
         if part not in pair.parts:
             what = f"part between {pair.start.name} and {pair.end.name}:"
-            study.problems.add(unknown(what, part, pair.parts), at)
+            study.add_problem(unknown(what, part, pair.parts), *where, "order", index)
         elif part in design.order[:index]:
-            study.problems.add(f"part {part!r} is named twice", at)
+            study.add_problem(f"part {part!r} is named twice", *where, "order", index)
     missing = [part for part in pair.parts if part not in design.order]
     if missing:
-        at = study.factors.place(*where, "order")
-        study.problems.add(f"the order leaves out {', '.join(missing)}", at)
+        study.add_problem(f"the order leaves out {', '.join(missing)}", *where, "order")
     if study.problems:
         return
     yield from pair.ends()
@@ -113,10 +111,9 @@ def transition_between(
     if start is None or end is None:
         return None
     parts = _parts(design, study, where, _differences(start.config, end.config))
-    place = study.factors.place(*where)
     if not parts and not study.problems:
-        study.problems.add(f"{start.name} and {end.name} do not differ", place)
-    return None if study.problems else Transition(start, end, parts, place)
+        study.add_problem(f"{start.name} and {end.name} do not differ", *where)
+    return None if study.problems else Transition(start, end, parts, study.factors.place(*where))
 
 
 def _differences(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:
@@ -140,7 +137,7 @@ def _parts(design: spec.Between, study: StudyContext, where: Where, differing: l
     for name, paths in design.parts.items():
         for index, path in enumerate(paths):
             if problem := path_problem(RunConfig, path, {}):
-                study.problems.add(problem, study.factors.place(*where, "parts", name, index))
+                study.add_problem(problem, *where, "parts", name, index)
         taken = [each for each in left if any(f"{each}.".startswith(f"{p}.") for p in paths)]
         left = [each for each in left if each not in taken]
         if taken:

@@ -91,10 +91,11 @@ def _times(config: Mapping[str, Any], steps: int) -> tuple[int, int]:
 
 def affordable_steps(config: Mapping[str, Any], price: Price, hours: float) -> int | None:
     """Return the most steps that fit into `hours` of devices; None if not even one fits."""
-    counts = range(1, MOST_STEPS)
-    return (
-        bisect_right(counts, hours, key=lambda n: run_cost(config, price, n).device_hours) or None
-    )
+
+    def hours_of(steps: int) -> float:
+        return run_cost(config, price, steps).device_hours
+
+    return bisect_right(range(1, MOST_STEPS), hours, key=hours_of) or None
 
 
 def _disk(config: Mapping[str, Any], price: Price, validations: int) -> int | None:

@@ -45,6 +45,10 @@ class StudyContext:
         overlays = self.factors.overlays(levels)
         return Candidate(name=name, levels=levels, overlays=overlays, place=place)
 
+    def add_problem(self, message: str, *path: str | int) -> None:
+        """Add a broken rule at the place of `path` in the spec."""
+        self.problems.add(message, self.factors.place(*path))
+
     def check_beside(self, factor: str, names: tuple[str, ...], place: Place) -> None:
         """Add the problems of a factor beside the others of its design.
 

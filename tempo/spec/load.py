@@ -14,11 +14,20 @@ from tempo.core.place import Place
 from tempo.spec.presets import expand_preset, short_form
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.error_text import validate
-from tempo.spec.yaml.overlay import merge
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
 from tempo.spec.yaml.strict_yaml import read_tree
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, dotted, nested, rebuilt, shown
+from tempo.spec.yaml.value_tree import (
+    Entry,
+    Mapped,
+    Node,
+    Scalar,
+    dotted,
+    merge,
+    nested,
+    rebuilt,
+    shown,
+)
 from tempo.spec.yaml.value_tree import Path as TreePath
 
 BESIDE = ("base", "profiles")

@@ -9,9 +9,8 @@ from typing import Any
 
 from tempo.core.catalog import Catalog, unknown
 from tempo.core.errors import SpecError
-from tempo.spec.yaml.overlay import merge
 from tempo.spec.yaml.problems import Problems
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, nested, written
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, merge, nested, written
 
 PRESETS: Catalog[dict[str, Any]] = Catalog(
     "architecture preset",

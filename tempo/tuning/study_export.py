@@ -15,8 +15,7 @@ from tempo.design.expand import expand
 from tempo.records.files import write_atomic
 from tempo.records.search_record import Confirmation, SearchSummary, TrialRecord
 from tempo.spec.load import LoadedStudy, load_study
-from tempo.spec.yaml.overlay import merge
-from tempo.spec.yaml.value_tree import plain
+from tempo.spec.yaml.value_tree import merge, plain
 from tempo.tuning.space import Point, Space
 
 WINNER = "winner"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import le
 from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
@@ -180,19 +181,15 @@ def ranked(
     found = [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
     if len(objectives) > 1:
         found = [each for each in found if not _dominated(each, found, objectives)]
-    sign = -1.0 if objectives[0].better == "higher" else 1.0
-    return sorted(found, key=lambda each: (sign * mean_value(each), each.number))
+    return sorted(found, key=lambda each: (costs(each, objectives[:1]), each.number))
 
 
 def _dominated(
     one: FrozenTrial, others: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo]
 ) -> bool:
     mine = costs(one, objectives)
-    for other in others:
-        theirs = costs(other, objectives)
-        if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
-            return True
-    return False
+    rivals = (costs(other, objectives) for other in others)
+    return any(each != mine and all(map(le, each, mine)) for each in rivals)
 
 
 def costs(frozen: FrozenTrial, objectives: Sequence[ObjectiveInfo]) -> tuple[float, ...]:
