@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import product
-from typing import Any, TypeGuard
+from typing import Any
 
 from tempo.core.seeding import stream
 from tempo.design.factors import Candidate, Levels
@@ -194,10 +194,6 @@ RULES: dict[type[Options], Rule] = {
 }
 
 
-def _matches(design: Options) -> TypeGuard[spec.DesignOptions]:
-    return isinstance(design, spec.DesignOptions) and design.match is not None
-
-
 def candidates(study: StudyContext) -> Iterator[Candidate]:
     """Yield the candidates of all designs, in order.
 
@@ -209,7 +205,9 @@ def candidates(study: StudyContext) -> Iterator[Candidate]:
     for index, design in enumerate(study.spec.design or (spec.VariantList(),)):
         where = ("design", index)
         found = RULES[type(design)](design, study, where)
-        for candidate in matched_widths(design, found, study, where) if _matches(design) else found:
+        if isinstance(design, spec.DesignOptions) and design.match is not None:
+            found = matched_widths(design, found, study, where)
+        for candidate in found:
             study.seen.setdefault(candidate.name, candidate)
             yield candidate
 

@@ -21,9 +21,8 @@ from tempo.core.t_interval import mean_half_width, pooled_variance, two_sided_qu
 from tempo.records.layout import Store
 from tempo.records.run_record import RunRecord, read_run
 from tempo.records.search_record import Confirmation, Estimate, ObjectiveInfo, TrialRun
-from tempo.tuning.objectives import values_of
 from tempo.tuning.space import Point
-from tempo.tuning.trials import NAME, ORIGIN, runs_of, seed_values
+from tempo.tuning.trials import NAME, ORIGIN, runs_of, seed_values, values_of
 
 FIRST_SEED = 1000
 """Fresh seeds begin here, so that seeds added later stay apart from them."""

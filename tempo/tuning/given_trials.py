@@ -18,9 +18,8 @@ from tempo.core.records import Plan, PlannedVariant, RunStatus
 from tempo.records.layout import Store, read_plan
 from tempo.records.run_record import read_run
 from tempo.tuning.backend.samplers import distribution
-from tempo.tuning.objectives import values_of
 from tempo.tuning.space import Params, Point, RejectedError, Space
-from tempo.tuning.trials import NAME, ORIGIN, RESULT
+from tempo.tuning.trials import NAME, ORIGIN, RESULT, values_of
 
 WARM = "warm_start"
 """User attribute: the study and variant that a known trial comes from."""

@@ -31,12 +31,19 @@ from tempo.tuning.backend.storage import (
     signature,
 )
 from tempo.tuning.given_trials import add_known
-from tempo.tuning.objectives import values_of
 from tempo.tuning.proposals import Costs, Proposals
 from tempo.tuning.space import Space
 from tempo.tuning.stopping_rules import Spending, has_lost, make_pruner, spending
 from tempo.tuning.tickets import Ticket, Tickets
-from tempo.tuning.trials import RESULT, Trial, by_ticket, is_complete, result_json, seed_values
+from tempo.tuning.trials import (
+    RESULT,
+    Trial,
+    by_ticket,
+    is_complete,
+    result_json,
+    seed_values,
+    values_of,
+)
 
 
 def check_unchanged(loaded: LoadedStudy, store: Store) -> bool:

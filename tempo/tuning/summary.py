@@ -22,7 +22,6 @@ from tempo.records.search_record import (
 from tempo.tuning.backend.importance import importances
 from tempo.tuning.backend.storage import journal_url, redacted
 from tempo.tuning.confirmation import Candidate, candidate, confirmations, fresh_seeds
-from tempo.tuning.objectives import infos
 from tempo.tuning.session import Search
 from tempo.tuning.space import Parameter, Space
 from tempo.tuning.stopping_rules import pruning_rule, racing_rule
@@ -32,6 +31,7 @@ from tempo.tuning.trials import (
     REJECTED,
     TICKET,
     by_ticket,
+    infos,
     is_complete,
     mean_value,
     result_of,

@@ -7,8 +7,6 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
 from tempo.core.catalog import nearest
 from tempo.spec.options import AS_WRITTEN, Options, OptionsCatalog, Section, catalog_of
 from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, rebuilt
@@ -46,11 +44,11 @@ def _is_section(kind: Any) -> bool:
 @cache
 def fields(section: type[Section]) -> dict[str, Shape]:
     """Return the fields of a section, in order."""
-    return {name: _field(info) for name, info in section.model_fields.items()}
-
-
-def _field(info: FieldInfo) -> Shape:
-    return _shape(info.annotation, info.metadata, None if info.is_required() else info.default)
+    out = {}
+    for name, info in section.model_fields.items():
+        default = None if info.is_required() else info.default
+        out[name] = _shape(info.annotation, info.metadata, default)
+    return out
 
 
 def section_of(shape: Shape, node: Node | None) -> type[Section] | None:
@@ -122,16 +120,12 @@ def path_problem(root: type[Section], path: str, extra: dict[str, list[str]]) ->
         known = {name: None for each in sections for name in fields(each)}
         known |= dict.fromkeys(extra.get(walked, []))
         if part not in known:
-            return _no_field(part, walked, list(known))
+            if not known:
+                return f"{walked} has no fields, so none is called {part!r}"
+            where = f" in {walked}" if walked else ""
+            guess = nearest(part, known)
+            hint = f"; did you mean {guess!r}?" if guess else ""
+            return f"no field {part!r}{where}{hint} (known: {', '.join(known)})"
         shapes = [fields(each)[part] for each in sections if part in fields(each)]
         walked = f"{walked}.{part}" if walked else part
     return None
-
-
-def _no_field(part: str, walked: str, known: list[str]) -> str:
-    where = f" in {walked}" if walked else ""
-    if not known:
-        return f"{walked} has no fields, so none is called {part!r}"
-    guess = nearest(part, known)
-    hint = f"; did you mean {guess!r}?" if guess else ""
-    return f"no field {part!r}{where}{hint} (known: {', '.join(known)})"
