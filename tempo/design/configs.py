@@ -18,10 +18,9 @@ from tempo.spec.options import Section
 from tempo.spec.presets import expand_preset
 from tempo.spec.study import RunConfig, result_fields
 from tempo.spec.yaml.error_text import validate
-from tempo.spec.yaml.overlay import merge
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, merge
 
 SECTIONS = tuple(RunConfig.model_fields)
 

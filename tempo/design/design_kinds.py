@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import product
-from typing import Any, TypeGuard
+from typing import Any
 
 from tempo.core.seeding import stream
 from tempo.design.factors import Candidate, Levels
 from tempo.design.fractional_factorial import MAX_FACTORS, Fraction, smallest_fraction
-from tempo.design.matched_controls import matched_widths
-from tempo.design.path_designs import add_one_in, greedy_ladder, ladder, leave_one_out
-from tempo.design.study_context import StudyContext, Where
+from tempo.design.measurements import Width
+from tempo.design.path_designs import add_one_in, ladder, leave_one_out
+from tempo.design.study_context import StudyContext, Where, named_variant
 from tempo.spec import designs as spec
 from tempo.spec.options import Options
+from tempo.spec.yaml.value_tree import change
 
 SOBOL_BITS = 30
 """Binary digits of a coordinate. Run ids depend on them."""
+
+TOLERANCE = 0.02
+"""Largest relative deviation of a matched cost."""
+
+FIELD = "base_channels"
+QUANTITIES = {"parameters": "parameters", "macs": "MACs", "step_time": "ms a step"}
 
 Rule = Callable[[Any, StudyContext, Where], Iterator[Candidate]]
 
@@ -71,19 +79,18 @@ def fractional(design: spec.Fractional, study: StudyContext, where: Where) -> It
             rule = "a fractional design needs factors of two levels"
             study.problems.add(f"{rule}; {name!r} has {len(pool)} in use", place)
     if len(pools) > MAX_FACTORS:
-        place = study.factors.place(*where, "factors")
-        study.problems.add(f"a fractional design has at most {MAX_FACTORS} factors", place)
+        message = f"a fractional design has at most {MAX_FACTORS} factors"
+        study.add_problem(message, *where, "factors")
     if study.problems:
         return
     pools = [tuple(sorted(pool)) for pool in pools]
     fraction = smallest_fraction(len(pools), design.resolution)
     study.aliases += _aliases(fraction, design.factors)
-    rows = fraction.runs()
-    yield from _assigned(
-        (tuple(pool[level] for pool, level in zip(pools, row, strict=True)) for row in rows),
-        study,
-        where,
+    assignments = (
+        tuple(pool[level] for pool, level in zip(pools, row, strict=True))
+        for row in fraction.runs()
     )
+    yield from _assigned(assignments, study, where)
 
 
 def _aliases(fraction: Fraction, names: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -106,7 +113,7 @@ def one_factor(design: spec.OneFactor, study: StudyContext, where: Where) -> Ite
     start = study.conditions.applied(tuple(base.items()))
     if start is None:
         message = "the baseline has a level that does not apply beside its others"
-        study.problems.add(message, study.factors.place(*where, "baseline"))
+        study.add_problem(message, *where, "baseline")
         return
     yield study.candidate(design.name, start, place)
     for name, label in (pair for pool in pools for pair in pool):
@@ -121,8 +128,8 @@ def zip_levels(design: spec.Zip, study: StudyContext, where: Where) -> Iterator[
     counts = {name: len(pool) for name, pool in zip(design.factors, pools, strict=True) if pool}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        place = study.factors.place(*where, "factors")
-        study.problems.add(f"zip needs factors with equally many levels (given: {told})", place)
+        message = f"zip needs factors with equally many levels (given: {told})"
+        study.add_problem(message, *where, "factors")
         return
     yield from _assigned(zip(*pools, strict=False), study, where)
 
@@ -138,17 +145,8 @@ def sobol_points(design: spec.Sobol, study: StudyContext, where: Where) -> Itera
         return
     shifts = [stream(design.seed, "sobol", name) for name in design.factors]
     rows = sobol_sequence(design.points, shifts)
-    yield from _assigned(
-        (
-            tuple(
-                study.factors.draw(name, share, place)
-                for name, share in zip(design.factors, row, strict=True)
-            )
-            for row in rows
-        ),
-        study,
-        where,
-    )
+    draw = partial(study.factors.draw, place=place)
+    yield from _assigned((tuple(map(draw, design.factors, row)) for row in rows), study, where)
 
 
 def sobol_sequence(count: int, shifts: Sequence[int]) -> list[list[float]]:
@@ -163,11 +161,9 @@ def sobol_sequence(count: int, shifts: Sequence[int]) -> list[list[float]]:
     engine = qmc.Sobol(len(shifts), scramble=False, bits=SOBOL_BITS)
     rows = engine.random_base2((count - 1).bit_length())[:count].tolist()
     scale = 1 << SOBOL_BITS
+    masks = [shift % scale for shift in shifts]
     return [
-        [
-            (int(value * scale) ^ shift % scale) / scale
-            for value, shift in zip(row, shifts, strict=True)
-        ]
+        [(int(value * scale) ^ mask) / scale for value, mask in zip(row, masks, strict=True)]
         for row in rows
     ]
 
@@ -178,18 +174,11 @@ def variant_list(
     """Yield the named variants, in the order given."""
     names = design.variants or tuple(study.spec.variants)
     if not names:
-        place = study.factors.place(*where)
-        study.problems.add("a list needs named `variants` in the study", place)
+        study.add_problem("a list needs named `variants` in the study", *where)
     for index, name in enumerate(names):
         found = study.factors.variant(name, study.factors.place(*where, "variants", index))
         if found is not None:
             yield found
-
-
-def any_ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
-    """Yield a ladder in the order it was given, or in the order that measurements find."""
-    rule = greedy_ladder if design.order == "greedy" else ladder
-    yield from rule(design, study, where)
 
 
 RULES: dict[type[Options], Rule] = {
@@ -198,15 +187,11 @@ RULES: dict[type[Options], Rule] = {
     spec.OneFactor: one_factor,
     spec.LeaveOneOut: leave_one_out,
     spec.AddOneIn: add_one_in,
-    spec.Ladder: any_ladder,
+    spec.Ladder: ladder,
     spec.VariantList: variant_list,
     spec.Zip: zip_levels,
     spec.Sobol: sobol_points,
 }
-
-
-def _matches(design: Options) -> TypeGuard[spec.DesignOptions]:
-    return isinstance(design, spec.DesignOptions) and design.match is not None
 
 
 def candidates(study: StudyContext) -> Iterator[Candidate]:
@@ -220,6 +205,81 @@ def candidates(study: StudyContext) -> Iterator[Candidate]:
     for index, design in enumerate(study.spec.design or (spec.VariantList(),)):
         where = ("design", index)
         found = RULES[type(design)](design, study, where)
-        for candidate in matched_widths(design, found, study, where) if _matches(design) else found:
+        if isinstance(design, spec.DesignOptions) and design.match is not None:
+            found = matched_widths(design, found, study, where)
+        for candidate in found:
             study.seen.setdefault(candidate.name, candidate)
             yield candidate
+
+
+def matched_widths(
+    design: spec.DesignOptions, found: Iterable[Candidate], study: StudyContext, where: Where
+) -> Iterator[Candidate]:
+    """Yield a design's candidates at the widths whose cost matches that of `match_to`.
+
+    `design.match` is not None.
+    """
+    by, kept = str(design.match), list(found)
+    name = design.match_to or study.spec.baseline
+    place = study.factors.place(*where, "match")
+    if name is None:
+        study.problems.add("`match` needs `match_to`, or a baseline to be matched to", place)
+        return
+    seen = {each.name: each for each in kept} | study.seen
+    target = named_variant(study, name, (*where, "match_to"), seen)
+    if target is None or study.problems:
+        return
+    for each in kept:
+        if each.name == name:
+            yield each
+            continue
+        resolved = study.configs.resolve(each.overlays)
+        if resolved is None or resolved.method != "network":
+            continue
+        width = study.measured.width(resolved.config, target.config, by)
+        if study.measured.pricing and width is None:
+            continue
+        if width is not None and abs(width.off) <= TOLERANCE:
+            study.notes.append(_note(each.name, name, by, width))
+            yield _widened(each, width)
+        else:
+            study.problems.add(_refusal(each.name, name, by, width), place)
+
+
+def _widened(candidate: Candidate, width: Width) -> Candidate:
+    """Return the candidate at a width, which becomes part of its name, levels and config."""
+    label = str(width.base_channels)
+    widened = change(f"arch.{FIELD}", width.base_channels, candidate.place)
+    return Candidate(
+        name=f"{candidate.name} {FIELD}={label}",
+        levels=(*(pair for pair in candidate.levels if pair[0] != FIELD), (FIELD, label)),
+        overlays=(*candidate.overlays, widened),
+        place=candidate.place,
+    )
+
+
+def _note(name: str, target: str, by: str, width: Width) -> str:
+    what = QUANTITIES[by]
+    return (
+        f"{name!r} has {FIELD} {width.base_channels} to match the {what} of {target!r}: "
+        f"{_number(width.cost)} against {_number(width.wanted)} ({width.off:+.1%})"
+    )
+
+
+def _refusal(name: str, target: str, by: str, width: Width | None) -> str:
+    if width is None and by == "step_time":
+        return f"`match: step_time` needs prices of {name!r} and {target!r}: plan with --price"
+    if width is None:
+        return f"`match: {by}` needs the networks to be counted, which only the commands do"
+    return (
+        f"no width of {name!r} has the {QUANTITIES[by]} of {target!r} ({_number(width.wanted)}) "
+        f"within {TOLERANCE:.0%}: the nearest, {FIELD} {width.base_channels}, "
+        f"has {_number(width.cost)} ({width.off:+.1%})"
+    )
+
+
+def _number(value: float) -> str:
+    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= factor:
+            return f"{value / factor:.3g}{unit}"
+    return f"{value:.3g}"

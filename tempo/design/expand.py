@@ -9,17 +9,21 @@ from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
 from tempo.core.identity import short_hash
+from tempo.core.place import Place
 from tempo.core.records import Exclusion, Plan, PlannedRun, PlannedVariant
 from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
-from tempo.design.equal_gpu_hours import equal_hours_configs
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
+from tempo.design.run_cost import affordable_steps, run_cost
 from tempo.design.study_context import StudyContext
+from tempo.records.prices import Price
 from tempo.spec.load import LoadedStudy
 from tempo.spec.study import run_id
 from tempo.spec.yaml.problems import Problems
-from tempo.spec.yaml.value_tree import Entry, Mapped, Scalar, shown
+from tempo.spec.yaml.value_tree import change, shown
+
+Variants = Mapping[str, tuple[Candidate, Resolved]]
 
 
 def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
@@ -60,9 +64,9 @@ def _expanded(study: StudyContext) -> Plan:
     study.problems.raise_any()
     baseline = _baseline(chosen, study)
     if study.spec.equal == "gpu_hours":
-        chosen.revise(
-            equal_hours_configs(chosen.variants, baseline or next(iter(chosen.variants)), study)
-        )
+        control = baseline or next(iter(chosen.variants))
+        for name, resolved in equal_hours_configs(chosen.variants, control, study).items():
+            chosen.variants[name] = chosen.variants[name][0], resolved
     _references(chosen, study)
     study.problems.raise_any()
     return _plan(study, chosen, baseline)
@@ -95,16 +99,8 @@ class _Chosen:
         elif first != candidate.name:
             self.alias[candidate.name] = first
             self.exclude(candidate, f"the same config as {first!r}")
-        elif not self.variants[first][0].levels:
-            self.variants[first] = (
-                replace(self.variants[first][0], levels=candidate.levels),
-                resolved,
-            )
-
-    def revise(self, configs: Mapping[str, Resolved]) -> None:
-        """Replace the configs of kept variants."""
-        for name, resolved in configs.items():
-            self.variants[name] = self.variants[name][0], resolved
+        elif not (kept := self.variants[first][0]).levels:
+            self.variants[first] = replace(kept, levels=candidate.levels), resolved
 
 
 def _check_budgets(chosen: _Chosen, study: StudyContext) -> None:
@@ -126,19 +122,75 @@ def _check_budgets(chosen: _Chosen, study: StudyContext) -> None:
             study.problems.add(message, candidate.place)
 
 
+def equal_hours_configs(
+    variants: Variants, control: str, study: StudyContext
+) -> dict[str, Resolved]:
+    """Return the trained variants' configs with as many steps as cost what `control` costs.
+
+    `control` keeps its own budget. Schedules follow the budget, so each anneals to its end.
+    """
+    trained = {name: each for name, each in variants.items() if each[1].method == "network"}
+    place = study.factors.place("equal")
+    prices = _prices(trained, place, study)
+    if prices is None or control not in trained:
+        return {}
+    hours = run_cost(trained[control][1].config, prices[control]).device_hours
+    out: dict[str, Resolved] = {}
+    told = []
+    for name, (candidate, resolved) in trained.items():
+        steps = affordable_steps(resolved.config, prices[name], hours)
+        if name == control:
+            steps = run_cost(resolved.config, prices[name]).steps
+        elif steps is None:
+            message = f"{hours:.3g} device-hours, as {control!r} has, pay for no step of {name!r}"
+            study.problems.add(message, place)
+            continue
+        else:
+            found = study.configs.resolve(
+                (*candidate.overlays, change("recipe.budget", {"steps": steps}, place))
+            )
+            out |= {name: found} if found else {}
+        told.append(f"{name} {steps:,} steps")
+    study.notes.append(
+        f"equal device-hours: {hours:.3g} on {prices[control].device}, as {control!r} takes by its "
+        f"own budget: {', '.join(told)}"
+    )
+    return out
+
+
+def _prices(variants: Variants, place: Place, study: StudyContext) -> dict[str, Price] | None:
+    prices = {name: study.measured.price(one.config) for name, (_, one) in variants.items()}
+    found = {name: price for name, price in prices.items() if price is not None}
+    missing = [name for name in variants if name not in found]
+    if missing:
+        if not study.measured.pricing:
+            message = f"`equal: gpu_hours` needs the price of {_listed(missing)}"
+            study.problems.add(f"{message}: plan with --price, which measures it", place)
+        return None
+    devices = {price.device for price in found.values()}
+    if len(devices) > 1:
+        message = f"prices are of several devices ({', '.join(sorted(devices))})"
+        study.problems.add(f"{message}; `equal: gpu_hours` needs them of one: --reprice", place)
+        return None
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    first = ", ".join(map(repr, names[:5]))
+    return first if len(names) <= 5 else f"{first} and {len(names) - 5} more"
+
+
 def _baseline(chosen: _Chosen, study: StudyContext) -> str | None:
     name = study.spec.baseline
     if name is None:
         return None
     kept = name if name in chosen.variants else chosen.alias.get(name, name)
     if kept not in chosen.variants:
-        place = study.factors.place("baseline")
+        known = _shortened([*chosen.variants, *chosen.alias])
+        message = unknown("baseline", name, known)
         if name in chosen.exclusions:
-            reason = chosen.exclusions[name].reason
-            study.problems.add(f"baseline {shown(name)} is excluded: {reason}", place)
-        else:
-            known = _shortened([*chosen.variants, *chosen.alias])
-            study.problems.add(unknown("baseline", name, known), place)
+            message = f"baseline {shown(name)} is excluded: {chosen.exclusions[name].reason}"
+        study.add_problem(message, "baseline")
     return kept
 
 
@@ -152,8 +204,7 @@ def _references(chosen: _Chosen, study: StudyContext) -> None:
     for name in study.spec.references:
         if name in chosen.variants:
             study.problems.add(f"a variant is called {name!r}, like a reference", place)
-        method = Mapped({"method": Entry(place, Scalar(name, place, name))}, place)
-        resolved = study.configs.resolve((method,))
+        resolved = study.configs.resolve((change("method", name, place),))
         if resolved is not None:
             chosen.references[name] = resolved
 

@@ -6,21 +6,30 @@ then deep ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
 from tempo.core.catalog import unknown
 from tempo.core.place import Place
-from tempo.spec.batch import short_form
 from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy
+from tempo.spec.presets import short_form
 from tempo.spec.study import RunConfig
-from tempo.spec.yaml.overlay import merge, spread
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import path_problem
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, child, find, nested, written
+from tempo.spec.yaml.value_tree import (
+    Entry,
+    Mapped,
+    Node,
+    Scalar,
+    child,
+    find,
+    nested,
+    spread,
+    written,
+)
 
 Levels = tuple[tuple[str, str], ...]
 """Pairs of factor and level label, in the order the factors were named."""
@@ -63,7 +72,8 @@ class Factors:
 
     def overlays(self, levels: Levels, own: tuple[Piece, ...] = ()) -> tuple[Mapped, ...]:
         """Return the overlays of an assignment, then `own`, in the order to apply."""
-        return ordered((*chain.from_iterable(self._pieces[pair] for pair in levels), *own))
+        changes = (*chain.from_iterable(self._pieces[pair] for pair in levels), *own)
+        return tuple(each.node for each in sorted(changes, key=lambda each: each.depth))
 
     def paths(self, factor: str) -> set[str]:
         """Return the dotted paths of the fields that a factor sets."""
@@ -148,10 +158,8 @@ class Factors:
     def _several(self, name: str, label: str, node: Node) -> tuple[Piece, ...]:
         if isinstance(node, Mapped):
             return pieces(node) if self._all_known(node) else ()
-        rule = "must map dotted paths to values"
-        self.problems.add(
-            f"factor {name!r} has no `path`, so its level {label!r} {rule}", node.place
-        )
+        message = f"factor {name!r} has no `path`, so its level {label!r} must map dotted paths"
+        self.problems.add(f"{message} to values", node.place)
         return ()
 
     def _all_known(self, node: Mapped) -> bool:
@@ -179,10 +187,7 @@ class Piece(NamedTuple):
 
 def piece(path: str, value: Node, place: Place) -> tuple[Piece, ...]:
     """Return the change to `value` at a dotted path; a preset in it becomes a piece of its own."""
-    node = nested(path.split("."), value, place)
-    assert isinstance(node, Mapped)
-    node = short_form(node)
-    preset, rest = _split(node)
+    preset, rest = _split(short_form(nested(path.split("."), value, place)))
     depth = path.count(".") + 1
     return (*preset, *((Piece(depth, rest),) if rest.entries else ()))
 
@@ -196,9 +201,7 @@ def pieces(node: Mapped) -> tuple[Piece, ...]:
 
 def own(node: Mapped) -> tuple[Piece, ...]:
     """Return the changes of a variant's `set`, which win over those of its levels."""
-    whole = spread(node, merge)
-    assert isinstance(whole, Mapped)
-    preset, rest = _split(short_form(whole))
+    preset, rest = _split(short_form(spread(node)))
     return (*preset, Piece(LAST, rest))
 
 
@@ -213,8 +216,3 @@ def _split(node: Mapped) -> tuple[tuple[Piece, ...], Mapped]:
     if not rest.entries:
         return (preset,), node.without("arch")
     return (preset,), node.with_entry("arch", Entry(arch.key, rest))
-
-
-def ordered(changes: Iterable[Piece]) -> tuple[Mapped, ...]:
-    """Return the overlays in the order to apply them."""
-    return tuple(each.node for each in sorted(changes, key=lambda each: each.depth))

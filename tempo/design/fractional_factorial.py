@@ -18,10 +18,8 @@ MAX_FACTORS = 12
 class Fraction:
     """A regular fraction: `words` is its whole defining relation.
 
-    The first `free` factors vary freely.
-
-    `generators` gives, for each other factor in order, the mask of free factors whose product it
-    follows.
+    The first `free` factors vary freely. `generators` gives, for each other factor in order, the
+    mask of free factors whose product it follows.
     """
 
     factors: int

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from tempo.records.prices import Price
@@ -75,18 +77,8 @@ def nearest_width(cost: Callable[[int], float], wanted: float) -> Width:
 
     `cost` is called for about nine widths, each once.
     """
-    known: dict[int, float] = {}
-
-    def at(width: int) -> float:
-        if width not in known:
-            known[width] = cost(width)
-        return known[width]
-
-    low, high = NARROWEST, WIDEST
-    if at(low) >= wanted:
-        high = low
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if at(middle) < wanted else (low, middle)
+    at = cache(cost)
+    high = NARROWEST + bisect_left(range(NARROWEST, WIDEST), wanted, key=at)
+    low = max(high - 1, NARROWEST)
     best = min((low, high), key=lambda width: abs(at(width) - wanted))
     return Width(base_channels=best, cost=at(best), wanted=wanted)

@@ -8,13 +8,14 @@ from statistics import fmean
 from typing import Any
 
 from tempo.core.catalog import unknown
+from tempo.core.config_diff import at_path
 from tempo.core.place import Place
 from tempo.design.factors import Candidate
 from tempo.design.study_context import NamedVariant, StudyContext, Where, named_variant
 from tempo.spec import designs as spec
 from tempo.spec.study import RESULT_SECTIONS, RunConfig, run_id
 from tempo.spec.yaml.schema_walk import path_problem
-from tempo.spec.yaml.value_tree import Mapped, nested, written
+from tempo.spec.yaml.value_tree import change
 
 Parts = dict[str, tuple[str, ...]]
 """Paths of the fields that change together, by the name of the part."""
@@ -34,14 +35,14 @@ class Transition:
     ) -> Candidate:
         """Return `base` with the `changed` parts taken from `other`."""
         overlays = [
-            nested(path.split("."), written(_value(other.config, path), self.place), self.place)
+            change(path, at_path(other.config, path), self.place)
             for part in changed
             for path in self.parts[part]
         ]
         return Candidate(
             name=name,
             levels=tuple((part, (base, other)[part in changed].name) for part in self.parts),
-            overlays=base.candidate.overlays + tuple(e for e in overlays if isinstance(e, Mapped)),
+            overlays=(*base.candidate.overlays, *overlays),
             place=self.place,
         )
 
@@ -80,47 +81,39 @@ def add_one_in(design: spec.AddOneIn, study: StudyContext, where: Where) -> Iter
 def ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
     """Yield both ends and, between, the parts added in order: `V2 + blocks + se`."""
     pair = transition_between(design, study, where)
-    if pair is None or design.order == "greedy":
+    if pair is None:
+        return
+    if design.order == "greedy":
+        yield from _greedy_ladder(pair, study)
         return
     for index, part in enumerate(design.order):
-        at = study.factors.place(*where, "order", index)
         if part not in pair.parts:
             what = f"part between {pair.start.name} and {pair.end.name}:"
-            study.problems.add(unknown(what, part, pair.parts), at)
+            study.add_problem(unknown(what, part, pair.parts), *where, "order", index)
         elif part in design.order[:index]:
-            study.problems.add(f"part {part!r} is named twice", at)
+            study.add_problem(f"part {part!r} is named twice", *where, "order", index)
     missing = [part for part in pair.parts if part not in design.order]
     if missing:
-        at = study.factors.place(*where, "order")
-        study.problems.add(f"the order leaves out {', '.join(missing)}", at)
+        study.add_problem(f"the order leaves out {', '.join(missing)}", *where, "order")
     if study.problems:
         return
     yield from pair.ends()
     for count in range(1, len(design.order)):
-        climbed = design.order[:count]
-        yield pair.plus(climbed)
+        yield pair.plus(design.order[:count])
 
 
 def transition_between(
     design: spec.Between, study: StudyContext, where: Where
 ) -> Transition | None:
     """Return a design's ends and their differing parts; None, with problems, if none differ."""
-    ends = [
-        named_variant(study, getattr(design, name), (*where, name)) for name in ("start", "end")
-    ]
-    start, end = ends
+    start = named_variant(study, design.start, (*where, "start"))
+    end = named_variant(study, design.end, (*where, "end"))
     if start is None or end is None:
         return None
     parts = _parts(design, study, where, _differences(start.config, end.config))
-    place = study.factors.place(*where)
     if not parts and not study.problems:
-        study.problems.add(f"{start.name} and {end.name} do not differ", place)
-    return None if study.problems else Transition(start, end, parts, place)
-
-
-def _value(config: Mapping[str, Any], path: str) -> Any:
-    section, _, field = path.partition(".")
-    return config[section][field] if field else config[section]
+        study.add_problem(f"{start.name} and {end.name} do not differ", *where)
+    return None if study.problems else Transition(start, end, parts, study.factors.place(*where))
 
 
 def _differences(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:
@@ -143,10 +136,8 @@ def _parts(design: spec.Between, study: StudyContext, where: Where, differing: l
     left = list(differing)
     for name, paths in design.parts.items():
         for index, path in enumerate(paths):
-            problem = path_problem(RunConfig, path, {})
-            if problem:
-                at = study.factors.place(*where, "parts", name, index)
-                study.problems.add(problem, at)
+            if problem := path_problem(RunConfig, path, {}):
+                study.add_problem(problem, *where, "parts", name, index)
         taken = [each for each in left if any(f"{each}.".startswith(f"{p}.") for p in paths)]
         left = [each for each in left if each not in taken]
         if taken:
@@ -157,15 +148,12 @@ def _parts(design: spec.Between, study: StudyContext, where: Where, differing: l
     return out
 
 
-def greedy_ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Iterator[Candidate]:
+def _greedy_ladder(pair: Transition, study: StudyContext) -> Iterator[Candidate]:
     """Yield both ends, then rung by rung every part that could come next, as far as measured.
 
     A rung's candidates are planned once those of the rung before have results under every seed;
     the one of the highest mean validation PSNR is the rung, the first of them in a tie.
     """
-    pair = transition_between(design, study, where)
-    if pair is None:
-        return
     yield from pair.ends()
     climbed: tuple[str, ...] = ()
     gains: list[str] = []
@@ -182,8 +170,7 @@ def greedy_ladder(design: spec.Ladder, study: StudyContext, where: Where) -> Ite
         gains.append(f"{best} ({measured[best] - below:+.3f} dB)")
         climbed, below = (*climbed, best), measured[best]
     last = next(part for part in pair.parts if part not in climbed)
-    order = ", ".join([*gains, last])
-    study.notes.append(f"greedy ladder from {pair}: {order}")
+    study.notes.append(f"greedy ladder from {pair}: {', '.join([*gains, last])}")
 
 
 def _quality(study: StudyContext, candidate: Candidate) -> float | None:

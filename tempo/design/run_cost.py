@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from tempo.records.prices import Price
 
 NEWEST = 2
 """Newest checkpoints that a run keeps beside those that its evaluation needs."""
+
+MOST_STEPS = 1 << 62
+"""More steps than any run can pay for."""
 
 VALIDATION_PICTURES = 4
 """Pictures kept at every validation."""
@@ -87,18 +91,11 @@ def _times(config: Mapping[str, Any], steps: int) -> tuple[int, int]:
 
 def affordable_steps(config: Mapping[str, Any], price: Price, hours: float) -> int | None:
     """Return the most steps that fit into `hours` of devices; None if not even one fits."""
-    if run_cost(config, price, 1).device_hours > hours:
-        return None
-    low, high = 1, 2
-    while run_cost(config, price, high).device_hours <= hours:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if run_cost(config, price, middle).device_hours <= hours:
-            low = middle
-        else:
-            high = middle
-    return low
+
+    def hours_of(steps: int) -> float:
+        return run_cost(config, price, steps).device_hours
+
+    return bisect_right(range(1, MOST_STEPS), hours, key=hours_of) or None
 
 
 def _disk(config: Mapping[str, Any], price: Price, validations: int) -> int | None:

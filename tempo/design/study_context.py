@@ -15,7 +15,7 @@ from tempo.spec.designs import When
 from tempo.spec.load import LoadedStudy
 from tempo.spec.presets import PRESETS
 from tempo.spec.yaml.problems import Problems
-from tempo.spec.yaml.value_tree import Mapped, nested, written
+from tempo.spec.yaml.value_tree import change
 
 Where = tuple[str | int, ...]
 """Path of a design in the spec's tree."""
@@ -44,6 +44,10 @@ class StudyContext:
         """Return the candidate of an assignment."""
         overlays = self.factors.overlays(levels)
         return Candidate(name=name, levels=levels, overlays=overlays, place=place)
+
+    def add_problem(self, message: str, *path: str | int) -> None:
+        """Add a broken rule at the place of `path` in the spec."""
+        self.problems.add(message, self.factors.place(*path))
 
     def check_beside(self, factor: str, names: tuple[str, ...], place: Place) -> None:
         """Add the problems of a factor beside the others of its design.
@@ -151,9 +155,8 @@ def named_variant(
     elif name in study.spec.variants:
         found = study.factors.variant(name, place)
     elif name in PRESETS:
-        overlay = nested(("arch", "preset"), written(name, place), place)
-        overlays = (overlay,) if isinstance(overlay, Mapped) else ()
-        found = Candidate(name=name, levels=(), overlays=overlays, place=place)
+        overlay = change("arch.preset", name, place)
+        found = Candidate(name=name, levels=(), overlays=(overlay,), place=place)
     else:
         known = [*(seen or ()), *study.spec.variants, *PRESETS]
         study.problems.add(unknown("variant or preset", name, known), place)

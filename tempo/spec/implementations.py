@@ -15,9 +15,6 @@ Made = TypeVar("Made")
 class Implementations(Generic[T]):
     """What implements each kind that a slot's options catalogue lists, in the table's order.
 
-    The options stand in `tempo.spec` and import no torch, so a plan can be checked to the last
-    option in a fraction of a second; what implements them stands in the layer that owns it.
-
     Args:
         options: the catalogue that specs name kinds from.
         entries: options class to implementation.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,24 @@ from pathlib import Path
 from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError
 from tempo.core.place import Place
-from tempo.spec.batch import short_form
-from tempo.spec.presets import expand_preset
+from tempo.spec.presets import expand_preset, short_form
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.error_text import validate
-from tempo.spec.yaml.overlay import merge, put
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
 from tempo.spec.yaml.strict_yaml import read_tree
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, shown
-from tempo.spec.yaml.variables import resolve
+from tempo.spec.yaml.value_tree import (
+    Entry,
+    Mapped,
+    Node,
+    Scalar,
+    dotted,
+    merge,
+    nested,
+    rebuilt,
+    shown,
+)
+from tempo.spec.yaml.value_tree import Path as TreePath
 
 BESIDE = ("base", "profiles")
 """Keys of a file that the loader itself takes."""
@@ -29,6 +38,10 @@ OWN = ("study", "question")
 
 DEFAULT_PROFILE = "full"
 """The profile that applies when none is asked for and the file has it."""
+
+
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<inside>[^}]*)\}?")
+_INSIDE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +76,11 @@ def load_study(
     layers, tree = _profiles(tree), tree.without("profiles")
     name = _profile_name(layers, profile, path)
     if name is not None and isinstance(overlay := layers[name].node, Mapped):
-        tree = _mapping(merge(tree, short_form(overlay)))
+        tree = merge(tree, short_form(overlay))
     for text in overrides:
         tree = _override(tree, text)
     spec, tree = checked(tree)
-    return LoadedStudy(
-        spec=spec,
-        tree=tree,
-        profiles=tuple(layers),
-        profile=name,
-        source=str(path),
-    )
+    return LoadedStudy(spec=spec, tree=tree, profiles=tuple(layers), profile=name, source=str(path))
 
 
 def checked(tree: Mapped) -> tuple[StudySpec, Mapped]:
@@ -83,12 +90,10 @@ def checked(tree: Mapped) -> tuple[StudySpec, Mapped]:
         SpecError: naming every broken rule with its place.
     """
     problems = Problems()
-    done = _mapping(resolve(tree, problems))
+    done = _mapping(with_variables(tree, problems))
     problems.raise_any()
-    arch = done.entries.get("arch")
-    if arch is not None:
-        expanded = expand_preset(arch.node, problems)
-        done = done.with_entry("arch", Entry(arch.key, expanded))
+    if arch := done.entries.get("arch"):
+        done = done.with_entry("arch", Entry(arch.key, expand_preset(arch.node, problems)))
     done = _mapping(complete(done, Shape(StudySpec)))
     spec = validate(StudySpec, done, problems, BESIDE)
     problems.raise_any()
@@ -145,12 +150,12 @@ def _with_base(path: Path, chain: tuple[Path, ...]) -> Mapped:
         raise SpecError(
             f"base {str(base)!r} {what} (taken relative to this file)", entry.node.place
         )
-    return _mapping(merge(_with_base(base, chain).without(*OWN), tree))
+    return merge(_with_base(base, chain).without(*OWN), tree)
 
 
 def _base_path(path: Path, node: Node) -> Path:
     problems = Problems()
-    node = resolve(node, problems, ("base",))
+    node = with_variables(node, problems, ("base",))
     problems.raise_any()
     if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
         raise SpecError("`base` is the path of one YAML file, relative to this one", node.place)
@@ -192,5 +197,48 @@ def _override(tree: Mapped, text: str) -> Mapped:
     if key.split(".")[0] in BESIDE:
         raise SpecError(f"{key.split('.')[0]!r} cannot be overridden", place)
     node = read_tree(value, place.source, lambda *_: place) or Scalar(None, place)
-    over = _mapping(put(Mapped({}, place), key.strip(), node, place))
-    return _mapping(merge(tree, short_form(over)))
+    keys = key.strip().split(".")
+    if not all(keys):
+        raise SpecError(f"{shown(key.strip())} is not a path: keys joined by single dots", place)
+    return merge(tree, short_form(nested(keys, node, place)))
+
+
+def with_variables(node: Node, problems: Problems, path: TreePath = ()) -> Node:
+    """Return the tree with `${NAME}` and `${NAME:-default}` replaced; `$${` stands for `${` itself.
+
+    Unset names go to `problems`. An empty variable counts as unset when there is a default, as in
+    a shell. Unchanged parts are shared with the input.
+    """
+    if isinstance(node, Scalar):
+        return _substituted(node, problems, path)
+    return rebuilt(node, lambda part, each: with_variables(each, problems, (*path, part)))
+
+
+def _substituted(node: Scalar, problems: Problems, path: TreePath) -> Scalar:
+    if not isinstance(node.value, str) or "${" not in node.value:
+        return node
+
+    def value(match: re.Match[str]) -> str:
+        if match.group() == "$${":
+            return "${"
+        found = _INSIDE.fullmatch(match["inside"])
+        if found is None or not match.group().endswith("}"):
+            rule = "an environment variable is ${NAME} or ${NAME:-default}, and $${ stands for ${"
+            old = match["inside"].startswith("env:")
+            hint = f"; write ${{{match['inside'].removeprefix('env:')}}}" if old else ""
+            problems.add(f"{rule}; not {shown(match.group())}{hint}", node.place)
+            return ""
+        name, default = found["name"], found["default"]
+        given = os.environ.get(name)
+        if given or (given is not None and default is None):
+            return given
+        if default is None:
+            problems.add(
+                f"{dotted(path)} needs the environment variable {name}, which is not set; set it, "
+                f"or pass --set {dotted(path)}=VALUE",
+                node.place,
+            )
+        return (default or "").removeprefix(":-")
+
+    text = _REFERENCE.sub(value, node.value)
+    return Scalar(text, node.place, text, node.quoted)

@@ -2,112 +2,81 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tempo.core.catalog import Catalog
 from tempo.core.records import MetricInfo
 
-_INFOS = (
-    MetricInfo(
-        name="psnr",
-        label="PSNR",
-        unit="dB",
-        better="higher",
-        digits=2,
-        definition="peak signal-to-noise ratio over RGB, data range 1, without rounding",
+_INFOS: dict[str, tuple[tuple[str, str, Literal["higher", "lower"], int], str]] = {
+    # name: ((label, unit, which is better, digits to print), definition)
+    "psnr": (
+        ("PSNR", "dB", "higher", 2),
+        "peak signal-to-noise ratio over RGB, data range 1, without rounding",
     ),
-    MetricInfo(
-        name="psnr_uint8",
-        label="PSNR, 8 bit",
-        unit="dB",
-        better="higher",
-        digits=2,
-        definition="peak signal-to-noise ratio over RGB of pictures rounded to 8 bits",
+    "psnr_uint8": (
+        ("PSNR, 8 bit", "dB", "higher", 2),
+        "peak signal-to-noise ratio over RGB of pictures rounded to 8 bits",
     ),
-    MetricInfo(
-        name="ssim",
-        label="SSIM",
-        unit="",
-        better="higher",
-        digits=4,
-        definition=(
+    "ssim": (
+        ("SSIM", "", "higher", 4),
+        (
             "structural similarity, 2-D Gaussian window 11, sigma 1.5, "
             "where the window fits, mean of the RGB channels"
         ),
     ),
-    MetricInfo(
-        name="ssim_matlab",
-        label="SSIM, 3-D",
-        unit="",
-        better="higher",
-        digits=4,
-        definition=(
+    "ssim_matlab": (
+        ("SSIM, 3-D", "", "higher", 4),
+        (
             "structural similarity, 3-D Gaussian window 11, sigma 1.5, "
             "over height, width and RGB with replicate padding"
         ),
     ),
-    MetricInfo(
-        name="ms_ssim",
-        label="MS-SSIM",
-        unit="",
-        better="higher",
-        digits=4,
-        definition=(
+    "ms_ssim": (
+        ("MS-SSIM", "", "higher", 4),
+        (
             "multi-scale structural similarity on five scales, window as ssim, mean of the RGB "
             "channels; sides of at least 176"
         ),
     ),
-    MetricInfo(
-        name="ie",
-        label="IE",
-        unit="grey levels",
-        better="lower",
-        digits=2,
-        definition="mean absolute difference of pictures rounded to 8 bits",
+    "ie": (
+        ("IE", "grey levels", "lower", 2),
+        "mean absolute difference of pictures rounded to 8 bits",
     ),
-    MetricInfo(
-        name="edge",
-        label="edge error",
-        unit="grey levels/px",
-        better="lower",
-        digits=3,
-        definition=(
-            "mean absolute difference of the Sobel gradient magnitudes of luma (BT.601, 0 to 255)"
-        ),
+    "edge": (
+        ("edge error", "grey levels/px", "lower", 3),
+        ("mean absolute difference of the Sobel gradient magnitudes of luma (BT.601, 0 to 255)"),
     ),
-    MetricInfo(
-        name="tof",
-        label="tOF",
-        unit="px",
-        better="lower",
-        digits=3,
-        definition=(
+    "tof": (
+        ("tOF", "px", "lower", 3),
+        (
             "mean end-point difference between the optical flow (Farneback) from and to the "
             "neighbouring frames of the prediction and that of the target"
         ),
     ),
-    MetricInfo(
-        name="warping",
-        label="warping error",
-        unit="1e-4",
-        better="lower",
-        digits=2,
-        definition=(
+    "warping": (
+        ("warping error", "1e-4", "lower", 2),
+        (
             "mean squared difference (RGB, data range 1) between neighbouring output frames, "
             "one warped to the other by the flow (DIS) of the true frames, where not occluded"
         ),
     ),
-    MetricInfo(
-        name="flicker",
-        label="flicker",
-        unit="grey levels",
-        better="lower",
-        digits=2,
-        definition=(
+    "flicker": (
+        ("flicker", "grey levels", "lower", 2),
+        (
             "mean absolute error of the change from one predicted frame to the next; "
             "only where a set has consecutive targets"
         ),
     ),
+}
+METRIC_INFOS = Catalog(
+    "metric",
+    {
+        name: MetricInfo(
+            name=name, label=label, unit=unit, better=better, digits=digits, definition=definition
+        )
+        for name, ((label, unit, better, digits), definition) in _INFOS.items()
+    },
 )
-METRIC_INFOS = Catalog("metric", {info.name: info for info in _INFOS})
 """Name to meaning, in the order tables show them."""
 
 DEFAULT_METRICS = ("psnr", "psnr_uint8", "ssim", "ssim_matlab", "ms_ssim", "ie", "edge")

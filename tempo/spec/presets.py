@@ -1,13 +1,16 @@
-"""Name architectures by their differences from ArchSpec's defaults, which are V3."""
+"""Write out what a spec may abbreviate: architecture presets and the long form of a batch.
+
+A preset is its differences from ArchSpec's defaults, which are V3.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tempo.core.catalog import Catalog, unknown
-from tempo.spec.yaml.overlay import merge
+from tempo.core.errors import SpecError
 from tempo.spec.yaml.problems import Problems
-from tempo.spec.yaml.value_tree import Mapped, Node, Scalar, written
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, merge, nested, written
 
 PRESETS: Catalog[dict[str, Any]] = Catalog(
     "architecture preset",
@@ -43,3 +46,32 @@ def expand_preset(arch: Node, problems: Problems) -> Node:
         problems.add(unknown(PRESETS.what, given, PRESETS), name.place)
         return fields
     return merge(written(PRESETS.get(str(name.value)), name.place), fields)
+
+
+BATCH = ("global", "micro")
+"""Parts of the long form `batch: {global: 16, micro: auto}`."""
+
+MICRO = ("runtime", "micro_batch")
+
+
+def short_form(tree: Mapped) -> Mapped:
+    """Return the tree with a long batch written as `recipe.batch` and `runtime.micro_batch`.
+
+    The global batch is what an optimiser step sees and part of a run's identity; the micro-batch is
+    how much of it a device takes at a time, which changes no result.
+
+    Raises:
+        SpecError: when the long form has a key of its own.
+    """
+    recipe = tree.get("recipe")
+    batch = recipe.get("batch") if isinstance(recipe, Mapped) else None
+    if not isinstance(recipe, Mapped) or not isinstance(batch, Mapped):
+        return tree
+    for key, (place, _) in batch.entries.items():
+        if key not in BATCH:
+            raise SpecError(unknown("part of a batch", key, BATCH), place)
+    size, micro = batch.entries.get("global"), batch.entries.get("micro")
+    left = recipe.without("batch")
+    changed = left.with_entry("batch", size) if size else left
+    tree = tree.with_entry("recipe", Entry(tree.entries["recipe"].key, changed))
+    return merge(tree, nested(MICRO, micro.node, micro.key)) if micro else tree

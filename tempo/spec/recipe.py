@@ -211,8 +211,7 @@ class Resources(Section):
 
     gpus_per_run: int = Field(1, ge=1, description="GPUs of one run, on each of its nodes")
     runs_per_gpu: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
-        1,
-        description="small runs that share a GPU; auto goes by the memory in their prices",
+        1, description="small runs that share a GPU; auto goes by the memory in their prices"
     )
     nodes: int = Field(1, ge=1)
     cpus: int | None = Field(None, ge=1, description="CPUs per node; null follows runtime.threads")

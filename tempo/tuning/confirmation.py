@@ -7,24 +7,28 @@ seeds, and both numbers are shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from optuna.trial import FrozenTrial
 
 from tempo.core.errors import RecordError
 from tempo.core.records import PlannedRun, RunStatus
+from tempo.core.t_interval import mean_half_width, pooled_variance, two_sided_quantile
 from tempo.records.layout import Store
 from tempo.records.run_record import RunRecord, read_run
 from tempo.records.search_record import Confirmation, Estimate, ObjectiveInfo, TrialRun
-from tempo.tuning.estimates import difference, estimate, paired
-from tempo.tuning.objectives import values_of
 from tempo.tuning.space import Point
-from tempo.tuning.trials import NAME, ORIGIN, runs_of, seed_values
+from tempo.tuning.trials import NAME, ORIGIN, runs_of, seed_values, values_of
 
 FIRST_SEED = 1000
 """Fresh seeds begin here, so that seeds added later stay apart from them."""
+
+LEVEL = 0.95
+"""Of the intervals, by Student's t."""
 
 Role = Literal["best", "baseline"]
 
@@ -150,3 +154,30 @@ def _test(records: Mapping[int, RunRecord]) -> dict[str, Estimate]:
     tests = [record.test.values for record in records.values() if record.test is not None]
     names = [name for name in ("psnr", "ssim") if tests and all(name in each for each in tests)]
     return {name: estimate([float(each[name]) for each in tests]) for name in names}
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Return the mean of at least one value, with an interval from two on."""
+    mean, half = fmean(values), mean_half_width(values, LEVEL)
+    if half is None:
+        return Estimate(mean=mean, count=len(values))
+    return Estimate(mean=mean, count=len(values), low=mean - half, high=mean + half)
+
+
+def paired(one: Sequence[float], other: Sequence[float]) -> Estimate:
+    """Return the mean of the differences of paired values."""
+    return estimate([a - b for a, b in zip(one, other, strict=True)])
+
+
+def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:
+    """Return the difference of two independent means, from the pooled variance of both.
+
+    With no more than one value on each side there is no interval.
+    """
+    mean = fmean(one) - fmean(other)
+    pooled, freedom = pooled_variance((one, other))
+    if not freedom:
+        return Estimate(mean=mean, count=len(one))
+    error = math.sqrt(pooled * (1 / len(one) + 1 / len(other)))
+    half = two_sided_quantile(LEVEL, freedom) * error
+    return Estimate(mean=mean, count=len(one), low=mean - half, high=mean + half)

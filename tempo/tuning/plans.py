@@ -6,7 +6,7 @@ So the mirror, `compare.py` and all that reads plans can read a search.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import optuna
 from optuna.study import StudyDirection
@@ -15,11 +15,10 @@ from optuna.trial import FrozenTrial
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant
 from tempo.design.expand import expand
-from tempo.spec.load import LoadedStudy
 from tempo.tuning.backend.samplers import make_sampler, sequence, suggest
 from tempo.tuning.backend.storage import redacted, silence_optuna
 from tempo.tuning.confirmation import Candidate
-from tempo.tuning.enqueued_trials import enqueued, named
+from tempo.tuning.given_trials import enqueued, named
 from tempo.tuning.session import Search
 from tempo.tuning.space import Point, RejectedError, Space
 from tempo.tuning.trials import NAME, by_ticket, result_of, runs_of, variant_of
@@ -32,7 +31,7 @@ class GrowingPlan:
         self._search = search
         self._points: dict[int, Point] = {}
         self._spec = _spec(search)
-        self._references = references(search.space.loaded)
+        self._reference_plan = expand(search.space.loaded)
 
     def now(self, confirmed: tuple[Candidate, ...] = ()) -> Plan:
         """Return the plan with every trial that has all its params."""
@@ -42,20 +41,10 @@ class GrowingPlan:
             variants.append(variant_of(name, point))
             runs += runs_of(name, point, seeds).values()
         if confirmed:
-            variants += self._references.variants
-            runs += self._references.runs
-        loaded = self._search.space.loaded
-        return Plan(
-            study=loaded.spec.study,
-            question=loaded.spec.question,
-            profile=loaded.profile,
-            source=loaded.source,
-            spec=self._spec,
-            spec_hash=short_hash(self._spec),
-            baseline=None,
-            variants=tuple(variants),
-            runs=tuple(runs),
-        )
+            # The methods without weights, evaluated like the trials.
+            variants += [v for v in self._reference_plan.variants if v.role == "reference"]
+            runs += [run for run in self._reference_plan.runs if run.seed is None]
+        return _plan(self._search.space, variants, runs, self._spec, short_hash(self._spec))
 
     def _entries(
         self, confirmed: tuple[Candidate, ...]
@@ -76,22 +65,6 @@ class GrowingPlan:
             except RejectedError:
                 return None
         return self._points[frozen.number]
-
-
-class References(NamedTuple):
-    """The methods without weights, evaluated like the trials."""
-
-    variants: tuple[PlannedVariant, ...]
-    runs: tuple[PlannedRun, ...]
-
-
-def references(loaded: LoadedStudy) -> References:
-    """Return the reference methods that an ordinary study of the same spec has."""
-    plan = expand(loaded)
-    return References(
-        tuple(each for each in plan.variants if each.role == "reference"),
-        tuple(each for each in plan.runs if each.seed is None),
-    )
 
 
 def _spec(search: Search) -> Mapping[str, Any]:
@@ -120,17 +93,29 @@ def rehearsal(space: Space) -> Plan:
 
 def plan_of(space: Space, points: Mapping[str, Point], seeds: Sequence[int]) -> Plan:
     """Return points as the plan of an ordinary study."""
-    spec = space.loaded.spec
+    variants = [variant_of(name, point) for name, point in points.items()]
+    runs = [r for name, p in points.items() for r in runs_of(name, p, seeds).values()]
+    return _plan(space, variants, runs, space.loaded.spec.model_dump(mode="json"))
+
+
+def _plan(
+    space: Space,
+    variants: Sequence[PlannedVariant],
+    runs: Sequence[PlannedRun],
+    spec: Mapping[str, Any],
+    spec_hash: str = "",
+) -> Plan:
+    loaded = space.loaded
     return Plan(
-        study=spec.study,
-        question=spec.question,
-        profile=space.loaded.profile,
-        source=space.loaded.source,
-        spec=spec.model_dump(mode="json"),
-        spec_hash="",
+        study=loaded.spec.study,
+        question=loaded.spec.question,
+        profile=loaded.profile,
+        source=loaded.source,
+        spec=spec,
+        spec_hash=spec_hash,
         baseline=None,
-        variants=tuple(variant_of(name, point) for name, point in points.items()),
-        runs=tuple(r for name, p in points.items() for r in runs_of(name, p, seeds).values()),
+        variants=tuple(variants),
+        runs=tuple(runs),
     )
 
 

@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from tempo.core.errors import SpecError
 from tempo.tuning.backend.samplers import make_sampler, sequence, suggest
 from tempo.tuning.backend.storage import promotions
-from tempo.tuning.enqueued_trials import named
-from tempo.tuning.space import Point, RejectedError, Space
+from tempo.tuning.given_trials import named
+from tempo.tuning.space import Parameter, Point, RejectedError, Space
 from tempo.tuning.tickets import Ticket, Tickets
 from tempo.tuning.trials import NAME, ORIGIN, REJECTED, TICKET, Trial, runs_of, ticket_of
 
@@ -48,7 +48,7 @@ class Proposals:
         self._space, self._storage, self._name = space, storage, name
         self._tickets, self._costs = tickets, costs
         self._study_id = storage.get_study_id_from_name(name)
-        self.first = {_first_ticket(key): (key, point) for key, point in named(space)}
+        self.first = {f"first:{key}": point for key, point in named(space)}
         self._sequence = sequence(space)
         self._points: list[Point] = []
         self.rejected: Counter[str] = Counter()
@@ -130,7 +130,7 @@ class Proposals:
         if isinstance(ticket, str) and ticket.startswith("promoted:"):
             return dict(self._promoted(ticket.partition(":")[2]).params)
         if ticket in self.first:
-            point = self.first[ticket][1]
+            point = self.first[ticket]
             return None if point.outside else point.params
         if self._sequence is not None and isinstance(ticket, int):
             self._extend(ticket + 1)
@@ -159,8 +159,8 @@ class Proposals:
         self, ticket: Ticket, trial: optuna.trial.Trial
     ) -> tuple[Point | None, str, Mapping[str, float]]:
         """Return a trial's point, why it cannot be trained, and by how much it fails."""
-        if ticket in self.first and self.first[ticket][1].outside:
-            return self.first[ticket][1], "", {}
+        if ticket in self.first and self.first[ticket].outside:
+            return self.first[ticket], "", {}
         params = suggest(trial, self._space)
         try:
             point = self._space.point(params)
@@ -219,19 +219,16 @@ class Proposals:
             RejectedError: another driver is still deciding about its params.
         """
         ticket = ticket_of(frozen)
-        if ticket in self.first and self.first[ticket][1].outside:
-            return self.first[ticket][1]
-        params: dict[str, str | float] = {}
-        for parameter in self._space.parameters:
-            if parameter.applies(params):
-                if parameter.name not in frozen.params:
-                    raise RejectedError(f"{parameter.name} is not decided yet")
-                params[parameter.name] = frozen.params[parameter.name]
-        return self._space.point(params)
+        if ticket in self.first and self.first[ticket].outside:
+            return self.first[ticket]
 
+        def decided(parameter: Parameter) -> str | float:
+            if parameter.name not in frozen.params:
+                raise RejectedError(f"{parameter.name} is not decided yet")
+            value: str | float = frozen.params[parameter.name]
+            return value
 
-def _first_ticket(name: str) -> str:
-    return f"first:{name}"
+        return self._space.point(self._space.assigned(decided))
 
 
 def _origin(ticket: Ticket) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import optuna
 from filelock import FileLock
@@ -23,8 +22,7 @@ from tempo.records.layout import Store
 from tempo.records.run_record import read_run
 from tempo.records.search_record import search_dir
 from tempo.spec.load import LoadedStudy
-from tempo.tuning import racing
-from tempo.tuning.backend.pruners import make_pruner
+from tempo.spec.search_section import MAXIMISED
 from tempo.tuning.backend.storage import (
     check_study,
     ensure_study,
@@ -32,21 +30,20 @@ from tempo.tuning.backend.storage import (
     optuna_name,
     signature,
 )
-from tempo.tuning.objectives import values_of
+from tempo.tuning.given_trials import add_known
 from tempo.tuning.proposals import Costs, Proposals
-from tempo.tuning.search_budget import Spending, spending
 from tempo.tuning.space import Space
+from tempo.tuning.stopping_rules import Spending, has_lost, make_pruner, spending
 from tempo.tuning.tickets import Ticket, Tickets
 from tempo.tuning.trials import (
     RESULT,
     Trial,
     by_ticket,
     is_complete,
-    is_over,
     result_json,
     seed_values,
+    values_of,
 )
-from tempo.tuning.warm_start import add_known
 
 
 def check_unchanged(loaded: LoadedStudy, store: Store) -> bool:
@@ -101,7 +98,7 @@ class Search:
         self.tickets.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self.tickets.__exit__(*error)
 
     def trials(self) -> list[FrozenTrial]:
@@ -118,7 +115,7 @@ class Search:
             return None
         # Another driver may have finished it between the look and the claim.
         now = by_ticket(self.trials()).get(ticket)
-        if now is not None and is_over(now):
+        if now is not None and now.state.is_finished():
             self.tickets.release(ticket)
             return None
         return self.proposals.make(ticket, now, self.seeds, prunable=self.spec.curve is not None)
@@ -126,7 +123,7 @@ class Search:
     def _open_tickets(self, trials: Sequence[FrozenTrial], active: Sequence[Trial]) -> list[Ticket]:
         """Return the tickets left to do: trials that began, then new ones while there is budget."""
         known = by_ticket(trials)
-        begun: list[Ticket] = [t for t, frozen in known.items() if not is_over(frozen)]
+        begun: list[Ticket] = [t for t, frozen in known.items() if not frozen.state.is_finished()]
         spent = spending(trials, [trial.started for trial in active])
         if spent.exceeds(self.spec.budget):
             return begun
@@ -219,7 +216,7 @@ class Search:
         return self._asked(trial, [each for each in left if each not in trial.asked])
 
     def _lost(self, trial: Trial) -> bool:
-        sign = 1.0 if self.spec.objectives[0] in {"psnr", "ssim"} else -1.0
+        sign = 1.0 if self.spec.objectives[0] in MAXIMISED else -1.0
         complete = [
             [sign * values[0] for values in seed_values(frozen)]
             for frozen in by_ticket(self.trials()).values()
@@ -227,7 +224,7 @@ class Search:
         ]
         assert self.spec.race is not None
         mine = [sign * values[0] for values in trial.done.values()]
-        return racing.has_lost(mine, complete, seeds=len(self.seeds), z=self.spec.race)
+        return has_lost(mine, complete, seeds=len(self.seeds), z=self.spec.race)
 
     def failed(self, trial: Trial, seed: int, reason: str) -> None:
         """Record that a seed's run failed, and with it the trial."""

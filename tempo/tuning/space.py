@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -90,20 +90,27 @@ class Space:
 
     def _names(self, study: StudyContext) -> list[str]:
         """Return the factors to vary, each after those its condition names."""
-        spec, problems = study.spec, study.problems
+        spec = study.spec
         chosen = self.search.space or tuple(spec.factors)
         if not chosen:
-            problems.add("a search needs `factors` to vary", self.place)
+            study.add_problem("a search needs `factors` to vary", "search")
         if spec.design:
-            place = study.factors.place("design")
-            problems.add("a study has a `design` or a `search`, not both", place)
+            study.add_problem("a study has a `design` or a `search`, not both", "design")
         for index, name in enumerate(chosen):
             place = study.factors.place("search", "space", index)
             if name not in spec.factors:
-                problems.add(unknown("factor", name, spec.factors), place)
+                study.problems.add(unknown("factor", name, spec.factors), place)
                 return []
             study.check_beside(name, chosen, place)
-        return _ordered({name: set(spec.factors[name].when) for name in chosen}, problems.add, self)
+        return _ordered({name: set(spec.factors[name].when) for name in chosen}, study)
+
+    def assigned(self, value_of: Callable[[Parameter], str | float]) -> dict[str, str | float]:
+        """Return `value_of` each factor that applies beside those before it."""
+        params: dict[str, str | float] = {}
+        for parameter in self.parameters:
+            if parameter.applies(params):
+                params[parameter.name] = value_of(parameter)
+        return params
 
     @property
     def base(self) -> Point:
@@ -137,9 +144,8 @@ class Space:
         if parameter.range is None:
             return parameter.name, str(value)
         number = parameter.rounded(float(value))
-        if parameter.range.whole:
-            return study.factors.at(parameter.name, int(number), self.place)
-        return study.factors.at(parameter.name, number, self.place)
+        whole = parameter.range.whole
+        return study.factors.at(parameter.name, int(number) if whole else number, self.place)
 
     def _point(
         self, study: StudyContext, levels: Levels, params: Params, overlays: tuple[Mapped, ...]
@@ -259,14 +265,14 @@ def _parameter(study: StudyContext, name: str) -> Parameter:
     )
 
 
-def _ordered(needs: Mapping[str, set[str]], complain: Any, space: Space) -> list[str]:
+def _ordered(needs: Mapping[str, set[str]], study: StudyContext) -> list[str]:
     """Return the names, each after those it needs; kept in their own order otherwise."""
     done: list[str] = []
     left = list(needs)
     while left:
         ready = next((name for name in left if needs[name] <= set(done)), None)
         if ready is None:
-            complain(f"the conditions of {', '.join(left)} run in a circle", space.place)
+            study.add_problem(f"the conditions of {', '.join(left)} run in a circle", "search")
             return []
         done.append(ready)
         left.remove(ready)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ from tempo.design.expand import expand
 from tempo.records.files import write_atomic
 from tempo.records.search_record import Confirmation, SearchSummary, TrialRecord
 from tempo.spec.load import LoadedStudy, load_study
-from tempo.spec.yaml.overlay import merge
-from tempo.spec.yaml.value_tree import Mapped, plain
+from tempo.spec.yaml.value_tree import merge, plain
 from tempo.tuning.space import Point, Space
 
 WINNER = "winner"
@@ -79,12 +79,7 @@ def _text(summary: SearchSummary, trial: TrialRecord, point: Point, path: Path) 
 
 def _changes(point: Point) -> Mapping[str, Any]:
     """Return what the winner changes of the study, its levels merged."""
-    whole: Mapped | None = None
-    for overlay in point.overlays:
-        merged = overlay if whole is None else merge(whole, overlay)
-        assert isinstance(merged, Mapped)
-        whole = merged
-    changes: Mapping[str, Any] = plain(whole) if whole is not None else {}
+    changes: Mapping[str, Any] = plain(reduce(merge, point.overlays)) if point.overlays else {}
     return changes
 
 

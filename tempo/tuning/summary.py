@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import le
 from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
@@ -18,20 +19,19 @@ from tempo.records.search_record import (
     TrialRecord,
     TrialRun,
 )
-from tempo.tuning import racing
 from tempo.tuning.backend.importance import importances
-from tempo.tuning.backend.pruners import describe_pruner
 from tempo.tuning.backend.storage import journal_url, redacted
 from tempo.tuning.confirmation import Candidate, candidate, confirmations, fresh_seeds
-from tempo.tuning.objectives import infos
 from tempo.tuning.session import Search
 from tempo.tuning.space import Parameter, Space
+from tempo.tuning.stopping_rules import pruning_rule, racing_rule
 from tempo.tuning.trials import (
     NAME,
     ORIGIN,
     REJECTED,
     TICKET,
     by_ticket,
+    infos,
     is_complete,
     mean_value,
     result_of,
@@ -82,7 +82,7 @@ def describe(space: Space) -> Description:
     return Description(
         objectives=tuple(spec.objectives),
         space=tuple(_parameter(each) for each in space.parameters),
-        rules=(describe_pruner(spec), racing.rule(z, len(space.loaded.spec.seeds))),
+        rules=(pruning_rule(spec), racing_rule(z, len(space.loaded.spec.seeds))),
         constraints=tuple(str(each) for each in spec.constraints),
         budget={k: float(v) for k, v in spec.budget if v is not None},
     )
@@ -133,18 +133,8 @@ def _rejected(search: Search, trials: Sequence[FrozenTrial]) -> dict[str, int]:
 
 
 def _parameter(one: Parameter) -> ParameterInfo:
-    span = one.range
-    return ParameterInfo(
-        name=one.name,
-        paths=one.paths,
-        levels=one.levels,
-        low=span.low if span else None,
-        high=span.high if span else None,
-        log=span.log if span else False,
-        whole=span.whole if span else False,
-        step=span.step if span else None,
-        when=one.when,
-    )
+    bounds = dict(one.range) if one.range else {}
+    return ParameterInfo(name=one.name, paths=one.paths, levels=one.levels, when=one.when, **bounds)
 
 
 def _state(frozen: FrozenTrial) -> State:
@@ -181,31 +171,25 @@ def _trial(frozen: FrozenTrial) -> TrialRecord:
     )
 
 
-def contenders(trials: Sequence[FrozenTrial], seeds: int) -> list[FrozenTrial]:
-    """Return the trials that ended with all their seeds, those outside the space included."""
-    return [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
-
-
 def ranked(
     trials: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo], seeds: int
 ) -> list[FrozenTrial]:
-    """Return the contenders, best first by the first objective; with several, the Pareto front."""
-    found = contenders(trials, seeds)
+    """Return the complete trials, best first by the first objective; of several, the Pareto front.
+
+    Trials outside the space count as well.
+    """
+    found = [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
     if len(objectives) > 1:
         found = [each for each in found if not _dominated(each, found, objectives)]
-    sign = -1.0 if objectives[0].better == "higher" else 1.0
-    return sorted(found, key=lambda each: (sign * mean_value(each), each.number))
+    return sorted(found, key=lambda each: (costs(each, objectives[:1]), each.number))
 
 
 def _dominated(
     one: FrozenTrial, others: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo]
 ) -> bool:
     mine = costs(one, objectives)
-    for other in others:
-        theirs = costs(other, objectives)
-        if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
-            return True
-    return False
+    rivals = (costs(other, objectives) for other in others)
+    return any(each != mine and all(map(le, each, mine)) for each in rivals)
 
 
 def costs(frozen: FrozenTrial, objectives: Sequence[ObjectiveInfo]) -> tuple[float, ...]:

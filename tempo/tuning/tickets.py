@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from types import TracebackType
 
 from tempo.core.errors import LeaseLostError, LedgerError
 from tempo.ledger.lease import Lease, take
@@ -36,27 +35,18 @@ class Tickets:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join(timeout=self._ttl)
         for ticket in list(self._leases):
             self.release(ticket)
-
-    def key(self, ticket: Ticket) -> str:
-        """Return the ledger's key of a ticket."""
-        return f"search:{self._name}:{ticket}"
 
     def claim(self, tickets: Iterable[Ticket]) -> Ticket | None:
         """Claim the first free ticket; return None when other drivers hold all of them."""
         for ticket in tickets:
             if ticket in self._leases:
                 continue
-            lease = take(self._ledger, self.key(ticket), ttl=self._ttl)
+            lease = take(self._ledger, f"search:{self._name}:{ticket}", ttl=self._ttl)
             if lease is not None:
                 with self._lock:
                     self._leases[ticket] = lease
@@ -76,15 +66,13 @@ class Tickets:
         return True
 
     def release(self, ticket: Ticket) -> None:
-        """Release a ticket."""
-        lease = self._leases.get(ticket)
-        self._drop(ticket)
+        lease = self._drop(ticket)
         if lease is not None:
             lease.release()
 
-    def _drop(self, ticket: Ticket) -> None:
+    def _drop(self, ticket: Ticket) -> Lease | None:
         with self._lock:
-            self._leases.pop(ticket, None)
+            return self._leases.pop(ticket, None)
 
     def _renew(self) -> None:
         while not self._over.wait(self._ttl / 3):

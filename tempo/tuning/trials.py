@@ -1,4 +1,7 @@
-"""Represent trials: as Optuna's storage holds them, and as a driver carries them out."""
+"""Represent trials, as Optuna's storage holds them and a driver carries them out; read objectives.
+
+Objectives are validation metrics or costs of finished runs, never test metrics.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from tempo.core.device_hours import devices_of
 from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
+from tempo.records.events import Validated
 from tempo.records.run_record import RunRecord
+from tempo.records.search_record import ObjectiveInfo
+from tempo.spec.search_section import MAXIMISED
 from tempo.spec.study import run_id
 from tempo.tuning.space import Params, Point
 from tempo.tuning.tickets import Ticket
@@ -24,16 +30,10 @@ TICKET, NAME, ORIGIN, RESULT = "ticket", "name", "origin", "result"
 REJECTED = "rejected"
 """User attribute: why a proposal was never trained."""
 
-POINT = "point"
-"""User attribute: the named variant that an enqueued trial stands for."""
-
 
 def ticket_of(frozen: FrozenTrial) -> Ticket | None:
     """Return the ticket of a trial; None for rejected proposals and warm starts."""
-    if REJECTED in frozen.user_attrs:
-        return None
-    ticket: Ticket | None = frozen.user_attrs.get(TICKET)
-    return ticket
+    return None if REJECTED in frozen.user_attrs else frozen.user_attrs.get(TICKET)
 
 
 def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
@@ -48,10 +48,6 @@ def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
         if ticket is not None:
             out.setdefault(ticket, frozen)
     return out
-
-
-def is_over(frozen: FrozenTrial) -> bool:
-    return frozen.state.is_finished()
 
 
 def result_of(frozen: FrozenTrial) -> Mapping[str, Any]:
@@ -105,10 +101,6 @@ class Trial:
     @property
     def first_seed(self) -> int:
         return next(iter(self.runs))
-
-    def variant(self) -> PlannedVariant:
-        """Return the trial as a variant of the study's plan."""
-        return variant_of(self.name, self.point)
 
     def spec(self, seed: int) -> RunSpec:
         """Return what a worker needs to run one of its seeds."""
@@ -172,3 +164,60 @@ def _spans(record: RunRecord, since: float) -> list[list[float]]:
         for attempt in record.attempts
         if attempt.started >= since - SLACK
     ]
+
+
+INFOS: dict[str, ObjectiveInfo] = {
+    "psnr": ObjectiveInfo(name="psnr", unit="dB", better="higher", digits=2),
+    "ssim": ObjectiveInfo(name="ssim", unit="", better="higher", digits=4),
+    "step_time": ObjectiveInfo(name="step_time", unit="ms", better="lower", digits=1),
+    "parameters": ObjectiveInfo(name="parameters", unit="", better="lower", digits=0),
+    "macs": ObjectiveInfo(name="macs", unit="", better="lower", digits=0),
+}
+
+
+def infos(names: Sequence[str]) -> tuple[ObjectiveInfo, ...]:
+    """Return unit, direction and digits of each objective."""
+    return tuple(INFOS[name] for name in names)
+
+
+def values_of(record: RunRecord, names: Sequence[str]) -> tuple[float, ...]:
+    """Return the objectives of a complete run.
+
+    A validation metric is that of the checkpoint which the study's evaluation chooses: the best by
+    PSNR, or the last. The cost of a step is the median over the run's reports.
+
+    Raises:
+        ValueError: the records lack one of them; says which.
+    """
+    return tuple(_value(record, name) for name in names)
+
+
+def _value(record: RunRecord, name: str) -> float:
+    if name in MAXIMISED:
+        return _validated(record, name)
+    if name == "step_time":
+        return _step_time(record)
+    if record.model is None:
+        raise ValueError(f"run {record.run_id} never built its network, so {name} is unknown")
+    return float(record.model.parameters if name == "parameters" else record.model.macs)
+
+
+def _validated(record: RunRecord, name: str) -> float:
+    curve = [event for event in record.validations if not _missing(event, name)]
+    if not curve:
+        raise ValueError(f"run {record.run_id} has no validation with a {name}")
+    best = record.spec.config["evaluation"]["select"] == "best"
+    chosen = max(curve, key=lambda e: e.values["psnr"]) if best else curve[-1]
+    return float(chosen.values[name])
+
+
+def _missing(event: Validated, name: str) -> bool:
+    value = event.values.get(name)
+    return value is None or math.isnan(value) or event.values.get("psnr") is None
+
+
+def _step_time(record: RunRecord) -> float:
+    times = [event.values["step_ms"] for event in record.train if "step_ms" in event.values]
+    if not times:
+        raise ValueError(f"run {record.run_id} reported no step_ms")
+    return float(median(times[1:] or times))

@@ -198,7 +198,7 @@ def test_all_ranks_of_a_pruned_run_leave_together(tmp_path: Path, shared_cache: 
     folder = searching(tmp_path, shared_cache, text)
     script = (
         "import sys\n"
-        "import tempo.tuning.backend.pruners as p, optuna\n"
+        "import tempo.tuning.stopping_rules as p, optuna\n"
         "p.make_pruner = lambda *a: optuna.pruners.ThresholdPruner(lower=1e9)\n"
         "import tempo.tuning.session as s\n"
         "s.make_pruner = p.make_pruner\n"

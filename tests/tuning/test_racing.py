@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from tempo.core.t_interval import pooled_variance
-from tempo.tuning.estimates import difference, estimate, paired
-from tempo.tuning.racing import has_lost
+from tempo.tuning.confirmation import difference, estimate, paired
+from tempo.tuning.stopping_rules import has_lost
 
 
 def test_nobody_loses_while_the_spread_between_seeds_is_unknown() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tempo.core.errors import SpecError
 from tempo.spec.search_section import Grid
 from tempo.tuning.backend.samplers import distribution, grid, qmc_point
-from tempo.tuning.enqueued_trials import enqueued
+from tempo.tuning.given_trials import enqueued
 from tempo.tuning.space import RejectedError, Space
 
 from .simulate import SPEC, load

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -32,30 +32,28 @@ YAML_1_1_BOOLEANS = {
 BESIDE = {"arch": ("preset",)}
 """Keys that the loader takes from a section before it is validated, by the section's path."""
 
-Rule = Callable[[Mapping[str, Any]], str]
-
-RULES: dict[str, Rule] = {
-    "int_type": lambda _: "be a whole number",
-    "int_from_float": lambda _: "be a whole number",
-    "float_type": lambda _: "be a number",
-    "bool_type": lambda _: "be true or false",
-    "string_type": lambda _: "be text",
-    "tuple_type": lambda _: "be a list",
-    "list_type": lambda _: "be a list",
-    "dict_type": lambda _: "be a mapping",
-    "model_type": lambda _: "be a mapping",
-    "literal_error": lambda c: f"be {c['expected']}",
-    "greater_than": lambda c: f"be greater than {c['gt']:g}",
-    "greater_than_equal": lambda c: f"be at least {c['ge']:g}",
-    "less_than": lambda c: f"be less than {c['lt']:g}",
-    "less_than_equal": lambda c: f"be at most {c['le']:g}",
-    "string_pattern_mismatch": lambda c: f"match {c['pattern']}",
-    "string_too_short": lambda c: f"have at least {c['min_length']} characters",
-    "string_too_long": lambda c: f"have at most {c['max_length']} characters",
-    "too_short": lambda c: f"have at least {c['min_length']} entries",
-    "too_long": lambda c: f"have at most {c['max_length']} entries",
+RULES = {
+    "int_type": "be a whole number",
+    "int_from_float": "be a whole number",
+    "float_type": "be a number",
+    "bool_type": "be true or false",
+    "string_type": "be text",
+    "tuple_type": "be a list",
+    "list_type": "be a list",
+    "dict_type": "be a mapping",
+    "model_type": "be a mapping",
+    "literal_error": "be {expected}",
+    "greater_than": "be greater than {gt:g}",
+    "greater_than_equal": "be at least {ge:g}",
+    "less_than": "be less than {lt:g}",
+    "less_than_equal": "be at most {le:g}",
+    "string_pattern_mismatch": "match {pattern}",
+    "string_too_short": "have at least {min_length} characters",
+    "string_too_long": "have at most {max_length} characters",
+    "too_short": "have at least {min_length} entries",
+    "too_long": "have at most {max_length} entries",
 }
-"""What a value must do, by pydantic's name of the error."""
+"""What a value must do, by pydantic's name of the error; filled from the error's context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +166,7 @@ def _sentence(spot: Spot, group: Sequence[ErrorDetails]) -> str:
 
 def _rule(error: ErrorDetails) -> str:
     rule = RULES.get(error["type"])
-    return rule(error.get("ctx", {})) if rule else f"be otherwise ({error['msg']})"
+    return rule.format_map(error.get("ctx", {})) if rule else f"be otherwise ({error['msg']})"
 
 
 def _hint(spot: Spot, group: Sequence[ErrorDetails]) -> str:

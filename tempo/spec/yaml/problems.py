@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import astuple
 
 from tempo.core.errors import InvalidSpecError, SpecError
 from tempo.core.place import Place
@@ -32,10 +33,5 @@ class Problems:
         """
         if not self._found:
             return
-        found = sorted(self._found.values(), key=_position)
+        found = sorted(self._found.values(), key=lambda error: astuple(error.place or Place("")))
         raise found[0] if len(found) == 1 else InvalidSpecError(found)
-
-
-def _position(error: SpecError) -> tuple[str, int, int]:
-    place = error.place or Place("")
-    return place.source, place.line, place.column

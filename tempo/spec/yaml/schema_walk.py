@@ -7,11 +7,9 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
 from tempo.core.catalog import nearest
 from tempo.spec.options import AS_WRITTEN, Options, OptionsCatalog, Section, catalog_of
-from tempo.spec.yaml.value_tree import Entry, Listing, Mapped, Node, Scalar
+from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, rebuilt
 
 
 class Shape(NamedTuple):
@@ -46,11 +44,11 @@ def _is_section(kind: Any) -> bool:
 @cache
 def fields(section: type[Section]) -> dict[str, Shape]:
     """Return the fields of a section, in order."""
-    return {name: _field(info) for name, info in section.model_fields.items()}
-
-
-def _field(info: FieldInfo) -> Shape:
-    return _shape(info.annotation, info.metadata, None if info.is_required() else info.default)
+    out = {}
+    for name, info in section.model_fields.items():
+        default = None if info.is_required() else info.default
+        out[name] = _shape(info.annotation, info.metadata, default)
+    return out
 
 
 def section_of(shape: Shape, node: Node | None) -> type[Section] | None:
@@ -94,25 +92,13 @@ def complete(node: Node, shape: Shape | None) -> Node:
         one = inner(shape, node, 0) or shape
         labelled = one.as_written and not isinstance(node.value, str | NoneType)
         return Scalar(node.text, node.place, node.text) if labelled else node
-    if isinstance(node, Listing):
-        items = tuple(complete(item, inner(shape, node, i)) for i, item in enumerate(node.items))
-        same = all(new is old for new, old in zip(items, node.items, strict=True))
-        return node if same else Listing(items, node.place)
-    return _complete_mapping(node, shape)
-
-
-def _complete_mapping(node: Mapped, shape: Shape) -> Mapped:
-    if shape.catalog is not None and "kind" not in node.entries:
+    if isinstance(node, Mapped) and shape.catalog is not None and "kind" not in node.entries:
         if not isinstance(shape.default, Options):
             return node
         kind = Scalar(shape.default.kind, node.place, shape.default.kind)
         node = Mapped({"kind": Entry(node.place, kind), **node.entries}, node.place)
-    changed: dict[str, Entry] = {}
-    for key, (place, value) in node.entries.items():
-        done = complete(value, inner(shape, node, key))
-        if done is not value:
-            changed[key] = Entry(place, done)
-    return Mapped({**node.entries, **changed}, node.place) if changed else node
+    whole = node
+    return rebuilt(whole, lambda part, each: complete(each, inner(shape, whole, part)))
 
 
 def _options(shape: Shape) -> Iterator[type[Section]]:
@@ -134,16 +120,12 @@ def path_problem(root: type[Section], path: str, extra: dict[str, list[str]]) ->
         known = {name: None for each in sections for name in fields(each)}
         known |= dict.fromkeys(extra.get(walked, []))
         if part not in known:
-            return _no_field(part, walked, list(known))
+            if not known:
+                return f"{walked} has no fields, so none is called {part!r}"
+            where = f" in {walked}" if walked else ""
+            guess = nearest(part, known)
+            hint = f"; did you mean {guess!r}?" if guess else ""
+            return f"no field {part!r}{where}{hint} (known: {', '.join(known)})"
         shapes = [fields(each)[part] for each in sections if part in fields(each)]
         walked = f"{walked}.{part}" if walked else part
     return None
-
-
-def _no_field(part: str, walked: str, known: list[str]) -> str:
-    where = f" in {walked}" if walked else ""
-    if not known:
-        return f"{walked} has no fields, so none is called {part!r}"
-    guess = nearest(part, known)
-    hint = f"; did you mean {guess!r}?" if guess else ""
-    return f"no field {part!r}{where}{hint} (known: {', '.join(known)})"

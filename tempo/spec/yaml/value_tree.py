@@ -1,12 +1,17 @@
-"""Represent a spec as a tree of values with the places where they were written."""
+"""Represent and merge specs as trees of values with the places where they were written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import reduce
+from operator import is_
+from typing import Any, NamedTuple, overload
 
 from tempo.core.place import Place
+
+WHOLE = frozenset({"budget"})
+"""Keys whose value `merge` replaces as a whole."""
 
 Plain = None | bool | int | float | str
 """What a scalar can be."""
@@ -79,11 +84,71 @@ def written(value: Any, place: Place) -> Node:
     return Scalar(value, place, text=str(value))
 
 
-def nested(keys: Sequence[str], node: Node, place: Place) -> Node:
-    """Return `node` under a chain of mappings, each key at `place`."""
+def nested(keys: Sequence[str], node: Node, place: Place) -> Mapped:
+    """Return `node` under a chain of mappings, at least one, each key at `place`."""
     for key in reversed(keys):
         node = Mapped({key: Entry(place, node)}, place)
+    assert isinstance(node, Mapped)
     return node
+
+
+def change(path: str, value: Any, place: Place) -> Mapped:
+    """Return the tree that sets a dotted path to a plain value, all of it at one place."""
+    return nested(path.split("."), written(value, place), place)
+
+
+def rebuilt(node: Listing | Mapped, change: Callable[[str | int, Node], Node]) -> Node:
+    """Return a collection whose parts are `change(key or index, part)`; itself if all are kept."""
+    if isinstance(node, Listing):
+        items = tuple(change(index, item) for index, item in enumerate(node.items))
+        return node if all(map(is_, items, node.items)) else Listing(items, node.place)
+    entries = {key: Entry(place, change(key, each)) for key, (place, each) in node.entries.items()}
+    same = all(entries[key].node is each.node for key, each in node.entries.items())
+    return node if same else Mapped(entries, node.place)
+
+
+@overload
+def merge(under: Node | None, over: Mapped) -> Mapped: ...
+@overload
+def merge(under: Node | None, over: Node) -> Node: ...
+def merge(under: Node | None, over: Node) -> Node:
+    """Return `over` merged over `under`; neither is changed.
+
+    Mappings merge key by key and everything else replaces, but for four rules:
+
+    - a mapping that brings another `kind` than the inherited one replaces it whole,
+    - so does one that brings `preset`, which means: start afresh from that preset,
+    - so does a `budget`, because exactly one of its fields may be given,
+    - a mapping without `kind` over a bare name merges into the kind of that name.
+    """
+    if under is None or not isinstance(over, Mapped):
+        return over
+    if isinstance(under, Scalar) and isinstance(under.value, str) and "kind" not in over.entries:
+        under = Mapped({"kind": Entry(under.place, under)}, under.place)
+    if not isinstance(under, Mapped) or _replaces_whole(under, over):
+        return over
+    entries = dict(under.entries)
+    for key, (place, node) in over.entries.items():
+        kept = entries.get(key) if key not in WHOLE else None
+        entries[key] = Entry(place, merge(kept.node if kept else None, node))
+    return Mapped(entries, over.place)
+
+
+def _replaces_whole(under: Mapped, over: Mapped) -> bool:
+    if isinstance(over.get("preset"), Scalar):
+        return True
+    new, old = over.get("kind"), under.get("kind")
+    if not isinstance(new, Scalar) or not isinstance(old, Scalar):
+        return False
+    return new.value != old.value
+
+
+def spread(node: Mapped) -> Mapped:
+    """Return a mapping whose keys may be dotted paths as nested mappings."""
+    if not any("." in key for key in node.entries):
+        return node
+    parts = (nested(key.split("."), value, place) for key, (place, value) in node.entries.items())
+    return reduce(merge, parts, Mapped({}, node.place))
 
 
 def child(node: Node, part: str | int) -> tuple[Place, Node] | None:

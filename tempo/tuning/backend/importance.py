@@ -8,7 +8,7 @@ with few of them it is wide, and says so.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -30,7 +30,10 @@ RESAMPLES = 40
 TREES = 32
 
 Evaluator = Literal["fanova", "ped_anova"]
-EVALUATORS: tuple[Evaluator, ...] = ("fanova", "ped_anova")
+EVALUATORS: dict[Evaluator, Callable[[int], BaseImportanceEvaluator]] = {
+    "fanova": lambda seed: FanovaImportanceEvaluator(n_trees=TREES, seed=seed % 2**31),
+    "ped_anova": lambda seed: PedAnovaImportanceEvaluator(),
+}
 
 
 def importances(
@@ -98,15 +101,8 @@ def _evaluate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return dict(
-                optuna.importance.get_param_importances(study, evaluator=_made(evaluator, seed))
-            )
+            made = EVALUATORS[evaluator](seed)
+            return dict(optuna.importance.get_param_importances(study, evaluator=made))
         except (RuntimeError, ValueError):
             # A resample in which no factor varies has no shares.
             return {}
-
-
-def _made(evaluator: Evaluator, seed: int) -> BaseImportanceEvaluator:
-    if evaluator == "fanova":
-        return FanovaImportanceEvaluator(n_trees=TREES, seed=seed % 2**31)
-    return PedAnovaImportanceEvaluator()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -86,11 +86,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 
 def suggest(trial: Trial, space: Space) -> Params:
     """Let the sampler assign a value to every factor that applies."""
-    params: dict[str, str | float] = {}
-    for parameter in space.parameters:
-        if parameter.applies(params):
-            params[parameter.name] = _suggest(trial, parameter)
-    return params
+    return space.assigned(partial(_suggest, trial))
 
 
 def _suggest(trial: Trial, parameter: Parameter) -> str | float:
@@ -149,26 +145,22 @@ def _values(parameter: Parameter, points: int) -> Sequence[str | float]:
 def _sobol(dimensions: int, seed: int) -> Any:
     from scipy.stats import qmc
 
-    return qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed)).random_base2(
-        SOBOL_BITS
-    )
+    engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
+    return engine.random_base2(SOBOL_BITS)
 
 
 def qmc_point(space: Space, index: int, seed: int) -> Params:
     """Return the point of a scrambled Sobol sequence at an index."""
     points = _sobol(len(space.parameters), stream(seed, "qmc") % 2**31)
-    shares = points[index]
-    params: dict[str, str | float] = {}
-    for parameter, share in zip(space.parameters, shares, strict=True):
-        if parameter.applies(params):
-            params[parameter.name] = _at(parameter, float(share))
-    return params
+    shares = dict(zip((each.name for each in space.parameters), points[index], strict=True))
 
+    def value(parameter: Parameter) -> str | float:
+        share = float(shares[parameter.name])
+        if parameter.range is None:
+            return parameter.levels[int(share * len(parameter.levels))]
+        return parameter.range.at(share)
 
-def _at(parameter: Parameter, share: float) -> str | float:
-    if parameter.range is None:
-        return parameter.levels[int(share * len(parameter.levels))]
-    return parameter.range.at(share)
+    return space.assigned(value)
 
 
 def sequence(space: Space) -> Iterator[Params] | None:

@@ -138,10 +138,7 @@ def check_study(
 def _check_same(name: str, before: Mapping[str, Any], now: Mapping[str, Any], place: Place) -> None:
     changed = [path for path in sorted(diff(before, now, ABSENT)) if not path.startswith("seeds")]
     lost = [seed for seed in before.get("seeds", ()) if seed not in now["seeds"]]
-    told = [
-        f"{path} was {shown(_plain(before, path))}, is {shown(_plain(now, path))}"
-        for path in changed
-    ]
+    told = [f"{at} was {shown(_plain(before, at))}, is {shown(_plain(now, at))}" for at in changed]
     if lost:
         told.append(f"seeds lost {lost}: seeds can be added, not taken away")
     if told:
@@ -188,9 +185,8 @@ def optuna_name(loaded: LoadedStudy) -> str:
 def signature(space: Space) -> Mapping[str, Any]:
     """Return what all trials of a search share, so that their values can be compared.
 
-    Space, objectives, constraints, seeds, and what of the study itself counts for its runs.
-
-    Plain JSON values, so that what was stored compares equal to what is asked now.
+    Space, objectives, constraints, seeds, and what of the study itself counts for its runs, in
+    plain JSON values, so that what was stored compares equal to what is asked now.
     """
     spec = space.loaded.spec
     base = space.base.resolved.chosen

@@ -1,26 +1,83 @@
-"""Add earlier studies' finished runs as trials that are already known."""
+"""Give a search its first trials: those that the spec enqueues, and earlier studies' results."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
+from tempo.core.catalog import unknown
 from tempo.core.errors import RecordError, SpecError
+from tempo.core.identity import short_hash
+from tempo.core.place import Place
 from tempo.core.records import Plan, PlannedVariant, RunStatus
 from tempo.records.layout import Store, read_plan
 from tempo.records.run_record import read_run
 from tempo.tuning.backend.samplers import distribution
-from tempo.tuning.objectives import values_of
-from tempo.tuning.space import Space
-from tempo.tuning.trials import NAME, ORIGIN, RESULT
+from tempo.tuning.space import Params, Point, RejectedError, Space
+from tempo.tuning.trials import NAME, ORIGIN, RESULT, values_of
 
 WARM = "warm_start"
 """User attribute: the study and variant that a known trial comes from."""
+
+
+def enqueued(space: Space) -> Sequence[tuple[str, Point]]:
+    """Return the enqueued trials by name.
+
+    Raises:
+        SpecError: an entry names no variant, no factor or no level.
+    """
+    out: list[tuple[str, Point]] = []
+    for index, entry in enumerate(space.search.enqueue):
+        place = space.place_of("search", "enqueue", index)
+        if isinstance(entry, str):
+            out.append((entry, space.variant(entry, place)))
+            continue
+        params = {**space.own, **_checked(space, entry, place)}
+        kept: dict[str, str | float] = {}
+        for parameter in space.parameters:
+            if parameter.applies(kept):
+                if parameter.name not in params:
+                    raise SpecError(
+                        f"the study's own {parameter.name} is no point of the space; name it here",
+                        place,
+                    )
+                kept[parameter.name] = params[parameter.name]
+        try:
+            out.append((f"first-{index}", space.point(kept)))
+        except RejectedError as error:
+            raise SpecError(str(error), place) from error
+    return out
+
+
+def _checked(space: Space, entry: Mapping[str, str | float], place: Place) -> Params:
+    known = {parameter.name: parameter for parameter in space.parameters}
+    out: dict[str, str | float] = {}
+    for name, value in entry.items():
+        if name not in known:
+            raise SpecError(unknown("factor of the space", name, known), place)
+        parameter = known[name]
+        if parameter.range is not None:
+            if not parameter.contains(value):
+                low, high = parameter.range.low, parameter.range.high
+                raise SpecError(f"{name} ranges from {low:g} to {high:g}, not {value!r}", place)
+            out[name] = value
+            continue
+        label = value if isinstance(value, str) else f"{value:g}"
+        if label not in parameter.levels:
+            raise SpecError(unknown(f"level of {name}:", label, parameter.levels), place)
+        out[name] = label
+    return out
+
+
+def named(space: Space) -> Iterator[tuple[str, Point]]:
+    """Yield the enqueued points under names that do not depend on their order."""
+    for (name, point), entry in zip(enqueued(space), space.search.enqueue, strict=True):
+        yield (name if isinstance(entry, str) else f"first-{short_hash(entry, 4)}"), point
 
 
 def add_known(space: Space, storage: BaseStorage, name: str, store: Store) -> Mapping[str, int]:
