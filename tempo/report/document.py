@@ -11,14 +11,11 @@ from tempo.comparison.comparison import Comparison
 from tempo.records.files import write_atomic
 from tempo.report.figures import FIGURES
 from tempo.report.figures.export import FORMATS, Made, Plate, plates
-from tempo.report.formats.csv_json import csv_text
-from tempo.report.formats.latex import latex
-from tempo.report.formats.markdown import escape, markdown_lines
 from tempo.report.formats.table import Table
+from tempo.report.formats.writers import csv_text, escape_markdown, latex, markdown_lines
 from tempo.report.pages.gallery import BUDGET
-from tempo.report.pages.page import Page, render
+from tempo.report.pages.page import Box, Page, render
 from tempo.report.pages.study_page import study_page
-from tempo.report.pages.summary import Box
 from tempo.report.tables import TABLES, results
 
 PAGE = "index.html"
@@ -94,30 +91,33 @@ def report_md(page: Page) -> str:
 
 
 def _blocks(page: Page) -> Iterator[str]:
-    yield f"# {escape(page.title)}\n"
+    yield f"# {escape_markdown(page.title)}\n"
     if page.question:
-        yield f"*{escape(page.question)}*\n"
+        yield f"*{escape_markdown(page.question)}*\n"
     for banner in page.summary.banners:
-        yield f"> **{escape(banner.title)}.** {escape(banner.text)}\n"
-    yield f"**{escape(page.summary.verdict)}**\n"
-    yield from (f"- {escape(sentence)}" for sentence in page.summary.also)
+        yield f"> **{escape_markdown(banner.title)}.** {escape_markdown(banner.text)}\n"
+    yield f"**{escape_markdown(page.summary.verdict)}**\n"
+    yield from (f"- {escape_markdown(sentence)}" for sentence in page.summary.also)
     yield ""
     for box in page.summary.boxes:
         yield from _box(box)
     for name, table in page.tables.items():
         if isinstance(table, Table):
-            yield f"## {escape(name.replace('_', ' ').capitalize())}\n"
+            yield f"## {escape_markdown(name.replace('_', ' ').capitalize())}\n"
             yield from markdown_lines(table)
     for plate in page.figures.values():
         if isinstance(plate, Plate) and "png" in plate.files:
-            yield f"![{escape(plate.caption)}](figures/{plate.name}.png)\n"
-            yield f"*{escape(plate.caption)}*\n"
+            yield f"![{escape_markdown(plate.caption)}](figures/{plate.name}.png)\n"
+            yield f"*{escape_markdown(plate.caption)}*\n"
 
 
 def _box(box: Box) -> Iterator[str]:
-    yield f"## {escape(box.title)}\n"
-    yield from (f"- {escape(name)}: {escape(value)}" for name, value in box.entries.items())
-    yield from (f"- {escape(each.text)}" for each in box.remarks)
+    yield f"## {escape_markdown(box.title)}\n"
+    yield from (
+        f"- {escape_markdown(name)}: {escape_markdown(value)}"
+        for name, value in box.entries.items()
+    )
+    yield from (f"- {escape_markdown(each.text)}" for each in box.remarks)
     if not box.entries and not box.remarks:
-        yield escape(box.empty)
+        yield escape_markdown(box.empty)
     yield ""

@@ -287,7 +287,7 @@ class Comparison:
         return write_page(self.data, self.plans, Path(folder))
 
     def __str__(self) -> str:
-        from tempo.report.formats import WRITERS
+        from tempo.report.formats.writers import WRITERS
         from tempo.report.tables.results import printed
 
         return WRITERS["md"](printed(self.data))
@@ -296,7 +296,7 @@ class Comparison:
         return f"<Comparison of {self.study}, {len(self.data.rows)} rows, {self.metric}>"
 
     def _repr_html_(self) -> str:
-        from tempo.report.formats.html import to_html
+        from tempo.report.formats.writers import to_html
         from tempo.report.tables.results import printed
 
         return to_html(printed(self.data))

@@ -12,18 +12,9 @@ from typing import TYPE_CHECKING
 
 from tempo.comparison.comparison import Comparison
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures import (
-    clip_scatter,
-    curves,
-    forest,
-    gain_waterfall,
-    pareto,
-    sample_strip,
-    strata,
-    variant_rows,
-)
+from tempo.report.figures import curves, forest, pareto, sample_strip, strata, variant_rows
+from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.export import figure_of
-from tempo.report.figures.figure_helpers import Drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,11 +27,11 @@ FIGURES: dict[str, Callable[[Comparison], Drawing | NotApplicable]] = {
     "strip": sample_strip.draw,
     "forest": forest.draw,
     "effects": forest.draw_effects,
-    "attribution": gain_waterfall.draw,
+    "attribution": forest.draw_attribution,
     "pareto": pareto.draw,
     "strata": strata.draw,
     "strata_difference": partial(strata.draw, which="differences"),
-    "clip_scatter": clip_scatter.draw,
+    "clip_scatter": strata.draw_clips,
     "edges_and_time": variant_rows.draw_edges_and_time,
     "health": curves.draw_health,
 }

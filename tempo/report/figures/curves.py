@@ -8,8 +8,7 @@ from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Curve
 from tempo.core.records import MetricInfo
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.axes import blank, legend
-from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
+from tempo.report.figures.drawing import Drawing, ShownVariants, blank, legend, shown_variants
 from tempo.report.figures.style import QUIET
 from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
 from tempo.report.upgrade_note_claims import expected_points

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Pareto
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.axes import blank, interval_bars, legend
-from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
+from tempo.report.figures.drawing import (
+    Drawing,
+    ShownVariants,
+    blank,
+    interval_bars,
+    legend,
+    shown_variants,
+)
 from tempo.report.figures.style import PAPER, QUIET
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import COST_NAMES, axis_label, percent, sentences

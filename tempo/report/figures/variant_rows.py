@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 from tempo.comparison.comparison import Comparison
 from tempo.core.records import MetricInfo
 from tempo.report.applicability import NotApplicable, references
-from tempo.report.figures.axes import blank, interval_bars, name_rows
-from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
+from tempo.report.figures.drawing import (
+    Drawing,
+    ShownVariants,
+    blank,
+    interval_bars,
+    name_rows,
+    shown_variants,
+)
 from tempo.report.figures.style import QUIET, WIDE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import axis_label, percent, seeds_range, sentences, title

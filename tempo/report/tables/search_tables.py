@@ -153,11 +153,7 @@ def importance(summary: SearchSummary) -> Table | NotApplicable:
     """Return the shares of the variance by parameter, method and objective."""
     if not summary.importances:
         return NotApplicable("too few finished trials tell the parameters apart")
-    columns = (
-        *words("parameter", "objective", "method"),
-        Column("share"),
-        Column("interval"),
-    )
+    columns = (*words("parameter", "objective", "method"), Column("share"), Column("interval"))
     lines = tuple(
         Line(
             (

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from tempo.records.search_record import SearchSummary
 from tempo.report.applicability import NotApplicable
+from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.export import figure_of
-from tempo.report.figures.figure_helpers import Drawing
-from tempo.report.figures.search import estimates, parameters, trial_values
+from tempo.report.figures.search import parameters, trial_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SEARCH_FIGURES: dict[str, Callable[[SearchSummary], Drawing | NotApplicable]] = {
     "history": trial_values.draw_history,
-    "confirmation": estimates.draw_confirmation,
-    "importance": estimates.draw_importance,
+    "confirmation": trial_values.draw_confirmation,
+    "importance": parameters.draw_importance,
     "front": trial_values.draw_front,
     "parallel": parameters.draw_parallel,
     "slices": parameters.draw_slices,
