@@ -12,7 +12,7 @@ import pytest
 from tempo.comparison.comparison import Comparison
 from tempo.report.document import write_report
 
-from ..compare.conftest import planted  # noqa: F401
+from ..comparison.conftest import planted  # noqa: F401
 from . import sample
 
 HOSTILE = (
