@@ -12,10 +12,9 @@ from tempo.core.errors import NotApplicableError
 from tempo.records.search_record import SearchSummary
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures import search
+from tempo.report.figures import SEARCH_FIGURES
 from tempo.report.figures.drawing import Drawing
-from tempo.report.figures.export import report_style
-from tempo.report.figures.search import SEARCH_FIGURES
+from tempo.report.figures.export import figure_of, report_style
 from tempo.report.figures.search import trial_values as marks
 from tempo.report.figures.search.parameters import line
 from tempo.report.figures.search.trial_values import fraction, window
@@ -183,6 +182,6 @@ def test_one_bad_trial_does_not_flatten_the_others() -> None:
 
 
 def test_a_figure_of_a_search_is_drawn_by_its_name() -> None:
-    assert search.draw(ONE, "history").axes
+    assert figure_of(SEARCH_FIGURES, "history", ONE).axes
     with pytest.raises(NotApplicableError, match="'front': the search has one objective"):
-        search.draw(ONE, "front")
+        figure_of(SEARCH_FIGURES, "front", ONE)

@@ -1,4 +1,4 @@
-"""Define a drawing, and choose the variants that a figure shows with their labels and styles."""
+"""Define a drawing, choose the variants to show, and draw what every figure shares."""
 
 from __future__ import annotations
 
@@ -128,3 +128,24 @@ def interval_bars(
         ends = [(place, each.low), (place, each.high)]
         x, y = zip(*(ends if vertical else [end[::-1] for end in ends]), strict=True)
         axes.plot(x, y, color=colour, linewidth=1.0, solid_capstyle="butt", zorder=2)
+
+
+def mark_points(
+    axes: Axes, x: Any, y: Any, marker: str, colour: str, *, filled: bool = True, **options: Any
+) -> None:
+    """Draw markers without a line between them; an open marker has the colour of paper inside."""
+    face = colour if filled else style.PAPER.light
+    axes.plot(x, y, marker, linestyle="none", color=colour, markerfacecolor=face, **options)
+
+
+def front_line(axes: Axes, points: Sequence[tuple[float, float]], **options: Any) -> None:
+    """Join the points of a Pareto front, in their order, by steps."""
+    x, y = [at for at, _ in points], [value for _, value in points]
+    axes.plot(x, y, color=style.QUIET.light, linewidth=0.7, **options)
+
+
+def annotate(
+    axes: Axes, text: str, place: tuple[float, float], shift: tuple[float, float], **options: Any
+) -> None:
+    """Write `text` beside a place, `shift` points to the right and up."""
+    axes.annotate(text, place, xytext=shift, textcoords="offset points", **options)

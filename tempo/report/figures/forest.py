@@ -10,8 +10,16 @@ from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Attribution, Interval, Verdict, Word
 from tempo.comparison.study_changes import Change, Changes
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.drawing import Drawing, blank, interval_bars, name_rows, shown_variants
-from tempo.report.figures.style import BAD, GOOD, PAPER, QUIET, RULE, TEXT, UNSURE
+from tempo.report.figures.drawing import (
+    Drawing,
+    annotate,
+    blank,
+    interval_bars,
+    mark_points,
+    name_rows,
+    shown_variants,
+)
+from tempo.report.figures.style import BAD, GOOD, QUIET, RULE, TEXT, UNSURE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import (
     axis_label,
@@ -150,15 +158,8 @@ def _rows(axes: Axes, rows: Sequence[ForestRow], delta: float | None) -> None:
         marker, colour = LOOKS[row.verdict.word]
         interval_bars(axes, [(place, row.change)], colour)
         hollow = row.verdict.word is Word.INCONCLUSIVE
-        axes.plot(
-            [row.change.value],
-            [place],
-            marker,
-            color=colour,
-            markerfacecolor=PAPER.light if hollow else colour,
-            markersize=4.6,
-            zorder=3,
-        )
+        x, y = [row.change.value], [place]
+        mark_points(axes, x, y, marker, colour, filled=not hollow, markersize=4.6, zorder=3)
     name_rows(axes, [row.label for row in rows])
 
 
@@ -235,11 +236,4 @@ def _bar(axes: Axes, place: int, bar: Bar, digits: int) -> None:
     if low is not None and high is not None:
         axes.plot([bar.left + low, bar.left + high], [place] * 2, color=TEXT.light, linewidth=0.8)
         far = max(far, bar.left + high)
-    axes.annotate(
-        numbers.signed(value, digits),
-        (far, place),
-        textcoords="offset points",
-        xytext=(3, 0),
-        va="center",
-        fontsize=7,
-    )
+    annotate(axes, numbers.signed(value, digits), (far, place), (3, 0), va="center", fontsize=7)

@@ -13,6 +13,7 @@ from tempo.report.figures.drawing import (
     blank,
     interval_bars,
     legend,
+    mark_points,
     shown_variants,
 )
 from tempo.report.figures.style import COLUMN, QUIET, SERIES
@@ -76,15 +77,9 @@ def _panel(axes: Axes, group: list[Stratum], shown: ShownVariants, which: Which)
             if name in getattr(stratum, which)
         ]
         interval_bars(axes, found, look.colour, vertical=True)
-        axes.plot(
-            [place for place, _ in found],
-            [interval.value for _, interval in found],
-            look.marker,
-            linestyle="none",
-            color=look.colour,
-            markersize=3.6,
-            label=shown.labels[name],
-        )
+        x, y = [place for place, _ in found], [interval.value for _, interval in found]
+        label = shown.labels[name]
+        mark_points(axes, x, y, look.marker, look.colour, markersize=3.6, label=label)
     ticks = [f"{each.low:.2g}–{each.high:.2g}\nn = {each.clips}" for each in group]
     axes.set_xticks(range(len(group)), ticks)
     axes.tick_params(axis="x", length=0)

@@ -97,8 +97,7 @@ def reproduction(comparison: Comparison) -> Reproduction:
 def _environments(comparison: Comparison) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for run in comparison.runs:
-        for path, value in flatten(run.environment, "").items():
-            key = path.removeprefix(".")
+        for key, value in flatten(run.environment).items():
             if value is not None and key not in {"pid", "host"}:
                 found.setdefault(key, {})[str(value)] = None
     return {key: list(values) for key, values in sorted(found.items())}

@@ -11,9 +11,8 @@ from tempo.comparison.comparison import Comparison
 from tempo.records.search_record import Confirmation, Estimate, SearchSummary, TrialRun
 from tempo.report import search_trials as of
 from tempo.report.document import write_page
-from tempo.report.figures import FIGURES
+from tempo.report.figures import FIGURES, SEARCH_FIGURES
 from tempo.report.figures.export import FORMATS, plates
-from tempo.report.figures.search import SEARCH_FIGURES
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell, Column, words
 from tempo.report.pages.page import Banner, Box, Page, Remark, Section, Summary, demonstration, text

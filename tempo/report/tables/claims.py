@@ -173,18 +173,15 @@ def _settings(comparison: Comparison, row: Row) -> dict[str, Any]:
         found |= flatten(_map(comparison.spec.get(name)), name)
     for factor, label in row.levels.items():
         found |= _level(comparison, factor, label)
-    return found | _dotted(_map(_map(comparison.spec.get("variants")).get(row.variant)).get("set"))
+    own = _map(_map(comparison.spec.get("variants")).get(row.variant))
+    return found | flatten(_map(own.get("set")))
 
 
 def _level(comparison: Comparison, factor: str, label: str) -> dict[str, Any]:
     """Return what a level of a factor sets."""
     fields = _map(_map(comparison.spec.get("factors")).get(factor))
     value, path = _map(fields.get("levels")).get(label), fields.get("path")
-    return {str(path): value} if path else _dotted(value)
-
-
-def _dotted(value: Any) -> dict[str, Any]:
-    return {path.removeprefix("."): each for path, each in flatten(_map(value), "").items()}
+    return {str(path): value} if path else flatten(_map(value))
 
 
 def _map(value: Any) -> Mapping[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tempo.records.search_record import Importance, ParameterInfo, SearchSummary, TrialRecord
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
-from tempo.report.figures.drawing import Drawing, blank, interval_bars, legend, name_rows
+from tempo.report.figures.drawing import Drawing, annotate, blank, interval_bars, legend, name_rows
 from tempo.report.figures.search import trial_values as marks
 from tempo.report.figures.search.trial_values import fraction, window
 from tempo.report.figures.style import SERIES
@@ -99,17 +99,10 @@ def _axes(axes: Axes, summary: SearchSummary, ends: tuple[float, float]) -> None
 
 def _ticks(axes: Axes, place: int, words: tuple[str, ...] | list[str]) -> None:
     for index, word in enumerate(words):
-        axes.annotate(
-            numbers.shorten(word, 12),
-            (place, index / max(1, len(words) - 1)),
-            xytext=(3, 0),
-            textcoords="offset points",
-            fontsize=6.5,
-            va="center",
-            color=style.TEXT.light,
-            bbox={"facecolor": style.PAPER.light, "linewidth": 0, "pad": 0.6},
-            zorder=5,
-        )
+        at = (place, index / max(1, len(words) - 1))
+        box = {"facecolor": style.PAPER.light, "linewidth": 0, "pad": 0.6}
+        options: Any = {"fontsize": 6.5, "va": "center", "zorder": 5, "bbox": box}
+        annotate(axes, numbers.shorten(word, 12), at, (3, 0), color=style.TEXT.light, **options)
 
 
 ACROSS = 3

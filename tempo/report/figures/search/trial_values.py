@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import quantiles
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tempo.records.search_record import ObjectiveInfo, ParameterInfo, SearchSummary, TrialRecord
+from tempo.records.search_record import ParameterInfo, SearchSummary, TrialRecord
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.drawing import Drawing, blank, interval_bars, legend, name_rows
-from tempo.report.figures.style import BAD, PAPER, QUIET, RULE, SERIES, TEXT, UNSURE
+from tempo.report.figures.drawing import (
+    Drawing,
+    blank,
+    front_line,
+    interval_bars,
+    legend,
+    mark_points,
+    name_rows,
+)
+from tempo.report.figures.style import BAD, QUIET, RULE, SERIES, TEXT, UNSURE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import seeds_range, sentences
 
@@ -51,7 +59,10 @@ def _history(axes: Axes, summary: SearchSummary, index: int) -> int:
     if not values:
         axes.set_ylabel(of.axis(info))
         return 0
-    low, high, beyond = limit_values(axes, values, info)
+    low, high = window(values)
+    axes.set_ylim(low, high)
+    axes.set_ylabel(of.axis(info))
+    axes.grid(axis="y")
     points = []
     for trial in shown:
         kind, value = kind_of(trial, summary), of.reached(trial, index)
@@ -65,7 +76,7 @@ def _history(axes: Axes, summary: SearchSummary, index: int) -> int:
         last = max(float(shown[-1].number or 0), x[-1])
         axes.step([*x, last], [*y, y[-1]], where="post", color=QUIET.light, label="best so far")
     scatter(axes, points)
-    return beyond
+    return sum(not low <= value <= high for value in values)
 
 
 LOOKS = {
@@ -146,13 +157,7 @@ def _objectives(axes: Axes, summary: SearchSummary, index: int) -> None:
     if len(summary.objectives) == 2:
         front = sorted((x, y) for x, y, kind in points if kind in WINNERS)
         later = summary.objectives[1].better == "lower"
-        axes.plot(
-            [x for x, _ in front],
-            [y for _, y in front],
-            color=QUIET.light,
-            linewidth=0.7,
-            drawstyle="steps-post" if later else "steps-pre",
-        )
+        front_line(axes, front, drawstyle="steps-post" if later else "steps-pre")
     scatter(axes, points)
     axes.set_xlabel(of.axis(summary.objectives[index]))
     axes.set_ylabel(of.axis(summary.objectives[0]))
@@ -160,12 +165,11 @@ def _objectives(axes: Axes, summary: SearchSummary, index: int) -> None:
     axes.grid()
 
 
-DOT = SERIES[0].light
 MARKS = {
     "best": ("*", TEXT.light, True),
     "on the front": ("*", TEXT.light, True),
     "first trial": ("D", SERIES[1].light, True),
-    "complete": ("o", DOT, True),
+    "complete": ("o", SERIES[0].light, True),
     "warm start": ("s", SERIES[2].light, True),
     "pruned": ("v", UNSURE.light, False),
     "raced out": (">", UNSURE.light, False),
@@ -193,25 +197,10 @@ def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
     for name, (marker, colour, filled) in reversed(MARKS.items()):
         chosen = [(x, y) for x, y, one in points if one == name]
         if chosen:
-            axes.plot(
-                *zip(*chosen, strict=True),
-                marker,
-                color=colour,
-                markerfacecolor=colour if filled else PAPER.light,
-                markersize=8.0 if name in WINNERS else 3.8,
-                label=name,
-                zorder=4 if name in WINNERS else 3,
-                clip_on=False,
-            )
-
-
-def limit_values(axes: Axes, values: list[float], info: ObjectiveInfo) -> tuple[float, float, int]:
-    """Set the vertical axis to a window of `values`; return its ends and the count outside."""
-    low, high = window(values)
-    axes.set_ylim(low, high)
-    axes.set_ylabel(of.axis(info))
-    axes.grid(axis="y")
-    return low, high, sum(not low <= value <= high for value in values)
+            x, y = zip(*chosen, strict=True)
+            size, order = (8.0, 4) if name in WINNERS else (3.8, 3)
+            options: Any = {"markersize": size, "zorder": order, "label": name, "clip_on": False}
+            mark_points(axes, x, y, marker, colour, filled=filled, **options)
 
 
 def cut_off(count: int) -> str:
@@ -267,8 +256,7 @@ def draw_confirmation(summary: SearchSummary) -> Drawing | NotApplicable:
         ]
         y, x = [at for at, _ in found], [each.mean for _, each in found]
         interval_bars(axes, found, colour)
-        face = colour if fresh else PAPER.light
-        axes.plot(x, y, marker, color=colour, markerfacecolor=face, markersize=4.6, label=label)
+        mark_points(axes, x, y, marker, colour, filled=fresh, markersize=4.6, label=label)
     name_rows(axes, [numbers.shorten(each.trial, 24) for each in shown])
     axes.set_xlabel(of.axis(summary.objectives[0]))
     legend(figure, axes)
