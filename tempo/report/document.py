@@ -9,7 +9,7 @@ from pathlib import Path
 from tempo.comparison.comparison import Comparison
 from tempo.records.files import write_atomic
 from tempo.report.figures import FIGURES
-from tempo.report.figures.export import FORMATS, Made, Plate, plates
+from tempo.report.figures.export import FORMATS, Plate, plates
 from tempo.report.formats.table import Table
 from tempo.report.formats.writers import csv_text, escape_markdown, latex, markdown_lines
 from tempo.report.pages.gallery import BUDGET
@@ -39,14 +39,10 @@ def write_report(
     """
     figures = plates(FIGURES, comparison, formats)
     tables = {name: build(comparison) for name, build in TABLES.items()}
-    page = study_page(comparison, figures, tables, left_for_pictures(figures, limit))
-    return write_page(page, folder, {"table.csv": csv_text(results.data(comparison)).encode()})
-
-
-def left_for_pictures(figures: Mapping[str, Made], limit: int) -> int:
-    """Return the bytes that the figures of a page of `limit` bytes leave for gallery pictures."""
     drawn = sum(len(plate.inline) for plate in figures.values() if isinstance(plate, Plate))
-    return min(BUDGET, max(0, limit - drawn - WORDS))
+    left_for_pictures = min(BUDGET, max(0, limit - drawn - WORDS))
+    page = study_page(comparison, figures, tables, left_for_pictures)
+    return write_page(page, folder, {"table.csv": csv_text(results.data(comparison)).encode()})
 
 
 def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = None) -> Path:
@@ -64,7 +60,7 @@ def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = Non
         if isinstance(table, Table):
             files[f"tables/{table.name}.tex"] = latex(table).encode()
             files[f"tables/{table.name}.csv"] = csv_text(table).encode()
-    files["report.md"] = report_md(page).encode()
+    files["report.md"] = ("\n".join(_markdown(page)) + "\n").encode()
     files[PAGE] = render(page).encode()
     _replace(folder, files)
     return folder / PAGE
@@ -79,12 +75,8 @@ def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
                 path.unlink()
 
 
-def report_md(page: Page) -> str:
-    """Return the verdict, the tables and the figures as files; viewer and runs are left out."""
-    return "\n".join(_blocks(page)) + "\n"
-
-
-def _blocks(page: Page) -> Iterator[str]:
+def _markdown(page: Page) -> Iterator[str]:
+    """Yield the verdict, the tables and the figures as files; viewer and runs are left out."""
     yield f"# {escape_markdown(page.title)}\n"
     if page.question:
         yield f"*{escape_markdown(page.question)}*\n"

@@ -224,12 +224,10 @@ def _bar(axes: Axes, place: int, bar: Bar, digits: int) -> None:
         axes.annotate("not finished", (bar.left, place), fontsize=7, va="center", color=QUIET.light)
         return
     value = bar.change.value
-    paint: dict[str, Any]
     colour = GOOD.light if value >= 0 else BAD.light
+    paint: dict[str, Any] = {"color": colour, "alpha": 0.75, "linewidth": 0}
     if bar.kind == "interaction":
         paint = {"facecolor": "none", "edgecolor": UNSURE.light, "hatch": "////", "linewidth": 0.7}
-    else:
-        paint = {"color": colour, "alpha": 0.75, "linewidth": 0}
     axes.barh(place, value, left=bar.left, height=0.56, **paint)
     low, high = bar.change.low, bar.change.high
     far = bar.left + max(value, 0.0)

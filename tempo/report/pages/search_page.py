@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from tempo.report.figures.export import FORMATS, plates
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell, Column, words
 from tempo.report.pages.page import Banner, Box, Page, Remark, Section, Summary, demonstration, text
-from tempo.report.pages.runs import RunGroup
+from tempo.report.pages.runs import RunGroup, command
 from tempo.report.pages.study_page import study_summary, texts
 from tempo.report.tables import TABLES
 from tempo.report.tables.search_tables import SEARCH_TABLES, interval, spending
@@ -56,14 +55,11 @@ def write_search_report(
     """
     figures = plates(SEARCH_FIGURES, summary, formats)
     tables = {name: build(summary) for name, build in SEARCH_TABLES.items()}
+    columns, again = trial_columns(summary), command(summary.source, summary.profile)
     told = {
         "rules": text("search_rules.html", summary=summary),
-        "trial_runs": text(
-            "runs.html", columns=trial_columns(summary), groups=trial_groups(summary)
-        ),
-        "search_reproduction": text(
-            "search_reproduction.html", summary=summary, command=command(summary)
-        ),
+        "trial_runs": text("runs.html", columns=columns, groups=trial_groups(summary)),
+        "search_reproduction": text("search_reproduction.html", summary=summary, command=again),
         "runs": "",
     }
     sections: tuple[Section, ...] = (*SECTIONS, RUNS, REPRODUCTION)
@@ -84,12 +80,6 @@ def write_search_report(
         colophon=f"search {summary.optuna_study}",
     )
     return write_page(page, folder)
-
-
-def command(summary: SearchSummary) -> str:
-    """Return the command that starts the search or continues a search that was stopped."""
-    words = ["python", "run_experiment.py", summary.source]
-    return shlex.join(words + (["--profile", summary.profile] if summary.profile else []))
 
 
 def trial_columns(summary: SearchSummary) -> tuple[Column, ...]:
@@ -227,7 +217,6 @@ def _fell(shrinkage: Estimate) -> str:
 
 
 def _shown(gain: Estimate, more_is_better: bool) -> str:
-    """Return what the interval of a difference shows."""
     if gain.low is None or gain.high is None:
         return "one seed carries no interval, so nothing is shown"
     if gain.low <= 0 <= gain.high:

@@ -11,7 +11,7 @@ from tempo.report.figures.export import Made
 from tempo.report.formats.table import Table
 from tempo.report.pages.gallery import BUDGET, gallery
 from tempo.report.pages.page import Banner, Box, Page, Remark, Section, Summary, demonstration, text
-from tempo.report.pages.runs import reproduction, run_columns, run_groups
+from tempo.report.pages.runs import command, environments, resolved_spec, run_columns, run_groups
 
 SECTIONS = (
     Section("results", "Results", ("table:results", ("figure:seeds", "figure:forest"))),
@@ -88,7 +88,13 @@ def texts(comparison: Comparison, budget: int = BUDGET) -> dict[str, str]:
         "precision": text("precision.html", **told) if noisy else "",
         "failures": text("failures.html", **told) if failed else "",
         "runs": text("runs.html", columns=run_columns(comparison), groups=run_groups(comparison)),
-        "reproduction": text("reproduction.html", reproduction=reproduction(comparison), **told),
+        "reproduction": text(
+            "reproduction.html",
+            command=command(comparison.source, comparison.profile),
+            spec=resolved_spec(comparison),
+            environments=environments(comparison),
+            **told,
+        ),
     }
 
 

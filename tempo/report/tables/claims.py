@@ -70,7 +70,6 @@ def _same_protocol(comparison: Comparison) -> bool:
 
 
 def _quality(comparison: Comparison, claim: Claim) -> Iterator[str]:
-    """Yield the metric of both versions, mean ± standard deviation."""
     digits = _digits(comparison, claim.metric)
     found = [
         f"{version} {numbers.spread(row.estimates.get(claim.metric), digits)}"
@@ -198,7 +197,6 @@ def _parameters(comparison: Comparison, _: Claim) -> Iterator[str]:
 
 
 def _step_times(comparison: Comparison, _: Claim) -> Iterator[str]:
-    """Yield the step times of V2 and V3, and how much longer V3's are."""
     for old, new in pairs(comparison, "version", VERSIONS):
         a, b = old.row.cost.step_ms, new.row.cost.step_ms
         if a and b:

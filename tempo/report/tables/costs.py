@@ -183,7 +183,6 @@ def _milestones(found: Sequence[Learning]) -> list[Milestone]:
 
 
 def _short(milestone: Milestone) -> str:
-    """Return a heading narrow enough for a page."""
     return milestone.name.removeprefix("PSNR at ").replace("PSNR where the plateau begins", "there")
 
 

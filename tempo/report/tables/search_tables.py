@@ -28,7 +28,7 @@ def interval(found: Estimate | None, digits: int, *, sign: bool = False) -> str:
         return numbers.MISSING
     write = numbers.signed if sign else numbers.fixed
     ends = numbers.bounds(found.low, found.high, digits, sign)
-    return " ".join(filter(None, (write(found.mean, digits), ends)))
+    return f"{write(found.mean, digits)} {ends}".rstrip()
 
 
 def trials(summary: SearchSummary, most: int | None = MOST) -> Table | NotApplicable:
@@ -128,19 +128,17 @@ def confirmation(summary: SearchSummary) -> Table | NotApplicable:
 def _confirmed(
     each: Confirmation, names: tuple[list[str], list[str]], digits: int, links: Links
 ) -> Line:
-    (others, tested), link, count = names, links.to(each.variant), 0
-    if each.fresh is not None:
-        count = each.fresh.count
+    (others, tested), link = names, links.to(each.variant)
+    count = each.fresh.count if each.fresh is not None else 0
 
     def cell(found: Estimate | None, places: int, *, sign: bool = False) -> Cell:
         return Cell(interval(found, places, sign=sign), found.mean if found else None, link)
 
-    search = each.search
     cells = (
         Cell(each.trial, each.trial, links.to(each.trial)),
         Cell(each.role),
         Cell(str(count), count, link),
-        Cell(interval(search, digits), search.mean, links.to(each.trial)),
+        Cell(interval(each.search, digits), each.search.mean, links.to(each.trial)),
         cell(each.fresh, digits),
         cell(each.shrinkage, digits, sign=True),
         *(cell(each.gain.get(name), digits, sign=True) for name in others),
