@@ -37,14 +37,12 @@ def build(comparison: Comparison) -> Table:
     for claim in CLAIMS:
         found = measured(claim, comparison)
         lines.append(
-            Line(
-                (
-                    Cell(claim.quantity),
-                    Cell(claim.expected, tone="expected"),
-                    Cell(found, link="#runs") if found else Cell(NOT_HERE, tone="quiet"),
-                    Cell(claim.protocol, tone="quiet"),
-                    Cell(claim.measured_by, tone="code"),
-                )
+            Line.of(
+                Cell(claim.quantity),
+                Cell(claim.expected, tone="expected"),
+                Cell(found, link="#runs") if found else Cell(NOT_HERE, tone="quiet"),
+                Cell(claim.protocol, tone="quiet"),
+                Cell(claim.measured_by, tone="code"),
             )
         )
     caption = (

@@ -41,19 +41,17 @@ def build(comparison: Comparison) -> Table | NotApplicable:
 
 def _costs(row: Row, links: Links) -> Line:
     cost, link = row.cost, links.to(row.variant)
-    return Line(
-        (
-            links.name(row.variant),
-            Cell(numbers.count(cost.parameters), cost.parameters, link),
-            Cell(numbers.count(cost.macs), cost.macs, link),
-            Cell(numbers.three(cost.step_ms), cost.step_ms, link),
-            Cell(numbers.memory(cost.peak_memory), cost.peak_memory, link),
-            Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),
-            Cell(numbers.duration(cost.compile_seconds), cost.compile_seconds, link),
-            Cell(numbers.three(cost.device_hours), cost.device_hours, link),
-            Cell(numbers.three(cost.gain_per_hour), cost.gain_per_hour, link),
-            Cell(cost.device or "", cost.device),
-        )
+    return Line.of(
+        links.name(row.variant),
+        Cell(numbers.count(cost.parameters), cost.parameters, link),
+        Cell(numbers.count(cost.macs), cost.macs, link),
+        Cell(numbers.three(cost.step_ms), cost.step_ms, link),
+        Cell(numbers.memory(cost.peak_memory), cost.peak_memory, link),
+        Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),
+        Cell(numbers.duration(cost.compile_seconds), cost.compile_seconds, link),
+        Cell(numbers.three(cost.device_hours), cost.device_hours, link),
+        Cell(numbers.three(cost.gain_per_hour), cost.gain_per_hour, link),
+        Cell(cost.device or "", cost.device),
     )
 
 
@@ -71,19 +69,14 @@ def budgets(comparison: Comparison) -> Table | NotApplicable:
     digits = {view.metric: infos[view.metric].digits if view.metric in infos else 3
               for view in views}  # fmt: skip
     lines = tuple(
-        Line(
-            (
-                links.name(name),
-                *(
-                    estimate_cell(
-                        view.values.get(name),
-                        digits[view.metric],
-                        links.to(name),
-                        "never got that far",
-                    )
-                    for view in views
-                ),
-            )
+        Line.of(
+            links.name(name),
+            *(
+                estimate_cell(
+                    view.values.get(name), digits[view.metric], links.to(name), "never got that far"
+                )
+                for view in views
+            ),
         )
         for name in (row.variant for row in trained(comparison))
     )

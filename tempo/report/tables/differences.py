@@ -40,16 +40,14 @@ def effects(comparison: Comparison) -> Table | NotApplicable:
 
 def _effect(effect: Effect, comparison: Comparison) -> Line:
     name = effect_name(effect)
-    return Line(
-        (
-            Cell(name, name, "#runs"),
-            Cell(effect.metric, effect.metric),
-            change_cell(effect.change, comparison.info(effect.metric).digits, "#runs"),
-            Cell(numbers.p_value(effect.p_adjusted), effect.p_adjusted),
-            verdict_cell(effect.verdict),
-            Cell(f"{effect.cells}/{effect.planned_cells}", effect.cells),
-        ),
-        effect.note,
+    return Line.of(
+        Cell(name, name, "#runs"),
+        Cell(effect.metric, effect.metric),
+        change_cell(effect.change, comparison.info(effect.metric).digits, "#runs"),
+        Cell(numbers.p_value(effect.p_adjusted), effect.p_adjusted),
+        verdict_cell(effect.verdict),
+        Cell(f"{effect.cells}/{effect.planned_cells}", effect.cells),
+        note=effect.note,
     )
 
 
@@ -166,16 +164,14 @@ def _contrast(contrast: Contrast, comparison: Comparison, links: Links) -> Line:
     link = links.to(contrast.variant)
     pairs = zip(contrast.seeds, contrast.values, strict=True)
     hint = "; ".join(f"seed {seed}: {numbers.signed(v, info.digits)}" for seed, v in pairs)
-    return Line(
-        (
-            links.name(contrast.variant),
-            Cell(title(info), info.name),
-            change_cell(contrast.difference, info.digits, link, hint),
-            Cell(numbers.p_value(contrast.p_adjusted), contrast.p_adjusted, link),
-            verdict_cell(contrast.verdict, link, brief=True),
-            Cell(f"{len(contrast.seeds)}/{contrast.planned_n}", len(contrast.seeds)),
-            Cell(contrast.verdict.reason, tone="quiet"),
-        )
+    return Line.of(
+        links.name(contrast.variant),
+        Cell(title(info), info.name),
+        change_cell(contrast.difference, info.digits, link, hint),
+        Cell(numbers.p_value(contrast.p_adjusted), contrast.p_adjusted, link),
+        verdict_cell(contrast.verdict, link, brief=True),
+        Cell(f"{len(contrast.seeds)}/{contrast.planned_n}", len(contrast.seeds)),
+        Cell(contrast.verdict.reason, tone="quiet"),
     )
 
 
@@ -185,19 +181,17 @@ def fairness(comparison: Comparison) -> Table | NotApplicable:
         return NotApplicable("the runs were audited and differ in nothing that was recorded")
     ranked = sorted(comparison.fairness, key=lambda each: SEVERITIES.index(each.severity))
     lines = tuple(
-        Line(
-            (
-                Cell(each.field, each.field),
-                Cell(
-                    each.severity,
-                    SEVERITIES.index(each.severity),
-                    tone="worse" if each.severity == "unintended" else "",
-                ),
-                Cell(
-                    each.sentence,
-                    hint="; ".join(f"{name}: {value}" for name, value in each.values.items()),
-                ),
-            )
+        Line.of(
+            Cell(each.field, each.field),
+            Cell(
+                each.severity,
+                SEVERITIES.index(each.severity),
+                tone="worse" if each.severity == "unintended" else "",
+            ),
+            Cell(
+                each.sentence,
+                hint="; ".join(f"{name}: {value}" for name, value in each.values.items()),
+            ),
         )
         for each in ranked
     )

@@ -153,14 +153,12 @@ def importance(summary: SearchSummary) -> Table | NotApplicable:
         return NotApplicable("too few finished trials tell the parameters apart")
     columns = (*words("parameter", "objective", "method"), Column("share"), Column("interval"))
     lines = tuple(
-        Line(
-            (
-                Cell(each.parameter, each.parameter),
-                Cell(title_of(each.objective)),
-                Cell(METHODS[each.evaluator]),
-                Cell(numbers.fixed(each.share, 2), each.share),
-                Cell(numbers.bounds(each.low, each.high, 2, sign=False)),
-            )
+        Line.of(
+            Cell(each.parameter, each.parameter),
+            Cell(title_of(each.objective)),
+            Cell(METHODS[each.evaluator]),
+            Cell(numbers.fixed(each.share, 2), each.share),
+            Cell(numbers.bounds(each.low, each.high, 2, sign=False)),
         )
         for each in sorted(summary.importances, key=lambda each: -each.share)
     )
@@ -176,13 +174,11 @@ def space(summary: SearchSummary) -> Table | NotApplicable:
 def space_table(parameters: Sequence[ParameterInfo]) -> Table:
     """Return the parameters of a space: the fields that each sets, its values, its condition."""
     lines = tuple(
-        Line(
-            (
-                Cell(each.name, each.name),
-                Cell(", ".join(each.paths), tone="code"),
-                Cell(of.values_of(each)),
-                Cell("; ".join(f"{k} is {' or '.join(v)}" for k, v in each.when.items())),
-            )
+        Line.of(
+            Cell(each.name, each.name),
+            Cell(", ".join(each.paths), tone="code"),
+            Cell(of.values_of(each)),
+            Cell("; ".join(f"{k} is {' or '.join(v)}" for k, v in each.when.items())),
         )
         for each in parameters
     )
@@ -193,12 +189,10 @@ def space_table(parameters: Sequence[ParameterInfo]) -> Table:
 def budget(summary: SearchSummary) -> Table | NotApplicable:
     """Return what was allowed and what was used."""
     lines = tuple(
-        Line(
-            (
-                Cell(title_of(name), name),
-                Cell(_amount(allowed), allowed),
-                Cell(_amount(used), used, "#runs"),
-            )
+        Line.of(
+            Cell(title_of(name), name),
+            Cell(_amount(allowed), allowed),
+            Cell(_amount(used), used, "#runs"),
         )
         for name, allowed, used in spending(summary)
     )
