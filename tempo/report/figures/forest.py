@@ -1,4 +1,4 @@
-"""Draw forest plots: differences from the baseline, effects, changes, with their intervals."""
+"""Draw differences with their intervals: forest plots, and the waterfall of an attribution."""
 
 from __future__ import annotations
 

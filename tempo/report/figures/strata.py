@@ -1,4 +1,4 @@
-"""Draw the primary metric by motion, occlusion and texture of the clips."""
+"""Draw the primary metric by clip: by motion, occlusion and texture, and against the baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Render a page by templates: a summary, then sections of figures, tables and texts."""
+"""Define a page as data and render it by templates: summary, figures, tables and texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the page of a search: its sections, the runs of its trials, the files beside it."""
+"""Write the page of a search: its summary, its sections, the runs of its trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compose the page of a study: which figure, table and text stands in which section."""
+"""Compose the page of a study: its summary, and what stands in which section."""
 
 from __future__ import annotations
 
