@@ -26,8 +26,8 @@ from tempo.cli.render.tables import print_results
 print_results(compare(store, plan, Query(detail="table")), Console(width=140))
 """
 FULL = """
-from tempo.report.formats import WRITERS
-from tempo.report.formats.csv_json import json_text
+from tempo.report.formats.writers import WRITERS
+from tempo.report.formats.writers import json_text
 from tempo.report.tables.results import data, printed
 comparison = compare(store, plan)
 json_text(comparison)

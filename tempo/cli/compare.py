@@ -147,8 +147,7 @@ def _question(options: argparse.Namespace) -> dict[str, Any]:
 
 def _text(comparison: Comparison, name: str) -> str:
     """The results table as `md`, `csv` or `latex`; the whole comparison as `json`."""
-    from tempo.report.formats import WRITERS
-    from tempo.report.formats.csv_json import json_text
+    from tempo.report.formats.writers import WRITERS, json_text
     from tempo.report.tables.results import data, printed
 
     if name == "json":

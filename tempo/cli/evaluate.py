@@ -113,7 +113,7 @@ def execute(options: argparse.Namespace) -> int:
 def _print(groups: Sequence[Leaderboard], form: str | None) -> None:
     """Print the ranked table in the form asked for; None is the terminal's."""
     from tempo.cli.render.tables import print_table
-    from tempo.report.formats import WRITERS
+    from tempo.report.formats.writers import WRITERS
     from tempo.report.tables.evaluations import build, data, evaluations_json
 
     if form is None:

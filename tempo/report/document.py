@@ -10,15 +10,12 @@ from typing import BinaryIO
 from tempo.comparison.comparison import Comparison
 from tempo.records.files import write_atomic
 from tempo.report.figures import FIGURES
-from tempo.report.figures.export import FORMATS, Made, Plate, plates
-from tempo.report.formats.csv_json import csv_text
-from tempo.report.formats.latex import latex
-from tempo.report.formats.markdown import escape, markdown_lines
+from tempo.report.figures.export import FORMATS, Plate, plates
 from tempo.report.formats.table import Table
+from tempo.report.formats.writers import csv_text, escape_markdown, latex, markdown_lines
 from tempo.report.pages.gallery import BUDGET
-from tempo.report.pages.page import Page, render
+from tempo.report.pages.page import Box, Page, render
 from tempo.report.pages.study_page import study_page
-from tempo.report.pages.summary import Box
 from tempo.report.tables import TABLES, results
 
 PAGE = "index.html"
@@ -43,14 +40,10 @@ def write_report(
     """
     figures = plates(FIGURES, comparison, formats)
     tables = {name: build(comparison) for name, build in TABLES.items()}
-    page = study_page(comparison, figures, tables, left_for_pictures(figures, limit))
-    return write_page(page, folder, {"table.csv": csv_text(results.data(comparison)).encode()})
-
-
-def left_for_pictures(figures: Mapping[str, Made], limit: int) -> int:
-    """Return the bytes that the figures of a page of `limit` bytes leave for gallery pictures."""
     drawn = sum(len(plate.inline) for plate in figures.values() if isinstance(plate, Plate))
-    return min(BUDGET, max(0, limit - drawn - WORDS))
+    left_for_pictures = min(BUDGET, max(0, limit - drawn - WORDS))
+    page = study_page(comparison, figures, tables, left_for_pictures)
+    return write_page(page, folder, {"table.csv": csv_text(results.data(comparison)).encode()})
 
 
 def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = None) -> Path:
@@ -68,7 +61,7 @@ def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = Non
         if isinstance(table, Table):
             files[f"tables/{table.name}.tex"] = latex(table).encode()
             files[f"tables/{table.name}.csv"] = csv_text(table).encode()
-    files["report.md"] = report_md(page).encode()
+    files["report.md"] = ("\n".join(_markdown(page)) + "\n").encode()
     files[PAGE] = render(page).encode()
     _replace(folder, files)
     return folder / PAGE
@@ -83,41 +76,39 @@ def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
         write_atomic(folder / name, partial(_write, data))
     for place, suffixes in (("figures", tuple(FORMATS)), ("tables", ("tex", "csv"))):
         for path in (folder / place).glob("*"):
-            stale = f"{place}/{path.name}" not in files and path.suffix[1:] in suffixes
-            if stale:
+            if f"{place}/{path.name}" not in files and path.suffix[1:] in suffixes:
                 path.unlink()
 
 
-def report_md(page: Page) -> str:
-    """Return the verdict, the tables and the figures as files; viewer and runs are left out."""
-    return "\n".join(_blocks(page)) + "\n"
-
-
-def _blocks(page: Page) -> Iterator[str]:
-    yield f"# {escape(page.title)}\n"
+def _markdown(page: Page) -> Iterator[str]:
+    """Yield the verdict, the tables and the figures as files; viewer and runs are left out."""
+    yield f"# {escape_markdown(page.title)}\n"
     if page.question:
-        yield f"*{escape(page.question)}*\n"
+        yield f"*{escape_markdown(page.question)}*\n"
     for banner in page.summary.banners:
-        yield f"> **{escape(banner.title)}.** {escape(banner.text)}\n"
-    yield f"**{escape(page.summary.verdict)}**\n"
-    yield from (f"- {escape(sentence)}" for sentence in page.summary.also)
+        yield f"> **{escape_markdown(banner.title)}.** {escape_markdown(banner.text)}\n"
+    yield f"**{escape_markdown(page.summary.verdict)}**\n"
+    yield from (f"- {escape_markdown(sentence)}" for sentence in page.summary.also)
     yield ""
     for box in page.summary.boxes:
         yield from _box(box)
     for name, table in page.tables.items():
         if isinstance(table, Table):
-            yield f"## {escape(name.replace('_', ' ').capitalize())}\n"
+            yield f"## {escape_markdown(name.replace('_', ' ').capitalize())}\n"
             yield from markdown_lines(table)
     for plate in page.figures.values():
         if isinstance(plate, Plate) and "png" in plate.files:
-            yield f"![{escape(plate.caption)}](figures/{plate.name}.png)\n"
-            yield f"*{escape(plate.caption)}*\n"
+            yield f"![{escape_markdown(plate.caption)}](figures/{plate.name}.png)\n"
+            yield f"*{escape_markdown(plate.caption)}*\n"
 
 
 def _box(box: Box) -> Iterator[str]:
-    yield f"## {escape(box.title)}\n"
-    yield from (f"- {escape(name)}: {escape(value)}" for name, value in box.entries.items())
-    yield from (f"- {escape(each.text)}" for each in box.remarks)
+    yield f"## {escape_markdown(box.title)}\n"
+    yield from (
+        f"- {escape_markdown(name)}: {escape_markdown(value)}"
+        for name, value in box.entries.items()
+    )
+    yield from (f"- {escape_markdown(each.text)}" for each in box.remarks)
     if not box.entries and not box.remarks:
-        yield escape(box.empty)
+        yield escape_markdown(box.empty)
     yield ""

@@ -308,7 +308,7 @@ class Comparison:
         return f"<Comparison of {self.study}, {len(self.data.rows)} rows, {self.metric}>"
 
     def _repr_html_(self) -> str:
-        from tempo.report.formats.html import to_html
+        from tempo.report.formats.writers import to_html
         from tempo.report.tables.results import printed
 
         return to_html(printed(self.data))

@@ -111,8 +111,7 @@ def changes_as_text(changes: Changes, form: str) -> str:
     """
     from tempo.core.errors import RecordError
     from tempo.report.applicability import NotApplicable
-    from tempo.report.formats import WRITERS
-    from tempo.report.formats.csv_json import json_text
+    from tempo.report.formats.writers import WRITERS, json_text
     from tempo.report.tables.changes import changed
 
     if form == "json":

@@ -13,7 +13,6 @@ from tempo.comparison.comparison import Comparison, Difference
 from tempo.records.events import Logged, Noted, to_json
 from tempo.records.layout import Store
 from tempo.report.tables import costs as costs_table
-from tempo.report.tables import learning as learning_table
 
 Notes = Mapping[str, Sequence[Noted]]
 
@@ -72,7 +71,7 @@ def test_milestones_stand_in_the_table_of_learning(planted: ModuleType, tmp_path
         ("PSNR where the plateau begins", 31.5, 3),
     ]
     assert [each.name for each in b.milestones] == ["PSNR at epoch 20"]
-    table = learning_table.build(found)
+    table = costs_table.learning(found)
     names = [column.label for column in table.columns]
     shown = {
         line.cells[0].text: dict(zip(names, (cell.text for cell in line.cells), strict=True))
@@ -87,7 +86,7 @@ def test_milestones_stand_in_the_table_of_learning(planted: ModuleType, tmp_path
 def test_without_milestones_the_table_has_no_columns_for_them(
     planted: ModuleType, tmp_path: Path
 ) -> None:
-    table = learning_table.build(compared(planted, tmp_path, {}))
+    table = costs_table.learning(compared(planted, tmp_path, {}))
     assert not [column.label for column in table.columns if "epoch" in column.label]
 
 

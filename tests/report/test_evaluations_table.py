@@ -11,8 +11,7 @@ from typing import Any
 from tempo.comparison.leaderboard import leaderboards
 from tempo.core.records import MetricInfo
 from tempo.records.evaluations import Compared, EvaluationRecord
-from tempo.report.formats.csv_json import csv_text
-from tempo.report.formats.markdown import markdown
+from tempo.report.formats.writers import csv_text, markdown
 from tempo.report.tables.evaluations import build, data, evaluations_json, notes
 
 PSNR = MetricInfo(name="psnr", unit="dB", better="higher", digits=2, definition="")

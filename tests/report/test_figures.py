@@ -19,8 +19,8 @@ from tempo.core.errors import NotApplicableError, UnknownNameError
 from tempo.report import figures
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import FIGURES, style
-from tempo.report.figures import gain_waterfall as attribution
-from tempo.report.figures.figure_helpers import Drawing
+from tempo.report.figures import forest as attribution
+from tempo.report.figures.drawing import Drawing
 
 from . import sample
 

@@ -15,11 +15,8 @@ from rich.console import Console
 from tempo.cli.render.tables import print_table
 from tempo.comparison.comparison import Comparison
 from tempo.report.document import write_report
-from tempo.report.formats import WRITERS
-from tempo.report.formats.csv_json import csv_text
-from tempo.report.formats.html import to_html
-from tempo.report.formats.markdown import markdown
 from tempo.report.formats.table import Cell, Column, Line, Table, of_records, words
+from tempo.report.formats.writers import WRITERS, csv_text, markdown, to_html
 from tempo.report.tables import results
 
 HOSTILE = Table(

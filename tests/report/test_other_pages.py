@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tempo.comparison.comparison import Comparison
-from tempo.report.figures.figure_helpers import Drawing
+from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.forest import draw_changes, largest_changes
 from tempo.report.formats.table import Table
 from tempo.report.pages.changes_page import verdict, write_changes_report

@@ -13,9 +13,7 @@ from tempo.cli.render.tables import print_table
 from tempo.comparison.build import compare
 from tempo.comparison.comparison import Comparison
 from tempo.records.layout import Store
-from tempo.report.formats.csv_json import csv_text, json_text
-from tempo.report.formats.latex import latex
-from tempo.report.formats.markdown import markdown
+from tempo.report.formats.writers import csv_text, json_text, latex, markdown
 from tempo.report.tables.results import data, printed
 
 HOSTILE = [

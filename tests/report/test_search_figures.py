@@ -12,15 +12,14 @@ from tempo.core.errors import NotApplicableError
 from tempo.records.search_record import SearchSummary
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures import search
-from tempo.report.figures.export import report_style
-from tempo.report.figures.figure_helpers import Drawing
-from tempo.report.figures.search import SEARCH_FIGURES
-from tempo.report.figures.search import trial_marks as marks
+from tempo.report.figures import SEARCH_FIGURES
+from tempo.report.figures.drawing import Drawing
+from tempo.report.figures.export import figure_of, report_style
+from tempo.report.figures.search import trial_values as marks
 from tempo.report.figures.search.parameters import line
-from tempo.report.figures.search.trial_marks import fraction, window
+from tempo.report.figures.search.trial_values import fraction, window
 from tempo.report.formats.table import Table
-from tempo.report.pages.search_summary import verdict
+from tempo.report.pages.search_page import verdict
 from tempo.report.tables.search_tables import SEARCH_TABLES
 
 from . import sample_search
@@ -58,7 +57,7 @@ def table(name: str, summary: SearchSummary = ONE) -> Table:
 def test_history_shows_every_trial_once_as_what_it_is() -> None:
     shown = series(drawn("history", ONE).figure.axes[0])
     own = of.numbered(ONE)
-    complete = {(t.number, t.values[0]) for t in own if marks.kind(t, ONE) == "complete"}
+    complete = {(t.number, t.values[0]) for t in own if marks.kind_of(t, ONE) == "complete"}
     assert set(shown["complete"]) == complete
     pruned = {(t.number, t.curve[-1][1]) for t in own if t.state == "pruned" and not t.raced}
     assert set(shown["pruned"]) == pruned
@@ -183,6 +182,6 @@ def test_one_bad_trial_does_not_flatten_the_others() -> None:
 
 
 def test_a_figure_of_a_search_is_drawn_by_its_name() -> None:
-    assert search.draw(ONE, "history").axes
+    assert figure_of(SEARCH_FIGURES, "history", ONE).axes
     with pytest.raises(NotApplicableError, match="'front': the search has one objective"):
-        search.draw(ONE, "front")
+        figure_of(SEARCH_FIGURES, "front", ONE)

@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from tempo.comparison.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
-from tempo.report.formats.csv_json import csv_text
-from tempo.report.formats.latex import escape, latex
-from tempo.report.formats.markdown import escape as escape_md
 from tempo.report.formats.table import Table
+from tempo.report.formats.writers import csv_text, escape_latex, escape_markdown, latex
 from tempo.report.tables import TABLES
 from tempo.report.tables.claims import NOT_HERE
 from tempo.report.tables.results import data
@@ -116,7 +114,7 @@ def test_a_claim_counts_as_measured_where_its_protocol_is_followed(whole: Compar
 
 @given(st.text())
 def test_latex_escapes_leave_balanced_braces_and_no_bare_special(text: str) -> None:
-    out = escape(text)
+    out = escape_latex(text)
     bare = re.sub(r"\\textbackslash\{\}|\\[a-z]+\{\}|\$\\[A-Za-z]+\$|\$-\$|\\[{}$&#%_,]", "", out)
     assert not set(bare) & set('\\{}$&#%_^"<>|\n\r')
     groups = re.sub(r"\\[{}]", "", out)
@@ -136,7 +134,7 @@ def test_latex_tables_have_one_cell_per_column(name: str, hostile: Comparison) -
 
 @given(st.text())
 def test_markdown_escapes_leave_no_markup(text: str) -> None:
-    out = escape_md(text)
+    out = escape_markdown(text)
     assert "\n" not in out
     assert "<" not in out
     assert not re.search(r"(?<!\\)(\\\\)*[|`*\[]", out)

@@ -1,7 +1,7 @@
 """Name the figures of a report, in the order in which they are printed, and draw one by name.
 
-A figure is a function from a comparison to a `Drawing`, or to `NotApplicable` with the reason.
-To add one, write its function and its line here.
+A figure is a function from a comparison or a search to a `Drawing`, or to `NotApplicable` with the
+reason. To add one, write its function and its line here.
 """
 
 from __future__ import annotations
@@ -11,38 +11,41 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tempo.comparison.comparison import Comparison
+from tempo.records.search_record import SearchSummary
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures import (
-    clip_scatter,
-    curves,
-    forest,
-    gain_waterfall,
-    pareto,
-    sample_strip,
-    strata,
-    variant_rows,
-)
+from tempo.report.figures import curves, forest, sample_strip, strata, variant_values
+from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.export import figure_of
-from tempo.report.figures.figure_helpers import Drawing
+from tempo.report.figures.search import parameters, trial_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES: dict[str, Callable[[Comparison], Drawing | NotApplicable]] = {
-    "seeds": variant_rows.draw_seeds,
+    "seeds": variant_values.draw_seeds,
     "learning_curves": curves.draw_learning,
     "learning_by_epoch": partial(curves.draw_learning, axis="epochs"),
     "learning_by_time": partial(curves.draw_learning, axis="seconds"),
     "strip": sample_strip.draw,
     "forest": forest.draw,
     "effects": forest.draw_effects,
-    "attribution": gain_waterfall.draw,
-    "pareto": pareto.draw,
+    "attribution": forest.draw_attribution,
+    "pareto": variant_values.draw_pareto,
     "strata": strata.draw,
     "strata_difference": partial(strata.draw, which="differences"),
-    "clip_scatter": clip_scatter.draw,
-    "edges_and_time": variant_rows.draw_edges_and_time,
+    "clip_scatter": strata.draw_clips,
+    "edges_and_time": variant_values.draw_edges_and_time,
     "health": curves.draw_health,
+}
+
+SEARCH_FIGURES: dict[str, Callable[[SearchSummary], Drawing | NotApplicable]] = {
+    "history": trial_values.draw_history,
+    "confirmation": trial_values.draw_confirmation,
+    "importance": parameters.draw_importance,
+    "front": trial_values.draw_front,
+    "parallel": parameters.draw_parallel,
+    "slices": parameters.draw_slices,
+    "intermediate": trial_values.draw_intermediate,
 }
 
 

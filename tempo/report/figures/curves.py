@@ -8,8 +8,14 @@ from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Curve
 from tempo.core.records import MetricInfo
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.axes import blank, legend
-from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
+from tempo.report.figures.drawing import (
+    Drawing,
+    ShownVariants,
+    annotate,
+    blank,
+    legend,
+    shown_variants,
+)
 from tempo.report.figures.style import QUIET
 from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
 from tempo.report.upgrade_note_claims import expected_points
@@ -82,15 +88,8 @@ def _mark_expectations(panels: list[Axes], infos: list[MetricInfo], comparison: 
             axes.plot(
                 [point.epoch] * 2, [point.low, point.high], color=QUIET.light, marker="_", lw=0.8
             )
-            axes.annotate(
-                f"{point.variant} expected",
-                (point.epoch, point.high),
-                textcoords="offset points",
-                xytext=(0, 3),
-                ha="center",
-                fontsize=6,
-                color=QUIET.light,
-            )
+            text, place = f"{point.variant} expected", (point.epoch, point.high)
+            annotate(axes, text, place, (0, 3), ha="center", fontsize=6, color=QUIET.light)
     return bool(points and chosen)
 
 

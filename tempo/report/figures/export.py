@@ -16,7 +16,7 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import NotApplicableError, UnknownNameError
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
-from tempo.report.figures.figure_helpers import Drawing
+from tempo.report.figures.drawing import Drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,10 +60,7 @@ def plates(
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(
-        2,
-        mp_context=get_context("fork"),
-        initializer=_inherit,
-        initargs=(draws, subject, formats),
+        2, mp_context=get_context("fork"), initializer=_inherit, initargs=(draws, subject, formats)
     ) as pool:
         return dict(zip(draws, pool.map(_make_inherited, draws), strict=True))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import GalleryClip
 from tempo.report.applicability import NotApplicable, references
-from tempo.report.figures.figure_helpers import Drawing, shown_variants
+from tempo.report.figures.drawing import Drawing, shown_variants
 from tempo.report.figures.style import WIDE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences, title
@@ -76,7 +76,13 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
         _clip(sheet, LINE * 1.3 + index * block, clip, names, comparison)
     axes.set(xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))
     axes.set_axis_off()
-    return Drawing(figure, _caption(comparison, len(clips), shown.omitted))
+    caption = sentences(
+        f"The {len(clips)} kept clips on which the variants disagree most, one seed each.",
+        f"Beneath each prediction its absolute error, mean over channels, {GAIN} times brighter;",
+        f"number: {title(comparison.info(comparison.metric))} of that seed on that clip.",
+        shown.omitted,
+    )
+    return Drawing(figure, caption)
 
 
 def _clip(
@@ -104,18 +110,9 @@ def _clip(
 
 
 def _describe(clip: GalleryClip) -> str:
-    known: Mapping[str, float] = clip.properties
     lines = [numbers.shorten(clip.clip, 26), numbers.shorten(clip.source, 26)]
-    return "\n".join([*lines, *(f"{name} {value:.3g}" for name, value in list(known.items())[:3])])
-
-
-def _caption(comparison: Comparison, clips: int, omitted: str) -> str:
-    return sentences(
-        f"The {clips} kept clips on which the variants disagree most, one seed each.",
-        f"Beneath each prediction its absolute error, mean over channels, {GAIN} times brighter;",
-        f"number: {title(comparison.info(comparison.metric))} of that seed on that clip.",
-        omitted,
-    )
+    known = list(clip.properties.items())[:3]
+    return "\n".join([*lines, *(f"{name} {value:.3g}" for name, value in known)])
 
 
 def _read(path: Path) -> Any:

@@ -49,9 +49,8 @@ def change(interval: Interval | None, digits: int) -> str:
     """Return a difference with its interval: `+0.42 [+0.31, +0.53]`."""
     if interval is None:
         return MISSING
-    return " ".join(
-        filter(None, (signed(interval.value, digits), bounds(interval.low, interval.high, digits)))
-    )
+    ends = bounds(interval.low, interval.high, digits)
+    return f"{signed(interval.value, digits)} {ends}".rstrip()
 
 
 def count(value: float | None) -> str:

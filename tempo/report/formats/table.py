@@ -52,6 +52,11 @@ class Line:
     note: str = ""
     tone: str = ""
 
+    @classmethod
+    def of(cls, *cells: Cell, note: str = "", tone: str = "") -> Line:
+        """Return the line of these cells."""
+        return cls(cells, note, tone)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -12,8 +12,7 @@ from tempo.report.figures.export import FORMATS, plates
 from tempo.report.figures.forest import draw_changes
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title
-from tempo.report.pages.page import Page, Section, text
-from tempo.report.pages.summary import Box, Remark, Summary
+from tempo.report.pages.page import Box, Page, Remark, Section, Summary, text
 from tempo.report.tables.changes import CHANGES_TABLES
 
 SECTIONS = (
@@ -26,11 +25,7 @@ SECTIONS = (
 
 
 def write_changes_report(
-    changes: Changes,
-    folder: Path,
-    *,
-    command: str = "",
-    formats: Sequence[str] = tuple(FORMATS),
+    changes: Changes, folder: Path, *, command: str = "", formats: Sequence[str] = tuple(FORMATS)
 ) -> Path:
     """Write `index.html`, `report.md`, `figures/` and `tables/` of two studies; return the page.
 

@@ -11,7 +11,7 @@ from typing import Any
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import GalleryClip, Picture
 from tempo.report.applicability import references
-from tempo.report.figures.figure_helpers import shown_variants
+from tempo.report.figures.drawing import shown_variants
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title, visible
 

@@ -1,4 +1,4 @@
-"""Render a page by templates: a summary, then sections of figures, tables and texts."""
+"""Define a page as data and render it by templates: summary, figures, tables and texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from tempo.report.figures import style
 from tempo.report.figures.export import Made, Plate
 from tempo.report.formats.phrases import visible
 from tempo.report.formats.table import Table
-from tempo.report.pages.summary import Summary
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -204,3 +203,55 @@ def font_faces(text: str) -> str:
             f"src: url(data:font/woff;base64,{data}) format('woff'); }}"
         )
     return "\n".join(rules)
+
+
+DEMONSTRATIONS = ("demo", "smoke")
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A warning at the top. `tone`: note, or alert for what makes numbers untrustworthy."""
+
+    tone: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A sentence and a link to the place on the page that says more, or no link."""
+
+    text: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box of labels with values, or of remarks; `empty` is printed where there is neither."""
+
+    title: str
+    entries: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
+    empty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What opens a page after the title and the question."""
+
+    banners: tuple[Banner, ...]
+    verdict: str
+    also: tuple[str, ...]
+    boxes: tuple[Box, ...]
+
+
+def demonstration(profile: str | None, what: str) -> tuple[Banner, ...]:
+    """Return the banner of a page that was run under a small profile, or none."""
+    if profile not in DEMONSTRATIONS:
+        return ()
+    text = (
+        f"It was run under the profile “{profile}”: small networks, few steps, small clips. It "
+        f"shows that the machinery works, and what {what} looks like; its numbers say nothing "
+        "about the networks at full size."
+    )
+    return (Banner("note", "This is a demonstration", text),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -67,38 +67,26 @@ def _cells(run: RunInfo, comparison: Comparison) -> tuple[Cell, ...]:
     return (Cell(run.run_id, hint=os.fspath(run.folder)), *map(Cell, texts))
 
 
-@dataclass(frozen=True, slots=True)
-class Reproduction:
-    """What it takes to run the study again.
-
-    `environments` maps a recorded property of the machines to the distinct values seen.
-    """
-
-    command: str
-    spec: str
-    environments: Mapping[str, list[str]]
+def command(source: str, profile: str | None) -> str:
+    """Return the command that runs a study or search again, or continues one that was stopped."""
+    words = ["python", "run_experiment.py", source]
+    return shlex.join([*words, "--profile", profile] if profile else words)
 
 
-def reproduction(comparison: Comparison) -> Reproduction:
-    """Return the command, the resolved spec as YAML, and what the runs ran on."""
+def resolved_spec(comparison: Comparison) -> str:
+    """Return the resolved spec as YAML."""
     import yaml
 
-    words = ["python", "run_experiment.py", comparison.source]
-    if comparison.profile:
-        words += ["--profile", comparison.profile]
     plain = json.loads(json.dumps(comparison.spec, default=str))
-    return Reproduction(
-        shlex.join(words),
-        yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=96),
-        _environments(comparison),
-    )
+    spec: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=96)
+    return spec
 
 
-def _environments(comparison: Comparison) -> dict[str, list[str]]:
+def environments(comparison: Comparison) -> dict[str, list[str]]:
+    """Map each recorded property of the machines to the distinct values seen."""
     found: dict[str, dict[str, None]] = {}
     for run in comparison.runs:
-        for path, value in flatten(run.environment, "").items():
-            key = path.removeprefix(".")
+        for key, value in flatten(run.environment).items():
             if value is not None and key not in {"pid", "host"}:
                 found.setdefault(key, {})[str(value)] = None
     return {key: list(values) for key, values in sorted(found.items())}

@@ -10,18 +10,18 @@ from collections.abc import Callable
 from tempo.comparison.comparison import Comparison
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats.table import Table
-from tempo.report.tables import claims, contrasts, costs, effects, learning, results
+from tempo.report.tables import claims, costs, differences, results
 
 TABLES: dict[str, Callable[[Comparison], Table | NotApplicable]] = {
     "results": results.build,
-    "contrasts": contrasts.build,
-    "effects": effects.build,
-    "attribution": effects.attribution,
+    "contrasts": differences.contrasts,
+    "effects": differences.effects,
+    "attribution": differences.attribution,
     "fronts": costs.fronts,
     "costs": costs.build,
     "budgets": costs.budgets,
-    "learning": learning.build,
-    "strata": effects.strata,
-    "fairness": contrasts.fairness,
+    "learning": costs.learning,
+    "strata": differences.strata,
+    "fairness": differences.fairness,
     "claims": claims.build,
 }

@@ -53,16 +53,14 @@ def _line(each: Change, changes: Changes, place: int) -> Line:
     verdict = Cell("the same runs", "the same runs", link, tone="quiet")
     if not each.same_runs:
         verdict = verdict_cell(each.verdict, link, brief=True)
-    return Line(
-        (
-            Cell(each.variant, each.variant, link),
-            Cell(numbers.fixed(each.before, digits), each.before, link),
-            Cell(numbers.fixed(each.after, digits), each.after, link),
-            change_cell(each.difference, digits, link),
-            Cell(numbers.p_value(each.p_adjusted), each.p_adjusted, link),
-            verdict,
-            Cell("" if each.same_runs else each.verdict.reason, tone="quiet"),
-        )
+    return Line.of(
+        Cell(each.variant, each.variant, link),
+        Cell(numbers.fixed(each.before, digits), each.before, link),
+        Cell(numbers.fixed(each.after, digits), each.after, link),
+        change_cell(each.difference, digits, link),
+        Cell(numbers.p_value(each.p_adjusted), each.p_adjusted, link),
+        verdict,
+        Cell("" if each.same_runs else each.verdict.reason, tone="quiet"),
     )
 
 

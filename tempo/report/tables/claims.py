@@ -37,14 +37,12 @@ def build(comparison: Comparison) -> Table:
     for claim in CLAIMS:
         found = measured(claim, comparison)
         lines.append(
-            Line(
-                (
-                    Cell(claim.quantity),
-                    Cell(claim.expected, tone="expected"),
-                    Cell(found, link="#runs") if found else Cell(NOT_HERE, tone="quiet"),
-                    Cell(claim.protocol, tone="quiet"),
-                    Cell(claim.measured_by, tone="code"),
-                )
+            Line.of(
+                Cell(claim.quantity),
+                Cell(claim.expected, tone="expected"),
+                Cell(found, link="#runs") if found else Cell(NOT_HERE, tone="quiet"),
+                Cell(claim.protocol, tone="quiet"),
+                Cell(claim.measured_by, tone="code"),
             )
         )
     caption = (
@@ -70,7 +68,6 @@ def _same_protocol(comparison: Comparison) -> bool:
 
 
 def _quality(comparison: Comparison, claim: Claim) -> Iterator[str]:
-    """Yield the metric of both versions, mean ± standard deviation."""
     digits = _digits(comparison, claim.metric)
     found = [
         f"{version} {numbers.spread(row.estimates.get(claim.metric), digits)}"
@@ -173,18 +170,15 @@ def _settings(comparison: Comparison, row: Row) -> dict[str, Any]:
         found |= flatten(_map(comparison.spec.get(name)), name)
     for factor, label in row.levels.items():
         found |= _level(comparison, factor, label)
-    return found | _dotted(_map(_map(comparison.spec.get("variants")).get(row.variant)).get("set"))
+    own = _map(_map(comparison.spec.get("variants")).get(row.variant))
+    return found | flatten(_map(own.get("set")))
 
 
 def _level(comparison: Comparison, factor: str, label: str) -> dict[str, Any]:
     """Return what a level of a factor sets."""
     fields = _map(_map(comparison.spec.get("factors")).get(factor))
     value, path = _map(fields.get("levels")).get(label), fields.get("path")
-    return {str(path): value} if path else _dotted(value)
-
-
-def _dotted(value: Any) -> dict[str, Any]:
-    return {path.removeprefix("."): each for path, each in flatten(_map(value), "").items()}
+    return {str(path): value} if path else flatten(_map(value))
 
 
 def _map(value: Any) -> Mapping[str, Any]:
@@ -201,7 +195,6 @@ def _parameters(comparison: Comparison, _: Claim) -> Iterator[str]:
 
 
 def _step_times(comparison: Comparison, _: Claim) -> Iterator[str]:
-    """Yield the step times of V2 and V3, and how much longer V3's are."""
     for old, new in pairs(comparison, "version", VERSIONS):
         a, b = old.row.cost.step_ms, new.row.cost.step_ms
         if a and b:

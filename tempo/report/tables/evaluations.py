@@ -35,15 +35,13 @@ def build(groups: Sequence[Leaderboard]) -> Table:
         *words("clips", "protocol"),
     )
     lines = tuple(
-        Line(
-            (
-                Cell(numbers.MISSING if row.rank is None else str(row.rank), row.rank),
-                Cell(group.test_set),
-                Cell(row.record.method),
-                *(_number(row.record, name) for name in names),
-                Cell(_clips(row.record), row.record.clips),
-                Cell(group.protocol_hash),
-            )
+        Line.of(
+            Cell(numbers.MISSING if row.rank is None else str(row.rank), row.rank),
+            Cell(group.test_set),
+            Cell(row.record.method),
+            *(_number(row.record, name) for name in names),
+            Cell(_clips(row.record), row.record.clips),
+            Cell(group.protocol_hash),
         )
         for group in groups
         for row in group.rows

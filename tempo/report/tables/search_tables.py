@@ -28,7 +28,7 @@ def interval(found: Estimate | None, digits: int, *, sign: bool = False) -> str:
         return numbers.MISSING
     write = numbers.signed if sign else numbers.fixed
     ends = numbers.bounds(found.low, found.high, digits, sign)
-    return " ".join(filter(None, (write(found.mean, digits), ends)))
+    return f"{write(found.mean, digits)} {ends}".rstrip()
 
 
 def trials(summary: SearchSummary, most: int | None = MOST) -> Table | NotApplicable:
@@ -128,19 +128,17 @@ def confirmation(summary: SearchSummary) -> Table | NotApplicable:
 def _confirmed(
     each: Confirmation, names: tuple[list[str], list[str]], digits: int, links: Links
 ) -> Line:
-    (others, tested), link, count = names, links.to(each.variant), 0
-    if each.fresh is not None:
-        count = each.fresh.count
+    (others, tested), link = names, links.to(each.variant)
+    count = each.fresh.count if each.fresh is not None else 0
 
     def cell(found: Estimate | None, places: int, *, sign: bool = False) -> Cell:
         return Cell(interval(found, places, sign=sign), found.mean if found else None, link)
 
-    search = each.search
     cells = (
         Cell(each.trial, each.trial, links.to(each.trial)),
         Cell(each.role),
         Cell(str(count), count, link),
-        Cell(interval(search, digits), search.mean, links.to(each.trial)),
+        Cell(interval(each.search, digits), each.search.mean, links.to(each.trial)),
         cell(each.fresh, digits),
         cell(each.shrinkage, digits, sign=True),
         *(cell(each.gain.get(name), digits, sign=True) for name in others),
@@ -153,20 +151,14 @@ def importance(summary: SearchSummary) -> Table | NotApplicable:
     """Return the shares of the variance by parameter, method and objective."""
     if not summary.importances:
         return NotApplicable("too few finished trials tell the parameters apart")
-    columns = (
-        *words("parameter", "objective", "method"),
-        Column("share"),
-        Column("interval"),
-    )
+    columns = (*words("parameter", "objective", "method"), Column("share"), Column("interval"))
     lines = tuple(
-        Line(
-            (
-                Cell(each.parameter, each.parameter),
-                Cell(title_of(each.objective)),
-                Cell(METHODS[each.evaluator]),
-                Cell(numbers.fixed(each.share, 2), each.share),
-                Cell(numbers.bounds(each.low, each.high, 2, sign=False)),
-            )
+        Line.of(
+            Cell(each.parameter, each.parameter),
+            Cell(title_of(each.objective)),
+            Cell(METHODS[each.evaluator]),
+            Cell(numbers.fixed(each.share, 2), each.share),
+            Cell(numbers.bounds(each.low, each.high, 2, sign=False)),
         )
         for each in sorted(summary.importances, key=lambda each: -each.share)
     )
@@ -182,13 +174,11 @@ def space(summary: SearchSummary) -> Table | NotApplicable:
 def space_table(parameters: Sequence[ParameterInfo]) -> Table:
     """Return the parameters of a space: the fields that each sets, its values, its condition."""
     lines = tuple(
-        Line(
-            (
-                Cell(each.name, each.name),
-                Cell(", ".join(each.paths), tone="code"),
-                Cell(of.values_of(each)),
-                Cell("; ".join(f"{k} is {' or '.join(v)}" for k, v in each.when.items())),
-            )
+        Line.of(
+            Cell(each.name, each.name),
+            Cell(", ".join(each.paths), tone="code"),
+            Cell(of.values_of(each)),
+            Cell("; ".join(f"{k} is {' or '.join(v)}" for k, v in each.when.items())),
         )
         for each in parameters
     )
@@ -199,12 +189,10 @@ def space_table(parameters: Sequence[ParameterInfo]) -> Table:
 def budget(summary: SearchSummary) -> Table | NotApplicable:
     """Return what was allowed and what was used."""
     lines = tuple(
-        Line(
-            (
-                Cell(title_of(name), name),
-                Cell(_amount(allowed), allowed),
-                Cell(_amount(used), used, "#runs"),
-            )
+        Line.of(
+            Cell(title_of(name), name),
+            Cell(_amount(allowed), allowed),
+            Cell(_amount(used), used, "#runs"),
         )
         for name, allowed, used in spending(summary)
     )

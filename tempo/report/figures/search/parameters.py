@@ -1,20 +1,20 @@
-"""Draw the parameters of trials against their values: parallel coordinates, and slices."""
+"""Draw the parameters of trials: parallel coordinates, slices, and the importance of each."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tempo.records.search_record import ParameterInfo, SearchSummary, TrialRecord
+from tempo.records.search_record import Importance, ParameterInfo, SearchSummary, TrialRecord
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
-from tempo.report.figures.axes import blank, legend
-from tempo.report.figures.figure_helpers import Drawing
-from tempo.report.figures.search import trial_marks as marks
-from tempo.report.figures.search.trial_marks import fraction, window
+from tempo.report.figures.drawing import Drawing, annotate, blank, interval_bars, legend, name_rows
+from tempo.report.figures.search import trial_values as marks
+from tempo.report.figures.search.trial_values import fraction, window
+from tempo.report.figures.style import SERIES
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import sentences
+from tempo.report.formats.phrases import METHODS, sentences, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,12 +64,7 @@ def line(summary: SearchSummary, trial: TrialRecord, ends: tuple[float, float]) 
 
 
 def _line(
-    axes: Axes,
-    heights: list[float],
-    trial: TrialRecord,
-    summary: SearchSummary,
-    *,
-    top: bool,
+    axes: Axes, heights: list[float], trial: TrialRecord, summary: SearchSummary, *, top: bool
 ) -> None:
     best = trial.variant in (summary.front or summary.best)
     colour = style.TEXT if best else style.SERIES[0] if top else style.RULE
@@ -104,17 +99,10 @@ def _axes(axes: Axes, summary: SearchSummary, ends: tuple[float, float]) -> None
 
 def _ticks(axes: Axes, place: int, words: tuple[str, ...] | list[str]) -> None:
     for index, word in enumerate(words):
-        axes.annotate(
-            numbers.shorten(word, 12),
-            (place, index / max(1, len(words) - 1)),
-            xytext=(3, 0),
-            textcoords="offset points",
-            fontsize=6.5,
-            va="center",
-            color=style.TEXT.light,
-            bbox={"facecolor": style.PAPER.light, "linewidth": 0, "pad": 0.6},
-            zorder=5,
-        )
+        at = (place, index / max(1, len(words) - 1))
+        box = {"facecolor": style.PAPER.light, "linewidth": 0, "pad": 0.6}
+        options: Any = {"fontsize": 6.5, "va": "center", "zorder": 5, "bbox": box}
+        annotate(axes, numbers.shorten(word, 12), at, (3, 0), color=style.TEXT.light, **options)
 
 
 ACROSS = 3
@@ -159,7 +147,7 @@ def points(
         if at is None or value is None or (parameter.levels and at not in parameter.levels):
             continue
         place = float(parameter.levels.index(str(at)) if parameter.levels else at)
-        found.append((place, min(max(value, ends[0]), ends[1]), marks.kind(trial, summary)))
+        found.append((place, min(max(value, ends[0]), ends[1]), marks.kind_of(trial, summary)))
     return found
 
 
@@ -182,3 +170,41 @@ def _panel(
         axes.set_xlim(-0.5, len(words) - 0.5)
     axes.set_xlabel(numbers.shorten(parameter.name, 24))
     axes.grid(axis="y")
+
+
+METHOD_LOOKS = {"fanova": ("o", SERIES[0].light, -0.13), "ped_anova": ("s", SERIES[1].light, 0.13)}
+
+
+def draw_importance(summary: SearchSummary) -> Drawing | NotApplicable:
+    """Draw one panel an objective, one line a parameter, one mark a method."""
+    found = summary.importances
+    if not found:
+        return NotApplicable("too few finished trials tell the parameters apart")
+    objectives = list(dict.fromkeys(each.objective for each in found))
+    share: dict[tuple[str, str, str], Importance] = {
+        (e.objective, e.evaluator, e.parameter): e for e in found
+    }
+    figure, panels = blank(
+        0.6 + len(objectives) * (0.35 + 0.24 * len(summary.space)), len(objectives)
+    )
+    for axes, objective in zip(panels, objectives, strict=True):
+        mine = [each for each in found if each.objective == objective]
+        order = list(dict.fromkeys(e.parameter for e in sorted(mine, key=lambda e: -e.share)))
+        for method, (marker, colour, shift) in METHOD_LOOKS.items():
+            here = [(i, share.get((objective, method, name))) for i, name in enumerate(order)]
+            there = [(i + shift, each) for i, each in here if each is not None]
+            x, y = [each.share for _, each in there], [at for at, _ in there]
+            interval_bars(axes, there, colour)
+            if there:
+                axes.plot(x, y, marker, color=colour, markersize=4.4, label=METHODS[method])
+        name_rows(axes, [numbers.shorten(name, 24) for name in order])
+        axes.spines["left"].set_visible(True)
+        axes.set_xlim(left=0)
+        axes.set_xlabel(f"share of the variance of {title_of(objective)}")
+    legend(figure, panels[0])
+    caption = sentences(
+        "How much of the variance over the trials each parameter explains.",
+        "Bar: 95% bootstrap interval over the trials.",
+        "PED-ANOVA asks what tells the best trials apart, fANOVA what moves all of them.",
+    )
+    return Drawing(figure, caption)

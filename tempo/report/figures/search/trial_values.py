@@ -1,18 +1,27 @@
-"""Draw the values of trials: their history, validations while training, the Pareto front."""
+"""Draw the values of trials: history, validations, Pareto front, fresh seeds; mark their kinds."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Sequence
+from statistics import quantiles
+from typing import TYPE_CHECKING, Any
 
-from tempo.records.search_record import SearchSummary
+from tempo.records.search_record import ParameterInfo, SearchSummary, TrialRecord
 from tempo.report import search_trials as of
 from tempo.report.applicability import NotApplicable
-from tempo.report.figures.axes import blank, legend
-from tempo.report.figures.figure_helpers import Drawing
-from tempo.report.figures.search import trial_marks as marks
-from tempo.report.figures.search.trial_marks import window
+from tempo.report.figures.drawing import (
+    Drawing,
+    blank,
+    front_line,
+    interval_bars,
+    legend,
+    mark_points,
+    name_rows,
+)
 from tempo.report.figures.style import BAD, QUIET, RULE, SERIES, TEXT, UNSURE
-from tempo.report.formats.phrases import sentences
+from tempo.report.formats import numbers
+from tempo.report.formats.phrases import seeds_range, sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +48,7 @@ def draw_history(summary: SearchSummary) -> Drawing | NotApplicable:
             "so far.",
             f"A value is the mean over {seeds} seed{'' if seeds == 1 else 's'}, without interval;",
             "a pruned trial stands at its last validation, a failed one at the foot.",
-            marks.cut_off(max(beyond)),
+            cut_off(max(beyond)),
         ),
     )
 
@@ -50,10 +59,13 @@ def _history(axes: Axes, summary: SearchSummary, index: int) -> int:
     if not values:
         axes.set_ylabel(of.axis(info))
         return 0
-    low, high, beyond = marks.limit_values(axes, values, info)
+    low, high = window(values)
+    axes.set_ylim(low, high)
+    axes.set_ylabel(of.axis(info))
+    axes.grid(axis="y")
     points = []
     for trial in shown:
-        kind, value = marks.kind(trial, summary), of.reached(trial, index)
+        kind, value = kind_of(trial, summary), of.reached(trial, index)
         if value is None and kind == "failed":
             value = low
         if value is not None:
@@ -63,8 +75,8 @@ def _history(axes: Axes, summary: SearchSummary, index: int) -> int:
         x, y = [at for at, _ in steps], [value for _, value in steps]
         last = max(float(shown[-1].number or 0), x[-1])
         axes.step([*x, last], [*y, y[-1]], where="post", color=QUIET.light, label="best so far")
-    marks.scatter(axes, points)
-    return beyond
+    scatter(axes, points)
+    return sum(not low <= value <= high for value in values)
 
 
 LOOKS = {
@@ -87,7 +99,7 @@ def draw_intermediate(summary: SearchSummary) -> Drawing | NotApplicable:
     low, high = window([value for trial in curves for _, value in trial.curve])
     taken: set[str] = set()
     for trial in curves:
-        kind = marks.kind(trial, summary)
+        kind = kind_of(trial, summary)
         colour, dash, width, order = LOOKS.get(kind, OTHERS)
         name = kind if kind in LOOKS else "complete"
         axes.plot(
@@ -141,19 +153,118 @@ def _objectives(axes: Axes, summary: SearchSummary, index: int) -> None:
     for trial in summary.trials:
         x, y = of.finished(trial, index), of.finished(trial)
         if x is not None and y is not None:
-            points.append((x, y, marks.kind(trial, summary)))
+            points.append((x, y, kind_of(trial, summary)))
     if len(summary.objectives) == 2:
-        front = sorted((x, y) for x, y, kind in points if kind in marks.WINNERS)
+        front = sorted((x, y) for x, y, kind in points if kind in WINNERS)
         later = summary.objectives[1].better == "lower"
-        axes.plot(
-            [x for x, _ in front],
-            [y for _, y in front],
-            color=QUIET.light,
-            linewidth=0.7,
-            drawstyle="steps-post" if later else "steps-pre",
-        )
-    marks.scatter(axes, points)
+        front_line(axes, front, drawstyle="steps-post" if later else "steps-pre")
+    scatter(axes, points)
     axes.set_xlabel(of.axis(summary.objectives[index]))
     axes.set_ylabel(of.axis(summary.objectives[0]))
     axes.margins(0.08)
     axes.grid()
+
+
+MARKS = {
+    "best": ("*", TEXT.light, True),
+    "on the front": ("*", TEXT.light, True),
+    "first trial": ("D", SERIES[1].light, True),
+    "complete": ("o", SERIES[0].light, True),
+    "warm start": ("s", SERIES[2].light, True),
+    "pruned": ("v", UNSURE.light, False),
+    "raced out": (">", UNSURE.light, False),
+    "running": (".", UNSURE.light, False),
+    "failed": ("x", BAD.light, True),
+}
+WINNERS = {"best", "on the front"}
+
+
+def kind_of(trial: TrialRecord, summary: SearchSummary) -> str:
+    """Return the key of `MARKS` for a trial."""
+    if trial.variant in (summary.front or summary.best):
+        return "on the front" if summary.front else "best"
+    if trial.raced:
+        return "raced out"
+    if trial.state in {"pruned", "failed", "running"}:
+        return trial.state
+    if trial.origin == "enqueued":
+        return "first trial"
+    return "warm start" if trial.origin == "warm_start" else "complete"
+
+
+def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
+    """Draw (x, y, kind) as one series a kind, labelled for a legend, the best on top."""
+    for name, (marker, colour, filled) in reversed(MARKS.items()):
+        chosen = [(x, y) for x, y, one in points if one == name]
+        if chosen:
+            x, y = zip(*chosen, strict=True)
+            size, order = (8.0, 4) if name in WINNERS else (3.8, 3)
+            options: Any = {"markersize": size, "zorder": order, "label": name, "clip_on": False}
+            mark_points(axes, x, y, marker, colour, filled=filled, **options)
+
+
+def cut_off(count: int) -> str:
+    """Return what a caption says of trials beyond the axis."""
+    if not count:
+        return ""
+    if count == 1:
+        return "One trial beyond the axis is drawn at its edge."
+    return f"{count} trials beyond the axis are drawn at its edge."
+
+
+def fraction(parameter: ParameterInfo, value: str | float) -> float:
+    """Return where `value` lies in the parameter's range, from 0 to 1; levels in equal steps."""
+    if parameter.levels:
+        last = max(1, len(parameter.levels) - 1)
+        known = value in parameter.levels
+        return parameter.levels.index(str(value)) / last if known else math.nan
+    if parameter.low is None or parameter.high is None or isinstance(value, str):
+        return math.nan
+    low, high, at = parameter.low, parameter.high, float(value)
+    if parameter.log:
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    return (at - low) / (high - low) if high > low else 0.5
+
+
+def window(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of an axis: all values up to three quartile ranges outside the quartiles."""
+    if len(values) < 4:
+        low, high = min(values), max(values)
+    else:
+        first, _, third = quantiles(values, n=4, method="inclusive")
+        reach = 3 * (third - first)
+        low, high = max(min(values), first - reach), min(max(values), third + reach)
+    pad = 0.06 * (high - low) or max(1e-9, abs(high) * 0.01)
+    return low - pad, high + pad
+
+
+SIDES = (("search", UNSURE.light, "D", -0.14), ("fresh seeds", SERIES[0].light, "o", 0.14))
+
+
+def draw_confirmation(summary: SearchSummary) -> Drawing | NotApplicable:
+    """Draw two marks a trial: its value in the search, and on seeds the search never saw."""
+    shown = summary.confirmed
+    if not shown:
+        return NotApplicable("nothing has been run again on fresh seeds")
+    figure, (axes,) = blank(0.8 + 0.34 * len(shown))
+    for label, colour, marker, shift in SIDES:
+        fresh = label != "search"
+        found = [
+            (place + shift, each)
+            for place, one in enumerate(shown)
+            if (each := one.fresh if fresh else one.search) is not None
+        ]
+        y, x = [at for at, _ in found], [each.mean for _, each in found]
+        interval_bars(axes, found, colour)
+        mark_points(axes, x, y, marker, colour, filled=fresh, markersize=4.6, label=label)
+    name_rows(axes, [numbers.shorten(each.trial, 24) for each in shown])
+    axes.set_xlabel(of.axis(summary.objectives[0]))
+    legend(figure, axes)
+    counts = [each.fresh.count for each in shown if each.fresh is not None]
+    caption = sentences(
+        "On validation: what the search believed, and the mean over fresh seeds",
+        f"({seeds_range(counts)}).",
+        "Bar: 95% t interval of the mean, where there are two seeds or more.",
+        "The best of many noisy values is too good on average: it falls back on fresh seeds.",
+    )
+    return Drawing(figure, caption)

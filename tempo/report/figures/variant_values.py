@@ -1,17 +1,35 @@
-"""Draw the variants as rows: every seed in the primary metric, errors of edges and of time."""
+"""Draw the values of variants: every seed, errors of edges and of time, quality against cost."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tempo.comparison.comparison import Comparison
+from tempo.comparison.evidence import Pareto
 from tempo.core.records import MetricInfo
 from tempo.report.applicability import NotApplicable, references
-from tempo.report.figures.axes import blank, interval_bars, name_rows
-from tempo.report.figures.figure_helpers import Drawing, ShownVariants, shown_variants
+from tempo.report.figures.drawing import (
+    Drawing,
+    ShownVariants,
+    annotate,
+    blank,
+    front_line,
+    interval_bars,
+    legend,
+    mark_points,
+    name_rows,
+    shown_variants,
+)
 from tempo.report.figures.style import QUIET, WIDE
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import axis_label, percent, seeds_range, sentences, title
+from tempo.report.formats.phrases import (
+    COST_NAMES,
+    axis_label,
+    percent,
+    seeds_range,
+    sentences,
+    title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,16 +112,8 @@ def _references(axes: Axes, comparison: Comparison) -> None:
 def _above(
     axes: Axes, x: float, text: str, side: str, coordinates: str, second: bool = False
 ) -> None:
-    axes.annotate(
-        text,
-        (x, 1),
-        xycoords=(coordinates, "axes fraction"),
-        textcoords="offset points",
-        xytext=(0, 12 if second else 3),
-        ha=side,
-        fontsize=7,
-        color=QUIET.light,
-    )
+    options: Any = {"xycoords": (coordinates, "axes fraction"), "ha": side, "fontsize": 7}
+    annotate(axes, text, (x, 1), (0, 12 if second else 3), color=QUIET.light, **options)
 
 
 EDGE_METRICS = {
@@ -174,3 +184,53 @@ def _caption(comparison: Comparison, shown: ShownVariants, infos: list[MetricInf
         f"Not measured here: {', '.join(absent)}." if absent else "",
         shown.omitted,
     )
+
+
+def draw_pareto(comparison: Comparison) -> Drawing | NotApplicable:
+    """Draw one panel a cost, two a line; all share the metric's axis."""
+    views = [view for view in comparison.pareto if view.points]
+    if not views:
+        return NotApplicable("no variant has both a result and a recorded cost")
+    shown = shown_variants(
+        comparison, [point.variant for view in views for point in view.points], 12
+    )
+    lines = (len(views) + 1) // 2
+    columns = min(2, len(views))
+    figure, panels = blank(0.55 + 1.55 * lines, lines, columns, sharey=True)
+    for axes, view in zip(panels, views, strict=False):
+        _front_panel(axes, view, shown)
+    for axes in panels[len(views) :]:
+        axes.set_visible(False)
+    info = comparison.info(views[0].metric)
+    for axes in panels[::columns]:
+        axes.set_ylabel(axis_label(info))
+    legend(figure, panels[0])
+    caption = sentences(
+        "Quality against cost; the line joins the variants on the Pareto front by their means",
+        "(filled: on it; open: dominated).",
+        f"Bar: {percent(comparison.level)} interval of the mean over seeds.",
+        shown.omitted,
+    )
+    return Drawing(figure, caption)
+
+
+def _front_panel(axes: Axes, view: Pareto, shown: ShownVariants) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    points = [point for point in view.points if point.variant in shown.names]
+    front = sorted((p for p in points if p.member), key=lambda point: point.cost)
+    front_line(axes, [(p.cost, p.value) for p in front], drawstyle="steps-post", zorder=1)
+    for point in points:
+        look = shown.styles[point.variant]
+        interval_bars(axes, [(point.cost, point)], look.colour, vertical=True)
+        options: Any = {"markersize": 4.8, "label": shown.labels[point.variant], "zorder": 3}
+        x, y = [point.cost], [point.value]
+        mark_points(axes, x, y, look.marker, look.colour, filled=point.member, **options)
+    name = COST_NAMES.get(view.cost, view.cost.replace("_", " "))
+    axes.set_xlabel(f"{name} ({view.unit})" if view.unit not in {"", name} else name)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: numbers.count(value) if value >= 1000 else f"{value:g}")
+    )
+    axes.margins(0.15)
+    axes.grid()

@@ -1,22 +1,22 @@
-"""Build the tables of where a difference comes from: effects, attribution, strata of clips."""
+"""Build the tables of differences: contrasts, effects, attribution, strata, fairness audit."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from tempo.comparison.comparison import Comparison
-from tempo.comparison.statistics.quantities import Effect, Rung
+from tempo.comparison.statistics.quantities import Contrast, Effect, Rung
 from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, change_cell, verdict_cell
-from tempo.report.formats.phrases import effect_name, sentences, title
+from tempo.report.formats.phrases import effect_name, interval_kind, no_difference, sentences, title
 from tempo.report.formats.table import Cell, Column, Line, Table, words
 
 
-def build(comparison: Comparison) -> Table | NotApplicable:
+def effects(comparison: Comparison) -> Table | NotApplicable:
     """Return main effects, then two-way interactions, also those that cannot be estimated."""
-    effects = (*comparison.main_effects, *comparison.interactions)
-    if not effects:
+    every = (*comparison.main_effects, *comparison.interactions)
+    if not every:
         return NotApplicable("the design is not factorial")
     columns: tuple[Column, ...] = (
         *words("effect", "metric"),
@@ -26,8 +26,8 @@ def build(comparison: Comparison) -> Table | NotApplicable:
         Column("cells", hint="variants with results, of those the effect is made of"),
     )
     caption = "Main effects, averaged over the other factors, and two-way interactions."
-    lines = tuple(_effect(effect, comparison) for effect in effects)
-    if {effect.metric for effect in effects} == {comparison.metric}:
+    lines = tuple(_effect(effect, comparison) for effect in every)
+    if {effect.metric for effect in every} == {comparison.metric}:
         caption += f" All in {title(comparison.info(comparison.metric))}."
         columns = (columns[0], *columns[2:])
         lines = tuple(replace(line, cells=(line.cells[0], *line.cells[2:])) for line in lines)
@@ -40,16 +40,14 @@ def build(comparison: Comparison) -> Table | NotApplicable:
 
 def _effect(effect: Effect, comparison: Comparison) -> Line:
     name = effect_name(effect)
-    return Line(
-        (
-            Cell(name, name, "#runs"),
-            Cell(effect.metric, effect.metric),
-            change_cell(effect.change, comparison.info(effect.metric).digits, "#runs"),
-            Cell(numbers.p_value(effect.p_adjusted), effect.p_adjusted),
-            verdict_cell(effect.verdict),
-            Cell(f"{effect.cells}/{effect.planned_cells}", effect.cells),
-        ),
-        effect.note,
+    return Line.of(
+        Cell(name, name, "#runs"),
+        Cell(effect.metric, effect.metric),
+        change_cell(effect.change, comparison.info(effect.metric).digits, "#runs"),
+        Cell(numbers.p_value(effect.p_adjusted), effect.p_adjusted),
+        verdict_cell(effect.verdict),
+        Cell(f"{effect.cells}/{effect.planned_cells}", effect.cells),
+        note=effect.note,
     )
 
 
@@ -123,3 +121,79 @@ def strata(comparison: Comparison) -> Table | NotApplicable:
         f"{title(info)} by stratum of the {comparison.split} clips, mean over clips and seeds."
     )
     return Table("strata", caption, columns, tuple(lines))
+
+
+SEVERITIES = ("unintended", "intended", "note")
+
+
+def contrasts(comparison: Comparison) -> Table | NotApplicable:
+    """Return every contrast: difference, interval, p after Holm, verdict and its reason."""
+    every = [*comparison.contrasts]
+    every += [
+        contrast
+        for row in comparison.rows
+        for contrast in row.contrasts.values()
+        if contrast not in every
+    ]
+    order = {info.name: index for index, info in enumerate(comparison.metrics)}
+    chosen = sorted((c for c in every if c.metric in order), key=lambda c: order[c.metric])
+    if not chosen:
+        return NotApplicable("no variant has been compared with the baseline yet")
+    columns = (
+        *words("variant", "metric"),
+        Column("difference"),
+        Column("p, Holm"),
+        *words("verdict"),
+        Column("seeds"),
+        *words("why"),
+    )
+    some = next((each.difference for each in chosen if each.difference), None)
+    caption = sentences(
+        f"Differences from {comparison.baseline}.",
+        interval_kind(some),
+        no_difference(comparison, ""),
+    )
+    links = Links.of(comparison)
+    return Table(
+        "contrasts", caption, columns, tuple(_contrast(each, comparison, links) for each in chosen)
+    )
+
+
+def _contrast(contrast: Contrast, comparison: Comparison, links: Links) -> Line:
+    info = comparison.info(contrast.metric)
+    link = links.to(contrast.variant)
+    pairs = zip(contrast.seeds, contrast.values, strict=True)
+    hint = "; ".join(f"seed {seed}: {numbers.signed(v, info.digits)}" for seed, v in pairs)
+    return Line.of(
+        links.name(contrast.variant),
+        Cell(title(info), info.name),
+        change_cell(contrast.difference, info.digits, link, hint),
+        Cell(numbers.p_value(contrast.p_adjusted), contrast.p_adjusted, link),
+        verdict_cell(contrast.verdict, link, brief=True),
+        Cell(f"{len(contrast.seeds)}/{contrast.planned_n}", len(contrast.seeds)),
+        Cell(contrast.verdict.reason, tone="quiet"),
+    )
+
+
+def fairness(comparison: Comparison) -> Table | NotApplicable:
+    """Return in what the compared runs differ, unintended differences first."""
+    if not comparison.fairness:
+        return NotApplicable("the runs were audited and differ in nothing that was recorded")
+    ranked = sorted(comparison.fairness, key=lambda each: SEVERITIES.index(each.severity))
+    lines = tuple(
+        Line.of(
+            Cell(each.field, each.field),
+            Cell(
+                each.severity,
+                SEVERITIES.index(each.severity),
+                tone="worse" if each.severity == "unintended" else "",
+            ),
+            Cell(
+                each.sentence,
+                hint="; ".join(f"{name}: {value}" for name, value in each.values.items()),
+            ),
+        )
+        for each in ranked
+    )
+    columns = words("field", "kind", "what was seen")
+    return Table("fairness", "Fairness audit of what really happened.", columns, lines)
