@@ -297,7 +297,8 @@ def test_no_heavy_library_is_loaded(study: tuple[Store, Plan]) -> None:
     program = (
         "import sys, json; from pathlib import Path\n"
         "from rich.console import Console; from tempo.cli.render.tables import print_results\n"
-        "from tempo.comparison.build import compare; from tempo.report.formats.writers import WRITERS\n"
+        "from tempo.comparison.build import compare\n"
+        "from tempo.report.formats.writers import WRITERS\n"
         "from tempo.report.formats.writers import json_text\n"
         "from tempo.report.tables.results import data, printed\n"
         "from tempo.records.layout import Store\n"
