@@ -14,8 +14,15 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.cache_builder import Progress, SplitFolder, build, folder_of, ignore_progress
 from tempo.data.cache.shards import Shard
-from tempo.data.cache.splits import SPLITS, Split, SplitName, SplitPlan, WindowedSplit
-from tempo.data.datasets.mixture import MixedSplit, Part
+from tempo.data.cache.splits import (
+    SPLITS,
+    MixedSplit,
+    Part,
+    Split,
+    SplitName,
+    SplitPlan,
+    WindowedSplit,
+)
 from tempo.spec import data as options_of
 from tempo.spec.data import Mixture
 from tempo.spec.implementations import Implementations

@@ -9,7 +9,7 @@ from torch import Tensor, is_grad_enabled, nn
 from torch.utils.checkpoint import checkpoint
 
 from tempo.models.blocks import BLOCKS
-from tempo.models.site import Site
+from tempo.models.layers import Site
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options

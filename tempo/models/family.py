@@ -2,20 +2,143 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
 
-from tempo.models.decoder import Decoder
-from tempo.models.encoder import Encoder
-from tempo.models.fusion.pyramid import PyramidFusion
-from tempo.models.head import HEADS
-from tempo.models.output import OUTPUTS, SCENE_CUTS
+from tempo.models.block_chain import Chain
+from tempo.models.fusion import PyramidFusion
+from tempo.models.layers import ConvNormAct, conv, double, site_of
+from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
 from tempo.models.temporal.relative_time import relative
 from tempo.models.temporal.time_encoders import make_time_encoder, reads_time
 from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
+from tempo.spec import arch_slots as slots
 from tempo.spec.arch import SCALES, ArchSpec
+from tempo.spec.implementations import Implementations
+
+
+class EncoderStage(nn.Module):
+    """Encode one scale: entry (stem or downsampling), groups of blocks, conditioning."""
+
+    def __init__(self, arch: ArchSpec, scale: int, time_channels: int) -> None:
+        super().__init__()
+        site = site_of(arch, arch.channels[scale])
+        if scale == 0:
+            self.entry = ConvNormAct(3, site, size=7)
+        else:
+            self.entry = ConvNormAct(arch.channels[scale - 1], site, stride=2)
+        self.groups = nn.Sequential(
+            *(
+                Chain(
+                    arch.block,
+                    site,
+                    count,
+                    dilations=arch.dilations,
+                    group=arch.residual_group,
+                    checkpointing=arch.checkpointing,
+                )
+                for count in arch.blocks[scale]
+            )
+        )
+        self.conditioning = CONDITIONING.make(arch.conditioning, site.channels, time_channels)
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        out: Tensor = self.conditioning(self.groups(self.entry(x)), codes)
+        return out
+
+
+class Encoder(nn.Module):
+    """Map [M, 3, H, W] and codes [M, time_channels] to features at 1, 1/2, 1/4 and 1/8.
+
+    The finest come first. M is batch times views: all views are encoded at once.
+    """
+
+    def __init__(self, arch: ArchSpec, time_channels: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            EncoderStage(arch, scale, time_channels) for scale in range(len(arch.channels))
+        )
+
+    def forward(self, x: Tensor, codes: Tensor) -> list[Tensor]:
+        pyramid: list[Tensor] = []
+        for stage in self.stages:
+            x = stage(x, codes)
+            pyramid.append(x)
+        return pyramid
+
+
+class PlainStage(nn.Module):
+    """up, conv, blocks, conditioning, then the skip is concatenated (V2)."""
+
+    def __init__(
+        self, arch: ArchSpec, inputs: int, channels: int, blocks: int, time_channels: int
+    ) -> None:
+        super().__init__()
+        self.outputs = 2 * channels
+        self.up = conv(inputs, channels)
+        self.chain = Chain(
+            arch.block, site_of(arch, channels), blocks, checkpointing=arch.checkpointing
+        )
+        self.conditioning = CONDITIONING.make(arch.conditioning, channels, time_channels)
+
+    def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
+        x = self.conditioning(self.chain(self.up(double(x))), code)
+        return torch.cat((x, skip), 1)
+
+
+class RefinedStage(nn.Module):
+    """up, conv-norm-act, skip concatenated, conv, blocks, conditioning (V3)."""
+
+    def __init__(
+        self, arch: ArchSpec, inputs: int, channels: int, blocks: int, time_channels: int
+    ) -> None:
+        super().__init__()
+        site = site_of(arch, channels)
+        self.outputs = channels
+        self.up = ConvNormAct(inputs, site)
+        self.merge = conv(2 * channels, channels)
+        self.chain = Chain(arch.block, site, blocks, checkpointing=arch.checkpointing)
+        self.conditioning = CONDITIONING.make(arch.conditioning, channels, time_channels)
+
+    def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
+        x = self.merge(torch.cat((self.up(double(x)), skip), 1))
+        out: Tensor = self.conditioning(self.chain(x), code)
+        return out
+
+
+DECODERS: Implementations[Callable[..., PlainStage | RefinedStage]] = Implementations(
+    slots.DECODERS, {slots.PlainDecoder: PlainStage, slots.RefinedDecoder: RefinedStage}
+)
+
+
+class Decoder(nn.Module):
+    """Map fused features, finest first, and the code [B, time_channels] -> [B, outputs, H, W].
+
+    `stages` run from 1/4 to 1, with as many blocks each as the decoder's `refine` says.
+    """
+
+    def __init__(self, arch: ArchSpec, time_channels: int) -> None:
+        super().__init__()
+        options = arch.decoder
+        assert isinstance(options, slots.PlainDecoder | slots.RefinedDecoder)
+        stage = DECODERS.of(options)
+        self.stages = nn.ModuleList()
+        self.outputs = arch.channels[-1]
+        for channels, blocks in zip(arch.channels[-2::-1], options.refine, strict=True):
+            entry = stage(arch, self.outputs, channels, blocks, time_channels)
+            self.outputs = entry.outputs
+            self.stages.append(entry)
+
+    def forward(self, fused: list[Tensor], code: Tensor) -> Tensor:
+        x = fused[-1]
+        for stage, skip in zip(self.stages, fused[-2::-1], strict=True):
+            x = stage(x, skip, code)
+        return x
+
 
 STRIDE = 2 ** (SCALES - 1)
 """The deepest stride: frames are padded to a multiple of it."""

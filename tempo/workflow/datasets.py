@@ -319,7 +319,7 @@ def _sample(
 
 def _estimate(clip: Clip) -> tuple[float, float]:
     """Motion and occlusion as evaluations estimate them: optical flow to the frames around."""
-    from tempo.metrics.motion import estimate_motion
+    from tempo.metrics.flow import estimate_motion
     from tempo.train.evaluation.temporal_sequences import picture, surrounding
 
     before, after = surrounding(clip)

@@ -20,7 +20,7 @@ from tempo.data.testsets import (
     x_test,
     xiph,
 )
-from tempo.data.testsets.transforms import central_half, half_by_area
+from tempo.data.testsets.testset import central_half, half_by_area
 
 SMALL = (216, 408)
 

@@ -14,15 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from tempo.models.block_chain import RESIDUAL_GROUPS
-from tempo.models.blocks import BLOCKS
+from tempo.models.blocks import BLOCKS, CHANNEL_ATTENTION
 from tempo.models.build import build_model
-from tempo.models.channel_attention import CHANNEL_ATTENTION
-from tempo.models.decoder import DECODERS
-from tempo.models.family import TempoNet
+from tempo.models.family import DECODERS, TempoNet
 from tempo.models.fusion import FUSIONS
-from tempo.models.head import HEADS
 from tempo.models.norms import NORMS
-from tempo.models.output import OUTPUTS, SCENE_CUTS
+from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
 from tempo.models.temporal.relative_time import Moments
 from tempo.models.temporal.time_encoders import TIME_ENCODERS

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from tempo.models.build import build_model
 from tempo.models.family import TempoNet
-from tempo.models.fusion.deformable_attention import DeformableAttention
-from tempo.models.fusion.window_attention import WindowAttention
+from tempo.models.fusion import DeformableAttention, WindowAttention
 from tempo.models.layers import double
 from tempo.models.temporal.relative_time import relative
 from tempo.models.temporal.time_encoders import make_time_encoder

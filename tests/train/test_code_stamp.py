@@ -119,9 +119,9 @@ def change(package: Path) -> Change:
 def test_comments_docstrings_and_formatting_change_no_stamp(package: Path, change: Change) -> None:
     before = stamp_of(package)
     assert before == code_stamp() and re.fullmatch("[0-9a-f]{16}", before)
-    change("losses/l1.py", '"""The', '"""Something else. The')
+    change("losses/reconstruction.py", '"""Compute', '"""Something else. Compute')
     change("train/optim/averaging.py", "decay = min(", "# why not?\n        decay  =  min(")
-    for name in ("losses/charbonnier.py", "train/optim/trainer.py", "data/datasets/vimeo90k.py"):
+    for name in ("losses/reconstruction.py", "train/optim/trainer.py", "data/datasets/vimeo90k.py"):
         path = package / name
         path.write_text(ast.unparse(ast.parse(path.read_text())))
     assert stamp_of(package) == before

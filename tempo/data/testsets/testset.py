@@ -1,9 +1,12 @@
-"""Read the clips of a published test set, decoded on access, and describe its protocol."""
+"""Read the clips of a published test set, decoded on access, and describe its protocol.
+
+Numbers of different protocols are never ranked.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +16,104 @@ import numpy as np
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.clips import Clip, Pixels
-from tempo.data.testsets.protocol import published
-from tempo.data.testsets.transforms import TRANSFORMS, TransformName
 from tempo.data.video_io.picture_files import read_picture
+from tempo.spec.options import Options
+
+SHARED: dict[str, Any] = {
+    "colour_space": "RGB as stored, gamma-encoded",
+    "data_range": 1.0,
+    "prediction": "clamped to [0, 1]; rounded to 8 bit only where a metric says so",
+    "padding": "replicate to what the network needs, removed before the metrics",
+    "tiling": "none",
+    "test_time_augmentation": "none",
+    "aggregation": "mean over clips of the value of each clip",
+}
+"""What all of Tempo's evaluations have in common, unless the evaluator overrides a field."""
+
+
+def protocol(
+    options: Options, split: str, digest: str, size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Return the protocol of an evaluation, to be hashed by `tempo.core.identity.short_hash`.
+
+    Args:
+        options: of the data set.
+        split: which of its splits.
+        digest: of that split (`Split.digest`).
+        size: (height, width) of its pictures, or None when they differ.
+    """
+    return _split(options.kind, split, digest, size) | SHARED
+
+
+def published(
+    name: str,
+    digest: str,
+    size: tuple[int, int] | None,
+    *,
+    inputs: str,
+    transform: str,
+    rounding: str,
+) -> dict[str, Any]:
+    """Return the protocol of a published test set, with the settings of its authors.
+
+    Args:
+        name: of the test set.
+        digest: of the clips that were found.
+        size: (height, width) of the pictures as evaluated, or None when they differ.
+        inputs: which frames are shown and which are asked for.
+        transform: what is done to stored pictures before anything else.
+        rounding: whether published numbers round predictions to 8 bit first.
+    """
+    laid_down = {"inputs": inputs, "transform": transform, "rounding": rounding}
+    return _split(name, "test", digest, size) | laid_down | SHARED
+
+
+def _split(name: str, split: str, digest: str, size: tuple[int, int] | None) -> dict[str, Any]:
+    return {
+        "data_set": name,
+        "split": split,
+        "split_digest": digest,
+        "size": list(size) if size else "as stored",
+    }
+
+
+TransformName = Literal["none", "half", "centre"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """Pair a function of uint8 [H, W, 3] with its description in a protocol."""
+
+    meaning: str
+    apply: Callable[[Pixels], Pixels]
+
+
+def half_by_area(pixels: Pixels) -> Pixels:
+    """Return the picture at half size, each pixel the rounded mean of four; H and W are even.
+
+    This is what OpenCV's INTER_AREA gives for a factor of exactly two, to the last bit.
+    """
+    height, width, channels = pixels.shape
+    boxes = pixels.reshape(height // 2, 2, width // 2, 2, channels)
+    total = boxes[:, 0, :, 0].astype(np.uint16)
+    for row, column in ((0, 1), (1, 0), (1, 1)):
+        total += boxes[:, row, :, column]
+    return ((total + 2) >> 2).astype(np.uint8)
+
+
+def central_half(pixels: Pixels) -> Pixels:
+    """Return the middle half of rows and columns; H and W are multiples of 4."""
+    height, width = pixels.shape[:2]
+    middle = pixels[height // 4 : height - height // 4, width // 4 : width - width // 4]
+    return np.ascontiguousarray(middle)
+
+
+TRANSFORMS: Mapping[TransformName, Transform] = {
+    "none": Transform("none", lambda pixels: pixels),
+    "half": Transform("resized to half by area", half_by_area),
+    "centre": Transform("central half of rows and columns", central_half),
+}
+
 
 Rounding = Literal["8 bit", "none", "both"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tempo.core.errors import MissingError
-from tempo.data.testsets.testset import Facts, Item
-from tempo.data.testsets.transforms import TransformName
+from tempo.data.testsets.testset import Facts, Item, TransformName
 from tempo.data.video_io.picture_files import natural, numbered
 
 STORED = (2160, 4096)

@@ -6,8 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tempo.core.errors import MissingError
-from tempo.data.testsets.testset import Facts, Item, triplets
-from tempo.data.testsets.transforms import TransformName
+from tempo.data.testsets.testset import Facts, Item, TransformName, triplets
 from tempo.data.video_io.picture_files import numbered
 
 CLIPS = (
