@@ -240,8 +240,7 @@ def _facts(split: Split) -> dict[str, Any]:
 
 def _prepare_test_set(name: str, settings: DatasetOptions, observer: Observer) -> dict[str, Any]:
     from tempo.data.cache.cache_builder import cores
-    from tempo.data.testsets import open_test_set
-    from tempo.data.testsets.verification import unreadable
+    from tempo.data.testsets import open_test_set, unreadable
 
     clips = open_test_set(name, settings.root)
     with advancing(observer, f"reading {clips.facts.title}", "pictures") as advance:

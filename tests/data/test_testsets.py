@@ -17,8 +17,6 @@ from tempo.data.testsets import (
     expand_names,
     facts_of,
     open_test_set,
-    x_test,
-    xiph,
 )
 from tempo.data.testsets.testset import central_half, half_by_area
 
@@ -35,14 +33,16 @@ def save(path, pixels):
     return pixels
 
 
-def shrink(monkeypatch, module):
+def shrink(monkeypatch, names):
     """The same sets with files a tenth as large; what was published is returned."""
-    published = module.SETS
-    smaller = [
-        replace(facts, stored=SMALL, size=tuple(side * facts.size[0] // 2160 for side in SMALL))
+    published = [facts_of(name) for name in names]
+    smaller = {
+        facts.name: replace(
+            facts, stored=SMALL, size=tuple(side * facts.size[0] // 2160 for side in SMALL)
+        )
         for facts in published
-    ]
-    monkeypatch.setattr(module, "SETS", tuple(smaller))
+    }
+    monkeypatch.setattr("tempo.data.testsets.facts_of", smaller.__getitem__)
     return published
 
 
@@ -134,7 +134,7 @@ def test_a_line_that_is_no_triplet_is_shown(snu):
 
 @pytest.mark.parametrize("flat", [True, False])
 def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat, monkeypatch):
-    published = shrink(monkeypatch, xiph)
+    published = shrink(monkeypatch, ["xiph_2k", "xiph_4k"])
     assert {(facts.stored, facts.size) for facts in published} == {((2160, 4096), (1080, 2048))}
 
     def path(clip, n):
@@ -160,7 +160,7 @@ def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat, monkeypatch):
 
 
 def test_x_test_asks_for_seven_times(tmp_path, monkeypatch):
-    published = shrink(monkeypatch, x_test)
+    published = shrink(monkeypatch, ["x_test", "x_test_2k"])
     assert [facts.stored for facts in published] == [(2160, 4096)] * 2
     assert [facts.size for facts in published] == [(2160, 4096), (1080, 2048)]
     for kind, scene in (("Type1", "TEST02_045_f0465"), ("Type2", "TEST10_172_f1905")):

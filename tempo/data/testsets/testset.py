@@ -128,6 +128,7 @@ class Facts:
     numbers on it round predictions to 8 bit first (quote `psnr_uint8`) or not (quote `psnr`).
     `consecutive` tells that targets of one source follow each other in time, so that flicker can
     be measured. `reference` names who defined it, `help` how to get it and what the root is.
+    `find` returns the clips below a root; `content` what beside the names identifies a clip.
     """
 
     name: str
@@ -142,6 +143,8 @@ class Facts:
     consecutive: bool = False
     reference: str
     help: str
+    find: Callable[[Facts, Path], list[Item]]
+    content: Callable[[Item], object] = lambda item: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,13 +190,11 @@ class TestSet:
         items: Sequence[Item],
         *,
         notes: Sequence[str] = (),
-        content: Callable[[Item], object] | None = None,
     ) -> None:
         if not items:
             raise MissingError(f"{facts.title}: no clip under {root}; {facts.help}")
         self.facts, self.root = facts, root
         self.items: tuple[Item, ...] = tuple(items)
-        self._content = content
         self._notes = tuple(notes)
         self._pictures: OrderedDict[Path, Pixels] = OrderedDict()
 
@@ -223,10 +224,9 @@ class TestSet:
     @property
     def digest(self) -> str:
         """The hash of the clips and their times."""
-        content = self._content or (lambda item: None)
         asked = [
             [item.id, item.times, item.target_time, [file.name for file in item.inputs],
-             item.target.name, content(item)]
+             item.target.name, self.facts.content(item)]
             for item in self.items
         ]  # fmt: skip
         return short_hash([self.facts.transform, asked], 16)
@@ -262,7 +262,7 @@ class TestSet:
         """Return the set without some clips, with a note that says so."""
         left = [item for item in self.items if item.id not in ids]
         notes = (*self._notes, note)
-        return TestSet(self.facts, self.root, left, notes=notes, content=self._content)
+        return TestSet(self.facts, self.root, left, notes=notes)
 
     def __len__(self) -> int:
         return len(self.items)
