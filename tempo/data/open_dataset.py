@@ -98,11 +98,7 @@ def prepare(
     Two processes may call this at once: one builds, the other waits. An interrupted build
     continues with the first shard that is not whole.
 
-    Args:
-        options: of the data set.
-        cache: the folder of all caches.
-        progress: told how far the build is.
-        jobs: processes that build side by side, where there is enough to do.
+    `jobs` processes build side by side, where there is enough to do.
 
     Raises:
         MissingError: when the data set is not on this machine, or too many of its clips cannot be

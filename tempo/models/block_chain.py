@@ -9,7 +9,7 @@ from torch import Tensor, is_grad_enabled, nn
 from torch.utils.checkpoint import checkpoint
 
 from tempo.models.blocks import BLOCKS
-from tempo.models.layers import Site
+from tempo.models.layers import Parameterless, Site
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
@@ -17,11 +17,8 @@ from tempo.spec.options import Options
 PLAIN = slots.PlainChain()
 
 
-class PlainChain(nn.Module):
+class PlainChain(Parameterless):
     """Return the chain's output alone (V2)."""
-
-    def __init__(self, options: slots.PlainChain) -> None:
-        super().__init__()
 
     def forward(self, start: Tensor, end: Tensor) -> Tensor:
         return end

@@ -14,18 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.models.layers import Site, conv, make_activation
+from tempo.models.layers import Parameterless, Site, conv, make_activation
 from tempo.models.norms import NORMS
 from tempo.models.windows import RelativeBias, Windows, attend, head_count, split_heads
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
 
 
-class PlainAdd(nn.Module):
+class PlainAdd(Parameterless):
     """x + change."""
-
-    def __init__(self, options: slots.NoChannelAttention, channels: int) -> None:
-        super().__init__()
 
     def forward(self, x: Tensor, change: Tensor) -> Tensor:
         return x + change

@@ -13,7 +13,7 @@ from tempo.models.fusion import PyramidFusion
 from tempo.models.layers import ConvNormAct, conv, double, site_of
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
-from tempo.models.temporal.relative_time import relative
+from tempo.models.temporal.weighting import relative
 from tempo.models.temporal.time_encoders import make_time_encoder, reads_time
 from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
 from tempo.spec import arch_slots as slots

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
 
-from tempo.models.layers import conv, double
+from tempo.models.layers import Parameterless, conv, double
 from tempo.models.windows import OUTSIDE, RelativeBias, Windows, attend, head_count, split_heads
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
@@ -40,11 +40,8 @@ def log_weights(weights: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask[..., None, None], scores, OUTSIDE)
 
 
-class WeightedFusion(nn.Module):
+class WeightedFusion(Parameterless):
     """The sum of the views' features under the weights: no parameters."""
-
-    def __init__(self, options: slots.WeightedFusion, channels: int) -> None:
-        super().__init__()
 
     def forward(self, features: Tensor, weights: Tensor, mask: Tensor) -> Tensor:
         return weighted_sum(features, weights)

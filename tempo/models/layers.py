@@ -64,6 +64,13 @@ def conv(
     return nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=bias)
 
 
+class Parameterless(nn.Module):
+    """Take the arguments of its slot's other modules, and hold no parameters."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__()
+
+
 class ConvNormAct(nn.Module):
     """convolution, normalisation, activation: [B, inputs, H, W] -> [B, site.channels, H', W']."""
 

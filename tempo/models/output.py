@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tempo.models.block_chain import Chain
-from tempo.models.layers import conv, make_activation, site_of
-from tempo.models.temporal.relative_time import Moments, even_weights, neighbours
+from tempo.models.layers import Parameterless, conv, make_activation, site_of
+from tempo.models.temporal.weighting import Moments, even_weights, neighbours
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 from tempo.spec.implementations import Implementations
@@ -60,19 +60,16 @@ def blend(frames: Tensor, weights: Tensor) -> Tensor:
     return (frames * weights.to(frames.dtype)[..., None, None, None]).sum(1)
 
 
-class ResidualBlend(nn.Module):
+class ResidualBlend(Parameterless):
     """Add a residual, whose last layer starts at zero, to the time-weighted blend of frames."""
 
     starts_at_zero: ClassVar[bool] = True
-
-    def __init__(self, options: slots.ResidualBlend) -> None:
-        super().__init__()
 
     def forward(self, change: Tensor, frames: Tensor, weights: Tensor) -> Tensor:
         return blend(frames, weights) + change
 
 
-class Sigmoid(nn.Module):
+class Sigmoid(Parameterless):
     """Squash the picture into (0, 1), as the founding text did.
 
     It has the whole picture to draw: after 500 steps on the procedural data it is 10 dB below
@@ -80,9 +77,6 @@ class Sigmoid(nn.Module):
     """
 
     starts_at_zero: ClassVar[bool] = False
-
-    def __init__(self, options: slots.Sigmoid) -> None:
-        super().__init__()
 
     def forward(self, change: Tensor, frames: Tensor, weights: Tensor) -> Tensor:
         return torch.sigmoid(change).to(frames.dtype)
@@ -93,11 +87,8 @@ OUTPUTS: Implementations[Callable[..., ResidualBlend | Sigmoid]] = Implementatio
 )
 
 
-class NoGate(nn.Module):
+class NoGate(Parameterless):
     """Return the picture unchanged."""
-
-    def __init__(self, options: slots.NoGate) -> None:
-        super().__init__()
 
     def forward(self, picture: Tensor, frames: Tensor, moments: Moments) -> Tensor:
         return picture

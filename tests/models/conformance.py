@@ -21,7 +21,7 @@ from tempo.models.fusion import FUSIONS
 from tempo.models.norms import NORMS
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
-from tempo.models.temporal.relative_time import Moments
+from tempo.models.temporal.weighting import Moments
 from tempo.models.temporal.time_encoders import TIME_ENCODERS
 from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
 from tempo.spec.arch import ArchSpec

@@ -13,7 +13,7 @@ from tempo.models.build import build_model
 from tempo.models.family import TempoNet
 from tempo.models.fusion import DeformableAttention, WindowAttention
 from tempo.models.layers import double
-from tempo.models.temporal.relative_time import relative
+from tempo.models.temporal.weighting import relative
 from tempo.models.temporal.time_encoders import make_time_encoder
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec

@@ -98,12 +98,17 @@ class Split:
         Raises:
             IndexError: outside 0 to len - 1 (negative positions count from the end).
         """
+        number, place = self._within(index, self._ends)
+        shard = self.shards[number]
+        return shard, shard.entries[place]
+
+    def _within(self, index: int, ends: Sequence[int]) -> tuple[int, int]:
+        """Return which of the parts that end at `ends` holds a clip, and its place in the part."""
         place = index + len(self) if index < 0 else index
         if not 0 <= place < len(self):
             raise IndexError(f"the {self.name} split has {len(self)} clips, no clip {index}")
-        number = bisect_right(self._ends, place)
-        shard = self.shards[number]
-        return shard, shard.entries[place - self._ends[number] + len(shard.entries)]
+        number = bisect_right(ends, place)
+        return number, place - (ends[number - 1] if number else 0)
 
     def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
         """Return clip `index` as trained on in `epoch`; it differs where clips start at random."""
@@ -212,12 +217,8 @@ class MixedSplit(Split):
         return self._ends_of_parts[-1]
 
     def _part(self, index: int) -> tuple[Part, int]:
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
-            raise IndexError(f"the {self.name} split has {len(self)} clips, no clip {index}")
-        number = bisect_right(self._ends_of_parts, place)
-        part = self.parts[number]
-        return part, place - self._ends_of_parts[number] + len(part.split)
+        number, place = self._within(index, self._ends_of_parts)
+        return self.parts[number], place
 
     def locate(self, index: int) -> tuple[Shard, Entry]:
         part, place = self._part(index)

@@ -27,11 +27,8 @@ def by_split(
     Sources named by `val` and `test` go there. For a split that names none, a tenth is taken in the
     order of a hash of their names, so that the choice does not depend on the machine.
 
-    Args:
-        sources: name to file or folder.
-        val, test: names, file names or stems.
-        what: what a source is, for the message.
-        where: the root as written, for the message.
+    They may be named by file name or stem. What a source is (`what`) and the root as written
+    (`where`) are for the message.
 
     Raises:
         MissingError: a named source that is not there, or too few for three splits.

@@ -118,11 +118,7 @@ def decode(
 ) -> Iterator[Frame]:
     """Yield the frames of a file in order of presentation, upright, 8 bits a channel.
 
-    Args:
-        file: to read.
-        options: which frames are needed, and their size.
-        facts: told about every frame, if given.
-        any_time: whether the frames between a clip's anchors are all needed.
+    `facts` sees every frame. With `any_time` all frames between a clip's anchors are needed.
 
     Raises:
         av.FFmpegError, OSError: when the file is not a video or breaks off.

@@ -1,4 +1,4 @@
-"""Open the published test sets by name, each with the evaluation protocol of its authors."""
+"""Open and check the published test sets, each with the evaluation protocol of its authors."""
 
 from __future__ import annotations
 
@@ -114,10 +114,8 @@ def unreadable(
 ) -> dict[Path, str]:
     """Return the pictures of a test set that cannot be read, each with the reason.
 
-    Args:
-        clips: of which every picture is decoded once.
-        jobs: threads; decoding runs outside Python's lock.
-        told: called with the number done and the number of all.
+    Every picture is decoded once, in `jobs` threads: decoding runs outside Python's lock. `told`
+    is called with the number done and the number of all.
     """
     files = list(dict.fromkeys(f for item in clips.items for f in (*item.inputs, item.target)))
 

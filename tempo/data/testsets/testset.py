@@ -36,36 +36,9 @@ def protocol(
 ) -> dict[str, Any]:
     """Return the protocol of an evaluation, to be hashed by `tempo.core.identity.short_hash`.
 
-    Args:
-        options: of the data set.
-        split: which of its splits.
-        digest: of that split (`Split.digest`).
-        size: (height, width) of its pictures, or None when they differ.
+    `digest` is the split's; `size` its pictures' (height, width), None when they differ.
     """
     return _split(options.kind, split, digest, size) | SHARED
-
-
-def published(
-    name: str,
-    digest: str,
-    size: tuple[int, int] | None,
-    *,
-    inputs: str,
-    transform: str,
-    rounding: str,
-) -> dict[str, Any]:
-    """Return the protocol of a published test set, with the settings of its authors.
-
-    Args:
-        name: of the test set.
-        digest: of the clips that were found.
-        size: (height, width) of the pictures as evaluated, or None when they differ.
-        inputs: which frames are shown and which are asked for.
-        transform: what is done to stored pictures before anything else.
-        rounding: whether published numbers round predictions to 8 bit first.
-    """
-    laid_down = {"inputs": inputs, "transform": transform, "rounding": rounding}
-    return _split(name, "test", digest, size) | laid_down | SHARED
 
 
 def _split(name: str, split: str, digest: str, size: tuple[int, int] | None) -> dict[str, Any]:
@@ -235,14 +208,12 @@ class TestSet:
     def protocol(self) -> dict[str, Any]:
         """The evaluation protocol as JSON values, to be hashed by `core.identity.short_hash`."""
         facts = self.facts
-        return published(
-            facts.name,
-            self.digest,
-            facts.size,
-            inputs=facts.inputs,
-            transform=TRANSFORMS[facts.transform].meaning,
-            rounding=facts.rounding,
-        )
+        laid_down = {
+            "inputs": facts.inputs,
+            "transform": TRANSFORMS[facts.transform].meaning,
+            "rounding": facts.rounding,
+        }
+        return _split(facts.name, "test", self.digest, facts.size) | laid_down | SHARED
 
     def sequences(self) -> list[range]:
         """Return the stretches of at least two clips whose targets follow each other in time."""
