@@ -62,12 +62,8 @@ class TrainBatches:
     batch may reach into the next epoch, so each step has exactly `batch` clips. With several
     processes, process `rank` of `world` gets its part of each global batch.
 
-    Args:
-        split: where the clips come from.
-        seed: of the replicate; two variants with one seed see the same samples in one order.
-        batch: clips per step over all processes.
-        crop: side of the square crop in pixels.
-        augment: which random changes are made.
+    Two variants with one seed see the same samples in one order. `batch` counts clips per step
+    over all processes; `crop` is the side of the square crop in pixels.
 
     Raises:
         SpecError: when the crop does not fit, or the batch cannot be shared among the processes.

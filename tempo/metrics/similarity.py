@@ -64,13 +64,8 @@ class Workspace:
     """Compute Gaussian means on a CPU, strip by strip in the same memory.
 
     Fresh memory of this size costs more than the arithmetic: the system hands it out page by page.
-    Each axis is a product with a banded matrix, block by block.
-
-    Args:
-        planes: how many planes a strip has.
-        height: the most rows of means in a strip.
-        width: of a plane.
-        like: gives the dtype.
+    Each axis is a product with a banded matrix, block by block. A strip has `planes` planes of
+    `width` columns and at most `height` rows of means.
     """
 
     def __init__(self, planes: int, height: int, width: int, like: Tensor) -> None:

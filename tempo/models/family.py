@@ -1,24 +1,29 @@
-"""Define TempoNet: predict a frame at any time from N frames at given times, without flow."""
+"""Define TempoNet: predict a frame at any time from N frames at given times, without flow.
+
+Each module's parameters come from a generator seeded with (seed, "init", its path). Modules that
+two variants share therefore start equal to the last bit, whatever else differs between the two.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
-
-from tempo.models.block_chain import Chain
+from tempo.models.blocks import Chain
 from tempo.models.fusion import PyramidFusion
 from tempo.models.layers import ConvNormAct, conv, double, site_of
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
-from tempo.models.temporal.weighting import relative
 from tempo.models.temporal.time_encoders import make_time_encoder, reads_time
-from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, relative
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import SCALES, ArchSpec
 from tempo.spec.implementations import Implementations
+import math
+from torch import nn
+from tempo.core.seeding import stream
+from tempo.spec.arch import ArchSpec
 
 
 class EncoderStage(nn.Module):
@@ -222,3 +227,52 @@ def unpad(x: Tensor, margins: Margins) -> Tensor:
     """Remove `margins`."""
     left, right, top, bottom = margins
     return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
+
+
+def build_model(arch: ArchSpec, seed: int) -> TempoNet:
+    """Build a `TempoNet` on the CPU, channels-last, initialised from `seed`; global RNGs stay.
+
+    Raises:
+        TypeError: when a module with parameters defines no initialisation.
+    """
+    with torch.random.fork_rng(devices=[]):
+        net = TempoNet(arch)
+        initialise(net, seed)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def initialise(net: nn.Module, seed: int) -> None:
+    """Initialise all parameters, children first, so that a module can overrule its parts.
+
+    Moves the global CPU generator.
+    """
+    for path, module in reversed(list(net.named_modules())):
+        key = stream(seed, "init", path)
+        generator = torch.Generator().manual_seed(key)
+        own = getattr(module, "initialise", None)
+        if callable(own):
+            own(generator)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            _layer(module, generator)
+        elif next(module.parameters(recurse=False), None) is not None:
+            _own_reset(module, path, key)
+
+
+def _layer(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+    """Draw weights of variance 2 / fan-in (He et al. 2015; linear: 1 / fan-in); zero the biases."""
+    fan_in = module.weight[0].numel()
+    gain = 2.0 if isinstance(module, nn.Conv2d) else 1.0
+    nn.init.normal_(module.weight, 0.0, math.sqrt(gain / fan_in), generator=generator)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def _own_reset(module: nn.Module, path: str, key: int) -> None:
+    reset = getattr(module, "reset_parameters", None)
+    if not callable(reset):
+        raise TypeError(
+            f"{type(module).__name__} at {path!r} has parameters but neither "
+            "`initialise(generator)` nor `reset_parameters()`"
+        )
+    torch.manual_seed(key)
+    reset()

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tempo.models.block_chain import Chain
+from tempo.models.blocks import Chain
 from tempo.models.layers import Parameterless, conv, make_activation, site_of
 from tempo.models.temporal.weighting import Moments, even_weights, neighbours
 from tempo.spec import arch_slots as slots

@@ -13,17 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tempo.models.block_chain import RESIDUAL_GROUPS
+from tempo.models.blocks import RESIDUAL_GROUPS
 from tempo.models.blocks import BLOCKS, CHANNEL_ATTENTION
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.models.family import DECODERS, TempoNet
 from tempo.models.fusion import FUSIONS
 from tempo.models.norms import NORMS
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
-from tempo.models.temporal.weighting import Moments
 from tempo.models.temporal.time_encoders import TIME_ENCODERS
-from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, Moments
 from tempo.spec.arch import ArchSpec
 from tempo.spec.implementations import Implementations
 from tempo.spec.presets import PRESETS

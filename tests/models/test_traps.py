@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.models.family import TempoNet
 from tempo.models.fusion import DeformableAttention, WindowAttention
 from tempo.models.layers import double
-from tempo.models.temporal.weighting import relative
 from tempo.models.temporal.time_encoders import make_time_encoder
+from tempo.models.temporal.weighting import relative
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS

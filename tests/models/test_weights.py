@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tempo.core.errors import RecordError
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.models.weight_files import load_shared, load_weights, save_weights
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS

@@ -137,10 +137,6 @@ def find_davis(facts: Facts, root: Path) -> list[Item]:
     start = below if below.is_dir() else root
     folders = sorted((each for each in start.iterdir() if each.is_dir()),
                      key=lambda folder: natural(folder.name))  # fmt: skip
-    return [item for folder in folders for item in _davis_items(folder)]
-
-
-def _davis_items(folder: Path) -> list[Item]:
     return [
         Item(
             id=f"{folder.name}/{target.stem}",
@@ -149,6 +145,7 @@ def _davis_items(folder: Path) -> list[Item]:
             target=target,
             sequence=folder.name,
         )
+        for folder in folders
         for first, target, last in triplets(numbered(folder))
     ]
 

@@ -1,14 +1,17 @@
-"""Weigh the views by time: [B, N], non-negative, summing to 1, 0 for unused views."""
+"""Compute times relative to the target and weigh the views by them.
+
+Weights are [B, N], non-negative, sum to 1, and are 0 for unused views.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-import torch
-from torch import Tensor
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
 from tempo.models.layers import Parameterless
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
