@@ -9,17 +9,17 @@ table.
 from __future__ import annotations
 
 from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, is_grad_enabled, nn
+from torch.utils.checkpoint import checkpoint
+
 from tempo.models.layers import Parameterless, Site, conv, make_activation
 from tempo.models.norms import NORMS
 from tempo.models.windows import RelativeBias, Windows, attend, head_count, split_heads
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
-from torch import Tensor, is_grad_enabled, nn
-from torch.utils.checkpoint import checkpoint
-from tempo.models.layers import Parameterless, Site
 from tempo.spec.options import Options
 
 

@@ -6,10 +6,14 @@ two variants share therefore start equal to the last bit, whatever else differs 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
+
+from tempo.core.seeding import stream
 from tempo.models.blocks import Chain
 from tempo.models.fusion import PyramidFusion
 from tempo.models.layers import ConvNormAct, conv, double, site_of
@@ -20,10 +24,6 @@ from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, relative
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import SCALES, ArchSpec
 from tempo.spec.implementations import Implementations
-import math
-from torch import nn
-from tempo.core.seeding import stream
-from tempo.spec.arch import ArchSpec
 
 
 class EncoderStage(nn.Module):

@@ -63,7 +63,7 @@ def test_vimeo_triplets(tmp_path):
     np.testing.assert_array_equal(clip.frames, [noise(11, (256, 448)), noise(13, (256, 448))])
     np.testing.assert_array_equal(clip.target, noise(12, (256, 448)))
     assert (clip.times, clip.target_time) == ((0.0, 1.0), 0.5)
-    assert (clips.expected, clips.has_consecutive_targets) == (3782, False)
+    assert (clips.expected, clips.facts.consecutive) == (3782, False)
     assert clips.sequences() == []
 
 
@@ -147,7 +147,7 @@ def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat, monkeypatch):
     assert len(two) == len(four) == 49
     assert two.items[48].id == "Tango/097"
     assert two.sequences() == [range(49)]
-    assert two.has_consecutive_targets
+    assert two.facts.consecutive
     assert two.expected == 8 * 49
     small = [cv2.resize(each, (204, 108), interpolation=cv2.INTER_AREA) for each in stored]
     np.testing.assert_array_equal(two[0].frames, [small[0], small[2]])

@@ -13,10 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tempo.models.blocks import RESIDUAL_GROUPS
-from tempo.models.blocks import BLOCKS, CHANNEL_ATTENTION
-from tempo.models.family import build_model
-from tempo.models.family import DECODERS, TempoNet
+from tempo.models.blocks import BLOCKS, CHANNEL_ATTENTION, RESIDUAL_GROUPS
+from tempo.models.family import DECODERS, TempoNet, build_model
 from tempo.models.fusion import FUSIONS
 from tempo.models.norms import NORMS
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tempo.models.family import build_model
-from tempo.models.family import TempoNet
+from tempo.models.family import TempoNet, build_model
 from tempo.models.norms import GroupNorm, eager_group_norm, fusible_group_norm
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec

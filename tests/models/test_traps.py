@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tempo.models.family import build_model
-from tempo.models.family import TempoNet
+from tempo.models.family import TempoNet, build_model
 from tempo.models.fusion import DeformableAttention, WindowAttention
 from tempo.models.layers import double
 from tempo.models.temporal.time_encoders import make_time_encoder

@@ -5,25 +5,25 @@ Clips have motion: none with a scene cut, none of static frames.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
-from tempo.data.clips import Pixels
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+
 from tempo.core.catalog import unknown
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
+from tempo.data.clips import Pixels
 from tempo.spec.data import Footage
-
 
 UNEVEN = 0.05
 """How far a middle frame's time may be from 0.5 (of the anchors' distance). Timestamps in whole

@@ -15,8 +15,15 @@ from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.data.dataset_roots import Fingerprints, resolve_root
-from tempo.data.datasets.footage import any_time, by_split, plan_sources, shard_name, write_clips
-from tempo.data.datasets.footage import Frame, needed
+from tempo.data.datasets.footage import (
+    Frame,
+    any_time,
+    by_split,
+    needed,
+    plan_sources,
+    shard_name,
+    write_clips,
+)
 from tempo.data.video_io.video_stream import thumbnail
 from tempo.spec.data import Video
 from tempo.spec.options import Options

@@ -182,11 +182,6 @@ class TestSet:
         return self.facts.expected
 
     @property
-    def has_consecutive_targets(self) -> bool:
-        """Whether targets follow each other in time, so that flicker is defined."""
-        return self.facts.consecutive
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that qualify the numbers, such as missing clips."""
         if self.expected in (None, len(self)):
