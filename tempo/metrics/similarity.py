@@ -179,6 +179,10 @@ def _mean(prediction: Tensor, target: Tensor, score: Score) -> Tensor:
     if target.device.type == "cpu":
         pairs = zip(prediction, target, strict=True)
         return torch.stack([_mean_in_strips(one, other, score) for one, other in pairs])
+    return _mean_at_once(prediction, target, score)
+
+
+def _mean_at_once(prediction: Tensor, target: Tensor, score: Score) -> Tensor:
     planes = target.new_empty(len(target), 4, *target.shape[1:])
     _fill(planes, prediction, target)
     return score(shifted_means(planes)).mean(dim=(1, 2, 3), dtype=torch.float64)
