@@ -31,7 +31,7 @@ from tempo.data.batches import Batch
 from tempo.ledger.lease import LeaseKeeper, take
 from tempo.ledger.open import open_ledger
 from tempo.losses import build_objective
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import configure
 from tempo.train.hardware.process_group import Group

@@ -23,7 +23,7 @@ import torch
 from plain import PlainTempo
 from torch import Tensor, nn
 
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.models.network_cost import count
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS

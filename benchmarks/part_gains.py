@@ -19,8 +19,7 @@ from torch import Tensor
 from tempo.data.batches import TrainBatches
 from tempo.data.cache.splits import Split
 from tempo.data.open_dataset import open_split
-from tempo.models.build import build_model
-from tempo.models.family import TempoNet
+from tempo.models.family import TempoNet, build_model
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import Procedural
 from tempo.spec.presets import PRESETS

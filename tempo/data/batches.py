@@ -5,7 +5,6 @@ A batch is a pure function of the two, so that resuming a run needs only its ste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -17,7 +16,7 @@ import torch
 
 from tempo.core.errors import MissingError, SpecError
 from tempo.core.seeding import stream
-from tempo.data.cache.shards import Entry, Shard
+from tempo.data.cache.shards import Entry
 from tempo.data.cache.splits import Split
 from tempo.data.clips import Pixels
 from tempo.spec.recipe import Augment
@@ -62,12 +61,8 @@ class TrainBatches:
     batch may reach into the next epoch, so each step has exactly `batch` clips. With several
     processes, process `rank` of `world` gets its part of each global batch.
 
-    Args:
-        split: where the clips come from.
-        seed: of the replicate; two variants with one seed see the same samples in one order.
-        batch: clips per step over all processes.
-        crop: side of the square crop in pixels.
-        augment: which random changes are made.
+    Two variants with one seed see the same samples in one order. `batch` counts clips per step
+    over all processes; `crop` is the side of the square crop in pixels.
 
     Raises:
         SpecError: when the crop does not fit, or the batch cannot be shared among the processes.
@@ -91,11 +86,6 @@ class TrainBatches:
         self.split, self.seed, self.crop, self.augment = split, seed, crop, augment
         self._batch, self._share, self._rank = batch, batch // world, rank
         self._orders: dict[int, npt.NDArray[np.int64]] = {}
-
-    @property
-    def clips_per_epoch(self) -> int:
-        """Clips in one pass over the split."""
-        return len(self.split)
 
     def sample(self, position: int) -> tuple[int, int]:
         """Return (epoch, index) of the sample at `position`, counted over all steps."""
@@ -122,7 +112,9 @@ class TrainBatches:
             change = self.change(epoch, index, entry, shard.size)
             _fill(pixels[row], shard.pixels, entry, change)
             times[row] = _times(entry, change)
-        self.split.used(_mapped_bytes(located))
+        # Pictures that were read count whole: their rows lie side by side.
+        read = [(len(entry.inputs) + 1, *shard.size, 3) for shard, entry in located]
+        self.split.used(sum(map(prod, read)))
         pictures = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3)
         return Batch(
             frames=pictures[:, :inputs],
@@ -167,12 +159,6 @@ def _check(split: Split, batch: int, crop: int, rank: int, world: int) -> None:
             f"recipe.crop is {crop}, but pictures of the {split.name} split are only {smallest} "
             f"pixels on their shorter side: choose a crop of at most {smallest}, or larger clips"
         )
-
-
-def _mapped_bytes(located: Sequence[tuple[Shard, Entry]]) -> int:
-    """Return the bytes of the pictures that were read, counted whole: rows lie side by side."""
-    sizes = [(len(entry.inputs) + 1, *shard.size, 3) for shard, entry in located]
-    return sum(map(prod, sizes))
 
 
 def _fill(out: Pixels, pixels: Pixels, entry: Entry, change: Augmentation) -> None:

@@ -50,10 +50,7 @@ def resolve_root(text: str, what: str, field: str = "data.root", help_: str = ""
 def read_lines(path: Path, what: str, help_: str) -> list[str]:
     """Return the lines that are not blank, stripped, in order.
 
-    Args:
-        path: of the list.
-        what: the data set it belongs to, for the message.
-        help_: how to get the data set, for the message.
+    The data set (`what`) and how to get it (`help_`) are for the message.
 
     Raises:
         MissingError: no such list, one that may not be read or is no text, or an empty one.

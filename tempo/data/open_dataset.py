@@ -14,8 +14,15 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.cache_builder import Progress, SplitFolder, build, folder_of, ignore_progress
 from tempo.data.cache.shards import Shard
-from tempo.data.cache.splits import SPLITS, Split, SplitName, SplitPlan, WindowedSplit
-from tempo.data.datasets.mixture import MixedSplit, Part
+from tempo.data.cache.splits import (
+    SPLITS,
+    MixedSplit,
+    Part,
+    Split,
+    SplitName,
+    SplitPlan,
+    WindowedSplit,
+)
 from tempo.spec import data as options_of
 from tempo.spec.data import Mixture
 from tempo.spec.implementations import Implementations
@@ -91,11 +98,7 @@ def prepare(
     Two processes may call this at once: one builds, the other waits. An interrupted build
     continues with the first shard that is not whole.
 
-    Args:
-        options: of the data set.
-        cache: the folder of all caches.
-        progress: told how far the build is.
-        jobs: processes that build side by side, where there is enough to do.
+    `jobs` processes build side by side, where there is enough to do.
 
     Raises:
         MissingError: when the data set is not on this machine, or too many of its clips cannot be

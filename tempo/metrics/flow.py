@@ -1,4 +1,4 @@
-"""Estimate optical flow on the CPU by OpenCV, warp by it, and mask where it is reliable.
+"""Estimate optical flow on the CPU by OpenCV, warp by it, and measure motion and occlusion.
 
 Flows are float32 [H, W, 2]: for each pixel (x, y) of the first picture, how far (dx, dy) its
 surface is in the second. Grey pictures are uint8 [H, W].
@@ -6,6 +6,7 @@ surface is in the second. Grey pictures are uint8 [H, W].
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -121,3 +122,37 @@ def smooth(flow: Flow) -> Mask:
     down, across = np.gradient(flow, axis=0), np.gradient(flow, axis=1)
     change = (np.square(down) + np.square(across)).sum(axis=-1)
     return np.asarray(change <= 0.01 * np.square(flow).sum(axis=-1) + 0.002)
+
+
+ESTIMATE = "dis1"
+"""Names this way of estimating; another name when it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Hold a clip's estimated motion and occlusion.
+
+    `motion` is the mean magnitude of the target's motion between the two inputs, in pixels;
+    `occlusion` the share of the target's pixels that one of the inputs does not show.
+    """
+
+    motion: float
+    occlusion: float
+
+
+def estimate_motion(before: Tensor, target: Tensor, after: Tensor) -> Motion | None:
+    """Estimate motion and occlusion by flow from the target to both inputs, [3, H, W] in [0, 1].
+
+    A pixel counts as hidden where the flow there and back disagrees or leaves the picture
+    (Sundaram et al. 2010). None for pictures too small for a flow.
+    """
+    middle, ends = grey(target), [grey(each) for each in (before, after)]
+    if min(middle.shape) < SMALLEST:
+        return None
+    there = [search_flow(middle, end) for end in ends]
+    seen = [visible(out, search_flow(end, middle)) for out, end in zip(there, ends, strict=True)]
+    path = there[1] - there[0]
+    return Motion(
+        motion=round(float(np.hypot(path[..., 0], path[..., 1]).mean(dtype=np.float64)), 4),
+        occlusion=round(1 - float((seen[0] & seen[1]).mean()), 6),
+    )

@@ -1,21 +1,149 @@
-"""Define TempoNet: predict a frame at any time from N frames at given times, without flow."""
+"""Define TempoNet: predict a frame at any time from N frames at given times, without flow.
+
+Each module's parameters come from a generator seeded with (seed, "init", its path). Modules that
+two variants share therefore start equal to the last bit, whatever else differs between the two.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
 
-from tempo.models.decoder import Decoder
-from tempo.models.encoder import Encoder
-from tempo.models.fusion.pyramid import PyramidFusion
-from tempo.models.head import HEADS
-from tempo.models.output import OUTPUTS, SCENE_CUTS
+from tempo.core.seeding import stream
+from tempo.models.blocks import Chain
+from tempo.models.fusion import PyramidFusion
+from tempo.models.layers import ConvNormAct, conv, double, site_of
+from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
-from tempo.models.temporal.relative_time import relative
 from tempo.models.temporal.time_encoders import make_time_encoder, reads_time
-from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, relative
+from tempo.spec import arch_slots as slots
 from tempo.spec.arch import SCALES, ArchSpec
+from tempo.spec.implementations import Implementations
+
+
+class EncoderStage(nn.Module):
+    """Encode one scale: entry (stem or downsampling), groups of blocks, conditioning."""
+
+    def __init__(self, arch: ArchSpec, scale: int, time_channels: int) -> None:
+        super().__init__()
+        site = site_of(arch, arch.channels[scale])
+        if scale == 0:
+            self.entry = ConvNormAct(3, site, size=7)
+        else:
+            self.entry = ConvNormAct(arch.channels[scale - 1], site, stride=2)
+        self.groups = nn.Sequential(
+            *(
+                Chain(
+                    arch.block,
+                    site,
+                    count,
+                    dilations=arch.dilations,
+                    group=arch.residual_group,
+                    checkpointing=arch.checkpointing,
+                )
+                for count in arch.blocks[scale]
+            )
+        )
+        self.conditioning = CONDITIONING.make(arch.conditioning, site.channels, time_channels)
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        out: Tensor = self.conditioning(self.groups(self.entry(x)), codes)
+        return out
+
+
+class Encoder(nn.Module):
+    """Map [M, 3, H, W] and codes [M, time_channels] to features at 1, 1/2, 1/4 and 1/8.
+
+    The finest come first. M is batch times views: all views are encoded at once.
+    """
+
+    def __init__(self, arch: ArchSpec, time_channels: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            EncoderStage(arch, scale, time_channels) for scale in range(len(arch.channels))
+        )
+
+    def forward(self, x: Tensor, codes: Tensor) -> list[Tensor]:
+        pyramid: list[Tensor] = []
+        for stage in self.stages:
+            x = stage(x, codes)
+            pyramid.append(x)
+        return pyramid
+
+
+class PlainStage(nn.Module):
+    """up, conv, blocks, conditioning, then the skip is concatenated (V2)."""
+
+    def __init__(
+        self, arch: ArchSpec, inputs: int, channels: int, blocks: int, time_channels: int
+    ) -> None:
+        super().__init__()
+        self.outputs = 2 * channels
+        self.up = conv(inputs, channels)
+        self.chain = Chain(
+            arch.block, site_of(arch, channels), blocks, checkpointing=arch.checkpointing
+        )
+        self.conditioning = CONDITIONING.make(arch.conditioning, channels, time_channels)
+
+    def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
+        x = self.conditioning(self.chain(self.up(double(x))), code)
+        return torch.cat((x, skip), 1)
+
+
+class RefinedStage(nn.Module):
+    """up, conv-norm-act, skip concatenated, conv, blocks, conditioning (V3)."""
+
+    def __init__(
+        self, arch: ArchSpec, inputs: int, channels: int, blocks: int, time_channels: int
+    ) -> None:
+        super().__init__()
+        site = site_of(arch, channels)
+        self.outputs = channels
+        self.up = ConvNormAct(inputs, site)
+        self.merge = conv(2 * channels, channels)
+        self.chain = Chain(arch.block, site, blocks, checkpointing=arch.checkpointing)
+        self.conditioning = CONDITIONING.make(arch.conditioning, channels, time_channels)
+
+    def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
+        x = self.merge(torch.cat((self.up(double(x)), skip), 1))
+        out: Tensor = self.conditioning(self.chain(x), code)
+        return out
+
+
+DECODERS: Implementations[Callable[..., PlainStage | RefinedStage]] = Implementations(
+    slots.DECODERS, {slots.PlainDecoder: PlainStage, slots.RefinedDecoder: RefinedStage}
+)
+
+
+class Decoder(nn.Module):
+    """Map fused features, finest first, and the code [B, time_channels] -> [B, outputs, H, W].
+
+    `stages` run from 1/4 to 1, with as many blocks each as the decoder's `refine` says.
+    """
+
+    def __init__(self, arch: ArchSpec, time_channels: int) -> None:
+        super().__init__()
+        options = arch.decoder
+        assert isinstance(options, slots.PlainDecoder | slots.RefinedDecoder)
+        stage = DECODERS.of(options)
+        self.stages = nn.ModuleList()
+        self.outputs = arch.channels[-1]
+        for channels, blocks in zip(arch.channels[-2::-1], options.refine, strict=True):
+            entry = stage(arch, self.outputs, channels, blocks, time_channels)
+            self.outputs = entry.outputs
+            self.stages.append(entry)
+
+    def forward(self, fused: list[Tensor], code: Tensor) -> Tensor:
+        x = fused[-1]
+        for stage, skip in zip(self.stages, fused[-2::-1], strict=True):
+            x = stage(x, skip, code)
+        return x
+
 
 STRIDE = 2 ** (SCALES - 1)
 """The deepest stride: frames are padded to a multiple of it."""
@@ -99,3 +227,52 @@ def unpad(x: Tensor, margins: Margins) -> Tensor:
     """Remove `margins`."""
     left, right, top, bottom = margins
     return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
+
+
+def build_model(arch: ArchSpec, seed: int) -> TempoNet:
+    """Build a `TempoNet` on the CPU, channels-last, initialised from `seed`; global RNGs stay.
+
+    Raises:
+        TypeError: when a module with parameters defines no initialisation.
+    """
+    with torch.random.fork_rng(devices=[]):
+        net = TempoNet(arch)
+        initialise(net, seed)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def initialise(net: nn.Module, seed: int) -> None:
+    """Initialise all parameters, children first, so that a module can overrule its parts.
+
+    Moves the global CPU generator.
+    """
+    for path, module in reversed(list(net.named_modules())):
+        key = stream(seed, "init", path)
+        generator = torch.Generator().manual_seed(key)
+        own = getattr(module, "initialise", None)
+        if callable(own):
+            own(generator)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            _layer(module, generator)
+        elif next(module.parameters(recurse=False), None) is not None:
+            _own_reset(module, path, key)
+
+
+def _layer(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+    """Draw weights of variance 2 / fan-in (He et al. 2015; linear: 1 / fan-in); zero the biases."""
+    fan_in = module.weight[0].numel()
+    gain = 2.0 if isinstance(module, nn.Conv2d) else 1.0
+    nn.init.normal_(module.weight, 0.0, math.sqrt(gain / fan_in), generator=generator)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def _own_reset(module: nn.Module, path: str, key: int) -> None:
+    reset = getattr(module, "reset_parameters", None)
+    if not callable(reset):
+        raise TypeError(
+            f"{type(module).__name__} at {path!r} has parameters but neither "
+            "`initialise(generator)` nor `reset_parameters()`"
+        )
+    torch.manual_seed(key)
+    reset()

@@ -1,12 +1,45 @@
-"""Build the layers that other modules share: convolutions, activations, upsampling."""
+"""Build the layers that other modules share, and describe the place where a block stands."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tempo.models.norms import NORMS
-from tempo.models.site import Site
+from tempo.spec.arch import ArchSpec
+from tempo.spec.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Describe one place in the network. A block maps [B, channels, H, W] to the same shape."""
+
+    channels: int
+    norm: Options
+    activation: str
+    channel_attention: Options
+    dilation: int = 1
+    index: int = 0
+    """Position in its chain of blocks; shifted windows alternate with it."""
+
+    @property
+    def normalised(self) -> bool:
+        """Whether a normalisation follows, so that a convolution's own bias would be redundant."""
+        return self.norm.kind != "none"
+
+    def step(self, index: int, dilation: int = 1) -> Site:
+        """Return the place of block `index` in a chain."""
+        return replace(self, index=index, dilation=dilation)
+
+
+def site_of(arch: ArchSpec, channels: int) -> Site:
+    """Return the place that `arch` describes, `channels` wide."""
+    return Site(
+        channels=channels, norm=arch.norm, activation=arch.activation, channel_attention=arch.se
+    )
+
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "leaky_relu": nn.LeakyReLU}
 LEAKY_SLOPE = 0.2
@@ -29,6 +62,13 @@ def conv(
     """Return a convolution that keeps H and W (at stride 1). Zero padding."""
     padding = dilation * (size // 2)
     return nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=bias)
+
+
+class Parameterless(nn.Module):
+    """Take the arguments of its slot's other modules, and hold no parameters."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__()
 
 
 class ConvNormAct(nn.Module):

@@ -18,17 +18,13 @@ from tempo.spec.arch import SCALES, ArchSpec
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Hold what a network costs for one sample.
-
-    Attributes:
-        parameters: trainable numbers.
-        macs: multiply-accumulates of convolutions, linear layers and attention in one forward.
-        activation_bytes: float32 tensors kept for the backward pass, parameters not included.
-    """
+    """Hold what a network costs for one sample."""
 
     parameters: int
     macs: int
+    """Multiply-accumulates of convolutions, linear layers and attention in one forward."""
     activation_bytes: int
+    """Float32 tensors kept for the backward pass, parameters not included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Turn the head's channels into the picture, and gate it at scene cuts."""
+"""Turn the finest features into the picture: head, output, and a gate at scene cuts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,51 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tempo.models.temporal.relative_time import Moments, even_weights, neighbours
+from tempo.models.blocks import Chain
+from tempo.models.layers import Parameterless, conv, make_activation, site_of
+from tempo.models.temporal.weighting import Moments, even_weights, neighbours
 from tempo.spec import arch_slots as slots
+from tempo.spec.arch import ArchSpec
 from tempo.spec.implementations import Implementations
+
+
+class BlockHead(nn.Module):
+    """conv, blocks, conv (V2)."""
+
+    def __init__(self, options: slots.BlockHead, arch: ArchSpec, inputs: int) -> None:
+        super().__init__()
+        width = arch.channels[0]
+        self.first = conv(inputs, width)
+        self.chain = Chain(
+            arch.block, site_of(arch, width), options.blocks, checkpointing=arch.checkpointing
+        )
+        self.last = conv(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.chain(self.first(x)))
+        return out
+
+
+class TaperHead(nn.Module):
+    """convs C -> C -> C/2 -> 3 (V3)."""
+
+    def __init__(self, options: slots.TaperHead, arch: ArchSpec, inputs: int) -> None:
+        super().__init__()
+        width = arch.channels[0]
+        self.first = conv(inputs, width)
+        self.second = conv(width, width // 2)
+        self.last = conv(width // 2, 3)
+        self.act = make_activation(arch.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.second(self.act(self.first(x))))
+        out: Tensor = self.last(x)
+        return out
+
+
+HEADS: Implementations[Callable[..., BlockHead | TaperHead]] = Implementations(
+    slots.HEADS, {slots.BlockHead: BlockHead, slots.TaperHead: TaperHead}
+)
 
 
 def blend(frames: Tensor, weights: Tensor) -> Tensor:
@@ -18,19 +60,16 @@ def blend(frames: Tensor, weights: Tensor) -> Tensor:
     return (frames * weights.to(frames.dtype)[..., None, None, None]).sum(1)
 
 
-class ResidualBlend(nn.Module):
+class ResidualBlend(Parameterless):
     """Add a residual, whose last layer starts at zero, to the time-weighted blend of frames."""
 
     starts_at_zero: ClassVar[bool] = True
-
-    def __init__(self, options: slots.ResidualBlend) -> None:
-        super().__init__()
 
     def forward(self, change: Tensor, frames: Tensor, weights: Tensor) -> Tensor:
         return blend(frames, weights) + change
 
 
-class Sigmoid(nn.Module):
+class Sigmoid(Parameterless):
     """Squash the picture into (0, 1), as the founding text did.
 
     It has the whole picture to draw: after 500 steps on the procedural data it is 10 dB below
@@ -38,9 +77,6 @@ class Sigmoid(nn.Module):
     """
 
     starts_at_zero: ClassVar[bool] = False
-
-    def __init__(self, options: slots.Sigmoid) -> None:
-        super().__init__()
 
     def forward(self, change: Tensor, frames: Tensor, weights: Tensor) -> Tensor:
         return torch.sigmoid(change).to(frames.dtype)
@@ -51,11 +87,8 @@ OUTPUTS: Implementations[Callable[..., ResidualBlend | Sigmoid]] = Implementatio
 )
 
 
-class NoGate(nn.Module):
+class NoGate(Parameterless):
     """Return the picture unchanged."""
-
-    def __init__(self, options: slots.NoGate) -> None:
-        super().__init__()
 
     def forward(self, picture: Tensor, frames: Tensor, moments: Moments) -> Tensor:
         return picture

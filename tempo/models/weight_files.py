@@ -58,22 +58,6 @@ def fill(net: TempoNet, state: Mapping[str, Tensor], arch: Mapping[str, Any], so
         ) from error
 
 
-def load_shared(path: Path, net: TempoNet) -> tuple[str, ...]:
-    """Copy those weights at `path` whose name and shape `net` has too; return their names.
-
-    Modules are named after their slots, so what two variants have in common carries over.
-    """
-    saved: Mapping[str, Tensor] = _read(path)["state"]
-    own = net.state_dict()
-    shared = {
-        name: value
-        for name, value in saved.items()
-        if name in own and own[name].shape == value.shape
-    }
-    net.load_state_dict(shared, strict=False)
-    return tuple(shared)
-
-
 def differences(saved: Mapping[str, Any], arch: ArchSpec) -> list[str]:
     """Return one line for each differing ArchSpec field that can change a result."""
     recomputed = {
@@ -81,10 +65,10 @@ def differences(saved: Mapping[str, Any], arch: ArchSpec) -> list[str]:
         for name, field in ArchSpec.model_fields.items()
         if field.json_schema_extra == NOT_RESULT
     }
-    there = {name: value for name, value in _flat(saved) if name not in recomputed}
-    here = {
-        name: value for name, value in _flat(arch.model_dump(mode="json")) if name not in recomputed
-    }
+    there, here = (
+        {name: value for name, value in _flat(fields) if name not in recomputed}
+        for fields in (saved, arch.model_dump(mode="json"))
+    )
     absent = "(absent)"
     return [
         f"arch.{name}: {there.get(name, absent)} in the file, {here.get(name, absent)} here"

@@ -241,8 +241,7 @@ def _facts(split: Split) -> dict[str, Any]:
 
 def _prepare_test_set(name: str, settings: DatasetOptions, observer: Observer) -> dict[str, Any]:
     from tempo.data.cache.cache_builder import cores
-    from tempo.data.testsets import open_test_set
-    from tempo.data.testsets.verification import unreadable
+    from tempo.data.testsets import open_test_set, unreadable
 
     clips = open_test_set(name, settings.root)
     with advancing(observer, f"reading {clips.facts.title}", "pictures") as advance:
@@ -320,7 +319,7 @@ def _sample(
 
 def _estimate(clip: Clip) -> tuple[float, float]:
     """Motion and occlusion as evaluations estimate them: optical flow to the frames around."""
-    from tempo.metrics.motion import estimate_motion
+    from tempo.metrics.flow import estimate_motion
     from tempo.train.evaluation.temporal_sequences import picture, surrounding
 
     before, after = surrounding(clip)

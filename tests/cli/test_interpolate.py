@@ -22,7 +22,7 @@ FRAMES = 5
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tempo.models.build import build_model
+    from tempo.models.family import build_model
     from tempo.models.weight_files import save_weights
     from tempo.spec.arch import ArchSpec
 

@@ -74,7 +74,7 @@ def test_every_epoch_shows_every_clip_once_in_batches_of_one_size(split, batch, 
     assert len(seen) == steps * batch
     for epoch in range(3):
         assert sorted(seen[epoch * CLIPS : (epoch + 1) * CLIPS]) == list(range(CLIPS))
-    assert source.clips_per_epoch == CLIPS
+    assert len(source.split) == CLIPS
 
 
 def test_orders_differ_between_epochs_and_seeds(split):

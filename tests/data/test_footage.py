@@ -9,7 +9,7 @@ from PIL import Image
 
 from tempo.core.errors import MissingError
 from tempo.data.datasets import frames
-from tempo.data.datasets.triplet_choice import Frame, find_clips, needed
+from tempo.data.datasets.footage import Frame, find_clips, needed
 from tempo.data.open_dataset import check_available, open_split
 from tempo.data.video_io.picture_files import THUMBNAIL
 from tempo.spec.data import Frames, Video

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tempo.core.errors import SpecError
 from tempo.data.batches import TrainBatches
 from tempo.data.cache.shards import Entry, Shard, write_shard
-from tempo.data.cache.splits import Split
-from tempo.data.datasets.mixture import MixedSplit, Part
+from tempo.data.cache.splits import MixedSplit, Part, Split
 from tempo.data.open_dataset import open_split, prepare
 from tempo.spec.data import Mixture
 from tempo.spec.recipe import Augment

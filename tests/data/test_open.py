@@ -12,7 +12,7 @@ from tempo.core.errors import RecordError, UnknownNameError
 from tempo.data.cache import shards
 from tempo.data.cache.shards import Entry, Shard, write_shard
 from tempo.data.open_dataset import DATASET_MODULES, open_split, prepare
-from tempo.data.testsets.protocol import protocol
+from tempo.data.testsets.testset import protocol
 from tempo.spec.data import Procedural
 from tempo.spec.options import Options
 

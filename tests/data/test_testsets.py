@@ -17,10 +17,8 @@ from tempo.data.testsets import (
     expand_names,
     facts_of,
     open_test_set,
-    x_test,
-    xiph,
 )
-from tempo.data.testsets.transforms import central_half, half_by_area
+from tempo.data.testsets.testset import central_half, half_by_area
 
 SMALL = (216, 408)
 
@@ -35,14 +33,16 @@ def save(path, pixels):
     return pixels
 
 
-def shrink(monkeypatch, module):
+def shrink(monkeypatch, names):
     """The same sets with files a tenth as large; what was published is returned."""
-    published = module.SETS
-    smaller = [
-        replace(facts, stored=SMALL, size=tuple(side * facts.size[0] // 2160 for side in SMALL))
+    published = [facts_of(name) for name in names]
+    smaller = {
+        facts.name: replace(
+            facts, stored=SMALL, size=tuple(side * facts.size[0] // 2160 for side in SMALL)
+        )
         for facts in published
-    ]
-    monkeypatch.setattr(module, "SETS", tuple(smaller))
+    }
+    monkeypatch.setattr("tempo.data.testsets.facts_of", smaller.__getitem__)
     return published
 
 
@@ -63,7 +63,7 @@ def test_vimeo_triplets(tmp_path):
     np.testing.assert_array_equal(clip.frames, [noise(11, (256, 448)), noise(13, (256, 448))])
     np.testing.assert_array_equal(clip.target, noise(12, (256, 448)))
     assert (clip.times, clip.target_time) == ((0.0, 1.0), 0.5)
-    assert (clips.expected, clips.has_consecutive_targets) == (3782, False)
+    assert (clips.expected, clips.facts.consecutive) == (3782, False)
     assert clips.sequences() == []
 
 
@@ -134,7 +134,7 @@ def test_a_line_that_is_no_triplet_is_shown(snu):
 
 @pytest.mark.parametrize("flat", [True, False])
 def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat, monkeypatch):
-    published = shrink(monkeypatch, xiph)
+    published = shrink(monkeypatch, ["xiph_2k", "xiph_4k"])
     assert {(facts.stored, facts.size) for facts in published} == {((2160, 4096), (1080, 2048))}
 
     def path(clip, n):
@@ -147,7 +147,7 @@ def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat, monkeypatch):
     assert len(two) == len(four) == 49
     assert two.items[48].id == "Tango/097"
     assert two.sequences() == [range(49)]
-    assert two.has_consecutive_targets
+    assert two.facts.consecutive
     assert two.expected == 8 * 49
     small = [cv2.resize(each, (204, 108), interpolation=cv2.INTER_AREA) for each in stored]
     np.testing.assert_array_equal(two[0].frames, [small[0], small[2]])
@@ -160,7 +160,7 @@ def test_xiph_shows_even_frames_in_two_sizes(tmp_path, flat, monkeypatch):
 
 
 def test_x_test_asks_for_seven_times(tmp_path, monkeypatch):
-    published = shrink(monkeypatch, x_test)
+    published = shrink(monkeypatch, ["x_test", "x_test_2k"])
     assert [facts.stored for facts in published] == [(2160, 4096)] * 2
     assert [facts.size for facts in published] == [(2160, 4096), (1080, 2048)]
     for kind, scene in (("Type1", "TEST02_045_f0465"), ("Type2", "TEST10_172_f1905")):

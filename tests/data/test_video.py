@@ -10,7 +10,7 @@ import pytest
 from tempo.core.errors import MissingError
 from tempo.data.dataset_roots import Fingerprints, resolve_root
 from tempo.data.datasets import video
-from tempo.data.datasets.triplet_choice import Frame, find_clips, needed
+from tempo.data.datasets.footage import Frame, find_clips, needed
 from tempo.data.open_dataset import check_available, open_split, prepare
 from tempo.data.video_io.picture_files import THUMBNAIL
 from tempo.spec.data import Video

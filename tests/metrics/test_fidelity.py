@@ -14,7 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tempo.metrics import fidelity, similarity
 from tempo.metrics.metric_table import METRICS, evaluate_pair, metric_infos
-from tempo.metrics.windows import WINDOW, Workspace, gaussian, shifted_means
+from tempo.metrics.similarity import WINDOW, Workspace, gaussian, shifted_means
 from tempo.spec.metrics import METRIC_INFOS
 
 FRAME = [name for name in METRICS if METRICS.get(name).needs == "frame"]

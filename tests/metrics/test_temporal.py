@@ -10,9 +10,9 @@ from scipy.ndimage import map_coordinates
 from skimage import data
 
 from tempo.metrics import flow
-from tempo.metrics.flow_interpolation import interpolate
+from tempo.metrics.flow import estimate_motion
 from tempo.metrics.metric_table import METRICS, evaluate_moment, needs
-from tempo.metrics.motion import estimate_motion
+from tempo.metrics.references import interpolate
 from tempo.metrics.temporal import Frame, Moment
 
 TEMPORAL = ["tof", "warping", "flicker"]

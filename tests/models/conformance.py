@@ -13,20 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tempo.models.block_chain import RESIDUAL_GROUPS
-from tempo.models.blocks import BLOCKS
-from tempo.models.build import build_model
-from tempo.models.channel_attention import CHANNEL_ATTENTION
-from tempo.models.decoder import DECODERS
-from tempo.models.family import TempoNet
+from tempo.models.blocks import BLOCKS, CHANNEL_ATTENTION, RESIDUAL_GROUPS
+from tempo.models.family import DECODERS, TempoNet, build_model
 from tempo.models.fusion import FUSIONS
-from tempo.models.head import HEADS
 from tempo.models.norms import NORMS
-from tempo.models.output import OUTPUTS, SCENE_CUTS
+from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
-from tempo.models.temporal.relative_time import Moments
 from tempo.models.temporal.time_encoders import TIME_ENCODERS
-from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, Moments
 from tempo.spec.arch import ArchSpec
 from tempo.spec.implementations import Implementations
 from tempo.spec.presets import PRESETS

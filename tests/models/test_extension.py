@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tempo.core.errors import UnknownNameError
 from tempo.models.blocks import BLOCKS
-from tempo.models.site import Site
+from tempo.models.layers import Site
 from tempo.spec import arch_slots as slots
 from tempo.spec.options import Options
 from tests.models.conformance import LAWS, points, small

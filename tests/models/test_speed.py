@@ -9,10 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tempo.models.build import build_model
-from tempo.models.family import TempoNet
-from tempo.models.group_norm import eager_group_norm, fusible_group_norm
-from tempo.models.norms import GroupNorm
+from tempo.models.family import TempoNet, build_model
+from tempo.models.norms import GroupNorm, eager_group_norm, fusible_group_norm
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS

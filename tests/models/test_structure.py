@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tempo.models.block_chain import Chain
-from tempo.models.build import build_model
-from tempo.models.family import TempoNet
+from tempo.models.blocks import Chain
+from tempo.models.family import TempoNet, build_model
 from tempo.models.network_cost import Cost, count, summarise, text
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS

@@ -9,13 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tempo.models.build import build_model
-from tempo.models.family import TempoNet
-from tempo.models.fusion.deformable_attention import DeformableAttention
-from tempo.models.fusion.window_attention import WindowAttention
+from tempo.models.family import TempoNet, build_model
+from tempo.models.fusion import DeformableAttention, WindowAttention
 from tempo.models.layers import double
-from tempo.models.temporal.relative_time import relative
 from tempo.models.temporal.time_encoders import make_time_encoder
+from tempo.models.temporal.weighting import relative
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS

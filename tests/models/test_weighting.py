@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.models.output import SCENE_CUTS
-from tempo.models.temporal.relative_time import Moments, relative
-from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS
+from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, Moments, relative
 from tempo.spec import arch_slots as slots
 from tests.models.conformance import small
 

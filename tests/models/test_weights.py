@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tempo.core.errors import RecordError
-from tempo.models.build import build_model
-from tempo.models.weight_files import load_shared, load_weights, save_weights
+from tempo.models.family import build_model
+from tempo.models.weight_files import load_weights, save_weights
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
 from tests.models.conformance import small
@@ -87,18 +87,6 @@ def test_checkpointing_is_not_another_architecture(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     save_weights(path, build_model(small(), 0))
     load_weights(path, build_model(small(checkpointing=True), 0))
-
-
-def test_shared_weights_carry_over(tmp_path: Path) -> None:
-    path, other = tmp_path / "w.pt", build_model(small(se="none"), 1)
-    source = build_model(small(), 0)
-    save_weights(path, source)
-    names = load_shared(path, other)
-    state = source.state_dict()
-    assert "encoder.stages.0.entry.conv.weight" in names
-    assert not any(".sum." in name for name in names)
-    assert set(names) == set(other.state_dict())
-    assert all(torch.equal(other.state_dict()[name], state[name]) for name in names)
 
 
 class Evil:

@@ -21,7 +21,7 @@ from tempo.core.identity import short_hash
 from tempo.data.testsets import open_test_set
 from tempo.data.testsets.testset import TestSet
 from tempo.metrics.references import REFERENCES
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.models.weight_files import save_weights
 from tempo.records.evaluations import is_whole, load_evaluation
 from tempo.records.files import sha256_of

@@ -85,7 +85,7 @@ def test_the_selection_judges_what_it_says(
 def _expected(folder: Path, cache: Path, select: str) -> float:
     """The same from the checkpoint files, by other means."""
     from tempo.data.open_dataset import open_split
-    from tempo.models.build import build_model
+    from tempo.models.family import build_model
 
     from .conftest import config
 

@@ -15,7 +15,7 @@ from tempo.core.errors import StoppedError
 from tempo.data.cache.splits import Split
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.train.evaluation import clip_evaluation as evaluate
 from tempo.train.evaluation.clip_evaluation import Row, collect, judge, means
 from tempo.train.evaluation.evaluator import write_clip_table

@@ -141,7 +141,7 @@ def test_weights_do_not_move_in_a_step_that_is_left_out(
     poison(monkeypatch, {0})
     worker.run(folder, cache)
     state = final_state(folder)["trainer"]
-    from tempo.models.build import build_model
+    from tempo.models.family import build_model
 
     from .conftest import config
 

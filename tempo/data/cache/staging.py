@@ -34,7 +34,8 @@ def stage(options: Options, cache: Path, scratch: str, say: Callable[[str], None
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             missing = [each for each in sources if not (folder / each.relative_to(cache)).exists()]
-            needed = SPARE * sum(map(_size, missing))
+            files = (file for each in missing for file in each.rglob("*") if file.is_file())
+            needed = SPARE * sum(file.stat().st_size for file in files)
             free = shutil.disk_usage(folder).free
             if needed > free:
                 say(
@@ -50,10 +51,6 @@ def stage(options: Options, cache: Path, scratch: str, say: Callable[[str], None
         return cache
     say(f"scratch: data in {folder} ({len(missing)} of {len(sources)} parts copied)")
     return folder
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _copy(source: Path, target: Path) -> None:

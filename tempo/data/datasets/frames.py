@@ -12,8 +12,15 @@ from tempo.core.identity import short_hash
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
 from tempo.data.dataset_roots import resolve_root
-from tempo.data.datasets.footage import any_time, by_split, plan_sources, shard_name, write_clips
-from tempo.data.datasets.triplet_choice import Frame, needed
+from tempo.data.datasets.footage import (
+    Frame,
+    any_time,
+    by_split,
+    needed,
+    plan_sources,
+    shard_name,
+    write_clips,
+)
 from tempo.data.video_io.picture_files import (
     SUFFIXES,
     cover,

@@ -82,25 +82,21 @@ def _shard(options: Procedural, split: SplitName, indices: range) -> ShardPlan:
 
 def _fill(writer: ShardWriter, options: Procedural, split: SplitName, indices: range) -> None:
     for index in indices:
-        _write(writer, options, split, index)
-
-
-def _write(writer: ShardWriter, options: Procedural, split: SplitName, index: int) -> None:
-    photograph, made = compose(options, split, index)
-    times = target_times(options, split, index)
-    truth = made.truth(times[0])
-    writer.clip(
-        Entry(
-            id=f"{photograph.name}-{index:05d}",
-            source=photograph.name,
-            inputs=tuple(writer.picture(made.render(time)) for time in (0.0, 1.0)),
-            times=(0.0, 1.0),
-            targets=tuple(writer.picture(made.render(time)) for time in times),
-            target_times=times,
-            motion=round(float(np.linalg.norm(truth.motion, axis=-1).mean()), 4),
-            occlusion=round(float(truth.hidden.mean()), 6),
+        photograph, made = compose(options, split, index)
+        times = target_times(options, split, index)
+        truth = made.truth(times[0])
+        writer.clip(
+            Entry(
+                id=f"{photograph.name}-{index:05d}",
+                source=photograph.name,
+                inputs=tuple(writer.picture(made.render(time)) for time in (0.0, 1.0)),
+                times=(0.0, 1.0),
+                targets=tuple(writer.picture(made.render(time)) for time in times),
+                target_times=times,
+                motion=round(float(np.linalg.norm(truth.motion, axis=-1).mean()), 4),
+                occlusion=round(float(truth.hidden.mean()), 6),
+            )
         )
-    )
 
 
 def target_times(options: Procedural, split: SplitName, index: int) -> tuple[float, ...]:

@@ -15,8 +15,15 @@ from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.data.dataset_roots import Fingerprints, resolve_root
-from tempo.data.datasets.footage import any_time, by_split, plan_sources, shard_name, write_clips
-from tempo.data.datasets.triplet_choice import Frame, needed
+from tempo.data.datasets.footage import (
+    Frame,
+    any_time,
+    by_split,
+    needed,
+    plan_sources,
+    shard_name,
+    write_clips,
+)
 from tempo.data.video_io.video_stream import thumbnail
 from tempo.spec.data import Video
 from tempo.spec.options import Options
@@ -118,11 +125,7 @@ def decode(
 ) -> Iterator[Frame]:
     """Yield the frames of a file in order of presentation, upright, 8 bits a channel.
 
-    Args:
-        file: to read.
-        options: which frames are needed, and their size.
-        facts: told about every frame, if given.
-        any_time: whether the frames between a clip's anchors are all needed.
+    `facts` sees every frame. With `any_time` all frames between a clip's anchors are needed.
 
     Raises:
         av.FFmpegError, OSError: when the file is not a video or breaks off.

@@ -1,18 +1,19 @@
-"""Open the published test sets by name, each with the evaluation protocol of its authors."""
+"""Open and check the published test sets, each with the evaluation protocol of its authors."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
 
 from tempo.core.catalog import Catalog
 from tempo.core.errors import MissingError
 from tempo.data.dataset_roots import resolve_root
-from tempo.data.testsets import davis, middlebury, snu_film, ucf101, vimeo90k, x_test, xiph
+from tempo.data.testsets import triplet_sets, video_sets
 from tempo.data.testsets.testset import Facts, Item, TestSet
+from tempo.data.video_io.picture_files import read_picture
 
 __all__ = [
     "FAMILIES",
@@ -23,18 +24,16 @@ __all__ = [
     "expand_names",
     "facts_of",
     "open_test_set",
+    "unreadable",
 ]
 
-_MODULES: tuple[ModuleType, ...] = (vimeo90k, ucf101, middlebury, snu_film, xiph, x_test, davis)
-
-TEST_SETS: Catalog[ModuleType] = Catalog(
-    "test set", {facts.name: module for module in _MODULES for facts in module.SETS}
+TEST_SETS: Catalog[Facts] = Catalog(
+    "test set", {facts.name: facts for facts in (*triplet_sets.SETS, *video_sets.SETS)}
 )
-"""Name of a test set to the module that knows its files."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "snu_film": tuple(facts.name for facts in snu_film.SETS),
-    "xiph": tuple(facts.name for facts in xiph.SETS),
+    "snu_film": tuple(facts.name for facts in triplet_sets.SNU_FILM),
+    "xiph": tuple(facts.name for facts in video_sets.XIPH),
 }
 """Names that stand for several sets."""
 
@@ -63,9 +62,7 @@ def facts_of(name: str) -> Facts:
     Raises:
         UnknownNameError: naming the known sets and the nearest one.
     """
-    module = TEST_SETS.get(name)
-    found: Facts = next(facts for facts in module.SETS if facts.name == name)
-    return found
+    return TEST_SETS.get(name)
 
 
 def open_test_set(name: str, root: str | Path | None = None) -> TestSet:
@@ -82,15 +79,14 @@ def open_test_set(name: str, root: str | Path | None = None) -> TestSet:
         MissingError: no such folder, list or file; says which, and how to get the set.
     """
     facts = facts_of(name)
-    module = TEST_SETS.get(name)
     folder = _root(facts, root)
     try:
-        items = module.find(facts, folder)
+        items = facts.find(facts, folder)
         _check_files(facts, items)
     except OSError as error:
         where = f"cannot read {error.filename} ({error.strerror})"
         raise MissingError(f"{facts.title}: {where}; {facts.help}") from None
-    return TestSet(facts, folder, items, content=getattr(module, "content", None))
+    return TestSet(facts, folder, items)
 
 
 def _root(facts: Facts, root: str | Path | None) -> Path:
@@ -111,3 +107,29 @@ def _check_files(facts: Facts, items: Iterable[Item]) -> None:
             f"{facts.title}: {len(missing)} of {len(wanted)} pictures are missing: "
             f"{named}{more}; {facts.help}"
         )
+
+
+def unreadable(
+    clips: TestSet, jobs: int, told: Callable[[int, int], None] = lambda done, total: None
+) -> dict[Path, str]:
+    """Return the pictures of a test set that cannot be read, each with the reason.
+
+    Every picture is decoded once, in `jobs` threads: decoding runs outside Python's lock. `told`
+    is called with the number done and the number of all.
+    """
+    files = list(dict.fromkeys(f for item in clips.items for f in (*item.inputs, item.target)))
+
+    def problem(file: Path) -> str | None:
+        try:
+            read_picture(file, clips.facts.title, clips.facts.stored)
+        except MissingError as error:
+            return str(error)
+        return None
+
+    found: dict[Path, str] = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        for done, (file, said) in enumerate(zip(files, pool.map(problem, files), strict=True), 1):
+            if said is not None:
+                found[file] = said
+            told(done, len(files))
+    return found

@@ -1,9 +1,12 @@
-"""Read the clips of a published test set, decoded on access, and describe its protocol."""
+"""Read the clips of a published test set, decoded on access, and describe its protocol.
+
+Numbers of different protocols are never ranked.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +16,77 @@ import numpy as np
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.clips import Clip, Pixels
-from tempo.data.testsets.protocol import published
-from tempo.data.testsets.transforms import TRANSFORMS, TransformName
 from tempo.data.video_io.picture_files import read_picture
+from tempo.spec.options import Options
+
+SHARED: dict[str, Any] = {
+    "colour_space": "RGB as stored, gamma-encoded",
+    "data_range": 1.0,
+    "prediction": "clamped to [0, 1]; rounded to 8 bit only where a metric says so",
+    "padding": "replicate to what the network needs, removed before the metrics",
+    "tiling": "none",
+    "test_time_augmentation": "none",
+    "aggregation": "mean over clips of the value of each clip",
+}
+"""What all of Tempo's evaluations have in common, unless the evaluator overrides a field."""
+
+
+def protocol(
+    options: Options, split: str, digest: str, size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Return the protocol of an evaluation, to be hashed by `tempo.core.identity.short_hash`.
+
+    `digest` is the split's; `size` its pictures' (height, width), None when they differ.
+    """
+    return _split(options.kind, split, digest, size) | SHARED
+
+
+def _split(name: str, split: str, digest: str, size: tuple[int, int] | None) -> dict[str, Any]:
+    return {
+        "data_set": name,
+        "split": split,
+        "split_digest": digest,
+        "size": list(size) if size else "as stored",
+    }
+
+
+TransformName = Literal["none", "half", "centre"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """Pair a function of uint8 [H, W, 3] with its description in a protocol."""
+
+    meaning: str
+    apply: Callable[[Pixels], Pixels]
+
+
+def half_by_area(pixels: Pixels) -> Pixels:
+    """Return the picture at half size, each pixel the rounded mean of four; H and W are even.
+
+    This is what OpenCV's INTER_AREA gives for a factor of exactly two, to the last bit.
+    """
+    height, width, channels = pixels.shape
+    boxes = pixels.reshape(height // 2, 2, width // 2, 2, channels)
+    total = boxes[:, 0, :, 0].astype(np.uint16)
+    for row, column in ((0, 1), (1, 0), (1, 1)):
+        total += boxes[:, row, :, column]
+    return ((total + 2) >> 2).astype(np.uint8)
+
+
+def central_half(pixels: Pixels) -> Pixels:
+    """Return the middle half of rows and columns; H and W are multiples of 4."""
+    height, width = pixels.shape[:2]
+    middle = pixels[height // 4 : height - height // 4, width // 4 : width - width // 4]
+    return np.ascontiguousarray(middle)
+
+
+TRANSFORMS: Mapping[TransformName, Transform] = {
+    "none": Transform("none", lambda pixels: pixels),
+    "half": Transform("resized to half by area", half_by_area),
+    "centre": Transform("central half of rows and columns", central_half),
+}
+
 
 Rounding = Literal["8 bit", "none", "both"]
 
@@ -30,6 +101,7 @@ class Facts:
     numbers on it round predictions to 8 bit first (quote `psnr_uint8`) or not (quote `psnr`).
     `consecutive` tells that targets of one source follow each other in time, so that flicker can
     be measured. `reference` names who defined it, `help` how to get it and what the root is.
+    `find` returns the clips below a root; `content` what beside the names identifies a clip.
     """
 
     name: str
@@ -44,6 +116,8 @@ class Facts:
     consecutive: bool = False
     reference: str
     help: str
+    find: Callable[[Facts, Path], list[Item]]
+    content: Callable[[Item], object] = lambda item: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +163,11 @@ class TestSet:
         items: Sequence[Item],
         *,
         notes: Sequence[str] = (),
-        content: Callable[[Item], object] | None = None,
     ) -> None:
         if not items:
             raise MissingError(f"{facts.title}: no clip under {root}; {facts.help}")
         self.facts, self.root = facts, root
         self.items: tuple[Item, ...] = tuple(items)
-        self._content = content
         self._notes = tuple(notes)
         self._pictures: OrderedDict[Path, Pixels] = OrderedDict()
 
@@ -110,11 +182,6 @@ class TestSet:
         return self.facts.expected
 
     @property
-    def has_consecutive_targets(self) -> bool:
-        """Whether targets follow each other in time, so that flicker is defined."""
-        return self.facts.consecutive
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that qualify the numbers, such as missing clips."""
         if self.expected in (None, len(self)):
@@ -125,10 +192,9 @@ class TestSet:
     @property
     def digest(self) -> str:
         """The hash of the clips and their times."""
-        content = self._content or (lambda item: None)
         asked = [
             [item.id, item.times, item.target_time, [file.name for file in item.inputs],
-             item.target.name, content(item)]
+             item.target.name, self.facts.content(item)]
             for item in self.items
         ]  # fmt: skip
         return short_hash([self.facts.transform, asked], 16)
@@ -137,14 +203,12 @@ class TestSet:
     def protocol(self) -> dict[str, Any]:
         """The evaluation protocol as JSON values, to be hashed by `core.identity.short_hash`."""
         facts = self.facts
-        return published(
-            facts.name,
-            self.digest,
-            facts.size,
-            inputs=facts.inputs,
-            transform=TRANSFORMS[facts.transform].meaning,
-            rounding=facts.rounding,
-        )
+        laid_down = {
+            "inputs": facts.inputs,
+            "transform": TRANSFORMS[facts.transform].meaning,
+            "rounding": facts.rounding,
+        }
+        return _split(facts.name, "test", self.digest, facts.size) | laid_down | SHARED
 
     def sequences(self) -> list[range]:
         """Return the stretches of at least two clips whose targets follow each other in time."""
@@ -164,7 +228,7 @@ class TestSet:
         """Return the set without some clips, with a note that says so."""
         left = [item for item in self.items if item.id not in ids]
         notes = (*self._notes, note)
-        return TestSet(self.facts, self.root, left, notes=notes, content=self._content)
+        return TestSet(self.facts, self.root, left, notes=notes)
 
     def __len__(self) -> int:
         return len(self.items)

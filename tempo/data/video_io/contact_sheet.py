@@ -21,12 +21,7 @@ GAIN = 3
 
 
 def draw_sheet(rows: Sequence[tuple[Clip, str]], title: str) -> Image.Image:
-    """Draw each clip's outer frames with its target between, and |average - target| amplified.
-
-    Args:
-        rows: clips with their captions.
-        title: the first line.
-    """
+    """Draw each clip's outer frames with its target between, and |average - target| amplified."""
     strips = [_strip(clip, caption) for clip, caption in rows]
     head = _text(f"{title}    first, target, last, {GAIN} x |average of both - target|",
                  max([strip.width for strip in strips], default=4 * WIDTH))  # fmt: skip

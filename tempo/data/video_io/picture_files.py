@@ -24,10 +24,7 @@ _DIGITS = re.compile(r"(\d+)")
 def read_picture(path: Path, what: str, size: tuple[int, int] | None = None) -> Pixels:
     """Read a picture as uint8 RGB [H, W, 3]; grey ones get three equal channels.
 
-    Args:
-        path: of the file.
-        what: the data set it belongs to, for the message.
-        size: (height, width) that it must have, if any.
+    Its data set (`what`) is for the message; `size` is the (height, width) that it must have.
 
     Raises:
         MissingError: naming the file, when it is absent, may not be read, is no picture, is

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tempo.models.layers import conv
+from tempo.models.layers import Parameterless, conv
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
 
@@ -18,13 +18,10 @@ SEED_STD = 0.001
 """The same after the seed's global re-initialisation, which leaves gamma itself near 0.002."""
 
 
-class NoConditioning(nn.Module):
+class NoConditioning(Parameterless):
     """Return the features unchanged, blind to time."""
 
     reads_time: ClassVar[bool] = False
-
-    def __init__(self, options: slots.NoConditioning, channels: int, time_channels: int) -> None:
-        super().__init__()
 
     def forward(self, features: Tensor, code: Tensor) -> Tensor:
         return features

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tempo.models.temporal.relative_time import Moments
+from tempo.models.temporal.weighting import Moments
 from tempo.models.windows import head_count, split_heads
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations

@@ -14,8 +14,8 @@ import torch
 
 from tempo.core.errors import MissingError
 from tempo.data.clips import Clip
+from tempo.metrics.flow import ESTIMATE, estimate_motion
 from tempo.metrics.metric_table import needs
-from tempo.metrics.motion import ESTIMATE, estimate_motion
 from tempo.records.events import decode, encode
 from tempo.records.files import sha256_of, write_atomic, write_json
 from tempo.train.evaluation.clip_evaluation import (

@@ -20,8 +20,7 @@ from tempo.core.errors import RecordError
 from tempo.core.version import VERSION
 from tempo.data.clips import Clip
 from tempo.metrics.references import REFERENCES
-from tempo.models.build import build_model
-from tempo.models.family import TempoNet
+from tempo.models.family import TempoNet, build_model
 from tempo.models.weight_files import load_weights
 from tempo.records.event_log import read_events
 from tempo.records.events import CheckpointSaved

@@ -13,7 +13,7 @@ from tempo.core.code_stamp import code_stamp
 from tempo.core.identity import short_hash
 from tempo.data.cache.splits import Split
 from tempo.data.clips import Clip
-from tempo.data.testsets.protocol import protocol
+from tempo.data.testsets.testset import protocol
 from tempo.metrics.metric_table import metric_infos
 from tempo.records.events import Evaluated
 from tempo.records.files import attempt_of, of_attempt, sha256_of

@@ -13,7 +13,7 @@ import torch
 from tempo.data.cache.splits import SPLITS, Split
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.records.prices import Price
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor, judge

@@ -16,7 +16,7 @@ from tempo.core.startup import loading
 from tempo.data.batches import Batch
 from tempo.data.open_dataset import check_available
 from tempo.metrics.metric_table import evaluate_pair
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
     available_cores,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tempo.core.errors import MissingError
 from tempo.data.clips import Pixels
-from tempo.data.datasets.triplet_choice import difference
+from tempo.data.datasets.footage import difference
 from tempo.data.video_io.picture_files import read_picture
 from tempo.data.video_io.video_stream import DecodedFrame, VideoWriter, reading, writing
 from tempo.train.evaluation.clip_evaluation import Predictor

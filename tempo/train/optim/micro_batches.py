@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tempo.core.errors import RunError
 from tempo.data.batches import Batch
-from tempo.losses.objective import Objective
+from tempo.losses import Objective
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.precision import Precision
 from tempo.train.run.batch_stream import part_of

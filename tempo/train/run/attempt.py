@@ -13,7 +13,7 @@ import torch
 from tempo.data.cache.splits import SPLITS, Split, SplitName
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
-from tempo.models.build import build_model
+from tempo.models.family import build_model
 from tempo.models.network_cost import Cost, count
 from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted, Validated
 from tempo.records.files import sha256_of
