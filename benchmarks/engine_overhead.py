@@ -38,8 +38,8 @@ from tempo.train.hardware.process_group import Group
 from tempo.train.optim.optimisers import learning_rate, parameter_groups
 from tempo.train.optim.precision import AUTOCAST, precision
 from tempo.train.optim.trainer import Trainer
+from tempo.train.run.batch_stream import Horizon
 from tempo.train.run.journal import Journal
-from tempo.train.run.step_budget import Horizon
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import Training
 

@@ -17,9 +17,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tempo.core.version import VERSION
-
-__version__ = VERSION
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tempo.core.errors import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tempo.core.place import Place
+from tempo.core.errors import Place
 from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate
 from tempo.design.run_cost import affordable_steps, run_cost

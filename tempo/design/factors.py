@@ -12,7 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from tempo.core.catalog import unknown
-from tempo.core.place import Place
+from tempo.core.errors import Place
 from tempo.spec.batch import short_form
 from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy

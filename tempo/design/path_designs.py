@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from tempo.core.catalog import unknown
-from tempo.core.place import Place
+from tempo.core.errors import Place
 from tempo.design.factors import Candidate
 from tempo.design.study_context import NamedVariant, StudyContext, Where, named_variant
 from tempo.spec import designs as spec

@@ -6,8 +6,8 @@ import json
 import os
 import time
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 
 from tempo.core.errors import RecordError
 from tempo.records.events import Event, Logged, from_json, to_json
@@ -16,7 +16,7 @@ from tempo.records.files import take_format
 NAME = "events.jsonl"
 
 
-class EventLog:
+class EventLog(AbstractContextManager["EventLog"]):
     """The writer of one attempt. Each event is one `write` of one whole line.
 
     A line that an earlier attempt left unfinished (killed in mid-write) is cut off first.
@@ -38,15 +38,7 @@ class EventLog:
     def close(self) -> None:
         os.close(self._file)
 
-    def __enter__(self) -> EventLog:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

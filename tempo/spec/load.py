@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.core.catalog import unknown
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError
 from tempo.spec.batch import short_form
 from tempo.spec.presets import expand_preset
 from tempo.spec.study import StudySpec

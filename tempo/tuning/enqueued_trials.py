@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tempo.core.catalog import unknown
-from tempo.core.errors import SpecError
+from tempo.core.errors import Place, SpecError
 from tempo.core.identity import short_hash
-from tempo.core.place import Place
 from tempo.tuning.space import Params, Point, RejectedError, Space
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
 
-from tempo.core.device_hours import device_hours
+from tempo.records.run_record import device_hours
 from tempo.spec.search_section import SearchBudget
 from tempo.tuning.trials import result_of, ticket_of
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tempo.core.device_hours import devices_of
 from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
-from tempo.records.run_record import RunRecord
+from tempo.records.run_record import RunRecord, devices_of
 from tempo.spec.study import run_id
 from tempo.tuning.space import Params, Point
 from tempo.tuning.tickets import Ticket

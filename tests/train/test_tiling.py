@@ -14,7 +14,7 @@ from tempo.core.errors import SpecError
 from tempo.metrics.references import average
 from tempo.models.build import build_model
 from tempo.models.family import STRIDE, TempoNet
-from tempo.train.inference.tiling import Tiling, tiled
+from tempo.train.inference.network_inference import Tiling, tiled
 
 from .conftest import config
 

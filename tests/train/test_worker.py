@@ -21,7 +21,7 @@ from tempo.records.run_record import read_run
 from tempo.train.optim import trainer
 from tempo.train.run import run_folder as worker
 from tempo.train.run import stop_request as stop
-from tempo.train.run.failure_class import failure_of
+from tempo.train.run.run_folder import failure_of
 
 from .conftest import Make
 

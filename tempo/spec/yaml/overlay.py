@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError
 from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, nested, shown
 
 WHOLE = frozenset({"budget"})

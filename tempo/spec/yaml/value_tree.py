@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tempo.core.place import Place
+from tempo.core.errors import Place
 
 Plain = None | bool | int | float | str
 """What a scalar can be."""

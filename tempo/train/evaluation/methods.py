@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from tempo import __version__
 from tempo.core.errors import RecordError
-from tempo.core.version import VERSION
 from tempo.data.clips import Clip
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
@@ -29,7 +29,7 @@ from tempo.records.layout import load_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
-from tempo.train.evaluation.weight_selection import ensemble
+from tempo.train.evaluation.run_evaluation import ensemble
 from tempo.train.optim.averaging import Weights, copy_weights, mean_weights
 from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints
 
@@ -67,7 +67,7 @@ def reference(name: str, root: Path) -> Method:
     return Method(
         name=name,
         load=lambda device: predict,
-        identity={"method": name, "tempo": VERSION},
+        identity={"method": name, "tempo": __version__},
         records=root / "evaluations" / name,
     )
 

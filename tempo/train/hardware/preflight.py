@@ -1,4 +1,4 @@
-"""Check before training what this machine lacks and whether a spec's parts fit together."""
+"""Check before training what this machine lacks and whether parts fit; match costs of networks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from tempo.core.errors import MissingError
 from tempo.core.startup import loading
 from tempo.data.batches import Batch
 from tempo.data.open_dataset import check_available
+from tempo.design.measurements import Width, nearest_width
 from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.build import build_model
+from tempo.models.family import TempoNet
+from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
     available_cores,
@@ -28,7 +31,7 @@ from tempo.train.hardware.device import (
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.step_budget import Horizon
+from tempo.train.run.batch_stream import Horizon
 
 SIDE = 32
 """Pixels of the reduced pictures of a rehearsal."""
@@ -132,6 +135,37 @@ def random_batch(clips: int, side: int = SIDE) -> Batch:
         target_time=torch.full((clips,), 0.5),
         indices=torch.arange(clips),
     )
+
+
+def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int]) -> Width:
+    """Return the width at which `arch` has as many parameters or MACs (`by`) as `target`.
+
+    `crops` are the sides in pixels of the square pictures that the two are counted for."""
+
+    def cost(one: ArchSpec, side: int) -> float:
+        if by == "parameters":
+            return float(sum(each.numel() for each in _on_meta(one).parameters()))
+        return _macs(one, side)
+
+    return nearest_width(
+        lambda width: cost(arch.model_copy(update={"base_channels": width}), crops[0]),
+        cost(target, crops[1]),
+    )
+
+
+def _macs(arch: ArchSpec, side: int) -> float:
+    """Return the multiply-accumulates of one forward pass, as `models.network_cost` counts them."""
+    net = _on_meta(arch)
+    with torch.device("meta"):
+        inputs = torch.empty(1, 2, 3, side, side), torch.empty(1, 2), torch.empty(1)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(*inputs)
+    return float(counter.get_total_flops()) / 2
+
+
+def _on_meta(arch: ArchSpec) -> TempoNet:
+    with torch.device("meta"):
+        return TempoNet(arch)
 
 
 def device_slots(configs: Iterable[RunConfig]) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ from tempo.train.optim.averaging import make_averaging
 from tempo.train.optim.micro_batches import Backward, Sums
 from tempo.train.optim.optimisers import build_optimiser, learning_rate, set_learning_rate
 from tempo.train.optim.precision import Precision, clip_gradients
-from tempo.train.run.step_budget import Horizon
+from tempo.train.run.batch_stream import Horizon
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from tempo.records.events import Noted, Trained
 from tempo.train.hardware.device import peak_memory
 from tempo.train.optim.trainer import Step
-from tempo.train.run.step_budget import Horizon
+from tempo.train.run.batch_stream import Horizon
 from tempo.train.run.system_metrics import SystemMeter
 
 

@@ -12,7 +12,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tempo.core.errors import LeaseLostError, StoppedError
+import torch.distributed as dist
+
+from tempo.core.errors import (
+    LeaseLostError,
+    LedgerError,
+    MissingError,
+    RecordError,
+    RunError,
+    StoppedError,
+)
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.ledger.lease import Lease, kept_renewed, refusal, take
@@ -22,11 +31,10 @@ from tempo.records.events import Finished, Noted
 from tempo.records.layout import load_run, root_of
 from tempo.records.reuse import reuse_status
 from tempo.spec.study import RunConfig
-from tempo.train.hardware.device import peak_memory, wants_cuda
+from tempo.train.hardware.device import out_of_memory, peak_memory, wants_cuda
 from tempo.train.hardware.process_group import join_group
 from tempo.train.optim.guard import RollBack
 from tempo.train.run.attempt import RunContext, carry_out
-from tempo.train.run.failure_class import failure_of
 from tempo.train.run.journal import Journal
 from tempo.train.run.stop_request import Objection, StopRequest, listening, watch_objection
 
@@ -190,3 +198,22 @@ def _rolled_back(context: RunContext, back: RollBack) -> Outcome:
     )
     context.journal.emit(Noted(step=back.step, topic="rollback", message=message, lasting=True))
     return Outcome(None, RunStatus.STOPPED, message=message)
+
+
+def failure_of(error: BaseException) -> str:
+    """Return the failure class of an exception, one of `tempo.core.records.FAILURES`."""
+    if isinstance(error, RunError):
+        return error.failure
+    if out_of_memory(error):
+        return "oom"
+    if isinstance(error, MissingError | RecordError | FileNotFoundError | PermissionError):
+        return "data"
+    if isinstance(error, dist.DistError | OSError | LedgerError) or _lost_peer(error):
+        return "node"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
+
+
+def _lost_peer(error: BaseException) -> bool:
+    text = str(error)
+    signs = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL", "nccl")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)

@@ -1,3 +1,0 @@
-"""State the version of the package."""
-
-VERSION = "0.1.0"
