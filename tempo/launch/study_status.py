@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.accounting.gpu_usage import memory_of
 from tempo.launch.scheduling.time_left import run_seconds_left, study_seconds_left
-from tempo.ledger.owner import is_active
-from tempo.ledger.port import Hold, Ledger
-from tempo.records.event_tail import Progress, Tail
+from tempo.ledger.port import Hold, Ledger, is_active
+from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
 
 

@@ -21,8 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tempo.core.errors import LedgerError
-from tempo.ledger.owner import is_dead
-from tempo.ledger.port import Hold, Owner, Span
+from tempo.ledger.port import Hold, Owner, Span, is_dead
 
 NOBODY = Owner(host="", pid=0, started=0.0)
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
-from tempo.records.event_log import read_events
-from tempo.records.event_tail import is_complete
+from tempo.records.event_log import is_complete, read_events
 from tempo.records.events import EVENTS, AttemptStarted
 from tempo.records.layout import Store
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.records import Plan, RunStatus
-from tempo.ledger.owner import this_process
+from tempo.ledger.port import this_process
 from tempo.records.files import write_atomic
 from tempo.records.layout import Store
 from tempo.track.mirror_state import InvocationState, MirrorState

@@ -9,9 +9,8 @@ from typing import NamedTuple
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.study_status import StudyStatus, study_status
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import is_active
-from tempo.ledger.port import Hold
-from tempo.records.event_tail import Tail, is_complete
+from tempo.ledger.port import Hold, is_active
+from tempo.records.event_log import Tail, is_complete
 from tempo.records.layout import Store
 
 

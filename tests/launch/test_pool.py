@@ -16,8 +16,8 @@ from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_duration import run_requests
 from tempo.launch.scheduling.run_view import RunRequest
 from tempo.launch.scheduling.time_left import study_seconds_left
-from tempo.ledger.owner import this_process
-from tempo.ledger.sqlite import SqliteLedger
+from tempo.ledger.port import this_process
+from tempo.ledger.sql import SqliteLedger
 from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Finished, Trained
 from tempo.records.layout import Store
@@ -427,8 +427,8 @@ def test_what_another_invocation_leaves_is_taken_over_but_not_its_failure(
 CLAIM = """
 import sys
 from pathlib import Path
-from tempo.ledger.owner import this_process
-from tempo.ledger.sqlite import SqliteLedger
+from tempo.ledger.port import this_process
+from tempo.ledger.sql import SqliteLedger
 print(SqliteLedger(Path(sys.argv[1])).claim("a0", this_process(), 600.0), flush=True)
 """
 

@@ -12,7 +12,7 @@ from tempo.core.errors import RunError
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import FAILURES, RunStatus
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import this_process
+from tempo.ledger.port import this_process
 from tempo.records.event_log import read_events
 from tempo.records.events import CheckpointSaved
 from tempo.records.files import sha256_of

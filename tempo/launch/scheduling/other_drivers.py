@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from tempo.ledger.owner import is_active, this_process
-from tempo.ledger.port import Hold, Ledger
+from tempo.ledger.port import Hold, Ledger, is_active, this_process
 
 LOOK_SECONDS = 1.0
 """Seconds between two queries of the ledger."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tempo.core.records import PlannedRun, RunSpec, RunStatus
 from tempo.ledger.port import Owner
-from tempo.records.event_tail import Progress, Tail
+from tempo.records.event_log import Progress, Tail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

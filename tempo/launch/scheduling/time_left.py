@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Protocol
 
 from tempo.core.records import PlannedRun, RunStatus
-from tempo.records.event_tail import Progress
+from tempo.records.event_log import Progress
 
 
 class ObservedRun(Protocol):

@@ -25,11 +25,11 @@ from tempo.train.hardware.device import (
     available_cores,
     configure,
     pick_device,
+    precision,
     unsupported,
     wants_cuda,
 )
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import Horizon
 

@@ -15,9 +15,8 @@ from tempo.models.family import STRIDE, pad_to_stride, unpad
 from tempo.spec.recipe import Runtime
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.methods import Method
-from tempo.train.hardware.device import available_cores, configure, pick_device
-from tempo.train.optim.precision import Precision
-from tempo.train.optim.precision import precision as make_precision
+from tempo.train.hardware.device import Precision, available_cores, configure, pick_device
+from tempo.train.hardware.device import precision as make_precision
 
 SMALLEST = 8 * STRIDE
 

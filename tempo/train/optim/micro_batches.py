@@ -17,9 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 from tempo.core.errors import RunError
 from tempo.data.batches import Batch
 from tempo.losses.objective import Objective
-from tempo.train.hardware.device import out_of_memory
+from tempo.train.hardware.device import Precision, out_of_memory
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.precision import Precision
 from tempo.train.run.batch_stream import part_of
 from tempo.train.run.system_metrics import Phases
 

@@ -1,13 +1,13 @@
-"""Build optimisers by name; compute learning rates, which need no state, as functions of steps."""
+"""Build optimisers by name, compute learning rates as functions of steps, clip gradients."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tempo.core.errors import MissingError
 from tempo.spec.options import Options
@@ -113,3 +113,17 @@ def _rise(options: Options, warmup: int, step: int) -> float:
     if isinstance(options, OneCycle):
         return _half_cosine(1 / options.start, 1.0, step / warmup)
     return (step + 1) / warmup
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> Tensor:
+    """Scale all gradients so that their global 2-norm is at most `limit`; return the norm before.
+
+    The gradients are those of the unscaled loss, so that a limit means the same in every precision.
+    """
+    gradients = [each.grad for each in parameters if each.grad is not None]
+    norm = nn.utils.get_total_norm(gradients)
+    if limit is not None:
+        factor = (limit / (norm + 1e-6)).clamp(max=1.0)
+        # A norm that is not finite must not spread over gradients that are.
+        torch._foreach_mul_(gradients, torch.where(norm.isfinite(), factor, 1.0))
+    return norm

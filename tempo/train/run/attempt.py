@@ -20,6 +20,7 @@ from tempo.records.files import sha256_of
 from tempo.records.run_record import effective, read_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
+from tempo.train.evaluation.clip_evaluation import Validation
 from tempo.train.evaluation.evaluator import Motions
 from tempo.train.evaluation.kept_pictures import choose_gallery
 from tempo.train.evaluation.run_evaluation import (
@@ -28,10 +29,8 @@ from tempo.train.evaluation.run_evaluation import (
     SpecTestSplit,
     select_weights,
 )
-from tempo.train.evaluation.validation import Validation
-from tempo.train.hardware.device import configure, device_name, pick_device
+from tempo.train.hardware.device import configure, device_name, pick_device, precision
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import Horizon, Steps, horizon
 from tempo.train.run.checkpoints import (

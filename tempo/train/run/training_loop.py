@@ -17,8 +17,7 @@ from tempo.data.batches import Batch
 from tempo.records.events import Noted, Validated
 from tempo.records.files import of_attempt, write_atomic
 from tempo.spec.study import RunConfig
-from tempo.train.evaluation.clip_evaluation import Predictor
-from tempo.train.evaluation.validation import Validation
+from tempo.train.evaluation.clip_evaluation import Predictor, Validation
 from tempo.train.optim.averaging import with_weights
 from tempo.train.optim.guard import Guard, RollBack, Verdict
 from tempo.train.optim.trainer import Step, Trainer
