@@ -138,14 +138,14 @@ class SqlLedger(ABC):
     def claim(self, key: str, owner: Owner, ttl: float, above: int = 0) -> int | None:
         taken = {"key": key, "ttl": float(ttl), "above": above, **asdict(owner)}
         found = self._run(TAKEN, key=key)
-        rows = self._succeed(_hold(found[0]), taken) if found else self._run(CLAIM, **taken)
+        if not found:
+            rows = self._run(CLAIM, **taken)
+        else:
+            hold = _hold(found[0])
+            if hold.asked_to_stop or not is_dead(hold.owner):
+                return None
+            rows = self._run(SUCCEED, seen=hold.token, **taken)
         return int(rows[0][0]) if rows else None
-
-    def _succeed(self, hold: Hold, taken: Mapping[str, object]) -> Rows:
-        """Take the key over at once from a holder that died on this host."""
-        if hold.asked_to_stop or not is_dead(hold.owner):
-            return []
-        return self._run(SUCCEED, seen=hold.token, **taken)
 
     def again(self, key: str, token: int) -> int | None:
         rows = self._run(AGAIN, key=key, token=token)

@@ -31,7 +31,7 @@ from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.run_evaluation import ensemble
 from tempo.train.optim.averaging import Weights, copy_weights, mean_weights
-from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints
+from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints, weights_of
 
 
 class Pictures(Protocol):
@@ -94,7 +94,7 @@ def of_run(folder: Path, name: str) -> Method:
     how = config.evaluation.select
 
     def load(device: torch.device) -> Predictor:
-        states = [_evaluated(Checkpoints(folder).load(each)) for each in used]
+        states = [weights_of(Checkpoints(folder).load(each)) for each in used]
         return _network(config.arch, states, device, together=how == "ensemble")
 
     return Method(
@@ -102,7 +102,10 @@ def of_run(folder: Path, name: str) -> Method:
         load=load,
         identity={"weights": tuple(each.sha256 for each in used), "select": how},
         records=folder / "evaluations",
-        checkpoints=tuple(_told(folder, each) for each in used),
+        checkpoints=tuple(
+            {"path": str(folder / each.path), "sha256": each.sha256, "step": each.step}
+            for each in used
+        ),
         run_id=spec.run_id,
     )
 
@@ -122,15 +125,6 @@ def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> Chec
     if found is None or not (folder / found.path).is_file():
         raise RecordError(f"{folder}: the checkpoint of step {step}, which is needed, is gone")
     return found
-
-
-def _told(folder: Path, saved: CheckpointSaved) -> dict[str, Any]:
-    return {"path": str(folder / saved.path), "sha256": saved.sha256, "step": saved.step}
-
-
-def _evaluated(state: Mapping[str, Any]) -> Weights:
-    trainer = state["trainer"]
-    return trainer["averaged"] or trainer["model"]  # type: ignore[no-any-return]
 
 
 def _network(
@@ -197,7 +191,7 @@ def _training_checkpoint(path: Path, saved: Mapping[str, Any], told: dict[str, A
     step = saved["progress"]["step"]
     return Method(
         name=f"{spec.run_id} step {step}",
-        load=lambda device: _network(config.arch, [_evaluated(saved)], device),
+        load=lambda device: _network(config.arch, [weights_of(saved)], device),
         identity={"weights": (told["sha256"],), "select": "file"},
         records=folder / "evaluations" / path.stem,
         checkpoints=(told | {"step": step},),

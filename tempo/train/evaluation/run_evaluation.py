@@ -34,7 +34,7 @@ from tempo.train.evaluation.kept_pictures import inputs_and_target, save_gallery
 from tempo.train.evaluation.temporal_sequences import share_of_stretches, stretches
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.averaging import Weights, copy_weights, mean_weights, weights_hash
-from tempo.train.run.checkpoints import saved_checkpoints
+from tempo.train.run.checkpoints import saved_checkpoints, weights_of
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import Training, predictor
 
@@ -108,7 +108,9 @@ def select_weights(training: Training) -> SelectedWeights:
         live = dict(training.trainer.model.named_parameters())
         predict = ensemble(live, predictor(training.trainer), states)
     else:
-        predict = _single(training, states)
+        weights = states[0] if len(states) == 1 else mean_weights(states)
+        copy_weights(dict(training.trainer.model.named_parameters()), weights)
+        predict = predictor(training.trainer)
     label = name if name in {"best", "last"} else f"{name} of {len(steps)}"
     return SelectedWeights(predict, steps[-1], label, weights_hash(states))
 
@@ -128,14 +130,7 @@ def _stored(training: Training, step: int) -> Weights:
     found = next((each for each in saved if each.step == step), None)
     if found is None:
         raise RecordError(f"{training.folder}: the record knows no checkpoint of step {step}")
-    state = training.checkpoints.load(found)["trainer"]
-    return state["averaged"] or state["model"]  # type: ignore[no-any-return]
-
-
-def _single(training: Training, states: Sequence[Weights]) -> Predictor:
-    weights = states[0] if len(states) == 1 else mean_weights(states)
-    copy_weights(dict(training.trainer.model.named_parameters()), weights)
-    return predictor(training.trainer)
+    return weights_of(training.checkpoints.load(found))
 
 
 def ensemble(

@@ -94,7 +94,8 @@ def rehearse(config: RunConfig) -> float:
     device = pick_device(config.runtime)
     configure(device, config.runtime.threads, config.recipe.precision)
     # Compiling takes minutes and belongs to the run: what it would find is not the spec's fault.
-    trainer = small_trainer(_uncompiled(config), device)
+    runtime = config.runtime.model_copy(update={"compile": "off"})
+    trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device)
     batch = random_batch(1)
     trainer.advance(batch, 0)
     with torch.inference_mode():
@@ -104,12 +105,6 @@ def rehearse(config: RunConfig) -> float:
             prediction = trainer.model(pictures, times, moment).float()
         evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
     return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
-
-
-def _uncompiled(config: RunConfig) -> RunConfig:
-    return config.model_copy(
-        update={"runtime": config.runtime.model_copy(update={"compile": "off"})}
-    )
 
 
 def small_trainer(config: RunConfig, device: torch.device) -> Trainer:

@@ -191,19 +191,13 @@ def _training(context: RunContext, splits: Mapping[SplitName, Split], plan: Hori
         lr_scale=_lr_scale(context),
     )
     first = min(config.evaluation.val_every, plan.steps)
-    limit = config.evaluation.val_clips
+    limit, attempt = config.evaluation.val_clips, context.journal.attempt
     return Training(
         trainer=trainer,
         config=config,
         steps=Steps(splits["train"], config.recipe, plan, seed, group),
         validation=Validation(
-            splits["val"],
-            limit,
-            context.device,
-            group,
-            context.folder,
-            context.journal.attempt,
-            first,
+            splits["val"], limit, context.device, group, context.folder, attempt, first
         ),
         folder=context.folder,
         journal=context.journal,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tempo.core.errors import RecordError
 from tempo.core.seeding import stream
@@ -93,6 +94,12 @@ def saved_checkpoints(events: Sequence[Logged]) -> list[CheckpointSaved]:
     return [found[step] for step in sorted(found, reverse=True)]
 
 
+def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights in the state of a checkpoint, averaged ones where it holds some."""
+    trainer = state["trainer"]
+    return trainer["averaged"] or trainer["model"]  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True, slots=True)
 class Resumable:
     """The newest sound checkpoint, and the problems of newer ones."""
@@ -108,18 +115,14 @@ def newest_sound(checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]) -> 
     A checkpoint that rotation removed is ignored; one that is damaged is reported.
     """
     damaged: list[str] = []
-    for each in _present(checkpoints, saved):
+    for each in saved:
+        if not (checkpoints.folder / each.path).is_file():
+            continue
         try:
             return Resumable(each, checkpoints.load(each), tuple(damaged))
         except RecordError as error:
             damaged.append(str(error))
     return Resumable(None, None, tuple(damaged))
-
-
-def _present(
-    checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]
-) -> Iterator[CheckpointSaved]:
-    return (each for each in saved if (checkpoints.folder / each.path).is_file())
 
 
 def seed_everything(seed: int) -> None:

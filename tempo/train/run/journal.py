@@ -42,12 +42,12 @@ def history_of(past: Sequence[Logged]) -> History:
 
 def _past(folder: Path) -> tuple[Logged, ...]:
     events = list(read_events(folder))
-    starts = [place for place, each in enumerate(events) if _starts_afresh(each)]
+    starts = [
+        place
+        for place, each in enumerate(events)
+        if isinstance(each.event, AttemptStarted) and each.event.afresh
+    ]
     return tuple(events[starts[-1] :] if starts else events)
-
-
-def _starts_afresh(logged: Logged) -> bool:
-    return isinstance(logged.event, AttemptStarted) and logged.event.afresh
 
 
 class Journal:

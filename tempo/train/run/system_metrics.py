@@ -47,13 +47,10 @@ class SystemMeter:
         yield "cpu_utilization_percentage", psutil.cpu_percent()
         yield "system_memory_usage_megabytes", (memory.total - memory.available) / MEGABYTE
         yield "system_memory_usage_percentage", memory.percent
-        yield "process_memory_usage_megabytes", self._resident() / MEGABYTE
+        family = [self._process, *self._process.children(recursive=True)]
+        yield "process_memory_usage_megabytes", sum(map(_resident, family)) / MEGABYTE
         if self._device.type == "cuda":
             yield from _gpu_values(self._device)
-
-    def _resident(self) -> int:
-        family = [self._process, *self._process.children(recursive=True)]
-        return sum(_resident(each) for each in family)
 
 
 def _gpu_values(device: torch.device) -> Iterator[tuple[str, float]]:

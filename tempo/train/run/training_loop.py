@@ -100,10 +100,8 @@ class Training:
             progress.step += 1
             spent = time.perf_counter() - begun
             progress.seconds += spent
-            self.journal.step, self.journal.train_seconds = (
-                progress.step,
-                self.journal.train_seconds + spent,
-            )
+            self.journal.step = progress.step
+            self.journal.train_seconds += spent
             self.reports.add(done, waited)
             self._watch(batch, done)
             self._after_step(stopping=done.stop)
@@ -130,9 +128,8 @@ class Training:
         if verdict is Verdict.SOUND:
             return
         if self.trainer.group.leads:
-            self.journal.emit(
-                skipped(self.folder, self.journal.attempt, step, batch, done, ceiling)
-            )
+            attempt = self.journal.attempt
+            self.journal.emit(skipped(self.folder, attempt, step, batch, done, ceiling))
         if verdict is Verdict.ACT:
             strikes = self.guard.options.strikes
             reason = f"{strikes} steps in a row up to step {step} had to be left out"
@@ -171,7 +168,11 @@ class Training:
         step, horizon = self.progress.step, self.trainer.horizon
         with with_weights(self.trainer.model, self.trainer.averaging.weights()):
             values, images = self.validation.run(predictor(self.trainer), step, self.stop)
-        self._rank(step, values["psnr"])
+        self.progress.validated = step
+        self.progress.points.append(step)
+        psnr, best = values["psnr"], self.progress.best
+        if not math.isnan(psnr) and (best is None or psnr > best):
+            self.progress.best, self.progress.best_step = psnr, step
         self.journal.emit(
             Validated(
                 step=step,
@@ -183,13 +184,6 @@ class Training:
         )
         for image in images:
             self.journal.emit(image)
-
-    def _rank(self, step: int, psnr: float) -> None:
-        self.progress.validated = step
-        self.progress.points.append(step)
-        best = self.progress.best
-        if not math.isnan(psnr) and (best is None or psnr > best):
-            self.progress.best, self.progress.best_step = psnr, step
 
     def _save(self) -> None:
         step = self.progress.step
