@@ -119,6 +119,8 @@ class SqlLedger(ABC):
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
+        self._pid = 0
+        self._connection: Any = None
 
     @property
     def url(self) -> str:
@@ -129,7 +131,19 @@ class SqlLedger(ABC):
         """Execute one statement in its own transaction and return its rows."""
 
     @abstractmethod
-    def close(self) -> None: ...
+    def _connect(self) -> Any:
+        """Return a new connection to a database that has the tables."""
+
+    def _open(self) -> Any:
+        """Return this process's connection: one made before a fork must not be used."""
+        if self._connection is None or self._pid != os.getpid():
+            self._connection, self._pid = self._connect(), os.getpid()
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None and self._pid == os.getpid():
+            self._connection.close()
+        self._connection = None
 
     def _run(self, statement: str, **values: object) -> Rows:
         with self._lock:
@@ -219,24 +233,17 @@ class SqliteLedger(SqlLedger):
     def __init__(self, path: Path) -> None:
         super().__init__(f"sqlite:///{path}")
         self.path = path
-        self._pid = 0
-        self._connection: sqlite3.Connection | None = None
 
     def _execute(self, statement: str, values: Mapping[str, object]) -> Rows:
         try:
-            return self._open().execute(statement.replace("{now}", NOW), dict(values)).fetchall()
+            text = statement.replace("{now}", NOW)
+            return self._open().execute(text, dict(values)).fetchall()  # type: ignore[no-any-return]
         except sqlite3.Error as error:
             raise LedgerError(f"the ledger {self.path} cannot be used: {error}") from error
 
-    def _open(self) -> sqlite3.Connection:
-        """Return this process's connection: one made before a fork must not be used."""
-        if self._connection is None or self._pid != os.getpid():
-            if not self.path.is_file():
-                self._create()
-            self._connection, self._pid = self._connect(), os.getpid()
-        return self._connection
-
     def _connect(self) -> sqlite3.Connection:
+        if not self.path.is_file():
+            self._create()
         connection = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
@@ -259,8 +266,3 @@ class SqliteLedger(SqlLedger):
                 os.link(draft, self.path)
         finally:
             draft.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        if self._connection is not None and self._pid == os.getpid():
-            self._connection.close()
-        self._connection = None

@@ -37,12 +37,8 @@ Known = dict[str, tuple[float | None, float | None]]
 
 
 class Motions:
-    """Motion and occlusion of the clips of one split, estimated once and kept in a file.
-
-    Args:
-        folder: of all such files; None keeps nothing.
-        digest: of the split, which decides its pictures.
-    """
+    """Motion and occlusion of the clips of the split `digest`, estimated once and kept in a file of
+    `folder`; None keeps nothing."""
 
     def __init__(self, folder: Path | None, digest: str) -> None:
         self._path = folder / f"{digest}-{ESTIMATE}.json" if folder else None

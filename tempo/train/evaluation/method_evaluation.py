@@ -112,7 +112,7 @@ def _stored_pictures(method: Method, device: torch.device) -> PredictClips:
     pictures = method.pictures
 
     def predict(clips: Sequence[Clip]) -> Tensor:
-        return torch.stack([pictures.picture(clip) for clip in clips]).to(device)
+        return torch.stack([pictures(clip) for clip in clips]).to(device)
 
     return predict
 

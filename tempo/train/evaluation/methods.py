@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tempo import __version__
 from tempo.core.errors import RecordError
+from tempo.core.version import VERSION
 from tempo.data.clips import Clip
 from tempo.metrics.references import REFERENCES
 from tempo.models.build import build_model
@@ -32,13 +32,11 @@ from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.run_evaluation import ensemble
 from tempo.train.optim.averaging import Weights, copy_weights, mean_weights
 from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints, weights_of
+from tempo.train.run.training_loop import Progress, needed
 
-
-class Pictures(Protocol):
-    """Predictions that exist already."""
-
-    def picture(self, clip: Clip) -> Tensor:
-        """Return float32 [3, H, W]; MissingError without a picture of the target's size."""
+ReadPicture = Callable[[Clip], Tensor]
+"""Returns an existing prediction, float32 [3, H, W]; MissingError without one of the target's size.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ class Method:
     records: Path
     checkpoints: tuple[Mapping[str, Any], ...] = ()
     run_id: str | None = None
-    pictures: Pictures | None = None
+    pictures: ReadPicture | None = None
     rounded: bool = False
 
 
@@ -67,7 +65,7 @@ def reference(name: str, root: Path) -> Method:
     return Method(
         name=name,
         load=lambda device: predict,
-        identity={"method": name, "tempo": __version__},
+        identity={"method": name, "tempo": VERSION},
         records=root / "evaluations" / name,
     )
 
@@ -89,7 +87,8 @@ def of_run(folder: Path, name: str) -> Method:
     newest = newest_sound(Checkpoints(folder), saved)
     if newest.saved is None or newest.state is None:
         raise RecordError(f"{folder}: the run has no checkpoint yet")
-    steps = _chosen(config, newest.state["progress"], newest.saved.step)
+    progress = Progress(**newest.state["progress"])
+    steps = needed(config.evaluation, progress) or [newest.saved.step]
     used = [_saved_at(folder, saved, step) for step in steps]
     how = config.evaluation.select
 
@@ -108,16 +107,6 @@ def of_run(folder: Path, name: str) -> Method:
         ),
         run_id=spec.run_id,
     )
-
-
-def _chosen(config: RunConfig, progress: Mapping[str, Any], newest: int) -> list[int]:
-    """Return the steps whose weights the run's own evaluation uses, as `Training.needed` does."""
-    evaluation = config.evaluation
-    if evaluation.select in {"average", "ensemble"} and progress["points"]:
-        return list(progress["points"][-evaluation.over :])
-    if evaluation.select == "best" and progress["best"] is not None:
-        return [progress["best_step"]]
-    return [newest]
 
 
 def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> CheckpointSaved:

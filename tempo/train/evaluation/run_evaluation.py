@@ -36,7 +36,7 @@ from tempo.train.hardware.process_group import Group
 from tempo.train.optim.averaging import Weights, copy_weights, mean_weights, weights_hash
 from tempo.train.run.checkpoints import saved_checkpoints, weights_of
 from tempo.train.run.stop_request import StopRequest
-from tempo.train.run.training_loop import Training, predictor
+from tempo.train.run.training_loop import Training, needed, predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,9 @@ def select_weights(training: Training) -> SelectedWeights:
         RunError: when no validation gave a number.
         RecordError: when a checkpoint that is needed is gone or damaged.
     """
-    name = training.config.evaluation.select
-    steps = [training.progress.step] if name == "last" else training.needed()
+    evaluation, progress = training.config.evaluation, training.progress
+    name = evaluation.select
+    steps = [progress.step] if name == "last" else needed(evaluation, progress)
     if not steps:
         raise RunError("no validation gave a number, so no checkpoint can be chosen", "non_finite")
     states = [_weights(training, step) for step in steps]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tempo.core.errors import MissingError
 from tempo.spec.options import Options
-from tempo.spec.recipe import AdamW, Constant, Cosine, OneCycle, ScheduleFreeAdamW, StepDecay
+from tempo.spec.recipe import AdamW, OneCycle, ScheduleFreeAdamW, StepDecay
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -77,22 +77,10 @@ def _half_cosine(high: float, low: float, share: float) -> float:
     return low + (high - low) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _cosine(options: Cosine, peak: float, share: float) -> float:
-    return _half_cosine(peak, min(options.min_lr, peak), share)
-
-
-def _constant(options: Constant, peak: float, share: float) -> float:
-    return peak
-
-
-def _one_cycle(options: OneCycle, peak: float, share: float) -> float:
-    return _half_cosine(peak, peak / options.end, share)
-
-
 CURVES: dict[str, Curve] = {
-    "constant": _constant,
-    "cosine": _cosine,
-    "one_cycle": _one_cycle,
+    "constant": lambda options, peak, share: peak,
+    "cosine": lambda options, peak, share: _half_cosine(peak, min(options.min_lr, peak), share),
+    "one_cycle": lambda options, peak, share: _half_cosine(peak, peak / options.end, share),
 }
 
 

@@ -20,12 +20,8 @@ DURABLE = {"claim", "checkpoint", "evaluation", "finish", "note"}
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What an attempt takes over from the records of earlier ones.
-
-    Attributes:
-        rollbacks: how often training went back with a lower learning rate.
-        micro: the largest micro-batch that is not known to be too large; None when none failed.
-    """
+    """What an attempt takes over from earlier ones: how often training went back with a lower
+    learning rate, and the largest micro-batch not known to be too large (None: none failed)."""
 
     rollbacks: int = 0
     micro: int | None = None

@@ -16,6 +16,7 @@ from tempo.core.errors import RunError, StoppedError
 from tempo.data.batches import Batch
 from tempo.records.events import Noted, Validated
 from tempo.records.files import of_attempt, write_atomic
+from tempo.spec.recipe import Evaluation
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor, Validation
 from tempo.train.optim.averaging import with_weights
@@ -72,7 +73,7 @@ class Training:
     def resume(self, state: dict[str, Any]) -> None:
         """Restore the state of a checkpoint, so that steps continue as if undisturbed."""
         self.trainer.load(state["trainer"])
-        self.reports.load(state["reports"])
+        self.reports.meters.load(state["reports"])
         self.guard.load(state["guard"])
         self.progress = Progress(**state["progress"])
         self._saved = self.journal.step = self.progress.step
@@ -192,7 +193,7 @@ class Training:
             state = self.state([part[0] for part in streams])
             best = self.progress.best_step == step
             self.journal.emit(self.checkpoints.save(step, state, best=best))
-            self.checkpoints.rotate(self.needed())
+            self.checkpoints.rotate(needed(self.config.evaluation, self.progress))
         self._saved = step
 
     def state(self, streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -200,20 +201,20 @@ class Training:
         return {
             "format": FORMAT,
             "trainer": self.trainer.state(),
-            "reports": self.reports.state(),
+            "reports": self.reports.meters.state(),
             "guard": self.guard.state(),
             "progress": {name: getattr(self.progress, name) for name in Progress.__slots__},
             "rng": list(streams),
         }
 
-    def needed(self) -> list[int]:
-        """Return the steps whose checkpoints the evaluation will need, oldest first."""
-        evaluation = self.config.evaluation
-        if evaluation.select in {"average", "ensemble"}:
-            return self.progress.points[-evaluation.over :]
-        if evaluation.select == "best" and self.progress.best is not None:
-            return [self.progress.best_step]
-        return []
+
+def needed(evaluation: Evaluation, progress: Progress) -> list[int]:
+    """Return the steps whose checkpoints the evaluation will need, oldest first."""
+    if evaluation.select in {"average", "ensemble"}:
+        return progress.points[-evaluation.over :]
+    if evaluation.select == "best" and progress.best is not None:
+        return [progress.best_step]
+    return []
 
 
 def predictor(trainer: Trainer) -> Predictor:
