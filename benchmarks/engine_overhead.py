@@ -33,13 +33,12 @@ from tempo.ledger.open import open_ledger
 from tempo.losses import build_objective
 from tempo.models.family import build_model
 from tempo.spec.study import RunConfig
-from tempo.train.hardware.device import configure
+from tempo.train.hardware.device import AUTOCAST, configure, precision
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.optimisers import learning_rate, parameter_groups
-from tempo.train.optim.precision import AUTOCAST, precision
 from tempo.train.optim.trainer import Trainer
+from tempo.train.run.batch_stream import Horizon
 from tempo.train.run.journal import Journal
-from tempo.train.run.step_budget import Horizon
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import Training
 

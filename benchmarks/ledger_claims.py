@@ -26,7 +26,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import this_process
+from tempo.ledger.port import this_process
 
 TTL = 600.0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempo.cli import shared_options as shared
 from tempo.core.errors import RecordError
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import is_active
+from tempo.ledger.port import is_active
 from tempo.records.event_log import read_events
 from tempo.records.events import (
     AttemptStarted,

@@ -38,12 +38,9 @@ NOT_DECIDING = {
     "data/testsets": "published test sets and names of protocols, which no training reads",
     "models/network_cost.py": "counts parameters and operations",
     "train/run/environment_record.py": "records the machine and the data, or refuses other data",
-    "train/run/profiler_trace.py": "times steps",
     "train/run/run_folder.py": "claims a run, starts and ends its attempts",
-    "train/run/skipped_steps.py": "records evidence of steps that were left out",
-    "train/run/step_phases.py": "times the parts of a step",
     "train/run/stop_request.py": "stops a run",
-    "train/run/system_metrics.py": "measures how busy the machine is",
+    "train/run/system_metrics.py": "times steps and measures how busy the machine is",
 }
 """What of them a worker loads and decides nothing, with the reason."""
 

@@ -1,24 +1,21 @@
-"""The exception tree.
-
-TempoError                 everything a user can cause or fix; the CLI prints it without a traceback
-|- SpecError               a value in a spec breaks a rule; knows its place (file:line:column)
-|  `- InvalidSpecError     several of them, sorted by place
-|- UnknownNameError        a name that no catalog entry has; knows the nearest one
-|- NotApplicableError      a figure or table that a study cannot have; says why
-|- MissingError            data, a device or a package that this machine lacks
-|- RecordError             records on disk are absent, truncated or contradict each other
-|- FormatError             records were written by a newer version of Tempo
-|- LedgerError             the ledger of leases cannot be reached or does not suit
-|- LeaseLostError          another worker took the run over; nothing may be written any more
-|- RunError                a run could not be carried out; carries a failure class
-`- StoppedError            the user asked to stop; the work done so far is kept
-"""
+"""Define the exceptions, and the position in a spec that their messages name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tempo.core.place import Place
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in a spec. `line` and `column` count from 1; 0 means the source has no lines."""
+
+    source: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
 
 
 class TempoError(Exception):

@@ -13,12 +13,8 @@ RENDEZVOUS = "TEMPO_RENDEZVOUS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processes:
-    """How a run is spread.
-
-    Attributes:
-        per_node: processes on each machine, one per GPU.
-        nodes: machines. With more than one, this command is started on each of them.
-        rendezvous: `host:port` that the machines meet at; needed with more than one.
+    """How a run is spread: `per_node` processes on each of `nodes` machines, one per GPU. With more
+    than one machine the command is started on each, and they meet at `rendezvous` (`host:port`).
     """
 
     per_node: int

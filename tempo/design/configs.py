@@ -12,8 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError
 from tempo.spec.options import Section
 from tempo.spec.presets import expand_preset
 from tempo.spec.study import RunConfig, result_fields

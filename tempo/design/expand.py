@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
+from tempo.core.errors import Place
 from tempo.core.identity import short_hash
-from tempo.core.place import Place
 from tempo.core.records import Exclusion, Plan, PlannedRun, PlannedVariant
 from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from tempo.core.catalog import unknown
-from tempo.core.place import Place
+from tempo.core.errors import Place
 from tempo.spec.designs import Factor
 from tempo.spec.load import LoadedStudy
 from tempo.spec.presets import short_form

@@ -9,7 +9,7 @@ from typing import Any
 
 from tempo.core.catalog import unknown
 from tempo.core.config_diff import at_path
-from tempo.core.place import Place
+from tempo.core.errors import Place
 from tempo.design.factors import Candidate
 from tempo.design.study_context import NamedVariant, StudyContext, Where, named_variant
 from tempo.spec import designs as spec

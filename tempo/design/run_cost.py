@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tempo.core.device_hours import device_hours
 from tempo.records.prices import Price
+from tempo.records.run_record import device_hours
 
 NEWEST = 2
 """Newest checkpoints that a run keeps beside those that its evaluation needs."""

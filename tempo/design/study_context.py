@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tempo.core.catalog import unknown
-from tempo.core.place import Place
+from tempo.core.errors import Place
 from tempo.design.configs import Configs, Resolved
 from tempo.design.factors import Candidate, Factors, Levels
 from tempo.design.measurements import Measured

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tempo.ledger.owner import is_active
-from tempo.ledger.port import Ledger
-from tempo.records.event_tail import is_complete
+from tempo.ledger.port import Ledger, is_active
+from tempo.records.event_log import is_complete
 from tempo.records.layout import Store
 from tempo.records.reuse import planned_run_ids
 from tempo.records.run_record import read_result

@@ -10,9 +10,8 @@ from statistics import fmean
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.accounting.gpu_usage import memory_of
 from tempo.launch.scheduling.run_view import RunView
-from tempo.ledger.owner import is_active
-from tempo.ledger.port import Hold, Ledger
-from tempo.records.event_tail import Progress, Tail
+from tempo.ledger.port import Hold, Ledger, is_active
+from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
 
 

@@ -21,8 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tempo.core.errors import LedgerError
-from tempo.ledger.owner import is_dead
-from tempo.ledger.port import Hold, Owner, Span
+from tempo.ledger.port import Hold, Owner, Span, is_dead
 
 NOBODY = Owner(host="", pid=0, started=0.0)
 
@@ -64,12 +63,14 @@ class FilesLedger:
 
     def began(self, key: str, token: int, step: int) -> None:
         if self._newest(key, token):
-            self._span(key, token, {"first": step, "last": None})
+            path = self._claim(key, token).with_suffix(".span")
+            self._put(path, {"first": step, "last": None}, replace=True)
 
     def reached(self, key: str, token: int, step: int) -> None:
         path = self._claim(key, token).with_suffix(".span")
         if self._newest(key, token) and path.is_file():
-            self._span(key, token, json.loads(path.read_text()) | {"last": step})
+            steps = json.loads(path.read_text()) | {"last": step}
+            self._put(path, steps, replace=True)
 
     def ask_to_stop(self, keys: Iterable[str], stop: bool = True) -> None:
         for key in keys:
@@ -130,10 +131,6 @@ class FilesLedger:
             left=math.inf if held else -math.inf,
             asked_to_stop=stop,
         )
-
-    def _span(self, key: str, token: int, steps: Mapping[str, object]) -> None:
-        path = self._claim(key, token).with_suffix(".span")
-        self._put(path, steps, replace=True)
 
     def _put(self, path: Path, content: Mapping[str, object], *, replace: bool = False) -> bool:
         """Write a file atomically; return False when it exists already."""

@@ -15,8 +15,7 @@ import psutil
 
 from tempo.core.errors import LeaseLostError, LedgerError
 from tempo.core.jobs import BUSY
-from tempo.ledger.owner import this_process
-from tempo.ledger.port import Hold, Ledger
+from tempo.ledger.port import Hold, Ledger, this_process
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ def open_ledger(url: str | None, root: Path) -> Ledger:
     """
     url = url or os.environ.get(VARIABLE) or f"sqlite:///{root.absolute() / 'ledger.db'}"
     if url.startswith("sqlite:///"):
-        from tempo.ledger.sqlite import SqliteLedger
+        from tempo.ledger.sql import SqliteLedger
 
         return SqliteLedger(Path(url.removeprefix("sqlite:///")))
     if url.startswith(("postgresql://", "postgres://")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -42,8 +41,6 @@ class PostgresLedger(SqlLedger):
     def __init__(self, address: str) -> None:
         self._settings = _settings(address)
         super().__init__(_shown(self._settings))
-        self._pid = 0
-        self._connection: Connection[Any] | None = None
 
     def _execute(self, statement: str, values: Mapping[str, object]) -> Rows:
         from psycopg import Error
@@ -70,19 +67,13 @@ class PostgresLedger(SqlLedger):
 
     def _once(self, statement: str, values: Mapping[str, object]) -> Rows:
         text = re.sub(r":(\w+)", r"%(\1)s", statement).replace("{now}", NOW).encode()
-        connection = self._open()
+        connection: Connection[Any] = self._open()
         if statement != sql.RENEW:
             return connection.execute(text, dict(values)).fetchall()
         # A renewal that a crash of the server undoes only ends the lease sooner.
         with connection.pipeline(), connection.transaction():
             connection.execute("SET LOCAL synchronous_commit = off")
             return connection.execute(text, dict(values)).fetchall()
-
-    def _open(self) -> Connection[Any]:
-        """Return this process's connection: one made before a fork must not be used."""
-        if self._connection is None or self._pid != os.getpid():
-            self._connection, self._pid = self._connect(), os.getpid()
-        return self._connection
 
     def _connect(self) -> Connection[Any]:
         from psycopg import connect
@@ -95,11 +86,6 @@ class PostgresLedger(SqlLedger):
                 for table in sql.TABLES:
                     connection.execute(table.encode())
         return connection
-
-    def close(self) -> None:
-        if self._connection is not None and self._pid == os.getpid():
-            self._connection.close()
-        self._connection = None
 
 
 def _settings(address: str) -> dict[str, Any]:

@@ -1,15 +1,20 @@
-"""Implement the ledger over an SQL database, one statement an operation."""
+"""Implement the ledger over an SQL database, one statement an operation; SQLite for one host."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
+import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from tempo.ledger.owner import is_dead
-from tempo.ledger.port import MARGIN, Hold, Owner, Span
+from tempo.core.errors import LedgerError
+from tempo.ledger.port import MARGIN, Hold, Owner, Span, is_dead
 
 Rows = Sequence[Sequence[Any]]
 
@@ -114,6 +119,8 @@ class SqlLedger(ABC):
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
+        self._pid = 0
+        self._connection: Any = None
 
     @property
     def url(self) -> str:
@@ -124,7 +131,19 @@ class SqlLedger(ABC):
         """Execute one statement in its own transaction and return its rows."""
 
     @abstractmethod
-    def close(self) -> None: ...
+    def _connect(self) -> Any:
+        """Return a new connection to a database that has the tables."""
+
+    def _open(self) -> Any:
+        """Return this process's connection: one made before a fork must not be used."""
+        if self._connection is None or self._pid != os.getpid():
+            self._connection, self._pid = self._connect(), os.getpid()
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None and self._pid == os.getpid():
+            self._connection.close()
+        self._connection = None
 
     def _run(self, statement: str, **values: object) -> Rows:
         with self._lock:
@@ -133,14 +152,14 @@ class SqlLedger(ABC):
     def claim(self, key: str, owner: Owner, ttl: float, above: int = 0) -> int | None:
         taken = {"key": key, "ttl": float(ttl), "above": above, **asdict(owner)}
         found = self._run(TAKEN, key=key)
-        rows = self._succeed(_hold(found[0]), taken) if found else self._run(CLAIM, **taken)
+        if not found:
+            rows = self._run(CLAIM, **taken)
+        else:
+            hold = _hold(found[0])
+            if hold.asked_to_stop or not is_dead(hold.owner):
+                return None
+            rows = self._run(SUCCEED, seen=hold.token, **taken)
         return int(rows[0][0]) if rows else None
-
-    def _succeed(self, hold: Hold, taken: Mapping[str, object]) -> Rows:
-        """Take the key over at once from a holder that died on this host."""
-        if hold.asked_to_stop or not is_dead(hold.owner):
-            return []
-        return self._run(SUCCEED, seen=hold.token, **taken)
 
     def again(self, key: str, token: int) -> int | None:
         rows = self._run(AGAIN, key=key, token=token)
@@ -199,3 +218,51 @@ def _hold(row: Sequence[Any]) -> Hold:
 def _span(row: Sequence[Any]) -> Span:
     last = None if row[7] is None else int(row[7])
     return Span(key=row[0], owner=_owner(row), token=int(row[5]), first=int(row[6]), last=last)
+
+
+PATIENCE = 30.0
+"""Seconds to wait for other processes that write."""
+
+NOW = "((julianday('now') - 2440587.5) * 86400.0)"
+"""Unix seconds; unixepoch('subsec') needs SQLite 3.42."""
+
+
+class SqliteLedger(SqlLedger):
+    """Any number of processes of one host. SQLite's locks do not reach over a network."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"sqlite:///{path}")
+        self.path = path
+
+    def _execute(self, statement: str, values: Mapping[str, object]) -> Rows:
+        try:
+            text = statement.replace("{now}", NOW)
+            return self._open().execute(text, dict(values)).fetchall()  # type: ignore[no-any-return]
+        except sqlite3.Error as error:
+            raise LedgerError(f"the ledger {self.path} cannot be used: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.path.is_file():
+            self._create()
+        connection = sqlite3.connect(
+            self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        # A power cut may undo the last claims, but ends every process that made them, too.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _create(self) -> None:
+        """Make the file under another name and link it into place whole: several processes that
+        open a new database at once can break it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        try:
+            connection = sqlite3.connect(draft)
+            connection.execute("PRAGMA journal_mode = WAL")
+            for table in TABLES:
+                connection.execute(table)
+            connection.close()
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, self.path)
+        finally:
+            draft.unlink(missing_ok=True)

@@ -1,22 +1,35 @@
-"""Append to and read a run's `events.jsonl`."""
+"""Append to, read and follow a run's `events.jsonl`."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 from tempo.core.errors import RecordError
-from tempo.records.events import Event, Logged, from_json, to_json
+from tempo.core.records import RunStatus
+from tempo.records.events import (
+    AttemptStarted,
+    Claimed,
+    Event,
+    Finished,
+    Logged,
+    Trained,
+    Validated,
+    from_json,
+    to_json,
+)
 from tempo.records.files import take_format
 
 NAME = "events.jsonl"
 
 
-class EventLog:
+class EventLog(AbstractContextManager["EventLog"]):
     """The writer of one attempt. Each event is one `write` of one whole line.
 
     A line that an earlier attempt left unfinished (killed in mid-write) is cut off first.
@@ -38,15 +51,7 @@ class EventLog:
     def close(self) -> None:
         os.close(self._file)
 
-    def __enter__(self) -> EventLog:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -102,3 +107,128 @@ def read_events(
 def last_attempt(folder: Path) -> int:
     """Return the number of the newest attempt; 0 when there was none."""
     return max((logged.attempt for logged in read_events(folder)), default=0)
+
+
+TAIL_BYTES = 1 << 16
+"""More than the last lines of a log take, a traceback included."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is, from the events read so far. Steps and times are of the last attempt.
+
+    `curve` holds the metrics of each validation that counts, by step; `environment` is where the
+    last attempt runs.
+    """
+
+    attempt: int = 0
+    step: int = 0
+    total: int = 0
+    started: float = 0.0
+    first_step: int = 0
+    updated: float = 0.0
+    finish: Finished | None = None
+    curve: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def take(self, logged: Logged) -> None:
+        if logged.attempt < self.attempt:
+            # Fencing: written by a process that was taken for dead, after a newer attempt began.
+            return
+        event: Event = logged.event
+        self.attempt, self.updated = logged.attempt, logged.time
+        if isinstance(event, Claimed):
+            self.started, self.finish = logged.time, None
+            self.first_step = self.step
+        elif isinstance(event, AttemptStarted):
+            self.started, self.finish = logged.time, None
+            self.step = self.first_step = event.resumed_step
+            self.total, self.environment = event.total_steps, event.environment
+            self.curve = {step: v for step, v in self.curve.items() if step <= self.step}
+        elif isinstance(event, Trained):
+            self.step = event.step
+        elif isinstance(event, Validated):
+            self.step = event.step
+            self.curve[event.step] = event.values
+        elif isinstance(event, Finished):
+            self.finish = event
+
+    @property
+    def psnr(self) -> float | None:
+        """Of the last validation that counts."""
+        return self.curve[max(self.curve)].get("psnr") if self.curve else None
+
+    @property
+    def rate(self) -> float | None:
+        """Steps per second of this attempt so far; None before the first step was reported."""
+        done, took = self.step - self.first_step, self.updated - self.started
+        return done / took if done > 0 and took > 0 else None
+
+
+BETWEEN = ("train", "image", "checkpoint", "model", "evaluation", "note")
+"""Kinds of event that tell nothing of how far a run is that later ones do not tell."""
+
+
+def _last_trained(folder: Path, offset: int) -> Logged | None:
+    """Return the last complete `train` event after `offset`, if it is near the end of the log."""
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        start = max(path.stat().st_size - TAIL_BYTES, offset)
+        file.seek(start)
+        content = file.read()
+    content = content[: content.rfind(b"\n") + 1]
+    begin = content.rfind(b'\n{"kind":"train",') + 1
+    if not content.startswith(b'{"kind":"train",', begin):
+        return None
+    end = content.index(b"\n", begin)
+    return from_json(json.loads(content[begin:end]), start + end + 1)
+
+
+class Tail:
+    """Reads what was appended to a run's events since the last read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.progress = Progress()
+        self._offset = 0
+
+    def catch_up(self) -> None:
+        """Update `progress` from a log that was not followed: of the steps between two
+        validations only the last is looked at, so that long logs are read quickly."""
+        end, before = self._offset, replace(self.progress, curve=dict(self.progress.curve))
+        trained = last = _last_trained(self.folder, self._offset)
+        for logged in read_events(self.folder, self._offset, BETWEEN, self.progress.attempt):
+            if trained is not None and trained.end < logged.end:
+                self.progress.take(trained)
+                trained = None
+            self.progress.take(logged)
+            end = logged.end
+        if trained is not None:
+            self.progress.take(trained)
+            end = trained.end
+        if last is not None and last.attempt < self.progress.attempt:
+            # An outdated attempt wrote the last line of training, which may hide the last one that
+            # counts: read every event instead.
+            self.progress = before
+            for _ in self.read():
+                pass
+        else:
+            self._offset = end
+
+    def read(self) -> Iterator[Logged]:
+        """Yield the new events in order, after updating `progress` with each."""
+        newest = self.progress.attempt
+        for logged in read_events(self.folder, self._offset, newest=newest):
+            self._offset = logged.end
+            self.progress.take(logged)
+            yield logged
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a run's folder holds a finished result."""
+    tail = Tail(folder)
+    tail.catch_up()
+    finish = tail.progress.finish
+    return finish is not None and finish.status == RunStatus.COMPLETE

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
-from tempo.records.event_log import read_events
-from tempo.records.event_tail import is_complete
+from tempo.records.event_log import is_complete, read_events
 from tempo.records.events import EVENTS, AttemptStarted
 from tempo.records.layout import Store
 
@@ -25,13 +24,8 @@ _RUN_ID = re.compile(rb'"run_id": ?"([0-9A-Za-z]+)"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReuseStatus:
-    """What the record of a run offers.
-
-    Attributes:
-        complete: there is a whole result.
-        stale: the record, whole or not, was made by other code.
-        beside: machine settings that differed from the requested ones, as `threads 2 (asked: 1)`.
-    """
+    """What the record of a run offers: a `complete` result or not, made by other code (`stale`) or
+    not, `beside` machine settings other than those requested, as `threads 2 (asked: 1)`."""
 
     complete: bool = False
     stale: bool = False
@@ -48,9 +42,11 @@ def reuse_status(folder: Path, runtime: Mapping[str, Any] | None = None) -> Reus
         return ReuseStatus()
     environments = _environments(folder)
     last = environments[-1] if environments else {}
+    # Imported runs carry no stamp: their code is unknown, so they are not called stale.
+    stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
     return ReuseStatus(
         complete=is_complete(folder),
-        stale=_made_by_other_code(environments),
+        stale=bool(stamps - {code_stamp()}),
         beside=tuple(_differences(last, runtime)) if runtime and last else (),
     )
 
@@ -65,12 +61,6 @@ def _environments(folder: Path) -> list[Mapping[str, Any]]:
         if logged.event.environment:
             found.append(logged.event.environment)
     return found
-
-
-def _made_by_other_code(environments: list[Mapping[str, Any]]) -> bool:
-    # Imported runs carry no stamp: their code is unknown, so they are not called stale.
-    stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
-    return bool(stamps - {code_stamp()})
 
 
 def _differences(was: Mapping[str, Any], runtime: Mapping[str, Any]) -> Iterator[str]:

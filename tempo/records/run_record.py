@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tempo.core.device_hours import device_hours, devices_of
 from tempo.core.records import RunSpec, RunStatus
 from tempo.records.event_log import read_events
 from tempo.records.events import (
@@ -24,6 +23,23 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import load_run
+
+
+def device_hours(seconds: float, devices: float = 1) -> float:
+    """Return the hours that `devices` held for `seconds` amount to."""
+    return seconds * devices / 3600
+
+
+def devices_of(environment: Mapping[str, Any]) -> int:
+    """Return how many devices (GPUs, or slots of a CPU) an attempt recorded that it used."""
+    devices = environment.get("world_size", 1)
+    return devices if isinstance(devices, int) else 1
+
+
+def gpus_of(environment: Mapping[str, Any]) -> int:
+    """Return how many GPUs an attempt recorded that it used: none where its device was a CPU."""
+    on_cpu = str(environment.get("device", "cpu")).startswith("cpu")
+    return 0 if on_cpu else devices_of(environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

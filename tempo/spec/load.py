@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.core.catalog import unknown
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError
 from tempo.spec.presets import expand_preset, short_form
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.error_text import validate

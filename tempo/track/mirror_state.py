@@ -23,8 +23,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tempo.core.records import Plan, RunStatus
-from tempo.ledger.owner import is_dead, this_process
-from tempo.ledger.port import Owner
+from tempo.ledger.port import Owner, is_dead, this_process
 from tempo.records.events import decode, encode
 from tempo.records.files import write_atomic, write_json
 from tempo.records.layout import Store

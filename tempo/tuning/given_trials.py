@@ -11,9 +11,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from tempo.core.catalog import unknown
-from tempo.core.errors import RecordError, SpecError
+from tempo.core.errors import Place, RecordError, SpecError
 from tempo.core.identity import short_hash
-from tempo.core.place import Place
 from tempo.core.records import Plan, PlannedVariant, RunStatus
 from tempo.records.layout import Store, read_plan
 from tempo.records.run_record import read_run

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tempo.core.records import PlannedRun
 from tempo.ledger.port import Ledger
-from tempo.records.event_tail import Tail
+from tempo.records.event_log import Tail
 from tempo.records.events import Validated
 from tempo.records.layout import Store
 from tempo.records.run_record import read_run

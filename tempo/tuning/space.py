@@ -9,8 +9,7 @@ from typing import Any
 
 from tempo.core.catalog import unknown
 from tempo.core.config_diff import ABSENT, at_path, diff
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError
 from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate, Levels
 from tempo.design.measurements import Unmeasured

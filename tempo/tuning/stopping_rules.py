@@ -11,8 +11,8 @@ from statistics import fmean
 from optuna import pruners
 from optuna.trial import FrozenTrial
 
-from tempo.core.device_hours import device_hours
 from tempo.core.t_interval import pooled_variance
+from tempo.records.run_record import device_hours
 from tempo.spec import search_section as spec
 from tempo.tuning.trials import result_of, ticket_of
 

@@ -14,10 +14,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tempo.core.device_hours import devices_of
 from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
 from tempo.records.events import Validated
-from tempo.records.run_record import RunRecord
+from tempo.records.run_record import RunRecord, devices_of
 from tempo.records.search_record import ObjectiveInfo
 from tempo.spec.search_section import MAXIMISED
 from tempo.spec.study import run_id

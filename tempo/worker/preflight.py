@@ -66,7 +66,7 @@ def _say(**message: Any) -> None:
 
 def _width(config: dict[str, Any], target: dict[str, Any], by: str) -> dict[str, Any]:
     from tempo.spec.study import RunConfig
-    from tempo.train.hardware.matched_width import same_cost
+    from tempo.train.hardware.preflight import same_cost
 
     one, other = RunConfig.model_validate(config), RunConfig.model_validate(target)
     crops = one.recipe.crop, other.recipe.crop

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.study_status import RunState, StudyStatus, study_status
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import is_active
-from tempo.ledger.port import Hold
-from tempo.records.event_tail import Tail, is_complete
+from tempo.ledger.port import Hold, is_active
+from tempo.records.event_log import Tail, is_complete
 from tempo.records.layout import Store
 
 if TYPE_CHECKING:

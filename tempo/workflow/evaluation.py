@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tempo.comparison.leaderboard import Leaderboard
     from tempo.records.evaluations import EvaluationRecord
-    from tempo.train.evaluation.evaluation_settings import EvaluationSettings, TestClips
+    from tempo.train.evaluation.method_evaluation import EvaluationSettings, TestClips
     from tempo.train.evaluation.methods import Method
 
 METRICS = (*DEFAULT_METRICS, "flicker")
@@ -206,7 +206,7 @@ def parse_roots(given: Sequence[str]) -> dict[str, Path]:
 
 
 def _manner(settings: EvaluationOptions, metrics: tuple[str, ...]) -> EvaluationSettings:
-    from tempo.train.evaluation.evaluation_settings import EvaluationSettings
+    from tempo.train.evaluation.method_evaluation import EvaluationSettings
     from tempo.train.inference.network_inference import make_inference
 
     return EvaluationSettings(

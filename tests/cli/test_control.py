@@ -13,8 +13,8 @@ import pytest
 from tempo.cli.main import main
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
-from tempo.ledger.owner import this_process
-from tempo.ledger.sqlite import SqliteLedger
+from tempo.ledger.port import this_process
+from tempo.ledger.sql import SqliteLedger
 from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, CheckpointSaved, Evaluated, Finished, Validated
 from tempo.records.layout import Store
@@ -262,5 +262,5 @@ def test_control_imports_nothing_heavy(study: Study, argv: list[str]) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
-    assert "tempo.launch.scheduling.pool" in imported or "tempo.ledger.owner" in imported
+    assert "tempo.launch.scheduling.pool" in imported or "tempo.ledger.port" in imported
     assert not {"torch", "mlflow", "optuna", "matplotlib", "pandas"} & imported

@@ -21,7 +21,7 @@ import pytest
 from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import is_active
+from tempo.ledger.port import is_active
 from tempo.records.layout import Store
 from tempo.records.run_record import RunRecord, read_run
 

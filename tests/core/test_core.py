@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempo.core.catalog import Catalog, nearest, unknown
-from tempo.core.errors import InvalidSpecError, SpecError, UnknownNameError
+from tempo.core.errors import InvalidSpecError, Place, SpecError, UnknownNameError
 from tempo.core.identity import canonical, short_hash
-from tempo.core.place import Place
 from tempo.core.seeding import stream
 
 JSON = st.recursive(

@@ -12,7 +12,7 @@ import pytest
 from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.design.measurements import Config, Unmeasured, Width
-from tempo.records.event_tail import is_complete
+from tempo.records.event_log import is_complete
 from tempo.records.layout import Store
 from tempo.spec.load import load_study
 from tempo.spec.study import RunConfig

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from tempo.ledger.open import open_ledger
-from tempo.records.event_tail import Tail, is_complete
+from tempo.records.event_log import Tail, is_complete
 from tempo.records.layout import Store
 from tempo.records.run_record import read_run
 

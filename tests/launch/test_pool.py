@@ -15,8 +15,8 @@ from tempo.launch.scheduling.failure_policy import RETRIES
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest, run_requests
 from tempo.launch.study_status import study_seconds_left
-from tempo.ledger.owner import this_process
-from tempo.ledger.sqlite import SqliteLedger
+from tempo.ledger.port import this_process
+from tempo.ledger.sql import SqliteLedger
 from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Finished, Trained
 from tempo.records.layout import Store
@@ -426,8 +426,8 @@ def test_what_another_invocation_leaves_is_taken_over_but_not_its_failure(
 CLAIM = """
 import sys
 from pathlib import Path
-from tempo.ledger.owner import this_process
-from tempo.ledger.sqlite import SqliteLedger
+from tempo.ledger.port import this_process
+from tempo.ledger.sql import SqliteLedger
 print(SqliteLedger(Path(sys.argv[1])).claim("a0", this_process(), 600.0), flush=True)
 """
 

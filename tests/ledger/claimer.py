@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import this_process
+from tempo.ledger.port import this_process
 
 root, keys, *urls = sys.argv[1:]
 sys.stdin.readline()

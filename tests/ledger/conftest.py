@@ -10,8 +10,7 @@ import pytest
 
 from tempo.ledger.files import FilesLedger
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import this_process
-from tempo.ledger.port import Ledger, Owner
+from tempo.ledger.port import Ledger, Owner, this_process
 from tempo.ledger.sql import SqlLedger
 
 from ..postgres import postgres

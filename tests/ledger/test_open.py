@@ -16,7 +16,7 @@ import pytest
 
 from tempo.core.errors import LedgerError
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import is_dead
+from tempo.ledger.port import is_dead
 from tempo.ledger.sql import CHUNK
 
 from .conftest import DEAD, FAR, ME, Opened
@@ -129,7 +129,7 @@ def test_only_what_is_known_to_be_gone_is_dead() -> None:
 def test_a_zombie_is_dead_and_a_frozen_process_is_not() -> None:
     script = (
         "import os, signal, sys, time\n"
-        "from tempo.ledger.owner import this_process\n"
+        "from tempo.ledger.port import this_process\n"
         "print(this_process().started, flush=True)\n"
         "sys.stdin.read()\n"
     )

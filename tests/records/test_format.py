@@ -17,7 +17,7 @@ from tempo.records.event_log import EventLog, read_events
 from tempo.records.events import AttemptStarted, Claimed, Finished
 from tempo.records.files import FORMAT
 from tempo.records.layout import Store, load_run, read_plan
-from tempo.records.reuse import look
+from tempo.records.reuse import reuse_status
 
 SPEC = RunSpec(run_id="r1", seed=0, config={"method": "network"})
 PLAN = Plan(
@@ -76,7 +76,7 @@ def test_records_without_a_number_are_read_as_they_were(folder: Path) -> None:
     assert load_run(folder) == SPEC
     assert read_plan(plan_of(folder)) == Store(folder.parents[1]).load_plan("s") == PLAN
     assert [each.event for each in read_events(folder)] == [each.event for each in events]
-    assert look(folder).complete
+    assert reuse_status(folder).complete
 
 
 @pytest.mark.parametrize(

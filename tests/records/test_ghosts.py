@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tempo.core.records import RunSpec, RunStatus
-from tempo.records.event_log import EventLog, read_events
-from tempo.records.event_tail import Progress, Tail, is_complete
+from tempo.records.event_log import EventLog, Progress, Tail, is_complete, read_events
 from tempo.records.events import (
     AttemptStarted,
     Claimed,

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from tempo.core.errors import RecordError
 from tempo.core.records import RunSpec, RunStatus
-from tempo.records.event_log import EventLog, last_attempt, read_events
-from tempo.records.event_tail import Tail, is_complete
+from tempo.records.event_log import EventLog, Tail, is_complete, last_attempt, read_events
 from tempo.records.events import (
     EVENTS,
     AttemptStarted,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempo.core.place import Place
+from tempo.core.errors import Place
 from tempo.spec.arch import ArchSpec
 from tempo.spec.arch_slots import Film, PostAct, SqueezeExcite, Swin
 from tempo.spec.data import Procedural, Vimeo90k

@@ -11,8 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError
 from tempo.spec.yaml.strict_yaml import read_tree
 from tempo.spec.yaml.value_tree import Listing, Mapped, Node, Scalar, find, plain
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tempo.ledger.owner import this_process
+from tempo.ledger.port import this_process
 from tempo.records.events import AttemptStarted, Event, Finished, Logged, Trained
 from tempo.records.files import write_json
 from tempo.track.mirror_state import InvocationState, MirrorState

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from tempo.core.records import Plan
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import this_process
+from tempo.ledger.port import this_process
 from tempo.track.mlflow.mlflow_store import MlflowMirror
 from tempo.track.mlflow.run_content import EventSender, Limits
 

@@ -28,9 +28,13 @@ from tempo.records.files import sha256_of
 from tempo.records.layout import Store
 from tempo.train.evaluation import clip_evaluation as evaluate
 from tempo.train.evaluation import method_evaluation as differences
-from tempo.train.evaluation.evaluation_settings import ROUNDED, EvaluationSettings
 from tempo.train.evaluation.kept_pictures import save_png, to_pixels
-from tempo.train.evaluation.method_evaluation import ROWS, evaluate_method
+from tempo.train.evaluation.method_evaluation import (
+    ROUNDED,
+    ROWS,
+    EvaluationSettings,
+    evaluate_method,
+)
 from tempo.train.evaluation.methods import Method, of_file, reference
 from tempo.train.inference.network_inference import make_inference
 from tempo.workflow.names import find_method as find_one

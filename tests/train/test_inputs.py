@@ -15,8 +15,7 @@ from tempo.records.run_record import read_run
 from tempo.spec.recipe import Augment
 from tempo.train.hardware.process_group import Group
 from tempo.train.run import run_folder as worker
-from tempo.train.run.batch_stream import Steps, stream_batches
-from tempo.train.run.step_budget import horizon
+from tempo.train.run.batch_stream import Steps, horizon, stream_batches
 
 from .conftest import Make, config
 from .test_resume import differences, interrupt_at

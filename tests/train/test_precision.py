@@ -10,9 +10,9 @@ from torch import nn
 
 from tempo.core.errors import MissingError
 from tempo.records.run_record import read_run
-from tempo.train.hardware.device import pick_device
+from tempo.train.hardware.device import pick_device, precision
 from tempo.train.hardware.preflight import random_batch, small_trainer
-from tempo.train.optim.precision import clip_gradients, precision
+from tempo.train.optim.optimisers import clip_gradients
 from tempo.train.run import run_folder as worker
 
 from .conftest import Make, config

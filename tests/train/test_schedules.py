@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tempo.spec.options import parse_slot
 from tempo.spec.recipe import SCHEDULES, Recipe
 from tempo.train.optim.optimisers import learning_rate
-from tempo.train.run.step_budget import horizon
+from tempo.train.run.batch_stream import horizon
 
 
 def rates(kind: str, warmup: int = 10, steps: int = 100, **options: object) -> list[float]:

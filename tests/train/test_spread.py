@@ -18,7 +18,7 @@ from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.core.torchrun_command import Processes, launch_command, launch_environment
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import this_process
+from tempo.ledger.port import this_process
 from tempo.records.event_log import read_events
 from tempo.records.layout import root_of
 from tempo.records.run_record import read_run

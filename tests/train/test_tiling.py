@@ -13,7 +13,7 @@ from torch import Tensor
 from tempo.core.errors import SpecError
 from tempo.metrics.references import average
 from tempo.models.family import STRIDE, TempoNet, build_model
-from tempo.train.inference.tiling import Tiling, tiled
+from tempo.train.inference.network_inference import Tiling, tiled
 
 from .conftest import config
 

@@ -12,7 +12,7 @@ from tempo.core.errors import RunError
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import FAILURES, RunStatus
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import this_process
+from tempo.ledger.port import this_process
 from tempo.records.event_log import read_events
 from tempo.records.events import CheckpointSaved
 from tempo.records.files import sha256_of
@@ -21,7 +21,7 @@ from tempo.records.run_record import read_run
 from tempo.train.optim import trainer
 from tempo.train.run import run_folder as worker
 from tempo.train.run import stop_request as stop
-from tempo.train.run.failure_class import failure_of
+from tempo.train.run.run_folder import failure_of
 
 from .conftest import Make
 

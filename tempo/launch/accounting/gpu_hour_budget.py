@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tempo.core.device_hours import device_hours, gpus_of
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.run_cost import known_cost
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
-from tempo.records.run_record import read_result
+from tempo.records.run_record import device_hours, gpus_of, read_result
 
 Config = Mapping[str, Any]
 PAUSE = 60.0

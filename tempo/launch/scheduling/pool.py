@@ -9,10 +9,8 @@ from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunSpec, RunStatus
 from tempo.launch.scheduling.failure_policy import POLICIES, record_worker_death, signature
 from tempo.launch.scheduling.run_view import RunRequest, RunView, precedence
-from tempo.ledger.owner import is_active, this_process
-from tempo.ledger.port import Hold, Ledger
-from tempo.records.event_log import last_attempt
-from tempo.records.event_tail import Tail
+from tempo.ledger.port import Hold, Ledger, is_active, this_process
+from tempo.records.event_log import Tail, last_attempt
 from tempo.records.events import Finished
 from tempo.records.layout import Store
 from tempo.records.reuse import reuse_status

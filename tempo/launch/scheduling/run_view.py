@@ -10,7 +10,7 @@ from typing import Any
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
 from tempo.design.run_cost import known_cost
 from tempo.ledger.port import Owner
-from tempo.records.event_tail import Progress, Tail
+from tempo.records.event_log import Progress, Tail
 from tempo.records.prices import Prices
 
 

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tempo.core.catalog import nearest, unknown
-from tempo.core.errors import SpecError, UnknownNameError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError, UnknownNameError
 from tempo.spec.options import Section
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, fields, inner, section_of

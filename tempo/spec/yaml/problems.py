@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import astuple
 
-from tempo.core.errors import InvalidSpecError, SpecError
-from tempo.core.place import Place
+from tempo.core.errors import InvalidSpecError, Place, SpecError
 
 
 class Problems:

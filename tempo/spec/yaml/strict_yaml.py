@@ -25,8 +25,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.value_tree import Entry, Listing, Mapped, Node, Plain, Scalar, shown
 

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import is_
 from typing import Any, NamedTuple, overload
 
-from tempo.core.place import Place
+from tempo.core.errors import Place
 
 WHOLE = frozenset({"budget"})
 """Keys whose value `merge` replaces as a whole."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tempo.core.device_hours import device_hours, gpus_of
 from tempo.records.events import (
     AttemptStarted,
     Evaluated,
@@ -15,6 +14,7 @@ from tempo.records.events import (
     Trained,
     Validated,
 )
+from tempo.records.run_record import device_hours, gpus_of
 from tempo.track.store_names import safe_key
 
 SYSTEM = "system/"

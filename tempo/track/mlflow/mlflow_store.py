@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun
 from tempo.ledger.open import open_ledger
-from tempo.ledger.owner import is_active
+from tempo.ledger.port import is_active
 from tempo.records.event_log import NAME
 from tempo.records.layout import Store
 from tempo.track.mirror_state import Invocations, MirrorState, describe

@@ -1,9 +1,10 @@
-"""Predict clips in batches and measure the predictions: one row of metrics for each clip."""
+"""Predict clips in batches and measure each; validate a network in training on held-out clips."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -11,9 +12,13 @@ import torch
 from torch import Tensor
 
 from tempo.core.errors import MissingError, StoppedError
+from tempo.data.cache.splits import Split
 from tempo.data.clips import Clip, Pixels
 from tempo.metrics.metric_table import METRICS, evaluate_pair
+from tempo.records.events import ImageSaved
+from tempo.records.files import of_attempt
 from tempo.spec.metrics import DEFAULT_METRICS
+from tempo.train.evaluation.kept_pictures import inputs_and_target, save_png, to_pixels
 from tempo.train.hardware.process_group import Group
 from tempo.train.run.stop_request import StopRequest
 
@@ -219,3 +224,53 @@ def collect(parts: Sequence[T], group: Group, stop: StopRequest) -> list[T]:
 def in_order(rows: Sequence[Row]) -> list[Row]:
     """Sort rows by clip index."""
     return sorted(rows, key=lambda row: row.index)
+
+
+SAMPLES = 4
+"""Validation clips whose pictures are kept at every validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The validation clips of a run, and the folder of their pictures."""
+
+    split: Split
+    limit: int | None
+    device: torch.device
+    group: Group
+    folder: Path
+    attempt: int
+    first_step: int
+    """The step of the first validation: inputs and targets are kept with it."""
+
+    @property
+    def clips(self) -> range:
+        return range(min(len(self.split), self.limit or len(self.split)))
+
+    def run(
+        self, predict: Predictor, step: int, stop: StopRequest
+    ) -> tuple[dict[str, float], list[ImageSaved]]:
+        """Return the mean metrics over all clips, and the pictures written at `step`."""
+        rows: list[Row] = []
+        images: list[ImageSaved] = []
+        mine = share_of(self.clips, self.group)
+        for judged in judge(predict, self.split, mine, self.device, stop):
+            rows.append(judged.row)
+            if judged.row.index < SAMPLES:
+                images += self._pictures(judged, step)
+        every = in_order(collect(rows, self.group, stop))
+        return means(every), collect(images, self.group, stop)
+
+    def _pictures(self, judged: Judged, step: int) -> Iterator[ImageSaved]:
+        name = f"val{judged.row.index}"
+        for part, pixels in (
+            inputs_and_target(judged.clip).items() if step == self.first_step else ()
+        ):
+            yield self._save(step, f"{name}/{part}", Path("images") / name / f"{part}.png", pixels)
+        path = Path("images") / name / f"prediction-{step:08d}.png"
+        yield self._save(step, f"{name}/prediction", path, to_pixels(judged.prediction))
+
+    def _save(self, step: int, key: str, path: Path, pixels: Pixels) -> ImageSaved:
+        path = of_attempt(path, self.attempt)
+        save_png(self.folder / path, pixels)
+        return ImageSaved(step=step, key=key, path=str(path))

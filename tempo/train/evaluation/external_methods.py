@@ -8,6 +8,7 @@ import re
 import sys
 import uuid
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -42,10 +43,13 @@ def of_callable(text: str, root: Path) -> Method:
     """
     module, _, name = text.partition(":")
     found = _imported(module, name)
+    file = getattr(sys.modules[module], "__file__", None)
+    # The module's file alone, without what the module loads.
+    source = sha256_of(Path(file)) if file and Path(file).is_file() else None
     return Method(
         name=text,
         load=lambda device: _checked(_ready(found, device), text),
-        identity={"callable": text, "source": _source_of(module)},
+        identity={"callable": text, "source": source},
         records=root / "evaluations" / text.replace(":", "."),
     )
 
@@ -65,12 +69,6 @@ def _imported(module: str, name: str) -> Any:
     if not callable(found):
         raise MissingError(f"{module}:{name} is a {type(found).__name__}, which cannot be called")
     return found
-
-
-def _source_of(module: str) -> str | None:
-    """Return the SHA-256 of the module's file, without what the module loads."""
-    file = getattr(sys.modules[module], "__file__", None)
-    return sha256_of(Path(file)) if file and Path(file).is_file() else None
 
 
 def _ready(found: Any, device: torch.device) -> Callable[..., Any]:
@@ -94,39 +92,20 @@ def _checked(call: Callable[..., Any], name: str) -> Predictor:
     return predict
 
 
-class PictureFolder:
-    """Predictions stored as `<clip id>.png` (8 bit) or `<clip id>.npy` (floats 0..1, [H, W, 3]),
-    in sub-folders where an id holds slashes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def find(self, clip: str) -> Path:
-        """Return the file that holds the prediction of a clip.
-
-        Raises:
-            MissingError: when no file is named by the clip.
-        """
-        for suffix in SUFFIXES:
-            path = self.folder / f"{clip}{suffix}"
-            if path.is_file():
-                return path
-        raise MissingError(f"{self.folder} has no picture of clip {clip!r} ({clip}.png, .npy ...)")
-
-    def picture(self, clip: Clip) -> Tensor:
-        """Read the prediction of a clip, float32 [3, H, W].
-
-        Raises:
-            MissingError: when the file is absent, unreadable or of another size than the target.
-        """
-        path = self.find(clip.id)
-        pixels = _floats(path)
-        if pixels.shape != clip.target.shape:
-            raise MissingError(
-                f"{path} holds {list(pixels.shape)}, the target of clip {clip.id!r} is "
-                f"{list(clip.target.shape)}"
-            )
-        return torch.from_numpy(pixels).permute(2, 0, 1)
+def _picture(folder: Path, clip: Clip) -> Tensor:
+    """Read the prediction of a clip, float32 [3, H, W], from `<clip id>.png` (8 bit) or
+    `<clip id>.npy` (floats 0..1, [H, W, 3]), in sub-folders where an id holds slashes."""
+    paths = [folder / f"{clip.id}{suffix}" for suffix in SUFFIXES]
+    path = next((each for each in paths if each.is_file()), None)
+    if path is None:
+        raise MissingError(f"{folder} has no picture of clip {clip.id!r} ({clip.id}.png, .npy ...)")
+    pixels = _floats(path)
+    if pixels.shape != clip.target.shape:
+        raise MissingError(
+            f"{path} holds {list(pixels.shape)}, the target of clip {clip.id!r} is "
+            f"{list(clip.target.shape)}"
+        )
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def _floats(path: Path) -> npt.NDArray[np.float32]:
@@ -164,7 +143,7 @@ def of_folder(folder: Path, root: Path) -> Method:
         load=_not_called,
         identity={"pictures": digest.hexdigest()},
         records=root / "evaluations" / f"{name}-{digest.hexdigest()[:8]}",
-        pictures=PictureFolder(folder),
+        pictures=partial(_picture, folder),
         rounded=any(each.suffix != UNROUNDED for each in files),
     )
 

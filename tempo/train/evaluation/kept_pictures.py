@@ -8,16 +8,13 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 
 from tempo.data.cache.splits import Split
-from tempo.data.clips import Clip
+from tempo.data.clips import Clip, Pixels
 from tempo.records.files import of_attempt, sha256_of, write_atomic
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def to_pixels(picture: Tensor) -> Pixels:

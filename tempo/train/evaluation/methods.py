@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,16 +28,14 @@ from tempo.records.layout import load_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
-from tempo.train.evaluation.weight_selection import ensemble
+from tempo.train.evaluation.run_evaluation import ensemble
 from tempo.train.optim.averaging import Weights, copy_weights, mean_weights
-from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints
+from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints, weights_of
+from tempo.train.run.training_loop import Progress, needed
 
-
-class Pictures(Protocol):
-    """Predictions that exist already."""
-
-    def picture(self, clip: Clip) -> Tensor:
-        """Return float32 [3, H, W]; MissingError without a picture of the target's size."""
+ReadPicture = Callable[[Clip], Tensor]
+"""Returns an existing prediction, float32 [3, H, W]; MissingError without one of the target's size.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +54,7 @@ class Method:
     records: Path
     checkpoints: tuple[Mapping[str, Any], ...] = ()
     run_id: str | None = None
-    pictures: Pictures | None = None
+    pictures: ReadPicture | None = None
     rounded: bool = False
 
 
@@ -88,12 +86,13 @@ def of_run(folder: Path, name: str) -> Method:
     newest = newest_sound(Checkpoints(folder), saved)
     if newest.saved is None or newest.state is None:
         raise RecordError(f"{folder}: the run has no checkpoint yet")
-    steps = _chosen(config, newest.state["progress"], newest.saved.step)
+    progress = Progress(**newest.state["progress"])
+    steps = needed(config.evaluation, progress) or [newest.saved.step]
     used = [_saved_at(folder, saved, step) for step in steps]
     how = config.evaluation.select
 
     def load(device: torch.device) -> Predictor:
-        states = [_evaluated(Checkpoints(folder).load(each)) for each in used]
+        states = [weights_of(Checkpoints(folder).load(each)) for each in used]
         return _network(config.arch, states, device, together=how == "ensemble")
 
     return Method(
@@ -101,19 +100,12 @@ def of_run(folder: Path, name: str) -> Method:
         load=load,
         identity={"weights": tuple(each.sha256 for each in used), "select": how},
         records=folder / "evaluations",
-        checkpoints=tuple(_told(folder, each) for each in used),
+        checkpoints=tuple(
+            {"path": str(folder / each.path), "sha256": each.sha256, "step": each.step}
+            for each in used
+        ),
         run_id=spec.run_id,
     )
-
-
-def _chosen(config: RunConfig, progress: Mapping[str, Any], newest: int) -> list[int]:
-    """Return the steps whose weights the run's own evaluation uses, as `Training.needed` does."""
-    evaluation = config.evaluation
-    if evaluation.select in {"average", "ensemble"} and progress["points"]:
-        return list(progress["points"][-evaluation.over :])
-    if evaluation.select == "best" and progress["best"] is not None:
-        return [progress["best_step"]]
-    return [newest]
 
 
 def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> CheckpointSaved:
@@ -121,15 +113,6 @@ def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> Chec
     if found is None or not (folder / found.path).is_file():
         raise RecordError(f"{folder}: the checkpoint of step {step}, which is needed, is gone")
     return found
-
-
-def _told(folder: Path, saved: CheckpointSaved) -> dict[str, Any]:
-    return {"path": str(folder / saved.path), "sha256": saved.sha256, "step": saved.step}
-
-
-def _evaluated(state: Mapping[str, Any]) -> Weights:
-    trainer = state["trainer"]
-    return trainer["averaged"] or trainer["model"]  # type: ignore[no-any-return]
 
 
 def _network(
@@ -196,7 +179,7 @@ def _training_checkpoint(path: Path, saved: Mapping[str, Any], told: dict[str, A
     step = saved["progress"]["step"]
     return Method(
         name=f"{spec.run_id} step {step}",
-        load=lambda device: _network(config.arch, [_evaluated(saved)], device),
+        load=lambda device: _network(config.arch, [weights_of(saved)], device),
         identity={"weights": (told["sha256"],), "select": "file"},
         records=folder / "evaluations" / path.stem,
         checkpoints=(told | {"step": step},),

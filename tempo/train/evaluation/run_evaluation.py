@@ -1,4 +1,4 @@
-"""Evaluate a run's network on the test split of its spec, resumably; record it as an event."""
+"""Choose the weights of a run and evaluate them on its test split, resumably."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from tempo.core.code_stamp import code_stamp
+from tempo.core.errors import RecordError, RunError
 from tempo.core.identity import short_hash
 from tempo.data.cache.splits import Split
 from tempo.data.clips import Clip
@@ -20,6 +22,7 @@ from tempo.records.files import attempt_of, of_attempt, sha256_of
 from tempo.spec.options import Options
 from tempo.train.evaluation.clip_evaluation import (
     Judged,
+    Predictor,
     Row,
     collect,
     in_order,
@@ -29,9 +32,11 @@ from tempo.train.evaluation.clip_evaluation import (
 from tempo.train.evaluation.evaluator import ClipEvaluator, Motions, ResumeLog, write_clip_table
 from tempo.train.evaluation.kept_pictures import inputs_and_target, save_gallery, to_pixels
 from tempo.train.evaluation.temporal_sequences import share_of_stretches, stretches
-from tempo.train.evaluation.weight_selection import SelectedWeights
 from tempo.train.hardware.process_group import Group
+from tempo.train.optim.averaging import Weights, copy_weights, mean_weights, weights_hash
+from tempo.train.run.checkpoints import saved_checkpoints, weights_of
 from tempo.train.run.stop_request import StopRequest
+from tempo.train.run.training_loop import Training, needed, predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,75 @@ class SpecTestSplit:
 
     def __getitem__(self, index: int) -> Clip:
         return self.split[index]
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedWeights:
+    """What an evaluation judges: `name` says how its weights were chosen, `step` is that of the
+    newest checkpoint that takes part, `weights` the hash of all of them."""
+
+    predict: Predictor
+    step: int
+    name: str
+    weights: str
+
+
+def select_weights(training: Training) -> SelectedWeights:
+    """Choose the weights that `evaluation.select` asks for, once training is done.
+
+    Raises:
+        RunError: when no validation gave a number.
+        RecordError: when a checkpoint that is needed is gone or damaged.
+    """
+    evaluation, progress = training.config.evaluation, training.progress
+    name = evaluation.select
+    steps = [progress.step] if name == "last" else needed(evaluation, progress)
+    if not steps:
+        raise RunError("no validation gave a number, so no checkpoint can be chosen", "non_finite")
+    states = [_weights(training, step) for step in steps]
+    if name == "ensemble":
+        live = dict(training.trainer.model.named_parameters())
+        predict = ensemble(live, predictor(training.trainer), states)
+    else:
+        weights = states[0] if len(states) == 1 else mean_weights(states)
+        copy_weights(dict(training.trainer.model.named_parameters()), weights)
+        predict = predictor(training.trainer)
+    label = name if name in {"best", "last"} else f"{name} of {len(steps)}"
+    return SelectedWeights(predict, steps[-1], label, weights_hash(states))
+
+
+def _weights(training: Training, step: int) -> Weights:
+    """Return the weights of the checkpoint at `step`, averaged ones where it holds some."""
+    if step == training.progress.step:
+        averaged = training.trainer.averaging.weights()
+        live = training.trainer.model.named_parameters()
+        return averaged or {name: each.detach().clone() for name, each in live}
+    group = training.trainer.group
+    return group.share(_stored(training, step) if group.leads else None)  # type: ignore[no-any-return]
+
+
+def _stored(training: Training, step: int) -> Weights:
+    saved = saved_checkpoints(training.journal.events())
+    found = next((each for each in saved if each.step == step), None)
+    if found is None:
+        raise RecordError(f"{training.folder}: the record knows no checkpoint of step {step}")
+    return weights_of(training.checkpoints.load(found))
+
+
+def ensemble(
+    live: Mapping[str, nn.Parameter], predict: Predictor, states: Sequence[Weights]
+) -> Predictor:
+    """Average the predictions of several sets of weights, each copied in turn into the parameters
+    `live` that `predict` uses."""
+
+    def mean_prediction(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
+        total = torch.zeros_like(frames[:, 0])
+        for state in states:
+            copy_weights(live, state)
+            total += predict(frames, times, moment)
+        return total / len(states)
+
+    return mean_prediction
 
 
 LOG = "test-clips"

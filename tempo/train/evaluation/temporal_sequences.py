@@ -79,7 +79,8 @@ def _moment(judged: Judged, earlier: Judged | None, later: Judged | None) -> Mom
     before, after = surrounding(clip)
     consecutive = [None if each is None else _frame(each) for each in (earlier, later)]
     beside = [
-        frame if other is not None and frame is not None and _same_inputs(clip, other.clip)
+        frame if other is not None and frame is not None and clip.times == other.clip.times
+        and np.array_equal(clip.frames, other.clip.frames)
         else _input(clip.frames[place])
         for other, frame, place in zip((earlier, later), consecutive, (before, after), strict=True)
     ]  # fmt: skip
@@ -90,10 +91,6 @@ def _moment(judged: Judged, earlier: Judged | None, later: Judged | None) -> Mom
         earlier=consecutive[0],
         later=consecutive[1],
     )
-
-
-def _same_inputs(one: Clip, other: Clip) -> bool:
-    return one.times == other.times and np.array_equal(one.frames, other.frames)
 
 
 def surrounding(clip: Clip) -> tuple[int, int]:

@@ -17,12 +17,10 @@ from tempo.models.family import build_model
 from tempo.records.prices import Price
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor, judge
-from tempo.train.hardware.device import configure, device_name, peak_memory, pick_device
+from tempo.train.hardware.device import configure, device_name, peak_memory, pick_device, precision
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import AHEAD, Steps, stream_batches
-from tempo.train.run.step_budget import Horizon, horizon
+from tempo.train.run.batch_stream import AHEAD, Horizon, Steps, horizon, stream_batches
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import predictor
 

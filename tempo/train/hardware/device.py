@@ -1,11 +1,14 @@
-"""Choose and configure the device of a run; report what the device supports."""
+"""Choose and configure the device of a run and its number formats; report what it supports."""
 
 from __future__ import annotations
 
 import os
 import resource
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 from torch.utils import deterministic
 
 from tempo.core.errors import MissingError
@@ -77,3 +80,54 @@ def peak_memory() -> int:
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception says that a device or this machine is out of memory."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """The number format of training on a device: fp32, tf32, bf16, fp16 or fp64.
+
+    Weights, gradients and the loss are float32 (float64 in fp64); bf16 and fp16 apply inside the
+    network, under autocast. fp16 scales the loss so that small gradients survive.
+    """
+
+    name: str
+    device: torch.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of weights, pictures and the loss."""
+        return torch.float64 if self.name == "fp64" else torch.float32
+
+    def autocast(self) -> torch.autocast:
+        dtype = AUTOCAST.get(self.name)
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def scaler(self) -> GradScaler:
+        return GradScaler(self.device.type, enabled=self.name == "fp16")
+
+    def pictures(self, frames: Tensor) -> Tensor:
+        """Convert uint8 pictures on any device to floats 0..1 on this one."""
+        moved = frames.to(self.device, non_blocking=True)
+        return moved.to(self.dtype).div_(255)
+
+
+def precision(name: str, device: torch.device) -> Precision:
+    """Return the precision called `name` on `device`.
+
+    Raises:
+        MissingError: when the device does not support it; no other one is chosen silently.
+    """
+    reason = unsupported(name, device)
+    if reason:
+        raise MissingError(reason)
+    return Precision(name=name, device=device)

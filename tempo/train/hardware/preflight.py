@@ -1,4 +1,4 @@
-"""Check before training what this machine lacks and whether a spec's parts fit together."""
+"""Check before training what this machine lacks and whether parts fit; match costs of networks."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from tempo.core.errors import MissingError
 from tempo.core.startup import loading
 from tempo.data.batches import Batch
 from tempo.data.open_dataset import check_available
+from tempo.design.measurements import Width, nearest_width
 from tempo.metrics.metric_table import evaluate_pair
-from tempo.models.family import build_model
+from tempo.models.family import TempoNet, build_model
+from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
     available_cores,
     configure,
     pick_device,
+    precision,
     unsupported,
     wants_cuda,
 )
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.step_budget import Horizon
+from tempo.train.run.batch_stream import Horizon
 
 SIDE = 32
 """Pixels of the reduced pictures of a rehearsal."""
@@ -91,7 +93,8 @@ def rehearse(config: RunConfig) -> float:
     device = pick_device(config.runtime)
     configure(device, config.runtime.threads, config.recipe.precision)
     # Compiling takes minutes and belongs to the run: what it would find is not the spec's fault.
-    trainer = small_trainer(_uncompiled(config), device)
+    runtime = config.runtime.model_copy(update={"compile": "off"})
+    trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device)
     batch = random_batch(1)
     trainer.advance(batch, 0)
     with torch.inference_mode():
@@ -101,12 +104,6 @@ def rehearse(config: RunConfig) -> float:
             prediction = trainer.model(pictures, times, moment).float()
         evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
     return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
-
-
-def _uncompiled(config: RunConfig) -> RunConfig:
-    return config.model_copy(
-        update={"runtime": config.runtime.model_copy(update={"compile": "off"})}
-    )
 
 
 def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
@@ -132,6 +129,37 @@ def random_batch(clips: int, side: int = SIDE) -> Batch:
         target_time=torch.full((clips,), 0.5),
         indices=torch.arange(clips),
     )
+
+
+def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int]) -> Width:
+    """Return the width at which `arch` has as many parameters or MACs (`by`) as `target`.
+
+    `crops` are the sides in pixels of the square pictures that the two are counted for."""
+
+    def cost(one: ArchSpec, side: int) -> float:
+        if by == "parameters":
+            return float(sum(each.numel() for each in _on_meta(one).parameters()))
+        return _macs(one, side)
+
+    return nearest_width(
+        lambda width: cost(arch.model_copy(update={"base_channels": width}), crops[0]),
+        cost(target, crops[1]),
+    )
+
+
+def _macs(arch: ArchSpec, side: int) -> float:
+    """Return the multiply-accumulates of one forward pass, as `models.network_cost` counts them."""
+    net = _on_meta(arch)
+    with torch.device("meta"):
+        inputs = torch.empty(1, 2, 3, side, side), torch.empty(1, 2), torch.empty(1)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(*inputs)
+    return float(counter.get_total_flops()) / 2
+
+
+def _on_meta(arch: ArchSpec) -> TempoNet:
+    with torch.device("meta"):
+        return TempoNet(arch)
 
 
 def device_slots(configs: Iterable[RunConfig]) -> list[dict[str, str]]:

@@ -7,11 +7,10 @@ last checkpoint. The number of processes never changes within a run: it would ch
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
 
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
@@ -20,7 +19,7 @@ from tempo.ledger.open import open_ledger
 from tempo.records.layout import load_run, root_of
 from tempo.records.run_record import RunRecord, read_run
 from tempo.spec.study import RunConfig
-from tempo.train.run.stop_request import SIGNALS
+from tempo.train.run.stop_request import handling
 
 FRESH_STARTS = 3
 """New attempts after a process died, as long as each one got further than the last."""
@@ -67,26 +66,13 @@ def _code(after: RunRecord) -> int:
 
 def _unbegun(folder: Path) -> int:
     """Return the exit code where no attempt began: the run is held, or was asked to stop."""
-    ledger = open_ledger(None, root_of(folder))
-    try:
+    with closing(open_ledger(None, root_of(folder))) as ledger:
         hold = ledger.holds([folder.name]).get(folder.name)
-    finally:
-        ledger.close()
     return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
 
 
 def _supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run torchrun's agent and forward every stop signal to that process."""
     agent = subprocess.Popen(command, env=environment)
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        agent.send_signal(number)
-
-    previous: dict[signal.Signals, Callable[..., object] | int | None] = {
-        number: signal.signal(number, forward) for number in SIGNALS
-    }
-    try:
+    with handling(lambda number, frame: agent.send_signal(number)):
         return agent.wait()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tempo.core.errors import MissingError
 from tempo.data.clips import Pixels
@@ -113,16 +112,12 @@ def between(
     predict: Predictor, start: Pixels, end: Pixels, times: list[float], device: torch.device
 ) -> Iterator[Pixels]:
     """Yield the pictures at `times` (0 to 1) between two uint8 ones [H, W, 3]."""
-    frames = _frames(start, end, device)
+    pair = torch.from_numpy(np.stack([start, end])).to(device)
+    frames = pair.permute(0, 3, 1, 2).float().div_(255)[None]
     ends = torch.tensor([[0.0, 1.0]], device=device)
     for time in times:
         moment = torch.tensor([time], device=device)
         yield to_pixels(predict(frames, ends, moment)[0])
-
-
-def _frames(start: Pixels, end: Pixels, device: torch.device) -> Tensor:
-    pair = torch.from_numpy(np.stack([start, end])).to(device)
-    return pair.permute(0, 3, 1, 2).float().div_(255)[None]
 
 
 def between_pictures(

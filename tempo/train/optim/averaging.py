@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,31 +13,21 @@ from torch import Tensor, nn
 Weights = dict[str, Tensor]
 
 
-# `update` is called after every step; every evaluation and checkpoint asks for `weights`.
-class Averaging(Protocol):
-    """An average of the trained weights, for evaluation."""
+class Averaging:
+    """No average of the trained weights: evaluation uses these. Other kinds override methods."""
 
     def update(self, step: int) -> None:
         """Update the average with the weights after optimiser step `step` (from 1)."""
 
     def weights(self) -> Weights | None:
         """Return copies of the averaged weights; None when evaluation uses the trained ones."""
-
-    def load(self, weights: Mapping[str, Tensor] | None) -> None: ...
-
-
-class NoAveraging:
-    """No average: evaluation uses the trained weights."""
-
-    def update(self, step: int) -> None: ...
-
-    def weights(self) -> Weights | None:
         return None
 
-    def load(self, weights: Mapping[str, Tensor] | None) -> None: ...
+    def load(self, weights: Mapping[str, Tensor] | None) -> None:
+        """Restore what `weights` returned."""
 
 
-class Ema:
+class Ema(Averaging):
     """An exponential moving average of the parameters (Polyak and Juditsky 1992).
 
     The decay rises as (1 + n) / (10 + n) to its value, so that the start is forgotten.
@@ -64,7 +54,7 @@ class Ema:
                 mean.copy_(weights[name])
 
 
-class OptimiserAverage:
+class OptimiserAverage(Averaging):
     """The average that a schedule-free optimiser keeps: the weights of its `eval` mode.
 
     Its switch there and back rounds, so the trained weights are put back from copies.
@@ -73,8 +63,6 @@ class OptimiserAverage:
     def __init__(self, model: nn.Module, optimiser: Any) -> None:
         self._model, self._optimiser = model, optimiser
         optimiser.train()
-
-    def update(self, step: int) -> None: ...
 
     @torch.no_grad()
     def weights(self) -> Weights | None:
@@ -87,8 +75,6 @@ class OptimiserAverage:
             each.copy_(kept[name])
         return averaged
 
-    def load(self, weights: Mapping[str, Tensor] | None) -> None: ...
-
 
 def make_averaging(model: nn.Module, optimiser: Any, ema: float | None) -> Averaging:
     """Return an EMA when asked for, otherwise the optimiser's own average, if there is one."""
@@ -96,7 +82,7 @@ def make_averaging(model: nn.Module, optimiser: Any, ema: float | None) -> Avera
         return Ema(model, ema)
     if callable(getattr(optimiser, "eval", None)):
         return OptimiserAverage(model, optimiser)
-    return NoAveraging()
+    return Averaging()
 
 
 @contextmanager
@@ -123,10 +109,10 @@ def copy_weights(live: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]
 
 def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> Weights:
     """Average several sets of weights (Izmailov et al. 2018), computed in float64."""
-    combine: Callable[[str], Tensor] = lambda name: torch.stack(  # noqa: E731
-        [state[name].double() for state in states]
-    ).mean(0)
-    return {name: combine(name).to(states[0][name].dtype) for name in states[0]}
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(first.dtype)
+        for name, first in states[0].items()
+    }
 
 
 def weights_hash(states: Sequence[Mapping[str, Tensor]]) -> str:

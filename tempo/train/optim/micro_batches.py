@@ -17,11 +17,10 @@ from torch.nn.parallel import DistributedDataParallel
 from tempo.core.errors import RunError
 from tempo.data.batches import Batch
 from tempo.losses import Objective
+from tempo.train.hardware.device import Precision, out_of_memory
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.precision import Precision
 from tempo.train.run.batch_stream import part_of
-from tempo.train.run.failure_class import out_of_memory
-from tempo.train.run.step_phases import Phases
+from tempo.train.run.system_metrics import Phases
 
 Sums = dict[str, Tensor]
 """The mean of the loss and of its terms over this process's share of a batch."""

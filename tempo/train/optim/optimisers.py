@@ -1,17 +1,17 @@
-"""Build optimisers by name; compute learning rates, which need no state, as functions of steps."""
+"""Build optimisers by name, compute learning rates as functions of steps, clip gradients."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tempo.core.errors import MissingError
 from tempo.spec.options import Options
-from tempo.spec.recipe import AdamW, Constant, Cosine, OneCycle, ScheduleFreeAdamW, StepDecay
+from tempo.spec.recipe import AdamW, OneCycle, ScheduleFreeAdamW, StepDecay
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -77,22 +77,10 @@ def _half_cosine(high: float, low: float, share: float) -> float:
     return low + (high - low) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _cosine(options: Cosine, peak: float, share: float) -> float:
-    return _half_cosine(peak, min(options.min_lr, peak), share)
-
-
-def _constant(options: Constant, peak: float, share: float) -> float:
-    return peak
-
-
-def _one_cycle(options: OneCycle, peak: float, share: float) -> float:
-    return _half_cosine(peak, peak / options.end, share)
-
-
 CURVES: dict[str, Curve] = {
-    "constant": _constant,
-    "cosine": _cosine,
-    "one_cycle": _one_cycle,
+    "constant": lambda options, peak, share: peak,
+    "cosine": lambda options, peak, share: _half_cosine(peak, min(options.min_lr, peak), share),
+    "one_cycle": lambda options, peak, share: _half_cosine(peak, peak / options.end, share),
 }
 
 
@@ -113,3 +101,17 @@ def _rise(options: Options, warmup: int, step: int) -> float:
     if isinstance(options, OneCycle):
         return _half_cosine(1 / options.start, 1.0, step / warmup)
     return (step + 1) / warmup
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> Tensor:
+    """Scale all gradients so that their global 2-norm is at most `limit`; return the norm before.
+
+    The gradients are those of the unscaled loss, so that a limit means the same in every precision.
+    """
+    gradients = [each.grad for each in parameters if each.grad is not None]
+    norm = nn.utils.get_total_norm(gradients)
+    if limit is not None:
+        factor = (limit / (norm + 1e-6)).clamp(max=1.0)
+        # A norm that is not finite must not spread over gradients that are.
+        torch._foreach_mul_(gradients, torch.where(norm.isfinite(), factor, 1.0))
+    return norm

@@ -13,12 +13,17 @@ from torch import Tensor, nn
 from tempo.data.batches import Batch
 from tempo.losses import build_objective
 from tempo.spec.study import RunConfig
+from tempo.train.hardware.device import Precision
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.averaging import make_averaging
 from tempo.train.optim.micro_batches import Backward, Sums
-from tempo.train.optim.optimisers import build_optimiser, learning_rate, set_learning_rate
-from tempo.train.optim.precision import Precision, clip_gradients
-from tempo.train.run.step_budget import Horizon
+from tempo.train.optim.optimisers import (
+    build_optimiser,
+    clip_gradients,
+    learning_rate,
+    set_learning_rate,
+)
+from tempo.train.run.batch_stream import Horizon
 
 
 @dataclass(frozen=True, slots=True)

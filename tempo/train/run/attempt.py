@@ -20,21 +20,28 @@ from tempo.records.files import sha256_of
 from tempo.records.run_record import effective, read_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
+from tempo.train.evaluation.clip_evaluation import Validation
 from tempo.train.evaluation.evaluator import Motions
 from tempo.train.evaluation.kept_pictures import choose_gallery
-from tempo.train.evaluation.run_evaluation import RunEvaluation, SpecTestSplit
-from tempo.train.evaluation.validation import Validation
-from tempo.train.evaluation.weight_selection import SelectedWeights, select_weights
-from tempo.train.hardware.device import configure, device_name, pick_device
+from tempo.train.evaluation.run_evaluation import (
+    RunEvaluation,
+    SelectedWeights,
+    SpecTestSplit,
+    select_weights,
+)
+from tempo.train.hardware.device import configure, device_name, pick_device, precision
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.precision import precision
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import Steps
-from tempo.train.run.checkpoints import Checkpoints, Resumable, newest_sound, saved_checkpoints
+from tempo.train.run.batch_stream import Horizon, Steps, horizon
+from tempo.train.run.checkpoints import (
+    Checkpoints,
+    Resumable,
+    newest_sound,
+    saved_checkpoints,
+    seed_everything,
+)
 from tempo.train.run.environment_record import check_same_data, host, left_out, order_digest
 from tempo.train.run.journal import Journal
-from tempo.train.run.rng_state import seed_everything
-from tempo.train.run.step_budget import Horizon, horizon
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import Training
 
@@ -184,19 +191,13 @@ def _training(context: RunContext, splits: Mapping[SplitName, Split], plan: Hori
         lr_scale=_lr_scale(context),
     )
     first = min(config.evaluation.val_every, plan.steps)
-    limit = config.evaluation.val_clips
+    limit, attempt = config.evaluation.val_clips, context.journal.attempt
     return Training(
         trainer=trainer,
         config=config,
         steps=Steps(splits["train"], config.recipe, plan, seed, group),
         validation=Validation(
-            splits["val"],
-            limit,
-            context.device,
-            group,
-            context.folder,
-            context.journal.attempt,
-            first,
+            splits["val"], limit, context.device, group, context.folder, attempt, first
         ),
         folder=context.folder,
         journal=context.journal,

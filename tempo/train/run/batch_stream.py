@@ -1,9 +1,10 @@
-"""Prepare training batches, each a pure function of its step, ahead of time by processes."""
+"""Convert a budget to steps; prepare batches, each a pure function of its step, ahead of time."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from itertools import pairwise
 
@@ -14,7 +15,6 @@ from tempo.data.batches import Batch, TrainBatches
 from tempo.data.cache.splits import Split
 from tempo.spec.recipe import Recipe
 from tempo.train.hardware.process_group import Group
-from tempo.train.run.step_budget import Horizon
 
 AHEAD = 2
 """Batches that each preparing process holds ready."""
@@ -23,6 +23,38 @@ AHEAD = 2
 def part_of(batch: Batch, start: int, end: int) -> Batch:
     """Return the samples `start` to `end` of a batch."""
     return Batch(**{each.name: getattr(batch, each.name)[start:end] for each in fields(batch)})
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The length of a training in steps, clips and epochs."""
+
+    steps: int
+    batch: int
+    train_clips: int
+
+    def clips(self, step: int) -> int:
+        """Return the training samples seen after `step` steps."""
+        return step * self.batch
+
+    def epoch(self, step: int) -> float:
+        """Return the passes over the training split after `step` steps."""
+        return self.clips(step) / self.train_clips
+
+    def progress(self, step: int) -> float:
+        """Return the share of the budget spent before step index `step`, in [0, 1)."""
+        return step / self.steps
+
+
+def horizon(recipe: Recipe, train_clips: int) -> Horizon:
+    """Convert a budget to steps; a part of a batch at the end counts as a whole one."""
+    budget = recipe.budget
+    if budget.steps is not None:
+        steps = budget.steps
+    else:
+        clips = budget.clips if budget.clips is not None else (budget.epochs or 0) * train_clips
+        steps = max(1, math.ceil(round(clips / recipe.batch, 9)))
+    return Horizon(steps=steps, batch=recipe.batch, train_clips=train_clips)
 
 
 class Steps(Dataset[Batch]):

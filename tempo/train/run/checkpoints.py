@@ -1,17 +1,21 @@
-"""Save, verify, load and rotate the checkpoints of a run."""
+"""Save, verify, load and rotate checkpoints; seed, save and restore random streams."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import random
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from tempo.core.errors import RecordError
+from tempo.core.seeding import stream
 from tempo.records.events import CheckpointSaved, Logged
 from tempo.records.files import attempt_of, of_attempt, write_atomic
 from tempo.records.run_record import effective
@@ -90,6 +94,12 @@ def saved_checkpoints(events: Sequence[Logged]) -> list[CheckpointSaved]:
     return [found[step] for step in sorted(found, reverse=True)]
 
 
+def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights in the state of a checkpoint, averaged ones where it holds some."""
+    trainer = state["trainer"]
+    return trainer["averaged"] or trainer["model"]  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True, slots=True)
 class Resumable:
     """The newest sound checkpoint, and the problems of newer ones."""
@@ -105,7 +115,9 @@ def newest_sound(checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]) -> 
     A checkpoint that rotation removed is ignored; one that is damaged is reported.
     """
     damaged: list[str] = []
-    for each in _present(checkpoints, saved):
+    for each in saved:
+        if not (checkpoints.folder / each.path).is_file():
+            continue
         try:
             return Resumable(each, checkpoints.load(each), tuple(damaged))
         except RecordError as error:
@@ -113,7 +125,41 @@ def newest_sound(checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]) -> 
     return Resumable(None, None, tuple(damaged))
 
 
-def _present(
-    checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]
-) -> Iterator[CheckpointSaved]:
-    return (each for each in saved if (checkpoints.folder / each.path).is_file())
+def seed_everything(seed: int) -> None:
+    """Seed the process-wide streams; data and weights have streams of their own."""
+    random.seed(stream(seed, "python"))
+    np.random.seed(stream(seed, "numpy") % 2**32)
+    torch.manual_seed(stream(seed, "torch"))
+
+
+def rng_state() -> dict[str, Any]:
+    """Return the state of the streams of Python, NumPy, torch and the CUDA device."""
+    version, internal, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    state: dict[str, Any] = {
+        "python": {"version": version, "internal": list(internal), "gauss": gauss},
+        "numpy": {
+            "name": name,
+            "keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
+            "position": int(position),
+            "has_gauss": int(has_gauss),
+            "cached": float(cached),
+        },
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Restore every stream to a state that `rng_state` returned."""
+    python, numpy = state["python"], state["numpy"]
+    random.setstate((python["version"], tuple(python["internal"]), python["gauss"]))
+    keys = numpy["keys"].numpy().astype(np.uint32)
+    np.random.set_state(
+        (numpy["name"], keys, numpy["position"], numpy["has_gauss"], numpy["cached"])
+    )
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

@@ -20,12 +20,8 @@ DURABLE = {"claim", "checkpoint", "evaluation", "finish", "note"}
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What an attempt takes over from the records of earlier ones.
-
-    Attributes:
-        rollbacks: how often training went back with a lower learning rate.
-        micro: the largest micro-batch that is not known to be too large; None when none failed.
-    """
+    """What an attempt takes over from earlier ones: how often training went back with a lower
+    learning rate, and the largest micro-batch not known to be too large (None: none failed)."""
 
     rollbacks: int = 0
     micro: int | None = None
@@ -42,12 +38,12 @@ def history_of(past: Sequence[Logged]) -> History:
 
 def _past(folder: Path) -> tuple[Logged, ...]:
     events = list(read_events(folder))
-    starts = [place for place, each in enumerate(events) if _starts_afresh(each)]
+    starts = [
+        place
+        for place, each in enumerate(events)
+        if isinstance(each.event, AttemptStarted) and each.event.afresh
+    ]
     return tuple(events[starts[-1] :] if starts else events)
-
-
-def _starts_afresh(logged: Logged) -> bool:
-    return isinstance(logged.event, AttemptStarted) and logged.event.afresh
 
 
 class Journal:

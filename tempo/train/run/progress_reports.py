@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tempo.records.events import Noted, Trained
 from tempo.train.hardware.device import peak_memory
 from tempo.train.optim.trainer import Step
-from tempo.train.run.step_budget import Horizon
+from tempo.train.run.batch_stream import Horizon
 from tempo.train.run.system_metrics import SystemMeter
 
 
@@ -93,9 +92,3 @@ class Reports:
             "prepare batches (runtime.workers) would help"
         )
         return Noted(step=report.step, topic="data_wait", message=message, values={"share": share})
-
-    def state(self) -> dict[str, Any]:
-        return self.meters.state()
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        self.meters.load(state)

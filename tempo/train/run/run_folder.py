@@ -12,7 +12,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tempo.core.errors import LeaseLostError, StoppedError
+import torch.distributed as dist
+
+from tempo.core.errors import (
+    LeaseLostError,
+    LedgerError,
+    MissingError,
+    RecordError,
+    RunError,
+    StoppedError,
+)
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.ledger.lease import Lease, kept_renewed, refusal, take
@@ -22,11 +31,10 @@ from tempo.records.events import Finished, Noted
 from tempo.records.layout import load_run, root_of
 from tempo.records.reuse import reuse_status
 from tempo.spec.study import RunConfig
-from tempo.train.hardware.device import peak_memory, wants_cuda
+from tempo.train.hardware.device import out_of_memory, peak_memory, wants_cuda
 from tempo.train.hardware.process_group import join_group
 from tempo.train.optim.guard import RollBack
 from tempo.train.run.attempt import RunContext, carry_out
-from tempo.train.run.failure_class import failure_of
 from tempo.train.run.journal import Journal
 from tempo.train.run.stop_request import Objection, StopRequest, listening, watch_objection
 
@@ -61,10 +69,11 @@ def run(
     try:
         with ExitStack() as held, listening() as stop:
             claim = _Claim(folder, spec.run_id, held, stop, objection)
-            begin = group.share(claim.begin(reuse_stale=reuse_stale) if group.leads else None)
-            if isinstance(begin, int):
-                return begin
-            journal = Journal(folder, group, claim.lease, afresh=begin.afresh)
+            begun = claim.begin(reuse_stale=reuse_stale) if group.leads else None
+            code, afresh = group.share((begun, claim.afresh))
+            if code is not None:
+                return int(code)
+            journal = Journal(folder, group, claim.lease, afresh=afresh)
             context = RunContext(folder, cache, spec.seed or 0, config, group, journal, stop)
             return _attempts(context, reraise=reraise)
     except LeaseLostError as lost:
@@ -72,16 +81,10 @@ def run(
         return BUSY
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """How the work begins: `afresh` starts over, otherwise earlier work is resumed."""
-
-    afresh: bool
-
-
 @dataclass(slots=True)
 class _Claim:
-    """The claim of rank 0 to a run; `held` releases what the claim holds."""
+    """The claim of rank 0 to a run; `held` releases what the claim holds. `afresh`: the work starts
+    over, otherwise earlier work is resumed."""
 
     folder: Path
     key: str
@@ -89,8 +92,9 @@ class _Claim:
     stop: StopRequest
     objection: Objection | None
     lease: Lease | None = None
+    afresh: bool = False
 
-    def begin(self, *, reuse_stale: bool) -> Begin | int:
+    def begin(self, *, reuse_stale: bool) -> int | None:
         """Claim the run; return an exit code when there is nothing to do."""
         if reuse_status(self.folder).reusable(stale_too=reuse_stale):
             return COMPLETE
@@ -113,7 +117,8 @@ class _Claim:
         self.held.enter_context(kept_renewed(self.lease, self.stop.ask))
         if self.objection:
             self.held.enter_context(watch_objection(self.objection, self.stop))
-        return Begin(afresh=found.stale and not reuse_stale)
+        self.afresh = found.stale and not reuse_stale
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,27 +139,24 @@ def _attempts(context: RunContext, *, reraise: bool) -> int:
         outcome = _outcome(context)
         if outcome.detail:
             print(outcome.detail, file=sys.stderr, flush=True)
-        _finish(context.journal, outcome, time.perf_counter() - begun)
+        journal = context.journal
+        journal.finish(
+            Finished(
+                status=outcome.status,
+                step=journal.step,
+                seconds=time.perf_counter() - begun,
+                train_seconds=journal.train_seconds,
+                peak_memory=peak_memory(),
+                failure=outcome.failure,
+                message=outcome.message,
+                detail=outcome.detail,
+            )
+        )
         if outcome.error is not None and reraise:
             raise outcome.error
         if outcome.code is not None:
             return outcome.code
-        context = replace(context, journal=context.journal.next())
-
-
-def _finish(journal: Journal, outcome: Outcome, seconds: float) -> None:
-    journal.finish(
-        Finished(
-            status=outcome.status,
-            step=journal.step,
-            seconds=seconds,
-            train_seconds=journal.train_seconds,
-            peak_memory=peak_memory(),
-            failure=outcome.failure,
-            message=outcome.message,
-            detail=outcome.detail,
-        )
-    )
+        context = replace(context, journal=journal.next())
 
 
 def _outcome(context: RunContext) -> Outcome:
@@ -190,3 +192,22 @@ def _rolled_back(context: RunContext, back: RollBack) -> Outcome:
     )
     context.journal.emit(Noted(step=back.step, topic="rollback", message=message, lasting=True))
     return Outcome(None, RunStatus.STOPPED, message=message)
+
+
+def failure_of(error: BaseException) -> str:
+    """Return the failure class of an exception, one of `tempo.core.records.FAILURES`."""
+    if isinstance(error, RunError):
+        return error.failure
+    if out_of_memory(error):
+        return "oom"
+    if isinstance(error, MissingError | RecordError | FileNotFoundError | PermissionError):
+        return "data"
+    if isinstance(error, dist.DistError | OSError | LedgerError) or _lost_peer(error):
+        return "node"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
+
+
+def _lost_peer(error: BaseException) -> bool:
+    text = str(error)
+    signs = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL", "nccl")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)

@@ -62,6 +62,17 @@ class StopRequest:
 
 
 @contextmanager
+def handling(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Call `handler` for each stop signal that arrives during the block."""
+    previous = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, former in previous.items():
+            signal.signal(number, former)
+
+
+@contextmanager
 def listening() -> Iterator[StopRequest]:
     """Turn stop signals into a request during the block. Outside the main thread, which alone may
     install handlers, signals are left as they are."""
@@ -69,12 +80,8 @@ def listening() -> Iterator[StopRequest]:
         yield StopRequest()
         return
     request = StopRequest(wakes=True)
-    previous = {number: signal.signal(number, request.receive) for number in SIGNALS}
-    try:
+    with handling(request.receive):
         yield request
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

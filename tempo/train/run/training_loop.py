@@ -6,27 +6,28 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tempo.core.errors import RunError, StoppedError
 from tempo.data.batches import Batch
-from tempo.records.events import Validated
+from tempo.records.events import Noted, Validated
+from tempo.records.files import of_attempt, write_atomic
+from tempo.spec.recipe import Evaluation
 from tempo.spec.study import RunConfig
-from tempo.train.evaluation.clip_evaluation import Predictor
-from tempo.train.evaluation.validation import Validation
+from tempo.train.evaluation.clip_evaluation import Predictor, Validation
 from tempo.train.optim.averaging import with_weights
 from tempo.train.optim.guard import Guard, RollBack, Verdict
 from tempo.train.optim.trainer import Step, Trainer
 from tempo.train.run.batch_stream import Steps, stream_batches
-from tempo.train.run.checkpoints import Checkpoints
+from tempo.train.run.checkpoints import Checkpoints, rng_state, set_rng_state
 from tempo.train.run.journal import Journal
-from tempo.train.run.profiler_trace import StepProfiler
 from tempo.train.run.progress_reports import Reports
-from tempo.train.run.rng_state import rng_state, set_rng_state
-from tempo.train.run.skipped_steps import skipped
 from tempo.train.run.stop_request import StopRequest
-from tempo.train.run.system_metrics import SystemMeter
+from tempo.train.run.system_metrics import StepProfiler, SystemMeter
 
 FORMAT = 1
 """Of the state in a checkpoint."""
@@ -72,7 +73,7 @@ class Training:
     def resume(self, state: dict[str, Any]) -> None:
         """Restore the state of a checkpoint, so that steps continue as if undisturbed."""
         self.trainer.load(state["trainer"])
-        self.reports.load(state["reports"])
+        self.reports.meters.load(state["reports"])
         self.guard.load(state["guard"])
         self.progress = Progress(**state["progress"])
         self._saved = self.journal.step = self.progress.step
@@ -100,10 +101,8 @@ class Training:
             progress.step += 1
             spent = time.perf_counter() - begun
             progress.seconds += spent
-            self.journal.step, self.journal.train_seconds = (
-                progress.step,
-                self.journal.train_seconds + spent,
-            )
+            self.journal.step = progress.step
+            self.journal.train_seconds += spent
             self.reports.add(done, waited)
             self._watch(batch, done)
             self._after_step(stopping=done.stop)
@@ -130,9 +129,8 @@ class Training:
         if verdict is Verdict.SOUND:
             return
         if self.trainer.group.leads:
-            self.journal.emit(
-                skipped(self.folder, self.journal.attempt, step, batch, done, ceiling)
-            )
+            attempt = self.journal.attempt
+            self.journal.emit(skipped(self.folder, attempt, step, batch, done, ceiling))
         if verdict is Verdict.ACT:
             strikes = self.guard.options.strikes
             reason = f"{strikes} steps in a row up to step {step} had to be left out"
@@ -171,7 +169,11 @@ class Training:
         step, horizon = self.progress.step, self.trainer.horizon
         with with_weights(self.trainer.model, self.trainer.averaging.weights()):
             values, images = self.validation.run(predictor(self.trainer), step, self.stop)
-        self._rank(step, values["psnr"])
+        self.progress.validated = step
+        self.progress.points.append(step)
+        psnr, best = values["psnr"], self.progress.best
+        if not math.isnan(psnr) and (best is None or psnr > best):
+            self.progress.best, self.progress.best_step = psnr, step
         self.journal.emit(
             Validated(
                 step=step,
@@ -184,13 +186,6 @@ class Training:
         for image in images:
             self.journal.emit(image)
 
-    def _rank(self, step: int, psnr: float) -> None:
-        self.progress.validated = step
-        self.progress.points.append(step)
-        best = self.progress.best
-        if not math.isnan(psnr) and (best is None or psnr > best):
-            self.progress.best, self.progress.best_step = psnr, step
-
     def _save(self) -> None:
         step = self.progress.step
         streams = self.trainer.group.gather([rng_state()])
@@ -198,7 +193,7 @@ class Training:
             state = self.state([part[0] for part in streams])
             best = self.progress.best_step == step
             self.journal.emit(self.checkpoints.save(step, state, best=best))
-            self.checkpoints.rotate(self.needed())
+            self.checkpoints.rotate(needed(self.config.evaluation, self.progress))
         self._saved = step
 
     def state(self, streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -206,20 +201,20 @@ class Training:
         return {
             "format": FORMAT,
             "trainer": self.trainer.state(),
-            "reports": self.reports.state(),
+            "reports": self.reports.meters.state(),
             "guard": self.guard.state(),
             "progress": {name: getattr(self.progress, name) for name in Progress.__slots__},
             "rng": list(streams),
         }
 
-    def needed(self) -> list[int]:
-        """Return the steps whose checkpoints the evaluation will need, oldest first."""
-        evaluation = self.config.evaluation
-        if evaluation.select in {"average", "ensemble"}:
-            return self.progress.points[-evaluation.over :]
-        if evaluation.select == "best" and self.progress.best is not None:
-            return [self.progress.best_step]
-        return []
+
+def needed(evaluation: Evaluation, progress: Progress) -> list[int]:
+    """Return the steps whose checkpoints the evaluation will need, oldest first."""
+    if evaluation.select in {"average", "ensemble"}:
+        return progress.points[-evaluation.over :]
+    if evaluation.select == "best" and progress.best is not None:
+        return [progress.best_step]
+    return []
 
 
 def predictor(trainer: Trainer) -> Predictor:
@@ -228,3 +223,46 @@ def predictor(trainer: Trainer) -> Predictor:
     return lambda frames, times, moment: trainer.model(
         frames.to(dtype), times.to(dtype), moment.to(dtype)
     )
+
+
+MOST_FILES = 20
+"""Steps whose evidence is kept; later ones are only noted."""
+
+
+def skipped(
+    folder: Path, attempt: int, step: int, batch: Batch, done: Step, ceiling: float
+) -> Noted:
+    """Save what led to a step that was skipped; return a note that names the file.
+
+    The file holds the batch's clip indices, the random streams, loss, terms, learning rate and the
+    gradient norm of each part of the network.
+    """
+    evidence: dict[str, Any] = {
+        "step": step,
+        "indices": batch.indices.tolist(),
+        "loss": done.loss,
+        "terms": dict(done.terms),
+        "lr": done.lr,
+        "grad_norm": done.grad_norm,
+        "norms": dict(done.norms),
+    }
+    path = _save(folder, attempt, step, evidence | {"rng": rng_state()})
+    reason = (
+        "the fp16 gradients overflowed; their scale was lowered"
+        if done.excused
+        else f"the loss {done.loss:.6g} is above {ceiling:.6g}"
+        if done.loss > ceiling
+        else "the loss or a gradient is not finite"
+    )
+    message = f"step {step} was left out: {reason}"
+    return Noted(step=step, topic="skipped", message=message, values=evidence, path=path)
+
+
+def _save(folder: Path, attempt: int, step: int, evidence: dict[str, Any]) -> str | None:
+    path = of_attempt(folder / "incidents" / f"step-{step:08d}.pt", attempt)
+    if not path.is_file() and len(list(path.parent.glob("step-*.pt"))) >= MOST_FILES:
+        return None
+    buffer = BytesIO()
+    torch.save(evidence, buffer)
+    write_atomic(path, lambda file: file.write(buffer.getbuffer()))
+    return str(path.relative_to(folder))

@@ -17,8 +17,7 @@ from optuna.study import StudyDirection
 from sqlalchemy import event
 
 from tempo.core.config_diff import ABSENT, at_path, diff
-from tempo.core.errors import MissingError, SpecError
-from tempo.core.place import Place
+from tempo.core.errors import MissingError, Place, SpecError
 from tempo.spec.load import LoadedStudy
 from tempo.spec.search_section import MAXIMISED, SearchSpec
 from tempo.spec.yaml.value_tree import shown

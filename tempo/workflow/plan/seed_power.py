@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
 from tempo.core.t_interval import pooled_variance
-from tempo.records.event_tail import is_complete
+from tempo.records.event_log import is_complete
 from tempo.records.layout import Store
 from tempo.records.run_record import read_result
 

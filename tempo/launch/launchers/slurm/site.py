@@ -8,8 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from tempo.core.errors import SpecError
-from tempo.core.place import Place
+from tempo.core.errors import Place, SpecError
 from tempo.launch.launchers.slurm.script import check_extra
 from tempo.spec.options import ListOf, Section
 from tempo.spec.yaml.error_text import validate

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempo.records.columns import numbers, texts
+from tempo.train.evaluation.evaluator import numbers, texts
 
 
 @given(st.lists(st.text()))
@@ -36,7 +36,7 @@ def test_a_table_is_written_without_pandas() -> None:
     code = """
 import io, sys
 import pyarrow as pa, pyarrow.parquet as pq
-from tempo.records.columns import numbers, texts
+from tempo.train.evaluation.evaluator import numbers, texts
 table = pa.Table.from_arrays([texts(["a"]), numbers([None])], ["clip", "motion"])
 pq.write_table(table, io.BytesIO())
 print("pandas" in sys.modules)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tempo.core.device_hours import device_hours, devices_of, gpus_of
+from tempo.records.run_record import device_hours, devices_of, gpus_of
 
 
 def test_hours_are_counted_once_for_each_device() -> None:
