@@ -124,8 +124,7 @@ def _select(
     names: Sequence[str], options: argparse.Namespace, profile: str | None = None
 ) -> list[tuple[Store, Plan]]:
     """The plans that names mean, those of MLflow among them."""
-    from tempo.workflow.mlflow_names import without_mlflow
-    from tempo.workflow.names import select
+    from tempo.workflow.names import select, without_mlflow
 
     found = without_mlflow(
         names,

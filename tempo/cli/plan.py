@@ -66,7 +66,7 @@ def execute(options: argparse.Namespace) -> int:
 def show_plan(study: Study, options: argparse.Namespace) -> int:
     """Print the plan of a study or a search, as tables or JSON."""
     if study.is_search:
-        from tempo.cli.render.search_plan import show_search_plan
+        from tempo.cli.render.search_tables import show_search_plan
 
         return show_search_plan(study.loaded, options)
     with loading():

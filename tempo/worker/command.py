@@ -7,12 +7,17 @@ only commands that import torch, each in a process of its own.
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tempo.core.errors import TempoError
 from tempo.worker.arguments import add_cache, add_ddp, add_nodes, add_reuse, add_with_parent
+from tempo.worker.process_setup import die_with_parent, limit_threads
 
 Configure = Callable[[argparse.ArgumentParser], None]
 
@@ -66,17 +71,51 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_network_cost(parser: argparse.ArgumentParser) -> None:
-    from tempo.worker.network_cost import execute
-
     parser.description = "Count parameters and MACs: a question a line in, an answer a line out."
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=_count_networks)
 
 
 def _add_mirror(parser: argparse.ArgumentParser) -> None:
-    from tempo.worker.mirror import execute
-
     parser.description = "Mirror a study into MLflow while it runs, as its parent asks over a pipe."
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=_mirror)
+
+
+def _count_networks(options: argparse.Namespace) -> int:
+    """Answer questions from stdin until there are no more."""
+    limit_threads(1)
+    die_with_parent()
+    for line in sys.stdin:
+        print(json.dumps(_cost(json.loads(line))), flush=True)
+    return 0
+
+
+def _cost(question: dict[str, Any]) -> dict[str, Any]:
+    """Parameters and MACs of {"arch": ..., "crop": ...}, or why the network cannot be built."""
+    from tempo.models.network_cost import count
+    from tempo.spec.arch import ArchSpec
+
+    try:
+        crop = question["crop"]
+        cost = count(ArchSpec.model_validate(question["arch"]), height=crop, width=crop)
+    except Exception as error:
+        # Whatever a part raises here it would raise in the run; the parent reports it.
+        return {"broken": f"{type(error).__name__}: {error}"}
+    return {"parameters": cost.parameters, "macs": cost.macs}
+
+
+def _mirror(options: argparse.Namespace) -> int:
+    """Answer the parent's requests until the pipe closes."""
+    from tempo.track.mirror_process import serve
+
+    # Ctrl-C and SIGTERM are for the study: the mirror leaves when its parent asks no more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # Answers go to the pipe; whatever MLflow prints goes to stderr.
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with os.fdopen(answers, "w") as file:
+        serve(sys.stdin, file)
+    return 0
 
 
 COMMANDS: dict[str, tuple[str, Configure]] = {

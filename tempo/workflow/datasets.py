@@ -14,7 +14,7 @@ from tempo.records.files import sha256_of
 from tempo.records.layout import default_cache
 from tempo.spec.data import DATASETS
 from tempo.spec.options import Options
-from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.observer import Observer, advancing, shown
 from tempo.workflow.run_options import options_from
 
 if TYPE_CHECKING:
@@ -115,11 +115,9 @@ def _asked(
     observer: Observer | None,
     options: Mapping[str, Any],
 ) -> tuple[DatasetNames, DatasetOptions, Observer]:
-    from tempo.workflow.progress_bar import ProgressBar
-
     settings = options_from(DatasetOptions, {"cache": default_cache(), **options})
     names = dataset_names(str(what), settings.root, overrides, profile)
-    return names, settings, ProgressBar() if observer is None else observer
+    return names, settings, shown(observer)
 
 
 def dataset_names(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.core.errors import SpecError, UnknownNameError
 from tempo.records.layout import Store, default_cache, default_root
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
-from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.observer import Observer, advancing, shown
 from tempo.workflow.run_options import options_from
 
 if TYPE_CHECKING:
@@ -86,13 +86,12 @@ def evaluate(
     """
     from tempo.train.run.stop_request import listening
     from tempo.workflow.names import find_methods
-    from tempo.workflow.progress_bar import ProgressBar
 
     settings = options_from(EvaluationOptions, options)
     given = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
     sets = expand_sets([on] if isinstance(on, str) else on)
     metrics = chosen_metrics(settings.metrics)
-    watcher = observer or ProgressBar()
+    watcher = shown(observer)
     with listening() as stop, stop.at_once():
         manner = _manner(settings, metrics)
         store = Store(settings.records)

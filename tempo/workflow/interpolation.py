@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import MissingError, StoppedError
 from tempo.records.layout import Store, default_root
-from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.observer import Observer, advancing, shown
 
 if TYPE_CHECKING:
     from tempo.train.inference.interpolation import InterpolatedVideo
@@ -52,7 +52,7 @@ def interpolate_video(
 
     if not 0 <= crf <= 51:
         raise MissingError(f"--crf is from 0 to 51, not {crf}")
-    found, watcher = _method(method, records), _shown(observer)
+    found, watcher = _method(method, records), shown(observer)
     try:
         with listening() as stop, stop.at_once():
             network = make_inference(**_defaults(inference))
@@ -86,7 +86,7 @@ def interpolate_pictures(
     from tempo.train.inference.network_inference import make_inference
     from tempo.train.run.stop_request import listening
 
-    found, watcher = _method(method, records), _shown(observer)
+    found, watcher = _method(method, records), shown(observer)
     try:
         with listening() as stop, stop.at_once():
             network = make_inference(**_defaults(inference))
@@ -109,9 +109,3 @@ def _method(name: str, records: str | Path | None) -> Any:
 def _defaults(given: dict[str, Any]) -> dict[str, Any]:
     defaults = {"device": "auto", "precision": "fp32", "tile": None, "overlap": None}
     return defaults | {"threads": None} | given
-
-
-def _shown(observer: Observer | None) -> Observer:
-    from tempo.workflow.progress_bar import ProgressBar
-
-    return ProgressBar() if observer is None else observer

@@ -199,7 +199,7 @@ class Run:
         Raises:
             RecordError: the run has no test evaluation, or its table was altered since.
         """
-        from tempo.workflow.clip_frame import clip_frame
+        from tempo.workflow.comparison import clip_frame
 
         frame = clip_frame(self.folder)
         if frame is None:

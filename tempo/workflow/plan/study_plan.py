@@ -14,7 +14,7 @@ from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.reuse import ReuseStatus, other_studies, reuse_status
 from tempo.spec.load import LoadedStudy
-from tempo.workflow.plan.bill import Bill
+from tempo.workflow.plan.bill import Bill, count_all, describe_networks
 from tempo.workflow.plan.measurements import PlanMeasurements, processes_of
 from tempo.workflow.run_options import RunOptions
 
@@ -245,8 +245,6 @@ def study_plan(
     )
     if not (counts or architectures):
         return view
-    from tempo.workflow.plan.counts import count_all, describe_networks
-
     return replace(
         view,
         counts=count_all(plan) if counts else {},
