@@ -54,15 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_records(parser)
     add_store(parser)
     _add_question(parser)
-    output = parser.add_mutually_exclusive_group()
-    for name in ("md", "csv", "json", "latex"):
-        output.add_argument(
-            f"--{name}",
-            action="store_const",
-            const=name,
-            dest="format",
-            help=f"print {name} and write no report",
-        )
+    shared.add_formats(parser, ("md", "csv", "json", "latex"), " and write no report")
     shared.add_reports(parser)
     parser.add_argument("--no-report", action="store_true", help="print the table only")
     parser.add_argument(

@@ -76,16 +76,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="evaluate even what is recorded")
     shared.add_cache(parser)
     shared.add_records(parser)
-    _add_formats(parser)
+    shared.add_formats(parser, ("md", "csv", "json"))
     parser.set_defaults(handler=execute)
-
-
-def _add_formats(parser: argparse.ArgumentParser) -> None:
-    output = parser.add_mutually_exclusive_group()
-    for name in ("md", "csv", "json"):
-        output.add_argument(
-            f"--{name}", action="store_const", const=name, dest="format", help=f"print {name}"
-        )
 
 
 def execute(options: argparse.Namespace) -> int:

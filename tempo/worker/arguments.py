@@ -17,15 +17,15 @@ def positive(text: str) -> int:
     return number
 
 
+def add_folder(parser: argparse.ArgumentParser, name: str, default: Path, text: str) -> None:
+    """Add an option that names a folder."""
+    parser.add_argument(name, type=Path, default=default, metavar="DIR", help=text)
+
+
 def add_cache(parser: argparse.ArgumentParser) -> None:
     """Add `--cache`: where decoded pictures lie."""
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=default_cache(),
-        metavar="DIR",
-        help="folder of decoded pictures (default: $TEMPO_CACHE or %(default)s)",
-    )
+    text = "folder of decoded pictures (default: $TEMPO_CACHE or %(default)s)"
+    add_folder(parser, "--cache", default_cache(), text)
 
 
 def add_with_parent(parser: argparse.ArgumentParser) -> None:

@@ -22,16 +22,11 @@ if TYPE_CHECKING:
     from tempo.data.clip_statistics import Clips, Measured
     from tempo.data.clips import Clip
 
+DatasetNames = tuple[Sequence[Options], Sequence[str]]
+"""What a name means: options of training data, and names of test sets."""
+
 ROWS = 12
 """Clips of a contact sheet, from the slowest to the fastest of those measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetNames:
-    """What a name means: options of training data, or test sets by name."""
-
-    training: tuple[Options, ...] = ()
-    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +71,10 @@ def prepare_data(
     >>> [each["whole"] for each in tempo.prepare_data("ablations/v2_to_v3.yaml", profile="smoke")]
     [True]
     """
-    names, settings, watcher = _asked(what, overrides, profile, observer, options)
+    training, tests, settings, watcher = _asked(what, overrides, profile, observer, options)
     return [
-        *(_prepare_training(each, settings, watcher) for each in names.training),
-        *(_prepare_test_set(name, settings, watcher) for name in names.tests),
+        *(_prepare_training(each, settings, watcher) for each in training),
+        *(_prepare_test_set(name, settings, watcher) for name in tests),
     ]
 
 
@@ -101,10 +96,10 @@ def describe_data(
     >>> sorted(about["splits"])
     ['test', 'train', 'val']
     """
-    names, settings, watcher = _asked(what, overrides, profile, observer, options)
+    training, tests, settings, watcher = _asked(what, overrides, profile, observer, options)
     return [
-        *(_describe_training(each, settings, watcher) for each in names.training),
-        *(_describe_test_set(name, settings, watcher) for name in names.tests),
+        *(_describe_training(each, settings, watcher) for each in training),
+        *(_describe_test_set(name, settings, watcher) for name in tests),
     ]
 
 
@@ -114,10 +109,10 @@ def _asked(
     profile: str | None,
     observer: Observer | None,
     options: Mapping[str, Any],
-) -> tuple[DatasetNames, DatasetOptions, Observer]:
+) -> tuple[Sequence[Options], Sequence[str], DatasetOptions, Observer]:
     settings = options_from(DatasetOptions, {"cache": default_cache(), **options})
-    names = dataset_names(str(what), settings.root, overrides, profile)
-    return names, settings, shown(observer)
+    training, tests = dataset_names(str(what), settings.root, overrides, profile)
+    return training, tests, settings, shown(observer)
 
 
 def dataset_names(
@@ -132,14 +127,14 @@ def dataset_names(
     from tempo.data.testsets import FAMILIES, TEST_SETS, expand_names
 
     if name in DATASETS:
-        return DatasetNames(training=(_by_name(name, root, overrides),))
+        return (_by_name(name, root, overrides),), ()
     if name in TEST_SETS or name in FAMILIES:
         if overrides:
             raise SpecError(f"a test set has no options: its protocol is fixed ({name})")
-        return DatasetNames(tests=tuple(expand_names([name])))
+        return (), expand_names([name])
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
-        return DatasetNames(training=_of_spec(path, root, overrides, profile))
+        return _of_spec(path, root, overrides, profile), ()
     raise UnknownNameError(unknown("data set", name, [*DATASETS, *TEST_SETS, *FAMILIES]))
 
 
@@ -193,11 +188,7 @@ def _prepare_training(
     from tempo.data.open_dataset import forget_unreadable, published_lists
 
     lists = {
-        name: {
-            "sequences": counted,
-            "published": published,
-            "sha256": sha256_of(file),
-        }
+        name: {"sequences": counted, "published": published, "sha256": sha256_of(file)}
         for name, (file, counted, published) in published_lists(data).items()
     }
     forget_unreadable(data, settings.cache)

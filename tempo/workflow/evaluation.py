@@ -208,14 +208,9 @@ def _manner(settings: EvaluationOptions, metrics: tuple[str, ...]) -> Evaluation
     from tempo.train.evaluation.evaluation_settings import EvaluationSettings
     from tempo.train.inference.network_inference import make_inference
 
+    names = ("device", "precision", "tile", "overlap", "threads")
     return EvaluationSettings(
-        inference=make_inference(
-            device=settings.device,
-            precision=settings.precision,
-            tile=settings.tile,
-            overlap=settings.overlap,
-            threads=settings.threads,
-        ),
+        inference=make_inference(**{name: getattr(settings, name) for name in names}),
         metrics=metrics,
         rounded=settings.rounded,
         check=settings.check,

@@ -55,7 +55,7 @@ def interpolate_video(
     found, watcher = _method(method, records), shown(observer)
     try:
         with listening() as stop, stop.at_once():
-            network = make_inference(**_defaults(inference))
+            network = make_inference(**inference)
             predict = network.predictor(found)
             settings = InterpolationSettings(factor=factor, cut=cut, crf=crf)
             with advancing(watcher, Path(video).name, "frames") as advance:
@@ -89,7 +89,7 @@ def interpolate_pictures(
     found, watcher = _method(method, records), shown(observer)
     try:
         with listening() as stop, stop.at_once():
-            network = make_inference(**_defaults(inference))
+            network = make_inference(**inference)
             predict = network.predictor(found)
             with advancing(watcher, "between", "pictures") as advance:
                 ends = [Path(each) for each in pictures]
@@ -104,8 +104,3 @@ def _method(name: str, records: str | Path | None) -> Any:
     from tempo.workflow.names import find_method
 
     return find_method(name, Store(default_root() if records is None else Path(records)))
-
-
-def _defaults(given: dict[str, Any]) -> dict[str, Any]:
-    defaults = {"device": "auto", "precision": "fp32", "tile": None, "overlap": None}
-    return defaults | {"threads": None} | given

@@ -119,7 +119,11 @@ def run_named(name: str, store: Store) -> PlannedRun:
     for folder in runs.iterdir() if runs.is_dir() else ():
         known.setdefault(folder.name, PlannedRun(run_id=folder.name, variant=UNPLANNED, seed=None))
     exact = [run for run in known.values() if name in {run.run_id, run.title}]
-    found = exact or [run for run in known.values() if _begins(run.run_id, name)]
+    found = exact or [
+        run
+        for run in known.values()
+        if len(name) >= SHORTEST_ID and name.isalnum() and run.run_id.startswith(name)
+    ]
     if len(found) == 1:
         return found[0]
     if found:
@@ -132,11 +136,6 @@ def run_named(name: str, store: Store) -> PlannedRun:
         f"no run {name!r} in {store.root}{hint} (a run is named by its id, by at least "
         f"{SHORTEST_ID} characters that only its id begins with, or as VARIANT sSEED)"
     )
-
-
-def _begins(run_id: str, name: str) -> bool:
-    """Whether a name is long enough and begins the run's id."""
-    return len(name) >= SHORTEST_ID and name.isalnum() and run_id.startswith(name)
 
 
 def _run_folder(name: str, store: Store) -> Path:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tempo.core.errors import RecordError
+from tempo.core.identity import file_name
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 from tempo.records.search_record import SearchSummary, load_search, search_dir
@@ -29,7 +31,6 @@ def write_study_report(store: Store, plan: Plan, reports: Path) -> tuple[Compari
 
 def write_page(comparison: Comparison, chosen: Sequence[tuple[Store, Plan]], reports: Path) -> Path:
     """Write the report of a comparison: of the search where the one study chosen is a search."""
-    from tempo.core.identity import file_name
     from tempo.report.document import write_report
 
     search = find_search(*chosen[0]) if len(chosen) == 1 else None
@@ -66,7 +67,6 @@ def find_search(store: Store, plan: Plan) -> SearchSummary | None:
 
 def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Path:
     """Write the page of a search, with what its confirmed trials do on the test split."""
-    from tempo.core.identity import file_name
     from tempo.report.pages.search_page import write_search_report
 
     folder = reports / file_name(summary.study)
@@ -96,7 +96,6 @@ def write_changes_page(
     changes: Changes, plans: tuple[Plan, Plan], reports: Path, *, command: str
 ) -> Path:
     """Write the page of two studies (before, after); `command` is what makes the page again."""
-    from tempo.core.identity import file_name
     from tempo.report.pages.changes_page import write_changes_report
 
     before, after = (file_name(plan.study) for plan in plans)
@@ -109,7 +108,6 @@ def changes_as_text(changes: Changes, form: str) -> str:
     Raises:
         RecordError: the studies share no variant.
     """
-    from tempo.core.errors import RecordError
     from tempo.report.applicability import NotApplicable
     from tempo.report.formats.writers import WRITERS, json_text
     from tempo.report.tables.changes import changed

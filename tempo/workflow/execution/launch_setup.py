@@ -154,14 +154,8 @@ class LaunchSetup:
 
     def watch(self) -> Callable[[], str | None]:
         """What says that the GPU-hours of the study, whose plan is saved, are spent."""
-        return (
-            BudgetWatch.of_study(self.store, self.plan.study, self.plan.profile_name) or never_stop
-        )
-
-
-def never_stop() -> str | None:
-    """Give no reason to stop: the watch of a study without a budget."""
-    return None
+        watch = BudgetWatch.of_study(self.store, self.plan.study, self.plan.profile_name)
+        return watch or (lambda: None)
 
 
 def launch_lines(plan: Plan, options: RunOptions) -> Iterator[str]:

@@ -67,9 +67,9 @@ def _pool(setup: LaunchSetup, observer: Observer, todo: Iterable[str]) -> tuple[
         there = _as_on_login_node(plan) if setup.queued else plan
         checked = check(there, sorted(todo), options.cache, observer)
     asked = options.slots or plan.spec["runtime"]["slots"]
-    context = LauncherContext(
-        slots=run_slots(plan, store, needs, checked, asked), start=server, say=observer.note
-    )
+    shared = _shared(plan, store, needs, checked)
+    slots = limit_slots(shared, asked, needs.processes.per_node)
+    context = LauncherContext(slots=slots, start=server, say=observer.note)
     launcher = setup.launcher(context)
     pool = Pool(
         store,
@@ -104,13 +104,6 @@ def _on_cpu(variant: PlannedVariant) -> PlannedVariant:
 
 Slot = Mapping[str, str]
 """The environment of a run's process, such as the GPU that the run owns."""
-
-
-def run_slots(
-    plan: Plan, store: Store, needs: Needs, checked: Checked, wanted: int | None
-) -> Sequence[Slot]:
-    """The slots of a study's runs; `wanted` is how many runs shall execute side by side."""
-    return limit_slots(_shared(plan, store, needs, checked), wanted, needs.processes.per_node)
 
 
 def limit_slots(slots: Sequence[Slot], wanted: int | None, processes: int) -> Sequence[Slot]:

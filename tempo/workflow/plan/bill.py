@@ -95,12 +95,7 @@ def count_all(plan: Plan) -> dict[str, dict[str, int]]:
         key = config.arch.model_dump_json(), crop
         if key not in counted:
             counted[key] = count(config.arch, height=crop, width=crop)
-        cost = counted[key]
-        out[name] = {
-            "parameters": cost.parameters,
-            "macs": cost.macs,
-            "activation_bytes": cost.activation_bytes,
-        }
+        out[name] = asdict(counted[key])
     return out
 
 

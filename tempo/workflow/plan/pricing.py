@@ -9,11 +9,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tempo.core.errors import TempoError
@@ -82,11 +80,10 @@ def _why(log: str, code: int) -> str:
     return lines[-1] if lines else f"its process ended with code {code}"
 
 
-@contextmanager
 def ready(
     plan: Plan, prices: Prices, cache: Path, world: int, observer: Observer
-) -> Iterator[tuple[Checked, Calibrator]]:
-    """Check the machine; yields what the machine offers, and a calibrator on its first device."""
+) -> tuple[Checked, Calibrator]:
+    """Check the machine; returns what the machine offers, and a calibrator on its first device."""
     server = ForkServer(call_worker, PRELOAD)
     server.warm()
     checked = check(plan, [variant.name for variant in plan.variants], cache, observer)
@@ -94,7 +91,7 @@ def ready(
     together = {
         name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(names)
     }
-    yield checked, Calibrator(prices, cache, together, world, server)
+    return checked, Calibrator(prices, cache, together, world, server)
 
 
 def price_plan(
@@ -153,12 +150,7 @@ class NetworkCosts:
     def __enter__(self) -> NetworkCosts:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
