@@ -40,7 +40,6 @@ GATE_FAILED = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo compare`."""
     parser.description = "Rebuild table, figures and page from records, offline and without torch."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -67,7 +66,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
-    """What is asked of the records."""
     parser.add_argument("--baseline", metavar="VARIANT", help="the control variant")
     parser.add_argument("--against", metavar="STUDY", help="an earlier study: show what changed")
     parser.add_argument("--metric", metavar="NAMES", help="primary metric, then others: psnr,ssim")
@@ -115,7 +113,6 @@ def execute(options: argparse.Namespace) -> int:
 def _select(
     names: Sequence[str], options: argparse.Namespace, profile: str | None = None
 ) -> list[tuple[Store, Plan]]:
-    """The plans that names mean, those of MLflow among them."""
     from tempo.workflow.names import select, without_mlflow
 
     found = without_mlflow(

@@ -178,7 +178,6 @@ def _show_described(told: Mapping[str, Any], console: Console) -> None:
 
 
 def _splits_table(kind: str, splits: Mapping[str, Mapping[str, Any]]) -> Table:
-    """One line for each split."""
     table = Table(title=kind, title_justify="left")
     for column in ("split", "clips", "pictures", "size", "GB", "counted", "digest"):
         table.add_column(
@@ -193,7 +192,6 @@ def _splits_table(kind: str, splits: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _show_notes(notes: list[str], console: Console) -> None:
-    """The first notes, and how many more there are."""
     for note in islice(notes, SHOWN):
         say(console, f"  {note}")
     if len(notes) > SHOWN:

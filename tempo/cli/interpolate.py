@@ -22,7 +22,6 @@ A frame of the source keeps its time; across a scene cut it is held instead of b
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo interpolate`."""
     parser.description = "Put new frames between those of a video, or between two pictures."
     parser.epilog = EPILOG
     parser.add_argument(

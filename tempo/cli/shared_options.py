@@ -44,7 +44,6 @@ def open_study(options: argparse.Namespace) -> Study:
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
-    """Add the spec, its profile and its overrides."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a YAML file")
     parser.add_argument("--profile", help="overlay a profile of the spec: smoke, demo, full ...")
     parser.add_argument(
@@ -58,18 +57,15 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 
 def add_records(parser: argparse.ArgumentParser) -> None:
-    """Add `--records`: where records lie."""
     text = "folder of the records (default: $TEMPO_RECORDS or %(default)s)"
     add_folder(parser, "--records", default_root(), text)
 
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
-    """Add `--reports`: where reports are written."""
     add_folder(parser, "--reports", Path("reports"), "folder of the reports (default: %(default)s)")
 
 
 def add_slots(parser: argparse.ArgumentParser) -> None:
-    """Add `--slots`: runs side by side."""
     parser.add_argument(
         "--slots", type=positive, metavar="N", help="runs side by side (default: devices)"
     )
@@ -108,7 +104,6 @@ def add_store(parser: argparse.ArgumentParser, *, may_be_off: bool = False) -> N
 
 
 def add_checkpoints(parser: argparse.ArgumentParser) -> None:
-    """Whether checkpoints go to MLflow."""
     parser.add_argument(
         "--mlflow-checkpoints",
         metavar="MIB",
@@ -132,7 +127,6 @@ def add_formats(parser: argparse.ArgumentParser, names: Sequence[str], note: str
 
 
 def add_wandb(parser: argparse.ArgumentParser) -> None:
-    """Whether a study goes to Weights & Biases as well."""
     parser.add_argument(
         "--wandb",
         action="store_true",
@@ -157,7 +151,6 @@ def store_of(options: argparse.Namespace) -> str:
 
 
 def store(text: str) -> str:
-    """The URI of a store, for argparse."""
     try:
         return store_uri(text)
     except TempoError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -132,12 +132,6 @@ def headline(standing: StudyStatus) -> str:
     return f"{standing.study}{profile}: " + ", ".join([of, *counts, *eta])
 
 
-def _listed(standing: StudyStatus, *, every: bool) -> Sequence[RunState]:
-    if every or len(standing.runs) <= MANY:
-        return standing.runs
-    return [run for run in standing.runs if run.state not in {"planned", "complete"}]
-
-
 def _table(standing: StudyStatus, *, every: bool) -> Table:
     table = plain_table(headline(standing))
     for name in ("run", "id", "state"):
@@ -147,7 +141,9 @@ def _table(standing: StudyStatus, *, every: bool) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("device", "where"):
         table.add_column(name, no_wrap=True)
-    listed = _listed(standing, every=every)
+    listed = standing.runs
+    if not every and len(listed) > MANY:
+        listed = tuple(run for run in listed if run.state not in {"planned", "complete"})
     for run in listed:
         table.add_row(*_cells(run))
     if len(listed) < len(standing.runs):

@@ -85,7 +85,6 @@ def _add_mirror(parser: argparse.ArgumentParser) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    """Train a few steps of the config in the folder and write their price there."""
     config = json.loads((options.folder / CONFIG_FILE).read_text())
     threads = config["runtime"]["threads"]
     limit_threads(threads)
@@ -116,7 +115,6 @@ def _spread(options: argparse.Namespace, threads: int) -> int:
 
 
 def _count_networks(options: argparse.Namespace) -> int:
-    """Answer questions from stdin until there are no more."""
     limit_threads(1)
     die_with_parent()
     for line in sys.stdin:
@@ -139,7 +137,6 @@ def _cost(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mirror(options: argparse.Namespace) -> int:
-    """Answer the parent's requests until the pipe closes."""
     from tempo.track.mirror_process import serve
 
     # Ctrl-C and SIGTERM are for the study: the mirror leaves when its parent asks no more.

@@ -168,7 +168,6 @@ def _by_name(kind: str, root: str | None, overrides: Sequence[str]) -> Options:
 def _of_spec(
     path: Path, root: str | None, overrides: Sequence[str], profile: str | None
 ) -> tuple[Options, ...]:
-    """The distinct data sets of a spec's variants."""
     from tempo.design.expand import expand
     from tempo.spec.load import load_study
     from tempo.spec.study import RunConfig
@@ -214,7 +213,6 @@ def _splits(
 
 
 def _facts(split: Split) -> dict[str, Any]:
-    """What a split consists of, as JSON values."""
     return {
         "clips": len(split),
         "sizes": sorted({f"{shard.size[1]}x{shard.size[0]}" for shard in split.shards}),
@@ -251,20 +249,16 @@ def _prepare_test_set(name: str, settings: DatasetOptions, observer: Observer) -
 def _describe_training(
     data: Options, settings: DatasetOptions, observer: Observer
 ) -> dict[str, Any]:
+    from tempo.data.clip_statistics import per_source
+
     splits = _splits(data, settings, observer)
     chosen = {n: s for n, s in splits.items() if not settings.splits or n in settings.splits}
     motion = {n: _sample(s, f"{data.kind}-{n}", settings, observer) for n, s in chosen.items()}
-    return {
-        "name": data.kind,
-        "splits": {n: _facts(s) | _sources(s) for n, s in chosen.items()},
-        "motion": motion,
-    }
-
-
-def _sources(split: Split) -> dict[str, Any]:
-    from tempo.data.clip_statistics import per_source
-
-    return dict(per_source(split.locate(index)[1].source for index in range(len(split))))
+    about = {}
+    for name, split in chosen.items():
+        sources = (split.locate(index)[1].source for index in range(len(split)))
+        about[name] = _facts(split) | dict(per_source(sources))
+    return {"name": data.kind, "splits": about, "motion": motion}
 
 
 def _describe_test_set(name: str, settings: DatasetOptions, observer: Observer) -> dict[str, Any]:

@@ -43,12 +43,8 @@ def write_example(comparison: Comparison, folder: Path) -> Path:
     """Write a report small enough to be kept in a repository; returns the page."""
     from tempo.report.document import write_report
 
-    return write_report(_without_folders(comparison), folder, formats=("png",), limit=EXAMPLE)
-
-
-def _without_folders(comparison: Comparison) -> Comparison:
-    """The comparison without the folders of this machine: runs by their place in the records."""
-    return replace(
+    # Runs are named by their place in the records, not by folders of this machine.
+    small = replace(
         comparison,
         runs=tuple(replace(run, folder=Path("runs", run.run_id)) for run in comparison.runs),
         failures=tuple(
@@ -56,6 +52,7 @@ def _without_folders(comparison: Comparison) -> Comparison:
             for each in comparison.failures
         ),
     )
+    return write_report(small, folder, formats=("png",), limit=EXAMPLE)
 
 
 def find_search(store: Store, plan: Plan) -> SearchSummary | None:

@@ -123,7 +123,6 @@ class TerminalObserver(ConsoleObserver):
         self._keep(())
 
     def _show(self, name: str, done: float, total: float | None, state: str) -> None:
-        """Show or bring up to date the bar called `name`."""
         if not self._tasks:
             self._bars.start()
         if name not in self._tasks:
@@ -131,7 +130,6 @@ class TerminalObserver(ConsoleObserver):
         self._bars.update(self._tasks[name], completed=done, total=total, state=state)
 
     def _keep(self, names: Collection[str]) -> None:
-        """Take all other bars away."""
         for name in [name for name in self._tasks if name not in names]:
             self._bars.remove_task(self._tasks.pop(name))
         if not self._tasks:
@@ -139,7 +137,6 @@ class TerminalObserver(ConsoleObserver):
 
 
 def _cut(width: int | None) -> Column:
-    """A column of one line that is cut where there is no room."""
     return Column(no_wrap=True, overflow="ellipsis", max_width=width)
 
 

@@ -43,7 +43,11 @@ class Driver:
         while busy():
             step()
             self.report()
-            self._stop_if_over_budget()
+            if not self._pool.stopping and (reason := self._watch()):
+                self._observer.note(
+                    f"{reason}; stopping: the running runs write a checkpoint first"
+                )
+                self._pool.stop()
             if self._requests and self._detach:
                 self._observer.note("leaving: the jobs go on; the same command follows them again")
                 self._left = True
@@ -65,12 +69,6 @@ class Driver:
         """Show the observer the present state of all runs."""
         pool = self._pool
         self._observer.runs_changed(list(pool.views.values()), pool.width, stopping=pool.stopping)
-
-    def _stop_if_over_budget(self) -> None:
-        if not self._pool.stopping and (reason := self._watch()):
-            text = f"{reason}; stopping: the running runs write a checkpoint first"
-            self._observer.note(text)
-            self._pool.stop()
 
     def _obey(self) -> None:
         """Carry out what was asked since the last time."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Literal
@@ -127,7 +128,6 @@ def _submitted(pool: Pool) -> bool:
 
 
 def _handed_over(plan: Plan, pool: Pool) -> Outcome:
-    """The outcome while a cluster has the runs."""
     views = pool.views.values()
     counts = Counter("queued" if view.queued else str(view.status) for view in views)
     return Outcome(plan=plan, ending="submitted", counts=counts, left=len(pool.views))
@@ -140,35 +140,24 @@ def _conclude(
     observer: Observer,
     mirror: MirrorProcess | None,
 ) -> Outcome:
-    """Compare and report what there is; complete the mirror."""
     write_wandb(plan, options, observer.note)
     failures = {view.run: _message(view) for view in views if view.status is RunStatus.FAILED}
     begun = {RunStatus.COMPLETE, RunStatus.FAILED}
     left = [view for view in views if view.status not in begun and not view.held_back]
     counts = Counter(str(view.status) for view in views)
+    outcome = partial(Outcome, plan=plan, failures=failures, counts=counts)
     if left:
         if mirror is not None:
             mirror.finish(RunStatus.STOPPED)
         code = FAILED if failures and options.fail_fast else StoppedError.exit_code
-        return Outcome(
-            plan=plan,
-            ending="stopped",
-            failures=failures,
-            left=len(left),
-            counts=counts,
-            exit_code=code,
-        )
+        return outcome(ending="stopped", left=len(left), exit_code=code)
     if mirror is not None:
         mirror.hurry()
     comparison, page = write_study_report(options.store, plan, options.reports)
     if mirror is not None:
-        failed = bool(failures)
-        complete_mirror(mirror, plan, failed=failed, page=page, say=observer.note)
-    return Outcome(
-        plan=plan,
+        complete_mirror(mirror, plan, failed=bool(failures), page=page, say=observer.note)
+    return outcome(
         ending="failed" if failures else "complete",
-        failures=failures,
-        counts=counts,
         comparison=comparison,
         page=page,
         exit_code=FAILED if failures else 0,

@@ -175,7 +175,6 @@ def launch_lines(plan: Plan, options: RunOptions) -> Iterator[str]:
 
 
 def _scripts(setup: LaunchSetup, specs: Sequence[RunSpec]) -> Iterator[str]:
-    """The batch scripts of a cluster, each with its tasks."""
     titles = {run.run_id: run.title for run in setup.plan.distinct_runs}
     manner = setup.needs.manner(setup.plan.study, setup.options.slots)
     launcher = SlurmLauncher(setup.store.root / "slurm", manner)

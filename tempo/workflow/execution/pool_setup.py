@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tempo.core.errors import MissingError
-from tempo.core.records import Plan, PlannedRun, PlannedVariant
+from tempo.core.records import Plan, PlannedRun
 from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
 from tempo.launch.accounting.resource_needs import Needs
 from tempo.launch.launchers.catalog import LauncherContext
@@ -92,14 +92,13 @@ def _size(plan: Plan) -> str:
 
 def _as_on_login_node(plan: Plan) -> Plan:
     """The plan as a login node can rehearse it: without the cluster's GPUs and their precision."""
-    return replace(plan, variants=tuple(_on_cpu(variant) for variant in plan.variants))
-
-
-def _on_cpu(variant: PlannedVariant) -> PlannedVariant:
-    config = variant.config
-    runtime = {**config["runtime"], "device": "cpu", "compile": "off"}
-    recipe = {**config["recipe"], "precision": "fp32"}
-    return replace(variant, config={**config, "runtime": runtime, "recipe": recipe})
+    variants = []
+    for variant in plan.variants:
+        runtime = {**variant.config["runtime"], "device": "cpu", "compile": "off"}
+        recipe = {**variant.config["recipe"], "precision": "fp32"}
+        config = {**variant.config, "runtime": runtime, "recipe": recipe}
+        variants.append(replace(variant, config=config))
+    return replace(plan, variants=tuple(variants))
 
 
 Slot = Mapping[str, str]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tempo.core.errors import SpecError, StoppedError
@@ -134,7 +135,6 @@ class _Execution:
             return self._conclude()
 
     def _grow(self) -> None:
-        """Save and mirror the plan, which has a new trial."""
         plan = self._plan.now(self._candidates)
         self._search.store.save_plan(plan)
         if self._mirror is not None:
@@ -160,13 +160,13 @@ class _Execution:
         driver.run(pool.step, lambda: pool.busy and not all(pool.views[key].ended for key in keys))
 
     def _conclude(self) -> SearchOutcome:
-        """Write what was found, as a record, a page and in the mirror."""
         store, mirror, say = self._search.store, self._mirror, self._observer.note
         if mirror is not None:
             mirror.hurry()
         stopped = self._pool.stopping
         summary = summarise(self._search, over=not stopped)
         path = save_search(store, summary)
+        outcome = partial(SearchOutcome, summary=summary, path=path)
         plan = self._plan.now(self._candidates)
         write_wandb(plan, self._options, say)
         failed = any(view.status is RunStatus.FAILED for view in self._pool.views.values())
@@ -174,19 +174,12 @@ class _Execution:
             if mirror is not None:
                 mirror.finish(RunStatus.STOPPED)
             code = FAILED if failed and self._options.fail_fast else StoppedError.exit_code
-            return SearchOutcome(
-                ending="stopped", summary=summary, path=path, page=None, exit_code=code
-            )
+            return outcome(ending="stopped", page=None, exit_code=code)
         page = write_search_page(store, summary, self._options.reports)
         if mirror is not None:
             complete_mirror(mirror, plan, failed=failed, page=page, say=say)
-        return SearchOutcome(
-            ending="failed" if failed else "complete",
-            summary=summary,
-            path=path,
-            page=page,
-            exit_code=FAILED if failed else 0,
-        )
+        ending: Ending = "failed" if failed else "complete"
+        return outcome(ending=ending, page=page, exit_code=FAILED if failed else 0)
 
 
 class SearchDriver:

@@ -55,7 +55,10 @@ class Calibrator:
             log = folder / "log"
             code = _wait(self.start(JobSpec(key=name, argv=argv, log=log), self.environment))
             if code != 0:
-                raise TempoError(_why(log.read_text(errors="replace"), code))
+                lines = log.read_text(errors="replace").strip().splitlines()
+                raise TempoError(
+                    lines[-1].strip() if lines else f"its process ended with code {code}"
+                )
             price = Price(**json.loads((folder / PRICE_FILE).read_text()))
         self.prices.save(config, price)
         return price
@@ -72,12 +75,6 @@ def _wait(child: Child) -> int:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
     return code
-
-
-def _why(log: str, code: int) -> str:
-    """The last line that a failed calibration printed."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1] if lines else f"its process ended with code {code}"
 
 
 def ready(
@@ -182,7 +179,10 @@ class NetworkCosts:
         return self._counts[key]
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, float]:
-        process = self._process = self._process or _start()
+        if self._process is None:
+            argv, pipe = [*WORKER, "network-cost"], subprocess.PIPE
+            self._process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True)
+        process = self._process
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(question) + "\n")
         process.stdin.flush()
@@ -193,8 +193,3 @@ class NetworkCosts:
         if "broken" in answer:
             raise TempoError(f"a proposed network cannot be built: {answer['broken']}")
         return answer
-
-
-def _start() -> subprocess.Popen[str]:
-    argv = [*WORKER, "network-cost"]
-    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
