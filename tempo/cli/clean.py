@@ -7,7 +7,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from pathlib import Path
 
 from tempo.cli import shared_options as shared
 from tempo.launch.cleanup import RemovableItem, find_removable
@@ -61,7 +60,11 @@ def execute(options: argparse.Namespace) -> int:
         print(f"{total} can go; nothing was deleted, `tempo clean --yes` does it")
         return 0
     for each in going:
-        _delete(each.path)
+        # A link is removed, never what it points at.
+        if each.path.is_dir() and not each.path.is_symlink():
+            shutil.rmtree(each.path)
+        else:
+            each.path.unlink(missing_ok=True)
     print(f"deleted {total}")
     return 0
 
@@ -86,11 +89,3 @@ def size(count: int) -> str:
     while value >= 1024 and len(units) > 1:
         value, units = value / 1024, units[1:]
     return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
-def _delete(path: Path) -> None:
-    """Remove a file or a folder; a link is removed, never what it points at."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

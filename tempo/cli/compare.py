@@ -40,7 +40,6 @@ GATE_FAILED = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo compare`."""
     parser.description = "Rebuild table, figures and page from records, offline and without torch."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -54,15 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_records(parser)
     add_store(parser)
     _add_question(parser)
-    output = parser.add_mutually_exclusive_group()
-    for name in ("md", "csv", "json", "latex"):
-        output.add_argument(
-            f"--{name}",
-            action="store_const",
-            const=name,
-            dest="format",
-            help=f"print {name} and write no report",
-        )
+    shared.add_formats(parser, ("md", "csv", "json", "latex"), " and write no report")
     shared.add_reports(parser)
     parser.add_argument("--no-report", action="store_true", help="print the table only")
     parser.add_argument(
@@ -75,7 +66,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
-    """What is asked of the records."""
     parser.add_argument("--baseline", metavar="VARIANT", help="the control variant")
     parser.add_argument("--against", metavar="STUDY", help="an earlier study: show what changed")
     parser.add_argument("--metric", metavar="NAMES", help="primary metric, then others: psnr,ssim")
@@ -123,9 +113,7 @@ def execute(options: argparse.Namespace) -> int:
 def _select(
     names: Sequence[str], options: argparse.Namespace, profile: str | None = None
 ) -> list[tuple[Store, Plan]]:
-    """The plans that names mean, those of MLflow among them."""
-    from tempo.workflow.mlflow_names import without_mlflow
-    from tempo.workflow.names import select
+    from tempo.workflow.names import select, without_mlflow
 
     found = without_mlflow(
         names,

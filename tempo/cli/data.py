@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from tempo.cli import shared_options as shared
-from tempo.cli.render.console import make_console
-from tempo.cli.render.datasets import show_described, show_prepared
+from tempo.cli.render.console import make_console, say
 from tempo.cli.render.live import make_observer
 
 EPILOG = """examples:
@@ -25,6 +26,9 @@ EPILOG = """examples:
 A name is a kind of training data (procedural, video, frames, vimeo90k, vimeo90k_septuplet,
 x4k1000fps) or a test set (ucf101, middlebury, snu_film, xiph, x_test, x_test_2k, davis).
 """
+
+SHOWN = 20
+"""Notes that are printed; --json has them all."""
 
 PREPARE = """Check lists and files, and build the cache of decoded pictures that training reads.
 Shards that are whole stay; an interrupted build goes on where it stopped. Clips that cannot be read
@@ -40,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text, add, handler in (
-        ("prepare", PREPARE, _add_prepare, _prepare),
+        ("prepare", PREPARE, None, _prepare),
         ("info", INFO, _add_info, _info),
     ):
         one = commands.add_parser(
@@ -51,7 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         _add_common(one)
-        add(one)
+        if add:
+            add(one)
         one.set_defaults(handler=handler)
 
 
@@ -74,10 +79,6 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
-def _add_prepare(parser: argparse.ArgumentParser) -> None:
-    """Nothing beside the common options."""
-
-
 def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", action="append", choices=("train", "val", "test"), default=[])
     parser.add_argument(
@@ -97,7 +98,7 @@ def _prepare(options: argparse.Namespace) -> int:
     from tempo.workflow.datasets import prepare_data
 
     told = prepare_data(options.what, **_asked(options))
-    _tell(told, options, show_prepared)
+    _tell(told, options, _show_prepared)
     return 0 if all(each["whole"] for each in told) else 1
 
 
@@ -112,7 +113,7 @@ def _info(options: argparse.Namespace) -> int:
         sheet=options.sheet,
         **_asked(options),
     )
-    _tell(told, options, show_described)
+    _tell(told, options, _show_described)
     return 0
 
 
@@ -137,3 +138,79 @@ def _tell(
     console = make_console()
     for each in told:
         show(each, console)
+
+
+def _show_prepared(told: Mapping[str, Any], console: Console) -> None:
+    """Print a data set that was prepared, or a test set that was read."""
+    if "test_set" in told:
+        published = "" if told["published"] is None else f" of {told['published']} published"
+        line = f"{told['test_set']}: {told['clips']} clips{published}"
+        say(console, f"{line}, protocol {told['protocol_hash']}, read at {told['root']}")
+        _show_notes(told["notes"], console)
+        return
+    for name, each in told["lists"].items():
+        same = "as published" if each["sequences"] == each["published"] else (
+            f"not the {each['published']} that were published")  # fmt: skip
+        say(console, f"{name}: {each['sequences']} sequences, {same}, SHA-256 {each['sha256']}")
+    console.print(_splits_table(told["data"]["kind"], told["splits"]))
+    for split in told["splits"].values():
+        _show_notes(split["notes"], console)
+
+
+def _show_described(told: Mapping[str, Any], console: Console) -> None:
+    """Print a description of a data set: its size, its sources and its motion."""
+    if "splits" in told:
+        console.print(_splits_table(told["name"], told["splits"]))
+        for name, each in told["splits"].items():
+            say(console, f"{name}: {_clips_of_a_source(each)}")
+            _show_notes(each["notes"], console)
+    else:
+        published = "" if told["published"] is None else f" of {told['published']} published"
+        say(console, f"{told['title']}: {told['clips']} clips{published} ({told['reference']})")
+        say(console, _clips_of_a_source(told))
+        for key, value in told["protocol"].items():
+            say(console, f"  {key}: {value}")
+        _show_notes(told["notes"], console)
+    for what, unit in (("motion", "pixels between the outer frames"), ("occlusion", "share")):
+        console.print(_quantiles(told["motion"], what, unit))
+    for name, each in told["motion"].items():
+        say(console, f"{name}: contact sheet {each['sheet']}")
+
+
+def _splits_table(kind: str, splits: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(title=kind, title_justify="left")
+    for column in ("split", "clips", "pictures", "size", "GB", "counted", "digest"):
+        table.add_column(
+            column, justify="right" if column in ("clips", "pictures", "GB") else "left"
+        )
+    for name, each in splits.items():
+        counted = ", ".join(f"{count} {what}" for what, count in sorted(each["counts"].items()))
+        sizes = " ".join(each["sizes"])
+        numbers = (str(each["clips"]), str(each["pictures"]), sizes, f"{each['bytes'] / 1e9:.3f}")
+        table.add_row(name, *numbers, counted, each["digest"])
+    return table
+
+
+def _show_notes(notes: list[str], console: Console) -> None:
+    for note in islice(notes, SHOWN):
+        say(console, f"  {note}")
+    if len(notes) > SHOWN:
+        say(console, f"  and {len(notes) - SHOWN} more (--json has them all)")
+
+
+def _clips_of_a_source(told: Mapping[str, Any]) -> str:
+    least, median, most = told["least"], told["median"], told["most"]
+    return f"{told['sources']} sources, {least} to {most} clips of one, median {median:g}"
+
+
+def _quantiles(splits: Mapping[str, Mapping[str, Any]], what: str, unit: str) -> Table:
+    estimated = any(each["estimated"] for each in splits.values())
+    how = "estimated by optical flow" if estimated else "known"
+    table = Table(title=f"{what}: {unit}, {how}", title_justify="left")
+    names = list(next(iter(splits.values()))[what])
+    for column in ("split", "clips", *names):
+        table.add_column(column, justify="right")
+    for split, each in splits.items():
+        values = (f"{value:.3g}" for value in each[what].values())
+        table.add_row(split, str(each["clips"]), *values)
+    return table

@@ -29,7 +29,6 @@ What was evaluated before, with the same weights and protocol, is read from its 
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo evaluate`."""
     parser.description = "Evaluate methods on test sets by the field's protocols, in one table."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -76,20 +75,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="evaluate even what is recorded")
     shared.add_cache(parser)
     shared.add_records(parser)
-    _add_formats(parser)
+    shared.add_formats(parser, ("md", "csv", "json"))
     parser.set_defaults(handler=execute)
 
 
-def _add_formats(parser: argparse.ArgumentParser) -> None:
-    output = parser.add_mutually_exclusive_group()
-    for name in ("md", "csv", "json"):
-        output.add_argument(
-            f"--{name}", action="store_const", const=name, dest="format", help=f"print {name}"
-        )
-
-
 def execute(options: argparse.Namespace) -> int:
-    """Evaluate every method on every set, then print one table."""
     from tempo.workflow.evaluation import evaluate, parse_roots
 
     # Words go to stderr where a machine reads the table from stdout.
@@ -111,7 +101,6 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _print(groups: Sequence[Leaderboard], form: str | None) -> None:
-    """Print the ranked table in the form asked for; None is the terminal's."""
     from tempo.cli.render.tables import print_table
     from tempo.report.formats.writers import WRITERS
     from tempo.report.tables.evaluations import build, data, evaluations_json

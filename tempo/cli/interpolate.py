@@ -20,11 +20,8 @@ EPILOG = """examples:
 A frame of the source keeps its time; across a scene cut it is held instead of blended.
 """
 
-FACTORS = (2, 4, 8)
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo interpolate`."""
     parser.description = "Put new frames between those of a video, or between two pictures."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -49,21 +46,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--x",
         type=int,
-        choices=FACTORS,
-        default=None,
+        choices=(2, 4, 8),
         help="with --video: frames out for one in (default: 2); n frames give (n - 1) x + 1",
     )
     parser.add_argument(
         "-n",
         type=shared.positive,
-        default=None,
         metavar="N",
         help="with --between: pictures, evenly spaced in time (default: 1)",
     )
     parser.add_argument(
         "--cut",
         type=float,
-        default=None,
         metavar="X",
         help="with --video: mean luma difference (0 to 255) above which the scene is taken to "
         "change (default: 36)",
@@ -71,7 +65,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--crf",
         type=int,
-        default=None,
         metavar="Q",
         help="with --video: quality of the encoder, 0 (lossless) to 51 (default: 17)",
     )

@@ -19,7 +19,6 @@ from tempo.records.events import (
     Evaluated,
     Event,
     Finished,
-    Logged,
     Noted,
     Trained,
     Validated,
@@ -75,7 +74,6 @@ def attempts_of(folder: Path) -> list[int]:
 
 
 def _outputs(folder: Path) -> list[int]:
-    """The numbers under which output was kept."""
     found = (folder / "attempts").glob("*.log")
     return sorted(int(path.stem) for path in found if path.stem.isdigit())
 
@@ -121,7 +119,8 @@ class Page:
             self.over = self.over or isinstance(logged.event, Finished)
             text = describe(logged.event)
             if text:
-                yield f"{_clock(logged)}  {text}"
+                clock = datetime.fromtimestamp(logged.time).astimezone()
+                yield f"{clock:%Y-%m-%d %H:%M:%S}  {text}"
 
     def _new_output(self) -> list[str]:
         # The log is named before the attempt gets its number, which can turn out larger.
@@ -135,10 +134,6 @@ class Page:
         whole = content if self.over else content[: content.rfind(b"\n") + 1]
         self._output += len(whole)
         return whole.decode(errors="replace").splitlines()
-
-
-def _clock(logged: Logged) -> str:
-    return datetime.fromtimestamp(logged.time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def describe(event: Event) -> str:

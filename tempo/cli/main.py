@@ -45,7 +45,9 @@ EPILOG = """examples:
 def _configure(command: str, parser: argparse.ArgumentParser) -> None:
     module, _, function = COMMANDS[command][1].partition(":")
     configure: Configure = getattr(import_module(f"tempo.cli.{module}"), function)
-    configure(_raw(parser))
+    # Examples keep their line breaks.
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    configure(parser)
 
 
 def parser(*commands: str) -> argparse.ArgumentParser:
@@ -63,12 +65,6 @@ def parser(*commands: str) -> argparse.ArgumentParser:
         if name in (commands or COMMANDS):
             _configure(name, one)
     return top
-
-
-def _raw(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Examples keep their line breaks."""
-    one.formatter_class = argparse.RawDescriptionHelpFormatter
-    return one
 
 
 def shim(command: str, program: str) -> argparse.ArgumentParser:

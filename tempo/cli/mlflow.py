@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tempo.cli import shared_options as shared
-from tempo.cli.render.console import make_console
+from tempo.cli.render.console import make_console, say
 from tempo.cli.shared_options import add_checkpoints, add_store, add_wandb, store, store_of
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
@@ -72,16 +72,14 @@ def _sync(options: argparse.Namespace) -> int:
         from tempo.workflow.mirror import write_wandb
         from tempo.workflow.run_options import RunOptions
 
-        say = make_console().print
-        write_wandb(plan, RunOptions(records=options.records, wandb=True), say)
+        run_options = RunOptions(records=options.records, wandb=True)
+        write_wandb(plan, run_options, make_console().print)
         return 0
     limits = Limits(checkpoint_mib=options.mlflow_checkpoints)
     mirror = MlflowMirror(store, options.mlflow, limits=limits)
     mirror.open(plan, None)
     complete = mirror.sync()
-    make_console().print(
-        f"{mirror.uri}: {mirror.problem or 'complete'}", markup=False, soft_wrap=True
-    )
+    say(make_console(), f"{mirror.uri}: {mirror.problem or 'complete'}")
     return 0 if complete else 1
 
 
@@ -101,10 +99,8 @@ def _import(options: argparse.Namespace) -> int:
         run_ids=options.run,
         rename={theirs: ours for theirs, _, ours in pairs},
     )
-    say = make_console().print
-    say(
-        f"{len(plan.runs)} runs of {len(plan.variants)} variants are study {plan.study}",
-        markup=False,
-    )
-    say(f"  python compare.py {plan.study}", markup=False)
+    console = make_console()
+    counted = f"{len(plan.runs)} runs of {len(plan.variants)} variants"
+    console.print(f"{counted} are study {plan.study}", markup=False)
+    console.print(f"  python compare.py {plan.study}", markup=False)
     return 0

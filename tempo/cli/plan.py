@@ -21,7 +21,6 @@ EPILOG = """examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo plan`."""
     parser.description = "List variants and runs of a spec without running anything."
     parser.epilog = EPILOG
     shared.add_spec(parser)
@@ -36,22 +35,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add what `tempo plan` and `tempo run --plan` share."""
-    parser.add_argument(
-        "--counts",
-        action="store_true",
-        help="with the plan: parameters, MACs and activation memory (imports torch)",
-    )
-    parser.add_argument(
-        "--arch",
-        action="store_true",
-        help="with the plan: each network stage by stage (imports torch)",
-    )
-    parser.add_argument(
-        "--price",
-        action="store_true",
-        help="with the plan: train a few steps of every variant that has no price on this device, "
-        "and say what the study will take",
-    )
+    for name, text in (
+        ("counts", "parameters, MACs and activation memory (imports torch)"),
+        ("arch", "each network stage by stage (imports torch)"),
+        (
+            "price",
+            "train a few steps of every variant that has no price on this device, and say what "
+            "the study will take",
+        ),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=f"with the plan: {text}")
     parser.add_argument(
         "--reprice", action="store_true", help="the same, measuring every variant again"
     )
@@ -66,7 +59,7 @@ def execute(options: argparse.Namespace) -> int:
 def show_plan(study: Study, options: argparse.Namespace) -> int:
     """Print the plan of a study or a search, as tables or JSON."""
     if study.is_search:
-        from tempo.cli.render.search_plan import show_search_plan
+        from tempo.cli.render.search_tables import show_search_plan
 
         return show_search_plan(study.loaded, options)
     with loading():

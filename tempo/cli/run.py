@@ -29,7 +29,6 @@ LAUNCHERS = ("local", "inline", "torchrun", "slurm")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo run`."""
     parser.description = "Carry out a study: plan, check, train every variant, compare, report."
     parser.epilog = EPILOG
     shared.add_spec(parser)
@@ -50,7 +49,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_launching(parser: argparse.ArgumentParser) -> None:
-    """Add the launcher, and how the launcher is used."""
     parser.add_argument(
         "--launcher",
         choices=LAUNCHERS,
@@ -110,7 +108,6 @@ RETRY_EPILOG = """examples:
 
 
 def configure_retry(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo retry`: those of `tempo run`."""
     configure(parser)
     parser.description = "Carry out the failed runs of a study again, and no other."
     parser.epilog = RETRY_EPILOG

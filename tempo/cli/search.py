@@ -22,7 +22,6 @@ EPILOG = """examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the actions of `tempo search`."""
     parser.description = "Show what a search found, finish pruned trials, write the winner."
     parser.epilog = EPILOG
     actions = parser.add_subparsers(required=True, metavar="ACTION")

@@ -6,6 +6,8 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,29 +15,15 @@ from tempo.core.errors import TempoError
 from tempo.core.startup import loading
 from tempo.records.layout import default_root
 from tempo.track.store_address import default_uri, store_uri
-from tempo.worker.arguments import add_cache, add_ddp, add_reuse, positive
-from tempo.workflow.run_options import MIRROR_OFF
+from tempo.worker.arguments import add_cache, add_ddp, add_folder, add_reuse, positive
+from tempo.workflow.run_options import MIRROR_OFF, RunOptions
 
 if TYPE_CHECKING:
     from tempo.workflow.study import Study
 
 __all__ = ["add_cache", "add_ddp", "add_reuse", "positive"]
 
-OPTIONS = (
-    "records",
-    "reports",
-    "cache",
-    "launcher",
-    "slots",
-    "ddp",
-    "fail_fast",
-    "reuse_stale",
-    "wait",
-    "scratch",
-    "mlflow",
-    "mlflow_checkpoints",
-    "wandb",
-)
+OPTIONS = {field.name for field in fields(RunOptions)} - {"command", "overrides"}
 """Fields of `RunOptions` that options of the same name set."""
 
 
@@ -56,7 +44,6 @@ def open_study(options: argparse.Namespace) -> Study:
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
-    """Add the spec, its profile and its overrides."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a YAML file")
     parser.add_argument("--profile", help="overlay a profile of the spec: smoke, demo, full ...")
     parser.add_argument(
@@ -70,29 +57,15 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 
 def add_records(parser: argparse.ArgumentParser) -> None:
-    """Add `--records`: where records lie."""
-    parser.add_argument(
-        "--records",
-        type=Path,
-        default=default_root(),
-        metavar="DIR",
-        help="folder of the records (default: $TEMPO_RECORDS or %(default)s)",
-    )
+    text = "folder of the records (default: $TEMPO_RECORDS or %(default)s)"
+    add_folder(parser, "--records", default_root(), text)
 
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
-    """Add `--reports`: where reports are written."""
-    parser.add_argument(
-        "--reports",
-        type=Path,
-        default=Path("reports"),
-        metavar="DIR",
-        help="folder of the reports (default: %(default)s)",
-    )
+    add_folder(parser, "--reports", Path("reports"), "folder of the reports (default: %(default)s)")
 
 
 def add_slots(parser: argparse.ArgumentParser) -> None:
-    """Add `--slots`: runs side by side."""
     parser.add_argument(
         "--slots", type=positive, metavar="N", help="runs side by side (default: devices)"
     )
@@ -118,9 +91,6 @@ def _profiled(text: str) -> str:
     return f"runtime.profile_steps=[{int(first)}, {int(last)}]"
 
 
-_WORDS_FOR_OFF = {"off", "none"}
-
-
 def add_store(parser: argparse.ArgumentParser, *, may_be_off: bool = False) -> None:
     """`--mlflow`, by default what MLFLOW_TRACKING_URI says."""
     off = ", or `off`" if may_be_off else ""
@@ -134,7 +104,6 @@ def add_store(parser: argparse.ArgumentParser, *, may_be_off: bool = False) -> N
 
 
 def add_checkpoints(parser: argparse.ArgumentParser) -> None:
-    """Whether checkpoints go to MLflow."""
     parser.add_argument(
         "--mlflow-checkpoints",
         metavar="MIB",
@@ -144,8 +113,20 @@ def add_checkpoints(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_formats(parser: argparse.ArgumentParser, names: Sequence[str], note: str = "") -> None:
+    """Add an option for each form in which a table can be printed; `note` says what else."""
+    output = parser.add_mutually_exclusive_group()
+    for name in names:
+        output.add_argument(
+            f"--{name}",
+            action="store_const",
+            const=name,
+            dest="format",
+            help=f"print {name}{note}",
+        )
+
+
 def add_wandb(parser: argparse.ArgumentParser) -> None:
-    """Whether a study goes to Weights & Biases as well."""
     parser.add_argument(
         "--wandb",
         action="store_true",
@@ -170,7 +151,6 @@ def store_of(options: argparse.Namespace) -> str:
 
 
 def store(text: str) -> str:
-    """The URI of a store, for argparse."""
     try:
         return store_uri(text)
     except TempoError as error:
@@ -178,4 +158,4 @@ def store(text: str) -> str:
 
 
 def _store_or_off(text: str) -> str:
-    return MIRROR_OFF if text.lower() in _WORDS_FOR_OFF else store(text)
+    return MIRROR_OFF if text.lower() in {"off", "none"} else store(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -15,8 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli import shared_options as shared
-from tempo.cli.render.console import make_console
-from tempo.cli.render.run_changes import duration
+from tempo.cli.render.console import duration, make_console, plain_table, say
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
 from tempo.launch.study_status import RunState, StudyStatus, study_status
@@ -87,7 +86,7 @@ def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None
         return
     console = make_console()
     for each in found:
-        console.print(headline(each), markup=False, soft_wrap=True)
+        say(console, headline(each))
 
 
 def _watch(look: Callable[[], StudyStatus], console: Console, *, every: bool) -> None:
@@ -98,7 +97,7 @@ def _watch(look: Callable[[], StudyStatus], console: Console, *, every: bool) ->
         while True:
             if headline(standing) != said:
                 said = headline(standing)
-                console.print(said, markup=False, soft_wrap=True)
+                say(console, said)
             if _over(standing):
                 return
             time.sleep(REFRESH_SECONDS)
@@ -119,9 +118,8 @@ def _print(standing: StudyStatus, console: Console, *, every: bool) -> None:
     for run in standing.runs:
         finish = run.progress.finish
         if run.state == "failed" and finish is not None:
-            text = f"FAILED    {run.run.title} ({finish.failure}): {finish.message}"
-            console.print(text, markup=False, soft_wrap=True)
-            console.print(f"  tempo logs {run.run.run_id}", markup=False, soft_wrap=True)
+            say(console, f"FAILED    {run.run.title} ({finish.failure}): {finish.message}")
+            say(console, f"  tempo logs {run.run.run_id}")
 
 
 def headline(standing: StudyStatus) -> str:
@@ -134,23 +132,18 @@ def headline(standing: StudyStatus) -> str:
     return f"{standing.study}{profile}: " + ", ".join([of, *counts, *eta])
 
 
-def _listed(standing: StudyStatus, *, every: bool) -> Sequence[RunState]:
-    if every or len(standing.runs) <= MANY:
-        return standing.runs
-    return [run for run in standing.runs if run.state not in {"planned", "complete"}]
-
-
 def _table(standing: StudyStatus, *, every: bool) -> Table:
-    table = Table(title=headline(standing), title_justify="left", box=None, pad_edge=False)
-    table.add_column("run", no_wrap=True)
-    table.add_column("id", no_wrap=True)
-    table.add_column("state", no_wrap=True)
+    table = plain_table(headline(standing))
+    for name in ("run", "id", "state"):
+        table.add_column(name, no_wrap=True)
     common = "" if standing.step is None else f"at {standing.step}"
     for name in ("attempt", "step", standing.metric, common, "ETA", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("device", no_wrap=True)
-    table.add_column("where", no_wrap=True)
-    listed = _listed(standing, every=every)
+    for name in ("device", "where"):
+        table.add_column(name, no_wrap=True)
+    listed = standing.runs
+    if not every and len(listed) > MANY:
+        listed = tuple(run for run in listed if run.state not in {"planned", "complete"})
     for run in listed:
         table.add_row(*_cells(run))
     if len(listed) < len(standing.runs):

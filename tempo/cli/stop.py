@@ -21,7 +21,6 @@ The same command that began the study continues it.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `tempo stop`."""
     parser.description = "Ask runs to write a checkpoint and leave. Nothing is lost."
     parser.epilog = EPILOG
     parser.add_argument(

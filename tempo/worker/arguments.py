@@ -17,24 +17,21 @@ def positive(text: str) -> int:
     return number
 
 
+def add_folder(parser: argparse.ArgumentParser, name: str, default: Path, text: str) -> None:
+    """Add an option that names a folder."""
+    parser.add_argument(name, type=Path, default=default, metavar="DIR", help=text)
+
+
 def add_cache(parser: argparse.ArgumentParser) -> None:
-    """Add `--cache`: where decoded pictures lie."""
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=default_cache(),
-        metavar="DIR",
-        help="folder of decoded pictures (default: $TEMPO_CACHE or %(default)s)",
-    )
+    text = "folder of decoded pictures (default: $TEMPO_CACHE or %(default)s)"
+    add_folder(parser, "--cache", default_cache(), text)
 
 
 def add_with_parent(parser: argparse.ArgumentParser) -> None:
-    """Add `--with-parent`: the process ends when its parent does."""
     parser.add_argument("--with-parent", action="store_true", help="leave when the parent ends")
 
 
 def add_reuse(parser: argparse.ArgumentParser) -> None:
-    """Add `--reuse-stale`: results of other code count."""
     parser.add_argument(
         "--reuse-stale",
         action="store_true",
@@ -43,7 +40,6 @@ def add_reuse(parser: argparse.ArgumentParser) -> None:
 
 
 def add_ddp(parser: argparse.ArgumentParser) -> None:
-    """Add `--ddp`: processes per run."""
     parser.add_argument(
         "--ddp",
         type=positive,
@@ -54,7 +50,6 @@ def add_ddp(parser: argparse.ArgumentParser) -> None:
 
 
 def add_nodes(parser: argparse.ArgumentParser) -> None:
-    """Add `--nodes` and `--rendezvous`: one run on several machines."""
     parser.add_argument(
         "--nodes", type=positive, default=1, metavar="N", help="machines that share the run"
     )

@@ -7,12 +7,23 @@ only commands that import torch, each in a process of its own.
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tempo.core.errors import TempoError
+from tempo.core.torchrun_command import Processes, launch_command, launch_environment
+from tempo.launch.worker_command import MODULE
+from tempo.records.files import write_json
+from tempo.records.prices import CONFIG_FILE, PRICE_FILE
 from tempo.worker.arguments import add_cache, add_ddp, add_nodes, add_reuse, add_with_parent
+from tempo.worker.process_setup import die_with_parent, limit_threads
 
 Configure = Callable[[argparse.ArgumentParser], None]
 
@@ -55,28 +66,88 @@ def _add_preflight(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
-    from tempo.worker.calibrate import execute
-
     parser.description = "Measure what the steps of a config cost: FOLDER/config.json to price.json"
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     add_ddp(parser)
     add_cache(parser)
     add_with_parent(parser)
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=_calibrate)
 
 
 def _add_network_cost(parser: argparse.ArgumentParser) -> None:
-    from tempo.worker.network_cost import execute
-
     parser.description = "Count parameters and MACs: a question a line in, an answer a line out."
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=_count_networks)
 
 
 def _add_mirror(parser: argparse.ArgumentParser) -> None:
-    from tempo.worker.mirror import execute
-
     parser.description = "Mirror a study into MLflow while it runs, as its parent asks over a pipe."
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=_mirror)
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    config = json.loads((options.folder / CONFIG_FILE).read_text())
+    threads = config["runtime"]["threads"]
+    limit_threads(threads)
+    if options.with_parent:
+        die_with_parent()
+    if options.ddp > 1:
+        return _spread(options, threads)
+    from tempo.spec.study import RunConfig
+    from tempo.train.hardware.calibration import calibrate
+    from tempo.train.hardware.device import wants_cuda
+    from tempo.train.hardware.process_group import join_group
+
+    whole = RunConfig.model_validate(config)
+    group = join_group(cuda=wants_cuda(whole.runtime))
+    price = calibrate(whole, options.cache, group)
+    if group.leads:
+        write_json(options.folder / PRICE_FILE, asdict(price))
+    return 0
+
+
+def _spread(options: argparse.Namespace, threads: int) -> int:
+    """The same on several processes, started like a run that is spread over them."""
+    processes = Processes(per_node=options.ddp)
+    target = ["-m", MODULE, "calibrate", str(options.folder)]
+    command = launch_command(processes, [*target, "--cache", str(options.cache), "--with-parent"])
+    environment = {**os.environ, **launch_environment(processes, threads)}
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def _count_networks(options: argparse.Namespace) -> int:
+    limit_threads(1)
+    die_with_parent()
+    for line in sys.stdin:
+        print(json.dumps(_cost(json.loads(line))), flush=True)
+    return 0
+
+
+def _cost(question: dict[str, Any]) -> dict[str, Any]:
+    """Parameters and MACs of {"arch": ..., "crop": ...}, or why the network cannot be built."""
+    from tempo.models.network_cost import count
+    from tempo.spec.arch import ArchSpec
+
+    try:
+        crop = question["crop"]
+        cost = count(ArchSpec.model_validate(question["arch"]), height=crop, width=crop)
+    except Exception as error:
+        # Whatever a part raises here it would raise in the run; the parent reports it.
+        return {"broken": f"{type(error).__name__}: {error}"}
+    return {"parameters": cost.parameters, "macs": cost.macs}
+
+
+def _mirror(options: argparse.Namespace) -> int:
+    from tempo.track.mirror_process import serve
+
+    # Ctrl-C and SIGTERM are for the study: the mirror leaves when its parent asks no more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # Answers go to the pipe; whatever MLflow prints goes to stderr.
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with os.fdopen(answers, "w") as file:
+        serve(sys.stdin, file)
+    return 0
 
 
 COMMANDS: dict[str, tuple[str, Configure]] = {

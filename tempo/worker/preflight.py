@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,8 @@ def execute(options: argparse.Namespace) -> int:
     lacking = False
     for label, configs in request["missing"].items():
         sentences: dict[str, None] = {}
-        for config in _distinct(configs):
+        distinct = {json.dumps(config, sort_keys=True): config for config in configs}
+        for config in distinct.values():
             sentences |= dict.fromkeys(missing(RunConfig.model_validate(config)))
         _say(missing=label, sentences=list(sentences))
         lacking = lacking or bool(sentences)
@@ -98,12 +99,3 @@ def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
     distinct = {config.data.model_dump_json(): config.data for config in configs}
     for data in distinct.values():
         prepare(data, cache, report, cores())
-
-
-def _distinct(configs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    seen = set()
-    for config in configs:
-        text = json.dumps(config, sort_keys=True)
-        if text not in seen:
-            seen.add(text)
-            yield config

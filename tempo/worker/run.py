@@ -23,7 +23,11 @@ def execute(options: argparse.Namespace) -> int:
     """Carry out the run of `options.run`; returns the exit code."""
     processes = _processes(options)
     if options.dry_run:
-        print(shlex.join(_command(options, options.cache, processes)))
+        worker = _worker(options, options.cache)
+        words = worker.argv()
+        if processes.world > 1:
+            words = launch_command(processes, worker.rank_target())
+        print(shlex.join(words))
         return 0
     spec, objection = load_run(options.run), _budget(options)
     why = _without_progress(options.run)
@@ -60,14 +64,6 @@ def _worker(options: argparse.Namespace, cache: Path) -> WorkerCommand:
         reuse_stale=options.reuse_stale,
         within=options.within,
     )
-
-
-def _command(options: argparse.Namespace, cache: Path, processes: Processes) -> list[str]:
-    """What this worker would execute: torchrun, or the worker itself."""
-    worker = _worker(options, cache)
-    if processes.world > 1:
-        return launch_command(processes, worker.rank_target())
-    return worker.argv()
 
 
 def _processes(options: argparse.Namespace) -> Processes:

@@ -225,8 +225,6 @@ class Comparison:
         """
         import pandas as pd
 
-        from tempo.workflow.clip_frame import clip_frame
-
         frames = []
         for run in self.data.runs:
             frame = clip_frame(run.folder)
@@ -316,6 +314,22 @@ class Comparison:
         from tempo.report.tables.results import printed
 
         return to_html(printed(self.data))
+
+
+def clip_frame(folder: Path) -> pd.DataFrame | None:
+    """The table of test clips in a run's folder; None without a test evaluation.
+
+    Raises:
+        RecordError: the table is not the one that was evaluated.
+    """
+    from tempo.comparison.loading.clip_values import read_table
+    from tempo.records.run_record import read_result
+
+    test = read_result(folder).test
+    if test is None:
+        return None
+    frame: pd.DataFrame = read_table(folder / test.table, test.table_sha256).to_pandas()
+    return frame
 
 
 def _show_figures_in_notebooks() -> None:

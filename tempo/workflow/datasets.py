@@ -14,7 +14,7 @@ from tempo.records.files import sha256_of
 from tempo.records.layout import default_cache
 from tempo.spec.data import DATASETS
 from tempo.spec.options import Options
-from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.observer import Observer, advancing, shown
 from tempo.workflow.run_options import options_from
 
 if TYPE_CHECKING:
@@ -22,16 +22,11 @@ if TYPE_CHECKING:
     from tempo.data.clip_statistics import Clips, Measured
     from tempo.data.clips import Clip
 
+DatasetNames = tuple[Sequence[Options], Sequence[str]]
+"""What a name means: options of training data, and names of test sets."""
+
 ROWS = 12
 """Clips of a contact sheet, from the slowest to the fastest of those measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetNames:
-    """What a name means: options of training data, or test sets by name."""
-
-    training: tuple[Options, ...] = ()
-    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +71,10 @@ def prepare_data(
     >>> [each["whole"] for each in tempo.prepare_data("ablations/v2_to_v3.yaml", profile="smoke")]
     [True]
     """
-    names, settings, watcher = _asked(what, overrides, profile, observer, options)
+    training, tests, settings, watcher = _asked(what, overrides, profile, observer, options)
     return [
-        *(_prepare_training(each, settings, watcher) for each in names.training),
-        *(_prepare_test_set(name, settings, watcher) for name in names.tests),
+        *(_prepare_training(each, settings, watcher) for each in training),
+        *(_prepare_test_set(name, settings, watcher) for name in tests),
     ]
 
 
@@ -101,10 +96,10 @@ def describe_data(
     >>> sorted(about["splits"])
     ['test', 'train', 'val']
     """
-    names, settings, watcher = _asked(what, overrides, profile, observer, options)
+    training, tests, settings, watcher = _asked(what, overrides, profile, observer, options)
     return [
-        *(_describe_training(each, settings, watcher) for each in names.training),
-        *(_describe_test_set(name, settings, watcher) for name in names.tests),
+        *(_describe_training(each, settings, watcher) for each in training),
+        *(_describe_test_set(name, settings, watcher) for name in tests),
     ]
 
 
@@ -114,12 +109,10 @@ def _asked(
     profile: str | None,
     observer: Observer | None,
     options: Mapping[str, Any],
-) -> tuple[DatasetNames, DatasetOptions, Observer]:
-    from tempo.workflow.progress_bar import ProgressBar
-
+) -> tuple[Sequence[Options], Sequence[str], DatasetOptions, Observer]:
     settings = options_from(DatasetOptions, {"cache": default_cache(), **options})
-    names = dataset_names(str(what), settings.root, overrides, profile)
-    return names, settings, ProgressBar() if observer is None else observer
+    training, tests = dataset_names(str(what), settings.root, overrides, profile)
+    return training, tests, settings, shown(observer)
 
 
 def dataset_names(
@@ -134,14 +127,14 @@ def dataset_names(
     from tempo.data.testsets import FAMILIES, TEST_SETS, expand_names
 
     if name in DATASETS:
-        return DatasetNames(training=(_by_name(name, root, overrides),))
+        return (_by_name(name, root, overrides),), ()
     if name in TEST_SETS or name in FAMILIES:
         if overrides:
             raise SpecError(f"a test set has no options: its protocol is fixed ({name})")
-        return DatasetNames(tests=tuple(expand_names([name])))
+        return (), expand_names([name])
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
-        return DatasetNames(training=_of_spec(path, root, overrides, profile))
+        return _of_spec(path, root, overrides, profile), ()
     raise UnknownNameError(unknown("data set", name, [*DATASETS, *TEST_SETS, *FAMILIES]))
 
 
@@ -175,7 +168,6 @@ def _by_name(kind: str, root: str | None, overrides: Sequence[str]) -> Options:
 def _of_spec(
     path: Path, root: str | None, overrides: Sequence[str], profile: str | None
 ) -> tuple[Options, ...]:
-    """The distinct data sets of a spec's variants."""
     from tempo.design.expand import expand
     from tempo.spec.load import load_study
     from tempo.spec.study import RunConfig
@@ -195,11 +187,7 @@ def _prepare_training(
     from tempo.data.open_dataset import forget_unreadable, published_lists
 
     lists = {
-        name: {
-            "sequences": counted,
-            "published": published,
-            "sha256": sha256_of(file),
-        }
+        name: {"sequences": counted, "published": published, "sha256": sha256_of(file)}
         for name, (file, counted, published) in published_lists(data).items()
     }
     forget_unreadable(data, settings.cache)
@@ -225,7 +213,6 @@ def _splits(
 
 
 def _facts(split: Split) -> dict[str, Any]:
-    """What a split consists of, as JSON values."""
     return {
         "clips": len(split),
         "sizes": sorted({f"{shard.size[1]}x{shard.size[0]}" for shard in split.shards}),
@@ -261,20 +248,16 @@ def _prepare_test_set(name: str, settings: DatasetOptions, observer: Observer) -
 def _describe_training(
     data: Options, settings: DatasetOptions, observer: Observer
 ) -> dict[str, Any]:
+    from tempo.data.clip_statistics import per_source
+
     splits = _splits(data, settings, observer)
     chosen = {n: s for n, s in splits.items() if not settings.splits or n in settings.splits}
     motion = {n: _sample(s, f"{data.kind}-{n}", settings, observer) for n, s in chosen.items()}
-    return {
-        "name": data.kind,
-        "splits": {n: _facts(s) | _sources(s) for n, s in chosen.items()},
-        "motion": motion,
-    }
-
-
-def _sources(split: Split) -> dict[str, Any]:
-    from tempo.data.clip_statistics import per_source
-
-    return dict(per_source(split.locate(index)[1].source for index in range(len(split))))
+    about = {}
+    for name, split in chosen.items():
+        sources = (split.locate(index)[1].source for index in range(len(split)))
+        about[name] = _facts(split) | dict(per_source(sources))
+    return {"name": data.kind, "splits": about, "motion": motion}
 
 
 def _describe_test_set(name: str, settings: DatasetOptions, observer: Observer) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.core.errors import SpecError, UnknownNameError
 from tempo.records.layout import Store, default_cache, default_root
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
-from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.observer import Observer, advancing, shown
 from tempo.workflow.run_options import options_from
 
 if TYPE_CHECKING:
@@ -86,13 +86,12 @@ def evaluate(
     """
     from tempo.train.run.stop_request import listening
     from tempo.workflow.names import find_methods
-    from tempo.workflow.progress_bar import ProgressBar
 
     settings = options_from(EvaluationOptions, options)
     given = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
     sets = expand_sets([on] if isinstance(on, str) else on)
     metrics = chosen_metrics(settings.metrics)
-    watcher = observer or ProgressBar()
+    watcher = shown(observer)
     with listening() as stop, stop.at_once():
         manner = _manner(settings, metrics)
         store = Store(settings.records)
@@ -209,14 +208,9 @@ def _manner(settings: EvaluationOptions, metrics: tuple[str, ...]) -> Evaluation
     from tempo.train.evaluation.method_evaluation import EvaluationSettings
     from tempo.train.inference.network_inference import make_inference
 
+    names = ("device", "precision", "tile", "overlap", "threads")
     return EvaluationSettings(
-        inference=make_inference(
-            device=settings.device,
-            precision=settings.precision,
-            tile=settings.tile,
-            overlap=settings.overlap,
-            threads=settings.threads,
-        ),
+        inference=make_inference(**{name: getattr(settings, name) for name in names}),
         metrics=metrics,
         rounded=settings.rounded,
         check=settings.check,

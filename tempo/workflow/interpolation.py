@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import MissingError, StoppedError
 from tempo.records.layout import Store, default_root
-from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.observer import Observer, advancing, shown
 
 if TYPE_CHECKING:
     from tempo.train.inference.interpolation import InterpolatedVideo
@@ -47,21 +48,15 @@ def interpolate_video(
     """
     from tempo.train.inference.interpolation import InterpolationSettings
     from tempo.train.inference.interpolation import interpolate_video as write
-    from tempo.train.inference.network_inference import make_inference
-    from tempo.train.run.stop_request import listening
 
     if not 0 <= crf <= 51:
         raise MissingError(f"--crf is from 0 to 51, not {crf}")
-    found, watcher = _method(method, records), _shown(observer)
-    try:
-        with listening() as stop, stop.at_once():
-            network = make_inference(**_defaults(inference))
-            predict = network.predictor(found)
-            settings = InterpolationSettings(factor=factor, cut=cut, crf=crf)
-            with advancing(watcher, Path(video).name, "frames") as advance:
-                return write(predict, Path(video), Path(output), settings, network.device, advance)
-    except StoppedError as stopped:
-        raise StoppedError(f"stopped; {output} was not finished") from stopped
+    with (
+        _predicting(method, records, output, inference) as (predict, device),
+        advancing(shown(observer), Path(video).name, "frames") as advance,
+    ):
+        settings = InterpolationSettings(factor=factor, cut=cut, crf=crf)
+        return write(predict, Path(video), Path(output), settings, device, advance)
 
 
 def interpolate_pictures(
@@ -83,35 +78,28 @@ def interpolate_pictures(
     ['m.png']
     """
     from tempo.train.inference.interpolation import between_pictures
+
+    with (
+        _predicting(method, records, output, inference) as (predict, device),
+        advancing(shown(observer), "between", "pictures") as advance,
+    ):
+        ends = [Path(each) for each in pictures]
+        return list(between_pictures(predict, ends, Path(output), count, device, advance))
+
+
+@contextmanager
+def _predicting(
+    method: str, records: str | Path | None, output: str | Path, inference: dict[str, Any]
+) -> Iterator[tuple[Any, Any]]:
+    """The predictor of a method and its device, while a request to stop ends this at once."""
     from tempo.train.inference.network_inference import make_inference
     from tempo.train.run.stop_request import listening
-
-    found, watcher = _method(method, records), _shown(observer)
-    try:
-        with listening() as stop, stop.at_once():
-            network = make_inference(**_defaults(inference))
-            predict = network.predictor(found)
-            with advancing(watcher, "between", "pictures") as advance:
-                ends = [Path(each) for each in pictures]
-                return list(
-                    between_pictures(predict, ends, Path(output), count, network.device, advance)
-                )
-    except StoppedError as stopped:
-        raise StoppedError(f"stopped; {output} was not finished") from stopped
-
-
-def _method(name: str, records: str | Path | None) -> Any:
     from tempo.workflow.names import find_method
 
-    return find_method(name, Store(default_root() if records is None else Path(records)))
-
-
-def _defaults(given: dict[str, Any]) -> dict[str, Any]:
-    defaults = {"device": "auto", "precision": "fp32", "tile": None, "overlap": None}
-    return defaults | {"threads": None} | given
-
-
-def _shown(observer: Observer | None) -> Observer:
-    from tempo.workflow.progress_bar import ProgressBar
-
-    return ProgressBar() if observer is None else observer
+    found = find_method(method, Store(default_root() if records is None else Path(records)))
+    try:
+        with listening() as stop, stop.at_once():
+            network = make_inference(**inference)
+            yield network.predictor(found), network.device
+    except StoppedError as stopped:
+        raise StoppedError(f"stopped; {output} was not finished") from stopped

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tempo.core.provenance import commit, versions
 from tempo.core.records import Plan, RunStatus
@@ -52,21 +51,17 @@ def mirroring(options: RunOptions) -> Iterator[MirrorProcess | None]:
 def begin_mirror(mirror: MirrorProcess | None, plan: Plan, options: RunOptions) -> None:
     """Mirror a plan, which is saved, as a new invocation of its study."""
     if mirror is not None:
-        mirror.open(plan, _invocation(plan, options))
+        invocation = {
+            "id": uuid.uuid4().hex[:12],
+            "started": time.time(),
+            "command": options.command,
+            "profile": plan.profile,
+            "overrides": list(options.overrides),
+            "versions": versions(VERSIONS),
+            **commit(),
+        }
+        mirror.open(plan, invocation)
         mirror.start()
-
-
-def _invocation(plan: Plan, options: RunOptions) -> dict[str, Any]:
-    """What was asked for, and when: one line of the study's invocations."""
-    return {
-        "id": uuid.uuid4().hex[:12],
-        "started": time.time(),
-        "command": options.command,
-        "profile": plan.profile,
-        "overrides": list(options.overrides),
-        "versions": versions(VERSIONS),
-        **commit(),
-    }
 
 
 def write_wandb(plan: Plan, options: RunOptions, say: Callable[[str], None]) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import RecordError
-from tempo.core.records import Plan, RunStatus
+from tempo.core.records import RunStatus
 from tempo.records.layout import Store, default_root, load_run
+from tempo.records.run_record import RunRecord, read_result, read_run
+from tempo.workflow.names import plans_of, run_named
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tempo.records.run_record import RunRecord
     from tempo.workflow.comparison import Comparison
     from tempo.workflow.control import Status
     from tempo.workflow.search import SearchResult
@@ -55,7 +55,7 @@ class Records:
                 "baseline": plan.baseline,
                 "source": plan.source,
             }
-            for plan in self._plans()
+            for plan in plans_of(self.store)
         ]
         columns = ["study", "profile", "question", "variants", "runs", "baseline", "source"]
         return pd.DataFrame(rows, columns=columns)
@@ -68,7 +68,7 @@ class Records:
         import pandas as pd
 
         rows = []
-        for plan in self._plans():
+        for plan in plans_of(self.store):
             if study not in {None, plan.study}:
                 continue
             for run in plan.runs:
@@ -93,8 +93,6 @@ class Records:
         Raises:
             RecordError: when no run, or more than one, is called so.
         """
-        from tempo.workflow.names import run_named
-
         return Run(self.store, run_named(name, self.store).run_id)
 
     def status(self, study: str) -> Status:
@@ -114,10 +112,6 @@ class Records:
         from tempo.workflow.search import open_search
 
         return open_search(self.store, study, profile)
-
-    def _plans(self) -> Iterator[Plan]:
-        for study in self.store.studies():
-            yield self.store.load_plan(study)
 
     def __repr__(self) -> str:
         return f"<Records in {self.store.root}, {len(self.store.studies())} studies>"
@@ -152,15 +146,11 @@ class Run:
     @property
     def record(self) -> RunRecord:
         """Everything that the run's events amount to."""
-        from tempo.records.run_record import read_run
-
         return read_run(self.folder)
 
     @property
     def status(self) -> RunStatus:
         """How the run ended or stands, by its records alone."""
-        from tempo.records.run_record import read_result
-
         if not (self.folder / "run.json").is_file():
             return RunStatus.PLANNED
         return read_result(self.folder).status
@@ -168,8 +158,6 @@ class Run:
     @property
     def test(self) -> dict[str, float]:
         """Metrics of the final test evaluation, means over clips; empty before there is one."""
-        from tempo.records.run_record import read_result
-
         if not (self.folder / "run.json").is_file():
             return {}
         found = read_result(self.folder).test
@@ -199,7 +187,7 @@ class Run:
         Raises:
             RecordError: the run has no test evaluation, or its table was altered since.
         """
-        from tempo.workflow.clip_frame import clip_frame
+        from tempo.workflow.comparison import clip_frame
 
         frame = clip_frame(self.folder)
         if frame is None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tempo.core.errors import RecordError
+from tempo.core.identity import file_name
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 from tempo.records.search_record import SearchSummary, load_search, search_dir
@@ -29,7 +31,6 @@ def write_study_report(store: Store, plan: Plan, reports: Path) -> tuple[Compari
 
 def write_page(comparison: Comparison, chosen: Sequence[tuple[Store, Plan]], reports: Path) -> Path:
     """Write the report of a comparison: of the search where the one study chosen is a search."""
-    from tempo.core.identity import file_name
     from tempo.report.document import write_report
 
     search = find_search(*chosen[0]) if len(chosen) == 1 else None
@@ -42,12 +43,8 @@ def write_example(comparison: Comparison, folder: Path) -> Path:
     """Write a report small enough to be kept in a repository; returns the page."""
     from tempo.report.document import write_report
 
-    return write_report(_without_folders(comparison), folder, formats=("png",), limit=EXAMPLE)
-
-
-def _without_folders(comparison: Comparison) -> Comparison:
-    """The comparison without the folders of this machine: runs by their place in the records."""
-    return replace(
+    # Runs are named by their place in the records, not by folders of this machine.
+    small = replace(
         comparison,
         runs=tuple(replace(run, folder=Path("runs", run.run_id)) for run in comparison.runs),
         failures=tuple(
@@ -55,6 +52,7 @@ def _without_folders(comparison: Comparison) -> Comparison:
             for each in comparison.failures
         ),
     )
+    return write_report(small, folder, formats=("png",), limit=EXAMPLE)
 
 
 def find_search(store: Store, plan: Plan) -> SearchSummary | None:
@@ -66,7 +64,6 @@ def find_search(store: Store, plan: Plan) -> SearchSummary | None:
 
 def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Path:
     """Write the page of a search, with what its confirmed trials do on the test split."""
-    from tempo.core.identity import file_name
     from tempo.report.pages.search_page import write_search_report
 
     folder = reports / file_name(summary.study)
@@ -96,7 +93,6 @@ def write_changes_page(
     changes: Changes, plans: tuple[Plan, Plan], reports: Path, *, command: str
 ) -> Path:
     """Write the page of two studies (before, after); `command` is what makes the page again."""
-    from tempo.core.identity import file_name
     from tempo.report.pages.changes_page import write_changes_report
 
     before, after = (file_name(plan.study) for plan in plans)
@@ -109,7 +105,6 @@ def changes_as_text(changes: Changes, form: str) -> str:
     Raises:
         RecordError: the studies share no variant.
     """
-    from tempo.core.errors import RecordError
     from tempo.report.applicability import NotApplicable
     from tempo.report.formats.writers import WRITERS, json_text
     from tempo.report.tables.changes import changed

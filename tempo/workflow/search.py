@@ -44,12 +44,12 @@ def search(
     """
     from tempo.workflow import study as studies
     from tempo.workflow.execution.search_execution import execute_search
-    from tempo.workflow.progress_bar import ProgressBar
+    from tempo.workflow.observer import shown
 
     study = studies.load_study(spec, profile=profile, overrides=overrides, **options)
     if not study.is_search:
         raise SpecError(f"{spec} has no `search:` section; carry it out by `tempo.load_study`")
-    outcome = execute_search(study.loaded, study.options, observer or ProgressBar())
+    outcome = execute_search(study.loaded, study.options, shown(observer))
     return SearchResult(study.options.store, outcome.summary, page=outcome.page)
 
 

@@ -12,6 +12,7 @@ from tempo.core.records import Plan, shallow
 from tempo.spec.load import LoadedStudy
 from tempo.spec.load import load_study as load_spec
 from tempo.spec.study import StudySpec
+from tempo.workflow.observer import Observer, shown
 from tempo.workflow.plan.study_plan import StudyPlan, make_plan, price_study, study_plan
 from tempo.workflow.run_options import RunOptions, options_from
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tempo.workflow.control import Status
     from tempo.workflow.execution.execution import Outcome
     from tempo.workflow.execution.pool_setup import Wanted
-    from tempo.workflow.observer import Observer
 
 
 def load_study(
@@ -138,7 +138,7 @@ class Study:
         A few real steps are trained of every variant that has no price on this device, or of
         `again` all. See `StudyPlan.costs` and `StudyPlan.device_hours`.
         """
-        plan, bill = price_study(self.loaded, self.options, _shown(observer), again=again)
+        plan, bill = price_study(self.loaded, self.options, shown(observer), again=again)
         self.__dict__.pop("expanded", None)
         return study_plan(plan, self.options, bill=bill)
 
@@ -169,7 +169,7 @@ class Study:
         if study.is_search:
             raise SpecError(f"{self.loaded.source} is a search: carry it out by `tempo.search`")
         try:
-            return execute(study.expanded, study.options, _shown(observer), wanted)
+            return execute(study.expanded, study.options, shown(observer), wanted)
         finally:
             self.__dict__.pop("expanded", None)
 
@@ -181,7 +181,7 @@ class Study:
 
     def dry_run(self, **changes: Any) -> str:
         """The commands, or for a cluster the scripts, that `run` would execute; nothing is run."""
-        from tempo.workflow.execution.dry_run import launch_lines
+        from tempo.workflow.execution.launch_setup import launch_lines
 
         study = self.with_options(**changes)
         return "\n".join(launch_lines(study.expanded, study.options))
@@ -218,10 +218,3 @@ class Study:
     def __repr__(self) -> str:
         profile = f" ({self.loaded.profile})" if self.loaded.profile else ""
         return f"<Study {self.name}{profile} of {self.loaded.source}>"
-
-
-def _shown(observer: Observer | None) -> Observer:
-    """The observer given, or a progress bar."""
-    from tempo.workflow.progress_bar import ProgressBar
-
-    return ProgressBar() if observer is None else observer

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from tempo.cli.render.console import make_console
-from tempo.cli.render.run_changes import Changes, counts, duration
+from tempo.cli.render.console import duration, make_console, say
 from tempo.core.records import RunStatus
 from tempo.launch.accounting.gpu_usage import GpuWatch
+from tempo.launch.scheduling.failure_policy import POLICIES
 from tempo.launch.scheduling.run_view import RunView
 from tempo.launch.study_status import run_seconds_left, study_seconds_left
 
@@ -39,7 +40,7 @@ class ConsoleObserver:
 
     def note(self, text: str) -> None:
         """Print a sentence as written: no markup, no line breaks of rich's."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self.console, text)
 
     def progress(self, task: str, done: int, total: int | None, unit: str) -> None:
         """Print how far a task is, now and then."""
@@ -122,7 +123,6 @@ class TerminalObserver(ConsoleObserver):
         self._keep(())
 
     def _show(self, name: str, done: float, total: float | None, state: str) -> None:
-        """Show or bring up to date the bar called `name`."""
         if not self._tasks:
             self._bars.start()
         if name not in self._tasks:
@@ -130,7 +130,6 @@ class TerminalObserver(ConsoleObserver):
         self._bars.update(self._tasks[name], completed=done, total=total, state=state)
 
     def _keep(self, names: Collection[str]) -> None:
-        """Take all other bars away."""
         for name in [name for name in self._tasks if name not in names]:
             self._bars.remove_task(self._tasks.pop(name))
         if not self._tasks:
@@ -138,7 +137,6 @@ class TerminalObserver(ConsoleObserver):
 
 
 def _cut(width: int | None) -> Column:
-    """A column of one line that is cut where there is no room."""
     return Column(no_wrap=True, overflow="ellipsis", max_width=width)
 
 
@@ -161,3 +159,75 @@ def _state(view: RunView) -> str:
         str(view.elsewhere or view.where),
     ]
     return "  ".join(part for part in parts if part)
+
+
+def counts(views: Sequence[RunView]) -> str:
+    """`3 of 12 runs complete, 1 of them before, 1 failed, 2 elsewhere`."""
+    ended = Counter(view.status for view in views)
+    said = {
+        "of them before": sum(view.reused for view in views),
+        "failed": ended[RunStatus.FAILED],
+        "held back": sum(bool(view.held_back) for view in views),
+        "running elsewhere": sum(view.elsewhere is not None for view in views),
+        "queued": sum(view.queued for view in views),
+    }
+    parts = [f"{ended[RunStatus.COMPLETE]} of {len(views)} runs complete"]
+    return ", ".join([*parts, *(f"{count} {what}" for what, count in said.items() if count)])
+
+
+def _change(view: RunView) -> str | None:
+    """The sentence for a run whose state just changed; None for one not worth a line."""
+    title, step = view.run.title, view.progress.step
+    if view.held_back:
+        return f"held back {title}: {view.held_back}"
+    if view.status is RunStatus.COMPLETE:
+        return None if view.reused else _completed(view)
+    if view.status is RunStatus.FAILED:
+        return _failed(view)
+    if view.status is RunStatus.RUNNING:
+        return _started(view)
+    if view.withdrawn or view.status is RunStatus.STOPPED:
+        return f"stopped   {title} at step {step}"
+    return f"lost      {title} at step {step}; it is tried again" if view.lost else None
+
+
+def _started(view: RunView) -> str:
+    if view.elsewhere is not None:
+        return f"elsewhere {view.run.title} ({view.key}): {view.elsewhere} carries it out"
+    where = f" on {view.where}" if view.where else ""
+    return f"started   {view.run.title} ({view.key}){where}"
+
+
+def _completed(view: RunView) -> str:
+    progress = view.progress
+    psnr = "" if progress.psnr is None else f", validation PSNR {progress.psnr:.2f} dB"
+    took = None if progress.finish is None else progress.finish.seconds
+    return f"complete  {view.run.title} in {duration(took)}{psnr}"
+
+
+def _failed(view: RunView) -> str:
+    finish = view.progress.finish
+    failure, message = (finish.failure, finish.message) if finish else (None, "")
+    why = POLICIES[failure].why if failure in POLICIES else ""
+    lines = [f"FAILED    {view.run.title} ({failure}): {message}", why and f"  {why}"]
+    log = f"  log: {view.log}" if view.log.name else f"  tempo logs {view.key}"
+    return "\n".join([line for line in lines if line] + [log])
+
+
+class Changes:
+    """Which runs changed their state since the last look."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, object] = {}
+
+    def since(self, views: Sequence[RunView]) -> list[str]:
+        lines = []
+        for view in views:
+            away = view.elsewhere is not None
+            state = (view.status, away, view.lost, view.withdrawn, bool(view.held_back))
+            before = self._last.get(view.key, (RunStatus.PLANNED, False, 0, False, False))
+            self._last[view.key] = state
+            line = _change(view) if state != before else None
+            if line:
+                lines.append(line)
+        return lines

@@ -33,7 +33,6 @@ def show_outcome(outcome: Outcome, options: RunOptions) -> int:
 
 
 def _show_submitted(outcome: Outcome, options: RunOptions, console: Console) -> None:
-    """Say what a cluster has, and how to follow the jobs."""
     plan = outcome.plan
     said = ", ".join(f"{count} {what}" for what, count in outcome.counts.items())
     say(console, f"{plan.study} is with {options.launcher}: {said} of {outcome.left} runs.")

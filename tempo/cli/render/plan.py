@@ -1,4 +1,4 @@
-"""Print a plan as tables."""
+"""Print a plan as tables. Cells are rich's texts, no markup: a label may hold brackets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tempo.cli.render.run_changes import duration
+from tempo.cli.render.console import duration, plain_table, say
 from tempo.workflow.plan.bill import Bill, Item
 from tempo.workflow.plan.study_plan import StudyPlan
 
@@ -33,7 +33,7 @@ def print_tables(view: StudyPlan, console: Console) -> None:
     console.print(_runs(view))
     _say_rest(console, len(plan.runs), "runs")
     for line in _remarks(view):
-        console.print(line, markup=False, soft_wrap=True)
+        say(console, line)
 
 
 def _say_rest(console: Console, rows: int, what: str) -> None:
@@ -66,7 +66,7 @@ def _total(bill: Bill, view: StudyPlan) -> Iterator[str]:
     unit = "CPU-hours" if bill.devices == "cpu" else "GPU-hours"
     disk = "" if total.disk is None else f", at most {_bytes(total.disk)} of disk"
     yield (
-        f"{total.runs} runs to do: {_hours(total.device_hours)} {unit} on {bill.devices}{disk}; "
+        f"{total.runs} runs to do: {_three(total.device_hours)} {unit} on {bill.devices}{disk}; "
         f"about {duration(total.seconds)} with {total.slots} at a time (each measured alone)"
     )
 
@@ -74,7 +74,7 @@ def _total(bill: Bill, view: StudyPlan) -> Iterator[str]:
 def _variants(view: StudyPlan) -> Table:
     """A row a variant, and below it what differs from the control."""
     plan = view.plan
-    table = Table(title="variants", title_justify="left", box=None, pad_edge=False)
+    table = plain_table("variants")
     table.add_column("variant", overflow="fold")
     table.add_column("role", no_wrap=True)
     control = plan.variant(plan.baseline or plan.variants[0].name).config
@@ -82,14 +82,14 @@ def _variants(view: StudyPlan) -> Table:
         label = Text(variant.name)
         if variant.role != "reference":
             label.append(_difference(control, variant.config), style="dim")
-        table.add_row(label, _plain(variant.role))
+        table.add_row(label, Text(variant.role))
     return table
 
 
 def _costs(view: StudyPlan) -> Table:
     """A row a variant: what its network weighs, and what its run costs."""
     bill = view.bill
-    table = Table(title="costs", title_justify="left", box=None, pad_edge=False)
+    table = plain_table("costs")
     table.add_column("variant", overflow="fold")
     names = ["parameters", "MACs", "activations"] if view.counts else []
     for name in (*names, *(PRICED if bill else ())):
@@ -98,7 +98,7 @@ def _costs(view: StudyPlan) -> Table:
         cells = [variant.name]
         cells += _weight(view.counts.get(variant.name)) if view.counts else []
         cells += _priced(bill.items.get(variant.name)) if bill else []
-        table.add_row(*map(_plain, cells))
+        table.add_row(*map(Text, cells))
     return table
 
 
@@ -119,7 +119,7 @@ def _priced(item: Item | None) -> list[str]:
         _time(price.setup_s),
         _time(price.validation_s) if trained else "-",
         _time(price.evaluation_s),
-        _hours(cost.device_hours),
+        _three(cost.device_hours),
         "-" if cost.disk is None else _bytes(cost.disk),
     ]
 
@@ -139,21 +139,12 @@ def _three(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _hours(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-
-
 def _bytes(value: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:
             return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
         value /= 1024
     return f"{value:,.3g} TiB"
-
-
-def _plain(text: str) -> Text:
-    """Cells are text, never rich's markup: a label may hold brackets."""
-    return Text(text)
 
 
 def _difference(control: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -179,10 +170,10 @@ def _changes(
 
 
 def _runs(view: StudyPlan) -> Table:
-    table = Table(title="runs", title_justify="left", box=None, pad_edge=False)
+    table = plain_table("runs")
     for name in ("run", "variant", "seed", "state"):
         table.add_column(name)
     for run in view.plan.runs[:MOST_ROWS]:
         seed = "-" if run.seed is None else str(run.seed)
-        table.add_row(*map(_plain, [run.run_id, run.variant, seed, view.state(run)]))
+        table.add_row(*map(Text, [run.run_id, run.variant, seed, view.state(run)]))
     return table

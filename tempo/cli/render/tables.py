@@ -10,7 +10,7 @@ from rich.text import Text
 from tempo.comparison.comparison import Comparison
 from tempo.report.formats.numbers import typed
 from tempo.report.formats.phrases import visible
-from tempo.report.formats.table import Cell, Column, Table, without_details
+from tempo.report.formats.table import Table, without_details
 from tempo.report.tables.results import printed
 
 NARROWEST = 13
@@ -40,24 +40,19 @@ def print_results(comparison: Comparison, console: Console) -> None:
 def _grid(table: Table) -> RichTable:
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(table.columns):
-        folds = not column.numeric or any(" [" in each.cells[index].text for each in table.lines)
+        cells = [line.cells[index] for line in table.lines]
+        folds = not column.numeric or any(" [" in cell.text for cell in cells)
+        longest = max(len(text) for text in (column.heading, *(cell.text for cell in cells)))
         grid.add_column(
             _text(column.heading),
             justify="right" if column.numeric else "left",
             overflow="fold",
             no_wrap=not folds,
-            min_width=_least(column, [line.cells[index] for line in table.lines])
-            if folds
-            else None,
+            min_width=min(NARROWEST, longest) if folds else None,
         )
     for line in table.lines:
         grid.add_row(*(_text(cell.text, COLOURS.get(cell.tone, "")) for cell in line.cells))
     return grid
-
-
-def _least(column: Column, cells: list[Cell]) -> int:
-    """Return the width below which a column that folds is not made narrower."""
-    return min(NARROWEST, max(map(len, (column.heading, *(cell.text for cell in cells)))))
 
 
 def _text(text: str, style: str = "") -> Text:

@@ -7,20 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 from tempo.launch.scheduling.pool import Pool
 from tempo.workflow.observer import Observer
 
 POLL_SECONDS = 0.1
-
-
-@dataclass(slots=True)
-class StopRequests:
-    """How often this process was asked to stop."""
-
-    count: int = 0
 
 
 class Driver:
@@ -37,14 +29,13 @@ class Driver:
         self,
         pool: Pool,
         observer: Observer,
-        requests: StopRequests,
         *,
         watch: Callable[[], str | None],
         detach: bool = False,
     ) -> None:
-        self._pool, self._observer, self._requests = pool, observer, requests
+        self._pool, self._observer = pool, observer
         self._watch, self._detach = watch, detach
-        self._obeyed = 0
+        self._requests = self._obeyed = 0
         self._left = False
 
     def run(self, step: Callable[[], object], busy: Callable[[], bool]) -> None:
@@ -52,13 +43,21 @@ class Driver:
         while busy():
             step()
             self.report()
-            self._stop_if_over_budget()
-            if self._requests.count and self._detach:
+            if not self._pool.stopping and (reason := self._watch()):
+                self._observer.note(
+                    f"{reason}; stopping: the running runs write a checkpoint first"
+                )
+                self._pool.stop()
+            if self._requests and self._detach:
                 self._observer.note("leaving: the jobs go on; the same command follows them again")
                 self._left = True
                 return
             self._obey()
             time.sleep(POLL_SECONDS)
+
+    def request_stop(self) -> None:
+        """Note that this process was asked to stop, once more."""
+        self._requests += 1
 
     def finish(self) -> None:
         """Take in what ended last, unless the jobs continue without this process."""
@@ -71,17 +70,11 @@ class Driver:
         pool = self._pool
         self._observer.runs_changed(list(pool.views.values()), pool.width, stopping=pool.stopping)
 
-    def _stop_if_over_budget(self) -> None:
-        if not self._pool.stopping and (reason := self._watch()):
-            text = f"{reason}; stopping: the running runs write a checkpoint first"
-            self._observer.note(text)
-            self._pool.stop()
-
     def _obey(self) -> None:
         """Carry out what was asked since the last time."""
-        if self._requests.count <= self._obeyed:
+        if self._requests <= self._obeyed:
             return
-        self._obeyed = self._requests.count
+        self._obeyed = self._requests
         if self._obeyed > 1:
             self._pool.kill()
             return
@@ -96,8 +89,8 @@ def driving(
     pool: Pool, observer: Observer, *, watch: Callable[[], str | None], detach: bool = False
 ) -> Iterator[Driver]:
     """A driver of the pool, while which signals are requests to stop."""
-    with stop_requests() as requests:
-        driver = Driver(pool, observer, requests, watch=watch, detach=detach)
+    driver = Driver(pool, observer, watch=watch, detach=detach)
+    with _stop_signals(driver.request_stop):
         try:
             yield driver
             driver.finish()
@@ -106,23 +99,22 @@ def driving(
 
 
 @contextmanager
-def stop_requests() -> Iterator[StopRequests]:
-    """Count SIGINT and SIGTERM instead of letting them end the process.
+def _stop_signals(asked: Callable[[], None]) -> Iterator[None]:
+    """Call `asked` at SIGINT and SIGTERM instead of letting them end the process.
 
     Signals reach the main thread alone; a study that runs in another thread is stopped by
     `Study.stop` or `tempo stop`.
     """
-    requests = StopRequests()
     if threading.current_thread() is not threading.main_thread():
-        yield requests
+        yield
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        requests.count += 1
+        asked()
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield requests
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

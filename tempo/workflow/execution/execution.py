@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Literal
 
 from tempo.comparison.comparison import Comparison
-from tempo.core.errors import StoppedError
+from tempo.core.errors import RunError, StoppedError
+from tempo.core.jobs import RESUMABLE
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunView
+from tempo.records.layout import Store
 from tempo.track.mirror_process import MirrorProcess
 from tempo.workflow.execution.driver import driving
 from tempo.workflow.execution.launch_setup import LaunchSetup
 from tempo.workflow.execution.pool_setup import Wanted, open_pool
-from tempo.workflow.execution.torchrun_ranks import (
-    carry_out_as_rank,
-    leads,
-    started_by_torchrun,
-)
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
-from tempo.workflow.observer import Observer
+from tempo.workflow.observer import Observer, SilentObserver
+from tempo.workflow.plan.machine_check import check
 from tempo.workflow.reports import write_study_report
 from tempo.workflow.run_options import RunOptions
 
 FAILED = 1
 """Exit code of a study in which a run failed."""
+
+RANK = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
 
 Ending = Literal["complete", "failed", "stopped", "submitted", "follower"]
 """How an execution ended. `failed`: every run ended, at least one without a result. `stopped`: runs
@@ -119,7 +128,6 @@ def _submitted(pool: Pool) -> bool:
 
 
 def _handed_over(plan: Plan, pool: Pool) -> Outcome:
-    """The outcome while a cluster has the runs."""
     views = pool.views.values()
     counts = Counter("queued" if view.queued else str(view.status) for view in views)
     return Outcome(plan=plan, ending="submitted", counts=counts, left=len(pool.views))
@@ -132,35 +140,24 @@ def _conclude(
     observer: Observer,
     mirror: MirrorProcess | None,
 ) -> Outcome:
-    """Compare and report what there is; complete the mirror."""
     write_wandb(plan, options, observer.note)
     failures = {view.run: _message(view) for view in views if view.status is RunStatus.FAILED}
     begun = {RunStatus.COMPLETE, RunStatus.FAILED}
     left = [view for view in views if view.status not in begun and not view.held_back]
     counts = Counter(str(view.status) for view in views)
+    outcome = partial(Outcome, plan=plan, failures=failures, counts=counts)
     if left:
         if mirror is not None:
             mirror.finish(RunStatus.STOPPED)
         code = FAILED if failures and options.fail_fast else StoppedError.exit_code
-        return Outcome(
-            plan=plan,
-            ending="stopped",
-            failures=failures,
-            left=len(left),
-            counts=counts,
-            exit_code=code,
-        )
+        return outcome(ending="stopped", left=len(left), exit_code=code)
     if mirror is not None:
         mirror.hurry()
     comparison, page = write_study_report(options.store, plan, options.reports)
     if mirror is not None:
-        failed = bool(failures)
-        complete_mirror(mirror, plan, failed=failed, page=page, say=observer.note)
-    return Outcome(
-        plan=plan,
+        complete_mirror(mirror, plan, failed=bool(failures), page=page, say=observer.note)
+    return outcome(
         ending="failed" if failures else "complete",
-        failures=failures,
-        counts=counts,
         comparison=comparison,
         page=page,
         exit_code=FAILED if failures else 0,
@@ -170,3 +167,53 @@ def _conclude(
 def _message(view: RunView) -> str:
     finish = view.progress.finish
     return finish.message if finish is not None else "the worker died"
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several ranks that torchrun started."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def leads() -> bool:
+    """Whether this process is rank 0, which speaks for its torchrun."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def carry_out_as_rank(plan: Plan, store: Store, cache: Path, *, reuse_stale: bool = False) -> None:
+    """Carry out all runs of a plan, one after the other, together with the other ranks.
+
+    Rank 0 checks the machine, prepares the data and writes the plan while the others wait.
+
+    Raises:
+        StoppedError: when a signal stopped a run; its work is kept.
+        RunError: when a run did not complete.
+    """
+    from tempo.spec.study import RunConfig
+    from tempo.train.hardware.device import wants_cuda
+    from tempo.train.hardware.process_group import join_group
+    from tempo.train.run.run_folder import run
+
+    config = RunConfig.model_validate(plan.variants[0].config)
+    if leads():
+        _prepare(plan, store, cache)
+    join_group(cuda=wants_cuda(config.runtime)).share("ready")
+    codes = []
+    for planned in plan.distinct_runs:
+        codes.append(run(store.run_dir(planned.run_id), cache, reuse_stale=reuse_stale))
+        if codes[-1] == RESUMABLE:
+            raise StoppedError("stopped; the same command continues from the last checkpoint")
+    if any(codes):
+        raise RunError(f"{sum(map(bool, codes))} of {len(codes)} runs did not complete")
+
+
+def _prepare(plan: Plan, store: Store, cache: Path) -> None:
+    """Check the machine and save the plan and its runs, as the parent of other launchers does."""
+    # The preflight worker is a process of its own and no rank.
+    shared = {name: os.environ.pop(name) for name in RANK if name in os.environ}
+    try:
+        check(plan, [variant.name for variant in plan.variants], cache, SilentObserver())
+    finally:
+        os.environ.update(shared)
+    store.save_plan(plan)
+    for _, spec in plan.specs():
+        store.save_run(spec)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tempo.core.errors import MissingError
-from tempo.core.records import Plan, PlannedRun, PlannedVariant
+from tempo.core.records import Plan, PlannedRun
 from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
 from tempo.launch.accounting.resource_needs import Needs
 from tempo.launch.launchers.catalog import LauncherContext
@@ -67,9 +67,9 @@ def _pool(setup: LaunchSetup, observer: Observer, todo: Iterable[str]) -> tuple[
         there = _as_on_login_node(plan) if setup.queued else plan
         checked = check(there, sorted(todo), options.cache, observer)
     asked = options.slots or plan.spec["runtime"]["slots"]
-    context = LauncherContext(
-        slots=run_slots(plan, store, needs, checked, asked), start=server, say=observer.note
-    )
+    shared = _shared(plan, store, needs, checked)
+    slots = limit_slots(shared, asked, needs.processes.per_node)
+    context = LauncherContext(slots=slots, start=server, say=observer.note)
     launcher = setup.launcher(context)
     pool = Pool(
         store,
@@ -92,25 +92,17 @@ def _size(plan: Plan) -> str:
 
 def _as_on_login_node(plan: Plan) -> Plan:
     """The plan as a login node can rehearse it: without the cluster's GPUs and their precision."""
-    return replace(plan, variants=tuple(_on_cpu(variant) for variant in plan.variants))
-
-
-def _on_cpu(variant: PlannedVariant) -> PlannedVariant:
-    config = variant.config
-    runtime = {**config["runtime"], "device": "cpu", "compile": "off"}
-    recipe = {**config["recipe"], "precision": "fp32"}
-    return replace(variant, config={**config, "runtime": runtime, "recipe": recipe})
+    variants = []
+    for variant in plan.variants:
+        runtime = {**variant.config["runtime"], "device": "cpu", "compile": "off"}
+        recipe = {**variant.config["recipe"], "precision": "fp32"}
+        config = {**variant.config, "runtime": runtime, "recipe": recipe}
+        variants.append(replace(variant, config=config))
+    return replace(plan, variants=tuple(variants))
 
 
 Slot = Mapping[str, str]
 """The environment of a run's process, such as the GPU that the run owns."""
-
-
-def run_slots(
-    plan: Plan, store: Store, needs: Needs, checked: Checked, wanted: int | None
-) -> Sequence[Slot]:
-    """The slots of a study's runs; `wanted` is how many runs shall execute side by side."""
-    return limit_slots(_shared(plan, store, needs, checked), wanted, needs.processes.per_node)
 
 
 def limit_slots(slots: Sequence[Slot], wanted: int | None, processes: int) -> Sequence[Slot]:

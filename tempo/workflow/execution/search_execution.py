@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tempo.core.errors import SpecError, StoppedError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
-from tempo.launch.scheduling.run_view import RunRequest
+from tempo.launch.scheduling.run_view import RunRequest, RunView
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.prices import Prices
@@ -23,17 +25,21 @@ from tempo.tuning.plans import GrowingPlan, rehearsal
 from tempo.tuning.session import Search, check_unchanged
 from tempo.tuning.space import Space
 from tempo.tuning.summary import candidates, summarise
+from tempo.tuning.trials import Trial
 from tempo.workflow.execution.driver import Driver, driving
-from tempo.workflow.execution.execution import FAILED, Ending
+from tempo.workflow.execution.execution import FAILED, Ending, started_by_torchrun
 from tempo.workflow.execution.launch_setup import LaunchSetup
 from tempo.workflow.execution.pool_setup import open_empty_pool
-from tempo.workflow.execution.search_driver import SearchDriver
-from tempo.workflow.execution.torchrun_ranks import started_by_torchrun
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
 from tempo.workflow.observer import Observer
 from tempo.workflow.plan.pricing import PRELOAD, Calibrator, NetworkCosts
 from tempo.workflow.reports import write_search_page
 from tempo.workflow.run_options import RunOptions
+
+ASK_PAUSE = 1.0
+"""Seconds before asking again while other drivers hold all trials that are left."""
+
+Say = Callable[[str], None]
 
 QUEUE_WIDTH = 4
 """Runs side by side on a cluster whose spec does not limit its jobs."""
@@ -129,7 +135,6 @@ class _Execution:
             return self._conclude()
 
     def _grow(self) -> None:
-        """Save and mirror the plan, which has a new trial."""
         plan = self._plan.now(self._candidates)
         self._search.store.save_plan(plan)
         if self._mirror is not None:
@@ -155,13 +160,13 @@ class _Execution:
         driver.run(pool.step, lambda: pool.busy and not all(pool.views[key].ended for key in keys))
 
     def _conclude(self) -> SearchOutcome:
-        """Write what was found, as a record, a page and in the mirror."""
         store, mirror, say = self._search.store, self._mirror, self._observer.note
         if mirror is not None:
             mirror.hurry()
         stopped = self._pool.stopping
         summary = summarise(self._search, over=not stopped)
         path = save_search(store, summary)
+        outcome = partial(SearchOutcome, summary=summary, path=path)
         plan = self._plan.now(self._candidates)
         write_wandb(plan, self._options, say)
         failed = any(view.status is RunStatus.FAILED for view in self._pool.views.values())
@@ -169,16 +174,108 @@ class _Execution:
             if mirror is not None:
                 mirror.finish(RunStatus.STOPPED)
             code = FAILED if failed and self._options.fail_fast else StoppedError.exit_code
-            return SearchOutcome(
-                ending="stopped", summary=summary, path=path, page=None, exit_code=code
-            )
+            return outcome(ending="stopped", page=None, exit_code=code)
         page = write_search_page(store, summary, self._options.reports)
         if mirror is not None:
             complete_mirror(mirror, plan, failed=failed, page=page, say=say)
-        return SearchOutcome(
-            ending="failed" if failed else "complete",
-            summary=summary,
-            path=path,
-            page=page,
-            exit_code=FAILED if failed else 0,
-        )
+        ending: Ending = "failed" if failed else "complete"
+        return outcome(ending=ending, page=page, exit_code=FAILED if failed else 0)
+
+
+class SearchDriver:
+    """Feeds a pool with the runs of a search. Every free slot gets the next trial at once.
+
+    Args:
+        width: most runs side by side.
+        grown: called whenever there is a new trial.
+    """
+
+    def __init__(
+        self, search: Search, pool: Pool, width: int, say: Say, grown: Callable[[], None]
+    ) -> None:
+        self._search, self._pool, self._width = search, pool, width
+        self._say, self._grown = say, grown
+        self._active: list[Trial] = []
+        self._wanted: dict[str, list[tuple[Trial, int]]] = {}
+        self._stopped: set[str] = set()
+        self._next = 0.0
+        self._over = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether trials are left for this driver."""
+        if self._pool.stopping:
+            return self._pool.busy
+        return not self._over
+
+    def step(self) -> None:
+        """Look at what happened, and begin what there is room for."""
+        for view in self._pool.step():
+            self._ended(view)
+        for trial in list(self._active):
+            if self._search.observe(trial):
+                self._say(f"pruned    {trial.name} at step {max(trial.steps)}")
+                self._close(trial)
+        if not self._pool.stopping:
+            self._fill()
+
+    def leave(self) -> None:
+        """Give the unfinished trials back, for the driver that continues the search."""
+        for trial in self._active:
+            self._search.abandon(trial)
+        self._active.clear()
+
+    def _fill(self) -> None:
+        asked = False
+        while self._running() < self._width and time.monotonic() >= self._next:
+            trial = self._search.ask(self._active)
+            asked = True
+            if trial is None:
+                self._next = time.monotonic() + ASK_PAUSE
+                break
+            self._active.append(trial)
+            self._grown()
+            self._add(trial, self._search.begin(trial))
+        if asked and not self._active:
+            self._over = self._search.finished()
+
+    def _running(self) -> int:
+        return sum(not view.ended for view in self._pool.views.values())
+
+    def _add(self, trial: Trial, seeds: Iterable[int]) -> None:
+        works = []
+        for seed in seeds:
+            run = trial.runs[seed]
+            self._wanted.setdefault(run.run_id, []).append((trial, seed))
+            works.append(RunRequest(run=run, spec=trial.spec(seed)))
+        self._pool.add(works)
+
+    def _ended(self, view: RunView) -> None:
+        for trial, seed in self._wanted.pop(view.key, ()):
+            if trial.over:
+                continue
+            if view.status is RunStatus.COMPLETE:
+                self._add(trial, self._search.completed(trial, seed))
+            elif view.status is RunStatus.FAILED:
+                finish = view.progress.finish
+                self._search.failed(trial, seed, finish.message if finish else "it died")
+            elif view.held_back:
+                self._search.failed(trial, seed, view.held_back)
+            elif view.key in self._stopped:
+                # Pruned as one trial, and asked for again by another that is the same point.
+                self._add(trial, [seed])
+            elif not self._pool.stopping:
+                self._search.failed(trial, seed, "stopped on request")
+            if trial.over:
+                self._close(trial)
+        self._stopped.discard(view.key)
+
+    def _close(self, trial: Trial) -> None:
+        """End a trial: stop its runs that no other trial waits for."""
+        self._active.remove(trial)
+        for run in trial.runs.values():
+            view = self._pool.views.get(run.run_id)
+            others = [one for one, _ in self._wanted.get(run.run_id, ()) if not one.over]
+            if view is not None and not view.ended and not others:
+                self._stopped.add(view.key)
+                self._pool.stop([view.key])

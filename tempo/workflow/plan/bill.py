@@ -1,8 +1,8 @@
-"""Sum up what a plan costs, from the prices of its variants."""
+"""Count what the networks of a plan weigh, and sum up what its runs cost by their prices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from tempo.design.measurements import Measured
 from tempo.design.run_cost import RunCost, elapsed, run_cost
 from tempo.records.prices import Price
 from tempo.records.reuse import ReuseStatus
+from tempo.spec.study import RunConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +81,43 @@ class Bill:
         }
         total = asdict(self.left(found, stale_too=stale_too))
         return {"prices": items, "unpriced": dict(self.failed), "total": total}
+
+
+def count_all(plan: Plan) -> dict[str, dict[str, int]]:
+    """What each variant's network weighs: parameters; MACs of a forward pass and bytes kept for
+    the backward pass (float32), of one clip at the training crop."""
+    from tempo.models.network_cost import Cost, count
+
+    counted: dict[tuple[str, int], Cost] = {}
+    out: dict[str, dict[str, int]] = {}
+    for name, config in _networks(plan):
+        crop = config.recipe.crop
+        key = config.arch.model_dump_json(), crop
+        if key not in counted:
+            counted[key] = count(config.arch, height=crop, width=crop)
+        out[name] = asdict(counted[key])
+    return out
+
+
+def describe_networks(plan: Plan) -> dict[str, list[str]]:
+    """Each variant's network stage by stage, as lines; equal networks are described once."""
+    from tempo.models.network_cost import summarise, text
+
+    described: dict[Any, str] = {}
+    out: dict[str, list[str]] = {}
+    for name, config in _networks(plan):
+        key = (config.arch.model_dump_json(), config.recipe.crop)
+        if key in described:
+            out[name] = [f"as {described[key]}"]
+            continue
+        described[key] = name
+        crop = config.recipe.crop
+        out[name] = text(summarise(config.arch, height=crop, width=crop))
+    return out
+
+
+def _networks(plan: Plan) -> Iterator[tuple[str, RunConfig]]:
+    for variant in plan.variants:
+        config = RunConfig.model_validate(variant.config)
+        if config.method == "network":
+            yield variant.name, config

@@ -98,7 +98,6 @@ def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:
 
 
 def _explain(plan: Plan, missing: Sequence[str], cache: Path) -> str:
-    """What is missing, and the profiles of the spec that would run on this machine."""
     wanted = f"{plan.study} ({'profile ' + plan.profile if plan.profile else 'full size'})"
     text = f"{wanted} cannot run on this machine:\n  " + "\n  ".join(missing)
     fitting = _fitting_profiles(plan, cache)

@@ -9,11 +9,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tempo.core.errors import TempoError
@@ -57,7 +55,10 @@ class Calibrator:
             log = folder / "log"
             code = _wait(self.start(JobSpec(key=name, argv=argv, log=log), self.environment))
             if code != 0:
-                raise TempoError(_why(log.read_text(errors="replace"), code))
+                lines = log.read_text(errors="replace").strip().splitlines()
+                raise TempoError(
+                    lines[-1].strip() if lines else f"its process ended with code {code}"
+                )
             price = Price(**json.loads((folder / PRICE_FILE).read_text()))
         self.prices.save(config, price)
         return price
@@ -76,17 +77,10 @@ def _wait(child: Child) -> int:
     return code
 
 
-def _why(log: str, code: int) -> str:
-    """The last line that a failed calibration printed."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1] if lines else f"its process ended with code {code}"
-
-
-@contextmanager
 def ready(
     plan: Plan, prices: Prices, cache: Path, world: int, observer: Observer
-) -> Iterator[tuple[Checked, Calibrator]]:
-    """Check the machine; yields what the machine offers, and a calibrator on its first device."""
+) -> tuple[Checked, Calibrator]:
+    """Check the machine; returns what the machine offers, and a calibrator on its first device."""
     server = ForkServer(call_worker, PRELOAD)
     server.warm()
     checked = check(plan, [variant.name for variant in plan.variants], cache, observer)
@@ -94,7 +88,7 @@ def ready(
     together = {
         name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(names)
     }
-    yield checked, Calibrator(prices, cache, together, world, server)
+    return checked, Calibrator(prices, cache, together, world, server)
 
 
 def price_plan(
@@ -153,12 +147,7 @@ class NetworkCosts:
     def __enter__(self) -> NetworkCosts:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -190,7 +179,10 @@ class NetworkCosts:
         return self._counts[key]
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, float]:
-        process = self._process = self._process or _start()
+        if self._process is None:
+            argv, pipe = [*WORKER, "network-cost"], subprocess.PIPE
+            self._process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True)
+        process = self._process
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(question) + "\n")
         process.stdin.flush()
@@ -201,8 +193,3 @@ class NetworkCosts:
         if "broken" in answer:
             raise TempoError(f"a proposed network cannot be built: {answer['broken']}")
         return answer
-
-
-def _start() -> subprocess.Popen[str]:
-    argv = [*WORKER, "network-cost"]
-    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.reuse import ReuseStatus, other_studies, reuse_status
 from tempo.spec.load import LoadedStudy
-from tempo.workflow.plan.bill import Bill
-from tempo.workflow.plan.measurements import PlanMeasurements, processes_of
+from tempo.workflow.plan.bill import Bill, count_all, describe_networks
+from tempo.workflow.plan.measurements import PlanMeasurements, power_statement, processes_of
 from tempo.workflow.run_options import RunOptions
 
 if TYPE_CHECKING:
@@ -127,8 +128,6 @@ class StudyPlan:
         return self._priced().left(self.found, stale_too=self.reuse_stale).device_hours
 
     def _priced(self) -> Bill:
-        from tempo.core.errors import MissingError
-
         if self.bill is None:
             raise MissingError("this plan has no prices; `Study.price()` measures them")
         return self.bill
@@ -205,12 +204,12 @@ def price_study(
     known = measurements_for(loaded, options)
     first = expand(loaded, replace(known, pricing=True))
     prices = Prices(options.store.root)
-    with ready(first, prices, known.cache, known.world, observer) as (checked, calibrator):
-        failed = price_plan(first, checked, calibrator, observer, again=again)
-        measuring = replace(known, measure=calibrator.price, device=checked.device)
-        plan = first if failed else expand(loaded, measuring)
-        if plan is not first:
-            failed = price_plan(plan, checked, calibrator, observer, again=False)
+    checked, calibrator = ready(first, prices, known.cache, known.world, observer)
+    failed = price_plan(first, checked, calibrator, observer, again=again)
+    measuring = replace(known, measure=calibrator.price, device=checked.device)
+    plan = first if failed else expand(loaded, measuring)
+    if plan is not first:
+        failed = price_plan(plan, checked, calibrator, observer, again=False)
     slots = options.slots or plan.spec["runtime"]["slots"] or len(checked.slots) // known.world
     return plan, Bill.of(plan, measuring, max(slots, 1), failed)
 
@@ -224,8 +223,6 @@ def study_plan(
     bill: Bill | None = None,
 ) -> StudyPlan:
     """A plan with what the records hold of its runs; `counts` and `architectures` import torch."""
-    from tempo.workflow.plan.seed_power import power_statement
-
     store = options.store
     found = dict(_found(plan, store))
     complete = any(each.complete for each in found.values())
@@ -245,8 +242,6 @@ def study_plan(
     )
     if not (counts or architectures):
         return view
-    from tempo.workflow.plan.counts import count_all, describe_networks
-
     return replace(
         view,
         counts=count_all(plan) if counts else {},
