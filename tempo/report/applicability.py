@@ -1,10 +1,8 @@
-"""Say that a figure or table does not apply to a study, and choose the rows that one is about."""
+"""Say that a figure or table does not apply to a study."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from tempo.comparison.comparison import Comparison, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +10,3 @@ class NotApplicable:
     """Why a study has no such figure or table; printed in its place."""
 
     reason: str
-
-
-def trained(comparison: Comparison) -> list[Row]:
-    """Return the rows with weights, in design order."""
-    return [row for row in comparison.rows if row.role != "reference"]
-
-
-def references(comparison: Comparison) -> list[Row]:
-    """Return the rows of methods without weights."""
-    return [row for row in comparison.rows if row.role == "reference"]

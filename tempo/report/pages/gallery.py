@@ -10,7 +10,6 @@ from typing import Any
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import GalleryClip, Picture
-from tempo.report.applicability import references
 from tempo.report.figures.drawing import shown_variants
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title, visible
@@ -44,7 +43,7 @@ def gallery(comparison: Comparison, budget: int = BUDGET) -> Gallery:
     """
     have = {picture.variant for clip in comparison.gallery for picture in clip.pictures}
     shown = shown_variants(comparison, have, VARIANTS)
-    names = (*shown.names, *(r.variant for r in references(comparison) if r.variant in have))
+    names = (*shown.names, *(r.variant for r in comparison.references if r.variant in have))
     clips: list[dict[str, Any]] = []
     spent = 0
     for clip in comparison.gallery:

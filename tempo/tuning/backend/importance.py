@@ -13,11 +13,7 @@ from typing import Literal
 
 import numpy as np
 import optuna
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-)
+from optuna import importance
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tempo.core.seeding import stream
@@ -30,9 +26,9 @@ RESAMPLES = 40
 TREES = 32
 
 Evaluator = Literal["fanova", "ped_anova"]
-EVALUATORS: dict[Evaluator, Callable[[int], BaseImportanceEvaluator]] = {
-    "fanova": lambda seed: FanovaImportanceEvaluator(n_trees=TREES, seed=seed % 2**31),
-    "ped_anova": lambda seed: PedAnovaImportanceEvaluator(),
+EVALUATORS: dict[Evaluator, Callable[[int], importance.BaseImportanceEvaluator]] = {
+    "fanova": lambda seed: importance.FanovaImportanceEvaluator(n_trees=TREES, seed=seed % 2**31),
+    "ped_anova": lambda seed: importance.PedAnovaImportanceEvaluator(),
 }
 
 
@@ -102,7 +98,7 @@ def _evaluate(
         warnings.simplefilter("ignore")
         try:
             made = EVALUATORS[evaluator](seed)
-            return dict(optuna.importance.get_param_importances(study, evaluator=made))
+            return dict(importance.get_param_importances(study, evaluator=made))
         except (RuntimeError, ValueError):
             # A resample in which no factor varies has no shares.
             return {}
