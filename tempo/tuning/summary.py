@@ -84,7 +84,7 @@ def summarise(search: Search, *, over: bool) -> record.SearchSummary:
     spec, study, trials = search.spec, search.space.loaded.spec, search.trials()
     objectives = infos(spec.objectives)
     winners = ranked(trials, objectives, len(search.seeds))
-    spent, about = search.spending(), describe(search.space)
+    about = describe(search.space)
     names = [str(each.user_attrs[NAME]) for each in winners]
     return record.SearchSummary(
         study=study.study,
@@ -105,7 +105,7 @@ def summarise(search: Search, *, over: bool) -> record.SearchSummary:
         confirmed=confirmations(candidates(search), search.store, objectives),
         importances=importances(observed(trials), spec.objectives, seed=spec.seed),
         budget=about.budget,
-        spent=record.Spent(trials=spent.trials, device_hours=spent.device_hours, hours=spent.hours),
+        spent=search.spending(),
         storage=redacted(spec.storage) if spec.storage else journal_url(search.folder),
         optuna_study=search.name,
         over=over,

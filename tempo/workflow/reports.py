@@ -110,7 +110,7 @@ def changes_as_text(changes: Changes, form: str) -> str:
         RecordError: the studies share no variant.
     """
     from tempo.core.errors import RecordError
-    from tempo.report.applicability import NotApplicable
+    from tempo.report.formats.table import NotApplicable
     from tempo.report.formats.writers import WRITERS, json_text
     from tempo.report.tables.changes import changed
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Curve
 from tempo.core.records import MetricInfo
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import drawing
 from tempo.report.figures.style import QUIET
 from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
+from tempo.report.formats.table import NotApplicable
 from tempo.report.upgrade_note_claims import expected_points
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Attribution, Interval, Verdict, Word
 from tempo.comparison.study_changes import Change, Changes
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import drawing
 from tempo.report.figures.style import BAD, GOOD, QUIET, RULE, TEXT, UNSURE
 from tempo.report.formats import numbers, phrases
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,13 +31,8 @@ LOOKS = {
 LEGEND = "Triangle: better or worse after Holm; square: equivalent; circle: inconclusive."
 
 
-@dataclass(frozen=True, slots=True)
-class ForestRow:
-    """One row of a forest plot."""
-
-    label: str
-    change: Interval
-    verdict: Verdict
+ForestRow = tuple[str, Interval | None, Verdict]
+"""A label, a difference and its verdict; a row without a difference is left empty."""
 
 
 def draw(comparison: Comparison) -> drawing.Drawing | NotApplicable:
@@ -50,11 +45,8 @@ def draw(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     shown = drawing.shown_variants(comparison, contrasts, MOST)
     if not shown.names:
         return NotApplicable("no variant can be paired with the baseline yet")
-    rows = [
-        ForestRow(shown.labels[name], change, contrasts[name].verdict)
-        for name in shown.names
-        if (change := contrasts[name].difference) is not None
-    ]
+    chosen = [(shown.labels[name], contrasts[name]) for name in shown.names]
+    rows = [(label, each.difference, each.verdict) for label, each in chosen]
     figure, (axes,) = drawing.blank(0.75 + 0.22 * len(rows))
     _rows(axes, rows, comparison.delta)
     axes.set_xlabel(phrases.axis_label(comparison.info(comparison.metric), "difference in "))
@@ -79,11 +71,7 @@ def draw_effects(comparison: Comparison) -> drawing.Drawing | NotApplicable:
         return NotApplicable("the design has no factors whose effects can be estimated")
     shown = effects[:MOST]
     labels = numbers.labels([phrases.effect_name(effect) for effect in shown], 34)
-    rows = [
-        ForestRow(labels[phrases.effect_name(effect)], effect.change, effect.verdict)
-        for effect in shown
-        if effect.change is not None
-    ]
+    rows = [(labels[phrases.effect_name(each)], each.change, each.verdict) for each in shown]
     figure, (axes,) = drawing.blank(0.75 + 0.24 * len(rows))
     _rows(axes, rows, comparison.delta)
     mains = sum(len(effect.factors) == 1 for effect in shown)
@@ -93,7 +81,7 @@ def draw_effects(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     caption = phrases.sentences(
         "Main effects, averaged over the other factors, and below the line two-way interactions",
         "(by how much one factor changes the other's effect).",
-        phrases.interval_kind(rows[0].change, "Bar"),
+        phrases.interval_kind(shown[0].change, "Bar"),
         phrases.no_difference(comparison),
         f"{MOST} of {len(effects)} effects are shown." if len(effects) > MOST else "",
     )
@@ -114,11 +102,7 @@ def draw_changes(changes: Changes) -> drawing.Drawing | NotApplicable:
     if not chosen:
         return NotApplicable("no variant has finished runs in both studies")
     labels = numbers.labels([each.variant for each in chosen], 26)
-    rows = [
-        ForestRow(labels[each.variant], change, each.verdict)
-        for each in chosen
-        if (change := each.difference) is not None
-    ]
+    rows = [(labels[each.variant], each.difference, each.verdict) for each in chosen]
     figure, (axes,) = drawing.blank(0.75 + 0.22 * len(rows))
     _rows(axes, rows, None)
     axes.set_xlabel(phrases.axis_label(changes.info, "change in "))
@@ -126,7 +110,7 @@ def draw_changes(changes: Changes) -> drawing.Drawing | NotApplicable:
     caption = phrases.sentences(
         f"{changes.after} minus {changes.before}, paired by the seeds and clips that both have:",
         f"n = {len(rows)} variants.",
-        phrases.interval_kind(rows[0].change, "Bar"),
+        phrases.interval_kind(chosen[0].difference, "Bar"),
         LEGEND,
         f"The largest {MOST_CHANGES} of {total}." if total > len(rows) else "",
     )
@@ -138,13 +122,15 @@ def _rows(axes: Axes, rows: Sequence[ForestRow], delta: float | None) -> None:
     if delta is not None:
         axes.axvspan(-delta, delta, color=RULE.light, alpha=0.45, linewidth=0)
     axes.axvline(0, color=QUIET.light, linewidth=0.7)
-    for place, row in enumerate(rows):
-        marker, colour = LOOKS[row.verdict.word]
-        drawing.interval_bars(axes, [(place, row.change)], colour)
-        hollow = row.verdict.word is Word.INCONCLUSIVE
-        x, y = [row.change.value], [place]
+    for place, (_, change, verdict) in enumerate(rows):
+        if change is None:
+            continue
+        marker, colour = LOOKS[verdict.word]
+        drawing.interval_bars(axes, [(place, change)], colour)
+        hollow = verdict.word is Word.INCONCLUSIVE
+        x, y = [change.value], [place]
         drawing.mark_points(axes, x, y, marker, colour, filled=not hollow, markersize=4.6, zorder=3)
-    drawing.name_rows(axes, [row.label for row in rows])
+    drawing.name_rows(axes, [label for label, *_ in rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import GalleryClip
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures.drawing import Drawing, shown_variants
 from tempo.report.figures.style import WIDE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences, title
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Stratum
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import drawing
 from tempo.report.figures.style import COLUMN, QUIET, SERIES
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import axis_label, interval_kind, sentences, title
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

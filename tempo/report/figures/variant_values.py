@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Pareto
 from tempo.core.records import MetricInfo
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import drawing
 from tempo.report.figures.drawing import ShownVariants
 from tempo.report.figures.style import QUIET, WIDE
 from tempo.report.formats import numbers, phrases
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -81,6 +81,13 @@ class Table:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """Why a study has no such figure or table; printed in its place."""
+
+    reason: str
+
+
 def _content(column: Column, cell: Cell) -> Value:
     if column.numeric and isinstance(cell.value, int | float):
         return cell.value

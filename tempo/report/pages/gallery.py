@@ -122,9 +122,6 @@ def data_uri(path: Path) -> str:
 
     buffer = io.BytesIO()
     with Image.open(path) as image:
-        plain = image.convert("RGB")
-        if max(plain.size) <= SMALL:
-            plain.save(buffer, "WEBP", lossless=True, method=2)
-        else:
-            plain.save(buffer, "WEBP", quality=88, method=2)
+        options = {"lossless": True} if max(image.size) <= SMALL else {"quality": 88}
+        image.convert("RGB").save(buffer, "WEBP", method=2, **options)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

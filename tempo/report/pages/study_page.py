@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tempo.comparison.comparison import Comparison
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures.export import Made
-from tempo.report.formats.table import Table
+from tempo.report.formats.table import NotApplicable, Table
 from tempo.report.pages.gallery import BUDGET, gallery
 from tempo.report.pages.page import Banner, Box, Page, Remark, Section, Summary, demonstration, text
 from tempo.report.pages.runs import command, environments, resolved_spec, run_columns, run_groups

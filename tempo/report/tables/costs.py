@@ -6,11 +6,18 @@ from collections.abc import Sequence
 
 from tempo.comparison.comparison import Comparison, Row
 from tempo.comparison.evidence import BudgetView, Learning, Milestone, ParetoPoint, Passing
-from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, estimate_cell
 from tempo.report.formats.phrases import COST_NAMES, sentences, title
-from tempo.report.formats.table import Cell, Column, Line, Table, without_empty_columns, words
+from tempo.report.formats.table import (
+    Cell,
+    Column,
+    Line,
+    NotApplicable,
+    Table,
+    without_empty_columns,
+    words,
+)
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:

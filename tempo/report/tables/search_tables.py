@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tempo.records import search_record as record
 from tempo.report import search_trials as of
-from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import Links
-from tempo.report.formats.phrases import METHODS, sentences, title_of
-from tempo.report.formats.table import Cell, Column, Line, Table, without_empty_columns, words
+from tempo.report.formats.phrases import METHODS, sentences, title, title_of
+from tempo.report.formats.table import (
+    Cell,
+    Column,
+    Line,
+    NotApplicable,
+    Table,
+    without_empty_columns,
+    words,
+)
 
 MOST = 300
 """Trials in the table; the page lists the runs of every trial."""
@@ -42,7 +49,7 @@ def trials(summary: record.SearchSummary, most: int | None = MOST) -> Table | No
         *words("trial"),
         Column("number", detail=True),
         *words("state"),
-        *(Column(of.title(info), info.unit) for info in summary.objectives),
+        *(Column(title(info), info.unit) for info in summary.objectives),
         Column("seeds"),
         *(Column(each.name, numeric=not each.levels) for each in summary.space),
         Column("time", detail=True),
@@ -111,7 +118,7 @@ def confirmation(summary: record.SearchSummary) -> Table | NotApplicable:
         *(Column(f"test {title_of(name)}") for name in tested),
     )
     caption = (
-        f"{of.title(info)} on validation over fresh seeds, with 95% t intervals where there are "
+        f"{title(info)} on validation over fresh seeds, with 95% t intervals where there are "
         "two seeds or more; differences are paired by seed. Shrinkage: how far the value fell "
         "back from what the search believed (negative: the search was optimistic)."
     )

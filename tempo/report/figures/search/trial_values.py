@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.records.search_record import ParameterInfo, SearchSummary, TrialRecord
 from tempo.report import search_trials as of
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import drawing
 from tempo.report.figures.style import BAD, QUIET, RULE, SERIES, TEXT, UNSURE
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import seeds_range, sentences
+from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,11 +49,11 @@ def _history(axes: Axes, summary: SearchSummary, index: int) -> int:
     info, shown = summary.objectives[index], of.numbered(summary)
     values = [value for trial in shown if (value := of.reached(trial, index)) is not None]
     if not values:
-        axes.set_ylabel(of.axis(info))
+        axes.set_ylabel(axis_label(info))
         return 0
     low, high = window(values)
     axes.set_ylim(low, high)
-    axes.set_ylabel(of.axis(info))
+    axes.set_ylabel(axis_label(info))
     axes.grid(axis="y")
     points = []
     for trial in shown:
@@ -109,12 +109,12 @@ def draw_intermediate(summary: SearchSummary) -> drawing.Drawing | NotApplicable
         taken.add(name)
     axes.set_ylim(low, high)
     axes.set_xlabel("training step")
-    axes.set_ylabel(of.axis(info))
+    axes.set_ylabel(axis_label(info))
     axes.grid(axis="y", color=RULE.light)
     drawing.legend(figure, axes)
     pruned = sum(trial.state == "pruned" for trial in curves)
     caption = sentences(
-        f"{of.title(info)} on validation by step, the first seed of {len(curves)} trials;",
+        f"{title(info)} on validation by step, the first seed of {len(curves)} trials;",
         f"{pruned} were pruned (triangle: where). Without interval: one seed each.",
     )
     return drawing.Drawing(figure, caption)
@@ -151,8 +151,8 @@ def _objectives(axes: Axes, summary: SearchSummary, index: int) -> None:
         later = summary.objectives[1].better == "lower"
         drawing.front_line(axes, front, drawstyle="steps-post" if later else "steps-pre")
     scatter(axes, points)
-    axes.set_xlabel(of.axis(summary.objectives[index]))
-    axes.set_ylabel(of.axis(summary.objectives[0]))
+    axes.set_xlabel(axis_label(summary.objectives[index]))
+    axes.set_ylabel(axis_label(summary.objectives[0]))
     axes.margins(0.08)
     axes.grid()
 
@@ -250,7 +250,7 @@ def draw_confirmation(summary: SearchSummary) -> drawing.Drawing | NotApplicable
         drawing.interval_bars(axes, found, colour)
         drawing.mark_points(axes, x, y, marker, colour, filled=fresh, markersize=4.6, label=label)
     drawing.name_rows(axes, [numbers.shorten(each.trial, 24) for each in shown])
-    axes.set_xlabel(of.axis(summary.objectives[0]))
+    axes.set_xlabel(axis_label(summary.objectives[0]))
     drawing.legend(figure, axes)
     counts = [each.fresh.count for each in shown if each.fresh is not None]
     caption = sentences(
