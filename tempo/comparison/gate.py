@@ -47,11 +47,7 @@ class Outcome:
 
 
 def parse_gate(text: str) -> Gate:
-    """Return the rule in `text`.
-
-    Raises:
-        TempoError: for text that is no rule.
-    """
+    """Return the rule in `text`; raise TempoError for text that is no rule."""
     found = _RULE.fullmatch(text)
     if found is None:
         raise TempoError(

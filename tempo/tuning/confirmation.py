@@ -144,8 +144,10 @@ def _shrinkage(
 def _gain(
     mine: Mapping[int, tuple[float, ...]], other: Mapping[int, tuple[float, ...]]
 ) -> Estimate | None:
-    differences = [mine[seed][0] - other[seed][0] for seed in mine if seed in other]
-    return estimate(differences) if differences else None
+    shared = [seed for seed in mine if seed in other]
+    if not shared:
+        return None
+    return paired([mine[seed][0] for seed in shared], [other[seed][0] for seed in shared])
 
 
 def _test(records: Mapping[int, RunRecord]) -> dict[str, Estimate]:
@@ -160,6 +162,11 @@ def estimate(values: Sequence[float]) -> Estimate:
     if half is None:
         return Estimate(mean=mean, count=len(values))
     return Estimate(mean=mean, count=len(values), low=mean - half, high=mean + half)
+
+
+def paired(one: Sequence[float], other: Sequence[float]) -> Estimate:
+    """Return the mean of the differences of paired values."""
+    return estimate([a - b for a, b in zip(one, other, strict=True)])
 
 
 def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:

@@ -27,11 +27,7 @@ WARM = "warm_start"
 
 
 def enqueued(space: Space) -> Sequence[tuple[str, Point]]:
-    """Return the enqueued trials by name.
-
-    Raises:
-        SpecError: an entry names no variant, no factor or no level.
-    """
+    """Return enqueued trials by name; raise SpecError for an unknown variant, factor or level."""
     out: list[tuple[str, Point]] = []
     for index, entry in enumerate(space.search.enqueue):
         place = space.place_of("search", "enqueue", index)

@@ -196,10 +196,7 @@ class RandomEffects:
     def _clip_spread(
         self, weights: Mapping[str, float], seeds: tuple[int, ...], variance: float
     ) -> tuple[float | None, float | None]:
-        """Return the standard deviations between clips of a source, and between sources.
-
-        From the variance of the mean over sources and the spread of clips within them.
-        """
+        """Return the standard deviations between clips of a source, and between sources."""
         matrix = self.matrix
         if matrix.sources == matrix.clips:
             return sqrt(variance * matrix.clips), None

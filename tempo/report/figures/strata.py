@@ -20,10 +20,7 @@ UNITS = {"motion": "motion (px)", "occlusion": "occlusion (share of pixels)"}
 
 
 def draw(comparison: Comparison, which: Which = "values") -> drawing.Drawing | NotApplicable:
-    """Draw each variant, or its difference from the baseline, in each stratum.
-
-    One panel a property, one place a stratum.
-    """
+    """Draw variants or differences: one panel a property of clips, one place a stratum."""
     groups: dict[str, list[Stratum]] = {}
     for stratum in comparison.strata:
         if stratum.metric == comparison.metric and stratum.values:

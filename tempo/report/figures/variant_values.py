@@ -59,10 +59,7 @@ def draw_seeds(comparison: Comparison) -> drawing.Drawing | NotApplicable:
 
 
 def _references(axes: Axes, comparison: Comparison) -> None:
-    """Draw dotted lines for the reference methods on the scale; name the others with an arrow.
-
-    The scale is that of the trained variants: references far away would flatten it.
-    """
+    """Draw references within the variants' range as dotted lines; name the others by an arrow."""
     low, high = axes.get_xlim()
     off, inside = [], []
     for row in comparison.references:

@@ -203,10 +203,7 @@ def _safe(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Return a table's records, or a whole comparison, as JSON.
-
-    What is missing or not a number becomes null, infinity a string.
-    """
+    """Return a table or comparison as JSON: missing or NaN becomes null, infinity a string."""
     plain = to_json(value.records() if isinstance(value, Table) else value)
     return json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 

@@ -37,10 +37,7 @@ class Gallery:
 
 
 def gallery(comparison: Comparison, budget: int = BUDGET) -> Gallery:
-    """Return the clips on which variants disagree most, until `budget` bytes are spent.
-
-    Further clips are left out and counted.
-    """
+    """Return the clips on which variants disagree most, as many as `budget` bytes hold."""
     have = {picture.variant for clip in comparison.gallery for picture in clip.pictures}
     shown = shown_variants(comparison, have, VARIANTS)
     names = (*shown.names, *(r.variant for r in comparison.references if r.variant in have))

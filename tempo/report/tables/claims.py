@@ -138,10 +138,7 @@ def pairs(
 
 
 def _version(comparison: Comparison, row: Row) -> str:
-    """Return `V2` or `V3` by the row's name or one of its levels, or nothing.
-
-    Rows of a study of V3 alone, in which nothing of the network is varied, are V3 too.
-    """
+    """Return V2 or V3 by name or level, V3 where nothing of its network varies, or nothing."""
     named = next(filter(None, map(expected.plain_version, (row.variant, *row.levels.values()))), "")
     if named:
         return named
@@ -166,7 +163,6 @@ def _settings(comparison: Comparison, row: Row) -> dict[str, Any]:
 
 
 def _level(comparison: Comparison, factor: str, label: str) -> dict[str, Any]:
-    """Return what a level of a factor sets."""
     fields = _map(_map(comparison.spec.get("factors")).get(factor))
     value, path = _map(fields.get("levels")).get(label), fields.get("path")
     return {str(path): value} if path else flatten(_map(value))

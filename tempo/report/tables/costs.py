@@ -9,15 +9,7 @@ from tempo.comparison.evidence import BudgetView, Learning, Milestone, ParetoPoi
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, estimate_cell
 from tempo.report.formats.phrases import COST_NAMES, sentences, title
-from tempo.report.formats.table import (
-    Cell,
-    Column,
-    Line,
-    NotApplicable,
-    Table,
-    without_empty_columns,
-    words,
-)
+from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table, words
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:
@@ -43,7 +35,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
         f"MACs: one forward pass over {size}." if size else "",
     )
     lines = tuple(_costs(row, links) for row in rows)
-    return without_empty_columns(Table("costs", caption, columns, lines))
+    return Table("costs", caption, columns, lines).without_empty_columns()
 
 
 def _costs(row: Row, links: Links) -> Line:

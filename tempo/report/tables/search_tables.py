@@ -9,15 +9,7 @@ from tempo.report import search_trials as of
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import Links
 from tempo.report.formats.phrases import METHODS, sentences, title, title_of
-from tempo.report.formats.table import (
-    Cell,
-    Column,
-    Line,
-    NotApplicable,
-    Table,
-    without_empty_columns,
-    words,
-)
+from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table, words
 
 MOST = 300
 """Trials in the table; the page lists the runs of every trial."""
@@ -61,7 +53,7 @@ def trials(summary: record.SearchSummary, most: int | None = MOST) -> Table | No
         f"The best {len(shown)} of {len(ordered)}." if len(shown) < len(ordered) else "",
     )
     lines = tuple(_trial(each, summary, links.to(each.variant)) for each in shown)
-    return without_empty_columns(Table("trials", caption, columns, lines))
+    return Table("trials", caption, columns, lines).without_empty_columns()
 
 
 def _trial(trial: record.TrialRecord, summary: record.SearchSummary, link: str) -> Line:
@@ -125,7 +117,7 @@ def confirmation(summary: record.SearchSummary) -> Table | NotApplicable:
     lines = tuple(
         _confirmed(each, (others, tested), info.digits, links) for each in summary.confirmed
     )
-    return without_empty_columns(Table("confirmation", caption, columns, lines))
+    return Table("confirmation", caption, columns, lines).without_empty_columns()
 
 
 def _confirmed(
@@ -186,7 +178,7 @@ def space_table(parameters: Sequence[record.ParameterInfo]) -> Table:
         for each in parameters
     )
     columns = words("parameter", "sets", "values", "only when")
-    return without_empty_columns(Table("space", "What the search may vary.", columns, lines))
+    return Table("space", "What the search may vary.", columns, lines).without_empty_columns()
 
 
 def budget(summary: record.SearchSummary) -> Table | NotApplicable:

@@ -35,11 +35,7 @@ EVALUATORS: dict[Evaluator, Callable[[int], importance.BaseImportanceEvaluator]]
 def importances(
     trials: Sequence[FrozenTrial], objectives: Sequence[str], *, seed: int
 ) -> tuple[Importance, ...]:
-    """Return the shares of every factor by evaluator and objective; none with too few trials.
-
-    Args:
-        trials: complete trials with params.
-    """
+    """Return each factor's share by evaluator and objective; none with too few complete trials."""
     if len(trials) < MIN_TRIALS:
         return ()
     out: list[Importance] = []

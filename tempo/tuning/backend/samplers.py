@@ -95,11 +95,7 @@ def _suggest(trial: Trial, parameter: Parameter) -> str | float:
 
 
 def grid(space: Space, options: spec.Grid, seed: int) -> Sequence[Params]:
-    """Return every combination of the factors that apply, once, shuffled.
-
-    Raises:
-        SpecError: more than `GRID_LIMIT` points.
-    """
+    """Return each combination of factors once, shuffled; raise SpecError above `GRID_LIMIT`."""
     points = list(itertools.islice(_walk(space.parameters, options, {}), GRID_LIMIT + 1))
     if len(points) > GRID_LIMIT:
         raise SpecError(f"the grid has more than {GRID_LIMIT} points; use `qmc`", space.place)
