@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from operator import methodcaller
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from tempo.comparison.comparison import Comparison
 from tempo.records.files import write_atomic
@@ -66,9 +67,13 @@ def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = Non
     return folder / PAGE
 
 
+def _write(data: bytes, file: BinaryIO) -> None:
+    file.write(data)
+
+
 def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
-        write_atomic(folder / name, methodcaller("write", data))
+        write_atomic(folder / name, partial(_write, data))
     for place, suffixes in (("figures", tuple(FORMATS)), ("tables", ("tex", "csv"))):
         for path in (folder / place).glob("*"):
             if f"{place}/{path.name}" not in files and path.suffix[1:] in suffixes:
