@@ -9,6 +9,7 @@ from tempo.comparison.comparison import Comparison, Row
 from tempo.comparison.fitted_study import FittedStudy, fit_study
 from tempo.comparison.loading.load_runs import Sample, load_runs, merge_samples
 from tempo.comparison.query import Query
+from tempo.comparison.sections import provenance
 from tempo.comparison.sections.attribution import attribution
 from tempo.comparison.sections.budgets import budget_views, pareto_fronts
 from tempo.comparison.sections.curves import health_curves, learning, learning_curves
@@ -16,13 +17,6 @@ from tempo.comparison.sections.factor_effects import effects
 from tempo.comparison.sections.fairness import fairness_differences
 from tempo.comparison.sections.gallery import clip_table, disagreements, gallery, strata
 from tempo.comparison.sections.headline import headline
-from tempo.comparison.sections.provenance import (
-    failures,
-    fingerprint,
-    protocols,
-    run_infos,
-    staleness,
-)
 from tempo.comparison.sections.table import rank_rows, table_rows
 from tempo.comparison.statistics.hypothesis_tests import AdjustedResult, holm_family
 from tempo.comparison.statistics.power import detectable_differences, noise_floor
@@ -60,7 +54,7 @@ def _build(study: FittedStudy) -> Comparison:
     found = [contrast for info in study.infos for contrast in contrasts(study, info)]
     primary = [each for each in found if each.metric == study.metric]
     table = _table(study, found)
-    meanings = protocols(sample, study.baseline)
+    meanings = provenance.protocols(sample, study.baseline)
     floors = tuple(
         noise_floor(study.models.get(info.name), study.baseline, study.settings(info))
         for info in study.infos
@@ -98,11 +92,11 @@ def _build(study: FittedStudy) -> Comparison:
         noise=floors,
         power=power,
         fairness=fair,
-        failures=failures(sample),
+        failures=provenance.failures(sample),
         exclusions=plan.exclusions,
-        runs=run_infos(sample),
-        fingerprint=fingerprint(sample),
-        stale=staleness(sample),
+        runs=provenance.run_infos(sample),
+        fingerprint=provenance.fingerprint(sample),
+        stale=provenance.staleness(sample),
     )
     return _with_details(comparison, study) if query.detail == "full" else comparison
 

@@ -11,26 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tempo.comparison.evidence import (
-    BudgetView,
-    ClipTable,
-    Curve,
-    Disagreement,
-    GalleryClip,
-    Learning,
-    Pareto,
-    RunInfo,
-    Stratum,
-)
-from tempo.comparison.statistics.quantities import (
-    Alias,
-    Attribution,
-    Contrast,
-    Effect,
-    Estimate,
-    Noise,
-    Power,
-)
+from tempo.comparison import evidence
+from tempo.comparison.statistics import quantities
 from tempo.core.records import Exclusion, MetricInfo
 
 
@@ -82,8 +64,8 @@ class Row:
     levels: Mapping[str, str]
     seeds: int
     planned_seeds: int
-    estimates: Mapping[str, Estimate]
-    contrasts: Mapping[str, Contrast]
+    estimates: Mapping[str, quantities.Estimate]
+    contrasts: Mapping[str, quantities.Contrast]
     cost: Cost
     protocol_hash: str | None
     checkpoint: str
@@ -159,29 +141,39 @@ class Comparison:
     protocols: tuple[Protocol, ...]
     headline: tuple[str, ...]
     rows: tuple[Row, ...]
-    contrasts: tuple[Contrast, ...]
-    main_effects: tuple[Effect, ...] = ()
-    interactions: tuple[Effect, ...] = ()
-    aliases: tuple[Alias, ...] = ()
-    attribution: Attribution | None = None
-    noise: tuple[Noise, ...]
-    power: tuple[Power, ...]
+    contrasts: tuple[quantities.Contrast, ...]
+    main_effects: tuple[quantities.Effect, ...] = ()
+    interactions: tuple[quantities.Effect, ...] = ()
+    aliases: tuple[quantities.Alias, ...] = ()
+    attribution: quantities.Attribution | None = None
+    noise: tuple[quantities.Noise, ...]
+    power: tuple[quantities.Power, ...]
     fairness: tuple[Difference, ...]
     failures: tuple[Failure, ...]
     exclusions: tuple[Exclusion, ...]
-    curves: tuple[Curve, ...] = ()
-    health: tuple[Curve, ...] = ()
-    learning: tuple[Learning, ...] = ()
-    budgets: tuple[BudgetView, ...] = ()
-    pareto: tuple[Pareto, ...] = ()
-    strata: tuple[Stratum, ...] = ()
-    clip_table: ClipTable | None = None
-    gallery: tuple[GalleryClip, ...] = ()
-    runs: tuple[RunInfo, ...]
+    curves: tuple[evidence.Curve, ...] = ()
+    health: tuple[evidence.Curve, ...] = ()
+    learning: tuple[evidence.Learning, ...] = ()
+    budgets: tuple[evidence.BudgetView, ...] = ()
+    pareto: tuple[evidence.Pareto, ...] = ()
+    strata: tuple[evidence.Stratum, ...] = ()
+    clip_table: evidence.ClipTable | None = None
+    gallery: tuple[evidence.GalleryClip, ...] = ()
+    runs: tuple[evidence.RunInfo, ...]
     fingerprint: str
     stale: tuple[str, ...] = ()
-    disagreements: tuple[Disagreement, ...] = ()
+    disagreements: tuple[evidence.Disagreement, ...] = ()
     panels: tuple[MetricInfo, ...] = ()
+
+    @property
+    def trained(self) -> list[Row]:
+        """The rows with weights, in design order."""
+        return [row for row in self.rows if row.role != "reference"]
+
+    @property
+    def references(self) -> list[Row]:
+        """The rows of methods without weights."""
+        return [row for row in self.rows if row.role == "reference"]
 
     def row(self, variant: str) -> Row:
         return {row.variant: row for row in self.rows}[variant]
@@ -190,11 +182,11 @@ class Comparison:
         """Return the definition of `metric`; KeyError when nothing here is measured by it."""
         return {info.name: info for info in (*self.metrics, *self.panels)}[metric]
 
-    def contrast(self, variant: str, metric: str | None = None) -> Contrast | None:
+    def contrast(self, variant: str, metric: str | None = None) -> quantities.Contrast | None:
         """Return the contrast of `variant` with the baseline, in the primary metric by default."""
         return self.row(variant).contrasts.get(metric or self.metric)
 
-    def curve(self, variant: str, name: str) -> Curve | None:
+    def curve(self, variant: str, name: str) -> evidence.Curve | None:
         """Return the validation or training curve called `name` of `variant`, or None."""
         for curve in (*self.curves, *self.health):
             if curve.variant == variant and curve.name == name:

@@ -47,11 +47,7 @@ class Outcome:
 
 
 def parse_gate(text: str) -> Gate:
-    """Return the rule in `text`.
-
-    Raises:
-        TempoError: for text that is no rule.
-    """
+    """Return the rule in `text`; raise TempoError for text that is no rule."""
     found = _RULE.fullmatch(text)
     if found is None:
         raise TempoError(
@@ -79,10 +75,9 @@ def check(comparison: Comparison, gate: Gate) -> tuple[Outcome, ...]:
     if gate.metric not in names:
         raise TempoError(f"--gate {gate.text!r}: {unknown('metric', gate.metric, names)}")
     control = _control(comparison, gate)
-    rows = [row for row in comparison.rows if row.role != "reference"]
     return tuple(
         _outcome(comparison, gate, row, control)
-        for row in rows
+        for row in comparison.trained
         if control is None or row.variant != control.variant
     )
 

@@ -52,11 +52,7 @@ class At:
 
 
 def parse_at(text: str) -> At:
-    """Return the place that `final`, `best-val` or a step names.
-
-    Raises:
-        TempoError: for anything else.
-    """
+    """Return the place that `final`, `best-val` or a step names; raise TempoError for others."""
     if text == "final":
         return At("final")
     if text == "best-val":
@@ -175,11 +171,7 @@ class RunFilter:
 
 
 def parse_run_filter(text: str) -> RunFilter:
-    """Return the conditions of `text`.
-
-    Raises:
-        TempoError: with the part that is not a condition.
-    """
+    """Return the conditions of `text`; raise TempoError with the part that is not a condition."""
     found: list[Condition] = []
     rest = text
     while True:

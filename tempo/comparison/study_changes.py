@@ -59,11 +59,7 @@ class Changes:
 def changes(
     before: tuple[Store, Plan], after: tuple[Store, Plan], query: Query | None = None
 ) -> Changes:
-    """Return what became of every trained variant, judged as one family.
-
-    Raises:
-        RecordError: when neither study has a result.
-    """
+    """Judge all trained variants as one family; raise RecordError if neither study has a result."""
     query = replace(query or Query(), baseline=None, group_by=None)
     old, new = load_runs(*before, query), load_runs(*after, query)
     study = fit_study(merge_samples([(BEFORE, old), (AFTER, new)], always=True))

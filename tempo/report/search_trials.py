@@ -8,19 +8,8 @@ from collections.abc import Sequence
 from tempo.records.search_record import ObjectiveInfo, ParameterInfo, SearchSummary, TrialRecord
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import Links
-from tempo.report.formats.phrases import title_of
 
 FINISHED = {"complete", "outside"}
-
-
-def title(info: ObjectiveInfo) -> str:
-    """Return how an objective is called in print."""
-    return title_of(info.name)
-
-
-def axis(info: ObjectiveInfo) -> str:
-    """Return `PSNR (dB)`."""
-    return f"{title(info)} ({info.unit})" if info.unit else title(info)
 
 
 def state(trial: TrialRecord) -> str:

@@ -91,8 +91,7 @@ def plain_version(label: str) -> str:
 
 def find_version(comparison: Comparison, version: str) -> Row | None:
     """Return the row that is plain V2 or V3 by its name, or None."""
-    rows = (row for row in comparison.rows if row.role != "reference")
-    return next((row for row in rows if plain_version(row.variant) == version), None)
+    return next((r for r in comparison.trained if plain_version(r.variant) == version), None)
 
 
 def on_vimeo(comparison: Comparison) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
@@ -25,11 +26,7 @@ WARM = "warm_start"
 
 
 def enqueued(space: Space) -> Sequence[tuple[str, Point]]:
-    """Return the enqueued trials by name.
-
-    Raises:
-        SpecError: an entry names no variant, no factor or no level.
-    """
+    """Return enqueued trials by name; raise SpecError for an unknown variant, factor or level."""
     out: list[tuple[str, Point]] = []
     for index, entry in enumerate(space.search.enqueue):
         place = space.place_of("search", "enqueue", index)
@@ -115,18 +112,8 @@ def add_known(space: Space, storage: BaseStorage, name: str, store: Store) -> Ma
                     for each in space.parameters
                     if each.name in params
                 },
-                values=[fmean(each) for each in zip(*(v for _, _, v in runs), strict=True)],
-                user_attrs={
-                    WARM: key,
-                    NAME: key,
-                    ORIGIN: WARM,
-                    RESULT: {
-                        "runs": [
-                            {"seed": seed, "run_id": run_id, "values": list(values)}
-                            for seed, run_id, values in runs
-                        ]
-                    },
-                },
+                values=[fmean(each) for each in zip(*(r["values"] for r in runs), strict=True)],
+                user_attrs={WARM: key, NAME: key, ORIGIN: WARM, RESULT: {"runs": runs}},
             )
         )
     return skipped
@@ -148,9 +135,9 @@ def _variants(space: Space, store: Store) -> Iterator[tuple[str, Plan, PlannedVa
 
 def _complete_runs(
     space: Space, plan: Plan, variant: PlannedVariant, store: Store
-) -> list[tuple[int, str, tuple[float, ...]]]:
+) -> list[dict[str, Any]]:
     """Return seed, run id and objectives of a variant's complete runs."""
-    out = []
+    out: list[dict[str, Any]] = []
     for run in plan.runs:
         folder = store.run_dir(run.run_id)
         if run.variant != variant.name or run.seed is None or not folder.is_dir():
@@ -158,8 +145,8 @@ def _complete_runs(
         try:
             record = read_run(folder)
             if record.status is RunStatus.COMPLETE:
-                values = values_of(record, space.search.objectives)
-                out.append((run.seed, run.run_id, values))
+                values = list(values_of(record, space.search.objectives))
+                out.append({"seed": run.seed, "run_id": run.run_id, "values": values})
         except (RecordError, ValueError):
             # A run that cannot be read or lacks an objective tells nothing here.
             continue

@@ -213,11 +213,7 @@ class Proposals:
         )
 
     def point_of(self, frozen: FrozenTrial) -> Point:
-        """Return the point of a trial.
-
-        Raises:
-            RejectedError: another driver is still deciding about its params.
-        """
+        """Return a trial's point; raise RejectedError while another driver decides its params."""
         ticket = ticket_of(frozen)
         if ticket in self.first and self.first[ticket].outside:
             return self.first[ticket]

@@ -20,7 +20,7 @@ from tempo.records.event_log import Tail
 from tempo.records.events import Validated
 from tempo.records.layout import Store
 from tempo.records.run_record import read_run
-from tempo.records.search_record import search_dir
+from tempo.records.search_record import Spent, search_dir
 from tempo.spec.load import LoadedStudy
 from tempo.spec.search_section import MAXIMISED
 from tempo.tuning.backend.storage import (
@@ -33,7 +33,7 @@ from tempo.tuning.backend.storage import (
 from tempo.tuning.given_trials import add_known
 from tempo.tuning.proposals import Costs, Proposals
 from tempo.tuning.space import Space
-from tempo.tuning.stopping_rules import Spending, has_lost, make_pruner, spending
+from tempo.tuning.stopping_rules import exceeds, has_lost, make_pruner, spending
 from tempo.tuning.tickets import Ticket, Tickets
 from tempo.tuning.trials import (
     RESULT,
@@ -125,11 +125,11 @@ class Search:
         known = by_ticket(trials)
         begun: list[Ticket] = [t for t, frozen in known.items() if not frozen.state.is_finished()]
         spent = spending(trials, [trial.started for trial in active])
-        if spent.exceeds(self.spec.budget):
+        if exceeds(spent, self.spec.budget):
             return begun
         return begun + self.proposals.new_tickets(known)
 
-    def spending(self, active: Sequence[Trial] = ()) -> Spending:
+    def spending(self, active: Sequence[Trial] = ()) -> Spent:
         """Return what the search has used so far, this driver's active trials included."""
         return spending(self.trials(), [trial.started for trial in active])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from optuna import pruners
@@ -13,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from tempo.core.t_interval import pooled_variance
 from tempo.records.run_record import device_hours
+from tempo.records.search_record import Spent
 from tempo.spec import search_section as spec
 from tempo.tuning.trials import result_of, ticket_of
 
@@ -89,28 +89,20 @@ def racing_rule(z: float | None, seeds: int) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spending:
-    """`trials`: those that ended; `device_hours`: of their runs; `hours`: in which one ran."""
-
-    trials: int
-    device_hours: float
-    hours: float
-
-    def exceeds(self, budget: spec.SearchBudget) -> bool:
-        """Return whether no further trial may begin for the time that was used."""
-        if budget.gpu_hours is not None and self.device_hours >= budget.gpu_hours:
-            return True
-        return budget.hours is not None and self.hours >= budget.hours
+def exceeds(spent: Spent, budget: spec.SearchBudget) -> bool:
+    """Return whether no further trial may begin for the time that was used."""
+    if budget.gpu_hours is not None and spent.device_hours >= budget.gpu_hours:
+        return True
+    return budget.hours is not None and spent.hours >= budget.hours
 
 
-def spending(trials: Iterable[FrozenTrial], active: Sequence[float] = ()) -> Spending:
+def spending(trials: Iterable[FrozenTrial], active: Sequence[float] = ()) -> Spent:
     """Return the time of all trials that ended, and of this driver's, which began at `active`."""
     now = time.time()
     ended = [t for t in trials if ticket_of(t) is not None and t.state.is_finished()]
     spans = [tuple(span) for trial in ended for span in result_of(trial).get("spans", ())]
     spans += [(started, now, 1.0) for started in active]
-    return Spending(
+    return Spent(
         trials=len(ended),
         device_hours=sum(device_hours(end - start, devices) for start, end, devices in spans),
         hours=device_hours(_union([(start, end) for start, end, _ in spans])),

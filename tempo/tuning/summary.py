@@ -9,16 +9,7 @@ from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tempo.records.search_record import (
-    ObjectiveInfo,
-    Origin,
-    ParameterInfo,
-    SearchSummary,
-    Spent,
-    State,
-    TrialRecord,
-    TrialRun,
-)
+from tempo.records import search_record as record
 from tempo.tuning.backend.importance import importances
 from tempo.tuning.backend.storage import journal_url, redacted
 from tempo.tuning.confirmation import Candidate, candidate, confirmations, fresh_seeds
@@ -38,7 +29,7 @@ from tempo.tuning.trials import (
     seed_values,
 )
 
-STATES: dict[TrialState, State] = {
+STATES: dict[TrialState, record.State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
@@ -69,7 +60,7 @@ class Description(NamedTuple):
     """What a search asks, whatever it found."""
 
     objectives: tuple[str, ...]
-    space: tuple[ParameterInfo, ...]
+    space: tuple[record.ParameterInfo, ...]
     rules: tuple[str, ...]
     constraints: tuple[str, ...]
     budget: dict[str, float]
@@ -88,14 +79,14 @@ def describe(space: Space) -> Description:
     )
 
 
-def summarise(search: Search, *, over: bool) -> SearchSummary:
+def summarise(search: Search, *, over: bool) -> record.SearchSummary:
     """Return the summary of a search as its storage and records have it now."""
     spec, study, trials = search.spec, search.space.loaded.spec, search.trials()
     objectives = infos(spec.objectives)
     winners = ranked(trials, objectives, len(search.seeds))
-    spent, about = search.spending(), describe(search.space)
+    about = describe(search.space)
     names = [str(each.user_attrs[NAME]) for each in winners]
-    return SearchSummary(
+    return record.SearchSummary(
         study=study.study,
         profile=search.space.loaded.profile,
         question=study.question,
@@ -114,7 +105,7 @@ def summarise(search: Search, *, over: bool) -> SearchSummary:
         confirmed=confirmations(candidates(search), search.store, objectives),
         importances=importances(observed(trials), spec.objectives, seed=spec.seed),
         budget=about.budget,
-        spent=Spent(trials=spent.trials, device_hours=spent.device_hours, hours=spent.hours),
+        spent=search.spending(),
         storage=redacted(spec.storage) if spec.storage else journal_url(search.folder),
         optuna_study=search.name,
         over=over,
@@ -132,12 +123,14 @@ def _rejected(search: Search, trials: Sequence[FrozenTrial]) -> dict[str, int]:
     return dict(Counter(reasons) + search.proposals.rejected)
 
 
-def _parameter(one: Parameter) -> ParameterInfo:
+def _parameter(one: Parameter) -> record.ParameterInfo:
     bounds = dict(one.range) if one.range else {}
-    return ParameterInfo(name=one.name, paths=one.paths, levels=one.levels, when=one.when, **bounds)
+    return record.ParameterInfo(
+        name=one.name, paths=one.paths, levels=one.levels, when=one.when, **bounds
+    )
 
 
-def _state(frozen: FrozenTrial) -> State:
+def _state(frozen: FrozenTrial) -> record.State:
     result = result_of(frozen)
     ended_well = frozen.state is TrialState.PRUNED and any(r["values"] for r in result["runs"])
     if result.get("outside") and ended_well:
@@ -145,16 +138,16 @@ def _state(frozen: FrozenTrial) -> State:
     return STATES[frozen.state]
 
 
-def _trial(frozen: FrozenTrial) -> TrialRecord:
+def _trial(frozen: FrozenTrial) -> record.TrialRecord:
     result = result_of(frozen)
     runs = tuple(
-        TrialRun(seed=run["seed"], run_id=run["run_id"], values=tuple(run["values"]))
+        record.TrialRun(seed=run["seed"], run_id=run["run_id"], values=tuple(run["values"]))
         for run in result.get("runs", ())
     )
     done = [run.values for run in runs if run.values]
-    origin: Origin = frozen.user_attrs.get(ORIGIN, "sampled")
+    origin: record.Origin = frozen.user_attrs.get(ORIGIN, "sampled")
     started = frozen.datetime_start
-    return TrialRecord(
+    return record.TrialRecord(
         number=frozen.number if TICKET in frozen.user_attrs else None,
         variant=str(frozen.user_attrs[NAME]),
         state=_state(frozen),
@@ -172,7 +165,7 @@ def _trial(frozen: FrozenTrial) -> TrialRecord:
 
 
 def ranked(
-    trials: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo], seeds: int
+    trials: Sequence[FrozenTrial], objectives: Sequence[record.ObjectiveInfo], seeds: int
 ) -> list[FrozenTrial]:
     """Return the complete trials, best first by the first objective; of several, the Pareto front.
 
@@ -185,14 +178,14 @@ def ranked(
 
 
 def _dominated(
-    one: FrozenTrial, others: Sequence[FrozenTrial], objectives: Sequence[ObjectiveInfo]
+    one: FrozenTrial, others: Sequence[FrozenTrial], objectives: Sequence[record.ObjectiveInfo]
 ) -> bool:
     mine = costs(one, objectives)
     rivals = (costs(other, objectives) for other in others)
     return any(each != mine and all(map(le, each, mine)) for each in rivals)
 
 
-def costs(frozen: FrozenTrial, objectives: Sequence[ObjectiveInfo]) -> tuple[float, ...]:
+def costs(frozen: FrozenTrial, objectives: Sequence[record.ObjectiveInfo]) -> tuple[float, ...]:
     """Return a trial's mean objectives with signs such that less is better."""
     return tuple(
         -mean_value(frozen, i) if info.better == "higher" else mean_value(frozen, i)

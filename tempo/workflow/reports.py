@@ -105,7 +105,7 @@ def changes_as_text(changes: Changes, form: str) -> str:
     Raises:
         RecordError: the studies share no variant.
     """
-    from tempo.report.applicability import NotApplicable
+    from tempo.report.formats.table import NotApplicable
     from tempo.report.formats.writers import WRITERS, json_text
     from tempo.report.tables.changes import changed
 

@@ -14,10 +14,10 @@ import pytest
 
 from tempo.comparison.comparison import Comparison
 from tempo.report import document
-from tempo.report.applicability import NotApplicable
 from tempo.report.document import write_report
 from tempo.report.figures import FIGURES
 from tempo.report.figures.export import Draws, Made, make
+from tempo.report.formats.table import NotApplicable
 from tempo.report.pages.gallery import gallery
 from tempo.report.pages.study_page import study_page
 

@@ -17,10 +17,10 @@ from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Interval
 from tempo.core.errors import NotApplicableError, UnknownNameError
 from tempo.report import figures
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import FIGURES, style
 from tempo.report.figures import forest as attribution
 from tempo.report.figures.drawing import Drawing
+from tempo.report.formats.table import NotApplicable
 
 from . import sample
 

@@ -11,14 +11,13 @@ import pytest
 from tempo.core.errors import NotApplicableError
 from tempo.records.search_record import SearchSummary
 from tempo.report import search_trials as of
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import SEARCH_FIGURES
 from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.export import figure_of, report_style
 from tempo.report.figures.search import trial_values as marks
 from tempo.report.figures.search.parameters import line
 from tempo.report.figures.search.trial_values import fraction, window
-from tempo.report.formats.table import Table
+from tempo.report.formats.table import NotApplicable, Table
 from tempo.report.pages.search_page import verdict
 from tempo.report.tables.search_tables import SEARCH_TABLES
 

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempo.comparison.comparison import Comparison
-from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
-from tempo.report.formats.table import Table
+from tempo.report.formats.table import NotApplicable, Table
 from tempo.report.formats.writers import csv_text, escape_latex, escape_markdown, latex
 from tempo.report.tables import TABLES
 from tempo.report.tables.claims import NOT_HERE

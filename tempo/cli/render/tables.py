@@ -10,7 +10,7 @@ from rich.text import Text
 from tempo.comparison.comparison import Comparison
 from tempo.report.formats.numbers import typed
 from tempo.report.formats.phrases import visible
-from tempo.report.formats.table import Table, without_details
+from tempo.report.formats.table import Table
 from tempo.report.tables.results import printed
 
 NARROWEST = 13
@@ -27,7 +27,7 @@ def print_table(table: Table, console: Console) -> None:
     heading = ": ".join(filter(None, (table.title, table.caption)))
     if heading:
         console.print(_text(heading, "bold"))
-    console.print(_grid(without_details(table)))
+    console.print(_grid(table.without_details()))
     for note in table.footnotes:
         console.print(_text(note))
 

@@ -129,11 +129,7 @@ def ranked_protocol(hashes: Mapping[str, str | None], baseline: str | None) -> s
 
 
 def load_runs(store: Store, plan: Plan, query: Query) -> Sample:
-    """Read every planned run. A run whose records are damaged is kept, with its problem.
-
-    Raises:
-        TempoError: when the query's filter keeps nothing.
-    """
+    """Read every planned run, damaged ones with their problem; raise TempoError if none is kept."""
     whole = query.detail == "full" or query.at.kind != "final"
     variants = {variant.name: variant for variant in plan.variants}
     with _no_collection():

@@ -105,9 +105,9 @@ def _curve(variant: str, name: str, split: Split, found: Sequence[Series], level
         name=name,
         split=split,
         steps=tuple(int(step) for step in steps),
-        epochs=_floats(_mean(_grid(steps, found, "epochs"))),
+        epochs=tuple(_mean(_grid(steps, found, "epochs")).tolist()),
         seconds=_optional(_mean(_grid(steps, found, "seconds"))),
-        mean=_floats(mean),
+        mean=tuple(mean.tolist()),
         low=_optional(low),
         high=_optional(high),
         counts=tuple(int(count) for count in counts),
@@ -156,10 +156,6 @@ def band_sentence(seeds: int, level: float) -> str:
     if seeds == 2:
         return "range of the two seeds"
     return f"{level:.0%} t interval of the mean over seeds"
-
-
-def _floats(values: Array) -> tuple[float, ...]:
-    return tuple(values.tolist())
 
 
 def _optional(values: Array) -> tuple[float | None, ...]:

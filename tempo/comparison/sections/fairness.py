@@ -248,10 +248,7 @@ def _resumed(runs: Sequence[Run]) -> Iterator[Difference]:
 
 
 def _configured(sample: Sample) -> Iterator[Difference]:
-    """List the fields of recipe, data and evaluation in which variants were asked to differ.
-
-    They are meant; but beside a change of architecture they are a confound worth seeing.
-    """
+    """List the fields that variants set differently: meant, but confounds beside another arch."""
     flat = {each.name: flatten(each.config) for each in sample.trained}
     varied: dict[str, dict[str, str]] = {}
     for path in dict.fromkeys(path for fields in flat.values() for path in fields):

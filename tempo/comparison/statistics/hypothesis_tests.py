@@ -160,10 +160,7 @@ def _holm(p: Mapping[Key, float]) -> dict[Key, float]:
 def _judge(
     test: TestResult, p: float | None, equal: float | None, settings: TestSettings, size: int
 ) -> Verdict:
-    """Return the verdict on a difference by its p values, adjusted for a family of `size`.
-
-    Equivalence comes first: a difference can be real and still too small to matter.
-    """
+    """Judge by adjusted p, equivalence first: a real difference may be too small to matter."""
     if test.combination.components.test == SAME_RUNS:
         return Verdict(word=Word.EQUIVALENT, reason="the very same runs: nothing differs")
     value, info, alpha, delta = test.interval.value, settings.info, settings.alpha, settings.delta

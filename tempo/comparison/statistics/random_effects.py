@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import sqrt
 
 import numpy as np
 from scipy import special
@@ -181,10 +182,10 @@ class RandomEffects:
         residual = clip = source = None
         if self.matrix.samples_clips:
             units = self.matrix.clips
-            residual = _root(parts.both * count * units)
+            residual = sqrt(parts.both * count * units)
             clip, source = self._clip_spread(weights, seeds, max(parts.source - parts.both, 0.0))
         return Components(
-            seed=_root(seed) if np.isfinite(seed) else None,
+            seed=sqrt(seed) if np.isfinite(seed) else None,
             source=source,
             clip=clip,
             residual=residual,
@@ -195,18 +196,15 @@ class RandomEffects:
     def _clip_spread(
         self, weights: Mapping[str, float], seeds: tuple[int, ...], variance: float
     ) -> tuple[float | None, float | None]:
-        """Return the standard deviations between clips of a source, and between sources.
-
-        From the variance of the mean over sources and the spread of clips within them.
-        """
+        """Return the standard deviations between clips of a source, and between sources."""
         matrix = self.matrix
         if matrix.sources == matrix.clips:
-            return _root(variance * matrix.clips), None
+            return sqrt(variance * matrix.clips), None
         if matrix.values is None:
             return None, None
         within = self._within(weights, seeds)
         between = (variance - within / matrix.clips) / float((matrix.weights**2).sum())
-        return _root(within), _root(max(between, 0.0))
+        return sqrt(within), sqrt(max(between, 0.0))
 
     def _within(self, weights: Mapping[str, float], seeds: tuple[int, ...]) -> float:
         """Return the variance between clips of one source, of the mean over seeds."""
@@ -236,7 +234,7 @@ class RandomEffects:
         seed = scale * variance if df else np.nan
         parts = VarianceParts(seed, df, self._source_part(combined), self.matrix.source_df, both)
         components = Components(
-            seed=_root(max(variance - self.pooled_both, 0.0)) if df else None,
+            seed=sqrt(max(variance - self.pooled_both, 0.0)) if df else None,
             pooled=True,
             test="pooled over variants: weights differ from run to run",
         )
@@ -251,10 +249,6 @@ def _dummies(index: Index) -> Array:
 def _centred(parts: Array, weights: Array) -> Array:
     """Return the deviation of each source's sum from its share of the row's total."""
     return np.asarray(parts - parts.sum(axis=-1, keepdims=True) * weights)
-
-
-def _root(variance: float) -> float:
-    return float(np.sqrt(variance))
 
 
 def _f_tail(own: float, rest: float, own_df: int, rest_df: int) -> float:

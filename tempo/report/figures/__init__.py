@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from tempo.comparison.comparison import Comparison
 from tempo.records.search_record import SearchSummary
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import curves, forest, sample_strip, strata, variant_values
 from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.export import figure_of
 from tempo.report.figures.search import parameters, trial_values
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Curve
 from tempo.core.records import MetricInfo
-from tempo.report.applicability import NotApplicable
-from tempo.report.figures.drawing import (
-    Drawing,
-    ShownVariants,
-    annotate,
-    blank,
-    legend,
-    shown_variants,
-)
+from tempo.report.figures import drawing
 from tempo.report.figures.style import QUIET
 from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
+from tempo.report.formats.table import NotApplicable
 from tempo.report.upgrade_note_claims import expected_points
 
 if TYPE_CHECKING:
@@ -33,7 +26,7 @@ AXES = {
 METRICS = ("psnr", "ssim")
 
 
-def draw_learning(comparison: Comparison, axis: Axis = "steps") -> Drawing | NotApplicable:
+def draw_learning(comparison: Comparison, axis: Axis = "steps") -> drawing.Drawing | NotApplicable:
     """Draw learning curves by optimiser step, by passes over the data, or by training time."""
     if axis == "seconds" and not any(
         second is not None for curve in comparison.curves for second in curve.seconds
@@ -43,8 +36,8 @@ def draw_learning(comparison: Comparison, axis: Axis = "steps") -> Drawing | Not
     curves = [c for c in comparison.curves if c.split == "val" and len(c.steps) > 1]
     if not infos or not curves:
         return NotApplicable("no run has been validated at two steps yet")
-    shown = shown_variants(comparison, [curve.variant for curve in curves])
-    figure, panels = blank(0.45 + 1.75 * len(infos), len(infos), sharex=True)
+    shown = drawing.shown_variants(comparison, [curve.variant for curve in curves])
+    figure, panels = drawing.blank(0.45 + 1.75 * len(infos), len(infos), sharex=True)
     for axes, info in zip(panels, infos, strict=True):
         for name in shown.names:
             curve = comparison.curve(name, info.name)
@@ -55,8 +48,8 @@ def draw_learning(comparison: Comparison, axis: Axis = "steps") -> Drawing | Not
     marked = axis == "epochs" and _mark_expectations(panels, infos, comparison)
     figure.align_ylabels(panels)
     panels[-1].set_xlabel(AXES[axis])
-    legend(figure, panels[0])
-    return Drawing(figure, _caption(comparison, curves, shown, marked))
+    drawing.legend(figure, panels[0])
+    return drawing.Drawing(figure, _caption(comparison, curves, shown, marked))
 
 
 def _metrics(comparison: Comparison) -> list[MetricInfo]:
@@ -65,7 +58,7 @@ def _metrics(comparison: Comparison) -> list[MetricInfo]:
     return [info for info in found if info.name in METRICS] or found[:2]
 
 
-def _curve(axes: Axes, curve: Curve, shown: ShownVariants, axis: Axis) -> None:
+def _curve(axes: Axes, curve: Curve, shown: drawing.ShownVariants, axis: Axis) -> None:
     points = [
         point
         for point in zip(getattr(curve, axis), curve.mean, curve.low, curve.high, strict=True)
@@ -89,12 +82,12 @@ def _mark_expectations(panels: list[Axes], infos: list[MetricInfo], comparison: 
                 [point.epoch] * 2, [point.low, point.high], color=QUIET.light, marker="_", lw=0.8
             )
             text, place = f"{point.variant} expected", (point.epoch, point.high)
-            annotate(axes, text, place, (0, 3), ha="center", fontsize=6, color=QUIET.light)
+            drawing.annotate(axes, text, place, (0, 3), ha="center", fontsize=6, color=QUIET.light)
     return bool(points and chosen)
 
 
 def _caption(
-    comparison: Comparison, curves: list[Curve], shown: ShownVariants, marked: bool
+    comparison: Comparison, curves: list[Curve], shown: drawing.ShownVariants, marked: bool
 ) -> str:
     drawn = [curve for curve in curves if curve.variant in shown.names]
     counts = [count for curve in drawn for count in curve.counts]
@@ -115,14 +108,14 @@ PANELS = {
 """Axis label, and whether the axis is logarithmic."""
 
 
-def draw_health(comparison: Comparison) -> Drawing | NotApplicable:
+def draw_health(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     """Draw means over seeds by optimiser step; the learning curves show the spread."""
     have = {curve.name for curve in comparison.health if len(curve.steps) > 1}
     names = [name for name in PANELS if name in have]
     if not names:
         return NotApplicable("no run has logged training metrics at two steps yet")
-    shown = shown_variants(comparison, [curve.variant for curve in comparison.health])
-    figure, panels = blank(0.45 + 1.25 * len(names), len(names), sharex=True)
+    shown = drawing.shown_variants(comparison, [curve.variant for curve in comparison.health])
+    figure, panels = drawing.blank(0.45 + 1.25 * len(names), len(names), sharex=True)
     counts: list[int] = []
     for axes, name in zip(panels, names, strict=True):
         label, logarithmic = PANELS[name]
@@ -139,12 +132,12 @@ def draw_health(comparison: Comparison) -> Drawing | NotApplicable:
         axes.grid(axis="y")
     figure.align_ylabels(panels)
     panels[-1].set_xlabel("optimiser steps")
-    legend(figure, panels[0])
+    drawing.legend(figure, panels[0])
     caption = sentences(
         f"How training went: mean over seeds ({seeds_range(counts)}); no band is drawn.",
         shown.omitted,
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
 def _log_scale(axes: Axes) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tempo.comparison.comparison import Comparison, Row
-from tempo.report.applicability import trained
 from tempo.report.figures import style
 from tempo.report.formats import numbers
 
@@ -51,9 +50,9 @@ def shown_variants(
 
     Colours and labels are the same in every figure of a comparison.
     """
-    everyone = [row.variant for row in trained(comparison)]
+    everyone = [row.variant for row in comparison.trained]
     wanted = set(among)
-    rows = [row for row in trained(comparison) if row.variant in wanted]
+    rows = [row for row in comparison.trained if row.variant in wanted]
     chosen = {row.variant for row in sorted(rows, key=_place)[:limit]}
     names = tuple(row.variant for row in rows if row.variant in chosen)
     omitted = ""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import NotApplicableError, UnknownNameError
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
 from tempo.report.figures.drawing import Drawing
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,26 +9,10 @@ from typing import TYPE_CHECKING, Any
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Attribution, Interval, Verdict, Word
 from tempo.comparison.study_changes import Change, Changes
-from tempo.report.applicability import NotApplicable
-from tempo.report.figures.drawing import (
-    Drawing,
-    annotate,
-    blank,
-    interval_bars,
-    mark_points,
-    name_rows,
-    shown_variants,
-)
+from tempo.report.figures import drawing
 from tempo.report.figures.style import BAD, GOOD, QUIET, RULE, TEXT, UNSURE
-from tempo.report.formats import numbers
-from tempo.report.formats.phrases import (
-    axis_label,
-    effect_name,
-    interval_kind,
-    no_difference,
-    seeds_range,
-    sentences,
-)
+from tempo.report.formats import numbers, phrases
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,73 +31,61 @@ LOOKS = {
 LEGEND = "Triangle: better or worse after Holm; square: equivalent; circle: inconclusive."
 
 
-@dataclass(frozen=True, slots=True)
-class ForestRow:
-    """One row of a forest plot."""
-
-    label: str
-    change: Interval
-    verdict: Verdict
+ForestRow = tuple[str, Interval | None, Verdict]
+"""A label, a difference and its verdict; a row without a difference is left empty."""
 
 
-def draw(comparison: Comparison) -> Drawing | NotApplicable:
+def draw(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     """Draw each variant minus the baseline in the primary metric."""
     contrasts = {
         each.variant: each
         for each in comparison.contrasts
         if each.metric == comparison.metric and each.difference is not None
     }
-    shown = shown_variants(comparison, contrasts, MOST)
+    shown = drawing.shown_variants(comparison, contrasts, MOST)
     if not shown.names:
         return NotApplicable("no variant can be paired with the baseline yet")
-    rows = [
-        ForestRow(shown.labels[name], change, contrasts[name].verdict)
-        for name in shown.names
-        if (change := contrasts[name].difference) is not None
-    ]
-    figure, (axes,) = blank(0.75 + 0.22 * len(rows))
+    chosen = [(shown.labels[name], contrasts[name]) for name in shown.names]
+    rows = [(label, each.difference, each.verdict) for label, each in chosen]
+    figure, (axes,) = drawing.blank(0.75 + 0.22 * len(rows))
     _rows(axes, rows, comparison.delta)
-    axes.set_xlabel(axis_label(comparison.info(comparison.metric), "difference in "))
+    axes.set_xlabel(phrases.axis_label(comparison.info(comparison.metric), "difference in "))
     some = contrasts[shown.names[0]]
-    caption = sentences(
+    caption = phrases.sentences(
         f"Difference from the baseline ({comparison.baseline}), paired by seed and clip:",
-        f"{seeds_range(len(contrasts[n].seeds) for n in shown.names)},",
+        f"{phrases.seeds_range(len(contrasts[n].seeds) for n in shown.names)},",
         f"{some.clips} clips from {some.sources} sources.",
-        interval_kind(some.difference, "Bar"),
-        no_difference(comparison),
+        phrases.interval_kind(some.difference, "Bar"),
+        phrases.no_difference(comparison),
         LEGEND,
         shown.omitted,
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
-def draw_effects(comparison: Comparison) -> Drawing | NotApplicable:
+def draw_effects(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     """Draw main effects, then two-way interactions, of a factorial design."""
     every = (*comparison.main_effects, *comparison.interactions)
     effects = [e for e in every if e.metric == comparison.metric and e.change is not None]
     if not effects:
         return NotApplicable("the design has no factors whose effects can be estimated")
     shown = effects[:MOST]
-    labels = numbers.labels([effect_name(effect) for effect in shown], 34)
-    rows = [
-        ForestRow(labels[effect_name(effect)], effect.change, effect.verdict)
-        for effect in shown
-        if effect.change is not None
-    ]
-    figure, (axes,) = blank(0.75 + 0.24 * len(rows))
+    labels = numbers.labels([phrases.effect_name(effect) for effect in shown], 34)
+    rows = [(labels[phrases.effect_name(each)], each.change, each.verdict) for each in shown]
+    figure, (axes,) = drawing.blank(0.75 + 0.24 * len(rows))
     _rows(axes, rows, comparison.delta)
     mains = sum(len(effect.factors) == 1 for effect in shown)
     if 0 < mains < len(shown):
         axes.axhline(mains - 0.5, color=QUIET.light, linewidth=0.4, linestyle=(0, (2, 2)))
-    axes.set_xlabel(axis_label(comparison.info(comparison.metric), "change in "))
-    caption = sentences(
+    axes.set_xlabel(phrases.axis_label(comparison.info(comparison.metric), "change in "))
+    caption = phrases.sentences(
         "Main effects, averaged over the other factors, and below the line two-way interactions",
         "(by how much one factor changes the other's effect).",
-        interval_kind(rows[0].change, "Bar"),
-        no_difference(comparison),
+        phrases.interval_kind(shown[0].change, "Bar"),
+        phrases.no_difference(comparison),
         f"{MOST} of {len(effects)} effects are shown." if len(effects) > MOST else "",
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
 def largest_changes(changes: Changes) -> list[Change]:
@@ -124,29 +96,25 @@ def largest_changes(changes: Changes) -> list[Change]:
     return [each for each in found if each.variant in kept]
 
 
-def draw_changes(changes: Changes) -> Drawing | NotApplicable:
+def draw_changes(changes: Changes) -> drawing.Drawing | NotApplicable:
     """Draw after minus before, one row a variant that both studies have."""
     chosen = largest_changes(changes)
     if not chosen:
         return NotApplicable("no variant has finished runs in both studies")
     labels = numbers.labels([each.variant for each in chosen], 26)
-    rows = [
-        ForestRow(labels[each.variant], change, each.verdict)
-        for each in chosen
-        if (change := each.difference) is not None
-    ]
-    figure, (axes,) = blank(0.75 + 0.22 * len(rows))
+    rows = [(labels[each.variant], each.difference, each.verdict) for each in chosen]
+    figure, (axes,) = drawing.blank(0.75 + 0.22 * len(rows))
     _rows(axes, rows, None)
-    axes.set_xlabel(axis_label(changes.info, "change in "))
+    axes.set_xlabel(phrases.axis_label(changes.info, "change in "))
     total = sum(each.difference is not None for each in changes.changes)
-    caption = sentences(
+    caption = phrases.sentences(
         f"{changes.after} minus {changes.before}, paired by the seeds and clips that both have:",
         f"n = {len(rows)} variants.",
-        interval_kind(rows[0].change, "Bar"),
+        phrases.interval_kind(chosen[0].difference, "Bar"),
         LEGEND,
         f"The largest {MOST_CHANGES} of {total}." if total > len(rows) else "",
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
 def _rows(axes: Axes, rows: Sequence[ForestRow], delta: float | None) -> None:
@@ -154,13 +122,15 @@ def _rows(axes: Axes, rows: Sequence[ForestRow], delta: float | None) -> None:
     if delta is not None:
         axes.axvspan(-delta, delta, color=RULE.light, alpha=0.45, linewidth=0)
     axes.axvline(0, color=QUIET.light, linewidth=0.7)
-    for place, row in enumerate(rows):
-        marker, colour = LOOKS[row.verdict.word]
-        interval_bars(axes, [(place, row.change)], colour)
-        hollow = row.verdict.word is Word.INCONCLUSIVE
-        x, y = [row.change.value], [place]
-        mark_points(axes, x, y, marker, colour, filled=not hollow, markersize=4.6, zorder=3)
-    name_rows(axes, [row.label for row in rows])
+    for place, (_, change, verdict) in enumerate(rows):
+        if change is None:
+            continue
+        marker, colour = LOOKS[verdict.word]
+        drawing.interval_bars(axes, [(place, change)], colour)
+        hollow = verdict.word is Word.INCONCLUSIVE
+        x, y = [change.value], [place]
+        drawing.mark_points(axes, x, y, marker, colour, filled=not hollow, markersize=4.6, zorder=3)
+    drawing.name_rows(axes, [label for label, *_ in rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +143,7 @@ class Bar:
     kind: str
 
 
-def draw_attribution(comparison: Comparison) -> Drawing | NotApplicable:
+def draw_attribution(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     """Stack what each factor adds alone on the start's mean; the remainder is the interaction."""
     found = comparison.attribution
     if found is None:
@@ -183,24 +153,24 @@ def draw_attribution(comparison: Comparison) -> Drawing | NotApplicable:
     if start is None or end is None:
         return NotApplicable("one end of the attribution has not finished")
     bars = stack(found, start.mean)
-    figure, (axes,) = blank(0.75 + 0.24 * (len(bars) + 2))
+    figure, (axes,) = drawing.blank(0.75 + 0.24 * (len(bars) + 2))
     digits = comparison.info(found.metric).digits
     _end(axes, 0, start.mean)
     for place, bar in enumerate(bars, start=1):
         _bar(axes, place, bar, digits)
     _end(axes, len(bars) + 1, end.mean)
     ticks = [found.start, *(bar.label for bar in bars), found.end]
-    name_rows(axes, [numbers.shorten(tick, 26) for tick in ticks])
+    drawing.name_rows(axes, [numbers.shorten(tick, 26) for tick in ticks])
     axes.use_sticky_edges = False
     axes.margins(x=0.12)
-    axes.set_xlabel(axis_label(comparison.info(found.metric)))
+    axes.set_xlabel(phrases.axis_label(comparison.info(found.metric)))
     some = next((bar.change for bar in bars if bar.change is not None), None)
-    caption = sentences(
+    caption = phrases.sentences(
         f"From {found.start} to {found.end}: what each factor adds alone to the start,",
         "and the interaction that is left over (hatched).",
-        interval_kind(some, "Line"),
+        phrases.interval_kind(some, "Line"),
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
 def stack(found: Attribution, start: float) -> list[Bar]:
@@ -234,4 +204,6 @@ def _bar(axes: Axes, place: int, bar: Bar, digits: int) -> None:
     if low is not None and high is not None:
         axes.plot([bar.left + low, bar.left + high], [place] * 2, color=TEXT.light, linewidth=0.8)
         far = max(far, bar.left + high)
-    annotate(axes, numbers.signed(value, digits), (far, place), (3, 0), va="center", fontsize=7)
+    drawing.annotate(
+        axes, numbers.signed(value, digits), (far, place), (3, 0), va="center", fontsize=7
+    )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import GalleryClip
-from tempo.report.applicability import NotApplicable, references
 from tempo.report.figures.drawing import Drawing, shown_variants
 from tempo.report.figures.style import WIDE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import sentences, title
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def draw(comparison: Comparison) -> Drawing | NotApplicable:
     """Draw the gallery clips on which the variants disagree most."""
     clips = [clip for clip in comparison.gallery if clip.target.is_file()][:CLIPS]
     have = {picture.variant for clip in clips for picture in clip.pictures}
-    plain = [row.variant for row in references(comparison) if row.variant in have][:1]
+    plain = [row.variant for row in comparison.references if row.variant in have][:1]
     shown = shown_variants(comparison, have, 4, 18)
     names = (*plain, *shown.names)
     if not clips or not names:

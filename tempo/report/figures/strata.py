@@ -6,19 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Stratum
-from tempo.report.applicability import NotApplicable, trained
-from tempo.report.figures.drawing import (
-    Drawing,
-    ShownVariants,
-    blank,
-    interval_bars,
-    legend,
-    mark_points,
-    shown_variants,
-)
+from tempo.report.figures import drawing
 from tempo.report.figures.style import COLUMN, QUIET, SERIES
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import axis_label, interval_kind, sentences, title
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,11 +19,8 @@ Which = Literal["values", "differences"]
 UNITS = {"motion": "motion (px)", "occlusion": "occlusion (share of pixels)"}
 
 
-def draw(comparison: Comparison, which: Which = "values") -> Drawing | NotApplicable:
-    """Draw each variant, or its difference from the baseline, in each stratum.
-
-    One panel a property, one place a stratum.
-    """
+def draw(comparison: Comparison, which: Which = "values") -> drawing.Drawing | NotApplicable:
+    """Draw variants or differences: one panel a property of clips, one place a stratum."""
     groups: dict[str, list[Stratum]] = {}
     for stratum in comparison.strata:
         if stratum.metric == comparison.metric and stratum.values:
@@ -43,16 +32,16 @@ def draw(comparison: Comparison, which: Which = "values") -> Drawing | NotApplic
     among = {name for group in groups.values() for each in group for name in getattr(each, which)}
     if which == "differences":
         among.discard(comparison.baseline or "")
-    shown = shown_variants(comparison, among, 6)
+    shown = drawing.shown_variants(comparison, among, 6)
     if not shown.names:
         return NotApplicable("no variant can be compared with the baseline in a stratum")
-    figure, panels = blank(0.5 + 1.7 * len(groups), len(groups))
+    figure, panels = drawing.blank(0.5 + 1.7 * len(groups), len(groups))
     prefix = "" if which == "values" else "Δ "
     for axes, (by, group) in zip(panels, groups.items(), strict=True):
         _panel(axes, group, shown, which)
         axes.set_xlabel(UNITS.get(by, by))
         axes.set_ylabel(axis_label(comparison.info(comparison.metric), prefix))
-    legend(figure, panels[0])
+    drawing.legend(figure, panels[0])
     some = getattr(next(iter(groups.values()))[0], which).get(shown.names[0])
     what = "Mean" if which == "values" else f"Difference from {comparison.baseline}"
     caption = sentences(
@@ -61,10 +50,10 @@ def draw(comparison: Comparison, which: Which = "values") -> Drawing | NotApplic
         interval_kind(some, "Bar"),
         shown.omitted,
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
-def _panel(axes: Axes, group: list[Stratum], shown: ShownVariants, which: Which) -> None:
+def _panel(axes: Axes, group: list[Stratum], shown: drawing.ShownVariants, which: Which) -> None:
     if which == "differences":
         axes.axhline(0, color=QUIET.light, linewidth=0.7)
     gap = 0.6 / max(1, len(shown.names))
@@ -76,17 +65,17 @@ def _panel(axes: Axes, group: list[Stratum], shown: ShownVariants, which: Which)
             for place, stratum in enumerate(group)
             if name in getattr(stratum, which)
         ]
-        interval_bars(axes, found, look.colour, vertical=True)
+        drawing.interval_bars(axes, found, look.colour, vertical=True)
         x, y = [place for place, _ in found], [interval.value for _, interval in found]
         label = shown.labels[name]
-        mark_points(axes, x, y, look.marker, look.colour, markersize=3.6, label=label)
+        drawing.mark_points(axes, x, y, look.marker, look.colour, markersize=3.6, label=label)
     ticks = [f"{each.low:.2g}–{each.high:.2g}\nn = {each.clips}" for each in group]
     axes.set_xticks(range(len(group)), ticks)
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="y")
 
 
-def draw_clips(comparison: Comparison) -> Drawing | NotApplicable:
+def draw_clips(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     """Draw the best-ranked variant that is not the baseline, against the baseline."""
     table, metric = comparison.clip_table, comparison.metric
     base = comparison.baseline
@@ -94,7 +83,7 @@ def draw_clips(comparison: Comparison) -> Drawing | NotApplicable:
     rival = rival_of(comparison, set(values))
     if table is None or base is None or base not in values or rival is None:
         return NotApplicable("per-clip values of the baseline and a second variant are needed")
-    figure, (axes,) = blank(2.9, width=COLUMN)
+    figure, (axes,) = drawing.blank(2.9, width=COLUMN)
     ends = (min(*values[base], *values[rival]), max(*values[base], *values[rival]))
     axes.axline((ends[0], ends[0]), slope=1, color=QUIET.light, linewidth=0.6, zorder=1)
     motion = table.properties.get("motion")
@@ -117,11 +106,11 @@ def draw_clips(comparison: Comparison) -> Drawing | NotApplicable:
         if info.better == "higher"
         else "Below the line the variant is better.",
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
 def rival_of(comparison: Comparison, have: set[str]) -> str | None:
     """Return the best-ranked variant among `have` beside the baseline, or None."""
-    rows = [r for r in trained(comparison) if r.variant in have and r.role != "baseline"]
+    rows = [r for r in comparison.trained if r.variant in have and r.role != "baseline"]
     ranked = sorted(rows, key=lambda row: float("inf") if row.rank is None else row.rank)
     return ranked[0].variant if ranked else None

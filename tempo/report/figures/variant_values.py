@@ -7,29 +7,11 @@ from typing import TYPE_CHECKING, Any
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Pareto
 from tempo.core.records import MetricInfo
-from tempo.report.applicability import NotApplicable, references
-from tempo.report.figures.drawing import (
-    Drawing,
-    ShownVariants,
-    annotate,
-    blank,
-    front_line,
-    interval_bars,
-    legend,
-    mark_points,
-    name_rows,
-    shown_variants,
-)
+from tempo.report.figures import drawing
+from tempo.report.figures.drawing import ShownVariants
 from tempo.report.figures.style import QUIET, WIDE
-from tempo.report.formats import numbers
-from tempo.report.formats.phrases import (
-    COST_NAMES,
-    axis_label,
-    percent,
-    seeds_range,
-    sentences,
-    title,
-)
+from tempo.report.formats import numbers, phrases
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,14 +19,14 @@ if TYPE_CHECKING:
 MOST = 40
 
 
-def draw_seeds(comparison: Comparison) -> Drawing | NotApplicable:
+def draw_seeds(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     """Draw seeds as circles, their mean as a tick, the interval of the mean as a bar."""
     metric = comparison.metric
     have = [row.variant for row in comparison.rows if metric in row.estimates]
-    shown = shown_variants(comparison, have, MOST)
+    shown = drawing.shown_variants(comparison, have, MOST)
     if not shown.names:
         return NotApplicable("no variant has finished a seed yet")
-    figure, (axes,) = blank(0.75 + 0.21 * len(shown.names))
+    figure, (axes,) = drawing.blank(0.75 + 0.21 * len(shown.names))
     for place, name in enumerate(shown.names):
         estimate = comparison.row(name).estimates[metric]
         colour = shown.styles[name].colour
@@ -58,31 +40,29 @@ def draw_seeds(comparison: Comparison) -> Drawing | NotApplicable:
             markeredgewidth=0.8,
             zorder=3,
         )
-        interval_bars(axes, [(place, estimate)], colour)
+        drawing.interval_bars(axes, [(place, estimate)], colour)
         axes.plot([estimate.mean], [place], "|", color=colour, markersize=9, markeredgewidth=1.6)
     axes.margins(x=0.08)
     _references(axes, comparison)
-    name_rows(axes, shown.tick_labels())
-    axes.set_xlabel(axis_label(comparison.info(metric)))
+    drawing.name_rows(axes, shown.tick_labels())
+    axes.set_xlabel(phrases.axis_label(comparison.info(metric)))
     counts = [comparison.row(name).estimates[metric].n for name in shown.names]
-    caption = sentences(
-        f"Each seed of each variant on the {comparison.split} clips ({seeds_range(counts)}).",
+    seeds = phrases.seeds_range(counts)
+    caption = phrases.sentences(
+        f"Each seed of each variant on the {comparison.split} clips ({seeds}).",
         "Circle: one seed; tick: their mean; bar:",
-        f"{percent(comparison.level)} t interval of the mean over seeds.",
-        "Dotted or arrow: methods without weights." if references(comparison) else "",
+        f"{phrases.percent(comparison.level)} t interval of the mean over seeds.",
+        "Dotted or arrow: methods without weights." if comparison.references else "",
         shown.omitted,
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
 def _references(axes: Axes, comparison: Comparison) -> None:
-    """Draw dotted lines for the reference methods on the scale; name the others with an arrow.
-
-    The scale is that of the trained variants: references far away would flatten it.
-    """
+    """Draw references within the variants' range as dotted lines; name the others by an arrow."""
     low, high = axes.get_xlim()
     off, inside = [], []
-    for row in references(comparison):
+    for row in comparison.references:
         estimate = row.estimates.get(comparison.metric)
         if estimate is None:
             continue
@@ -113,7 +93,7 @@ def _above(
     axes: Axes, x: float, text: str, side: str, coordinates: str, second: bool = False
 ) -> None:
     options: Any = {"xycoords": (coordinates, "axes fraction"), "ha": side, "fontsize": 7}
-    annotate(axes, text, (x, 1), (0, 12 if second else 3), color=QUIET.light, **options)
+    drawing.annotate(axes, text, (x, 1), (0, 12 if second else 3), color=QUIET.light, **options)
 
 
 EDGE_METRICS = {
@@ -127,7 +107,7 @@ EDGE_METRICS = {
 MOST_IN_PANELS = 20
 
 
-def draw_edges_and_time(comparison: Comparison) -> Drawing | NotApplicable:
+def draw_edges_and_time(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     """Draw the mean over seeds of each variant as a dot, its interval as a bar."""
     infos = [
         info for info in (*comparison.metrics, *comparison.panels) if info.name in EDGE_METRICS
@@ -137,17 +117,17 @@ def draw_edges_and_time(comparison: Comparison) -> Drawing | NotApplicable:
     have = [
         row.variant for row in comparison.rows if any(info.name in row.estimates for info in infos)
     ]
-    shown = shown_variants(comparison, have, MOST_IN_PANELS, 22)
+    shown = drawing.shown_variants(comparison, have, MOST_IN_PANELS, 22)
     if not shown.names:
         return NotApplicable("no variant has finished a seed yet")
     height = 0.62 + 0.19 * len(shown.names)
-    figure, panels = blank(
+    figure, panels = drawing.blank(
         height, 1, len(infos), width=WIDE if len(infos) > 1 else 3.3, sharey=True
     )
     for axes, info in zip(panels, infos, strict=True):
         _panel(axes, comparison, shown, info)
-        name_rows(axes, shown.tick_labels())
-    return Drawing(figure, _caption(comparison, shown, infos))
+        drawing.name_rows(axes, shown.tick_labels())
+    return drawing.Drawing(figure, _caption(comparison, shown, infos))
 
 
 def _panel(axes: Axes, comparison: Comparison, shown: ShownVariants, info: MetricInfo) -> None:
@@ -156,7 +136,7 @@ def _panel(axes: Axes, comparison: Comparison, shown: ShownVariants, info: Metri
         if estimate is None:
             continue
         look = shown.styles[name]
-        interval_bars(axes, [(place, estimate)], look.colour)
+        drawing.interval_bars(axes, [(place, estimate)], look.colour)
         axes.plot([estimate.mean], [place], look.marker, color=look.colour, markersize=4)
     if comparison.baseline in shown.names:
         own = comparison.row(comparison.baseline).estimates.get(info.name)
@@ -164,7 +144,7 @@ def _panel(axes: Axes, comparison: Comparison, shown: ShownVariants, info: Metri
             axes.axvline(own.mean, color=QUIET.light, linewidth=0.7, zorder=1)
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=4)
-    axes.set_xlabel(axis_label(info))
+    axes.set_xlabel(phrases.axis_label(info))
 
 
 def _caption(comparison: Comparison, shown: ShownVariants, infos: list[MetricInfo]) -> str:
@@ -176,42 +156,42 @@ def _caption(comparison: Comparison, shown: ShownVariants, infos: list[MetricInf
     ]
     names = {info.name for info in infos}
     absent = [label for name, label in EDGE_METRICS.items() if name not in names]
-    listed = ", ".join(title(info) for info in infos)
-    return sentences(
+    listed = ", ".join(phrases.title(info) for info in infos)
+    return phrases.sentences(
         f"{listed[:1].upper()}{listed[1:]} on the {comparison.split} clips; less is better.",
-        f"Mean over seeds ({seeds_range(counts)}); bar: {percent(comparison.level)} t interval of "
-        "the mean; line: the baseline.",
+        f"Mean over seeds ({phrases.seeds_range(counts)}); bar:",
+        f"{phrases.percent(comparison.level)} t interval of the mean; line: the baseline.",
         f"Not measured here: {', '.join(absent)}." if absent else "",
         shown.omitted,
     )
 
 
-def draw_pareto(comparison: Comparison) -> Drawing | NotApplicable:
+def draw_pareto(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     """Draw one panel a cost, two a line; all share the metric's axis."""
     views = [view for view in comparison.pareto if view.points]
     if not views:
         return NotApplicable("no variant has both a result and a recorded cost")
-    shown = shown_variants(
+    shown = drawing.shown_variants(
         comparison, [point.variant for view in views for point in view.points], 12
     )
     lines = (len(views) + 1) // 2
     columns = min(2, len(views))
-    figure, panels = blank(0.55 + 1.55 * lines, lines, columns, sharey=True)
+    figure, panels = drawing.blank(0.55 + 1.55 * lines, lines, columns, sharey=True)
     for axes, view in zip(panels, views, strict=False):
         _front_panel(axes, view, shown)
     for axes in panels[len(views) :]:
         axes.set_visible(False)
     info = comparison.info(views[0].metric)
     for axes in panels[::columns]:
-        axes.set_ylabel(axis_label(info))
-    legend(figure, panels[0])
-    caption = sentences(
+        axes.set_ylabel(phrases.axis_label(info))
+    drawing.legend(figure, panels[0])
+    caption = phrases.sentences(
         "Quality against cost; the line joins the variants on the Pareto front by their means",
         "(filled: on it; open: dominated).",
-        f"Bar: {percent(comparison.level)} interval of the mean over seeds.",
+        f"Bar: {phrases.percent(comparison.level)} interval of the mean over seeds.",
         shown.omitted,
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
 def _front_panel(axes: Axes, view: Pareto, shown: ShownVariants) -> None:
@@ -219,14 +199,14 @@ def _front_panel(axes: Axes, view: Pareto, shown: ShownVariants) -> None:
 
     points = [point for point in view.points if point.variant in shown.names]
     front = sorted((p for p in points if p.member), key=lambda point: point.cost)
-    front_line(axes, [(p.cost, p.value) for p in front], drawstyle="steps-post", zorder=1)
+    drawing.front_line(axes, [(p.cost, p.value) for p in front], drawstyle="steps-post", zorder=1)
     for point in points:
         look = shown.styles[point.variant]
-        interval_bars(axes, [(point.cost, point)], look.colour, vertical=True)
+        drawing.interval_bars(axes, [(point.cost, point)], look.colour, vertical=True)
         options: Any = {"markersize": 4.8, "label": shown.labels[point.variant], "zorder": 3}
         x, y = [point.cost], [point.value]
-        mark_points(axes, x, y, look.marker, look.colour, filled=point.member, **options)
-    name = COST_NAMES.get(view.cost, view.cost.replace("_", " "))
+        drawing.mark_points(axes, x, y, look.marker, look.colour, filled=point.member, **options)
+    name = phrases.COST_NAMES.get(view.cost, view.cost.replace("_", " "))
     axes.set_xlabel(f"{name} ({view.unit})" if view.unit not in {"", name} else name)
     axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_formatter(

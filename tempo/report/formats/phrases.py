@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Effect, Interval
 from tempo.core.records import MetricInfo
+from tempo.records.search_record import ObjectiveInfo
 
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _TITLES = {
@@ -37,15 +38,16 @@ def _unprintable(c: str) -> bool:
     return c in _BIDI or (c not in "\n\t" and unicodedata.category(c) in {"Cc", "Cs"})
 
 
-def axis_label(info: MetricInfo, prefix: str = "") -> str:
+def axis_label(info: MetricInfo | ObjectiveInfo, prefix: str = "") -> str:
     """Return `PSNR (dB)`: the metric's name, with its unit if the metric has one."""
     name = f"{prefix}{title(info)}"
     return f"{name} ({info.unit})" if info.unit else name
 
 
-def title(info: MetricInfo) -> str:
-    """Return how a metric is called in print."""
-    return info.label or title_of(info.name)
+def title(info: MetricInfo | ObjectiveInfo) -> str:
+    """Return how a metric or an objective is called in print."""
+    label = info.label if isinstance(info, MetricInfo) else ""
+    return label or title_of(info.name)
 
 
 def title_of(name: str) -> str:

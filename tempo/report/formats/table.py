@@ -5,8 +5,9 @@ A table is built once; the page, the terminal, Markdown, CSV, JSON, LaTeX and HT
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 from tempo.report.formats.numbers import MISSING
 
@@ -80,6 +81,27 @@ class Table:
             for line in self.lines
         ]
 
+    def without_empty_columns(self) -> Table:
+        """Return the table without the columns that hold nothing in any line."""
+        columns = zip(*(line.cells for line in self.lines), strict=True)
+        full = [any(cell.text not in {"", MISSING} for cell in column) for column in columns]
+        return self._with_columns(full)
+
+    def without_details(self) -> Table:
+        """Return the table without its detail columns."""
+        return self._with_columns([not each.detail for each in self.columns])
+
+    def _with_columns(self, kept: Sequence[bool]) -> Table:
+        lines = [replace(line, cells=tuple(compress(line.cells, kept))) for line in self.lines]
+        return replace(self, columns=tuple(compress(self.columns, kept)), lines=tuple(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """Why a study has no such figure or table; printed in its place."""
+
+    reason: str
+
 
 def _content(column: Column, cell: Cell) -> Value:
     if column.numeric and isinstance(cell.value, int | float):
@@ -109,24 +131,3 @@ def words(*labels: str) -> tuple[Column, ...]:
 def word_line(*texts: str, tone: str = "") -> Line:
     """Return a line of plain text cells that are sorted by their text."""
     return Line(tuple(Cell(text, text) for text in texts), tone=tone)
-
-
-def without_empty_columns(table: Table) -> Table:
-    """Return `table` without the columns that hold nothing in any line."""
-    full = [
-        index
-        for index in range(len(table.columns))
-        if any(line.cells[index].text not in {"", MISSING} for line in table.lines)
-    ]
-    return _with_columns(table, full)
-
-
-def without_details(table: Table) -> Table:
-    """Return `table` without its detail columns."""
-    return _with_columns(table, [i for i, each in enumerate(table.columns) if not each.detail])
-
-
-def _with_columns(table: Table, kept: Iterable[int]) -> Table:
-    kept = list(kept)
-    lines = [replace(line, cells=tuple(line.cells[i] for i in kept)) for line in table.lines]
-    return replace(table, columns=tuple(table.columns[i] for i in kept), lines=tuple(lines))

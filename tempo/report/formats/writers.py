@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.report.formats.phrases import visible
-from tempo.report.formats.table import Cell, Column, Table
+from tempo.report.formats.table import Column, Table
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 _BULLET = re.compile(r"^([+=-])|^(\d+)([.)])")
@@ -150,10 +150,11 @@ def to_html(table: Table) -> str:
     """Return a `<table>` with its notes: escaped, without style sheet, script or link."""
     heading = ": ".join(filter(None, (table.title, table.caption)))
     head = "".join(_tag("th", each, each.heading, each.hint) for each in table.columns)
-    lines = [
-        "<tr>" + "".join(map(_html_cell, table.columns, line.cells)) + "</tr>"
-        for line in table.lines
-    ]
+    lines = []
+    for line in table.lines:
+        pairs = zip(table.columns, line.cells, strict=True)
+        cells = "".join(_tag("td", column, cell.text, cell.hint) for column, cell in pairs)
+        lines.append(f"<tr>{cells}</tr>")
     notes = [line.note for line in table.lines if line.note] + list(table.footnotes)
     return "\n".join(
         [
@@ -167,10 +168,6 @@ def to_html(table: Table) -> str:
             "</div>",
         ]
     )
-
-
-def _html_cell(column: Column, cell: Cell) -> str:
-    return _tag("td", column, cell.text, cell.hint)
 
 
 def _tag(tag: str, column: Column, text: str, hint: str) -> str:
@@ -206,10 +203,7 @@ def _safe(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Return a table's records, or a whole comparison, as JSON.
-
-    What is missing or not a number becomes null, infinity a string.
-    """
+    """Return a table or comparison as JSON: missing or NaN becomes null, infinity a string."""
     plain = to_json(value.records() if isinstance(value, Table) else value)
     return json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import GalleryClip, Picture
-from tempo.report.applicability import references
 from tempo.report.figures.drawing import shown_variants
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title, visible
@@ -38,13 +37,10 @@ class Gallery:
 
 
 def gallery(comparison: Comparison, budget: int = BUDGET) -> Gallery:
-    """Return the clips on which variants disagree most, until `budget` bytes are spent.
-
-    Further clips are left out and counted.
-    """
+    """Return the clips on which variants disagree most, as many as `budget` bytes hold."""
     have = {picture.variant for clip in comparison.gallery for picture in clip.pictures}
     shown = shown_variants(comparison, have, VARIANTS)
-    names = (*shown.names, *(r.variant for r in references(comparison) if r.variant in have))
+    names = (*shown.names, *(r.variant for r in comparison.references if r.variant in have))
     clips: list[dict[str, Any]] = []
     spent = 0
     for clip in comparison.gallery:
@@ -123,9 +119,6 @@ def data_uri(path: Path) -> str:
 
     buffer = io.BytesIO()
     with Image.open(path) as image:
-        plain = image.convert("RGB")
-        if max(plain.size) <= SMALL:
-            plain.save(buffer, "WEBP", lossless=True, method=2)
-        else:
-            plain.save(buffer, "WEBP", quality=88, method=2)
+        options = {"lossless": True} if max(image.size) <= SMALL else {"quality": 88}
+        image.convert("RGB").save(buffer, "WEBP", method=2, **options)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -12,11 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
 from tempo.report.figures.export import Made, Plate
 from tempo.report.formats.phrases import visible
-from tempo.report.formats.table import Table
+from tempo.report.formats.table import NotApplicable, Table
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 

@@ -13,6 +13,7 @@ from tempo.report.document import write_page
 from tempo.report.figures import FIGURES, SEARCH_FIGURES
 from tempo.report.figures.export import FORMATS, plates
 from tempo.report.formats import numbers
+from tempo.report.formats.phrases import title
 from tempo.report.formats.table import Cell, Column, words
 from tempo.report.pages.page import Banner, Box, Page, Remark, Section, Summary, demonstration, text
 from tempo.report.pages.runs import RunGroup, command
@@ -154,7 +155,7 @@ def verdict(summary: SearchSummary) -> str:
     trial = summary.trial(name)
     value = f"{numbers.fixed(of.finished(trial), info.digits)} {info.unit}".strip()
     count = len(of.numbered(summary))
-    said = f"{name} is the best of {count} trials: {value} {of.title(info)} in the search"
+    said = f"{name} is the best of {count} trials: {value} {title(info)} in the search"
     found = best(summary)
     if found is None or found.fresh is None:
         return f"{said}, not confirmed on fresh seeds."
@@ -175,7 +176,7 @@ def best(summary: SearchSummary) -> Confirmation | None:
 
 
 def _several(summary: SearchSummary) -> str:
-    names = [of.title(info) for info in summary.objectives]
+    names = [title(info) for info in summary.objectives]
     joined = f"{', '.join(names[:-1])} and {names[-1]}"
     ends = []
     for index, info in enumerate(summary.objectives):
@@ -184,7 +185,7 @@ def _several(summary: SearchSummary) -> str:
         ]
         if values:
             low, high = (numbers.fixed(end, info.digits) for end in (min(values), max(values)))
-            ends.append(f"{of.title(info)} {low} to {high} {info.unit}".strip())
+            ends.append(f"{title(info)} {low} to {high} {info.unit}".strip())
     count = len(of.numbered(summary))
     return (
         f"{len(summary.front)} of {count} trials are on the Pareto front of {joined}: "
@@ -226,7 +227,7 @@ def _shown(gain: Estimate, more_is_better: bool) -> str:
 
 def _facts(summary: SearchSummary) -> dict[str, str]:
     directions = {"higher": "more is better", "lower": "less is better"}
-    facts = {of.title(info): directions[info.better] for info in summary.objectives}
+    facts = {title(info): directions[info.better] for info in summary.objectives}
     facts |= {
         "sampler": summary.sampler,
         "pruner": summary.pruner,

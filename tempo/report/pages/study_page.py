@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tempo.comparison.comparison import Comparison
-from tempo.report.applicability import NotApplicable, trained
 from tempo.report.figures.export import Made
-from tempo.report.formats.table import Table
+from tempo.report.formats.table import NotApplicable, Table
 from tempo.report.pages.gallery import BUDGET, gallery
 from tempo.report.pages.page import Banner, Box, Page, Remark, Section, Summary, demonstration, text
 from tempo.report.pages.runs import command, environments, resolved_spec, run_columns, run_groups
@@ -146,7 +145,7 @@ def _banners(comparison: Comparison) -> Iterator[Banner]:
 
 
 def _facts(comparison: Comparison) -> dict[str, str]:
-    rows = trained(comparison)
+    rows = comparison.trained
     seeds = sorted({row.planned_seeds for row in rows})
     facts = {
         "runs": f"{comparison.finished_runs} of {comparison.planned_runs} finished",

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tempo.comparison.comparison import Comparison
-from tempo.report.applicability import NotApplicable
-from tempo.report.formats.table import Table
+from tempo.report.formats.table import NotApplicable, Table
 from tempo.report.tables import claims, costs, differences, results
 
 TABLES: dict[str, Callable[[Comparison], Table | NotApplicable]] = {

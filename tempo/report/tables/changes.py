@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from tempo.comparison.study_changes import Change, Changes
-from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import change_cell, verdict_cell
 from tempo.report.formats.phrases import interval_kind, sentences, title
-from tempo.report.formats.table import Cell, Column, Line, Table, word_line, words
+from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table, word_line, words
 
 Fields = Mapping[str, tuple[Any, Any]]
 

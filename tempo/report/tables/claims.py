@@ -12,18 +12,9 @@ from typing import Any
 
 from tempo.comparison.comparison import Comparison, Row
 from tempo.core.config_diff import flatten
+from tempo.report import upgrade_note_claims as expected
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell, Line, Table, words
-from tempo.report.upgrade_note_claims import (
-    BASE,
-    CLAIMS,
-    EPOCHS,
-    Check,
-    Claim,
-    find_version,
-    on_vimeo,
-    plain_version,
-)
 
 NOT_HERE = "not measured here"
 VERSIONS = ("V2", "V3")
@@ -34,7 +25,7 @@ SPEEDS = {"precision": ("fp32", "bf16"), "compiled": ("off", "default")}
 def build(comparison: Comparison) -> Table:
     """Return one line a claim; expected and measured never share a column."""
     lines = []
-    for claim in CLAIMS:
+    for claim in expected.CLAIMS:
         found = measured(claim, comparison)
         lines.append(
             Line.of(
@@ -53,7 +44,7 @@ def build(comparison: Comparison) -> Table:
     return Table("claims", caption, columns, tuple(lines))
 
 
-def measured(claim: Claim, comparison: Comparison) -> str | None:
+def measured(claim: expected.Claim, comparison: Comparison) -> str | None:
     """Return what a study measured of a claim; None where its protocol is another one."""
     whole = claim.check in {"quality", "gain"}
     if claim.check is None or (whole and not _same_protocol(comparison)):
@@ -64,22 +55,22 @@ def measured(claim: Claim, comparison: Comparison) -> str | None:
 def _same_protocol(comparison: Comparison) -> bool:
     epochs = max((curve.epochs[-1] for curve in comparison.curves if curve.epochs), default=0.0)
     width = _map(comparison.spec.get("arch")).get("base_channels")
-    return on_vimeo(comparison) and epochs >= EPOCHS and width == BASE
+    return expected.on_vimeo(comparison) and epochs >= expected.EPOCHS and width == expected.BASE
 
 
-def _quality(comparison: Comparison, claim: Claim) -> Iterator[str]:
+def _quality(comparison: Comparison, claim: expected.Claim) -> Iterator[str]:
     digits = _digits(comparison, claim.metric)
     found = [
         f"{version} {numbers.spread(row.estimates.get(claim.metric), digits)}"
         for version in VERSIONS
-        if (row := find_version(comparison, version)) and claim.metric in row.estimates
+        if (row := expected.find_version(comparison, version)) and claim.metric in row.estimates
     ]
     yield ", ".join(found)
 
 
-def _gain(comparison: Comparison, claim: Claim) -> Iterator[str]:
+def _gain(comparison: Comparison, claim: expected.Claim) -> Iterator[str]:
     """Yield the contrast of V3 with V2, where V2 is the baseline."""
-    old, new = (find_version(comparison, version) for version in VERSIONS)
+    old, new = (expected.find_version(comparison, version) for version in VERSIONS)
     contrast = new.contrasts.get(claim.metric) if new else None
     if old is not None and contrast is not None and contrast.baseline == old.variant:
         yield numbers.change(contrast.difference, _digits(comparison, claim.metric))
@@ -129,7 +120,7 @@ def cost_rows(comparison: Comparison) -> Iterator[CostRow]:
         if row.role == "reference" or not version:
             continue
         told = _settings(comparison, row)
-        if told.get("arch.base_channels") == BASE:
+        if told.get("arch.base_channels") == expected.BASE:
             names = ("recipe.crop", "recipe.batch", "recipe.precision", "runtime.compile")
             yield CostRow(row, version, *map(told.get, names))
 
@@ -147,11 +138,8 @@ def pairs(
 
 
 def _version(comparison: Comparison, row: Row) -> str:
-    """Return `V2` or `V3` by the row's name or one of its levels, or nothing.
-
-    Rows of a study of V3 alone, in which nothing of the network is varied, are V3 too.
-    """
-    named = next(filter(None, map(plain_version, (row.variant, *row.levels.values()))), "")
+    """Return V2 or V3 by name or level, V3 where nothing of its network varies, or nothing."""
+    named = next(filter(None, map(expected.plain_version, (row.variant, *row.levels.values()))), "")
     if named:
         return named
     varied = any(
@@ -175,7 +163,6 @@ def _settings(comparison: Comparison, row: Row) -> dict[str, Any]:
 
 
 def _level(comparison: Comparison, factor: str, label: str) -> dict[str, Any]:
-    """Return what a level of a factor sets."""
     fields = _map(_map(comparison.spec.get("factors")).get(factor))
     value, path = _map(fields.get("levels")).get(label), fields.get("path")
     return {str(path): value} if path else flatten(_map(value))
@@ -185,7 +172,7 @@ def _map(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _parameters(comparison: Comparison, _: Claim) -> Iterator[str]:
+def _parameters(comparison: Comparison, _: expected.Claim) -> Iterator[str]:
     """Yield the parameters of both versions, and their ratio where both are here."""
     found = {each.version: each.row.cost.parameters for each in cost_rows(comparison)}
     known = {name: count for name in VERSIONS if (count := found.get(name)) is not None}
@@ -194,7 +181,7 @@ def _parameters(comparison: Comparison, _: Claim) -> Iterator[str]:
     yield f"{text} ({_times(new, old)})" if old and new else text
 
 
-def _step_times(comparison: Comparison, _: Claim) -> Iterator[str]:
+def _step_times(comparison: Comparison, _: expected.Claim) -> Iterator[str]:
     for old, new in pairs(comparison, "version", VERSIONS):
         a, b = old.row.cost.step_ms, new.row.cost.step_ms
         if a and b:
@@ -204,7 +191,7 @@ def _step_times(comparison: Comparison, _: Claim) -> Iterator[str]:
             )
 
 
-def _memory(comparison: Comparison, claim: Claim) -> Iterator[str]:
+def _memory(comparison: Comparison, claim: expected.Claim) -> Iterator[str]:
     """Yield the peak GPU memory of V2 and V3 at square crops of the claim's size."""
     for old, new in pairs(comparison, "version", VERSIONS):
         a, b = old.row.cost.peak_memory, new.row.cost.peak_memory
@@ -215,7 +202,7 @@ def _memory(comparison: Comparison, claim: Claim) -> Iterator[str]:
             )
 
 
-def _faster(comparison: Comparison, claim: Claim) -> Iterator[str]:
+def _faster(comparison: Comparison, claim: expected.Claim) -> Iterator[str]:
     """Yield how much faster V3 steps on a GPU in bf16 than in fp32, or compiled than not."""
     differ, ends = claim.check or "", SPEEDS[claim.check or ""]
     for before, after in pairs(comparison, differ, ends):
@@ -234,7 +221,7 @@ def _times(new: float, old: float) -> str:
     return f"{ratio:.1f}×" if ratio < 10 else f"{ratio:.0f}×"
 
 
-_CHECKS: dict[Check, Callable[[Comparison, Claim], Iterator[str]]] = {
+_CHECKS: dict[expected.Check, Callable[[Comparison, expected.Claim], Iterator[str]]] = {
     "quality": _quality,
     "gain": _gain,
     "parameters": _parameters,

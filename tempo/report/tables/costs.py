@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 from tempo.comparison.comparison import Comparison, Row
 from tempo.comparison.evidence import BudgetView, Learning, Milestone, ParetoPoint, Passing
-from tempo.report.applicability import NotApplicable, trained
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, estimate_cell
 from tempo.report.formats.phrases import COST_NAMES, sentences, title
-from tempo.report.formats.table import Cell, Column, Line, Table, without_empty_columns, words
+from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table, words
 
 
 def build(comparison: Comparison) -> Table | NotApplicable:
     """Return the costs of the trained variants."""
-    rows = [row for row in trained(comparison) if row.cost.parameters is not None]
+    rows = [row for row in comparison.trained if row.cost.parameters is not None]
     if not rows:
         return NotApplicable("no run has recorded its cost yet")
     links, size = Links.of(comparison), _mac_size(rows)
@@ -36,7 +35,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
         f"MACs: one forward pass over {size}." if size else "",
     )
     lines = tuple(_costs(row, links) for row in rows)
-    return without_empty_columns(Table("costs", caption, columns, lines))
+    return Table("costs", caption, columns, lines).without_empty_columns()
 
 
 def _costs(row: Row, links: Links) -> Line:
@@ -78,7 +77,7 @@ def budgets(comparison: Comparison) -> Table | NotApplicable:
                 for view in views
             ),
         )
-        for name in (row.variant for row in trained(comparison))
+        for name in (row.variant for row in comparison.trained)
     )
     kinds = {
         f"{title(infos[v.metric]) if v.metric in infos else v.metric} on {v.split}" for v in views
@@ -107,7 +106,7 @@ def fronts(comparison: Comparison) -> Table | NotApplicable:
     columns = (*words("variant"), *(Column(COST_NAMES.get(view.cost, view.cost)) for view in views))
     lines = tuple(
         Line((links.name(name), *(_chance(points.get(name), links) for points in by_cost)))
-        for name in (row.variant for row in trained(comparison))
+        for name in (row.variant for row in comparison.trained)
         if any(name in points for points in by_cost)
     )
     caption = (

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Contrast, Effect, Rung
-from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, change_cell, verdict_cell
 from tempo.report.formats.phrases import effect_name, interval_kind, no_difference, sentences, title
-from tempo.report.formats.table import Cell, Column, Line, Table, words
+from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table, words
 
 
 def effects(comparison: Comparison) -> Table | NotApplicable:

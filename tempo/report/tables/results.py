@@ -14,15 +14,7 @@ from tempo.core.records import MetricInfo
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, change_cell, estimate_cell, verdict_cell
 from tempo.report.formats.phrases import percent, sentences, title
-from tempo.report.formats.table import (
-    Cell,
-    Column,
-    Line,
-    Table,
-    Value,
-    of_records,
-    without_empty_columns,
-)
+from tempo.report.formats.table import Cell, Column, Line, Table, Value, of_records
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 LONGEST = 48
@@ -36,7 +28,7 @@ def build(comparison: Comparison) -> Table:
     if not comparison.rankable:
         notes.append("The rows fall under different protocols and must not be ranked.")
     table = Table("results", _caption(comparison), columns, lines, tuple(notes))
-    return without_empty_columns(table)
+    return table.without_empty_columns()
 
 
 def printed(comparison: Comparison) -> Table:
@@ -48,7 +40,7 @@ def printed(comparison: Comparison) -> Table:
         tuple(" ".join(note.split()) for note in notes(comparison)),
         title=numbers.shorten(comparison.study, LONGEST),
     )
-    return without_empty_columns(table)
+    return table.without_empty_columns()
 
 
 def _body(comparison: Comparison, *, alone: bool) -> tuple[tuple[Column, ...], tuple[Line, ...]]:

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tempo.records.search_record import (
-    Confirmation,
-    Estimate,
-    ParameterInfo,
-    SearchSummary,
-    TrialRecord,
-)
+from tempo.records import search_record as record
 from tempo.report import search_trials as of
-from tempo.report.applicability import NotApplicable
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import Links
-from tempo.report.formats.phrases import METHODS, sentences, title_of
-from tempo.report.formats.table import Cell, Column, Line, Table, without_empty_columns, words
+from tempo.report.formats.phrases import METHODS, sentences, title, title_of
+from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table, words
 
 MOST = 300
 """Trials in the table; the page lists the runs of every trial."""
 
 
-def interval(found: Estimate | None, digits: int, *, sign: bool = False) -> str:
+def interval(found: record.Estimate | None, digits: int, *, sign: bool = False) -> str:
     """Return `31.20 [31.05, 31.35]`; the mean alone where there is no interval."""
     if found is None:
         return numbers.MISSING
@@ -31,7 +24,7 @@ def interval(found: Estimate | None, digits: int, *, sign: bool = False) -> str:
     return f"{write(found.mean, digits)} {ends}".rstrip()
 
 
-def trials(summary: SearchSummary, most: int | None = MOST) -> Table | NotApplicable:
+def trials(summary: record.SearchSummary, most: int | None = MOST) -> Table | NotApplicable:
     """Return the trials with their parameters: winners first, then at most `most` in all.
 
     Trials that the spec enqueued are always shown. None for `most`: every trial.
@@ -48,7 +41,7 @@ def trials(summary: SearchSummary, most: int | None = MOST) -> Table | NotApplic
         *words("trial"),
         Column("number", detail=True),
         *words("state"),
-        *(Column(of.title(info), info.unit) for info in summary.objectives),
+        *(Column(title(info), info.unit) for info in summary.objectives),
         Column("seeds"),
         *(Column(each.name, numeric=not each.levels) for each in summary.space),
         Column("time", detail=True),
@@ -60,10 +53,10 @@ def trials(summary: SearchSummary, most: int | None = MOST) -> Table | NotApplic
         f"The best {len(shown)} of {len(ordered)}." if len(shown) < len(ordered) else "",
     )
     lines = tuple(_trial(each, summary, links.to(each.variant)) for each in shown)
-    return without_empty_columns(Table("trials", caption, columns, lines))
+    return Table("trials", caption, columns, lines).without_empty_columns()
 
 
-def _trial(trial: TrialRecord, summary: SearchSummary, link: str) -> Line:
+def _trial(trial: record.TrialRecord, summary: record.SearchSummary, link: str) -> Line:
     done = sum(bool(run.values) for run in trial.runs)
     asked = len(trial.runs) if trial.origin == "warm_start" else len(summary.seeds)
     outside = f"the space has no such {', '.join(trial.outside)}" if trial.outside else ""
@@ -85,7 +78,9 @@ def _trial(trial: TrialRecord, summary: SearchSummary, link: str) -> Line:
     return Line(cells, tone="baseline" if best else "failed" if trial.state == "failed" else "")
 
 
-def _objective(trial: TrialRecord, summary: SearchSummary, index: int, link: str) -> Cell:
+def _objective(
+    trial: record.TrialRecord, summary: record.SearchSummary, index: int, link: str
+) -> Cell:
     """Return a trial's value, in brackets where not all seeds ran, with each seed's as hint."""
     digits = summary.objectives[index].digits
     value, last = of.finished(trial, index), of.reached(trial, index)
@@ -98,7 +93,7 @@ def _objective(trial: TrialRecord, summary: SearchSummary, index: int, link: str
     return Cell(text if value is not None or last is None else f"({text})", last, link, hint)
 
 
-def confirmation(summary: SearchSummary) -> Table | NotApplicable:
+def confirmation(summary: record.SearchSummary) -> Table | NotApplicable:
     """Return what the search believed of a trial, what fresh seeds say, and the difference."""
     if not summary.confirmed:
         return NotApplicable("nothing has been run again on fresh seeds")
@@ -115,23 +110,23 @@ def confirmation(summary: SearchSummary) -> Table | NotApplicable:
         *(Column(f"test {title_of(name)}") for name in tested),
     )
     caption = (
-        f"{of.title(info)} on validation over fresh seeds, with 95% t intervals where there are "
+        f"{title(info)} on validation over fresh seeds, with 95% t intervals where there are "
         "two seeds or more; differences are paired by seed. Shrinkage: how far the value fell "
         "back from what the search believed (negative: the search was optimistic)."
     )
     lines = tuple(
         _confirmed(each, (others, tested), info.digits, links) for each in summary.confirmed
     )
-    return without_empty_columns(Table("confirmation", caption, columns, lines))
+    return Table("confirmation", caption, columns, lines).without_empty_columns()
 
 
 def _confirmed(
-    each: Confirmation, names: tuple[list[str], list[str]], digits: int, links: Links
+    each: record.Confirmation, names: tuple[list[str], list[str]], digits: int, links: Links
 ) -> Line:
     (others, tested), link = names, links.to(each.variant)
     count = each.fresh.count if each.fresh is not None else 0
 
-    def cell(found: Estimate | None, places: int, *, sign: bool = False) -> Cell:
+    def cell(found: record.Estimate | None, places: int, *, sign: bool = False) -> Cell:
         return Cell(interval(found, places, sign=sign), found.mean if found else None, link)
 
     cells = (
@@ -147,7 +142,7 @@ def _confirmed(
     return Line(cells, tone="baseline" if each.role == "best" else "")
 
 
-def importance(summary: SearchSummary) -> Table | NotApplicable:
+def importance(summary: record.SearchSummary) -> Table | NotApplicable:
     """Return the shares of the variance by parameter, method and objective."""
     if not summary.importances:
         return NotApplicable("too few finished trials tell the parameters apart")
@@ -166,12 +161,12 @@ def importance(summary: SearchSummary) -> Table | NotApplicable:
     return Table("importance", caption, columns, lines)
 
 
-def space(summary: SearchSummary) -> Table | NotApplicable:
+def space(summary: record.SearchSummary) -> Table | NotApplicable:
     """Return what the search may vary."""
     return space_table(summary.space) if summary.space else NotApplicable("the space is empty")
 
 
-def space_table(parameters: Sequence[ParameterInfo]) -> Table:
+def space_table(parameters: Sequence[record.ParameterInfo]) -> Table:
     """Return the parameters of a space: the fields that each sets, its values, its condition."""
     lines = tuple(
         Line.of(
@@ -183,10 +178,10 @@ def space_table(parameters: Sequence[ParameterInfo]) -> Table:
         for each in parameters
     )
     columns = words("parameter", "sets", "values", "only when")
-    return without_empty_columns(Table("space", "What the search may vary.", columns, lines))
+    return Table("space", "What the search may vary.", columns, lines).without_empty_columns()
 
 
-def budget(summary: SearchSummary) -> Table | NotApplicable:
+def budget(summary: record.SearchSummary) -> Table | NotApplicable:
     """Return what was allowed and what was used."""
     lines = tuple(
         Line.of(
@@ -201,7 +196,7 @@ def budget(summary: SearchSummary) -> Table | NotApplicable:
     return Table("budget", caption, columns, lines)
 
 
-def spending(summary: SearchSummary) -> Iterator[tuple[str, float | None, float | None]]:
+def spending(summary: record.SearchSummary) -> Iterator[tuple[str, float | None, float | None]]:
     """Yield name, allowed and used; None without a limit, or where a use is not recorded."""
     spent = {
         "trials": float(summary.spent.trials),
@@ -216,7 +211,7 @@ def _amount(value: float | None) -> str:
     return numbers.MISSING if value is None else f"{value:.4g}"
 
 
-def rejected(summary: SearchSummary) -> Table | NotApplicable:
+def rejected(summary: record.SearchSummary) -> Table | NotApplicable:
     """Return the proposals that were never trained, by reason."""
     if not summary.rejected:
         return NotApplicable("every proposal was valid and kept every constraint")
@@ -226,7 +221,7 @@ def rejected(summary: SearchSummary) -> Table | NotApplicable:
     return Table("rejected", caption, (*words("reason"), Column("proposals")), lines)
 
 
-SEARCH_TABLES: dict[str, Callable[[SearchSummary], Table | NotApplicable]] = {
+SEARCH_TABLES: dict[str, Callable[[record.SearchSummary], Table | NotApplicable]] = {
     "trials": trials,
     "confirmation": confirmation,
     "importance": importance,

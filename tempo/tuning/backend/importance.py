@@ -13,11 +13,7 @@ from typing import Literal
 
 import numpy as np
 import optuna
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-)
+from optuna import importance
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tempo.core.seeding import stream
@@ -30,20 +26,16 @@ RESAMPLES = 40
 TREES = 32
 
 Evaluator = Literal["fanova", "ped_anova"]
-EVALUATORS: dict[Evaluator, Callable[[int], BaseImportanceEvaluator]] = {
-    "fanova": lambda seed: FanovaImportanceEvaluator(n_trees=TREES, seed=seed % 2**31),
-    "ped_anova": lambda seed: PedAnovaImportanceEvaluator(),
+EVALUATORS: dict[Evaluator, Callable[[int], importance.BaseImportanceEvaluator]] = {
+    "fanova": lambda seed: importance.FanovaImportanceEvaluator(n_trees=TREES, seed=seed % 2**31),
+    "ped_anova": lambda seed: importance.PedAnovaImportanceEvaluator(),
 }
 
 
 def importances(
     trials: Sequence[FrozenTrial], objectives: Sequence[str], *, seed: int
 ) -> tuple[Importance, ...]:
-    """Return the shares of every factor by evaluator and objective; none with too few trials.
-
-    Args:
-        trials: complete trials with params.
-    """
+    """Return each factor's share by evaluator and objective; none with too few complete trials."""
     if len(trials) < MIN_TRIALS:
         return ()
     out: list[Importance] = []
@@ -102,7 +94,7 @@ def _evaluate(
         warnings.simplefilter("ignore")
         try:
             made = EVALUATORS[evaluator](seed)
-            return dict(optuna.importance.get_param_importances(study, evaluator=made))
+            return dict(importance.get_param_importances(study, evaluator=made))
         except (RuntimeError, ValueError):
             # A resample in which no factor varies has no shares.
             return {}

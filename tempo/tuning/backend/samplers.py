@@ -15,13 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from optuna import samplers
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna import distributions, samplers
 from optuna.trial import Trial
 
 from tempo.core.errors import SpecError
@@ -72,16 +66,17 @@ def make_sampler(options: Options, *names: str | int, seed: int) -> samplers.Bas
     return MAKERS[type(options)](options, stream(seed, "ask", *names) % 2**31)
 
 
-def distribution(parameter: Parameter) -> BaseDistribution:
+def distribution(parameter: Parameter) -> distributions.BaseDistribution:
     """Return a factor's distribution in Optuna; levels are represented by their labels."""
     if parameter.range is None:
-        return CategoricalDistribution(parameter.levels)
+        return distributions.CategoricalDistribution(parameter.levels)
     low, high, step = parameter.range.low, parameter.range.high, parameter.range.step
     if step is not None:
         high = low + step * int((high - low) / step * (1 + 1e-12))
+    log = parameter.range.log
     if parameter.range.whole:
-        return IntDistribution(int(low), int(high), log=parameter.range.log, step=int(step or 1))
-    return FloatDistribution(low, high, log=parameter.range.log, step=step)
+        return distributions.IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+    return distributions.FloatDistribution(low, high, log=log, step=step)
 
 
 def suggest(trial: Trial, space: Space) -> Params:
@@ -91,20 +86,16 @@ def suggest(trial: Trial, space: Space) -> Params:
 
 def _suggest(trial: Trial, parameter: Parameter) -> str | float:
     made = distribution(parameter)
-    if isinstance(made, CategoricalDistribution):
+    if isinstance(made, distributions.CategoricalDistribution):
         return trial.suggest_categorical(parameter.name, parameter.levels)
-    if isinstance(made, IntDistribution):
+    if isinstance(made, distributions.IntDistribution):
         return trial.suggest_int(parameter.name, made.low, made.high, step=made.step, log=made.log)
-    assert isinstance(made, FloatDistribution)
+    assert isinstance(made, distributions.FloatDistribution)
     return trial.suggest_float(parameter.name, made.low, made.high, step=made.step, log=made.log)
 
 
 def grid(space: Space, options: spec.Grid, seed: int) -> Sequence[Params]:
-    """Return every combination of the factors that apply, once, shuffled.
-
-    Raises:
-        SpecError: more than `GRID_LIMIT` points.
-    """
+    """Return each combination of factors once, shuffled; raise SpecError above `GRID_LIMIT`."""
     points = list(itertools.islice(_walk(space.parameters, options, {}), GRID_LIMIT + 1))
     if len(points) > GRID_LIMIT:
         raise SpecError(f"the grid has more than {GRID_LIMIT} points; use `qmc`", space.place)
@@ -129,7 +120,7 @@ def _values(parameter: Parameter, points: int) -> Sequence[str | float]:
     if parameter.range is None:
         return parameter.levels
     made = distribution(parameter)
-    assert isinstance(made, FloatDistribution | IntDistribution)
+    assert isinstance(made, distributions.FloatDistribution | distributions.IntDistribution)
     if made.step is not None and parameter.range.step is not None:
         count = round((made.high - made.low) / made.step) + 1
         values = [made.low + made.step * index for index in range(count)]

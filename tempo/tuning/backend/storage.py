@@ -121,11 +121,7 @@ def ensure_study(
 def check_study(
     storage: BaseStorage, name: str, signature: Mapping[str, Any], place: Place
 ) -> bool:
-    """Return whether the search exists, after checking that it is the same one.
-
-    Raises:
-        SpecError: as `ensure_study`.
-    """
+    """Return whether the search exists; raise SpecError if it was begun with another space."""
     if name not in {study.study_name for study in storage.get_all_studies()}:
         return False
     attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))

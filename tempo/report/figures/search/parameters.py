@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.records.search_record import Importance, ParameterInfo, SearchSummary, TrialRecord
 from tempo.report import search_trials as of
-from tempo.report.applicability import NotApplicable
 from tempo.report.figures import style
 from tempo.report.figures.drawing import Drawing, annotate, blank, interval_bars, legend, name_rows
 from tempo.report.figures.search import trial_values as marks
 from tempo.report.figures.search.trial_values import fraction, window
 from tempo.report.figures.style import SERIES
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import METHODS, sentences, title_of
+from tempo.report.formats.phrases import METHODS, axis_label, sentences, title, title_of
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def draw_parallel(summary: SearchSummary) -> Drawing | NotApplicable:
     _axes(axes, summary, (low, high))
     legend(figure, axes, style.WIDE if wide else style.COLUMN)
     caption = sentences(
-        f"{len(whole)} finished trials, each a line through its parameters to its {of.title(info)}",
+        f"{len(whole)} finished trials, each a line through its parameters to its {title(info)}",
         f"on validation. In colour: the best {numbers.percent(UPPER)}; dark: the best.",
         "Logarithmic axes where the search is logarithmic; a gap where a parameter does not apply.",
     )
@@ -82,7 +82,7 @@ def _line(
 
 def _axes(axes: Axes, summary: SearchSummary, ends: tuple[float, float]) -> None:
     info = summary.objectives[0]
-    names = [numbers.shorten(each.name, 14) for each in summary.space] + [of.axis(info)]
+    names = [numbers.shorten(each.name, 14) for each in summary.space] + [axis_label(info)]
     for place in range(len(names)):
         axes.axvline(place, color=style.QUIET.light, linewidth=0.6, zorder=1)
     for place, each in enumerate(summary.space):
@@ -123,10 +123,10 @@ def draw_slices(summary: SearchSummary) -> Drawing | NotApplicable:
         axes.set_visible(False)
     panels[0].set_ylim(low, high)
     for axes in panels[::ACROSS]:
-        axes.set_ylabel(of.axis(info))
+        axes.set_ylabel(axis_label(info))
     legend(figure, max(panels[:count], key=_kinds), style.WIDE)
     caption = sentences(
-        f"Each parameter against {of.title(info)} on validation, other parameters as they were.",
+        f"Each parameter against {title(info)} on validation, other parameters as they were.",
         f"n = {len(values)} trials; a pruned one stands at its last validation.",
         marks.cut_off(sum(not low <= value <= high for value in values)),
     )

@@ -9,25 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.records.search_record import ParameterInfo, SearchSummary, TrialRecord
 from tempo.report import search_trials as of
-from tempo.report.applicability import NotApplicable
-from tempo.report.figures.drawing import (
-    Drawing,
-    blank,
-    front_line,
-    interval_bars,
-    legend,
-    mark_points,
-    name_rows,
-)
+from tempo.report.figures import drawing
 from tempo.report.figures.style import BAD, QUIET, RULE, SERIES, TEXT, UNSURE
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import seeds_range, sentences
+from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
+from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_history(summary: SearchSummary) -> Drawing | NotApplicable:
+def draw_history(summary: SearchSummary) -> drawing.Drawing | NotApplicable:
     """Draw one panel an objective; failed trials, which have no value, stand at the foot."""
     from matplotlib.ticker import MaxNLocator
 
@@ -35,13 +27,13 @@ def draw_history(summary: SearchSummary) -> Drawing | NotApplicable:
     if not any(of.reached(trial) is not None for trial in shown):
         return NotApplicable("no trial has a value yet")
     count = len(summary.objectives)
-    figure, panels = blank(0.6 + 1.9 * count, count, sharex=True)
+    figure, panels = drawing.blank(0.6 + 1.9 * count, count, sharex=True)
     beyond = [_history(axes, summary, index) for index, axes in enumerate(panels)]
     panels[-1].set_xlabel("trial")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend(figure, panels[0])
+    drawing.legend(figure, panels[0])
     seeds = len(summary.seeds)
-    return Drawing(
+    return drawing.Drawing(
         figure,
         sentences(
             f"Every trial by its number (n = {len(shown)}), on validation; the line is the best "
@@ -57,11 +49,11 @@ def _history(axes: Axes, summary: SearchSummary, index: int) -> int:
     info, shown = summary.objectives[index], of.numbered(summary)
     values = [value for trial in shown if (value := of.reached(trial, index)) is not None]
     if not values:
-        axes.set_ylabel(of.axis(info))
+        axes.set_ylabel(axis_label(info))
         return 0
     low, high = window(values)
     axes.set_ylim(low, high)
-    axes.set_ylabel(of.axis(info))
+    axes.set_ylabel(axis_label(info))
     axes.grid(axis="y")
     points = []
     for trial in shown:
@@ -89,13 +81,13 @@ LOOKS = {
 OTHERS = (SERIES[0].light, "solid", 0.7, 2)
 
 
-def draw_intermediate(summary: SearchSummary) -> Drawing | NotApplicable:
+def draw_intermediate(summary: SearchSummary) -> drawing.Drawing | NotApplicable:
     """Draw the curve of the first seed of every trial that has one."""
     curves = [trial for trial in summary.trials if trial.curve]
     if not curves:
         return NotApplicable("no trial was validated while it trained")
     info = summary.objectives[0]
-    figure, (axes,) = blank(2.4)
+    figure, (axes,) = drawing.blank(2.4)
     low, high = window([value for trial in curves for _, value in trial.curve])
     taken: set[str] = set()
     for trial in curves:
@@ -117,18 +109,18 @@ def draw_intermediate(summary: SearchSummary) -> Drawing | NotApplicable:
         taken.add(name)
     axes.set_ylim(low, high)
     axes.set_xlabel("training step")
-    axes.set_ylabel(of.axis(info))
+    axes.set_ylabel(axis_label(info))
     axes.grid(axis="y", color=RULE.light)
-    legend(figure, axes)
+    drawing.legend(figure, axes)
     pruned = sum(trial.state == "pruned" for trial in curves)
     caption = sentences(
-        f"{of.title(info)} on validation by step, the first seed of {len(curves)} trials;",
+        f"{title(info)} on validation by step, the first seed of {len(curves)} trials;",
         f"{pruned} were pruned (triangle: where). Without interval: one seed each.",
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
-def draw_front(summary: SearchSummary) -> Drawing | NotApplicable:
+def draw_front(summary: SearchSummary) -> drawing.Drawing | NotApplicable:
     """Draw the first objective against each other one."""
     others = range(1, len(summary.objectives))
     if not others:
@@ -136,16 +128,16 @@ def draw_front(summary: SearchSummary) -> Drawing | NotApplicable:
     whole = [trial for trial in summary.trials if of.finished(trial) is not None]
     if not whole:
         return NotApplicable("no trial has all its seeds yet")
-    figure, panels = blank(0.5 + 2.1 * len(others), len(others))
+    figure, panels = drawing.blank(0.5 + 2.1 * len(others), len(others))
     for axes, index in zip(panels, others, strict=True):
         _objectives(axes, summary, index)
-    legend(figure, panels[0])
+    drawing.legend(figure, panels[0])
     caption = sentences(
         f"The {len(whole)} trials that ran all their seeds, on validation, means without",
         f"interval; stars: the {len(summary.front)} that no other beats in every objective.",
         "The line joins them." if len(summary.objectives) == 2 else "",
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
 
 
 def _objectives(axes: Axes, summary: SearchSummary, index: int) -> None:
@@ -157,10 +149,10 @@ def _objectives(axes: Axes, summary: SearchSummary, index: int) -> None:
     if len(summary.objectives) == 2:
         front = sorted((x, y) for x, y, kind in points if kind in WINNERS)
         later = summary.objectives[1].better == "lower"
-        front_line(axes, front, drawstyle="steps-post" if later else "steps-pre")
+        drawing.front_line(axes, front, drawstyle="steps-post" if later else "steps-pre")
     scatter(axes, points)
-    axes.set_xlabel(of.axis(summary.objectives[index]))
-    axes.set_ylabel(of.axis(summary.objectives[0]))
+    axes.set_xlabel(axis_label(summary.objectives[index]))
+    axes.set_ylabel(axis_label(summary.objectives[0]))
     axes.margins(0.08)
     axes.grid()
 
@@ -200,7 +192,7 @@ def scatter(axes: Axes, points: list[tuple[float, float, str]]) -> None:
             x, y = zip(*chosen, strict=True)
             size, order = (8.0, 4) if name in WINNERS else (3.8, 3)
             options: Any = {"markersize": size, "zorder": order, "label": name, "clip_on": False}
-            mark_points(axes, x, y, marker, colour, filled=filled, **options)
+            drawing.mark_points(axes, x, y, marker, colour, filled=filled, **options)
 
 
 def cut_off(count: int) -> str:
@@ -241,12 +233,12 @@ def window(values: Sequence[float]) -> tuple[float, float]:
 SIDES = (("search", UNSURE.light, "D", -0.14), ("fresh seeds", SERIES[0].light, "o", 0.14))
 
 
-def draw_confirmation(summary: SearchSummary) -> Drawing | NotApplicable:
+def draw_confirmation(summary: SearchSummary) -> drawing.Drawing | NotApplicable:
     """Draw two marks a trial: its value in the search, and on seeds the search never saw."""
     shown = summary.confirmed
     if not shown:
         return NotApplicable("nothing has been run again on fresh seeds")
-    figure, (axes,) = blank(0.8 + 0.34 * len(shown))
+    figure, (axes,) = drawing.blank(0.8 + 0.34 * len(shown))
     for label, colour, marker, shift in SIDES:
         fresh = label != "search"
         found = [
@@ -255,11 +247,11 @@ def draw_confirmation(summary: SearchSummary) -> Drawing | NotApplicable:
             if (each := one.fresh if fresh else one.search) is not None
         ]
         y, x = [at for at, _ in found], [each.mean for _, each in found]
-        interval_bars(axes, found, colour)
-        mark_points(axes, x, y, marker, colour, filled=fresh, markersize=4.6, label=label)
-    name_rows(axes, [numbers.shorten(each.trial, 24) for each in shown])
-    axes.set_xlabel(of.axis(summary.objectives[0]))
-    legend(figure, axes)
+        drawing.interval_bars(axes, found, colour)
+        drawing.mark_points(axes, x, y, marker, colour, filled=fresh, markersize=4.6, label=label)
+    drawing.name_rows(axes, [numbers.shorten(each.trial, 24) for each in shown])
+    axes.set_xlabel(axis_label(summary.objectives[0]))
+    drawing.legend(figure, axes)
     counts = [each.fresh.count for each in shown if each.fresh is not None]
     caption = sentences(
         "On validation: what the search believed, and the mean over fresh seeds",
@@ -267,4 +259,4 @@ def draw_confirmation(summary: SearchSummary) -> Drawing | NotApplicable:
         "Bar: 95% t interval of the mean, where there are two seeds or more.",
         "The best of many noisy values is too good on average: it falls back on fresh seeds.",
     )
-    return Drawing(figure, caption)
+    return drawing.Drawing(figure, caption)
