@@ -83,8 +83,8 @@ class Ledger(Protocol):
         """Where the ledger is, for people and records: without a password."""
 
     def claim(self, key: str, owner: Owner, ttl: float, above: int = 0) -> int | None:
-        """Take `key` for `ttl` seconds: the token, or None when somebody else holds it or it was
-        asked to stop.
+        """Claim `key` for `ttl` seconds; the token, or None when another process holds the key or the
+        key was asked to stop.
 
         The token is larger than any before and than `above`, which the caller knows from records
         that outlived a ledger.
@@ -100,8 +100,8 @@ class Ledger(Protocol):
         """
 
     def publish(self, key: str, token: int) -> bool:
-        """Whether the token is still the newest; then nobody can take the key over for another
-        time to live, in which the result has to be written."""
+        """Return whether the token is still the newest; then no other process can claim the key for
+        another time to live, in which the result has to be written."""
 
     def release(self, key: str, token: int) -> None:
         """Give the key back; nothing happens with an outdated token."""
@@ -116,13 +116,13 @@ class Ledger(Protocol):
         """Note the last step that a claim published."""
 
     def ask_to_stop(self, keys: Iterable[str], stop: bool = True) -> None:
-        """Ask whatever holds the keys to leave and nobody to claim them, or take that back.
+        """Ask the holders of the keys to leave and refuse new claims; with `stop=False` take that back.
 
-        Whoever begins work anew at a user's command takes it back first.
+        A process that begins work anew at a user's command takes the request back first.
         """
 
     def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
-        """The rows of those keys that somebody claimed or asked to stop once."""
+        """Return the rows of those keys that were ever claimed or asked to stop."""
 
     def spans(self, key: str) -> tuple[Span, ...]:
         """What each claim of a run published, in order."""

@@ -160,12 +160,12 @@ class Pool:
         ready = [v for v in self._waiting() if v.elsewhere is None and v.not_before <= now]
         chosen = sorted(ready, key=precedence)[:room]
         for view in chosen:
-            self._hear(view)
+            self._adopt_result(view)
         jobs = [self._job(view) for view in chosen if not view.ended]
         if jobs:
             self.launcher.submit(jobs)
 
-    def _hear(self, view: RunView) -> None:
+    def _adopt_result(self, view: RunView) -> None:
         """Take in what another invocation made of a run since it was added."""
         view.read()
         if view.complete:
@@ -214,13 +214,13 @@ class Pool:
                 self._compare(view, holds.get(view.key))
 
     def _compare(self, view: RunView, hold: Hold | None) -> None:
-        """A run that does not go on here: it goes on elsewhere, ended there, or waits."""
+        """Update a run without a job here: another driver carries the run out, ended it, or it waits."""
         if hold is not None and is_active(hold):
             view.read()
             view.status, view.elsewhere = RunStatus.RUNNING, hold.owner
         elif view.elsewhere is not None:
             view.status, view.elsewhere = RunStatus.STOPPED, None
-            self._hear(view)
+            self._adopt_result(view)
 
     def _ended(self, view: RunView, status: JobStatus) -> None:
         # An attempt that died before its first event leaves the end of an older one to be seen.
@@ -235,7 +235,7 @@ class Pool:
         elif self.stopping or (finish is not None and finish.status == RunStatus.STOPPED):
             view.status = RunStatus.STOPPED
         elif not self._retried(view, status, finish):
-            self._bury(view, status)
+            self._record_death(view, status)
 
     def _retried(self, view: RunView, status: JobStatus, finish: Finished | None) -> bool:
         """Whether the kind of failure deserves another try, which is then left to `_fill`."""
@@ -248,8 +248,8 @@ class Pool:
         view.status = RunStatus.PLANNED
         return True
 
-    def _bury(self, view: RunView, status: JobStatus) -> None:
-        """Record the end of a worker that could not, unless somebody else goes on with its run."""
+    def _record_death(self, view: RunView, status: JobStatus) -> None:
+        """Record the end of a worker that could not, unless another process holds its run."""
         token = self._elsewhere.claim(view.key)
         if token is None:
             view.status = RunStatus.PLANNED

@@ -152,7 +152,7 @@ def _after(logged: Logged, before: ShownStatus | None) -> ShownStatus:
 
 
 def reap(standing: ShownStatus, last: float) -> ShownStatus:
-    """The same run when nobody carries it out: one without an end stopped at `last`."""
+    """Return the status of a run that no process carries out: without an end, stopped at `last`."""
     if standing.status != RunStatus.RUNNING:
         return standing
     return replace(standing, status=RunStatus.STOPPED, time=last, reaped=True)
