@@ -83,8 +83,8 @@ class Ledger(Protocol):
         """Where the ledger is, for people and records: without a password."""
 
     def claim(self, key: str, owner: Owner, ttl: float, above: int = 0) -> int | None:
-        """Claim `key` for `ttl` seconds; the token, or None when another process holds the key or the
-        key was asked to stop.
+        """Claim `key` for `ttl` seconds; the token, or None when another process holds it or when a
+        stop was asked for.
 
         The token is larger than any before and than `above`, which the caller knows from records
         that outlived a ledger.
@@ -116,7 +116,7 @@ class Ledger(Protocol):
         """Note the last step that a claim published."""
 
     def ask_to_stop(self, keys: Iterable[str], stop: bool = True) -> None:
-        """Ask the holders of the keys to leave and refuse new claims; with `stop=False` take that back.
+        """Ask holders of the keys to leave, and refuse claims; with `stop=False` take that back.
 
         A process that begins work anew at a user's command takes the request back first.
         """

@@ -214,7 +214,7 @@ class Pool:
                 self._compare(view, holds.get(view.key))
 
     def _compare(self, view: RunView, hold: Hold | None) -> None:
-        """Update a run without a job here: another driver carries the run out, ended it, or it waits."""
+        """Update a run without a job here: another driver has the run, ended it, or it waits."""
         if hold is not None and is_active(hold):
             view.read()
             view.status, view.elsewhere = RunStatus.RUNNING, hold.owner

@@ -50,8 +50,8 @@ def summarise(store: Store, plan: Plan) -> list[VariantSummary]:
 
 
 def read_runs(store: Store, plan: Plan) -> list[RunRecord]:
-    """Read the plan's runs that have a record. A damaged record counts as none here: sending the run
-    says what is wrong with it."""
+    """Read the plan's runs that have a record. A damaged record counts as none here: sending its
+    run says what is wrong with it."""
     records = []
     for run in plan.distinct_runs:
         with contextlib.suppress(RecordError):
