@@ -181,13 +181,13 @@ def test_each_process_of_a_run_continues_with_its_own_clips(
     make: Make, cache: Path, dying: Path
 ) -> None:
     whole, folder = make("whole", **MANY), make("killed", **MANY)
-    assert start(whole, cache, "--processes", "2").wait(150) == 0
+    assert start(whole, cache, "--ddp", "2").wait(150) == 0
     target = [str(dying), str(folder), str(cache), "17", "1"]
     environment = {**os.environ, **launch_environment(Processes(per_node=2), 1)}
     command = launch_command(Processes(per_node=2), target)
     assert subprocess.run(command, env=environment, check=False, timeout=150).returncode == 1
     assert logs(folder) == ["test-clips-0-a0001.jsonl", "test-clips-1-a0001.jsonl"]
-    assert start(folder, cache, "--processes", "2").wait(150) == 0
+    assert start(folder, cache, "--ddp", "2").wait(150) == 0
     assert logs(folder) == []
     assert differences(whole, folder) == []
     record = read_run(folder)
