@@ -51,7 +51,8 @@ print(*(m for m in sys.modules if m.split(".")[0] == "tempo"), sep="\\n")
 
 def file_of(module: str) -> str:
     path = PACKAGE.joinpath(*module.split(".")[1:])
-    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    package = path / "__init__.py"
+    source = package if package.is_file() else path.with_suffix(".py")
     return source.relative_to(PACKAGE).as_posix()
 
 
