@@ -91,7 +91,7 @@ BEGIN = f"""INSERT INTO tempo_span (key, token, host, pid, started, space, first
 
 SETTLE = """UPDATE tempo_span SET last = CASE WHEN first > :step THEN first ELSE :step END
     WHERE key = :key AND token < :token AND (last IS NULL OR last > :step) RETURNING token"""
-"""A span that began after the step from which a later claim goes on published nothing."""
+"""A span published nothing if it began after the step from which a later claim resumes."""
 
 REACH = f"""UPDATE tempo_span SET last = :step WHERE key = :key AND token = :token
     AND EXISTS (SELECT 1 FROM tempo_lease WHERE {_NEWEST}) RETURNING token"""

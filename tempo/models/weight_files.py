@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tempo.core.config_diff import flatten
 from tempo.core.errors import RecordError
 from tempo.models.family import TempoNet
 from tempo.spec.arch import ArchSpec
@@ -66,7 +67,7 @@ def differences(saved: Mapping[str, Any], arch: ArchSpec) -> list[str]:
         if field.json_schema_extra == NOT_RESULT
     }
     there, here = (
-        {name: value for name, value in _flat(fields) if name not in recomputed}
+        {name: value for name, value in flatten(fields).items() if name not in recomputed}
         for fields in (saved, arch.model_dump(mode="json"))
     )
     absent = "(absent)"
@@ -75,16 +76,6 @@ def differences(saved: Mapping[str, Any], arch: ArchSpec) -> list[str]:
         for name in dict.fromkeys((*there, *here))
         if there.get(name, absent) != here.get(name, absent)
     ]
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for name, entry in value.items():
-        if isinstance(entry, Mapping):
-            rows += _flat(entry, f"{prefix}{name}.")
-        else:
-            rows.append((prefix + name, entry))
-    return rows
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -63,8 +64,6 @@ def override_texts(overrides: Mapping[str, Any] | Sequence[str]) -> list[str]:
     if not isinstance(overrides, Mapping):
         return list(overrides)
     # JSON is YAML; the spec's loader reads it with its own places and checks.
-    import json
-
     try:
         return [f"{path}={json.dumps(value)}" for path, value in overrides.items()]
     except TypeError as error:

@@ -15,7 +15,7 @@ from tempo.records.events import AttemptStarted, Claimed, Event, Finished, Logge
 from tempo.train.hardware.process_group import Group
 
 DURABLE = {"claim", "checkpoint", "evaluation", "finish", "note"}
-"""Events that later work relies on: on the disk before it goes on."""
+"""Kinds of event that later work relies on: written to the disk before the attempt continues."""
 
 
 @dataclass(frozen=True, slots=True)
