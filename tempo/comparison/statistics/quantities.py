@@ -81,12 +81,14 @@ class Verdict:
     """A word, why it was chosen, and how many more seeds would probably settle it.
 
     `more_seeds` is None where the word is settled, or where no number of seeds would settle it
-    (the clips, not the seeds, are what is short); `reason` says which.
+    (the clips, not the seeds, are what is short); `reason` says which. `futile`: the contrast
+    cannot become decided by the seeds that are planned.
     """
 
     word: Word
     reason: str
     more_seeds: int | None = None
+    futile: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
