@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from scipy import stats
-from tempo.comparison.statistics.source_variance import Groups, components
 
 from tempo.comparison.statistics.random_effects import Combination, RandomEffects
+from tempo.comparison.statistics.source_variance import Groups, components
 from tests.comparison.parity.data_sets import FOLDER, RECIPES, read, text
 
 TABLE: dict[str, Any] = json.loads((Path(__file__).parent / "table.json").read_text())["sets"]
