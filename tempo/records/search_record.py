@@ -118,7 +118,11 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importance:
-    """A factor's share of an objective's variance over the trials, with a bootstrap interval."""
+    """What a factor explains by itself: its `share` of `share_of`, with a bootstrap interval.
+
+    `noise`: the share that it exceeds with 5 % probability when the objective's values are permuted
+    over the trials. None in records of earlier versions, whose shares were scaled to add up to 1.
+    """
 
     evaluator: Literal["fanova", "ped_anova"]
     objective: str
@@ -126,6 +130,13 @@ class Importance:
     share: float
     low: float
     high: float
+    noise: float | None = None
+    share_of: str = "the sum over all factors, without a level of noise"
+
+    @property
+    def above_noise(self) -> bool | None:
+        """Whether noise alone would hardly reach the share; None where that was not computed."""
+        return None if self.noise is None else self.share > self.noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

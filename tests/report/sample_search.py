@@ -139,6 +139,8 @@ def summary(trials: int = 40) -> s.SearchSummary:
                 share=share * scale,
                 low=share * scale * 0.7,
                 high=min(1.0, share * scale * 1.4),
+                noise=0.2,
+                share_of="the variance of a sample",
             )
             for method, scale in METHODS
             for name, share in shares.items()

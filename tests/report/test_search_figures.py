@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tempo.core.errors import NotApplicableError
-from tempo.records.search_record import SearchSummary
+from tempo.records.search_record import Importance, SearchSummary
 from tempo.report import search_trials as of
 from tempo.report.figures import SEARCH_FIGURES
 from tempo.report.figures.drawing import Drawing
@@ -93,6 +94,29 @@ def test_importance_shows_shares_of_both_methods_largest_first() -> None:
     shares = [x for x, _ in series(axes)["fANOVA"]]
     assert shares == sorted(e.share for e in ONE.importances if e.evaluator == "fanova")[::-1]
     assert next(tick.get_text() for tick in axes.get_yticklabels()) == "lr"
+
+
+def test_importance_stands_beside_the_level_of_noise() -> None:
+    axes = drawn("importance", ONE).figure.axes[0]
+    levels = series(axes)["noise alone, fANOVA"]
+    assert [x for x, _ in levels] == [0.2] * 4
+    made = table("importance")
+    rows = {(line.cells[0].text, line.cells[2].text): line.cells[-1].text for line in made.lines}
+    assert rows["lr", "fANOVA"] == "above noise"
+    assert rows["se", "fANOVA"] == "above noise"
+    assert rows["dilation", "fANOVA"] == "not distinguishable from noise"
+    assert "share of the variance of a sample" in made.caption
+
+
+def test_importance_of_an_old_record_claims_no_level_of_noise() -> None:
+    fields = {"evaluator", "objective", "parameter", "share", "low", "high"}
+    old = [{name: getattr(each, name) for name in fields} for each in ONE.importances]
+    one = replace(ONE, importances=tuple(Importance(**each) for each in old))
+    made = table("importance", one)
+    assert {line.cells[-1].text for line in made.lines} == {"level of noise not computed"}
+    assert "share of the sum over all factors" in made.caption
+    assert "one time in 20" not in made.caption
+    assert not any("noise" in label for label in series(drawn("importance", one).figure.axes[0]))
 
 
 def test_the_front_is_the_summarys_front() -> None:

@@ -143,10 +143,16 @@ def _confirmed(
 
 
 def importance(summary: record.SearchSummary) -> Table | NotApplicable:
-    """Return the shares of the variance by parameter, method and objective."""
+    """Return the share that each parameter explains, beside what noise alone reaches."""
     if not summary.importances:
         return NotApplicable("too few finished trials tell the parameters apart")
-    columns = (*words("parameter", "objective", "method"), Column("share"), Column("interval"))
+    columns = (
+        *words("parameter", "objective", "method"),
+        Column("share"),
+        Column("interval"),
+        Column("noise alone", hint="the share that permuted values exceed one time in 20"),
+        Column("reading", numeric=False),
+    )
     lines = tuple(
         Line.of(
             Cell(each.parameter, each.parameter),
@@ -154,11 +160,12 @@ def importance(summary: record.SearchSummary) -> Table | NotApplicable:
             Cell(METHODS[each.evaluator]),
             Cell(numbers.fixed(each.share, 2), each.share),
             Cell(numbers.bounds(each.low, each.high, 2, sign=False)),
+            Cell(numbers.fixed(each.noise, 2), each.noise),
+            Cell(of.reading(each), tone="" if each.above_noise else "quiet"),
         )
         for each in sorted(summary.importances, key=lambda each: -each.share)
     )
-    caption = "Share of the variance over the trials, with 95% bootstrap intervals over the trials."
-    return Table("importance", caption, columns, lines)
+    return Table("importance", of.importance_caption(summary), columns, lines)
 
 
 def space(summary: record.SearchSummary) -> Table | NotApplicable:
