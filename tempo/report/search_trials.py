@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tempo.records.search_record import (
     Importance,
@@ -103,6 +103,15 @@ def trial_links(summary: SearchSummary) -> Links:
     places = {each.variant: f"#c{index}" for index, each in enumerate(summary.confirmed)}
     places |= {trial.variant: f"#t{index}" for index, trial in enumerate(summary.trials)}
     return Links(places)
+
+
+def without_verdict(summary: SearchSummary) -> Iterator[str]:
+    """Yield a sentence for each comparison of the confirmation that has no verdict: why."""
+    for each in summary.confirmed:
+        reasons = {name: gain.reason for name, gain in each.gain.items() if not gain.word}
+        for other, reason in {**reasons, **each.without_gain}.items():
+            said = reason or "judged by an earlier version, on the validation clips"
+            yield f"{each.trial} against {other} has no verdict: {said}."
 
 
 def reading(each: Importance) -> str:

@@ -73,20 +73,12 @@ def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Pa
 def _confirmed(store: Store, summary: SearchSummary) -> Comparison | None:
     """The trials that were run again, as a study compared with the first baseline."""
     from tempo.comparison.build import compare
+    from tempo.workflow.confirmation import confirmed_plan
 
-    done = [each for each in summary.confirmed if each.fresh is not None]
-    if not done:
+    if not any(each.fresh is not None for each in summary.confirmed):
         return None
-    plan = store.load_plan(summary.study, summary.profile)
-    names = {each.variant for each in done}
-    names |= {each.name for each in plan.variants if each.role == "reference"}
-    small = replace(
-        plan,
-        baseline=next((each.variant for each in done if each.role == "baseline"), None),
-        variants=tuple(each for each in plan.variants if each.name in names),
-        runs=tuple(each for each in plan.runs if each.variant in names),
-    )
-    return compare(store, small)
+    small = confirmed_plan(store.load_plan(summary.study, summary.profile), summary)
+    return None if small is None else compare(store, small)
 
 
 def write_changes_page(
