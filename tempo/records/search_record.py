@@ -40,9 +40,10 @@ class Gain(Estimate):
     """A winner minus an enqueued trial in the first objective, paired by fresh seed and test clip.
 
     `count` of the `planned` fresh seeds are finished on both sides. `word`: better, worse,
-    equivalent or inconclusive, after Holm over the `family` of the search's gains; empty without a
-    verdict, and `reason` says why. `clips` and `sources` are 0 where the objective has none.
-    Records of earlier versions have the mean and its interval alone, on validation.
+    equivalent or inconclusive; empty without a verdict, and `reason` says why. Words and intervals
+    hold for the `family` of all gains of the search together (Holm). `looks`: the numbers of pairs
+    at which a verdict was shown, this one last. `clips` and `sources` are 0 where the objective has
+    none. Records of earlier versions have the mean and its interval alone, on validation.
     """
 
     covers: str = "fresh seeds alone, on the validation clips that chose the winner"
@@ -52,6 +53,7 @@ class Gain(Estimate):
     p: float | None = None
     p_adjusted: float | None = None
     family: int = 0
+    looks: tuple[int, ...] = ()
     word: str = ""
     reason: str = ""
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,13 +32,15 @@ from tempo.records.search_record import (
 )
 from tempo.tuning.summary import candidates, summarise
 from tempo.tuning.trials import INFOS
-from tempo.workflow.confirmation import (
+from tempo.workflow.confirmation import _gains_before, confirmed_pairs, noted, with_gains
+from tempo.workflow.gains import (
+    NOTHING,
     SEEDS_ALONE,
     SEEDS_AND_CLIPS,
-    confirmed_pairs,
-    judged_costs,
-    judged_on_clips,
-    with_gains,
+    Pair,
+    cost_gains,
+    count_gains,
+    gains_on_clips,
 )
 from tempo.workflow.search import SearchResult
 from tests.report import sample_search
@@ -167,7 +170,9 @@ def gain_on(clips: np.ndarray) -> Gain:
     keys = [(f"{name} confirmed", seed) for name in ("best", "V3") for seed in FRESH]
     values = clips.reshape(len(keys), -1)
     study = fitted(keys, values, [f"clip {i}" for i in range(values.shape[1])])
-    return judged_on_clips(summary, confirmed_pairs(summary), study).confirmed[0].gain["V3"]
+    (gain,) = gains_on_clips(summary, confirmed_pairs(summary), study).values()
+    assert isinstance(gain, Gain)
+    return gain
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.15])
@@ -201,12 +206,14 @@ def values_of(shift: Mapping[str, float], clips: int = 30) -> dict[tuple[str, in
 
 
 def judged(
-    summary: SearchSummary, values: Mapping[tuple[str, int], np.ndarray]
+    summary: SearchSummary,
+    values: Mapping[tuple[str, int], np.ndarray],
+    before: Mapping[Pair, Gain] = NOTHING,
 ) -> dict[str, Confirmation]:
     clips = len(next(iter(values.values())))
     study = fitted(list(values), np.array(list(values.values())), [f"{i}" for i in range(clips)])
-    found = judged_on_clips(summary, confirmed_pairs(summary), study).confirmed
-    return {each.trial: each for each in found}
+    found = gains_on_clips(summary, confirmed_pairs(summary), study, before)
+    return {each.trial: each for each in noted(summary, found).confirmed}
 
 
 def test_a_gain_says_its_pairs_its_clips_and_what_its_interval_covers() -> None:
@@ -272,24 +279,87 @@ def test_without_a_common_seed_the_reason_stands_in_for_the_gain() -> None:
     assert one.without_gain == {"V3": "no seed is finished in both best confirmed and V3 confirmed"}
 
 
+def of_costs(summary: SearchSummary) -> Confirmation:
+    return noted(summary, cost_gains(summary, confirmed_pairs(summary))).confirmed[0]
+
+
 def test_costs_are_paired_by_seed_and_less_is_better() -> None:
     rng = np.random.default_rng(9)
     values = {("best", s): 90.0 + rng.normal() for s in FRESH}
     values |= {("V3", s): 100.0 + rng.normal() for s in FRESH}
     roles: dict[str, Role] = {"best": "best", "V3": "baseline"}
     summary = searched(roles, ["V3"], objective="step_time", values=values)
-    gain = judged_costs(summary, confirmed_pairs(summary)).confirmed[0].gain["V3"]
+    gain = of_costs(summary).gain["V3"]
     assert gain.word == "better" and gain.mean < 0 and gain.covers == SEEDS_ALONE
     paired = [values["best", s] - values["V3", s] for s in FRESH]
     assert gain.mean == pytest.approx(float(np.mean(paired)))
     values = {key: each for key, each in values.items() if key != ("best", 1000)}
     summary = searched(roles, ["V3"], objective="step_time", values=values)
-    gain = judged_costs(summary, confirmed_pairs(summary)).confirmed[0].gain["V3"]
+    gain = of_costs(summary).gain["V3"]
     assert (gain.count, gain.planned) == (4, 5)
     values = {key: each for key, each in values.items() if key[0] == "V3"}
     summary = searched(roles, ["V3"], objective="step_time", values=values)
-    one = judged_costs(summary, confirmed_pairs(summary)).confirmed[0]
+    one = of_costs(summary)
     assert one.without_gain["V3"].startswith("no seed is finished in both")
+
+
+def test_counts_are_the_same_under_every_seed_and_no_estimates() -> None:
+    roles: dict[str, Role] = {"best": "best", "V3": "baseline"}
+    values = {(n, s): v for n, v in (("best", 900.0), ("V3", 1000.0)) for s in FRESH}
+    summary = searched(roles, ["V3"], objective="parameters", values=values)
+    gain = noted(summary, count_gains(summary, confirmed_pairs(summary))).confirmed[0].gain["V3"]
+    assert (gain.mean, gain.low, gain.high, gain.word) == (-100.0, -100.0, -100.0, "better")
+    assert gain.covers == "nothing: a count of the network is the same under every seed"
+    alone = searched(roles, ["V3"], objective="parameters", values={("V3", 1000): 1.0})
+    found = count_gains(alone, confirmed_pairs(alone))
+    assert list(found.values()) == ["no seed is finished in both best confirmed and V3 confirmed"]
+
+
+PAIR = ("best confirmed", "V3 confirmed")
+
+
+def some(values: Mapping[tuple[str, int], np.ndarray], seeds: int) -> dict[tuple[str, int], Any]:
+    return {key: each for key, each in values.items() if key[1] in FRESH[:seeds]}
+
+
+def test_a_confirmation_that_goes_on_has_no_verdict_yet() -> None:
+    summary = searched({"best": "best", "V3": "baseline"}, ["V3"])
+    values = values_of({"best": 0.4, "V3": 0.0})
+    waiting = judged(replace(summary, over=False), some(values, 4))["best"].gain["V3"]
+    assert (waiting.word, waiting.looks) == ("", ())
+    assert waiting.reason == "4 of 5 pairs of fresh seeds; the confirmation goes on"
+    done = judged(summary, values, {PAIR: waiting})["best"].gain["V3"]
+    assert (done.word, done.looks, done.p_adjusted) == ("better", (5,), done.p)
+
+
+def test_seeds_added_after_a_verdict_change_no_word() -> None:
+    summary = searched({"best": "best", "V3": "baseline"}, ["V3"])
+    clear = values_of({"best": 0.4, "V3": 0.0})
+    first = judged(summary, some(clear, 3))["best"].gain["V3"]
+    assert (first.word, first.looks) == ("better", (3,))
+    later = judged(summary, clear, {PAIR: first})["best"].gain["V3"]
+    assert later == replace(first, reason="decided at the look with 3 seeds")
+    same = judged(replace(summary, over=False), some(clear, 3), {PAIR: first})["best"].gain["V3"]
+    assert same == first, "the same data shown again is the same look"
+
+    fell = (PAIR[0], FRESH[1])
+    unclear = {key: each - (1.2 if key == fell else 0.0) for key, each in clear.items()}
+    opened = judged(summary, some(unclear, 3))["best"].gain["V3"]
+    assert opened.word == "inconclusive"
+    more = judged(summary, clear, {PAIR: opened})["best"].gain["V3"]
+    assert (more.word, more.looks) == ("inconclusive", (3, 5))
+    assert "exploratory" in more.reason
+
+
+def test_an_earlier_verdict_is_read_from_the_summary_on_disk(tmp_path: Path) -> None:
+    summary = searched({"best": "best", "V3": "baseline"}, ["V3"])
+    first = judged(summary, values_of({"best": 0.4, "V3": 0.0}))["best"].gain["V3"]
+    store = Store(tmp_path)
+    assert _gains_before(store, summary) == {}
+    path = save_search(store, noted(summary, {PAIR: first}))
+    assert _gains_before(store, summary) == {PAIR: first}
+    path.write_text("{")
+    assert _gains_before(store, summary) == {}
 
 
 def test_a_search_is_judged_from_its_records(open_search: Open) -> None:

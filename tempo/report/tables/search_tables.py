@@ -138,7 +138,7 @@ def _confirmation_caption(summary: record.SearchSummary) -> str:
         "Shrinkage: how far the value fell back from what the search believed (negative: the",
         "search was optimistic); it describes and decides nothing.",
         *(f"{name}: the interval covers {it}." for name, it in dict.fromkeys(covered) if it),
-        f"Words are corrected over these {family} comparisons (Holm); each interval stands alone."
+        f"Words and intervals of the {family} comparisons hold for all of them together (Holm)."
         if family > 1
         else "",
     )
