@@ -75,7 +75,7 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--where", metavar="RULE", help="keep runs: 'se = on and seed < 3'")
     parser.add_argument("--group-by", metavar="FACTOR", help="order the rows by a factor")
     parser.add_argument("--delta", type=float, metavar="X", help="half-width of `equivalent`")
-    parser.add_argument("--level", type=float, default=0.95, help="coverage of intervals")
+    parser.add_argument("--level", type=float, metavar="X", help="coverage of intervals")
     parser.add_argument("--passing", metavar="LEVELS", help="say when each passes: 30,31.5")
     parser.add_argument(
         "--attribution", nargs=2, metavar=("FROM", "TO"), help="explain TO minus FROM by factors"

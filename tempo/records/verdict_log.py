@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -46,9 +46,12 @@ class RuleEntry:
 class LookedContrast:
     """A contrast as a look showed it, of `seeds` pairs of the `planned` ones.
 
+    `planned` is what was planned at the first look: a number that is changed later does not give
+    back what that look spent.
+
     `pairs` tell the pairs of results apart, in the order of their seeds: a look is at the same
     data, or at part of them, when its pairs are among those there are. `level` is the coverage of
-    the interval from `low` to `high`.
+    the interval from `low` to `high`, taken alone.
     """
 
     variant: str
@@ -235,61 +238,47 @@ def _from_json(value: Mapping[str, Any]) -> Entry:
     return Look(**{**given, "contrasts": contrasts})
 
 
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """What one look showed of one contrast."""
+
+    look: Look
+    contrast: LookedContrast
+
+
 def earlier_looks(
     log: VerdictLog, variant: str, baseline: str, metric: str, pairs: tuple[str, ...]
-) -> tuple[LookedContrast, ...]:
-    """Return what the looks at other data of this contrast showed, in order.
+) -> tuple[LookAt, ...]:
+    """Return the looks at some, not all, of the pairs of results of a contrast, in order.
 
-    Looks count under whichever rule they were taken. Looks that share no pair with `pairs` were at
+    They count under whichever rule they were taken. Looks that share no pair with `pairs` were at
     other results, as of code that has changed since, and do not count.
     """
-    found: list[LookedContrast] = []
+    found: list[LookAt] = []
     seen = {frozenset(pairs)}
     for look in log.looks:
         each = look.of(variant, baseline, metric)
         if each is None or frozenset(each.pairs) in seen or not set(each.pairs) & set(pairs):
             continue
         seen.add(frozenset(each.pairs))
-        found.append(each)
+        found.append(LookAt(look, each))
     return tuple(found)
 
 
-def past_looks(
-    log: VerdictLog, variant: str, baseline: str, metric: str, pairs: tuple[str, ...]
-) -> tuple[int, ...]:
-    """Return the numbers of seeds at the earlier looks at a part of these pairs, in order."""
-    earlier = earlier_looks(log, variant, baseline, metric, pairs)
-    return tuple(sorted({each.seeds for each in earlier if each.seeds < len(pairs)}))
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The look that settled a contrast, or that spent the whole error rate on it."""
-
-    look: Look
-    contrast: LookedContrast
+def past_looks(earlier: Sequence[LookAt], seeds: int) -> tuple[int, ...]:
+    """Return the numbers of seeds at earlier looks that had fewer than there are now, in order."""
+    return tuple(sorted({each.contrast.seeds for each in earlier if each.contrast.seeds < seeds}))
 
 
 def decided(
-    log: VerdictLog,
-    rule: Rule,
-    variant: str,
-    baseline: str,
-    metric: str,
-    pairs: tuple[str, ...],
-) -> Decision | None:
-    """Return the look at a part of these pairs whose word stands, under the same rule.
+    log: VerdictLog, rule: Rule, variant: str, baseline: str, metric: str, pairs: tuple[str, ...]
+) -> LookAt | None:
+    """Return the first look that settled a contrast by these pairs, or by part of them.
 
-    The first one that settled the contrast; or, where there are more pairs now than were planned,
-    the last one at the planned end, whatever its word.
+    Only under the same rule: under another one it was another question.
     """
-    last = None
     for look in log.looks:
         each = look.of(variant, baseline, metric) if look.rule == rule.hash else None
-        if each is None or not set(each.pairs) <= set(pairs):
-            continue
-        if each.settled:
-            return Decision(look, each)
-        if each.ended and len(each.pairs) < len(pairs):
-            last = Decision(look, each)
-    return last
+        if each is not None and each.settled and set(each.pairs) <= set(pairs):
+            return LookAt(look, each)
+    return None
