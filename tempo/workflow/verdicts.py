@@ -11,7 +11,15 @@ from tempo.core.records import Plan
 from tempo.core.verdict_rule import same_rule
 from tempo.records.event_log import is_complete
 from tempo.records.layout import Store
-from tempo.records.verdict_log import By, RuleEntry, append, append_look, log_path, read_log
+from tempo.records.verdict_log import (
+    By,
+    RuleEntry,
+    VerdictLog,
+    append,
+    append_look,
+    log_path,
+    read_log,
+)
 from tempo.spec.verdict import rule_of
 
 if TYPE_CHECKING:
@@ -55,6 +63,9 @@ def record_look(store: Store, plan: Plan, comparison: Comparison, by: By) -> Com
     look = comparison.look
     if look is None:
         return comparison
+    known = VerdictLog(comparison.looks).look_at(look.data, look.rule)
+    if known is not None:
+        return replace(comparison, look=known)
     try:
         made = append_look(store, plan, replace(look, by=by))
     except OSError as error:
