@@ -16,6 +16,7 @@ from tempo.spec.metrics import METRIC_INFOS
 from tempo.spec.verdict import listed, rule_of
 
 ONE_BY_ONE = "the runs were chosen one by one, and no rule was fixed for them"
+IMPORTED = "the runs were imported, and no rule was fixed for them"
 OF_A_SEARCH = "the variants are trials of a search, and no rule was fixed for them"
 SEVERAL = "several studies are compared at once, and each one's rule is for itself alone"
 
@@ -37,6 +38,8 @@ class RegisteredRule:
         """Return the rule and the log of a plan."""
         if not plan.spec:
             return cls(rule_of(plan), unfixed=ONE_BY_ONE)
+        if plan.spec.get("imported"):
+            return cls(rule_of(plan), unfixed=IMPORTED)
         if plan.spec.get("search"):
             return cls(rule_of(plan), unfixed=OF_A_SEARCH)
         log = read_log(store, plan)
