@@ -149,7 +149,7 @@ class _Judging:
         """The error rate that is left at this look for each open contrast, before Holm."""
         alpha = self._check.registered.rule.alpha
         return {
-            key: test.looks.level(alpha)
+            key: float(test.looks.level(alpha))
             for key, test in self._tested.items()
             if key in self._pairs and key not in self.standing and isinstance(test, TestResult)
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from html import escape
 from inspect import signature
 from pathlib import Path
@@ -15,7 +14,6 @@ from tempo.core.errors import UnknownNameError
 from tempo.core.records import Plan
 from tempo.core.verdict_rule import Rule
 from tempo.records.layout import Store, default_root
-from tempo.records.verdict_log import LookedContrast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,19 +199,9 @@ class Comparison:
 
         The same data, shown again under the same rule, are not another look.
         """
-        import pandas as pd
+        from tempo.workflow.verdicts import looks_frame
 
-        columns = [each.name for each in fields(LookedContrast) if each.name != "pairs"]
-        rows = [
-            {
-                "time": None if look.time is None else pd.Timestamp(look.time, unit="s", tz="UTC"),
-                "by": look.by,
-                **{name: getattr(contrast, name) for name in columns},
-            }
-            for look in self.data.looks
-            for contrast in look.contrasts
-        ]
-        return pd.DataFrame(rows, columns=["time", "by", *columns])
+        return looks_frame(self.data.looks)
 
     def table(self) -> pd.DataFrame:
         """One row a variant: the numbers of `compare.py --csv`, at full precision.

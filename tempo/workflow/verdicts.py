@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from tempo.core.records import Plan
@@ -13,6 +13,8 @@ from tempo.records.event_log import is_complete
 from tempo.records.layout import Store
 from tempo.records.verdict_log import (
     By,
+    Look,
+    LookedContrast,
     RuleEntry,
     VerdictLog,
     append,
@@ -23,6 +25,8 @@ from tempo.records.verdict_log import (
 from tempo.spec.verdict import rule_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tempo.comparison.comparison import Comparison
 
 
@@ -81,3 +85,20 @@ def _unrecorded(what: str, store: Store, plan: Plan, error: OSError) -> str:
         f"{what} could not be recorded in {path} ({error.strerror or error}), so later looks "
         "will not count it; make the folder of records writable."
     )
+
+
+def looks_frame(looks: Sequence[Look]) -> pd.DataFrame:
+    """Return one row a look and contrast, as `Comparison.looks` shows them."""
+    import pandas as pd
+
+    columns = [each.name for each in fields(LookedContrast) if each.name != "pairs"]
+    rows = [
+        {
+            "time": None if look.time is None else pd.Timestamp(look.time, unit="s", tz="UTC"),
+            "by": look.by,
+            **{name: getattr(contrast, name) for name in columns},
+        }
+        for look in looks
+        for contrast in look.contrasts
+    ]
+    return pd.DataFrame(rows, columns=["time", "by", *columns])

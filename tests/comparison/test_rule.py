@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import tempo
 from tempo.comparison.build import compare, compare_all
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.query import At, Query, parse_run_filter
@@ -249,6 +250,28 @@ def test_looks_are_recorded_once_for_each_state_of_the_data(records: Records) ->
     assert second.contrast("c").looked == (3,)
     (line,) = said(second, "Looked at")
     assert line.startswith("Looked at 2 times (3, 4 of 6 seeds): judged at the level that is left")
+
+
+def test_looks_are_a_table_in_python(records: Records) -> None:
+    for seeds in (3, 6):
+        records.show(seeds)
+        found = tempo.compare("planted", records=records.store.root)
+    table = found.looks()
+    assert table[["variant", "seeds", "planned"]].values.tolist() == [
+        ["b", 3, 6],
+        ["c", 3, 6],
+        ["b", 6, 6],
+        ["c", 6, 6],
+    ]
+    assert table["time"].is_monotonic_increasing
+    assert set(table["by"]) == {"compare"}
+    assert found.rule == found.data.rule
+    assert found.verdict("b").kind == "rule"
+    assert "(secondary)" in str(found.verdict("b", "ssim"))
+    assert found.contrasts().set_index(["variant", "metric"]).kind["b", "ssim"] == "secondary"
+    frame = tempo.compare("planted", records=records.store.root, delta=0.2)
+    assert frame.exploratory == ("asked with delta 0.2; the rule says 0.05",)
+    assert len(frame.looks()) == 4
 
 
 def test_two_seeds_are_no_look(records: Records) -> None:
