@@ -44,9 +44,13 @@ class FittedStudy:
         return TestSettings(
             info=info,
             delta=query.delta_of(info, primary=info == self.infos[0]),
-            level=query.level,
+            level=query.coverage,
             power=query.power,
         )
+
+    def info(self, name: str) -> MetricInfo:
+        """Return what a metric of the table means."""
+        return next(info for info in self.infos if info.name == name)
 
     @property
     def primary(self) -> TestSettings:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from tempo.core.identity import short_hash
 from tempo.spec.arch import ArchSpec
@@ -15,6 +15,7 @@ from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.options import ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search_section import SearchSpec
+from tempo.spec.verdict import VerdictSection
 
 Reference = Literal["average", "nearest", "flow"]
 
@@ -55,6 +56,7 @@ class StudySpec(RunConfig):
     resources: Resources = Resources()
     budget: Limits = Limits()
     search: SearchSpec | None = None
+    verdict: VerdictSection = VerdictSection()
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -75,6 +77,20 @@ class StudySpec(RunConfig):
     def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or len(set(value)) != len(value) or min(value) < 0:
             raise ValueError(f"seeds are distinct whole numbers from 0, not {list(value)}")
+        return value
+
+    @field_validator("verdict")
+    @classmethod
+    def _measured(cls, value: VerdictSection, info: ValidationInfo) -> VerdictSection:
+        """Check that the test evaluation measures what decides."""
+        evaluation = info.data.get("evaluation")
+        measured = evaluation.metrics if evaluation is not None else value.names
+        for name in value.names:
+            if name not in measured:
+                raise ValueError(
+                    f"the rule decides by {name}, which evaluation.metrics does not measure; "
+                    f"add it there, or choose one of {', '.join(measured)}"
+                )
         return value
 
 

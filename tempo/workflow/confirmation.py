@@ -18,6 +18,7 @@ from tempo.core.errors import RecordError, TempoError
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 from tempo.records.search_record import Gain, SearchSummary, load_search
+from tempo.spec.verdict import rule_of
 from tempo.workflow.gains import (
     COUNTS,
     MEASURED_ON_CLIPS,
@@ -62,7 +63,8 @@ def with_gains(store: Store, plan: Plan, summary: SearchSummary) -> SearchSummar
     if name not in MEASURED_ON_CLIPS:
         return noted(summary, cost_gains(summary, pairs, before))
     try:
-        study = fit_study(load_runs(store, small, Query(metric=name, detail="table")))
+        asked = Query(metric=name, detail="table").under(rule_of(small))
+        study = fit_study(load_runs(store, small, asked))
     except TempoError as error:
         return noted(summary, dict.fromkeys(pairs, str(error)))
     return noted(summary, gains_on_clips(summary, pairs, study, before))

@@ -50,6 +50,7 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
     for group in plan.aliases:
         yield f"cannot be told apart: {' = '.join(group)}"
     yield from plan.notes
+    yield from view.rule
     if view.power:
         yield view.power
     stale = sum(each.stale for each in view.found.values())

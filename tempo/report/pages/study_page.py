@@ -136,6 +136,13 @@ def _banners(comparison: Comparison) -> Iterator[Banner]:
         )
     for sentence in comparison.stale:
         yield Banner("alert", "Stale", sentence)
+    if comparison.exploratory:
+        yield Banner(
+            "alert",
+            "Exploratory",
+            f"This is not what the study's rule asks: {'; '.join(comparison.exploratory)}. "
+            "Verdicts are answers to a question that was asked after the data were seen.",
+        )
     if not comparison.rankable:
         yield Banner(
             "alert",

@@ -28,6 +28,7 @@ from tempo.workflow.observer import Observer, SilentObserver
 from tempo.workflow.plan.machine_check import check
 from tempo.workflow.reports import write_study_report
 from tempo.workflow.run_options import RunOptions
+from tempo.workflow.verdicts import record_rule
 
 FAILED = 1
 """Exit code of a study in which a run failed."""
@@ -110,6 +111,7 @@ def execute(
             observer.note(text)
         pool = open_pool(setup, observer, wanted)
         store.save_plan(plan)
+        record_rule(store, plan, observer.note)
         if setup.queued and not options.wait and _submitted(pool):
             return _handed_over(plan, pool)
         begin_mirror(mirror, plan, options)
@@ -153,7 +155,7 @@ def _conclude(
         return outcome(ending="stopped", left=len(left), exit_code=code)
     if mirror is not None:
         mirror.hurry()
-    comparison, page = write_study_report(options.store, plan, options.reports)
+    comparison, page = write_study_report(options.store, plan, options.reports, "run")
     if mirror is not None:
         complete_mirror(mirror, plan, failed=bool(failures), page=page, say=observer.note)
     return outcome(
@@ -215,5 +217,6 @@ def _prepare(plan: Plan, store: Store, cache: Path) -> None:
     finally:
         os.environ.update(shared)
     store.save_plan(plan)
+    record_rule(store, plan, print)
     for _, spec in plan.specs():
         store.save_run(spec)

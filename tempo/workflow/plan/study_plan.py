@@ -14,7 +14,10 @@ from tempo.design.expand import expand
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.reuse import ReuseStatus, other_studies, reuse_status
+from tempo.records.rule_sentences import rule_ahead
+from tempo.records.verdict_log import read_log
 from tempo.spec.load import LoadedStudy
+from tempo.spec.verdict import rule_of
 from tempo.workflow.plan.bill import Bill, count_all, describe_networks
 from tempo.workflow.plan.measurements import PlanMeasurements, power_statement, processes_of
 from tempo.workflow.run_options import RunOptions
@@ -37,6 +40,7 @@ class StudyPlan:
         architectures: each network stage by stage, by variant; empty unless asked for.
         bill: what the study costs; None unless priced.
         power: which difference the seeds can detect; None where nothing tells the seed noise.
+        rule: sentences on what the verdicts will decide by; none of a search.
         root: the folder of records that `found` is from.
         reuse_stale: results that other code made are taken as they are.
 
@@ -53,6 +57,7 @@ class StudyPlan:
     architectures: Mapping[str, Sequence[str]]
     bill: Bill | None
     power: str | None
+    rule: tuple[str, ...]
     root: Path
     reuse_stale: bool
 
@@ -146,6 +151,7 @@ class StudyPlan:
                 for name in self.reusable
             },
             "power": self.power,
+            "rule": rule_of(self.plan).to_json(),
         }
         if self.bill:
             value |= self.bill.to_json(self.found, stale_too=self.reuse_stale)
@@ -237,6 +243,7 @@ def study_plan(
         architectures={},
         bill=bill,
         power=power_statement(plan, store, reusable),
+        rule=tuple(rule_ahead(rule_of(plan), read_log(store, plan))),
         root=store.root,
         reuse_stale=options.reuse_stale,
     )
