@@ -43,10 +43,19 @@ def compare_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -
     Raises:
         as `compare`.
     """
+    return _build(fit_all(studies, query))
+
+
+def fit_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -> FittedStudy:
+    """Fit the runs of several studies as one: what a comparison of them is computed from.
+
+    Raises:
+        as `compare`.
+    """
     if len(studies) == 1:
-        return compare(*studies[0], query)
+        return fit_study(load_runs(*studies[0], query))
     samples = [(plan.study, load_runs(store, plan, query)) for store, plan in studies]
-    return _build(fit_study(merge_samples(samples)))
+    return fit_study(merge_samples(samples))
 
 
 def _build(study: FittedStudy) -> Comparison:
@@ -129,7 +138,7 @@ def _table(study: FittedStudy, found: Sequence[Contrast]) -> tuple[Row, ...]:
     for each in found:
         by_variant.setdefault(each.variant, {})[each.metric] = each
     estimated = [info.name for info in (*study.infos, *study.panels)]
-    table = table_rows(study.sample, estimated, by_variant, study.baseline)
+    table = table_rows(study, estimated, by_variant)
     table = rank_rows(table, study.metric, study.primary.sign, study.baseline)
     if study.sample.query.group_by is None:
         return table

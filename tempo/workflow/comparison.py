@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from inspect import signature
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tempo.comparison.comparison import Comparison as ComparisonData
+    from tempo.comparison.gate import Outcome
     from tempo.comparison.query import Query
     from tempo.comparison.statistics.quantities import Contrast, Interval, Word
 
@@ -64,7 +66,8 @@ def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Compa
     for name in question:
         if name not in known:
             raise UnknownNameError(unknown("argument of a comparison", name, known))
-    return Comparison(compare_all(list(plans), make_query(**question)), plans)
+    query = make_query(**question)
+    return Comparison(compare_all(list(plans), query), plans, query)
 
 
 def make_query(
@@ -143,6 +146,7 @@ class Comparison:
     Attributes:
         data: the whole comparison as frozen records, as reports are made from.
         plans: the records and plans that were compared.
+        query: what was asked of them.
 
     >>> import tempo
     >>> comparison = tempo.compare("v2_to_v3", baseline="V2")
@@ -154,8 +158,10 @@ class Comparison:
     True
     """
 
-    def __init__(self, data: ComparisonData, plans: Sequence[tuple[Store, Plan]]) -> None:
-        self.data, self.plans = data, tuple(plans)
+    def __init__(
+        self, data: ComparisonData, plans: Sequence[tuple[Store, Plan]], query: Query
+    ) -> None:
+        self.data, self.plans, self.query = data, tuple(plans), query
 
     @property
     def study(self) -> str:
@@ -276,6 +282,22 @@ class Comparison:
                 raise UnknownNameError(f"{variant!r} is the baseline, with which others compare")
             raise UnknownNameError(unknown("metric with a contrast", name, found))
         return Verdict(found[name])
+
+    def gate(self, rule: str) -> tuple[Outcome, ...]:
+        """Hold every trained variant to a rule, such as "sure(psnr) >= baseline - 0.05".
+
+        An outcome has `variant`, `passed` and a `sentence`; what is missing does not pass.
+
+        Raises:
+            TempoError: the rule cannot be read, or names no metric or variant of the table.
+        """
+        from tempo.comparison.build import fit_all
+        from tempo.comparison.gate import check, needs_study, parse_gate
+
+        gate = parse_gate(rule)
+        query = replace(self.query, detail="table")
+        fitted = fit_all(self.plans, query) if needs_study(self.data, gate) else None
+        return check(self.data, gate, fitted)
 
     def figure(self, name: str) -> Figure:
         """Draw a figure of the report (`forest`, `learning_curves`, `pareto` ...).

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tempo.comparison.comparison import Difference, Protocol, Row
 from tempo.comparison.fitted_study import FittedStudy
+from tempo.comparison.sections.clip_notes import clip_notes
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
 
 MOST_NAMED = 6
@@ -28,7 +29,7 @@ def headline(
         *_power(study, power, contrasts),
         *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
         *_protocols(protocols),
-        *_clips(study),
+        *clip_notes(study),
     )
 
 
@@ -83,23 +84,3 @@ def _protocols(protocols: Sequence[Protocol]) -> list[str]:
         f"{len(protocols)} protocols: {_names(others)} was judged under another one than the "
         "baseline and is neither ranked nor compared."
     ]
-
-
-def _clips(study: FittedStudy) -> list[str]:
-    clips = study.clips
-    if clips is None:
-        return []
-    said = []
-    if clips.problems:
-        count = len(clips.problems)
-        first = next(iter(clips.problems.values()))
-        said.append(f"{count} per-clip tables were left out of the contrasts: {first}.")
-    if clips.dropped:
-        said.append(f"{clips.dropped} clips were not judged by every run and are left out.")
-    if study.metric in clips.values:
-        _, endless = clips.matrix(study.metric)
-        if endless:
-            said.append(
-                f"{endless} clips have no finite {study.metric} in some run and are left out."
-            )
-    return said
