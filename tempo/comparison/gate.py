@@ -19,6 +19,8 @@ from tempo.comparison.statistics.quantities import Estimate, Interval, Verdict
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
 
+ROUNDING = 1e-12
+"""Means of the same values may differ by so much of themselves, by the order of summation."""
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+"
 _RULE = re.compile(
     rf"""\s*(?:(?P<sure>sure)\(\s*(?P<inner>[\w/]+)\s*\)|(?P<metric>[\w/]+))\s*
@@ -186,7 +188,7 @@ def _margin(
 def _unvaried(row: Row, metric: str) -> bool:
     """Return whether the seed changes nothing, so that seeds are no replicates."""
     values = row.estimates[metric].values
-    return len(values) > 1 and len(set(values)) == 1
+    return len(values) > 1 and max(values) - min(values) <= ROUNDING * max(map(abs, values))
 
 
 def _by_bound(

@@ -82,7 +82,8 @@ def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
     pictured = {clip for run in _shown(study.sample) for clip in _entries(run)}
     found: list[Disagreement] = []
     for variant in (each.name for each in study.sample.trained if each.name in means):
-        change = means[variant] - means[baseline]
+        with np.errstate(invalid="ignore"):  # infinite on both sides: no number, left out below
+            change = means[variant] - means[baseline]
         gain = sign * change
         places = np.flatnonzero(np.isfinite(gain))
         ranked = places[np.argsort(-gain[places], kind="stable")].tolist()
