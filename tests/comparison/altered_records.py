@@ -1,13 +1,18 @@
-"""Change the table of clips of a written run, as if its evaluation had given that."""
+"""Change what a written study was measured to be: one run's table of clips, or every value."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tempo.comparison.fitted_study import FittedStudy
+from tempo.comparison.statistics.random_effects import RandomEffects
+from tempo.comparison.statistics.seed_source_matrix import matrix_of
 from tempo.core.records import Plan
 from tempo.records.files import sha256_of
 from tempo.records.layout import Store
@@ -62,3 +67,13 @@ def put(metric: str, place: int | slice, value: float) -> Callable[[Columns], Co
         return columns
 
     return change
+
+
+def redrawn(make: ModuleType, fitted: FittedStudy, study: Any) -> FittedStudy:
+    """Return the fitted study with the values that `study` draws, without writing records."""
+    draw = make.Draw(study)
+    arms = {arm.name: arm for arm in study.arms}
+    keys = [(name, seed) for name in arms for seed in range(study.seeds)]
+    values = np.array([draw.values(arms[name], seed) for name, seed in keys])
+    sources = [str(each) for each in draw.source]
+    return replace(fitted, models={"psnr": RandomEffects(matrix_of(keys, values, sources))})

@@ -5,7 +5,6 @@ from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from tempo.comparison.query import Query
 from tempo.comparison.sections.attribution import attribution
 from tempo.comparison.statistics.quantities import Attribution
 from tempo.records.layout import Store
+from tests.comparison.altered_records import redrawn
 
 FACTORS = ("se", "blocks", "norm")
 MANY = tuple(f"factor{number}" for number in range(12))
@@ -145,18 +145,3 @@ def test_the_first_steps_interval_covers_no_gain(planted: ModuleType, tmp_path: 
         (first, *_) = attribution(fitted).ladder
         covered += first.change.low <= 0 <= first.change.high
     assert covered >= 365, f"{covered} of 400"
-
-
-def redrawn(make: ModuleType, fitted: object, study: object) -> object:
-    """The fitted study with values drawn anew, without writing records."""
-    from dataclasses import replace
-
-    from tempo.comparison.statistics.random_effects import RandomEffects
-    from tempo.comparison.statistics.seed_source_matrix import matrix_of
-
-    draw = make.Draw(study)
-    arms = {arm.name: arm for arm in study.arms}
-    keys = [(name, seed) for name in arms for seed in range(study.seeds)]
-    values = np.array([draw.values(arms[name], seed) for name, seed in keys])
-    sources = [str(each) for each in draw.source]
-    return replace(fitted, models={"psnr": RandomEffects(matrix_of(keys, values, sources))})

@@ -139,7 +139,8 @@ def _effects(
 
 
 def _undecidable(test: TestResult | Verdict, alias: Alias) -> AdjustedResult:
-    others = " and ".join(alias.with_effects)
+    *most, last = alias.with_effects
+    others = f"{', '.join(most)} or {last}" if most else last
     reason = f"it cannot be told from {others}: {alias.reason}"
     known = replace(test, p=None, p_equal=None) if isinstance(test, TestResult) else None
     return AdjustedResult(known, None, Verdict(word=Word.INCONCLUSIVE, reason=reason))
