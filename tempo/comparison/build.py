@@ -43,19 +43,10 @@ def compare_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -
     Raises:
         as `compare`.
     """
-    return _build(fit_all(studies, query))
-
-
-def fit_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -> FittedStudy:
-    """Fit the runs of several studies as one: what a comparison of them is computed from.
-
-    Raises:
-        as `compare`.
-    """
     if len(studies) == 1:
-        return fit_study(load_runs(*studies[0], query))
+        return compare(*studies[0], query)
     samples = [(plan.study, load_runs(store, plan, query)) for store, plan in studies]
-    return fit_study(merge_samples(samples))
+    return _build(fit_study(merge_samples(samples)))
 
 
 def _build(study: FittedStudy) -> Comparison:

@@ -137,9 +137,9 @@ def fit_study(sample: Sample) -> FittedStudy:
     # Runs imported from elsewhere have means alone, no table of values per clip.
     if sample.query.at.kind == "final" and any(run.test and run.test.table for run in same):
         clips = read_clips(same, None if sample.query.detail == "full" else metrics)
-        models = _clip_models(clips, metrics)
+        models = _clip_models(clips, metrics, baseline)
     else:
-        models = _mean_models(same, metrics)
+        models = _mean_models(same, metrics, baseline)
     panels = tuple(known[name] for name in PANELS if name in known and name not in metrics)
     return FittedStudy(sample, baseline, infos, panels, clips, models, hashes)
 
@@ -189,21 +189,25 @@ def _check_group(sample: Sample) -> None:
         raise TempoError(unknown("factor", asked, factors))
 
 
-def _clip_models(clips: ClipValues | None, metrics: Sequence[str]) -> dict[str, RandomEffects]:
+def _clip_models(
+    clips: ClipValues | None, metrics: Sequence[str], control: str | None
+) -> dict[str, RandomEffects]:
     models = {}
     for name in metrics:
         matrix = clips.matrix(name) if clips else None
         if matrix is not None:
-            models[name] = RandomEffects(matrix)
+            models[name] = RandomEffects(matrix, control)
     return models
 
 
-def _mean_models(runs: Sequence[Run], metrics: Sequence[str]) -> dict[str, RandomEffects]:
+def _mean_models(
+    runs: Sequence[Run], metrics: Sequence[str], control: str | None
+) -> dict[str, RandomEffects]:
     models = {}
     for name in metrics:
         having = [run for run in runs if np.isfinite(run.values.get(name, np.nan))]
         if having:
             values = np.array([run.values[name] for run in having])
             keys, folders = [run.key for run in having], [str(run.folder) for run in having]
-            models[name] = RandomEffects(matrix_of(keys, values, None, folders))
+            models[name] = RandomEffects(matrix_of(keys, values, None, folders), control)
     return models

@@ -12,10 +12,9 @@ import re
 from dataclasses import dataclass
 
 from tempo.comparison.comparison import Comparison, Row
-from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.query import ORDER
 from tempo.comparison.statistics.power import MIN_SEEDS
-from tempo.comparison.statistics.quantities import Estimate, Interval, Verdict
+from tempo.comparison.statistics.quantities import Estimate, Interval
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
 
@@ -71,35 +70,37 @@ def parse_gate(text: str) -> Gate:
     )
 
 
-def needs_study(comparison: Comparison, gate: Gate) -> bool:
-    """Return whether `check` needs the fitted runs: contrasts with another than the baseline."""
-    return gate.sure and gate.against not in (None, "baseline", comparison.baseline)
+def control_of(comparison: Comparison, gate: Gate) -> str | None:
+    """Return the baseline that the comparison must have for `gate`, None where it will do.
+
+    To be sure against a variant takes its paired contrasts, and these are with the baseline only.
+    """
+    if not gate.sure or gate.against in (None, "baseline", comparison.baseline):
+        return None
+    control = _control(comparison, gate)
+    return control.variant if control else None
 
 
-def check(
-    comparison: Comparison, gate: Gate, study: FittedStudy | None = None
-) -> tuple[Outcome, ...]:
+def check(comparison: Comparison, gate: Gate) -> tuple[Outcome, ...]:
     """Check every trained variant but the one it is held against. What is missing does not pass.
 
-    `study`: the fitted runs, for a `sure` rule against another variant than the baseline.
-
     Raises:
-        TempoError: when the metric is no column of the table, the variant is none of it, or such a
-            rule comes without `study`.
+        TempoError: when the metric is no column of the table, the variant is none of it, or a
+            `sure` rule is against another variant than the baseline (see `control_of`).
     """
     names = [info.name for info in comparison.metrics]
     if gate.metric not in names:
         raise TempoError(f"--gate {gate.text!r}: {unknown('metric', gate.metric, names)}")
     control = _control(comparison, gate)
+    if control_of(comparison, gate) is not None:
+        raise TempoError(
+            f"--gate {gate.text!r}: this comparison holds contrasts with {comparison.baseline!r} "
+            f"only; to be sure takes a comparison with the baseline {gate.against!r}"
+        )
     rows = [row for row in comparison.trained if control is None or row.variant != control.variant]
     if not gate.sure:
         return tuple(_by_mean(comparison, gate, row, control) for row in rows)
-    if needs_study(comparison, gate) and study is None:
-        raise TempoError(
-            f"--gate {gate.text!r}: the comparison holds contrasts with {comparison.baseline!r} "
-            f"only; make one with the baseline {gate.against!r}, or give the fitted runs as well"
-        )
-    found = {row.variant: _margin(comparison, gate, row, control, study) for row in rows}
+    found = {row.variant: _margin(gate, row, control) for row in rows}
     count = sum(isinstance(each, Interval) for each in found.values())
     return tuple(
         _failed(row, each)
@@ -149,9 +150,7 @@ def _failed(row: Row, why: str) -> Outcome:
     return Outcome(variant=row.variant, passed=False, sentence=why)
 
 
-def _margin(
-    comparison: Comparison, gate: Gate, row: Row, control: Row | None, study: FittedStudy | None
-) -> Interval | str:
+def _margin(gate: Gate, row: Row, control: Row | None) -> Interval | str:
     """Return what the rule bounds, with its interval, or why there is none.
 
     Against a variant that is the paired difference, against a number the variant's own mean: both
@@ -160,16 +159,10 @@ def _margin(
     missing = _missing(gate, row, control)
     if missing:
         return missing
-    metric, own = gate.metric, row.estimates[gate.metric]
-    seeds = own.n
+    metric = gate.metric
     if control is None:
-        interval, why = row.means.get(metric), "no interval covers the draw of seeds and clips"
-    elif needs_study(comparison, gate) and study is not None:
-        settings = study.settings(comparison.info(metric))
-        test = study.test(settings, row.variant, control.variant)
-        if isinstance(test, Verdict):
-            return test.reason
-        interval, seeds, why = test.interval, test.seeds, ""
+        interval, seeds = row.means.get(metric), row.estimates[metric].n
+        why = "no interval covers the draw of seeds and clips"
     else:
         contrast = row.contrasts[metric]
         interval, seeds = contrast.difference, len(contrast.seeds)
@@ -197,10 +190,10 @@ def _by_bound(
     """Hold the bound on the rule's bad side to the rule; intervals hold for all `count` together.
 
     Bonferroni: with one interval each, the more variants are checked the likelier some passes that
-    should not.
+    should not. A contrast that several looks made wider stays so.
     """
     assert found.se is not None and found.df is not None
-    level = 1 - (1 - comparison.level) / count
+    level = max(1 - (1 - comparison.level) / count, found.single_level or 0.0)
     wide = Interval.of_t(found.value, found.se, found.df, level=level, method=found.method)
     low = gate.op in (">", ">=")
     side = wide.low if low else wide.high

@@ -291,13 +291,15 @@ class Comparison:
         Raises:
             TempoError: the rule cannot be read, or names no metric or variant of the table.
         """
-        from tempo.comparison.build import fit_all
-        from tempo.comparison.gate import check, needs_study, parse_gate
+        from tempo.comparison.build import compare_all
+        from tempo.comparison.gate import check, control_of, parse_gate
 
         gate = parse_gate(rule)
-        query = replace(self.query, detail="table")
-        fitted = fit_all(self.plans, query) if needs_study(self.data, gate) else None
-        return check(self.data, gate, fitted)
+        control = control_of(self.data, gate)
+        if control is None:
+            return check(self.data, gate)
+        query = replace(self.query, baseline=control, detail="table")
+        return check(compare_all(self.plans, query), gate)
 
     def figure(self, name: str) -> Figure:
         """Draw a figure of the report (`forest`, `learning_curves`, `pareto` ...).

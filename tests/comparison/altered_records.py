@@ -76,4 +76,5 @@ def redrawn(make: ModuleType, fitted: FittedStudy, study: Any) -> FittedStudy:
     keys = [(name, seed) for name in arms for seed in range(study.seeds)]
     values = np.array([draw.values(arms[name], seed) for name, seed in keys])
     sources = [str(each) for each in draw.source]
-    return replace(fitted, models={"psnr": RandomEffects(matrix_of(keys, values, sources))})
+    matrix = matrix_of(keys, values, sources)
+    return replace(fitted, models={"psnr": RandomEffects(matrix, fitted.baseline)})

@@ -7,11 +7,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tempo.comparison.build import compare, fit_all
-from tempo.comparison.gate import Outcome, check, needs_study, parse_gate
+from tempo.comparison.build import compare
+from tempo.comparison.comparison import Comparison, Row
+from tempo.comparison.fitted_study import FittedStudy, fit_study
+from tempo.comparison.gate import Outcome, check, control_of, parse_gate
+from tempo.comparison.loading.load_runs import load_runs
 from tempo.comparison.query import Query
 from tempo.core.errors import TempoError
 from tempo.core.records import Plan
+from tempo.core.t_interval import two_sided_quantile
 from tempo.records.layout import Store
 from tempo.workflow.comparison import compare_plans
 from tests.comparison.altered_records import Columns, alter, redrawn
@@ -32,9 +36,8 @@ def write(
 
 
 def gates(study: tuple[Store, Plan], rule: str) -> dict[str, Outcome]:
-    gate = parse_gate(rule)
-    outcomes = check(compare(*study, TABLE), gate, fit_all([study], TABLE))
-    return {each.variant: each for each in outcomes}
+    asked = {"metric": "psnr", "detail": "table"}
+    return {each.variant: each for each in compare_plans([study], **asked).gate(rule)}
 
 
 def test_a_named_control_is_held_by_the_paired_contrast(
@@ -99,9 +102,9 @@ def test_several_variants_are_held_together(planted: ModuleType, tmp_path: Path)
     study = write(planted, tmp_path, {"a": 0.0, "b": 2.0, "c": 0.0, "d": 0.0})
     outcome = gates(study, "sure(psnr) > baseline")["b"]
     assert "(98.33 % interval, wide enough for all 3 variants together)" in outcome.sentence
-    alone = compare(*study, TABLE).contrast("b").difference.low
-    bound = float(outcome.sentence.split("surely at least ")[1].split(",")[0])
-    assert bound < alone
+    found = compare(*study, TABLE).contrast("b").difference
+    wide = found.value - two_sided_quantile(1 - 0.05 / 3, found.df) * found.se
+    assert f"surely at least {wide:+.3f}, to be" in outcome.sentence
 
 
 def test_seeds_that_change_nothing_are_not_sure(planted: ModuleType, tmp_path: Path) -> None:
@@ -149,19 +152,15 @@ def test_no_common_seed_does_not_pass(planted: ModuleType, tmp_path: Path) -> No
 
 
 def test_contrasts_that_the_comparison_does_not_hold(planted: ModuleType, tmp_path: Path) -> None:
-    study = write(planted, tmp_path, {"a": 0.0, "b": 2.0, "c": 1.0})
-    found, gate = compare(*study, TABLE), parse_gate('sure(psnr) > "c"')
-    assert needs_study(found, gate)
-    assert not needs_study(found, parse_gate('psnr > "c"'))
-    with pytest.raises(TempoError, match="make one with the baseline 'c', or give the fitted runs"):
+    found = compare(*write(planted, tmp_path, {"a": 0.0, "b": 2.0, "c": 1.0}), TABLE)
+    gate = parse_gate('sure(psnr) > "c"')
+    assert control_of(found, gate) == "c"
+    assert control_of(found, parse_gate('psnr > "c"')) is None
+    assert control_of(found, parse_gate("sure(psnr) > 3")) is None
+    with pytest.raises(TempoError, match="takes a comparison with the baseline 'c'"):
         check(found, gate)
-
-
-def test_the_python_api_fits_what_a_rule_needs(planted: ModuleType, tmp_path: Path) -> None:
-    study = write(planted, tmp_path, {"a": 0.0, "b": 9.0, "c": 1.0})
-    outcomes = compare_plans([study]).gate('sure(psnr) > "c"')
-    assert {each.variant: each.passed for each in outcomes} == {"a": False, "b": True}
-    assert outcomes == tuple(gates(study, 'sure(psnr) > "c"').values())
+    with pytest.raises(TempoError, match="unknown variant 'd'"):
+        control_of(found, parse_gate('sure(psnr) > "d"'))
 
 
 def test_of_variants_that_are_no_better_few_pass(planted: ModuleType, tmp_path: Path) -> None:
@@ -172,9 +171,21 @@ def test_of_variants_that_are_no_better_few_pass(planted: ModuleType, tmp_path: 
     arms = [planted.Arm(name=name, config={"arch": {"se": name}}) for name in "abcdef"]
     chosen = {"arms": arms, "seeds": 3, "clips": 24, "sources": 24, "baseline": "a", "points": 5}
     plan = planted.write_study(tmp_path, planted.Study(**chosen))
-    found, gate = compare(Store(tmp_path), plan, TABLE), parse_gate('sure(psnr) > "c"')
-    fitted, wrong = fit_all([(Store(tmp_path), plan)], TABLE), 0
+    query = replace(TABLE, baseline="c")
+    found, gate = compare(Store(tmp_path), plan, query), parse_gate("sure(psnr) > baseline")
+    fitted, wrong = fit_study(load_runs(Store(tmp_path), plan, query)), 0
     for stream in range(400):
         drawn = redrawn(planted, fitted, planted.Study(**chosen, stream=stream))
-        wrong += any(each.passed for each in check(found, gate, drawn))
+        wrong += any(each.passed for each in check(with_contrasts_of(found, drawn), gate))
     assert 0 < wrong <= 30, f"{wrong} of 400"
+
+
+def with_contrasts_of(found: Comparison, drawn: FittedStudy) -> Comparison:
+    """The comparison with the contrasts of another draw."""
+
+    def redone(row: Row) -> Row:
+        test = drawn.test(drawn.primary, row.variant, "c")
+        contrast = replace(row.contrasts["psnr"], difference=test.interval)
+        return replace(row, contrasts={"psnr": contrast})
+
+    return replace(found, rows=tuple(redone(row) if row.contrasts else row for row in found.rows))

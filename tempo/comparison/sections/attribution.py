@@ -69,9 +69,12 @@ class Terms:
         if self.model is None or not self.seeds or not self.finished.issuperset(weights):
             return None
         combination = self.model.contrast(weights)
+        if combination is None:
+            return None
         level = 1 - self.settings.alpha / comparisons
-        settings = replace(self.settings, level=level)
-        return run_test(self.model, combination, settings).interval if combination else None
+        found = run_test(self.model, combination, replace(self.settings, level=level)).interval
+        single = level if comparisons > 1 else None
+        return replace(found, level=self.settings.level, single_level=single)
 
     def level(self, variant: str | None) -> float | None:
         """Return the mean of an arm over the seeds and clips of all terms."""
@@ -110,7 +113,7 @@ def _terms(study: FittedStudy, arms: Arms) -> Terms:
     short = tuple(n for n in finished if not every.issubset(matrix.seeds_of(n)))
     if not seeds:
         return Terms(study.primary, model, frozenset(finished), (), left_out, short)
-    kept = RandomEffects(matrix.keeping(seeds, finished))
+    kept = RandomEffects(matrix.keeping(seeds, finished), arms.start)
     return Terms(study.primary, kept, frozenset(finished), seeds, left_out, short)
 
 

@@ -1,25 +1,27 @@
-"""Compute the noise floor, the difference that a study detects, and the seeds that one needs."""
+"""Compute the noise floor of a study, and the difference that a number of seeds detects."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, TestSettings
-from tempo.comparison.statistics.random_effects import POOLING_LEVEL, RandomEffects
-from tempo.comparison.statistics.student_t import SHARE_CONFIDENCE
-from tempo.core.t_interval import two_sided_quantile
+from tempo.comparison.statistics.random_effects import RandomEffects
+from tempo.comparison.statistics.student_t import satterthwaite
+from tempo.comparison.statistics.variance_moderation import moderate
+from tempo.core.t_interval import pooled_variance, two_sided_quantile
 
 MIN_SEEDS = 3
 """Two seeds never settle anything: even a t interval then covers 88 % instead of 95 %."""
-DRAWS = 8000
-MOST_SEEDS = 1000
-TRIED = np.unique(np.r_[MIN_SEEDS:60, np.geomspace(60, MOST_SEEDS, 40).round()])
-"""Numbers of seeds that are tried: each of the small ones, then steps of 7 %."""
+DRAWS = 4000
+MOST_MODERATED = 8
+"""The most contrasts that are drawn: more moderate a variance no further."""
+NOISE_RANGE = 0.8
+"""The share of the noises that the data allow between the ends of a stated range."""
 ASKED = (3, 5, 10)
 """Numbers of seeds for which the report says what they would detect."""
 
@@ -30,8 +32,9 @@ class ExpectedNoise:
 
     `seed`: variance between seeds of one pair's mean (seed and residual parts); `source`: variance
     of the mean from the draw of sources and clips; `both`: the part of `seed` that a single pair
-    owes to the sources; `source_df`: effective sources minus one. `variants`: trained variants
-    that share a seed variance (2: nothing to pool with).
+    owes to the sources; `source_df`: sources minus one. `variants`: trained variants, whose
+    contrasts moderate each other's seed variance (2: a single contrast). `seed_df`: degrees of
+    freedom of `seed` itself where it is an estimate.
     """
 
     seed: float
@@ -39,6 +42,7 @@ class ExpectedNoise:
     both: float = 0.0
     source_df: float = np.inf
     variants: int = 2
+    seed_df: float = np.inf
 
 
 def expected_noise(
@@ -50,6 +54,7 @@ def expected_noise(
     clips: int = 1,
     sources: int | None = None,
     variants: int = 2,
+    seed_df: float = np.inf,
 ) -> ExpectedNoise:
     """Return the noise that standard deviations of a paired difference mean (see `Components`).
 
@@ -64,30 +69,31 @@ def expected_noise(
         both=both,
         source_df=max(groups - 1, 1) if clips > 1 else np.inf,
         variants=variants,
+        seed_df=seed_df,
     )
 
 
 class PowerFunction:
     """The power of a contrast's two-sided test with `seeds` pairs, as a function of the difference.
 
-    Draws of the variance estimates come from a fixed stream, so it is deterministic; the rule that
-    decides on pooling is part of it.
+    Draws of the variance estimates come from a fixed stream, so it is deterministic; they are
+    moderated as a study's are.
     """
 
     def __init__(self, noise: ExpectedNoise, seeds: int, alpha: float) -> None:
         rng = np.random.default_rng(8)
-        own_df, rest_df = seeds - 1, (noise.variants - 2) * (seeds - 1)
-        own = rng.chisquare(own_df, DRAWS) / own_df
-        estimate, df = own, np.full(DRAWS, float(own_df))
-        if rest_df:
-            rest = rng.chisquare(rest_df, DRAWS) / rest_df
-            pooled = (own * own_df + rest * rest_df) / (own_df + rest_df)
-            pool = special.fdtrc(own_df, rest_df, own / rest) >= POOLING_LEVEL
-            estimate = np.where(pool, pooled, own)
-            df = np.where(pool, own_df + rest_df, own_df)
-        seed = estimate * noise.seed / seeds
+        contrasts = min(max(noise.variants - 1, 1), MOST_MODERATED)
+        runs = rng.normal(size=(DRAWS, contrasts + 1, seeds)) * np.sqrt(noise.seed / 2)
+        found = moderate(runs[:, 1:] - runs[:, :1])
         source = self._source(noise, seeds, rng)
-        self._critical = _critical(seed, df, source, noise.source_df, noise.both / seeds, alpha)
+        self._critical = _critical(
+            found.variance[:, 0] / seeds,
+            found.df[:, 0],
+            source,
+            noise.source_df,
+            noise.both / seeds,
+            alpha,
+        )
         self._sd = float(np.sqrt(noise.seed / seeds + noise.source))
 
     @staticmethod
@@ -126,10 +132,7 @@ def _critical(
 ) -> np.ndarray:
     """Return each draw's smallest absolute difference that is significant (see `student_t`)."""
     variance = seed + source - np.minimum(both, np.minimum(seed, source))
-    a = seed * seed_df / special.chdtri(seed_df, SHARE_CONFIDENCE)
-    known = np.isinf(source_df)
-    b = source * (1.0 if known else source_df / special.chdtri(source_df, SHARE_CONFIDENCE))
-    df = (a + b) ** 2 / (a**2 / seed_df + (0.0 if known else b**2 / source_df))
+    df = satterthwaite(seed, seed_df, source, source_df)
     return np.asarray(special.stdtrit(df, 1 - alpha / 2) * np.sqrt(variance))
 
 
@@ -143,43 +146,44 @@ def detectable(
     return PowerFunction(noise, seeds, alpha).detectable(power) if seeds >= MIN_SEEDS else None
 
 
-def seeds_needed(
-    noise: ExpectedNoise, value: float, *, delta: float | None, alpha: float, power: float
-) -> int | None:
-    """Return about how many seeds settle a contrast whose true difference is `value`.
+def detectable_range(
+    noise: ExpectedNoise, seeds: int, *, alpha: float = 0.05, power: float = 0.8
+) -> tuple[float, float] | None:
+    """Return what the smallest and the largest noise that the data allow would detect.
 
-    The fewest, from 3 on, with which the contrast is called different, or equivalent within
-    `delta`, with probability `power`; None when even `MOST_SEEDS` would not (the clips are what is
-    short).
+    The ends of the middle 80 % of seed variances that are compatible with the estimate. None where
+    the noise is known or nothing is detected.
     """
-    seeds = TRIED
-    se = np.sqrt(noise.seed / seeds + noise.source)
-    df = (seeds - 1) * (noise.variants - 1)
-    if np.isfinite(noise.source_df) and noise.source > 0:
-        df = se**4 / ((noise.seed / seeds) ** 2 / df + noise.source**2 / noise.source_df)
-    margin = special.stdtrit(df, power) * se
-    settled = abs(value) >= special.stdtrit(df, 1 - alpha / 2) * se + margin
-    if delta is not None:
-        settled |= delta - abs(value) >= special.stdtrit(df, 1 - alpha) * se + margin
-    return int(seeds[np.argmax(settled)]) if settled.any() else None
+    if seeds < MIN_SEEDS or np.isinf(noise.seed_df):
+        return None
+    tail = (1 - NOISE_RANGE) / 2
+    ends = [float(noise.seed_df / special.chdtri(noise.seed_df, each)) for each in (tail, 1 - tail)]
+    low, high = (PowerFunction(_scaled(noise, end), seeds, alpha).detectable(power) for end in ends)
+    return low, high
+
+
+def _scaled(noise: ExpectedNoise, factor: float) -> ExpectedNoise:
+    return replace(noise, seed=noise.seed * factor, both=noise.both * min(factor, 1.0))
 
 
 def noise_floor(model: RandomEffects | None, baseline: str, settings: TestSettings) -> Noise:
-    """Return how far apart two means of one variant fall by seed alone, with the seeds there are.
+    """Return how far apart two means of one variant fall by their seeds alone.
 
-    From the seed variance that all trained variants share; with one variant, from its own.
+    From the variance over seeds within variants, which holds what the variants share of a seed:
+    two trainings with other seeds differ by that as well, while a contrast, paired by seed, does
+    not.
     """
     seeds = len(model.matrix.seeds_of(baseline)) if model else 0
-    variance, df, pooled = _seed_variance(model, baseline)
+    variance, df = _within_variants(model) if model else (0.0, 0.0)
     sd = floor = None
     said = "No noise floor: it takes two seeds of a variant to see one."
     if df:
         sd = math.sqrt(variance)
         floor = two_sided_quantile(settings.level, df) * sd * math.sqrt(2 / max(seeds, 1))
         said = (
-            f"Two means of the same variant over {_count(seeds)} differ by up to "
-            f"{settings.with_unit(floor)} by seed alone ({settings.level:.0%} of the time): "
-            "a smaller gain is noise."
+            f"Trained twice, each time over {_count(seeds)} of its own, one variant's mean differs "
+            f"by up to {settings.with_unit(floor)} ({settings.level:.0%} of the time, on these "
+            "clips)."
         )
     return Noise(
         metric=settings.info.name,
@@ -187,22 +191,30 @@ def noise_floor(model: RandomEffects | None, baseline: str, settings: TestSettin
         seeds=seeds,
         df=df or None,
         floor=floor,
-        pooled=pooled,
         sentence=said,
     )
 
 
-def _seed_variance(model: RandomEffects | None, baseline: str) -> tuple[float, int, bool]:
-    if model is None:
-        return 0.0, 0, False
-    variance, df = model.pooled_seed
-    if df:
-        return variance, df, True
+def _within_variants(model: RandomEffects) -> tuple[float, float]:
+    """Return the variance of a run's mean over seeds, and its degrees of freedom.
+
+    Variants share a part of each seed, so that their variances are not independent: the mean of
+    them is a sum of the mean squares of seeds and of the residual (two-way analysis of variance).
+    """
     matrix = model.matrix
-    means = matrix.means[matrix.rows(baseline, matrix.common_seeds([baseline]))]
-    if len(means) < 2:
-        return 0.0, 0, False
-    return float(np.var(means, ddof=1)), len(means) - 1, False
+    groups = [matrix.means[matrix.rows(n, matrix.common_seeds([n]))] for n in model.trained_names]
+    several = [group for group in groups if len(group) > 1]
+    total, df = pooled_variance([[float(each) for each in group] for group in several])
+    if not df:
+        return 0.0, 0.0
+    residual, residual_df = model.pooled_seed
+    if not residual_df:
+        return total, float(df)
+    count = len(several)
+    own = residual * (count - 1) / count
+    shared = max(total - own, 0.0)
+    shared_df = max(len(group) for group in several) - 1
+    return total, float(satterthwaite(shared, shared_df, own, residual_df))
 
 
 def detectable_differences(
@@ -234,22 +246,32 @@ def _typical_noise(
         both=2 * model.pooled_both,
         source_df=model.matrix.source_df if model.matrix.samples_clips else math.inf,
         variants=model.variants,
+        seed_df=float(df),
     )
 
 
 def _power(noise: ExpectedNoise, seeds: int, settings: TestSettings) -> Power:
     found = detectable(noise, seeds, alpha=settings.alpha, power=settings.power)
+    ends = detectable_range(noise, seeds, alpha=settings.alpha, power=settings.power)
     if found is None:
         said = f"{_count(seeds)} detect no difference, however large: 3 are the fewest."
     else:
         said = (
             f"{_count(seeds)} detect a difference of {settings.with_unit(found)} or more with "
-            f"{settings.power:.0%} probability (one contrast, two-sided {settings.alpha:.0%})."
+            f"{settings.power:.0%} probability (one contrast, two-sided {settings.alpha:.0%})"
         )
+        if ends:
+            said += (
+                f"; between {settings.with_unit(ends[0])} and {settings.with_unit(ends[1])}, as "
+                f"the noise itself is an estimate with {noise.seed_df:.0f} degrees of freedom"
+            )
+        said += "."
     return Power(
         metric=settings.info.name,
         seeds=seeds,
         detectable=found,
+        low=ends[0] if ends else None,
+        high=ends[1] if ends else None,
         power=settings.power,
         alpha=settings.alpha,
         sentence=said,

@@ -16,13 +16,15 @@ class Interval:
     """A value and its confidence interval.
 
     `low`, `high`, `se` and `df` are None when the data cannot carry an interval (one seed);
-    `level` is the nominal coverage (0.95); `method` names how the interval was made.
+    `level` is the nominal coverage (0.95), of a whole family where `single_level` says at which
+    level this interval alone stands; `method` names how the interval was made.
     """
 
     value: float
     low: float | None = None
     high: float | None = None
     level: float = 0.95
+    single_level: float | None = None
     se: float | None = None
     df: float | None = None
     method: str = ""
@@ -77,18 +79,43 @@ class Word(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """A word, why it was chosen, and how many more seeds would probably settle it.
+class Chance:
+    """The chance that a contrast becomes decided by `seeds` seeds.
 
-    `more_seeds` is None where the word is settled, or where no number of seeds would settle it
-    (the clips, not the seeds, are what is short); `reason` says which. `futile`: the contrast
-    cannot become decided by the seeds that are planned.
+    `low` and `high` are the chances that the 10 % and the 90 % quantile of what is known of noise
+    and difference would give.
+    """
+
+    seeds: int
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A word, why it was chosen, and what an open case may still come to.
+
+    `chance` is that of becoming decided by the planned seeds, where some are still to come;
+    `futile`: it is so small that more seeds are not worth their price.
     """
 
     word: Word
     reason: str
-    more_seeds: int | None = None
+    chance: Chance | None = None
     futile: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a recorded look decided about a contrast: it stands, whatever comes later."""
+
+    word: Word
+    seeds: int
+    value: float
+    low: float | None
+    high: float | None
+    p_adjusted: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,14 +148,14 @@ class Components:
 
     `seed`: between seeds; `source`: between source videos or photographs; `clip`: between clips of
     one source; `residual`: what is left per seed and clip. None where it cannot be estimated.
-    `pooled` says whether the seed part is shared by all variants, `test` how that was decided.
+    `prior_df`: degrees of freedom that the seed part owes to other contrasts, `test` says which.
     """
 
     seed: float | None
     source: float | None = None
     clip: float | None = None
     residual: float | None = None
-    pooled: bool = False
+    prior_df: float = 0.0
     test: str = ""
 
 
@@ -231,10 +258,11 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """The noise floor: how far apart two means of the same variant fall by seed alone.
+    """The noise floor: how far apart two means of the same variant fall by their seeds alone.
 
-    `seed_sd` is the seed standard deviation of a run's metric; `floor` is the smallest difference
-    of two variants, with the seeds there are, that the study can believe; `sentence` says so.
+    `seed_sd` is the standard deviation of a run's metric over seeds, what all variants share of a
+    seed included; `floor` bounds the difference of two means over as many fresh seeds as there are.
+    `df` are the degrees of freedom of `seed_sd`; `sentence` says all that.
     """
 
     metric: str
@@ -242,17 +270,22 @@ class Noise:
     seeds: int
     df: float | None
     floor: float | None
-    pooled: bool
     sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """`seeds` a variant detect a difference of `detectable` with probability `power`."""
+    """`seeds` a variant detect a difference of `detectable` with probability `power`.
+
+    `low` and `high` are what 80 % of the noises that the data allow would give: the noise itself is
+    an estimate.
+    """
 
     metric: str
     seeds: int
     detectable: float | None
+    low: float | None
+    high: float | None
     power: float
     alpha: float
     sentence: str

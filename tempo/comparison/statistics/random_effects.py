@@ -4,7 +4,8 @@ A run's value in source g is mu_v + alpha_s + a_vs + b_vg + e_vsg: seeds and sou
 and both are samples. A linear combination of variants then has the variance
 V_seed + V_source - V_both (see `student_t`), where V_both is what the two count twice. On balanced
 data this is the two-way analysis of variance, MS_seed + MS_source - MS_error over the number of
-cells; on unbalanced data it is two-way clustering (Cameron, Gelbach and Miller 2011).
+cells. V_seed is moderated over the contrasts of a study (see `variance_moderation`), V_source
+allows for sources of unequal size (see `source_variance`).
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from functools import cached_property
 from math import sqrt
 
 import numpy as np
-from scipy import special
 
+from tempo.comparison.statistics.control_family import (
+    ControlFamily,
+    source_share,
+    source_squares,
+)
 from tempo.comparison.statistics.quantities import Components
 from tempo.comparison.statistics.seed_source_matrix import Array, Index, SeedSourceMatrix
+from tempo.comparison.statistics.source_variance import Groups, components, variance_of_mean
 from tempo.comparison.statistics.student_t import VarianceParts
-
-POOLING_LEVEL = 0.2
-"""A contrast keeps its own seed variance when that is larger than the pooled one of all other
-contrasts by a one-sided F test at this level. FittedStudy with one variant 2 to 5 times noisier
-than the rest, intervals then cover 90 to 94 %, against 68 to 93 % under unconditional pooling."""
+from tempo.comparison.statistics.variance_moderation import moderate_one
 
 SAME_RUNS = "the very same runs"
 
@@ -45,11 +47,26 @@ class Combination:
     paired: Array | None
 
 
-class RandomEffects:
-    """The model of one metric, fitted to all trained variants (references have no seed)."""
+@dataclass(frozen=True, slots=True)
+class _SeedPart:
+    """The seed variance of one pair, its degrees of freedom, and what both parts count twice."""
 
-    def __init__(self, matrix: SeedSourceMatrix) -> None:
-        self.matrix = matrix
+    variance: float
+    df: float
+    both: float
+    prior_df: float
+    said: str
+
+
+class RandomEffects:
+    """The model of one metric, fitted to all trained variants (references have no seed).
+
+    `control` is the variant whose contrasts are moderated together; None moderates no family.
+    """
+
+    def __init__(self, matrix: SeedSourceMatrix, control: str | None = None) -> None:
+        self.matrix, self.control = matrix, control
+        self.family = ControlFamily(matrix, control)
 
     @cached_property
     def trained(self) -> Index:
@@ -62,8 +79,15 @@ class RandomEffects:
         return np.asarray(rows[np.sort(first)])
 
     @cached_property
+    def trained_names(self) -> tuple[str, ...]:
+        """Return the variants that have runs of their own."""
+        return tuple(
+            self.matrix.variants[index] for index in np.unique(self.matrix.variant[self.trained])
+        )
+
+    @property
     def variants(self) -> int:
-        return len(set(self.matrix.variant[self.trained]))
+        return len(self.trained_names)
 
     @cached_property
     def _residuals(self) -> tuple[Array, int]:
@@ -89,17 +113,19 @@ class RandomEffects:
         residuals, df = self._residuals
         if not df or not self.matrix.samples_clips:
             return 0.0
-        return float((_centred(residuals, self.matrix.weights) ** 2).sum() / df) * self._small
+        return source_squares(self.matrix, residuals) / df
 
-    @property
-    def _small(self) -> float:
-        """The G / (G - 1) correction of clustered variances."""
-        return self.matrix.sources / (self.matrix.sources - 1)
+    def _source_part(self, combined: Array, clips: Array | None) -> float:
+        """Return the variance of the mean from the draw of sources.
 
-    def _source_part(self, combined: Array) -> float:
-        if not self.matrix.samples_clips:
+        `combined` are the sums per source, `clips` the values per clip of the same mean over seeds.
+        """
+        matrix = self.matrix
+        if not matrix.samples_clips:
             return 0.0
-        return float((_centred(combined[None], self.matrix.weights) ** 2).sum()) * self._small
+        squares = 0.0 if clips is None else float((clips**2).sum())
+        groups = Groups.of(combined, matrix.weights, matrix.clips, squares)
+        return variance_of_mean(groups)
 
     def contrast(self, weights: Mapping[str, float]) -> Combination | None:
         """Return the combination `weights` of variants, paired by seed; None without a common seed.
@@ -113,69 +139,67 @@ class RandomEffects:
         paired = matrix.paired(weights, seeds)
         combined = paired.mean(axis=0)
         per_seed = paired.sum(axis=1)
-        seed, df, pooled, test = self._seed_part(weights, per_seed)
-        both = self._both_part(weights, paired, pooled)
-        parts = VarianceParts(seed, df, self._source_part(combined), matrix.source_df, both)
-        components = self._components(weights, seeds, parts, pooled, test)
+        seed = self._seed_part(weights, paired)
+        source = self._source_part(combined, self._per_clip(weights, seeds))
+        count = len(seeds)
+        parts = VarianceParts(
+            seed.variance / count, seed.df, source, matrix.source_df, seed.both / count
+        )
+        components = self._components(weights, seeds, parts, seed)
         values = tuple(float(each) for each in per_seed)
         return Combination(float(combined.sum()), parts, components, seeds, values, paired)
 
-    def _seed_part(
-        self, weights: Mapping[str, float], per_seed: Array
-    ) -> tuple[float, float, bool, str]:
-        """Return the seed variance of the mean, its df, whether it is pooled, and why."""
-        count = len(per_seed)
-        own_df = count - 1
-        if self._same_runs(weights):
-            return 0.0, max(own_df, 1), False, SAME_RUNS
-        own = float(per_seed.var(ddof=1)) if own_df else np.nan
-        pooled, pooled_df = self.pooled_seed
-        scale = sum(weight**2 for weight in weights.values())
-        if not self._can_pool(weights) or pooled_df <= own_df:
-            return own / count, own_df, False, "own seed variance: nothing to pool with"
-        if own_df < 2:
-            said = "pooled over variants: so few seeds show no variance of their own"
-            return scale * pooled / count, pooled_df, True, said
-        rest_df = pooled_df - own_df
-        rest = max(pooled * pooled_df - own / scale * own_df, 0.0) / rest_df
-        p = _f_tail(own / scale, rest, own_df, rest_df)
-        said = f"one-sided F test of own against pooled seed variance, p = {p:.2g}"
-        if p < POOLING_LEVEL:
-            return own / count, own_df, False, f"own seed variance: {said}"
-        return scale * pooled / count, pooled_df, True, f"pooled over variants: {said}"
-
-    def _same_runs(self, weights: Mapping[str, float]) -> bool:
-        """Return whether all variants share their runs, so that nothing can differ."""
+    def _per_clip(self, weights: Mapping[str, float], seeds: tuple[int, ...]) -> Array | None:
+        """Return the combination's value per clip, averaged over seeds; None without clips."""
         matrix = self.matrix
-        if not matrix.origin:
-            return False
-        seeds = matrix.common_seeds(list(weights))
-        runs = {tuple(matrix.origin[row] for row in matrix.rows(name, seeds)) for name in weights}
-        return len(runs) == 1 and abs(sum(weights.values())) < 1e-9
+        if matrix.values is None or matrix.sources == matrix.clips:
+            return None
+        total = np.zeros(matrix.clips)
+        for name, weight in weights.items():
+            total += weight * matrix.values[matrix.rows(name, seeds)].mean(axis=0)
+        return total
+
+    def _seed_part(self, weights: Mapping[str, float], paired: Array) -> _SeedPart:
+        """Return the seed variance of one pair, what it owes to the sources, and how it was made.
+
+        Contrasts with the control are moderated together, other combinations of trained variants
+        towards what the runs show in all other directions (see `variance_moderation`).
+        """
+        own_df = len(paired) - 1
+        if self.matrix.share_runs(list(weights)) and abs(sum(weights.values())) < 1e-9:
+            return _SeedPart(0.0, max(own_df, 1), 0.0, 0.0, SAME_RUNS)
+        own = float(paired.sum(axis=1).var(ddof=1)) if own_df else np.nan
+        own_both = source_share(self.matrix, paired)
+        member = self.family.member(weights)
+        if member is not None:
+            variance, df, prior_df = member.variance, member.df, member.prior_df
+            prior_both = member.prior_both
+            whose = f"{member.others} other contrasts with {self.control}"
+        elif self._can_pool(weights):
+            pooled, pooled_df = self.pooled_seed
+            scale = sum(weight**2 for weight in weights.values())
+            rest_df = pooled_df - own_df
+            rest = max(pooled * pooled_df - np.nan_to_num(own) / scale * own_df, 0.0)
+            prior = scale * rest / rest_df if rest_df > 0 else 0.0
+            variance, df, prior_df = moderate_one(own, own_df, prior, rest_df)
+            prior_both, whose = scale * self.pooled_both, "the study's other differences"
+        else:
+            variance, df, prior_df, prior_both, whose = own, own_df, 0.0, 0.0, ""
+        total = own_df + prior_df
+        both = (own_both * own_df + prior_both * prior_df) / total if total else 0.0
+        return _SeedPart(variance, df, both, prior_df, _said(own_df, prior_df, whose))
 
     def _can_pool(self, weights: Mapping[str, float]) -> bool:
         seeds_of = self.matrix.seeds_of
         trained = [weight for name, weight in weights.items() if seeds_of(name) != (None,)]
         return bool(trained) and abs(sum(trained)) < 1e-9
 
-    def _both_part(self, weights: Mapping[str, float], paired: Array, pooled: bool) -> float:
-        count = len(paired)
-        if not self.matrix.samples_clips:
-            return 0.0
-        if pooled:
-            return sum(w**2 for w in weights.values()) * self.pooled_both / count
-        if count < 2:
-            return 0.0
-        residual = _centred(paired - paired.mean(axis=0), self.matrix.weights)
-        return float((residual**2).sum()) * self._small / (count * (count - 1))
-
     def _components(
         self,
         weights: Mapping[str, float],
         seeds: tuple[int, ...],
         parts: VarianceParts,
-        pooled: bool,
-        test: str,
+        part: _SeedPart,
     ) -> Components:
         count = len(seeds)
         seed = max(parts.seed - parts.both, 0.0) * count
@@ -183,43 +207,31 @@ class RandomEffects:
         if self.matrix.samples_clips:
             units = self.matrix.clips
             residual = sqrt(parts.both * count * units)
-            clip, source = self._clip_spread(weights, seeds, max(parts.source - parts.both, 0.0))
+            clip, source = self._clip_spread(weights, seeds, parts)
         return Components(
             seed=sqrt(seed) if np.isfinite(seed) else None,
             source=source,
             clip=clip,
             residual=residual,
-            pooled=pooled,
-            test=test,
+            prior_df=part.prior_df,
+            test=part.said,
         )
 
     def _clip_spread(
-        self, weights: Mapping[str, float], seeds: tuple[int, ...], variance: float
+        self, weights: Mapping[str, float], seeds: tuple[int, ...], parts: VarianceParts
     ) -> tuple[float | None, float | None]:
         """Return the standard deviations between clips of a source, and between sources."""
         matrix = self.matrix
         if matrix.sources == matrix.clips:
-            return sqrt(variance * matrix.clips), None
-        if matrix.values is None:
+            return sqrt(max(parts.source - parts.both, 0.0) * matrix.clips), None
+        values = self._per_clip(weights, seeds)
+        if values is None:
             return None, None
-        within = self._within(weights, seeds)
-        between = (variance - within / matrix.clips) / float((matrix.weights**2).sum())
-        return sqrt(within), sqrt(max(between, 0.0))
-
-    def _within(self, weights: Mapping[str, float], seeds: tuple[int, ...]) -> float:
-        """Return the variance between clips of one source, of the mean over seeds."""
-        matrix = self.matrix
-        if matrix.values is None:
-            return 0.0
-        total = np.zeros(matrix.clips)
-        for name, weight in weights.items():
-            total += weight * matrix.values[matrix.rows(name, seeds)].mean(axis=0)
-        sizes = matrix.weights * matrix.clips
-        combined = sum(
-            w * matrix.parts[matrix.rows(n, seeds)].mean(axis=0) for n, w in weights.items()
+        combined = matrix.paired(weights, seeds).mean(axis=0)
+        found = components(
+            Groups.of(combined, matrix.weights, matrix.clips, float((values**2).sum()))
         )
-        explained = float((np.asarray(combined) ** 2 * matrix.clips**2 / sizes).sum())
-        return max(float((total**2).sum()) - explained, 0.0) / (matrix.clips - matrix.sources)
+        return sqrt(found.clip), sqrt(found.source)
 
     def weighted(self, rows: Index, weights: Array) -> Combination:
         """Return a combination with a weight for each run (unbalanced designs).
@@ -232,13 +244,16 @@ class RandomEffects:
         variance, df = self.pooled_seed
         both = scale * self.pooled_both
         seed = scale * variance if df else np.nan
-        parts = VarianceParts(seed, df, self._source_part(combined), self.matrix.source_df, both)
-        components = Components(
+        values = self.matrix.values
+        by_clip = None if values is None else weights @ values[rows]
+        source = self._source_part(combined, by_clip)
+        parts = VarianceParts(seed, df, source, self.matrix.source_df, both)
+        spread = Components(
             seed=sqrt(max(variance - self.pooled_both, 0.0)) if df else None,
-            pooled=True,
+            prior_df=float(df),
             test="pooled over variants: weights differ from run to run",
         )
-        return Combination(float(combined.sum()), parts, components, (), (), None)
+        return Combination(float(combined.sum()), parts, spread, (), (), None)
 
 
 def _dummies(index: Index) -> Array:
@@ -246,13 +261,10 @@ def _dummies(index: Index) -> Array:
     return np.asarray(index[:, None] == levels[None, :], dtype=float)
 
 
-def _centred(parts: Array, weights: Array) -> Array:
-    """Return the deviation of each source's sum from its share of the row's total."""
-    return np.asarray(parts - parts.sum(axis=-1, keepdims=True) * weights)
-
-
-def _f_tail(own: float, rest: float, own_df: int, rest_df: int) -> float:
-    """Return p of a one-sided F test; anything but no variance beats a rest without variance."""
-    if rest <= 0:
-        return 1.0 if own <= 0 else 0.0
-    return float(special.fdtrc(own_df, rest_df, own / rest))
+def _said(own_df: int, prior_df: float, whose: str) -> str:
+    if not prior_df:
+        return f"own seed variance ({own_df} degrees of freedom)"
+    return (
+        f"own seed variance ({own_df} degrees of freedom) moderated by that of {whose} "
+        f"(counted as {prior_df:.1f})"
+    )

@@ -50,11 +50,15 @@ class SeedSourceMatrix:
         """Whether the clips vary: without that, an interval speaks of these clips only."""
         return self.clips > 1 and self.sources > 1
 
-    @cached_property
+    @property
     def source_df(self) -> float:
-        """Effective number of sources minus one; below G - 1 when sizes differ."""
-        square = self.weights**2
-        return max(float(square.sum() ** 2 / (square**2).sum()) - 1, 1.0)
+        """Degrees of freedom of the spread between sources."""
+        return float(max(self.sources - 1, 1))
+
+    @property
+    def effective_sources(self) -> float:
+        """The number of sources of equal size that would vary as much in the mean over clips."""
+        return float(1 / (self.weights**2).sum())
 
     @cached_property
     def _rows(self) -> Mapping[tuple[str, int | None], int]:
@@ -128,6 +132,14 @@ class SeedSourceMatrix:
         if any(row is None for row in found):
             raise KeyError(variant)
         return [row for row in found if row is not None]
+
+    def share_runs(self, names: Sequence[str]) -> bool:
+        """Return whether all of `names` have the very same runs, so that nothing can differ."""
+        if not self.origin:
+            return False
+        seeds = self.common_seeds(names)
+        runs = {tuple(self.origin[row] for row in self.rows(name, seeds)) for name in names}
+        return bool(seeds) and len(runs) == 1
 
     def paired(self, weights: Mapping[str, float], seeds: Sequence[int]) -> Array:
         """Return (seeds, sources): the combination `weights` of variants, seed by seed."""

@@ -13,7 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
+
+Array = npt.NDArray[np.float64]
+Values = float | Array
 
 SHARE_CONFIDENCE = 0.75
 """One-sided confidence of the bound at which shares enter Satterthwaite's formula."""
@@ -41,20 +45,25 @@ class VarianceParts:
     @property
     def df(self) -> float:
         """Degrees of freedom of V; see the module for the formula."""
-        return satterthwaite(self.seed, self.seed_df, self.source, self.source_df)
+        return float(satterthwaite(self.seed, self.seed_df, self.source, self.source_df))
 
 
-def satterthwaite(seed: float, seed_df: float, source: float, source_df: float) -> float:
-    """Return the degrees of freedom of `seed` + `source`, variances with their own degrees."""
-    a = seed * _inflation(seed_df)
-    b = source * _inflation(source_df)
-    if a + b <= 0:
-        return float(seed_df)
-    return float((a + b) ** 2 / (a**2 / seed_df + b**2 / source_df))
+def satterthwaite(one: Values, one_df: Values, other: Values, other_df: Values) -> Array:
+    """Return the degrees of freedom of `one` + `other`, variances with their own degrees.
+
+    Arrays are taken element by element. Without any variance it is the first one's degrees.
+    """
+    a = np.asarray(one) * _inflation(one_df)
+    b = np.asarray(other) * _inflation(other_df)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = (a + b) ** 2 / (a**2 / one_df + b**2 / other_df)
+    return np.where(a + b > 0, found, one_df)
 
 
-def _inflation(df: float) -> float:
-    return 1.0 if np.isinf(df) else float(df / special.chdtri(df, SHARE_CONFIDENCE))
+def _inflation(df: Values) -> Array:
+    known = np.isinf(df)
+    finite = np.where(known, 1.0, df)
+    return np.where(known, 1.0, finite / special.chdtri(finite, SHARE_CONFIDENCE))
 
 
 def tail(t: float, df: float) -> float:

@@ -63,9 +63,9 @@ def change_cell(change: Interval | None, digits: int, link: str = "", hint: str 
 
 
 def verdict_cell(verdict: Verdict, link: str = "", *, brief: bool = False) -> Cell:
-    """Return a mark and a word, and unless `brief` the number of seeds that would settle it."""
-    word, more = verdict.word.value, verdict.more_seeds
-    need = f"about {more} more {'seed' if more == 1 else 'seeds'}" if more else ""
+    """Return a mark and a word, and unless `brief` the chance that more seeds decide."""
+    word, chance = verdict.word.value, verdict.chance
     text = f"{MARKS[verdict.word]}\N{NO-BREAK SPACE}{word}"
-    hint = "; ".join(filter(None, (verdict.reason, need)))
-    return Cell(text if brief or not need else f"{text}, {need}", word, link, hint, word)
+    if chance is not None and not brief:
+        text += f", {chance.mean:.0%} chance by {chance.seeds} seeds"
+    return Cell(text, word, link, verdict.reason, word)

@@ -6,10 +6,9 @@ The report, the terminal, Markdown and LaTeX print one table; CSV and data frame
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from tempo.comparison.comparison import Comparison, Row
-from tempo.comparison.statistics.quantities import Contrast, Word
 from tempo.core.records import MetricInfo
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, change_cell, estimate_cell, verdict_cell
@@ -116,15 +115,7 @@ def _difference(row: Row, comparison: Comparison, link: str, *, brief: bool) -> 
     hint = f"{len(contrast.seeds)} seeds, {contrast.clips} clips, {contrast.sources} sources"
     digits = comparison.info(comparison.metric).digits
     change = change_cell(contrast.difference, digits, link, hint)
-    return change, _verdict(contrast, link, brief=brief)
-
-
-def _verdict(contrast: Contrast, link: str, *, brief: bool) -> Cell:
-    cell, verdict = verdict_cell(contrast.verdict, link, brief=brief), contrast.verdict
-    open_ended = verdict.word is Word.INCONCLUSIVE and verdict.more_seeds is None
-    if brief or not open_ended or contrast.difference is None:
-        return cell
-    return replace(cell, text=f"{cell.text}, seeds alone won't settle it")
+    return change, verdict_cell(contrast.verdict, link, brief=brief)
 
 
 def _caption(comparison: Comparison) -> str:
@@ -144,7 +135,8 @@ def notes(comparison: Comparison) -> Iterator[str]:
     if comparison.baseline is not None:
         yield (
             f"Differences are to {numbers.shorten(comparison.baseline, LONGEST)}, with "
-            f"{percent(comparison.level)} intervals; verdicts hold for all of them together (Holm)."
+            f"{percent(comparison.level)} intervals over all of them (Holm): one leaves out zero "
+            "where the verdict is better or worse."
         )
     for each in comparison.protocols:
         ranked = each.ranked or len(comparison.protocols) == 1

@@ -94,20 +94,40 @@ def test_components_are_recovered() -> None:
     assert residual == pytest.approx(0.3, rel=0.05)
 
 
-def test_the_seed_variance_is_pooled_over_alike_variants() -> None:
-    model = RandomEffects(World(variants=6, seeds=3, stream=1).matrix())
-    found = model.contrast(PAIR)
-    assert model.pooled_seed[1] == 5 * 2
-    assert found.components.pooled
-    assert found.parts.seed_df == 10
-    assert "F test" in found.components.test
+def both_models(world: World) -> tuple[RandomEffects, RandomEffects]:
+    """Return the models of one draw: of all variants, and of the first two alone."""
+    _, seeds, clips = world.shape
+    values = world.values().reshape(-1, clips)
+    pair = slice(0, 2 * seeds)
+    return (
+        RandomEffects(matrix_of(world.keys, values, world.names), "v0"),
+        RandomEffects(matrix_of(world.keys[pair], values[pair], world.names), "v0"),
+    )
+
+
+def test_alike_variants_moderate_each_others_seed_variance() -> None:
+    both = both_models(World(variants=6, seeds=3, stream=1))
+    found, alone = (model.contrast(PAIR) for model in both)
+    assert alone.components.prior_df == 0
+    assert alone.parts.seed_df == 2
+    assert 0 < found.components.prior_df <= 4
+    assert found.parts.seed_df > 2
+    assert "moderated by that of 4 other contrasts with v0" in found.components.test
 
 
 def test_a_noisy_variant_keeps_its_own_seed_variance() -> None:
     world = World(variants=6, seeds=5, spread=(1, 30, 1, 1, 1, 1), stream=1)
-    found = RandomEffects(world.matrix()).contrast(PAIR)
-    assert not found.components.pooled
-    assert found.parts.seed_df == 4
+    found, own = (model.contrast(PAIR) for model in both_models(world))
+    assert found.components.prior_df < 0.1
+    assert found.parts.seed == pytest.approx(own.parts.seed, rel=0.02)
+
+
+def test_a_noisy_control_is_in_every_contrast() -> None:
+    world = World(variants=6, seeds=5, spread=(30, 1, 1, 1, 1, 1), stream=1)
+    found, own = (model.contrast(PAIR) for model in both_models(world))
+    assert found.parts.seed == pytest.approx(own.parts.seed, rel=0.1)
+    # However many contrasts there are, they have one control, with four degrees of freedom.
+    assert found.parts.seed_df == pytest.approx(4, abs=0.5)
 
 
 def test_missing_runs_leave_the_common_seeds() -> None:
@@ -134,7 +154,7 @@ def test_a_reference_stands_in_for_every_seed() -> None:
     )
     assert found.seeds == (0, 1, 2, 3)
     assert found.value == pytest.approx(values[:4].mean() - np.arange(20.0).mean())
-    assert not found.components.pooled
+    assert found.components.prior_df == 0
 
 
 def test_clips_of_one_source_stand_for_themselves() -> None:
