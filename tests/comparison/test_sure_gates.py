@@ -118,6 +118,10 @@ def test_seeds_that_change_nothing_are_not_sure(planted: ModuleType, tmp_path: P
     alter(*study, "b", 0, keep)
     for seed in (1, 2):
         alter(*study, "b", seed, lambda _: dict(values))
+    assert (
+        "The seed changes nothing in b: its 3 runs have the same psnr to the last bit, so they are "
+        "no replicates."
+    ) in compare(*study, TABLE).headline
     found = gates(study, "sure(psnr) > baseline")
     assert found["b"] == Outcome(
         variant="b", passed=False, sentence="every seed of b gives the very same psnr: not sure"

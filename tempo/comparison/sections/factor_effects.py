@@ -142,8 +142,10 @@ def _undecidable(test: TestResult | Verdict, alias: Alias) -> AdjustedResult:
     *most, last = alias.with_effects
     others = f"{', '.join(most)} or {last}" if most else last
     reason = f"it cannot be told from {others}: {alias.reason}"
-    known = replace(test, p=None, p_equal=None) if isinstance(test, TestResult) else None
-    return AdjustedResult(known, None, Verdict(word=Word.INCONCLUSIVE, reason=reason))
+    verdict = Verdict(word=Word.INCONCLUSIVE, reason=reason)
+    if isinstance(test, Verdict):
+        return AdjustedResult(None, None, verdict)
+    return AdjustedResult(replace(test, p=None, p_equal=None), None, verdict, test.interval)
 
 
 def _test(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tempo.comparison.comparison import Difference, Protocol, Row
 from tempo.comparison.fitted_study import FittedStudy
-from tempo.comparison.sections.clip_notes import clip_notes
+from tempo.comparison.sections.sample_notes import sample_notes
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
 
 MOST_NAMED = 6
@@ -29,7 +29,7 @@ def headline(
         *_power(study, power, contrasts),
         *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
         *_protocols(protocols),
-        *clip_notes(study),
+        *sample_notes(study),
     )
 
 

@@ -174,8 +174,8 @@ def draw_attribution(comparison: Comparison) -> drawing.Drawing | NotApplicable:
 
 def _start(found: Attribution) -> float | None:
     """Return the start's mean over the seeds of all terms; a table's mean may be over more."""
-    for rung in (*found.add_in, *found.ladder):
-        if rung.against == found.start and rung.change is not None and rung.level is not None:
+    for rung in (*found.add_in, *found.ladder[:1]):  # what each of these adds, it adds to the start
+        if rung.change is not None and rung.level is not None:
             return rung.level - rung.change.value
     return None
 

@@ -1,4 +1,4 @@
-"""Write which clips and runs the numbers of a comparison leave out, and why."""
+"""Write which clips, runs and seeds the numbers of a comparison cannot count, and why."""
 
 from __future__ import annotations
 
@@ -14,11 +14,27 @@ from tempo.core.records import MetricInfo
 MOST_NAMED = 3
 
 
-def clip_notes(study: FittedStudy) -> list[str]:
-    """Return a sentence for each reason for which clips or runs are not in the numbers."""
+def sample_notes(study: FittedStudy) -> list[str]:
+    """Return a sentence for each reason for which clips, runs or seeds do not count."""
     clips = study.clips
-    if clips is None:
+    said = [] if clips is None else _of_clips(study, clips)
+    return said + _without_replicates(study)
+
+
+def _without_replicates(study: FittedStudy) -> list[str]:
+    """Return the variants whose seeds all give the same: they show no spread, and prove nothing."""
+    if study.model is None:
         return []
+    matrix = study.model.matrix
+    names = matrix.unvaried([each.name for each in study.sample.trained])
+    return [
+        f"The seed changes nothing in {name}: its {len(matrix.seeds_of(name))} runs have the same "
+        f"{study.metric} to the last bit, so they are no replicates."
+        for name in names
+    ]
+
+
+def _of_clips(study: FittedStudy, clips: ClipValues) -> list[str]:
     said = []
     if clips.problems:
         count = len(clips.problems)
