@@ -125,10 +125,10 @@ def holm_family(
     members = {key: each for key, each in results.items() if each.testable}
     different = {k: e for k, e in members.items() if not _settled(settled, k, equal=False)}
     unequal = {k: e for k, e in members.items() if not _settled(settled, k, equal=True)}
-    p = _holm({k: e.looks.sequential_p(e.p or 0.0) for k, e in different.items()})
+    p = _holm({k: float(e.looks.sequential_p(e.p or 0.0)) for k, e in different.items()})
     equal = _holm(
         {
-            k: e.looks.sequential_p_one_sided(e.p_equal)
+            k: float(e.looks.sequential_p_one_sided(e.p_equal))
             for k, e in unequal.items()
             if e.p_equal is not None
         }
@@ -168,7 +168,7 @@ def _local_alphas(adjusted: Mapping[Key, float], alpha: float) -> dict[Key, floa
 def _at_level(test: TestResult, settings: TestSettings, alpha: float) -> Interval:
     """Return the interval at this look's nominal level, where Holm tested at `alpha`."""
     found, looks = test.interval, test.looks
-    nominal = alpha if looks.spent else looks.level(alpha)
+    nominal = alpha if looks.spent else float(looks.level(alpha))
     if found.se is None or found.df is None or not test.testable:
         return found
     wide = Interval.of_t(found.value, found.se, found.df, level=1 - nominal, method=found.method)

@@ -44,8 +44,13 @@ class VarianceParts:
 
     @property
     def df(self) -> float:
-        """Degrees of freedom of V; see the module for the formula."""
-        return float(satterthwaite(self.seed, self.seed_df, self.source, self.source_df))
+        """Degrees of freedom of V; see the module for the formula.
+
+        Where the seeds vary no more than the draw of sources makes them, V is the sources' part
+        alone, with its degrees.
+        """
+        found = float(satterthwaite(self.seed, self.seed_df, self.source, self.source_df))
+        return min(found, self.source_df) if self.both >= self.seed > 0 else found
 
 
 def satterthwaite(one: Values, one_df: Values, other: Values, other_df: Values) -> Array:
