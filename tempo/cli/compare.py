@@ -20,7 +20,7 @@ from tempo.records.layout import Store
 
 if TYPE_CHECKING:
     from tempo.comparison.comparison import Comparison
-    from tempo.comparison.gate import Gate
+    from tempo.comparison.gate import Outcome
 
 EPILOG = """examples:
   python compare.py se_dilation                         the study's last plan, from ./records
@@ -101,7 +101,8 @@ def execute(options: argparse.Namespace) -> int:
     from tempo.workflow.comparison import compare_plans
 
     question = _question(options)
-    gate = parse_gate(options.gate) if options.gate else None
+    if options.gate:
+        parse_gate(options.gate)
     chosen = _select(options.names, options, options.profile)
     console = make_console()
     if options.against:
@@ -119,7 +120,7 @@ def execute(options: argparse.Namespace) -> int:
     else:
         print_results(comparison.data, console)
         say(console, f"Report:  {comparison.report(options.reports)}")
-    return 0 if gate is None else _judge(comparison.data, gate, console)
+    return _judge(comparison.gate(options.gate), console) if options.gate else 0
 
 
 def _select(
@@ -184,11 +185,8 @@ def _show_changes(
         say(console, f"Report:  {page}")
 
 
-def _judge(comparison: Comparison, gate: Gate, console: Console) -> int:
+def _judge(outcomes: Sequence[Outcome], console: Console) -> int:
     """Say how every variant does at the gate; `GATE_FAILED` when one does not pass."""
-    from tempo.comparison.gate import check
-
-    outcomes = check(comparison, gate)
     for outcome in outcomes:
         word = "pass" if outcome.passed else "FAIL"
         say(console, f"{word}  {outcome.variant}: {outcome.sentence}")

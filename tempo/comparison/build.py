@@ -150,7 +150,7 @@ def _table(study: FittedStudy, found: Sequence[Contrast]) -> tuple[Row, ...]:
     for each in found:
         by_variant.setdefault(each.variant, {})[each.metric] = each
     estimated = [info.name for info in (*study.infos, *study.panels)]
-    table = table_rows(study.sample, estimated, by_variant, study.baseline)
+    table = table_rows(study, estimated, by_variant)
     table = rank_rows(table, study.metric, study.primary.sign, study.baseline)
     if study.sample.query.group_by is None:
         return table

@@ -7,7 +7,7 @@ never zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,7 +57,9 @@ class Row:
     `state`: complete (all planned seeds), partial (some), failed (none finished and at least one
     failed) or missing (none finished). `estimates` has no key for a metric without a value.
     `note` is the sentence to print beside the row, empty when there is nothing to say.
-    `contrasts` by metric, against the baseline; `group` is its label under --group-by.
+    `means` by metric: the mean with an interval that covers the draw of seeds and of clips, where
+    that of `estimates` speaks of these clips only. `contrasts` by metric, against the baseline;
+    `group` is its label under --group-by.
     """
 
     variant: str
@@ -74,6 +76,7 @@ class Row:
     note: str = ""
     group: str | None = None
     rank: int | None = None
+    means: Mapping[str, quantities.Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,13 +66,36 @@ class FittedStudy:
     def model(self) -> RandomEffects | None:
         return self.models.get(self.metric)
 
-    def change(self, weights: Mapping[str, float]) -> Interval | None:
-        """Return the interval of a combination of variants in the primary metric, or None."""
-        model = self.model
-        if model is None or any(name not in model.matrix.variants for name in weights):
+    def value(self, run: Run, metric: str) -> float | None:
+        """Return a run's mean over the clips that contrasts use, so that means and contrasts agree.
+
+        A run that no contrast can use counts by its own mean; None without a finite one.
+        """
+        model = self.models.get(metric)
+        row = model.matrix.row(*run.key) if model else None
+        if model is not None and row is not None:
+            return float(model.matrix.means[row])
+        own = run.values.get(metric)
+        return own if own is not None and np.isfinite(own) else None
+
+    def mean(self, variant: str | None, metric: str) -> float | None:
+        """Return a variant's mean over its finished seeds; None without a finished one."""
+        runs = self.sample.done(variant) if variant else []
+        values = [value for run in runs if (value := self.value(run, metric)) is not None]
+        return sum(values) / len(values) if values else None
+
+    def own_mean(self, info: MetricInfo, variant: str) -> Interval | None:
+        """Return a variant's mean with an interval that covers the draw of seeds and of clips.
+
+        None where there are no values per clip: no interval covers the draw of clips then.
+        """
+        model = self.models.get(info.name)
+        if model is None or not model.matrix.samples_clips:
             return None
-        combination = model.contrast(weights)
-        return run_test(model, combination, self.primary).interval if combination else None
+        if variant not in model.matrix.variants:
+            return None
+        combination = model.contrast({variant: 1.0})
+        return run_test(model, combination, self.settings(info)).interval if combination else None
 
     def test(self, settings: TestSettings, variant: str, baseline: str) -> TestResult | Verdict:
         """Test `variant` minus `baseline`; a verdict says why that cannot be done."""
@@ -84,8 +107,14 @@ class FittedStudy:
             if not self.sample.done(each):
                 return Verdict(word=Word.INCONCLUSIVE, reason=f"no finished run of {each}")
         model = self.models.get(settings.info.name)
+        name = settings.info.name
         if model is None:
-            return Verdict(word=Word.INCONCLUSIVE, reason="no values of this metric per clip")
+            why = self.clips.why_none(name) if self.clips else f"no run has a value of {name}"
+            return Verdict(word=Word.INCONCLUSIVE, reason=why)
+        without = [each for each in (baseline, variant) if each not in model.matrix.variants]
+        if without:
+            reason = f"{' and '.join(without)} has no values of {name} that can be paired"
+            return Verdict(word=Word.INCONCLUSIVE, reason=reason)
         combination = model.contrast({variant: 1.0, baseline: -1.0})
         if combination is None:
             reason = f"no seed is finished in both {variant} and {baseline}"
@@ -169,10 +198,9 @@ def _clip_models(
 ) -> dict[str, RandomEffects]:
     models = {}
     for name in metrics:
-        if clips and name in clips.values:
-            matrix, _ = clips.matrix(name)
-            if matrix.clips:
-                models[name] = RandomEffects(matrix, control)
+        matrix = clips.matrix(name) if clips else None
+        if matrix is not None:
+            models[name] = RandomEffects(matrix, control)
     return models
 
 

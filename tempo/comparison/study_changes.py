@@ -86,8 +86,8 @@ def changes(
             Change(
                 variant=name,
                 metric=study.metric,
-                before=study.sample.mean(f"{BEFORE}: {name}", study.metric),
-                after=study.sample.mean(f"{AFTER}: {name}", study.metric),
+                before=study.mean(f"{BEFORE}: {name}", study.metric),
+                after=study.mean(f"{AFTER}: {name}", study.metric),
                 difference=judged.interval,
                 p_adjusted=judged.p_adjusted,
                 verdict=judged.verdict,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from inspect import signature
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tempo.comparison.comparison import Comparison as ComparisonData
+    from tempo.comparison.gate import Outcome
     from tempo.comparison.query import Query
     from tempo.comparison.statistics.quantities import Contrast, Interval, Kind, Word
 
@@ -70,10 +72,11 @@ def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Compa
     for name in question:
         if name not in known:
             raise UnknownNameError(unknown("argument of a comparison", name, known))
-    data = compare_all(list(plans), make_query(**question))
+    query = make_query(**question)
+    data = compare_all(list(plans), query)
     if len(plans) == 1:
         data = record_look(*plans[0], data, "compare")
-    return Comparison(data, plans)
+    return Comparison(data, plans, query)
 
 
 def make_query(
@@ -155,6 +158,7 @@ class Comparison:
     Attributes:
         data: the whole comparison as frozen records, as reports are made from.
         plans: the records and plans that were compared.
+        query: what was asked of them.
 
     >>> import tempo
     >>> comparison = tempo.compare("v2_to_v3", baseline="V2")
@@ -166,8 +170,10 @@ class Comparison:
     True
     """
 
-    def __init__(self, data: ComparisonData, plans: Sequence[tuple[Store, Plan]]) -> None:
-        self.data, self.plans = data, tuple(plans)
+    def __init__(
+        self, data: ComparisonData, plans: Sequence[tuple[Store, Plan]], query: Query
+    ) -> None:
+        self.data, self.plans, self.query = data, tuple(plans), query
 
     @property
     def study(self) -> str:
@@ -310,6 +316,24 @@ class Comparison:
                 raise UnknownNameError(f"{variant!r} is the baseline, with which others compare")
             raise UnknownNameError(unknown("metric with a contrast", name, found))
         return Verdict(found[name])
+
+    def gate(self, rule: str) -> tuple[Outcome, ...]:
+        """Hold every trained variant to a rule, such as "sure(psnr) >= baseline - 0.05".
+
+        An outcome has `variant`, `passed` and a `sentence`; what is missing does not pass.
+
+        Raises:
+            TempoError: the rule cannot be read, or names no metric or variant of the table.
+        """
+        from tempo.comparison.build import compare_all
+        from tempo.comparison.gate import check, control_of, parse_gate
+
+        gate = parse_gate(rule)
+        control = control_of(self.data, gate)
+        if control is None:
+            return check(self.data, gate)
+        query = replace(self.query, baseline=control, detail="table")
+        return check(compare_all(self.plans, query), gate)
 
     def figure(self, name: str) -> Figure:
         """Draw a figure of the report (`forest`, `learning_curves`, `pareto` ...).

@@ -87,6 +87,12 @@ def test_a_gate_decides_the_exit_code(finished: Finished, rule: str, code: int, 
     assert f"{word}  se=off: psnr" in done.stdout
 
 
+def test_a_gate_that_cannot_be_sure_fails_with_a_sentence(finished: Finished) -> None:
+    done = ask(finished, "tiny", "--no-report", "--gate", "sure(psnr) >= 'se=off' - 9")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAIL  se=on: 2 seeds cannot make psnr sure; at least 3 can" in done.stdout
+
+
 def test_two_studies_with_the_same_runs_have_not_changed(finished: Finished) -> None:
     folder, _ = finished
     copy = folder.records / "studies" / "tiny_before"

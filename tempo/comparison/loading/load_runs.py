@@ -102,11 +102,6 @@ class Sample:
         done = self.done(variant)
         return next((run.protocol_hash for run in done if run.protocol_hash), None)
 
-    def mean(self, variant: str | None, metric: str) -> float | None:
-        runs = self.done(variant) if variant else []
-        values = [run.values[metric] for run in runs if metric in run.values]
-        return sum(values) / len(values) if values else None
-
     @cached_property
     def metric(self) -> str:
         """The primary metric: the one asked for, else psnr, else the first there is."""

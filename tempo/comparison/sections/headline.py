@@ -9,6 +9,7 @@ from tempo.comparison.contrasts import Judged
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.registered_rule import RuleCheck
 from tempo.comparison.sections.rule_lines import rule_lines
+from tempo.comparison.sections.sample_notes import sample_notes
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
 
 MOST_NAMED = 6
@@ -34,7 +35,7 @@ def headline(
         *_power(study, power, contrasts),
         *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
         *_protocols(protocols),
-        *_clips(study),
+        *sample_notes(study),
     )
 
 
@@ -102,23 +103,3 @@ def _protocols(protocols: Sequence[Protocol]) -> list[str]:
         f"{len(protocols)} protocols: {_names(others)} was judged under another one than the "
         "baseline and is neither ranked nor compared."
     ]
-
-
-def _clips(study: FittedStudy) -> list[str]:
-    clips = study.clips
-    if clips is None:
-        return []
-    said = []
-    if clips.problems:
-        count = len(clips.problems)
-        first = next(iter(clips.problems.values()))
-        said.append(f"{count} per-clip tables were left out of the contrasts: {first}.")
-    if clips.dropped:
-        said.append(f"{clips.dropped} clips were not judged by every run and are left out.")
-    if study.metric in clips.values:
-        _, endless = clips.matrix(study.metric)
-        if endless:
-            said.append(
-                f"{endless} clips have no finite {study.metric} in some run and are left out."
-            )
-    return said
