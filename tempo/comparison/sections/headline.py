@@ -13,6 +13,8 @@ from tempo.comparison.sections.sample_notes import sample_notes
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
 
 MOST_NAMED = 6
+WIDE_DELTA = 0.1
+"""The share of the distance to 1 from which a similarity's delta is called wide."""
 
 
 def headline(
@@ -35,6 +37,7 @@ def headline(
         *_power(study, power, contrasts),
         *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
         *_protocols(protocols),
+        *_wide_deltas(study),
         *sample_notes(study),
     )
 
@@ -80,6 +83,23 @@ def _too_few(seeds: int) -> str:
         f"With {seeds} paired seed{plural} nothing can be decided{interval}: every verdict is "
         "inconclusive, whatever the difference; at least 3 seeds are needed."
     )
+
+
+def _wide_deltas(study: FittedStudy) -> list[str]:
+    """Say where equivalent within delta says little, as the similarity is nearly 1 already."""
+    said = []
+    for info in study.infos:
+        mean = study.mean(study.baseline, info.name) if study.baseline else None
+        delta = study.settings(info).delta
+        if "ssim" not in info.name.lower() or mean is None or delta is None or mean >= 1:
+            continue
+        share = delta / (1 - mean)
+        if share > WIDE_DELTA:
+            said.append(
+                f"{info.title}: a delta of {delta:g} is {share:.0%} of what {study.baseline} lacks "
+                "to 1, so that equivalent says little; `verdict.delta` sets a smaller one."
+            )
+    return said
 
 
 def _names(names: Sequence[str]) -> str:

@@ -41,14 +41,7 @@ class TestResult:
     @property
     def testable(self) -> bool:
         """Whether the seeds can settle anything: there are enough, and they differ."""
-        return self.p is not None and self.seeds >= MIN_SEEDS and not self.seeds_change_nothing
-
-    @property
-    def seeds_change_nothing(self) -> bool:
-        """Whether all seeds gave the very same value, so that they are no replicates."""
-        values = self.combination.per_seed
-        same_runs = self.combination.components.test == SAME_RUNS
-        return len(values) > 1 and not same_runs and max(values) == min(values)
+        return self.p is not None and self.seeds >= MIN_SEEDS and not self.combination.unvaried
 
 
 def run_test(
@@ -203,9 +196,10 @@ def _judge(
     if test.combination.components.test == SAME_RUNS:
         return Verdict(word=Word.EQUIVALENT, reason="the very same runs: nothing differs")
     value, info, alpha, delta = interval.value, settings.info, settings.alpha, settings.delta
-    if test.seeds_change_nothing:
-        said = f"all {test.seeds} seeds gave the very same difference: the seed changes nothing"
-        return Verdict(word=Word.INCONCLUSIVE, reason=f"{said}, so there are no replicates")
+    if test.combination.unvaried:
+        names = " and ".join(test.combination.unvaried)
+        said = f"the seed changes nothing in {names}: the runs are the same to the last bit"
+        return Verdict(word=Word.INCONCLUSIVE, reason=f"{said}, so they are no replicates")
     if test.seeds < MIN_SEEDS:
         return Verdict(word=Word.INCONCLUSIVE, reason=f"fewer than {MIN_SEEDS} paired seeds")
     p = 1.0 if p is None else p

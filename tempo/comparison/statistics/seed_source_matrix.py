@@ -100,10 +100,6 @@ class SeedSourceMatrix:
                 found.append(name)
         return tuple(found)
 
-    def replicates_differ(self, names: Sequence[str]) -> bool:
-        """Return whether each of `names` with two seeds or more has runs that differ at all."""
-        return not self.unvaried(names)
-
     def keeping(self, seeds: Collection[int | None], of: Collection[str]) -> SeedSourceMatrix:
         """Return the matrix without the runs of the variants `of` under other seeds than `seeds`.
 
