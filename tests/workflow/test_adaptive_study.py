@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,19 +45,29 @@ SEEDS = {"lr=a": 5, "lr=b": 4, "lr=c": 5, "average": 1}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(560)]
 
 
+SMALL = (
+    SPEC.replace("b: 2e-3, ", "")
+    .replace("to: 5", "to: 4")
+    .replace("steps: 20", "steps: 10")
+    .replace("val_every: 10", "val_every: 5")
+)
+"""One undecided contrast, and two stages."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder with the study."""
 
     folder: Path
+    spec: str = SPEC
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True, parents=True)
-        (self.folder / "tiny.yaml").write_text(SPEC)
+        (self.folder / "tiny.yaml").write_text(self.spec)
 
-    def start(self, *options: str, **env: str) -> subprocess.Popen[str]:
+    def start(self, *options: str, by: Sequence[str] = (), **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, str(DRIVER), "tiny.yaml", *options],
+            [sys.executable, *by, str(DRIVER), "tiny.yaml", *options],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **env},
             stdout=subprocess.PIPE,
@@ -65,9 +75,9 @@ class Place:
             text=True,
         )
 
-    def run(self, *options: str, **env: str) -> str:
+    def run(self, *options: str, by: Sequence[str] = (), **env: str) -> str:
         """What the command printed, which must end well."""
-        process = self.start(*options, **env)
+        process = self.start(*options, by=by, **env)
         said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said
         return said
@@ -168,6 +178,17 @@ def test_two_invocations_share_the_looks(undisturbed: tuple[Place, str], tmp_pat
     assert place.results() == undisturbed[0].results()
     for run in opened_plan(place.store, place.store.load_plan("tiny")).distinct_runs:
         assert len(read_run(place.store.run_dir(run.run_id)).attempts) == 1
+
+
+def test_ranks_of_the_users_torchrun_carry_out_the_same_seeds(tmp_path: Path) -> None:
+    place = Place(tmp_path, SMALL)
+    by = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"]
+    said = place.run(by=[*by, "--nproc-per-node=2"], GLOO_SOCKET_IFNAME="lo")
+    assert place.seeds() == {"lr=a": 4, "lr=c": 4, "average": 1}
+    assert said.count("Look at 3 of 4 seeds: 1 goes on: 2 runs more.") == 1
+    assert said.count("Look at 4 of 4 seeds: 1 undecided with all its seeds.") == 1
+    assert "ending: complete" in said and "ending: follower" in said
+    assert len(place.results()) == 9
 
 
 def test_a_mirror_holds_the_runs_that_were_carried_out(tmp_path: Path) -> None:

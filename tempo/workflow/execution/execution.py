@@ -221,7 +221,7 @@ def carry_out_as_rank(plan: Plan, options: RunOptions, observer: Observer) -> No
     """
     from tempo.spec.study import RunConfig
     from tempo.train.hardware.device import wants_cuda
-    from tempo.train.hardware.process_group import join_group
+    from tempo.train.hardware.process_group import join_group, leave_group
     from tempo.train.run.run_folder import run
 
     store = options.store
@@ -246,6 +246,7 @@ def carry_out_as_rank(plan: Plan, options: RunOptions, observer: Observer) -> No
             runs = looks.next_runs()
             for planned in runs:
                 store.save_run(plan.spec_of(planned))
+    leave_group()
     if any(codes):
         raise RunError(f"{sum(map(bool, codes))} of {len(codes)} runs did not complete")
 
