@@ -124,6 +124,8 @@ def test_what_was_not_needed_is_not_missing(planted: Planted) -> None:
     assert (rows["good"].seeds, rows["good"].planned_seeds) == (3, 3)
     assert rows["good"].note == "decided at 3 seeds"
     assert rows["base"].note == ""
+    contrasts = {each.variant: each for each in found.contrasts if each.metric == "psnr"}
+    assert (len(contrasts["good"].seeds), contrasts["good"].planned_n) == (3, STAGES.last)
     assert not [line for line in found.headline if "Incomplete" in line or "Not alike" in line]
     assert [each.severity for each in found.fairness if each.field == "seeds"] == ["intended"]
     states = planted.states()

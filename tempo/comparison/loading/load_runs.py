@@ -100,6 +100,12 @@ class Sample:
     def of(self, variant: str) -> list[Run]:
         return self._by_variant.get(variant, [])
 
+    def planned_seeds(self, variant: str) -> set[int | None]:
+        """Return the seeds that a variant may get: of adaptive seeds all, opened or not."""
+        if self.plan.stages is None:
+            return {run.seed for run in self.of(variant)}
+        return {run.seed for run in self.plan.runs if run.variant == variant}
+
     def done(self, variant: str) -> list[Run]:
         return [run for run in self.of(variant) if run.values]
 
