@@ -40,7 +40,10 @@ GATE_FAILED = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Rebuild table, figures and page from records, offline and without torch."
+    parser.description = (
+        "Rebuild table, figures and page from records, offline and without torch. Verdicts follow "
+        "the rule that the study's spec fixed; what is asked otherwise is labelled exploratory."
+    )
     parser.epilog = EPILOG
     parser.add_argument(
         "names",
@@ -66,7 +69,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--baseline", metavar="VARIANT", help="the control variant")
+    parser.add_argument(
+        "--baseline", metavar="VARIANT", help="the control variant (default: the rule's)"
+    )
     parser.add_argument("--against", metavar="STUDY", help="an earlier study: show what changed")
     parser.add_argument("--metric", metavar="NAMES", help="primary metric, then others: psnr,ssim")
     parser.add_argument(
@@ -74,8 +79,15 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--where", metavar="RULE", help="keep runs: 'se = on and seed < 3'")
     parser.add_argument("--group-by", metavar="FACTOR", help="order the rows by a factor")
-    parser.add_argument("--delta", type=float, metavar="X", help="half-width of `equivalent`")
-    parser.add_argument("--level", type=float, default=0.95, help="coverage of intervals")
+    parser.add_argument(
+        "--delta", type=float, metavar="X", help="half-width of `equivalent` (default: the rule's)"
+    )
+    parser.add_argument(
+        "--level",
+        type=float,
+        metavar="X",
+        help="coverage of intervals (default: what the rule's error rate leaves)",
+    )
     parser.add_argument("--passing", metavar="LEVELS", help="say when each passes: 30,31.5")
     parser.add_argument(
         "--attribution", nargs=2, metavar=("FROM", "TO"), help="explain TO minus FROM by factors"

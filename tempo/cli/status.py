@@ -124,6 +124,8 @@ def _print(standing: StudyStatus, console: Console, *, every: bool) -> None:
         if run.state == "failed" and finish is not None:
             say(console, f"FAILED    {run.run.title} ({finish.failure}): {finish.message}")
             say(console, f"  tempo logs {run.run.run_id}")
+    for sentence in standing.rule:
+        say(console, sentence)
 
 
 def headline(standing: StudyStatus) -> str:
@@ -188,6 +190,7 @@ def as_json(standing: StudyStatus) -> dict[str, Any]:
         "metric": standing.metric,
         "common_step": standing.step,
         "eta_s": standing.eta,
+        "rule": list(standing.rule),
         "runs": [_run_json(run) for run in standing.runs],
     }
 

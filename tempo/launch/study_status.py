@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -13,7 +13,9 @@ from tempo.launch.scheduling.run_view import RunView
 from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
+from tempo.records.rule_sentences import looks_taken, rule_history
 from tempo.records.seed_log import NOT_NEEDED, SeedLook, opened_runs, read_looks, unopened_state
+from tempo.records.verdict_log import read_log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,8 @@ class RunState:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyStatus:
     """All runs of a plan. `step`: the last step that every trained run has validated at, if any;
-    `eta`: seconds until all have ended, on as many slots as are busy now."""
+    `eta`: seconds until all have ended, on as many slots as are busy now. `rule`: sentences on what
+    the verdicts decide by, and how often they were looked at."""
 
     study: str
     profile: str | None
@@ -61,6 +64,7 @@ class StudyStatus:
     step: int | None
     eta: float | None
     runs: tuple[RunState, ...]
+    rule: tuple[str, ...] = ()
 
 
 def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr") -> StudyStatus:
@@ -92,6 +96,7 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
         eta=study_seconds_left([each for each in states if not each.why], running)
         if running
         else None,
+        rule=tuple(standing_rule(store, plan)),
         runs=states,
     )
 
@@ -204,3 +209,12 @@ def study_seconds_left(views: Sequence[RunView | RunState], slots: int) -> float
     if going and not left:
         return None
     return max(sum(left) / max(slots, 1), max(left, default=0.0))
+
+
+def standing_rule(store: Store, plan: Plan) -> Iterator[str]:
+    """Yield the recorded rule of a study and how often its verdicts were looked at."""
+    log = read_log(store, plan)
+    if log.rules:
+        yield from rule_history(log.rules[-1].rule, log.rules)
+    if said := looks_taken(log):
+        yield said

@@ -17,6 +17,7 @@ from tempo.spec.options import ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search_section import SearchSpec
 from tempo.spec.seeds import SeedForms, stages_of
+from tempo.spec.verdict import VerdictSection
 
 Reference = Literal["average", "nearest", "flow"]
 
@@ -57,6 +58,7 @@ class StudySpec(RunConfig):
     resources: Resources = Resources()
     budget: Limits = Limits()
     search: SearchSpec | None = None
+    verdict: VerdictSection = VerdictSection()
 
     @property
     def stages(self) -> SeedStages | None:
@@ -72,6 +74,20 @@ class StudySpec(RunConfig):
                 "(`race`), so `seeds` is a count or a list such as `seeds: 3`; `confirm` says how "
                 "many fresh seeds the best trials get"
             )
+        return value
+
+    @field_validator("verdict")
+    @classmethod
+    def _measured(cls, value: VerdictSection, info: ValidationInfo) -> VerdictSection:
+        """Check that the test evaluation measures what decides."""
+        evaluation = info.data.get("evaluation")
+        measured = evaluation.metrics if evaluation is not None else value.names
+        for name in value.names:
+            if name not in measured:
+                raise ValueError(
+                    f"the rule decides by {name}, which evaluation.metrics does not measure; "
+                    f"add it there, or choose one of {', '.join(measured)}"
+                )
         return value
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tempo.core.catalog import unknown
 from tempo.core.errors import UnknownNameError
 from tempo.core.records import Plan
+from tempo.core.verdict_rule import Rule
 from tempo.records.layout import Store, default_root
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tempo.comparison.comparison import Comparison as ComparisonData
     from tempo.comparison.query import Query
-    from tempo.comparison.statistics.quantities import Contrast, Interval, Word
+    from tempo.comparison.statistics.quantities import Contrast, Interval, Kind, Word
 
 
 def compare(
@@ -39,7 +40,8 @@ def compare(
         question: `metric` ("psnr", or several: "psnr,ssim"), `baseline` (a variant), `at`
             ("final", "best-val" or a step), `where` ("se = on and seed < 3"), `group_by`
             (a factor), `delta` (half-width of `equivalent`), `level` (coverage of intervals),
-            `passing` (levels, "30,31.5"), `attribution` (from, to).
+            `passing` (levels, "30,31.5"), `attribution` (from, to). What is not given is as the
+            study's rule says; what is asked otherwise is answered and labelled exploratory.
 
     Raises:
         RecordError: a name is neither a study nor a folder nor a run.
@@ -57,14 +59,21 @@ def compare(
 
 
 def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Comparison:
-    """Compare the recorded results of plans, each in its records; see `compare`."""
+    """Compare the recorded results of plans, each in its records; see `compare`.
+
+    Where the verdicts of a study's own rule are among the answers, that is a look, and recorded.
+    """
     from tempo.comparison.build import compare_all
+    from tempo.workflow.verdicts import record_look
 
     known = list(signature(make_query).parameters)
     for name in question:
         if name not in known:
             raise UnknownNameError(unknown("argument of a comparison", name, known))
-    return Comparison(compare_all(list(plans), make_query(**question)), plans)
+    data = compare_all(list(plans), make_query(**question))
+    if len(plans) == 1:
+        data = record_look(*plans[0], data, "compare")
+    return Comparison(data, plans)
 
 
 def make_query(
@@ -75,7 +84,7 @@ def make_query(
     where: str | None = None,
     group_by: str | None = None,
     delta: float | None = None,
-    level: float = 0.95,
+    level: float | None = None,
     passing: str | Iterable[float] | None = None,
     attribution: Sequence[str] | None = None,
     detail: Literal["table", "full"] = "full",
@@ -108,6 +117,7 @@ class Verdict:
         reason: why this word was chosen.
         interval: the difference from the baseline with its interval, in the metric's unit;
             None when nothing can be paired.
+        kind: `rule`, `secondary` or `exploratory`, by what the study's rule asks.
 
     >>> import tempo
     >>> verdict = tempo.compare("v2_to_v3", baseline="V2").verdict("V3")
@@ -120,9 +130,11 @@ class Verdict:
         self.word: Word = contrast.verdict.word
         self.reason: str = contrast.verdict.reason
         self.interval: Interval | None = contrast.difference
+        self.kind: Kind = contrast.kind
 
     def __str__(self) -> str:
         head = f"{self.contrast.variant} against {self.contrast.baseline}: {self.word}"
+        head += "" if self.kind == "rule" else f" ({self.kind})"
         change = self.interval
         if change is None:
             return f"{head} ({self.reason})"
@@ -172,6 +184,25 @@ class Comparison:
         """The control variant."""
         return self.data.baseline
 
+    @property
+    def rule(self) -> Rule:
+        """The rule that the study's verdicts follow: metrics, delta, error rate, baseline."""
+        return self.data.rule
+
+    @property
+    def exploratory(self) -> tuple[str, ...]:
+        """In what the question departs from the rule; empty where it is the rule's own."""
+        return self.data.exploratory
+
+    def looks(self) -> pd.DataFrame:
+        """One row a recorded look and contrast of the rule: time, by, variant, seeds, word ...
+
+        The same data, shown again under the same rule, are not another look.
+        """
+        from tempo.workflow.verdicts import looks_frame
+
+        return looks_frame(self.data.looks)
+
     def table(self) -> pd.DataFrame:
         """One row a variant: the numbers of `compare.py --csv`, at full precision.
 
@@ -187,6 +218,8 @@ class Comparison:
         """One row a variant and metric: the difference from the baseline, interval and verdict.
 
         `p_adjusted` is after Holm's correction over `family`; the verdict uses the adjusted one.
+        `kind`: `rule` where the study's rule asks for the contrast, `secondary` beside it,
+        `exploratory` where it was asked otherwise.
         """
         import pandas as pd
 
@@ -206,6 +239,7 @@ class Comparison:
                         "p": contrast.p,
                         "p_adjusted": contrast.p_adjusted,
                         "verdict": contrast.verdict.word.value,
+                        "kind": contrast.kind,
                         "reason": contrast.verdict.reason,
                         "delta": contrast.delta,
                         "family": contrast.family,

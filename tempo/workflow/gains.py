@@ -68,7 +68,7 @@ def cost_gains(
     settings = TestSettings(
         info=MetricInfo(**asdict(info), definition=""),
         delta=None,
-        level=query.level,
+        level=query.coverage,
         power=query.power,
     )
     tested = {pair: _paired_by_seed(model, pair, settings) for pair in pairs}

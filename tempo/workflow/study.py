@@ -205,16 +205,26 @@ class Study:
         return [run.run_id for run in found.asked]
 
     def compare(self, **question: Any) -> Comparison:
-        """Compare the results recorded so far; see `tempo.compare` for the arguments."""
+        """Compare the results recorded so far; see `tempo.compare` for the arguments.
+
+        Where the spec's rule is another one than was recorded last, the change is recorded.
+        """
         from tempo.workflow.comparison import compare_plans
 
+        self._record_rule()
         return compare_plans([(self.options.store, self.expanded)], **question)
 
     def report(self) -> Path:
         """Write the report of the results recorded so far; returns the page."""
         from tempo.workflow.reports import write_study_report
 
+        self._record_rule()
         return write_study_report(self.options.store, self.expanded, self.options.reports)[1]
+
+    def _record_rule(self) -> None:
+        from tempo.workflow.verdicts import record_rule
+
+        record_rule(self.options.store, self.expanded, shown(None).note)
 
     def __repr__(self) -> str:
         profile = f" ({self.loaded.profile})" if self.loaded.profile else ""

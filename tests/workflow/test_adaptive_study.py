@@ -148,6 +148,8 @@ def test_status_and_report_know_what_was_not_needed(undisturbed: tuple[Place, st
     assert states["lr=c s4"]["state"] == "complete" and states["lr=c s4"]["why"] is None
     table = pd.read_csv(place.folder / "reports" / "tiny" / "table.csv").set_index("variant")
     assert table["seeds"].to_dict() == SEEDS == table["planned_seeds"].to_dict()
+    page = (place.folder / "reports" / "tiny" / "index.html").read_text()
+    assert "3 to 5 seeds a variant" in page
 
 
 def test_a_stopped_study_continues_as_if_undisturbed(

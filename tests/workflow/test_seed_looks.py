@@ -21,11 +21,12 @@ from tempo.launch.study_status import study_status
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 from tempo.records.seed_log import SeedLook, log_path, opened_plan, read_looks
+from tempo.records.verdict_log import read_log
 from tempo.workflow.execution.seed_looks import SeedLooks
 from tests.record_generator import Arm, Noise, Study, write_study
 
 STAGES = SeedStages(first=3, last=7)
-NOISE = Noise(seed=0.1, clip=0.02, residual=0.02, shared=0.1)
+NOISE = Noise(seed=0.05, clip=0.02, residual=0.02, shared=0.1)
 
 
 class Planted:
@@ -86,12 +87,12 @@ class Planted:
 
 ARMS = (
     Arm(name="base"),
-    Arm(name="good", gain=1.0),
-    Arm(name="bad", gain=-1.0),
-    Arm(name="open", gain=0.05),
+    Arm(name="good", gain=5.0),
+    Arm(name="bad", gain=-5.0),
+    Arm(name="open", gain=0.15),
     Arm(name="average", role="reference", gain=-3.0),
 )
-"""Two clear differences, and one that is smaller than the noise between seeds."""
+"""Two clear differences, and one that three seeds cannot tell from noise."""
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_the_same_state_seen_again_is_no_further_look(planted: Planted) -> None:
 
 
 def test_failed_runs_are_not_repeated_and_a_variant_that_only_fails_is_left(tmp_path: Path) -> None:
-    broken = Arm(name="broken", gain=0.05, broken=frozenset({3, 4, 5, 6}))
+    broken = Arm(name="broken", gain=0.15, broken=frozenset({3, 4, 5, 6}))
     planted = Planted(tmp_path, [Arm(name="base"), broken])
     planted.run()
     assert planted.seeds() == {"base": 4, "broken": 4}
@@ -257,3 +258,25 @@ def test_a_damaged_line_is_named(planted: Planted) -> None:
     path.write_bytes(b"{}\n" + path.read_bytes())
     with pytest.raises(RecordError, match=r"default\.jsonl: line 1: not a look at seeds"):
         planted.comparison()
+
+
+def test_every_look_spends_its_share_of_the_error_rate(planted: Planted) -> None:
+    """What the scheduler looked at is recorded as a look, and counted by the next one."""
+    planted.run()
+    looks = read_log(planted.store, planted.plan).looks
+    assert {look.by for look in looks} == {"scheduler"}
+    assert [look.of("open", "base", "psnr").seeds for look in looks] == [
+        look.seeds for look in planted.log
+    ]
+    assert {each.planned for look in looks for each in look.contrasts} == {STAGES.last}
+    contrast = next(each for each in planted.comparison().contrasts if each.variant == "open")
+    assert contrast.looked == tuple(range(3, planted.log[-1].seeds))
+
+
+def test_what_cannot_become_decided_is_stopped(tmp_path: Path) -> None:
+    noise = replace(NOISE, seed=0.2)
+    planted = Planted(tmp_path, [Arm(name="base"), Arm(name="none")], noise)
+    planted.run()
+    last = planted.log[-1]
+    assert last.variants["none"].state == "futile" and last.seeds < STAGES.last
+    assert last.sentence.endswith("1 stopped as it cannot become decided.")

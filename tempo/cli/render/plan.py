@@ -52,6 +52,7 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
     yield from plan.notes
     if view.seeds is not None:
         yield from view.seeds.sentences()
+    yield from view.rule
     if view.power:
         yield view.power
     stale = sum(each.stale for each in view.found.values())

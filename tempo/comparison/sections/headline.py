@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tempo.comparison.comparison import Difference, Protocol, Row
+from tempo.comparison.contrasts import Judged
 from tempo.comparison.fitted_study import FittedStudy
+from tempo.comparison.registered_rule import RuleCheck
+from tempo.comparison.sections.rule_lines import rule_lines
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
 
 MOST_NAMED = 6
@@ -14,16 +17,19 @@ MOST_NAMED = 6
 def headline(
     study: FittedStudy,
     table: Sequence[Row],
-    contrasts: Sequence[Contrast],
+    check: RuleCheck,
+    judged: Judged,
     noise: Sequence[Noise],
     power: Sequence[Power],
     fairness: Sequence[Difference],
     protocols: Sequence[Protocol],
 ) -> tuple[str, ...]:
     """Return what is missing, what was found and what to be careful with, in that order."""
+    contrasts = [each for each in judged.contrasts if each.metric == study.metric]
     return (
         *_missing(table),
-        *_verdicts(study, contrasts),
+        *_verdicts(study, check, judged.contrasts),
+        *rule_lines(check, judged),
         *(each.sentence for each in noise[:1]),
         *_power(study, power, contrasts),
         *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
@@ -41,25 +47,38 @@ def _missing(table: Sequence[Row]) -> list[str]:
     return [f"Incomplete: {parts}{more}."]
 
 
-def _verdicts(study: FittedStudy, contrasts: Sequence[Contrast]) -> list[str]:
+def _verdicts(study: FittedStudy, check: RuleCheck, contrasts: Sequence[Contrast]) -> list[str]:
+    """Say what was found, in every metric that decides; in the one asked for otherwise."""
     trained = {each.name for each in study.sample.trained}
+    own = check.registered.rule.metrics if check.answers_rule else ()
+    metrics = dict.fromkeys((study.metric, *(own if study.metric in own else ())))
     mine = [each for each in contrasts if each.variant in trained]
     if not mine:
         return ["Nothing to compare: the study has one trained variant."]
-    said = []
-    for word in Word:
-        names = [each.variant for each in mine if each.verdict.word == word]
-        if names:
-            said.append(f"{word.value}: {_names(names)}")
-    metric = study.infos[0].title
-    sentences = [f"Against {study.baseline} in {metric}: {'; '.join(said)}."]
-    few = [len(each.seeds) for each in mine if each.difference]
-    if few and max(few) < 3:
+    sentences = []
+    for name in metrics:
+        of_metric = [each for each in mine if each.metric == name]
+        said = []
+        for word in Word:
+            names = [each.variant for each in of_metric if each.verdict.word == word]
+            if names:
+                said.append(f"{word.value}: {_names(names)}")
         sentences.append(
-            f"With {max(few)} paired seed{'s' if max(few) > 1 else ''} every verdict is "
-            "inconclusive, whatever the difference: at least 3 are needed."
+            f"Against {study.baseline} in {study.info(name).title}: {'; '.join(said)}."
         )
+    few = [len(each.seeds) for each in mine if each.difference and each.metric == study.metric]
+    if few and max(few) < 3:
+        sentences.append(_too_few(max(few)))
     return sentences
+
+
+def _too_few(seeds: int) -> str:
+    """Say once what fewer than three seeds cannot say."""
+    plural, interval = ("s", "") if seeds > 1 else ("", ", and no difference has an interval")
+    return (
+        f"With {seeds} paired seed{plural} nothing can be decided{interval}: every verdict is "
+        "inconclusive, whatever the difference; at least 3 seeds are needed."
+    )
 
 
 def _names(names: Sequence[str]) -> str:

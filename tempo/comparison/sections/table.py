@@ -79,7 +79,7 @@ def _row(
 ) -> Row:
     runs = sample.of(variant.name)
     done = [run for run in runs if run.values]
-    level = sample.query.level
+    level = sample.query.coverage
     found = {name: estimate(name, done, len(runs), level) for name in metrics}
     role = variant.role
     if role != "reference":

@@ -30,6 +30,7 @@ from tempo.workflow.observer import Observer, SilentObserver
 from tempo.workflow.plan.machine_check import check
 from tempo.workflow.reports import write_study_report
 from tempo.workflow.run_options import RunOptions
+from tempo.workflow.verdicts import record_rule
 
 FAILED = 1
 """Exit code of a study in which a run failed."""
@@ -112,9 +113,11 @@ def execute(
             observer.note(text)
         looks = None if wanted else SeedLooks.of(plan, options, observer, affords=setup.affords)
         if looks is not None:
+            record_rule(store, plan, observer.note)
             looks.catch_up()
         pool = open_pool(setup, observer, wanted)
         store.save_plan(plan)
+        record_rule(store, plan, observer.note)
         work = Work(pool, looks)
         if setup.queued and not options.wait and _submitted(work):
             return _handed_over(plan, pool)
@@ -183,7 +186,7 @@ def _conclude(
         return outcome(ending="stopped", left=len(left), exit_code=code)
     if mirror is not None:
         mirror.hurry()
-    comparison, page = write_study_report(options.store, plan, options.reports)
+    comparison, page = write_study_report(options.store, plan, options.reports, "run")
     if mirror is not None:
         complete_mirror(mirror, plan, failed=bool(failures), page=page, say=observer.note)
     return outcome(
@@ -230,6 +233,7 @@ def carry_out_as_rank(plan: Plan, options: RunOptions, observer: Observer) -> No
     runs: tuple[PlannedRun, ...] = ()
     if leads():
         if looks is not None:
+            record_rule(store, plan, observer.note)
             looks.catch_up()
         runs = opened_plan(store, plan).distinct_runs
         _prepare(plan, runs, store, options.cache)
@@ -260,5 +264,6 @@ def _prepare(plan: Plan, runs: Sequence[PlannedRun], store: Store, cache: Path) 
     finally:
         os.environ.update(shared)
     store.save_plan(plan)
+    record_rule(store, plan, print)
     for planned in runs:
         store.save_run(plan.spec_of(planned))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tempo.core.errors import RecordError
+from tempo.core.errors import NoResultError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.core.seed_stages import SeedStages
 from tempo.launch.scheduling.pool import Pool
@@ -194,14 +194,19 @@ class SeedLooks:
         )
 
     def _comparison(self) -> Comparison | None:
-        """Return the comparison that the report will show; None before any run has a result."""
+        """Return the comparison that the report will show; None before any run has a result.
+
+        That is a look at the verdicts, and recorded as one.
+        """
         from tempo.comparison.build import compare
         from tempo.comparison.query import Query
+        from tempo.workflow.verdicts import record_look
 
         try:
-            return compare(self._store, self._plan, Query(detail="table"))
-        except RecordError:
+            found = compare(self._store, self._plan, Query(detail="table"))
+        except NoResultError:
             return None
+        return record_look(self._store, self._plan, found, "scheduler")
 
     def _unopened(self, seeds: Mapping[str, Sequence[int]], opened: Plan) -> list[PlannedRun]:
         """Return the runs of these seeds, each once, that are not opened yet."""
@@ -224,13 +229,8 @@ def no_contrasts(plan: Plan) -> str | None:
 
 
 def rule_contrasts(comparison: Comparison, plan: Plan) -> list[Contrast]:
-    """Return the contrasts that have to be decided: of trained variants, in the rule's metric."""
-    trained = {variant.name for variant in plan.variants if variant.role != "reference"}
-    return [
-        each
-        for each in comparison.contrasts
-        if each.metric == comparison.metric and each.variant in trained
-    ]
+    """Return the contrasts that have to be decided: those of the study's rule."""
+    return [each for each in comparison.contrasts if each.kind == "rule"]
 
 
 def _opened_seeds(plan: Plan) -> dict[str, set[int | None]]:

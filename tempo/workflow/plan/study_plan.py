@@ -14,7 +14,10 @@ from tempo.design.expand import expand
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.reuse import ReuseStatus, other_studies, reuse_status
+from tempo.records.rule_sentences import rule_ahead
+from tempo.records.verdict_log import read_log
 from tempo.spec.load import LoadedStudy
+from tempo.spec.verdict import rule_of
 from tempo.workflow.plan.bill import Bill, Sum, count_all, describe_networks
 from tempo.workflow.plan.measurements import PlanMeasurements, power_statement, processes_of
 from tempo.workflow.plan.seed_range import SeedRange
@@ -39,6 +42,7 @@ class StudyPlan:
         bill: what the study costs; None unless priced.
         power: which difference the seeds can detect; None where nothing tells the seed noise.
         seeds: how many runs adaptive seeds can lead to; None where every run is carried out.
+        rule: sentences on what the verdicts will decide by; none of a search.
         root: the folder of records that `found` is from.
         reuse_stale: results that other code made are taken as they are.
 
@@ -56,6 +60,7 @@ class StudyPlan:
     bill: Bill | None
     power: str | None
     seeds: SeedRange | None
+    rule: tuple[str, ...]
     root: Path
     reuse_stale: bool
 
@@ -171,6 +176,7 @@ class StudyPlan:
                 for name in self.reusable
             },
             "power": self.power,
+            "rule": rule_of(self.plan).to_json(),
         }
         if self.seeds is not None:
             value["adaptive_seeds"] = self.seeds.to_json()
@@ -268,6 +274,7 @@ def study_plan(
         bill=bill,
         power=power_statement(plan, store, reusable),
         seeds=SeedRange.of(plan, store),
+        rule=tuple(rule_ahead(rule_of(plan), read_log(store, plan))),
         root=store.root,
         reuse_stale=options.reuse_stale,
     )
