@@ -203,7 +203,7 @@ class _Judging:
 
 def planned_pairs(sample: Sample, pair: tuple[str, str]) -> int:
     """Return how many pairs were planned: a reference pairs with every seed of the baseline."""
-    seeds = [{run.seed for run in sample.of(name)} for name in pair]
+    seeds = [sample.planned_seeds(name) for name in pair]
     counted = [each for each in seeds if each != {None}]
     return len(set.intersection(*counted)) if counted else 0
 

@@ -16,7 +16,7 @@ from tempo.comparison.statistics.quantities import Interval, TestSettings, Verdi
 from tempo.comparison.statistics.random_effects import RandomEffects
 from tempo.comparison.statistics.seed_source_matrix import matrix_of
 from tempo.core.catalog import unknown
-from tempo.core.errors import RecordError, TempoError
+from tempo.core.errors import NoResultError, TempoError
 from tempo.core.records import MetricInfo
 
 PANELS = ("edge", "tof", "warping", "flicker")
@@ -126,7 +126,7 @@ def fit_study(sample: Sample) -> FittedStudy:
     """Choose baseline and metrics, read per-clip values and fit the models.
 
     Raises:
-        RecordError: when no run has a result yet.
+        NoResultError: when no run has a result yet.
         TempoError: when the query names a variant, metric or factor that is not there.
     """
     known = _known(sample)
@@ -162,7 +162,7 @@ def _known(sample: Sample) -> dict[str, MetricInfo]:
         states = Counter(run.status.value for run in sample.runs)
         said = ", ".join(f"{count} {state}" for state, count in states.items())
         where = "" if sample.query.at.kind == "final" else f" at {sample.query.at}"
-        raise RecordError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
+        raise NoResultError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
     return known
 
 

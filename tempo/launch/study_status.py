@@ -14,6 +14,7 @@ from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
 from tempo.records.rule_sentences import looks_taken, rule_history
+from tempo.records.seed_log import NOT_NEEDED, SeedLook, opened_runs, read_looks, unopened_state
 from tempo.records.verdict_log import read_log
 
 
@@ -22,7 +23,8 @@ class RunState:
     """One run.
 
     Attributes:
-        state: a RunStatus, or `stopping` while the run is running and was asked to stop.
+        state: a RunStatus, `stopping` while the run is running and was asked to stop, or of
+            adaptive seeds that no look opened `waiting` or `not needed`; `why` says more of those.
         value: the metric at the last validation; `common`: at the step that all runs have reached.
         eta: seconds until the run ends, while it is running.
         memory: bytes now, or the peak of a run that ended; None while nothing was measured.
@@ -39,10 +41,15 @@ class RunState:
     device: str
     memory: float | None
     where: str
+    why: str = ""
 
     @property
     def ended(self) -> bool:
-        return self.status in {RunStatus.COMPLETE, RunStatus.FAILED, RunStatus.PRUNED}
+        return self.state == NOT_NEEDED or self.status in {
+            RunStatus.COMPLETE,
+            RunStatus.FAILED,
+            RunStatus.PRUNED,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +70,21 @@ class StudyStatus:
 def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr") -> StudyStatus:
     """Read the state of every run of `plan`, with `metric` of its validations."""
     runs = plan.distinct_runs
+    looks = read_looks(store, plan)
+    opened = {run.run_id for run in opened_runs(plan, looks)}
     holds = ledger.holds([run.run_id for run in runs])
     tails = {run.run_id: Tail(store.run_dir(run.run_id)) for run in runs}
     for tail in tails.values():
         tail.catch_up()
     progress = {run_id: tail.progress for run_id, tail in tails.items()}
-    step = common_step([p for run in runs if run.seed is not None and (p := progress[run.run_id])])
+    trained = [run for run in runs if run.seed is not None and run.run_id in opened]
+    step = common_step([progress[run.run_id] for run in trained])
     owners = [hold.owner for hold in holds.values() if is_active(hold)]
     memory = memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
     states = tuple(
         _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
+        if run.run_id in opened
+        else _unopened(run, looks)
         for run in runs
     )
     running = sum(each.status is RunStatus.RUNNING for each in states)
@@ -81,7 +93,9 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
         profile=plan.profile,
         metric=metric,
         step=step,
-        eta=study_seconds_left(states, running) if running else None,
+        eta=study_seconds_left([each for each in states if not each.why], running)
+        if running
+        else None,
         rule=tuple(standing_rule(store, plan)),
         runs=states,
     )
@@ -131,6 +145,24 @@ def _state(
         device=str(about.get("device", "")),
         memory=(memory.get(owner.pid) if owner is not None else None) or peak or None,
         where=" ".join(map(str, place)),
+    )
+
+
+def _unopened(run: PlannedRun, looks: tuple[SeedLook, ...]) -> RunState:
+    """Return the state of a run that adaptive seeds do not ask for, or not yet."""
+    state, why = unopened_state(run, looks)
+    return RunState(
+        run=run,
+        status=RunStatus.PLANNED,
+        state=state,
+        progress=Progress(),
+        value=None,
+        common=None,
+        eta=None,
+        device="",
+        memory=None,
+        where="",
+        why=why,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import SpecError
 from tempo.core.records import Plan, shallow
+from tempo.records.seed_log import opened_plan
 from tempo.spec.load import LoadedStudy
 from tempo.spec.load import load_study as load_spec
 from tempo.spec.study import StudySpec
@@ -199,7 +200,8 @@ class Study:
         """
         from tempo.workflow.control import stop_runs
 
-        found = stop_runs(self.expanded.distinct_runs, self.options.store)
+        store = self.options.store
+        found = stop_runs(opened_plan(store, self.expanded).distinct_runs, store)
         return [run.run_id for run in found.asked]
 
     def compare(self, **question: Any) -> Comparison:

@@ -50,6 +50,8 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
     for group in plan.aliases:
         yield f"cannot be told apart: {' = '.join(group)}"
     yield from plan.notes
+    if view.seeds is not None:
+        yield from view.seeds.sentences()
     yield from view.rule
     if view.power:
         yield view.power
@@ -60,16 +62,26 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
         yield from _total(view.bill, view)
 
 
+SUMS = {"next_look": " before the next look", "total": ""}
+"""The sums of a priced plan, in the order to print them."""
+
+
 def _total(bill: Bill, view: StudyPlan) -> Iterator[str]:
     for name, why in bill.failed.items():
         yield f"no price for {name!r}: {why}"
-    total = bill.left(view.found, stale_too=view.reuse_stale)
     unit = "CPU-hours" if bill.devices == "cpu" else "GPU-hours"
-    disk = "" if total.disk is None else f", at most {_bytes(total.disk)} of disk"
-    yield (
-        f"{total.runs} runs to do: {_three(total.device_hours)} {unit} on {bill.devices}{disk}; "
-        f"about {duration(total.seconds)} with {total.slots} at a time (each measured alone)"
-    )
+    sums = view.sums()
+    for name, what in SUMS.items():
+        if name not in sums:
+            continue
+        each = sums[name]
+        disk = "" if each.disk is None else f", at most {_bytes(each.disk)} of disk"
+        of = "at most " if name == "total" and len(sums) > 1 else ""
+        yield (
+            f"{of}{each.runs} runs to do{what}: {_three(each.device_hours)} {unit} on "
+            f"{bill.devices}{disk}; about {duration(each.seconds)} with {each.slots} at a time "
+            "(each measured alone)"
+        )
 
 
 def _variants(view: StudyPlan) -> Table:

@@ -14,6 +14,7 @@ from tempo.comparison.statistics.quantities import Contrast, Estimate
 from tempo.core.records import PlannedVariant, RunStatus
 from tempo.core.t_interval import mean_half_width
 from tempo.records.run_record import RunRecord
+from tempo.records.seed_log import end_of
 
 State = Literal["complete", "partial", "failed", "missing"]
 
@@ -126,9 +127,10 @@ def _checkpoint(runs: Sequence[Run]) -> str:
 
 def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
     without = [run for run in runs if not run.values]
+    ended = end_of(variant.name, sample.looks)
     if not without:
         twin = _twin(sample, variant)
-        return f"the very same runs as {twin}" if twin else ""
+        return f"the very same runs as {twin}" if twin else ended
     if variant.role == "reference" and sample.query.at.kind != "final":
         return "references are judged on the test split only"
     counts: dict[str, list[str]] = {}
@@ -137,6 +139,7 @@ def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
         counts.setdefault(name, []).append("-" if run.seed is None else str(run.seed))
     parts = [f"{name}: seed {', '.join(seeds)}" for name, seeds in counts.items()]
     done = len(runs) - len(without)
+    parts += [ended] if ended else []
     return f"{done} of {len(runs)} seeds; {'; '.join(parts)}"
 
 

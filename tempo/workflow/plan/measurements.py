@@ -142,7 +142,8 @@ def power_statement(plan: Plan, store: Store, reusable: Collection[str]) -> str 
     trained = sum(variant.role != "reference" for variant in plan.variants)
     expected = expected_noise(seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2))
     smallest = detectable(expected, seeds)
-    said = f"{seeds} seed{'s' * (seeds > 1)} at a noise of {noise.sd:.3f} dB between seeds"
+    most = "" if plan.stages is None else "at most "
+    said = f"{most}{seeds} seed{'s' * (seeds > 1)} at a noise of {noise.sd:.3f} dB between seeds"
     where = f"(PSNR, from {', '.join(noise.studies)}, {noise.df} degrees of freedom)"
     if smallest is None:
         return f"{said} {where} can detect no difference, however large: it takes 3"
