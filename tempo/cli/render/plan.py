@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tempo.cli.render.console import duration, plain_table, say
 from tempo.workflow.plan.bill import Bill, Item
+from tempo.workflow.plan.seed_forecast import PlanForecast
 from tempo.workflow.plan.study_plan import StudyPlan
 
 MOST_ROWS = 200
@@ -31,6 +32,8 @@ def print_tables(view: StudyPlan, console: Console) -> None:
     if view.counts or view.bill:
         console.print(_costs(view))
     console.print(_runs(view))
+    if view.seeds is not None and (forecast := view.forecast()) is not None:
+        console.print(_forecast(view, forecast))
     _say_rest(console, len(plan.runs), "runs")
     for line in _remarks(view):
         say(console, line)
@@ -60,6 +63,22 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
     yield f"{len(plan.runs)} runs, {len(view.reusable)} complete{made} in {view.root}"
     if view.bill:
         yield from _total(view.bill, view)
+
+
+def _forecast(view: StudyPlan, forecast: PlanForecast) -> Table:
+    """A row a true difference that all contrasts may have: seeds, runs, chances."""
+    table = plain_table(f"if all contrasts differ by (at {forecast.noise.sd:.3f} dB of seed noise)")
+    hours = view.device_hours() if view.bill else None
+    for name in ("dB", "seeds", "runs", *(["hours"] if hours is not None else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("better or worse", "equivalent"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in forecast.rows:
+        cells = [f"{row.difference:g}", f"{row.seeds:.1f} of {forecast.most}"]
+        cells.append(f"{row.share * forecast.most_runs:.0f} of {forecast.most_runs}")
+        cells += [_three(row.share * hours)] if hours is not None else []
+        table.add_row(*cells, f"{row.different:.0%}", f"{row.equivalent:.0%}")
+    return table
 
 
 SUMS = {"next_look": " before the next look", "total": ""}

@@ -85,7 +85,7 @@ class AdjustedResult:
     """A hypothesis judged within its family; `test` is None where nothing could be tested.
 
     `interval` is at the level at which Holm's procedure tested the hypothesis: it leaves out zero
-    exactly where the word is better or worse.
+    exactly where the word is better or worse, and lies within delta where it is equivalent.
     """
 
     test: TestResult | None
@@ -126,7 +126,7 @@ def holm_family(
             if e.p_equal is not None
         }
     )
-    alphas = _local_alphas(p, settings.alpha)
+    alphas, equal_alphas = (_local_alphas(each, settings.alpha) for each in (p, equal))
     judged: dict[Key, AdjustedResult] = {}
     for key, each in tested.items():
         if isinstance(each, Verdict):
@@ -137,6 +137,8 @@ def holm_family(
             rule, alpha = own.get(key, settings), alphas.get(key, settings.alpha)
             interval = _at_level(each, rule, alpha)
             verdict = _judge(each, interval, p.get(key), equal.get(key), rule, alpha)
+            if verdict.word is Word.EQUIVALENT and key in equal_alphas:
+                interval = _of_equivalence(each, rule, equal_alphas[key])
             judged[key] = AdjustedResult(each, p.get(key), verdict, interval)
     return judged
 
@@ -159,13 +161,23 @@ def _local_alphas(adjusted: Mapping[Key, float], alpha: float) -> dict[Key, floa
 
 
 def _at_level(test: TestResult, settings: TestSettings, alpha: float) -> Interval:
-    """Return the interval at this look's nominal level, where Holm tested at `alpha`."""
-    found, looks = test.interval, test.looks
-    nominal = alpha if looks.spent else float(looks.level(alpha))
+    """Return the interval at this look's nominal level; Holm tested a difference at `alpha`."""
+    looks = test.looks
+    return _resized(test, settings, alpha if looks.spent else float(looks.level(alpha)))
+
+
+def _of_equivalence(test: TestResult, settings: TestSettings, alpha: float) -> Interval:
+    """Return the interval that two one-sided tests at `alpha` hold against delta."""
+    return _resized(test, settings, 2 * float(test.looks.level_one_sided(alpha)))
+
+
+def _resized(test: TestResult, settings: TestSettings, outside: float) -> Interval:
+    """Return the interval that leaves the share `outside` to both sides, for a testable case."""
+    found = test.interval
     if found.se is None or found.df is None or not test.testable:
         return found
-    wide = Interval.of_t(found.value, found.se, found.df, level=1 - nominal, method=found.method)
-    return replace(wide, level=settings.level, single_level=1 - nominal)
+    sized = Interval.of_t(found.value, found.se, found.df, level=1 - outside, method=found.method)
+    return replace(sized, level=settings.level, single_level=1 - outside)
 
 
 def _standing(test: TestResult, decision: Decision, settings: TestSettings) -> AdjustedResult:

@@ -127,29 +127,36 @@ class SeedNoise:
     studies: tuple[str, ...]
 
 
-def power_statement(plan: Plan, store: Store, reusable: Collection[str]) -> str | None:
+def known_noise(plan: Plan, store: Store, reusable: Collection[str]) -> SeedNoise | None:
+    """The seed noise of this study's results or, before there are any, of other studies on the
+    same data, judged alike; None where nothing tells it."""
+    return _of_plan(plan, store, reusable) or _elsewhere(plan, store)
+
+
+def power_statement(plan: Plan, noise: SeedNoise | None) -> str | None:
     """`3 seeds at a noise of s dB can detect >= x dB`; None where nothing tells the noise.
 
-    The noise is that of this study's results or, before there are any, of other studies on the
-    same data, judged alike. The power is that of the test that the comparison does (`compare`).
+    The power is that of the test that the comparison does (`compare`).
     """
-    noise = _of_plan(plan, store, reusable) or _elsewhere(plan, store)
     seeds = len({run.seed for run in plan.runs} - {None})
     if noise is None or not seeds:
         return None
-    from tempo.comparison.statistics.power import detectable, expected_noise
+    from tempo.comparison.statistics.power import detectable, detectable_range, expected_noise
 
     trained = sum(variant.role != "reference" for variant in plan.variants)
-    expected = expected_noise(seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2))
-    smallest = detectable(expected, seeds)
+    expected = expected_noise(
+        seed_sd=math.sqrt(2) * noise.sd, variants=max(trained, 2), seed_df=noise.df
+    )
+    smallest, ends = detectable(expected, seeds), detectable_range(expected, seeds)
     most = "" if plan.stages is None else "at most "
     said = f"{most}{seeds} seed{'s' * (seeds > 1)} at a noise of {noise.sd:.3f} dB between seeds"
     where = f"(PSNR, from {', '.join(noise.studies)}, {noise.df} degrees of freedom)"
     if smallest is None:
         return f"{said} {where} can detect no difference, however large: it takes 3"
+    between = "" if ends is None else f" ({ends[0]:.3f} to {ends[1]:.3f}, as the noise may be)"
     return (
-        f"{said} {where} can detect >= {smallest:.3f} dB: one contrast, 80 % power, two-sided 5 %; "
-        "the draw of the test clips comes on top"
+        f"{said} {where} can detect >= {smallest:.3f} dB{between}: one contrast, 80 % power, "
+        "two-sided 5 %; the draw of the test clips comes on top"
     )
 
 

@@ -19,7 +19,14 @@ from tempo.records.verdict_log import read_log
 from tempo.spec.load import LoadedStudy
 from tempo.spec.verdict import rule_of
 from tempo.workflow.plan.bill import Bill, Sum, count_all, describe_networks
-from tempo.workflow.plan.measurements import PlanMeasurements, power_statement, processes_of
+from tempo.workflow.plan.measurements import (
+    PlanMeasurements,
+    SeedNoise,
+    known_noise,
+    power_statement,
+    processes_of,
+)
+from tempo.workflow.plan.seed_forecast import PlanForecast, forecast_plan
 from tempo.workflow.plan.seed_range import SeedRange
 from tempo.workflow.run_options import RunOptions
 
@@ -40,6 +47,7 @@ class StudyPlan:
         counts: parameters, MACs and activation bytes by variant; empty unless asked for.
         architectures: each network stage by stage, by variant; empty unless asked for.
         bill: what the study costs; None unless priced.
+        noise: the seed noise that is recorded of this data; None where nothing tells it.
         power: which difference the seeds can detect; None where nothing tells the seed noise.
         seeds: how many runs adaptive seeds can lead to; None where every run is carried out.
         rule: sentences on what the verdicts will decide by; none of a search.
@@ -58,6 +66,7 @@ class StudyPlan:
     counts: Mapping[str, Mapping[str, int]]
     architectures: Mapping[str, Sequence[str]]
     bill: Bill | None
+    noise: SeedNoise | None
     power: str | None
     seeds: SeedRange | None
     rule: tuple[str, ...]
@@ -147,7 +156,6 @@ class StudyPlan:
         Raises:
             TempoError: the plan is not priced; `Study.price` measures the prices.
         """
-        # What is expected, by the verdicts' simulation, belongs here as a third sum.
         bill = self._priced()
         kinds: dict[str, frozenset[str] | None] = {"total": None}
         if self.seeds is not None:
@@ -156,6 +164,13 @@ class StudyPlan:
             name: bill.left(self.found, stale_too=self.reuse_stale, among=ids)
             for name, ids in kinds.items()
         }
+
+    def forecast(self) -> PlanForecast | None:
+        """What becomes of the study at stated differences, by simulation from the seed noise.
+
+        None where nothing tells the noise, or the plan can decide nothing.
+        """
+        return forecast_plan(self.plan, self.noise)
 
     def _priced(self) -> Bill:
         if self.bill is None:
@@ -180,6 +195,8 @@ class StudyPlan:
         }
         if self.seeds is not None:
             value["adaptive_seeds"] = self.seeds.to_json()
+            forecast = self.forecast()
+            value["forecast"] = forecast.to_json() if forecast else None
         if self.bill:
             value |= self.bill.to_json()
             value |= {name: asdict(each) for name, each in self.sums().items()}
@@ -265,6 +282,7 @@ def study_plan(
     reusable = {
         name for name, each in found.items() if each.reusable(stale_too=options.reuse_stale)
     }
+    noise = known_noise(plan, store, reusable)
     view = StudyPlan(
         plan=plan,
         found=found,
@@ -272,7 +290,8 @@ def study_plan(
         counts={},
         architectures={},
         bill=bill,
-        power=power_statement(plan, store, reusable),
+        noise=noise,
+        power=power_statement(plan, noise),
         seeds=SeedRange.of(plan, store),
         rule=tuple(rule_ahead(rule_of(plan), read_log(store, plan))),
         root=store.root,
