@@ -67,7 +67,7 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
 
 def _forecast(view: StudyPlan, forecast: PlanForecast) -> Table:
     """A row a true difference that all contrasts may have: seeds, runs, chances."""
-    table = plain_table(f"if all contrasts differ by (at {forecast.noise.sd:.3f} dB of seed noise)")
+    table = plain_table("forecast by seed noise, if all contrasts differ by")
     hours = view.device_hours() if view.bill else None
     for name in ("dB", "seeds", "runs", *(["hours"] if hours is not None else [])):
         table.add_column(name, justify="right", no_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.core.records import Plan
 from tempo.core.seed_stages import FEWEST
 from tempo.spec.verdict import rule_of
-from tempo.workflow.plan.measurements import SeedNoise
+from tempo.workflow.plan.seed_noise import SeedNoise
 
 if TYPE_CHECKING:
     import pandas as pd
