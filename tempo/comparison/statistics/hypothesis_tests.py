@@ -118,15 +118,16 @@ def holm_family(
     members = {key: each for key, each in results.items() if each.testable}
     different = {k: e for k, e in members.items() if not _settled(settled, k, equal=False)}
     unequal = {k: e for k, e in members.items() if not _settled(settled, k, equal=True)}
-    p = _holm({k: float(e.looks.sequential_p(e.p or 0.0)) for k, e in different.items()})
-    equal = _holm(
-        {
-            k: float(e.looks.sequential_p_one_sided(e.p_equal))
-            for k, e in unequal.items()
-            if e.p_equal is not None
-        }
-    )
-    alphas, equal_alphas = (_local_alphas(each, settings.alpha) for each in (p, equal))
+    single = {k: float(e.looks.sequential_p(e.p or 0.0)) for k, e in different.items()}
+    p = _holm(single)
+    single_equal = {
+        k: float(e.looks.sequential_p_one_sided(e.p_equal))
+        for k, e in unequal.items()
+        if e.p_equal is not None
+    }
+    equal = _holm(single_equal)
+    alphas = _local_alphas(single, p, settings.alpha)
+    equal_alphas = _local_alphas(single_equal, equal, settings.alpha)
     judged: dict[Key, AdjustedResult] = {}
     for key, each in tested.items():
         if isinstance(each, Verdict):
@@ -152,9 +153,14 @@ def _holm(p: Mapping[Key, float]) -> dict[Key, float]:
     return dict(zip(p, student_t.holm(list(p.values())), strict=True))
 
 
-def _local_alphas(adjusted: Mapping[Key, float], alpha: float) -> dict[Key, float]:
-    """Return the share of `alpha` at which Holm's procedure tested each hypothesis last."""
-    order = sorted(adjusted, key=lambda key: adjusted[key])
+def _local_alphas(
+    p: Mapping[Key, float], adjusted: Mapping[Key, float], alpha: float
+) -> dict[Key, float]:
+    """Return the share of `alpha` at which Holm's procedure tested each hypothesis last.
+
+    In the order of the single p values: adjusted ones are often tied.
+    """
+    order = sorted(p, key=lambda key: p[key])
     size = len(order)
     rejected = sum(value <= alpha for value in adjusted.values())
     return {key: alpha / (size - min(place, rejected)) for place, key in enumerate(order)}
