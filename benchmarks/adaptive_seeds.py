@@ -4,11 +4,11 @@
     python benchmarks/adaptive_seeds.py --studies 1000 --gpu-hours 2.5
 
 Simulated studies of a control and 8 variants: 2 differ by 3 d, 2 by d, 4 not at all, where d is
-what the fixed design detects with 80 % (delta unset, Holm over all 8). Adaptive designs look after every
-seed from 3 on and train on only what is open; `to` is the smallest last number of seeds whose power
-at d is that of the fixed design (to a percentage point, about one standard error), or the one with
-the most power where none has it. `false`: studies that call one of the 4 without effect better or
-worse. `equal`: studies that call one at or above delta equivalent. `same`: how many of the 4 are
+what the fixed design detects with 80 % (delta unset, Holm over all 8). Adaptive designs look after
+every seed from 3 on and train on only what is open; `to` is the smallest last number of seeds whose
+power at d is that of the fixed design (to a percentage point, about one standard error), or the one
+with the most power where none has it. `false`: studies that call one of the 4 without effect better
+or worse. `equal`: studies that call one at or above delta equivalent. `same`: how many of the 4 are
 called equivalent. `saved`: median over studies of the share of runs that are not trained; GPU-hours
 are in proportion, as each run costs the same.
 """
