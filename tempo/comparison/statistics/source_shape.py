@@ -36,7 +36,7 @@ def skewness(values: Array) -> float:
     variance = float((centred**2).mean())
     if variance <= 1e-24 * float((values**2).mean()):
         return 0.0
-    return float((centred**3).mean()) / variance**1.5
+    return float((centred**3).mean() / variance**1.5)
 
 
 def skewed_sources(matrix: SeedSourceMatrix, combination: Combination, name: str) -> str | None:
