@@ -77,7 +77,7 @@ class Footage(Options):
     every: int = Field(3, ge=1, description="distance between the first frames of two clips")
     target_times: Literal["middle", "any"] = Field(
         "middle",
-        description="training targets: half-way, or each frame between the anchors",
+        description="training targets: half-way, or each frame between (stride 2 or more)",
     )
     static: float = Field(
         0.5,

@@ -42,7 +42,7 @@ class StudySpec(RunConfig):
 
     study: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$",
-        description="name of the study, of its records and its report; never inherited",
+        description="name of its records: at most 80 letters, digits and ._-; never inherited",
     )
     question: str = Field(
         "", description="what the study asks, first line of its report; never inherited"
@@ -63,8 +63,13 @@ class StudySpec(RunConfig):
         None, description="the budget that all trained variants share"
     )
     baseline: str | None = Field(None, description="name of the control variant")
-    references: Annotated[tuple[Reference, ...], ListOf] = REFERENCES
-    seeds: Annotated[tuple[int, ...], ListOf] = (0,)
+    references: Annotated[tuple[Reference, ...], ListOf] = Field(
+        REFERENCES, description="methods without weights that stand in every table"
+    )
+    seeds: Annotated[tuple[int, ...], ListOf] = Field(
+        (0,),
+        description="replicates of every variant: a count n for the seeds 0 to n - 1, or a list",
+    )
     resources: Resources = Resources()
     budget: Limits = Limits()
     search: SearchSpec | None = Field(
