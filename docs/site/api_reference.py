@@ -12,10 +12,10 @@ see [Tempo from Python](../python.md).
 
 
 def markdown() -> str:
-    """Return the page: a section a public name, which mkdocstrings fills in."""
+    """Return the page: a line a public name, which mkdocstrings makes a section of."""
     parts = [INTRODUCTION]
     for name in tempo.__all__:
         if not name.startswith("__"):
             one = getattr(tempo, name)
-            parts.append(f"## {name} {{ #{name} }}\n\n::: {one.__module__}.{one.__qualname__}\n")
+            parts.append(f"::: {one.__module__}.{one.__qualname__}\n")
     return "\n".join(parts)

@@ -12,33 +12,23 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel
+from field_words import bare, default_of, is_section, takes, written
 from pydantic.fields import FieldInfo
 
 from tempo.core.errors import TempoError
-from tempo.spec.options import Options, OptionsCatalog, Section, catalog_of
+from tempo.spec.options import Section, catalog_of
 from tempo.spec.presets import PRESETS
 from tempo.spec.study import StudySpec
 
 FOLDER = "reference/fields"
 EXAMPLES = Path(__file__).with_name("field_examples.yaml")
-
-WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Any: "any value"}
-PLURALS = {each: f"{each}s" for each in ("whole number", "number", "section")} | {"text": "names"}
-BOUNDS = {
-    "ge": ("at least {}", "from {}"),
-    "gt": ("above {}", "above {}"),
-    "le": ("at most {}", "to {}"),
-    "lt": ("below {}", "below {}"),
-}
 
 
 @dataclass(frozen=True)
@@ -92,15 +82,28 @@ def pages() -> list[Page]:
             others.append(Page(name, f"`{name}`", tuple(found)))
         else:
             study += found
-    return [Page("index", "Every field of a study", tuple(study)), *others]
+    made = [Page("index", "Every field of a study", tuple(study)), *others]
+    _link({block.path: page.name for page in made for block in page.blocks}, made)
+    return made
+
+
+def _link(places: Mapping[str, str], found: Sequence[Page]) -> None:
+    """Add to what a field takes where that is described, if it has fields or kinds of its own."""
+    for block in (block for page in found for block in page.blocks):
+        for number, one in enumerate(block.rows):
+            at = f"{block.path}.{one.name}".lstrip(".")
+            known = next((each for each in (at, f"{at}.NAME") if each in places), None)
+            if known is not None:
+                takes = f"{one.takes}: [its fields]({places[known]}.md#{known})"
+                block.rows[number] = replace(one, takes=takes)
 
 
 def row(section: type[Section], name: str, info: FieldInfo) -> Row:
     """Return a field's line. A field without a meaning or an example is an error."""
     return Row(
         info.alias or name,
-        _takes(info.annotation, info.metadata),
-        "required" if info.is_required() else f"`{_default(info)}`",
+        takes(info.annotation, info.metadata),
+        "required" if info.is_required() else f"`{default_of(info)}`",
         _meaning(section, name, info),
         example(section, name),
     )
@@ -119,7 +122,7 @@ def example(section: type[Section], name: str) -> str:
         if (own := f"{each.__name__}.{name}") in examples():
             return examples()[own]
     info = section.model_fields[name]
-    kind, metadata = _bare(info.annotation, info.metadata)
+    kind, metadata = bare(info.annotation, info.metadata)
     catalog, shown = catalog_of(metadata), info.alias or name
     default = info.get_default(call_default_factory=True)
     if catalog is not None:
@@ -128,16 +131,18 @@ def example(section: type[Section], name: str) -> str:
         return f"{shown}: {json.dumps(not default)}"
     if get_origin(kind) is Literal:
         choices = get_args(kind)
-        return f"{shown}: {_yaml(next((each for each in choices if each != default), choices[0]))}"
+        return (
+            f"{shown}: {written(next((each for each in choices if each != default), choices[0]))}"
+        )
     if isinstance(default, int | float | str) and default != "":
-        return f"{shown}: {_yaml(default)}"
+        return f"{shown}: {written(default)}"
     raise TempoError(f"{section.__name__}.{name} has no example; write one into {EXAMPLES.name}")
 
 
 def _meaning(section: type[Section], name: str, info: FieldInfo) -> str:
     text = info.description or _below(section).get(name)
-    kind, _ = _bare(info.annotation, info.metadata)
-    if text is None and _is_section(kind):
+    kind, _ = bare(info.annotation, info.metadata)
+    if text is None and is_section(kind):
         text = _text(kind).partition("\n\n")[0]
     if not text:
         raise TempoError(
@@ -165,15 +170,16 @@ def _below(section: type[Section]) -> dict[str, str]:
 
 def _blocks(path: str, kind: Any, metadata: Iterable[Any], level: int) -> Iterator[Block]:
     """Yield the sections and kinds that a field can hold, and what those can hold in turn."""
-    kind, metadata = _bare(kind, metadata)
+    kind, metadata = bare(kind, metadata)
     catalog = catalog_of(metadata)
-    forms = [form for each in metadata if _is_section(form := getattr(each, "section", None))]
+    # A field of another type can have a form with the keys of a section.
+    forms: list[Any] = [each.section for each in metadata if hasattr(each, "section")]
     if catalog is not None:
         known = ", ".join(f"`{name}`" for name in catalog)
         yield Block(path, f"`{path}`", level, f"One {catalog.what} of these kinds: {known}.")
         for name in catalog:
             yield from _section(f"{path}.{name}", f"`{name}`", catalog.get(name), level + 1)
-    elif _is_section(kind):
+    elif is_section(kind):
         yield from _section(path, f"`{path}`", kind, level)
     elif forms:
         yield from _section(path, f"`{path}` as a mapping", forms[0], level)
@@ -198,99 +204,13 @@ def _section(path: str, title: str, section: type[Section], level: int) -> Itera
             yield from _blocks(at, info.annotation, info.metadata, min(level + 1, 4))
 
 
-def _bare(kind: Any, metadata: Iterable[Any] = ()) -> tuple[Any, tuple[Any, ...]]:
-    """Return a type without `Annotated` and `None`, and all its metadata."""
-    gathered = tuple(metadata)
-    while True:
-        if get_origin(kind) is Annotated:
-            kind, *more = get_args(kind)
-            gathered += tuple(more)
-            continue
-        left = [each for each in get_args(kind) if each is not NoneType]
-        if get_origin(kind) not in {Union, UnionType} or len(left) > 1:
-            return kind, gathered
-        kind = left[0]
-
-
-def _takes(kind: Any, metadata: Iterable[Any]) -> str:
-    """Return in words what a field takes, with its range."""
-    nullable = NoneType in get_args(_unannotated(kind))
-    kind, metadata = _bare(kind, metadata)
-    words = _kind(kind, catalog_of(metadata)) + _range(metadata)
-    return f"{words}, or null" if nullable else words
-
-
-def _unannotated(kind: Any) -> Any:
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def _kind(kind: Any, catalog: OptionsCatalog | None) -> str:
-    arguments = get_args(kind)
-    if catalog is not None:
-        return "one of " + ", ".join(f"`{name}`" for name in catalog)
-    if get_origin(kind) is Literal:
-        shown = ", ".join(f"`{_yaml(each)}`" for each in arguments)
-        return shown if len(arguments) == 1 else f"one of {shown}"
-    if get_origin(kind) in {Union, UnionType}:
-        return ", or ".join(_takes(each, ()) for each in arguments)
-    if get_origin(kind) is dict:
-        return f"mapping of name to {_takes(arguments[1], ())}"
-    if get_origin(kind) is tuple:
-        each = _takes(arguments[0], ())
-        many = PLURALS.get(each, f"entries, each {each}")
-        return f"list of {many}" if arguments[-1:] == (...,) else f"list of {len(arguments)} {many}"
-    return "section" if _is_section(kind) else WORDS[kind]
-
-
-def _range(metadata: Iterable[Any]) -> str:
-    """Return the bounds of a field in words, with a space before; nothing without bounds."""
-    found: dict[str, Any] = {}
-    for each in metadata:
-        for part in getattr(each, "metadata", [each]):
-            for name in (*BOUNDS, "min_length"):
-                if (value := getattr(part, name, None)) is not None:
-                    found[name] = value
-    both = {"ge", "gt"} & found.keys() and {"le", "lt"} & found.keys()
-    said = [BOUNDS[name][bool(both)].format(_yaml(found[name])) for name in BOUNDS if name in found]
-    out = (
-        f" {' and '.join(said) if found.keys() & {'gt', 'lt'} else ' '.join(said)}" if said else ""
-    )
-    return out + (", not empty" if found.get("min_length") else "")
-
-
-def _default(info: FieldInfo) -> str:
-    value = info.get_default(call_default_factory=True)
-    if isinstance(value, Options):
-        return value.kind
-    if isinstance(value, BaseModel):
-        return "{}"
-    return _yaml(list(value) if isinstance(value, tuple) else value)
-
-
-def _yaml(value: Any) -> str:
-    """Return a value as it is written in a spec, on one line."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, float):
-        return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_yaml, value))}]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name}: {_yaml(each)}" for name, each in value.items()) + "}"
-    return str(value) if value != "" else '""'
-
-
 def _text(section: type[Section]) -> str:
     return inspect.cleandoc(section.__doc__ or "")
 
 
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Section)
-
-
 def _collects(info: FieldInfo) -> bool:
     """Return whether a field holds several sections, or a section as one of several forms."""
-    kind, _ = _bare(info.annotation, info.metadata)
+    kind, _ = bare(info.annotation, info.metadata)
     return get_origin(kind) in {dict, tuple}
 
 

@@ -44,7 +44,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 _COMMAND = re.compile(r"^(?:\w+=\S+ )*((?:tempo|python run_experiment\.py|python compare\.py) .*)$")
-_END = re.compile(r"\s{2,}|\s#\s|\s\|\s|\s>\s")
+_END = re.compile(r"\s{2,}|\s#\s|\s\|\s|\s>\s[\w/]+\.\w+")
 """Where a command ends and what is said of it begins."""
 
 
