@@ -56,7 +56,7 @@ def _kind(kind: Any, catalog: OptionsCatalog | None) -> str:
         shown = ", ".join(f"`{written(each)}`" for each in arguments)
         return shown if len(arguments) == 1 else f"one of {shown}"
     if get_origin(kind) in {Union, UnionType}:
-        return ", or ".join(takes(each, ()) for each in arguments)
+        return ", or ".join(takes(each, ()) for each in arguments if each is not NoneType)
     if get_origin(kind) is dict:
         return f"mapping of name to {takes(arguments[1], ())}"
     if get_origin(kind) is tuple:

@@ -35,12 +35,15 @@ def show_outcome(outcome: Outcome, options: RunOptions) -> int:
 def _show_submitted(outcome: Outcome, options: RunOptions, console: Console) -> None:
     plan = outcome.plan
     said = ", ".join(f"{count} {what}" for what, count in outcome.counts.items())
+    then = "compares and reports"
+    if plan.stages is not None:
+        then = "looks, and submits the seeds that are needed or reports"
     say(console, f"{plan.study} is with {options.launcher}: {said} of {outcome.left} runs.")
     for line in (
         f"  tempo status {plan.source}         what each run is doing",
         "  tempo logs RUN -f               the log of one of them",
         f"  tempo stop {plan.study}           checkpoint and leave",
-        "When all runs are complete, the same command compares and reports (--wait stays):",
+        f"When all runs are complete, the same command {then} (--wait stays):",
         f"  {options.command}",
     ):
         say(console, line)
