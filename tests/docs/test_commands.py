@@ -82,6 +82,7 @@ def smoke(text: str, *, mirror: bool = False) -> str:
         mlflow = "" if mirror or "plan" in found[1] else " --mlflow off"
         return f"{found[0]} --profile smoke{mlflow}"
 
+    text = text.replace('profile="demo"', 'profile="smoke"')
     return SPEC.sub(shorter, re.sub(r" --profile \w+", "", text))
 
 
