@@ -58,9 +58,9 @@ check: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-# The theme's notice of its successor is no fault of the site; warnings about pages are errors.
+# Not --quiet: it would hide warnings from --strict, and broken links would pass.
 docs: $(VENV)/.installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site: build/site/index.html (with its search: $(BIN)/python -m http.server -d build/site)"
 
 clean:
