@@ -8,7 +8,7 @@ JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 INPUTS := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-all check bench docs clean
 
 help:
 	@echo "make demo      train the demonstration study and write its report (about 6 minutes)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-all  the slow tests too (under 40 minutes)"
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make bench     print the benchmarks' ratios"
+	@echo "make docs      build the documentation as a site in build/site"
 	@echo "make clean     remove what was generated here, but never records/"
 
 $(VENV)/.python:
@@ -32,6 +33,11 @@ $(VENV)/.installed: $(VENV)/.python $(INPUTS)
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "Installing what the tests need ..."
 	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@echo "Installing what the documentation needs ..."
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -51,6 +57,11 @@ check: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# Not --quiet: it would hide warnings from --strict, and broken links would pass.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "The site: build/site/index.html (with its search: $(BIN)/python -m http.server -d build/site)"
 
 clean:
 	rm -rf $(VENV) cache build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

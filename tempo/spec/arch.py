@@ -53,32 +53,52 @@ class ArchSpec(Section):
     """A TEMPO network. The defaults are `tempo_v3`; `tempo.spec.presets` names other points."""
 
     base_channels: int = Field(64, ge=4, le=512)
+    """feature channels at the finest scale"""
     widths: Literal["compact", "doubling"] | Annotated[tuple[int, int, int, int], ListOf] = (
         "compact"
     )
+    """channels per scale over `base_channels`: compact is 1, 1.5, 2, 3, doubling 1, 2, 4, 8; or
+    four numbers of channels"""
     blocks: Annotated[tuple[Groups, Groups, Groups, Groups], BeforeValidator(_blocks)] = (
         (4,),
         (6,),
         (6,),
         (6, 6),
     )
+    """blocks per scale, finest first: a number n stands for n - 2, n, n, n + n; or four entries,
+    each a number or a list of group sizes"""
     block: Annotated[Slot, slot_of(slots.BLOCKS)] = slots.PreAct()
+    """what the chains of encoder and decoder are made of"""
     se: Annotated[Slot, slot_of(slots.CHANNEL_ATTENTION), BeforeValidator(_switch)] = (
         slots.SqueezeExcite()
     )
+    """channel attention in every convolution block; true and false stand for squeeze_excite and
+    none"""
     dilations: Annotated[tuple[int, ...], ListOf] = (1, 1, 2, 1, 2, 1)
+    """dilation of each block's first convolution, repeated over a chain"""
     residual_group: Annotated[Slot, slot_of(slots.RESIDUAL_GROUPS)] = slots.LearnableGroup()
+    """outer residual around a chain of blocks"""
     conditioning: Annotated[Slot, slot_of(slots.CONDITIONING)] = slots.FilmAttention()
+    """how features are told the time"""
     time_encoder: Annotated[Slot, slot_of(slots.TIME_ENCODERS)] = slots.Sinusoidal()
+    """how a time becomes a code"""
     temporal_weights: Annotated[Slot, slot_of(slots.TEMPORAL_WEIGHTS)] = slots.LearnedWeights()
+    """how much each view counts at the target time"""
     fusion: Annotated[Slot, slot_of(slots.FUSIONS)] = slots.WeightedFusion()
+    """how the features of several views become one"""
     guidance: bool = Field(False, description="coarser scales modulate the fusion of finer ones")
     decoder: Annotated[Slot, slot_of(slots.DECODERS)] = slots.RefinedDecoder()
+    """how fused features go back to full size"""
     head: Annotated[Slot, slot_of(slots.HEADS)] = slots.TaperHead()
+    """the layers from the finest features to the picture"""
     output: Annotated[Slot, slot_of(slots.OUTPUTS)] = slots.ResidualBlend()
+    """what the head's result is added to"""
     scene_cut: Annotated[Slot, slot_of(slots.SCENE_CUTS)] = slots.NoGate()
+    """what is shown where the scene changes between the frames"""
     norm: Annotated[Slot, slot_of(slots.NORMS)] = slots.GroupNorm()
+    """normalisation beside the convolutions"""
     activation: Literal["gelu", "leaky_relu"] = "gelu"
+    """the nonlinearity of all blocks"""
     checkpointing: bool = Field(
         False,
         description="recompute activations in the backward pass to save memory",

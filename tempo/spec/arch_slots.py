@@ -27,15 +27,17 @@ class Swin(Options):
     """Windowed self-attention with shifted windows (Liu et al. 2021)."""
 
     kind: Literal["swin"] = "swin"
-    window: int = Field(8, ge=2, le=32)
-    heads: int = Field(4, ge=1)
-    mlp_ratio: float = Field(2.0, gt=0)
+    window: int = Field(8, ge=2, le=32, description="side of a window, in pixels of the scale")
+    heads: int = Field(4, ge=1, description="most attention heads")
+    mlp_ratio: float = Field(2.0, gt=0, description="hidden over feature channels")
 
 
 BLOCKS = kinds("block", PreAct, PostAct, Swin)
 
 
 class NoChannelAttention(Options):
+    """No channel attention (V2)."""
+
     kind: Literal["none"] = "none"
 
 
@@ -43,7 +45,7 @@ class SqueezeExcite(Options):
     """Squeeze-and-excitation (Hu et al. 2018)."""
 
     kind: Literal["squeeze_excite"] = "squeeze_excite"
-    reduction: int = Field(8, ge=1)
+    reduction: int = Field(8, ge=1, description="features over hidden channels")
 
 
 CHANNEL_ATTENTION = kinds("channel attention", NoChannelAttention, SqueezeExcite)
@@ -59,20 +61,22 @@ class LearnableGroup(Options):
     """x0 + s * (chain(x0) - x0) with a learnable scale s (EDSR's residual scaling)."""
 
     kind: Literal["learnable"] = "learnable"
-    init: float = 0.1
+    init: float = Field(0.1, description="where the scale s starts")
 
 
 class FixedGroup(Options):
     """x0 + s * (chain(x0) - x0) with a constant s."""
 
     kind: Literal["fixed"] = "fixed"
-    scale: float = 0.1
+    scale: float = Field(0.1, description="the constant s")
 
 
 RESIDUAL_GROUPS = kinds("residual group", PlainChain, LearnableGroup, FixedGroup)
 
 
 class NoConditioning(Options):
+    """The features are not told the time; only the temporal weights are."""
+
     kind: Literal["none"] = "none"
 
 
@@ -80,17 +84,21 @@ class Film(Options):
     """gamma * f + beta from the time encoding (Perez et al. 2018)."""
 
     kind: Literal["film"] = "film"
-    init: Literal["identity", "seed"] = "identity"
-    hidden_layers: int = Field(1, ge=0, le=4)
+    init: Literal["identity", "seed"] = Field(
+        "identity", description="identity starts as no change; seed as a plain random layer"
+    )
+    hidden_layers: int = Field(1, ge=0, le=4, description="layers before gamma and beta")
 
 
 class FilmAttention(Options):
     """f + A * (FiLM(f) - f), with A a spatial attention map in (0, 1) (V3)."""
 
     kind: Literal["film_attention"] = "film_attention"
-    init: Literal["identity", "seed"] = "identity"
-    hidden_layers: int = Field(2, ge=0, le=4)
-    reduction: int = Field(8, ge=1)
+    init: Literal["identity", "seed"] = Field(
+        "identity", description="identity starts as no change; seed as a plain random layer"
+    )
+    hidden_layers: int = Field(2, ge=0, le=4, description="layers before gamma and beta")
+    reduction: int = Field(8, ge=1, description="features over the map's hidden channels")
 
 
 CONDITIONING = kinds("conditioning", NoConditioning, Film, FilmAttention)
@@ -100,26 +108,41 @@ class Sinusoidal(Options):
     """sin/cos features whose frequencies do not alias for dt in [-2, 2]."""
 
     kind: Literal["sinusoidal"] = "sinusoidal"
-    octaves: int = Field(10, ge=1, le=16)
-    channels: int = Field(64, ge=4)
+    octaves: int = Field(
+        10,
+        ge=1,
+        le=16,
+        description="frequencies, doubling from 1/8 cycle on",
+    )
+    channels: int = Field(64, ge=4, description="width of a time code")
 
 
 class SinusoidalOctaves(Options):
     """The seed's integer octaves sin/cos(2 pi 2^k dt); they alias on whole and half dt."""
 
     kind: Literal["sinusoidal_octaves"] = "sinusoidal_octaves"
-    octaves: int = Field(10, ge=1, le=16)
-    channels: int = Field(64, ge=4)
+    octaves: int = Field(
+        10,
+        ge=1,
+        le=16,
+        description="frequencies, doubling from 1 cycle on",
+    )
+    channels: int = Field(64, ge=4, description="width of a time code")
 
 
 class TimeTransformer(Options):
     """Self-attention over the times of all views and the target."""
 
     kind: Literal["transformer"] = "transformer"
-    octaves: int = Field(10, ge=1, le=16)
-    channels: int = Field(64, ge=4)
-    heads: int = Field(4, ge=1)
-    layers: int = Field(1, ge=1, le=4)
+    octaves: int = Field(
+        10,
+        ge=1,
+        le=16,
+        description="frequencies, doubling from 1/8 cycle on",
+    )
+    channels: int = Field(64, ge=4, description="width of a time code")
+    heads: int = Field(4, ge=1, description="most attention heads")
+    layers: int = Field(1, ge=1, le=4, description="transformer layers")
 
 
 TIME_ENCODERS = kinds("time encoder", Sinusoidal, SinusoidalOctaves, TimeTransformer)
@@ -138,6 +161,8 @@ class LinearWeights(Options):
 
 
 class UniformWeights(Options):
+    """Every view weighs the same, whatever its time."""
+
     kind: Literal["uniform"] = "uniform"
 
 
@@ -154,16 +179,16 @@ class WindowAttention(Options):
     """The weighted sum plus attention over all views inside square windows."""
 
     kind: Literal["window_attention"] = "window_attention"
-    window: int = Field(8, ge=2, le=32)
-    heads: int = Field(4, ge=1)
+    window: int = Field(8, ge=2, le=32, description="side of a window, in pixels of the scale")
+    heads: int = Field(4, ge=1, description="most attention heads")
 
 
 class DeformableAttention(Options):
     """The weighted sum plus attention to learned places, at any distance (Zhu et al. 2021)."""
 
     kind: Literal["deformable_attention"] = "deformable_attention"
-    points: int = Field(4, ge=1, le=16)
-    heads: int = Field(4, ge=1)
+    points: int = Field(4, ge=1, le=16, description="places that a head looks at in each view")
+    heads: int = Field(4, ge=1, description="most attention heads")
 
 
 FUSIONS = kinds("fusion", WeightedFusion, WindowAttention, DeformableAttention)
@@ -173,14 +198,18 @@ class PlainDecoder(Options):
     """up, conv, blocks, conditioning, then the skip is concatenated (V2)."""
 
     kind: Literal["plain"] = "plain"
-    refine: Annotated[tuple[int, int, int], ListOf] = (1, 1, 1)
+    refine: Annotated[tuple[int, int, int], ListOf] = Field(
+        (1, 1, 1), description="blocks of each stage, coarsest first"
+    )
 
 
 class RefinedDecoder(Options):
     """up, conv-norm-act, skip concatenated, conv, blocks, conditioning (V3)."""
 
     kind: Literal["refined"] = "refined"
-    refine: Annotated[tuple[int, int, int], ListOf] = (2, 2, 3)
+    refine: Annotated[tuple[int, int, int], ListOf] = Field(
+        (2, 2, 3), description="blocks of each stage, coarsest first"
+    )
 
 
 DECODERS = kinds("decoder", PlainDecoder, RefinedDecoder)
@@ -190,7 +219,7 @@ class BlockHead(Options):
     """conv, blocks, conv (V2)."""
 
     kind: Literal["blocks"] = "blocks"
-    blocks: int = Field(2, ge=0)
+    blocks: int = Field(2, ge=0, description="blocks between the two convolutions")
 
 
 class TaperHead(Options):
@@ -218,6 +247,8 @@ OUTPUTS = kinds("output", ResidualBlend, Sigmoid)
 
 
 class NoGate(Options):
+    """No gate: the output is shown as it is."""
+
     kind: Literal["none"] = "none"
 
 
@@ -225,8 +256,13 @@ class NearestGate(Options):
     """Falls back to the nearest frame where the anchors around the target differ too much."""
 
     kind: Literal["nearest"] = "nearest"
-    threshold: float = Field(0.35, gt=0, le=1)
-    softness: float = Field(0.05, gt=0)
+    threshold: float = Field(
+        0.35,
+        gt=0,
+        le=1,
+        description="mean |difference| of the two frames at which the nearest counts half",
+    )
+    softness: float = Field(0.05, gt=0, description="how gradual the change is")
 
 
 SCENE_CUTS = kinds("scene-cut gate", NoGate, NearestGate)
@@ -239,10 +275,12 @@ class GroupNorm(Options):
     """
 
     kind: Literal["group"] = "group"
-    groups: int = Field(8, ge=1)
+    groups: int = Field(8, ge=1, description="most groups of channels")
 
 
 class NoNorm(Options):
+    """No normalisation; convolutions then carry a bias."""
+
     kind: Literal["none"] = "none"
 
 

@@ -35,13 +35,19 @@ class Procedural(Options):
     """
 
     kind: Literal["procedural"] = "procedural"
-    size: Size = (256, 256)
-    motion: Annotated[tuple[float, float], ListOf] = (0.0, 24.0)
-    train_clips: int = Field(4096, ge=1)
-    val_clips: int = Field(64, ge=1)
-    test_clips: int = Field(128, ge=1)
-    target_times: Literal["middle", "any"] = "middle"
-    seed: int = Field(0, ge=0)
+    size: Size = Field((256, 256), description="height and width of a frame, in pixels")
+    motion: Annotated[tuple[float, float], ListOf] = Field(
+        (0.0, 24.0),
+        description="least and most displacement between the outer frames, in px",
+    )
+    train_clips: int = Field(4096, ge=1, description="clips of the training split")
+    val_clips: int = Field(64, ge=1, description="clips of the validation split")
+    test_clips: int = Field(128, ge=1, description="clips of the test split")
+    target_times: Literal["middle", "any"] = Field(
+        "middle",
+        description="training targets: in the middle, or four times of each clip",
+    )
+    seed: int = Field(0, ge=0, description="of the clips themselves; runs have seeds of their own")
 
 
 class Footage(Options):
@@ -61,15 +67,36 @@ class Footage(Options):
     """
 
     name: str = Field("", description="what these pictures are called; part of the identity")
-    root: str = Field(json_schema_extra=NOT_RESULT)
-    size: Size = (256, 448)
-    stride: int = Field(1, ge=1)
+    root: str = Field(
+        json_schema_extra=NOT_RESULT, description="folder that is searched, with its sub-folders"
+    )
+    size: Size = Field(
+        (256, 448), description="height and width that frames are scaled and cut to, in pixels"
+    )
+    stride: int = Field(1, ge=1, description="frames between an anchor and the middle of the clip")
     every: int = Field(3, ge=1, description="distance between the first frames of two clips")
-    target_times: Literal["middle", "any"] = "middle"
-    static: float = Field(0.5, ge=0)
-    cut: float = Field(36.0, gt=0)
-    val: Names = ()
-    test: Names = ()
+    target_times: Literal["middle", "any"] = Field(
+        "middle",
+        description="training targets: half-way, or each frame between (stride 2 or more)",
+    )
+    static: float = Field(
+        0.5,
+        ge=0,
+        description="a clip that changes less is left out; grey levels of 255",
+    )
+    cut: float = Field(
+        36.0,
+        gt=0,
+        description="a clip with a larger change is left out; grey levels of 255",
+    )
+    val: Names = Field(
+        (),
+        description="sources of the validation split; none: a hash of names chooses",
+    )
+    test: Names = Field(
+        (),
+        description="sources of the test split; none: a hash of names chooses",
+    )
     limit: int | None = Field(None, ge=1, description="most clips taken from one source")
 
     @model_validator(mode="after")
@@ -102,9 +129,15 @@ class Vimeo90k(Options):
     """
 
     kind: Literal["vimeo90k"] = "vimeo90k"
-    root: str = Field("${TEMPO_DATASETS:-datasets}/vimeo_triplet", json_schema_extra=NOT_RESULT)
-    val_clips: int = Field(512, ge=1)
-    test_limit: int | None = Field(None, ge=1)
+    root: str = Field(
+        "${TEMPO_DATASETS:-datasets}/vimeo_triplet",
+        json_schema_extra=NOT_RESULT,
+        description="folder of the published archive",
+    )
+    val_clips: int = Field(512, ge=1, description="training sequences held out for validation")
+    test_limit: int | None = Field(
+        None, ge=1, description="first clips of the test list that are used; null is all"
+    )
 
 
 class Vimeo90kSeptuplet(Options):
@@ -115,11 +148,22 @@ class Vimeo90kSeptuplet(Options):
     """
 
     kind: Literal["vimeo90k_septuplet"] = "vimeo90k_septuplet"
-    root: str = Field("${TEMPO_DATASETS:-datasets}/vimeo_septuplet", json_schema_extra=NOT_RESULT)
-    inputs: Annotated[tuple[int, ...], ListOf] = (1, 3, 5, 7)
-    target_times: Literal["middle", "any"] = "middle"
-    val_clips: int = Field(512, ge=1)
-    test_limit: int | None = Field(None, ge=1)
+    root: str = Field(
+        "${TEMPO_DATASETS:-datasets}/vimeo_septuplet",
+        json_schema_extra=NOT_RESULT,
+        description="folder of the published archive",
+    )
+    inputs: Annotated[tuple[int, ...], ListOf] = Field(
+        (1, 3, 5, 7), description="numbers of the frames that the network sees, around frame 4"
+    )
+    target_times: Literal["middle", "any"] = Field(
+        "middle",
+        description="training targets: frame 4, or each frame between the outer ones",
+    )
+    val_clips: int = Field(512, ge=1, description="training sequences held out for validation")
+    test_limit: int | None = Field(
+        None, ge=1, description="first clips of the test list that are used; null is all"
+    )
 
     @field_validator("inputs")
     @classmethod
@@ -143,12 +187,25 @@ class X4k1000fps(Options):
     """
 
     kind: Literal["x4k1000fps"] = "x4k1000fps"
-    root: str = Field("${TEMPO_DATASETS:-datasets}/x4k1000fps/train", json_schema_extra=NOT_RESULT)
-    spacing: int = Field(32, ge=2, le=64)
-    target_times: Literal["middle", "any"] = "any"
-    size: Size = (768, 768)
-    val: Names = ()
-    test: Names = ()
+    root: str = Field(
+        "${TEMPO_DATASETS:-datasets}/x4k1000fps/train",
+        json_schema_extra=NOT_RESULT,
+        description="folder of the decoded training sequences",
+    )
+    spacing: int = Field(32, ge=2, le=64, description="frames from one anchor to the other")
+    target_times: Literal["middle", "any"] = Field(
+        "any",
+        description="training targets: half-way, or each frame between the anchors",
+    )
+    size: Size = Field((768, 768), description="height and width of a frame, in pixels")
+    val: Names = Field(
+        (),
+        description="scenes of the validation split; none: a hash of names chooses",
+    )
+    test: Names = Field(
+        (),
+        description="scenes of the test split; none: a hash of names chooses",
+    )
     limit: int | None = Field(None, ge=1, description="most sequences taken from one scene")
 
     @model_validator(mode="after")
@@ -167,9 +224,11 @@ DATASETS = kinds("data set", Procedural, Video, Frames, Vimeo90k, Vimeo90kSeptup
 class MixturePart(Section):
     """One data set of a mixture. `name` is needed where two parts are of one kind."""
 
-    data: Annotated[Slot, slot_of(DATASETS)]
-    weight: float = Field(1.0, gt=0)
-    name: str = ""
+    data: Annotated[Slot, slot_of(DATASETS)] = Field(
+        description="the data set: a name or a mapping with its options"
+    )
+    weight: float = Field(1.0, gt=0, description="share of an epoch, relative to the other parts")
+    name: str = Field("", description="needed where two parts are of one kind; empty is the kind")
 
     @field_validator("data")
     @classmethod
@@ -191,7 +250,9 @@ class Mixture(Options):
     each in the share of its `weight`; validation and test see every clip of every part once."""
 
     kind: Literal["mixture"] = "mixture"
-    parts: Annotated[tuple[MixturePart, ...], ListOf] = Field(min_length=1)
+    parts: Annotated[tuple[MixturePart, ...], ListOf] = Field(
+        min_length=1, description="the data sets with their weights"
+    )
 
     @field_validator("parts")
     @classmethod

@@ -26,9 +26,9 @@ When = dict[str, Labels]
 class Range(Section):
     """An interval to draw levels from. `log`: evenly on a logarithmic scale."""
 
-    low: float
-    high: float
-    log: bool = False
+    low: float = Field(description="smallest value")
+    high: float = Field(description="largest value")
+    log: bool = Field(False, description="evenly on a logarithmic scale")
     whole: bool = Field(False, description="only whole numbers")
     step: float | None = Field(None, gt=0, description="only low, low + step, low + 2 step ...")
 
@@ -81,12 +81,26 @@ class Factor(Section):
     for single levels. A factor that does not apply is left out of the combination.
     """
 
-    path: str | None = None
-    levels: dict[str, Any] = Field(default_factory=dict)
-    range: Range | None = None
-    only: Annotated[tuple[Label, ...], ListOf] = ()
-    when: When = Field(default_factory=dict)
-    when_level: dict[str, When] = Field(default_factory=dict)
+    path: str | None = Field(
+        None,
+        description="dotted path of the field that is varied; null: levels set several fields",
+    )
+    levels: dict[str, Any] = Field(
+        default_factory=dict,
+        description="label to value; without a path, label to a mapping of paths to values",
+    )
+    range: Range | None = Field(
+        None, description="an interval instead of levels, for `sobol` and searches"
+    )
+    only: Annotated[tuple[Label, ...], ListOf] = Field(
+        (), description="labels of the levels in use; none is all"
+    )
+    when: When = Field(
+        default_factory=dict, description="levels of other factors under which this one applies"
+    )
+    when_level: dict[str, When] = Field(
+        default_factory=dict, description="the same for single levels of this factor"
+    )
 
     @model_validator(mode="after")
     def _levels_or_range(self) -> Factor:
@@ -105,15 +119,23 @@ class Factor(Section):
 class Variant(Section):
     """One named assignment: `levels` picks factor levels, `set` overlays fields directly."""
 
-    levels: dict[str, Label] = Field(default_factory=dict)
-    set: dict[str, Any] = Field(default_factory=dict)
+    levels: dict[str, Label] = Field(
+        default_factory=dict, description="factor to the label of its level"
+    )
+    set: dict[str, Any] = Field(
+        default_factory=dict,
+        description="dotted path or section to the value it gets; wins over levels",
+    )
 
 
 class Exclude(Section):
     """Combinations ruled out: those whose levels are all among the given ones."""
 
-    levels: When = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    levels: When = Field(
+        min_length=1,
+        description="factor to one label or several; combinations of these are left out",
+    )
+    reason: str = Field(min_length=1, description="why, for the plan and the report")
 
 
 Factors = Annotated[tuple[Label, ...], ListOf, Field(min_length=1)]
@@ -127,15 +149,19 @@ class DesignOptions(Options):
     study's baseline, when it is not given), within 2 %.
     """
 
-    match: Literal["parameters", "macs", "step_time"] | None = None
-    match_to: Label | None = None
+    match: Literal["parameters", "macs", "step_time"] | None = Field(
+        None, description="cost in which each variant equals `match_to`, by its width"
+    )
+    match_to: Label | None = Field(
+        None, description="the variant whose cost counts; null is the baseline"
+    )
 
 
 class Factorial(DesignOptions):
     """Every combination of the levels of `factors`."""
 
     kind: Literal["factorial"] = "factorial"
-    factors: Factors
+    factors: Factors = Field(description="names of the factors to combine")
 
 
 class Fractional(DesignOptions):
@@ -146,8 +172,10 @@ class Fractional(DesignOptions):
     """
 
     kind: Literal["fractional"] = "fractional"
-    factors: Factors
-    resolution: Literal[3, 4, 5] = 4
+    factors: Factors = Field(description="names of factors with two levels each")
+    resolution: Literal[3, 4, 5] = Field(
+        4, description="how far effects are kept apart from each other"
+    )
 
 
 class OneFactor(DesignOptions):
@@ -157,16 +185,20 @@ class OneFactor(DesignOptions):
     """
 
     kind: Literal["one_factor"] = "one_factor"
-    factors: Factors
-    baseline: dict[str, Label] = Field(default_factory=dict)
-    name: str = Field("baseline", min_length=1, max_length=300)
+    factors: Factors = Field(description="names of the factors to change, one at a time")
+    baseline: dict[str, Label] = Field(
+        default_factory=dict, description="factor to its level in the baseline"
+    )
+    name: str = Field(
+        "baseline", min_length=1, max_length=300, description="what the baseline is called"
+    )
 
 
 class Zip(DesignOptions):
     """The first levels of all factors together, the second levels together, and so on."""
 
     kind: Literal["zip"] = "zip"
-    factors: Factors
+    factors: Factors = Field(description="names of factors with equally many levels")
 
 
 class Sobol(DesignOptions):
@@ -176,16 +208,18 @@ class Sobol(DesignOptions):
     """
 
     kind: Literal["sobol"] = "sobol"
-    factors: Factors
-    points: int = Field(ge=1, le=65536)
-    seed: int = Field(0, ge=0)
+    factors: Factors = Field(description="names of the factors to spread points over")
+    points: int = Field(ge=1, le=65536, description="how many variants")
+    seed: int = Field(0, ge=0, description="of the shift of the sequence")
 
 
 class VariantList(DesignOptions):
     """The named variants of the study: those listed, or all."""
 
     kind: Literal["list"] = "list"
-    variants: Annotated[tuple[Label, ...], ListOf] = ()
+    variants: Annotated[tuple[Label, ...], ListOf] = Field(
+        (), description="names of variants; none is all"
+    )
 
 
 class Between(DesignOptions):
@@ -195,9 +229,11 @@ class Between(DesignOptions):
     names groups of fields that change together, as a list of paths or of sections.
     """
 
-    start: Label
-    end: Label
-    parts: dict[str, Annotated[tuple[str, ...], ListOf]] = Field(default_factory=dict)
+    start: Label = Field(description="named variant or preset at one end")
+    end: Label = Field(description="named variant or preset at the other end")
+    parts: dict[str, Annotated[tuple[str, ...], ListOf]] = Field(
+        default_factory=dict, description="name to the fields or sections that change together"
+    )
 
 
 class LeaveOneOut(Between):
@@ -221,7 +257,9 @@ class Ladder(Between):
     """
 
     kind: Literal["ladder"] = "ladder"
-    order: Literal["greedy"] | Annotated[tuple[Label, ...], ListOf, Field(min_length=1)]
+    order: Literal["greedy"] | Annotated[tuple[Label, ...], ListOf, Field(min_length=1)] = Field(
+        description="names of the parts from first to last, or greedy"
+    )
 
 
 DESIGNS = kinds(

@@ -13,7 +13,9 @@ class Charbonnier(Options):
     """mean sqrt(d^2 + eps^2) over pixels and channels (Charbonnier et al. 1994)."""
 
     kind: Literal["charbonnier"] = "charbonnier"
-    eps: float = Field(1e-3, gt=0)
+    eps: float = Field(
+        1e-3, gt=0, description="the difference below which the loss turns from linear to quadratic"
+    )
 
 
 class L1(Options):
@@ -33,8 +35,12 @@ class Edge(Options):
     """Charbonnier that weighs pixels on the target's edges more, by its gradient magnitude."""
 
     kind: Literal["edge"] = "edge"
-    strength: float = Field(5.0, ge=0)
-    eps: float = Field(1e-3, gt=0)
+    strength: float = Field(
+        5.0, ge=0, description="how much more an edge weighs; 0 weighs all pixels alike"
+    )
+    eps: float = Field(
+        1e-3, gt=0, description="the difference below which the loss turns from linear to quadratic"
+    )
 
 
 class Gradient(Options):
@@ -47,7 +53,9 @@ class Census(Options):
     """Soft Hamming distance of census transforms (Meister et al. 2018, UnFlow)."""
 
     kind: Literal["census"] = "census"
-    radius: int = Field(3, ge=1, le=5)
+    radius: int = Field(
+        3, ge=1, le=5, description="of the patch in which pixels are compared, in pixels"
+    )
 
 
 class Frequency(Options):
@@ -61,7 +69,9 @@ class Ssim(Options):
 
     kind: Literal["ssim"] = "ssim"
     window: int = Field(11, ge=3, le=21, description="odd side of the window, in pixels")
-    sigma: float = Field(1.5, gt=0)
+    sigma: float = Field(
+        1.5, gt=0, description="standard deviation of the Gaussian window, in pixels"
+    )
 
     @field_validator("window")
     @classmethod
@@ -80,10 +90,14 @@ class Term(Section):
     """One loss of a sum. Its weight is 0 before `start` (a fraction of the budget), then goes from
     `weight` in a line to `final` at the end of the budget."""
 
-    loss: Annotated[Slot, slot_of(LOSSES)]
-    weight: float = Field(1.0, ge=0)
+    loss: Annotated[Slot, slot_of(LOSSES)] = Field(
+        description="the loss: a name or a mapping with its options"
+    )
+    weight: float = Field(1.0, ge=0, description="what the loss is multiplied by")
     final: float | None = Field(None, ge=0, description="null keeps the weight")
-    start: float = Field(0.0, ge=0, lt=1)
+    start: float = Field(
+        0.0, ge=0, lt=1, description="fraction of the budget before which the weight is 0"
+    )
 
     @field_validator("loss")
     @classmethod
@@ -99,7 +113,9 @@ class Sum(Options):
     """A weighted sum of losses."""
 
     kind: Literal["sum"] = "sum"
-    terms: Annotated[tuple[Term, ...], ListOf] = Field(min_length=1)
+    terms: Annotated[tuple[Term, ...], ListOf] = Field(
+        min_length=1, description="the losses with their weights"
+    )
 
     @field_validator("terms")
     @classmethod

@@ -15,8 +15,10 @@ class AdamW(Options):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
     kind: Literal["adamw"] = "adamw"
-    betas: Annotated[tuple[float, float], ListOf] = (0.9, 0.999)
-    eps: float = Field(1e-8, gt=0)
+    betas: Annotated[tuple[float, float], ListOf] = Field(
+        (0.9, 0.999), description="decay of the mean gradient and of its mean square"
+    )
+    eps: float = Field(1e-8, gt=0, description="added to the root of the mean square")
     weight_decay: float = Field(1e-4, ge=0, description="not on norms, biases and scales")
 
 
@@ -28,8 +30,11 @@ class ScheduleFreeAdamW(Options):
     """
 
     kind: Literal["schedule_free"] = "schedule_free"
-    betas: Annotated[tuple[float, float], ListOf] = (0.9, 0.999)
-    eps: float = Field(1e-8, gt=0)
+    betas: Annotated[tuple[float, float], ListOf] = Field(
+        (0.9, 0.999),
+        description="interpolation of iterate and average, and decay of the mean square",
+    )
+    eps: float = Field(1e-8, gt=0, description="added to the root of the mean square")
     weight_decay: float = Field(1e-4, ge=0, description="not on norms, biases and scales")
 
 
@@ -40,7 +45,7 @@ class Cosine(Options):
     """Linear warmup, then half a cosine down to `min_lr` at the end of the budget."""
 
     kind: Literal["cosine"] = "cosine"
-    min_lr: float = Field(1e-6, ge=0)
+    min_lr: float = Field(1e-6, ge=0, description="learning rate at the end of the budget")
 
 
 class Constant(Options):
@@ -53,8 +58,10 @@ class StepDecay(Options):
     """Linear warmup, then times `factor` at each of `at` (fractions of the budget)."""
 
     kind: Literal["step"] = "step"
-    at: Annotated[tuple[float, ...], ListOf] = (0.5, 0.75, 0.9)
-    factor: float = Field(0.5, gt=0, lt=1)
+    at: Annotated[tuple[float, ...], ListOf] = Field(
+        (0.5, 0.75, 0.9), description="fractions of the budget, rising"
+    )
+    factor: float = Field(0.5, gt=0, lt=1, description="what the learning rate is multiplied by")
 
     @model_validator(mode="after")
     def _rising(self) -> StepDecay:
@@ -68,8 +75,8 @@ class OneCycle(Options):
     lr / `end` over the rest (Smith and Topin 2019)."""
 
     kind: Literal["one_cycle"] = "one_cycle"
-    start: float = Field(25.0, gt=1)
-    end: float = Field(1e4, gt=1)
+    start: float = Field(25.0, gt=1, description="the peak over the first learning rate")
+    end: float = Field(1e4, gt=1, description="the peak over the last learning rate")
 
 
 SCHEDULES = kinds("learning-rate schedule", Cosine, Constant, StepDecay, OneCycle)
@@ -79,7 +86,7 @@ class Augment(Section):
     """Random changes of a training clip, the same for all its frames."""
 
     flips: bool = Field(True, description="horizontal and vertical")
-    rot90: bool = False
+    rot90: bool = Field(False, description="turns by a quarter")
     time_reversal: bool = Field(True, description="maps t to 1 - t")
     channel_shuffle: bool = Field(False, description="a random order of the colour channels")
 
@@ -90,9 +97,9 @@ class Budget(Section):
     An epoch is one pass over the training split; a clip is one training sample seen.
     """
 
-    steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0)
-    clips: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, description="optimiser steps")
+    epochs: float | None = Field(None, gt=0, description="passes over the training split")
+    clips: int | None = Field(None, ge=1, description="training samples seen")
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
@@ -106,8 +113,8 @@ class Budget(Section):
 class CropStage(Section):
     """A smaller training crop until a fraction of the budget is spent."""
 
-    until: float = Field(gt=0, lt=1)
-    crop: int = Field(ge=8)
+    until: float = Field(gt=0, lt=1, description="fraction of the budget at which the stage ends")
+    crop: int = Field(ge=8, description="side of the crop in this stage, in pixels")
 
 
 class Guard(Section):
@@ -119,12 +126,21 @@ class Guard(Section):
     `divergence: x`, a loss above x times the median of the last `window` losses is a strike too.
     """
 
-    policy: Literal["rollback", "fail", "skip"] = "rollback"
-    strikes: int = Field(3, ge=1)
-    lr_factor: float = Field(0.5, gt=0, lt=1)
-    rollbacks: int = Field(2, ge=0)
-    divergence: float | None = Field(None, gt=1)
-    window: int = Field(50, ge=5)
+    policy: Literal["rollback", "fail", "skip"] = Field(
+        "rollback",
+        description="what follows from strikes: go back to a checkpoint, end the run, or go on",
+    )
+    strikes: int = Field(3, ge=1, description="bad steps in a row before the policy acts")
+    lr_factor: float = Field(
+        0.5, gt=0, lt=1, description="what a rollback multiplies the learning rate by"
+    )
+    rollbacks: int = Field(2, ge=0, description="most rollbacks of a run")
+    divergence: float | None = Field(
+        None,
+        gt=1,
+        description="a loss this many times the median of the last is a strike; null is off",
+    )
+    window: int = Field(50, ge=5, description="losses that the median is taken over")
 
 
 class Recipe(Section):
@@ -135,14 +151,20 @@ class Recipe(Section):
     grad_clip: float | None = Field(0.5, gt=0, description="global gradient norm; null is off")
     batch: int = Field(16, ge=1, description="global batch: clips per optimiser step")
     crop: int = Field(256, ge=8, description="side of the square training crop, in pixels")
-    progressive_crop: Annotated[tuple[CropStage, ...], ListOf] = ()
+    progressive_crop: Annotated[tuple[CropStage, ...], ListOf] = Field(
+        (), description="smaller crops for the first part of the budget, stage by stage"
+    )
     budget: Budget
     precision: Literal["fp32", "tf32", "bf16", "fp16", "fp64"] = Field(
         "fp32", description="fp64 is for checks of exactness"
     )
-    optimiser: Annotated[Slot, slot_of(OPTIMISERS)] = AdamW()
-    schedule: Annotated[Slot, slot_of(SCHEDULES)] = Cosine()
-    loss: Annotated[Slot, slot_of(LOSSES)] = Charbonnier()
+    optimiser: Annotated[Slot, slot_of(OPTIMISERS)] = Field(
+        AdamW(), description="what turns gradients into steps"
+    )
+    schedule: Annotated[Slot, slot_of(SCHEDULES)] = Field(
+        Cosine(), description="how the learning rate goes over the budget"
+    )
+    loss: Annotated[Slot, slot_of(LOSSES)] = Field(Charbonnier(), description="what is minimised")
     augment: Augment = Augment()
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay of averaged weights, then used for every evaluation"
@@ -166,7 +188,10 @@ class Evaluation(Section):
 
     val_every: int = Field(1000, ge=1, description="steps between validations")
     val_clips: int | None = Field(None, ge=1, description="first clips of the split; null is all")
-    select: Literal["best", "last", "average", "ensemble"] = "best"
+    select: Literal["best", "last", "average", "ensemble"] = Field(
+        "best",
+        description="which checkpoints are reported: the best on validation, the last, or several",
+    )
     over: int = Field(5, ge=2, le=50, description="checkpoints that average and ensemble use")
     gallery: int = Field(24, ge=0, description="test clips whose predictions are kept")
     metrics: Annotated[tuple[str, ...], ListOf] = Field(
@@ -187,7 +212,9 @@ class Evaluation(Section):
 class Runtime(Section):
     """On what a run executes. Never part of a run's identity; recorded beside its result."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto takes a GPU where there is one"
+    )
     threads: int = Field(1, ge=1, description="CPU threads per run")
     slots: int | None = Field(None, ge=1, description="runs side by side; null is all devices")
     log_every: int = Field(20, ge=1, description="steps between logged training metrics")
@@ -196,7 +223,9 @@ class Runtime(Section):
         "auto", description="clips per backward pass and process; auto halves on lack of memory"
     )
     workers: int = Field(0, ge=0, description="processes that prepare batches; 0 is in the run")
-    compile: Literal["off", "default", "max-autotune"] = "off"
+    compile: Literal["off", "default", "max-autotune"] = Field(
+        "off", description="compile the network with torch.compile, in this mode"
+    )
     profile_steps: Annotated[tuple[int, int], ListOf] | None = Field(
         None, description="first and last step of a recorded profiler trace"
     )
@@ -213,7 +242,7 @@ class Resources(Section):
     runs_per_gpu: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
         1, description="small runs that share a GPU; auto goes by the memory in their prices"
     )
-    nodes: int = Field(1, ge=1)
+    nodes: int = Field(1, ge=1, description="machines of one run")
     cpus: int | None = Field(None, ge=1, description="CPUs per node; null follows runtime.threads")
     mem: str | None = Field(None, pattern=r"^[1-9][0-9]*[KMGT]?$", description="per node, as 32G")
     time: str | None = Field(
@@ -221,15 +250,19 @@ class Resources(Section):
         pattern=r"^(\d+-)?\d{1,3}(:\d{2}){1,2}$|^\d+$",
         description="limit of one job: minutes, HH:MM:SS or D-HH:MM:SS",
     )
-    partition: str | None = None
-    account: str | None = None
-    constraint: str | None = None
-    extra: dict[str, str] = Field(default_factory=dict)
+    partition: str | None = Field(None, description="the cluster's partition (queue)")
+    account: str | None = Field(None, description="what the hours are charged to")
+    constraint: str | None = Field(None, description="feature that nodes must have")
+    extra: dict[str, str] = Field(
+        default_factory=dict, description="further options of the submit command, name to value"
+    )
 
 
 class Limits(Section):
     """What a study may cost in all: checked against the price before anything is submitted, and
     against what was spent while it runs."""
 
-    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="device-hours that all runs may take together; null is no limit"
+    )
     jobs: int | None = Field(None, ge=1, description="most jobs queued or running at a time")

@@ -23,28 +23,28 @@ class Tpe(Options):
 
     kind: Literal["tpe"] = "tpe"
     startup: int = Field(10, ge=0, description="random trials before the first proposal")
-    candidates: int = Field(24, ge=1)
+    candidates: int = Field(24, ge=1, description="points that a proposal is chosen from")
 
 
 class Gp(Options):
     """Gaussian process with expected improvement. For few, costly trials; no conditions."""
 
     kind: Literal["gp"] = "gp"
-    startup: int = Field(10, ge=1)
+    startup: int = Field(10, ge=1, description="random trials before the first proposal")
 
 
 class CmaEs(Options):
     """Covariance matrix adaptation (Hansen 2016), numeric factors only; the others are random."""
 
     kind: Literal["cmaes"] = "cmaes"
-    startup: int = Field(1, ge=1)
+    startup: int = Field(1, ge=1, description="random trials before the first proposal")
 
 
 class Nsga2(Options):
     """Non-dominated sorting genetic algorithm (Deb et al. 2002), meant for several objectives."""
 
     kind: Literal["nsga2"] = "nsga2"
-    population: int = Field(20, ge=2)
+    population: int = Field(20, ge=2, description="trials of one generation")
 
 
 class RandomSearch(Options):
@@ -82,7 +82,7 @@ class Hyperband(Options):
 
     kind: Literal["hyperband"] = "hyperband"
     min_steps: int | None = Field(None, ge=1, description="null is `evaluation.val_every`")
-    reduction: int = Field(3, ge=2)
+    reduction: int = Field(3, ge=2, description="one trial of this many goes on to the next rung")
 
 
 class NoPruner(Options):
@@ -101,8 +101,8 @@ _SCALE = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 class Bound(Section):
     """`quantity <= limit`, checked before a trial is trained."""
 
-    quantity: Literal["parameters", "macs", "step_time"]
-    limit: float = Field(gt=0)
+    quantity: Literal["parameters", "macs", "step_time"] = Field(description="what is bounded")
+    limit: float = Field(gt=0, description="the largest value allowed")
 
     @model_validator(mode="before")
     @classmethod
@@ -122,7 +122,7 @@ class Bound(Section):
 class SearchBudget(Section):
     """What the search may spend; whatever is reached first ends it. At least one is given."""
 
-    trials: int | None = Field(None, ge=1)
+    trials: int | None = Field(None, ge=1, description="trials, those that are enqueued included")
     gpu_hours: float | None = Field(None, gt=0, description="hours of devices (or CPU slots)")
     hours: float | None = Field(None, gt=0, description="hours in which a trial was running")
 
@@ -146,15 +146,32 @@ class SearchSpec(Section):
     """
 
     space: Annotated[tuple[Label, ...], ListOf] = Field((), description="factors; none is all")
-    objectives: Annotated[tuple[Objective, ...], ListOf] = Field(("psnr",), min_length=1)
-    budget: SearchBudget
-    sampler: Annotated[Slot, slot_of(SAMPLERS)] = Tpe()
-    pruner: Annotated[Slot, slot_of(PRUNERS)] | None = None
+    objectives: Annotated[tuple[Objective, ...], ListOf] = Field(
+        ("psnr",), min_length=1, description="what is optimised, on validation: one or several"
+    )
+    budget: SearchBudget = Field(description="what the search may spend")
+    sampler: Annotated[Slot, slot_of(SAMPLERS)] = Field(
+        Tpe(), description="what proposes the next trial"
+    )
+    pruner: Annotated[Slot, slot_of(PRUNERS)] | None = Field(
+        None,
+        description="what stops a trial early; null is median for one validation metric, else none",
+    )
     seed: int = Field(0, ge=0, description="of the sampler; runs have the study's seeds")
-    race: float | None = Field(2.0, gt=0)
-    constraints: Annotated[tuple[Bound, ...], ListOf] = ()
-    enqueue: Annotated[tuple[str | dict[str, str | float], ...], ListOf] = ()
-    warm_start: Annotated[tuple[str, ...], ListOf] = ()
+    race: float | None = Field(
+        2.0,
+        gt=0,
+        description="standard errors at which a trial has lost after its first seeds; null is off",
+    )
+    constraints: Annotated[tuple[Bound, ...], ListOf] = Field(
+        (), description="bounds such as `parameters <= 12M`, checked before a trial is trained"
+    )
+    enqueue: Annotated[tuple[str | dict[str, str | float], ...], ListOf] = Field(
+        (), description="first trials: names of variants, or levels and values of factors"
+    )
+    warm_start: Annotated[tuple[str, ...], ListOf] = Field(
+        (), description="earlier studies whose complete runs count as trials"
+    )
     confirm: int = Field(0, ge=0, description="fresh seeds for the best trials; 0 is none")
     top: int = Field(1, ge=1, description="how many of the best trials are confirmed")
     storage: str | None = Field(None, description="database URL; null is a journal file")

@@ -30,9 +30,11 @@ Method = Literal["network", "average", "nearest", "flow"]
 class RunConfig(Section):
     """One fully resolved run, but for its seed."""
 
-    method: Method = "network"
+    method: Method = Field(
+        "network", description="what predicts: the network, or a method without weights"
+    )
     arch: ArchSpec = ArchSpec()
-    data: Annotated[Slot, slot_of(DATASETS)]
+    data: Annotated[Slot, slot_of(DATASETS)] = Field(description="what is trained and judged on")
     recipe: Recipe
     evaluation: Evaluation = Evaluation()
     runtime: Runtime = Runtime()
@@ -41,23 +43,40 @@ class RunConfig(Section):
 class StudySpec(RunConfig):
     """A whole study, as a human wrote it, after `base` and `profiles` were applied."""
 
-    study: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
-    question: str = ""
-    factors: dict[str, Factor] = Field(default_factory=dict)
-    variants: dict[Annotated[str, Field(min_length=1, max_length=300)], Variant] = Field(
-        default_factory=dict
+    study: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$",
+        description="name of its records: at most 80 letters, digits and ._-; never inherited",
     )
-    design: Annotated[tuple[Design, ...], ListOf] = ()
-    exclude: Annotated[tuple[Exclude, ...], ListOf] = ()
+    question: str = Field(
+        "", description="what the study asks, first line of its report; never inherited"
+    )
+    factors: dict[str, Factor] = Field(
+        default_factory=dict, description="what is varied: name to factor"
+    )
+    variants: dict[Annotated[str, Field(min_length=1, max_length=300)], Variant] = Field(
+        default_factory=dict, description="named variants: name to levels and fields"
+    )
+    design: Annotated[tuple[Design, ...], ListOf] = Field(
+        (), description="which variants are run; none is the named variants, else the study itself"
+    )
+    exclude: Annotated[tuple[Exclude, ...], ListOf] = Field(
+        (), description="combinations that are left out"
+    )
     equal: Literal["steps", "epochs", "clips", "gpu_hours"] | None = Field(
         None, description="the budget that all trained variants share"
     )
     baseline: str | None = Field(None, description="name of the control variant")
-    references: Annotated[tuple[Reference, ...], ListOf] = REFERENCES
-    seeds: Annotated[tuple[int, ...], *SeedForms] = (0,)
+    references: Annotated[tuple[Reference, ...], ListOf] = Field(
+        REFERENCES, description="methods without weights that stand in every table"
+    )
+    seeds: Annotated[tuple[int, ...], *SeedForms] = Field(
+        (0,), description="replicates of every variant: a count, a list, or as many as it takes"
+    )
     resources: Resources = Resources()
     budget: Limits = Limits()
-    search: SearchSpec | None = None
+    search: SearchSpec | None = Field(
+        None, description="a hyperparameter search over the factors, instead of a design"
+    )
     verdict: VerdictSection = VerdictSection()
 
     @property
