@@ -12,7 +12,7 @@ from tempo.core.identity import short_hash
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
-from tempo.spec.options import ListOf, Section, Slot, slot_of
+from tempo.spec.options import PATTERN_IN_WORDS, ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search_section import SearchSpec
 
@@ -38,7 +38,14 @@ class RunConfig(Section):
 class StudySpec(RunConfig):
     """A whole study, as a human wrote it, after `base` and `profiles` were applied."""
 
-    study: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
+    study: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$",
+        description="names the records and the report; not inherited from a base",
+        json_schema_extra={
+            PATTERN_IN_WORDS: "be at most 80 letters, digits, `_`, `.` and `-`, without spaces, "
+            "and begin with a letter or a digit"
+        },
+    )
     question: str = ""
     factors: dict[str, Factor] = Field(default_factory=dict)
     variants: dict[Annotated[str, Field(min_length=1, max_length=300)], Variant] = Field(
@@ -56,7 +63,7 @@ class StudySpec(RunConfig):
     budget: Limits = Limits()
     search: SearchSpec | None = None
 
-    @field_validator("seeds", mode="before")
+    @field_validator("seeds", mode="before", json_schema_input_type=int | list[int])
     @classmethod
     def _count(cls, value: Any) -> Any:
         """Read a number n as the seeds 0 to n - 1."""

@@ -44,7 +44,8 @@ def _say_rest(console: Console, rows: int, what: str) -> None:
 def _remarks(view: StudyPlan) -> Iterator[str]:
     plan = view.plan
     for exclusion in plan.exclusions[:MOST_ROWS]:
-        yield f"excluded {dict(exclusion.levels)}: {exclusion.reason}"
+        levels = " ".join(f"{factor}={label}" for factor, label in exclusion.levels.items())
+        yield f"excluded {levels or exclusion.variant}: {exclusion.reason}"
     if len(plan.exclusions) > MOST_ROWS:
         yield f"... and {len(plan.exclusions) - MOST_ROWS:,} more exclusions"
     for group in plan.aliases:
