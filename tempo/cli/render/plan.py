@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli.render.console import duration, plain_table, say
+from tempo.core.counted import counted
 from tempo.workflow.plan.bill import Bill, Item
 from tempo.workflow.plan.study_plan import StudyPlan
 
@@ -55,7 +56,7 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
         yield view.power
     stale = sum(each.stale for each in view.found.values())
     made = f", {stale} stale" if stale else ""
-    yield f"{len(plan.runs)} runs, {len(view.reusable)} complete{made} in {view.root}"
+    yield f"{counted(len(plan.runs), 'run')}, {len(view.reusable)} complete{made} in {view.root}"
     if view.bill:
         yield from _total(view.bill, view)
 
@@ -66,8 +67,9 @@ def _total(bill: Bill, view: StudyPlan) -> Iterator[str]:
     total = bill.left(view.found, stale_too=view.reuse_stale)
     unit = "CPU-hours" if bill.devices == "cpu" else "GPU-hours"
     disk = "" if total.disk is None else f", at most {_bytes(total.disk)} of disk"
+    runs = counted(total.runs, "run")
     yield (
-        f"{total.runs} runs to do: {_three(total.device_hours)} {unit} on {bill.devices}{disk}; "
+        f"{runs} to do: {_three(total.device_hours)} {unit} on {bill.devices}{disk}; "
         f"about {duration(total.seconds)} with {total.slots} at a time (each measured alone)"
     )
 

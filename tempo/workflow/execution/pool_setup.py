@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from tempo.core.counted import counted
 from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun
 from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
@@ -87,7 +88,8 @@ def _pool(setup: LaunchSetup, observer: Observer, todo: Iterable[str]) -> tuple[
 def _size(plan: Plan) -> str:
     seeds = len({run.seed for run in plan.runs} - {None})
     variants = sum(variant.role != "reference" for variant in plan.variants)
-    return f"{variants} variants x {seeds} seeds, {len(plan.distinct_runs)} runs with references"
+    runs = counted(len(plan.distinct_runs), "run")
+    return f"{counted(variants, 'variant')} x {counted(seeds, 'seed')}, {runs} with references"
 
 
 def _as_on_login_node(plan: Plan) -> Plan:

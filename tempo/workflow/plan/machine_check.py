@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tempo.core.errors import MissingError, SpecError, TempoError
+from tempo.core.own_command import own_command
 from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
@@ -102,7 +103,7 @@ def _explain(plan: Plan, missing: Sequence[str], cache: Path) -> str:
     text = f"{wanted} cannot run on this machine:\n  " + "\n  ".join(missing)
     fitting = _fitting_profiles(plan, cache)
     if fitting:
-        commands = [f"python run_experiment.py {plan.source} --profile {name}" for name in fitting]
+        commands = [own_command("run", plan.source, "--profile", name) for name in fitting]
         return text + "\nThis would run here:\n  " + "\n  ".join(commands)
     return text + "\nNo other profile of this spec would run here either."
 
