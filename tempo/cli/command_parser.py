@@ -9,6 +9,15 @@ from typing import Any, NoReturn
 from tempo.core.catalog import nearest, unknown
 
 
+class ExamplesFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of examples, and the longest command on the line of its help."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        # argparse forgets how far the names of commands are indented.
+        self._action_max_length = len("    interpolate")
+
+
 class CommandParser(argparse.ArgumentParser):
     """An argparse parser whose errors are one sentence, with the nearest known word."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from tempo import __version__
-from tempo.cli.command_parser import CommandParser
+from tempo.cli.command_parser import CommandParser, ExamplesFormatter
 from tempo.cli.missing_package import missing_package
 from tempo.core.errors import TempoError
 from tempo.core.startup import loading
@@ -52,7 +52,7 @@ def _configure(command: str, parser: argparse.ArgumentParser) -> None:
     module, _, function = COMMANDS[command][1].partition(":")
     configure: Configure = getattr(import_module(f"tempo.cli.{module}"), function)
     # Examples keep their line breaks.
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = ExamplesFormatter
     configure(parser)
 
 
@@ -62,7 +62,7 @@ def parser(*commands: str) -> CommandParser:
         prog="tempo",
         description="Ablation studies for TEMPO: from a YAML spec to a verdict.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ExamplesFormatter,
     )
     top.add_argument("--version", action="version", version=f"tempo {__version__}")
     added = top.add_subparsers(required=True, metavar="COMMAND")

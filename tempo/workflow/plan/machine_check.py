@@ -14,6 +14,7 @@ from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
 from tempo.launch.worker_command import WORKER
+from tempo.spec.data import DATASETS
 from tempo.spec.load import load_study
 from tempo.workflow.observer import Observer, advancing
 
@@ -45,6 +46,9 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
         SpecError: a variant cannot be built, trained a step or evaluated.
     """
     configs = configs_of(plan, variants)
+    # Looked for here, because a worker takes seconds to import what it needs for the rest.
+    if absent := _absent_data(configs.values()):
+        raise MissingError(_explain(plan, absent, cache))
     request = {"missing": {"": list(configs.values())}, "rehearse": configs}
     missing: list[str] = []
     broken: list[str] = []
@@ -69,6 +73,20 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
         )
     return Checked(tuple(slots), weights, device)
+
+
+def _absent_data(configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each data set of `configs` that is not on this machine."""
+    from tempo.data.open_dataset import check_available
+    from tempo.spec.options import parse_slot
+
+    found: dict[str, None] = {}
+    for data in {json.dumps(config["data"], sort_keys=True): config["data"] for config in configs}:
+        try:
+            check_available(parse_slot(DATASETS, json.loads(data)))
+        except MissingError as error:
+            found[str(error)] = None
+    return list(found)
 
 
 def find_width(asked: Mapping[str, Any], cache: Path) -> Width:
@@ -116,7 +134,11 @@ def _fitting_profiles(plan: Plan, cache: Path) -> list[str]:
     for name in names:
         # What it needs does not depend on what its budgets and widths will turn out to be.
         other = expand(load_study(source, profile=name), Undecided())
-        asked[name] = list(configs_of(other).values())
+        configs = list(configs_of(other).values())
+        if not _absent_data(configs):
+            asked[name] = configs
+    if not asked:
+        return []
     answers = _ask({"missing": asked, "rehearse": {}}, cache)
     lacking = {answer["missing"]: answer["sentences"] for answer in answers if "missing" in answer}
     return [name for name in names if not lacking.get(name, ["unknown"])]
