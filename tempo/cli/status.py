@@ -36,7 +36,11 @@ EPILOG = """examples:
 REFRESH_SECONDS = 2.0
 MANY = 60
 """Runs that are all listed; of more, those that wait or are complete are only counted."""
-ORDER = ("running", "stopping", "failed", "stopped", "pruned", "planned", "complete")
+UNOPENED = ("waiting", "not needed")
+"""States of runs that adaptive seeds do not ask for, or not yet."""
+ORDER = ("running", "stopping", "failed", "stopped", "pruned", "planned", *UNOPENED)
+QUIET = {"planned", "complete", *UNOPENED}
+"""States that are counted and not listed, where there are many runs."""
 STYLES = {"running": "cyan", "stopping": "yellow", "failed": "red", "complete": "green"}
 
 
@@ -122,13 +126,16 @@ def _print(standing: StudyStatus, console: Console, records: Path, *, every: boo
         if run.state == "failed" and finish is not None:
             say(console, f"FAILED    {run.run.title} ({finish.failure}): {finish.message}")
             say(console, f"  {suggested('logs', run.run.run_id, records=records)}")
+    for sentence in standing.rule:
+        say(console, sentence)
 
 
 def headline(standing: StudyStatus) -> str:
     """`se_dilation (demo): 3 of 12 complete, 2 running, ETA 0:04:10`."""
     states = [run.state for run in standing.runs]
-    counts = [f"{states.count(name)} {name}" for name in ORDER[:-1] if name in states]
-    of = f"{states.count('complete')} of {len(states)} complete"
+    counts = [f"{states.count(name)} {name}" for name in ORDER if name in states]
+    wanted = sum(state not in UNOPENED for state in states)
+    of = f"{states.count('complete')} of {wanted} complete"
     eta = [] if standing.eta is None else [f"ETA {duration(standing.eta)}"]
     profile = f" ({standing.profile})" if standing.profile else ""
     return f"{standing.study}{profile}: " + ", ".join([of, *counts, *eta])
@@ -145,11 +152,12 @@ def _table(standing: StudyStatus, *, every: bool) -> Table:
         table.add_column(name, no_wrap=True)
     listed = standing.runs
     if not every and len(listed) > MANY:
-        listed = tuple(run for run in listed if run.state not in {"planned", "complete"})
+        listed = tuple(run for run in listed if run.state not in QUIET)
     for run in listed:
         table.add_row(*_cells(run))
     if len(listed) < len(standing.runs):
-        table.caption = f"{len(standing.runs) - len(listed)} more, complete or planned (--all)"
+        left_out = len(standing.runs) - len(listed)
+        table.caption = f"{left_out} more, complete, planned or not needed (--all)"
         table.caption_justify = "left"
     return table
 
@@ -167,7 +175,8 @@ def _cells(run: RunState) -> list[Text]:
         run.device or "-",
         run.where or "-",
     ]
-    state = Text(run.state, style=STYLES.get(run.state, ""))
+    said = f"{run.state}: {run.why}" if run.why else run.state
+    state = Text(said, style=STYLES.get(run.state, ""))
     return [Text(run.run.title), Text(run.run.run_id), state, *map(Text, texts)]
 
 
@@ -183,6 +192,7 @@ def as_json(standing: StudyStatus) -> dict[str, Any]:
         "metric": standing.metric,
         "common_step": standing.step,
         "eta_s": standing.eta,
+        "rule": list(standing.rule),
         "runs": [_run_json(run) for run in standing.runs],
     }
 
@@ -195,6 +205,7 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "variant": run.run.variant,
         "seed": run.run.seed,
         "state": run.state,
+        "why": run.why or None,
         "attempt": progress.attempt or None,
         "step": progress.step,
         "steps": progress.total or None,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tempo.cli import shared_options as shared
 from tempo.core.records import PlannedRun
 from tempo.records.layout import Store
+from tempo.records.seed_log import opened_plan
 from tempo.workflow.control import active_runs, stop_runs
 from tempo.workflow.names import is_plan, plan_named, plans_of, run_named
 
@@ -53,5 +54,5 @@ def _chosen(name: str, store: Store, profile: str | None) -> Sequence[PlannedRun
     if not name:
         return active_runs(plans_of(store), store)
     if is_plan(name, store):
-        return plan_named(name, store, profile).distinct_runs
+        return opened_plan(store, plan_named(name, store, profile)).distinct_runs
     return [run_named(name, store)]

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tempo.comparison.comparison import Comparison, Row
+from tempo.comparison.contrasts import judge
 from tempo.comparison.fitted_study import FittedStudy, fit_study
 from tempo.comparison.loading.load_runs import Sample, load_runs, merge_samples
 from tempo.comparison.query import Query
+from tempo.comparison.registered_rule import SEVERAL, RegisteredRule, check_rule
 from tempo.comparison.sections import provenance
 from tempo.comparison.sections.attribution import attribution
 from tempo.comparison.sections.budgets import budget_views, pareto_fronts
@@ -18,23 +20,33 @@ from tempo.comparison.sections.fairness import fairness_differences
 from tempo.comparison.sections.gallery import clip_table, disagreements, gallery, strata
 from tempo.comparison.sections.headline import headline
 from tempo.comparison.sections.table import rank_rows, table_rows
-from tempo.comparison.statistics.hypothesis_tests import AdjustedResult, holm_family
 from tempo.comparison.statistics.power import detectable_differences, noise_floor
-from tempo.comparison.statistics.quantities import Contrast, TestSettings
-from tempo.core.records import MetricInfo, Plan
+from tempo.comparison.statistics.quantities import Contrast
+from tempo.core.records import Plan
 from tempo.records.layout import Store
+from tempo.spec.verdict import rule_of
 
 DEFAULT = Query()
 
 
-def compare(store: Store, plan: Plan, query: Query = DEFAULT) -> Comparison:
+def compare(
+    store: Store,
+    plan: Plan,
+    query: Query = DEFAULT,
+    registered: RegisteredRule | None = None,
+) -> Comparison:
     """Return all contrasts of the runs of `plan` as recorded in `store`.
 
+    `registered`: the rule and its log, where they are not the recorded ones. Nothing is written:
+    whoever shows the comparison records its `look`.
+
     Raises:
-        RecordError: when no run has a result yet.
+        RecordError: when no run has a result yet, or the log of looks is damaged.
         TempoError: when the query names a variant, metric or factor that is not there.
     """
-    return _build(fit_study(load_runs(store, plan, query)))
+    registered = registered or RegisteredRule.of(store, plan)
+    sample = load_runs(store, plan, query.under(registered.rule))
+    return _build(fit_study(sample), registered, query)
 
 
 def compare_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -> Comparison:
@@ -45,13 +57,17 @@ def compare_all(studies: Sequence[tuple[Store, Plan]], query: Query = DEFAULT) -
     """
     if len(studies) == 1:
         return compare(*studies[0], query)
-    samples = [(plan.study, load_runs(store, plan, query)) for store, plan in studies]
-    return _build(fit_study(merge_samples(samples)))
+    registered = RegisteredRule(rule_of(studies[0][1]), unfixed=SEVERAL)
+    asked = query.under(registered.rule)
+    samples = [(plan.study, load_runs(store, plan, asked)) for store, plan in studies]
+    return _build(fit_study(merge_samples(samples)), registered, query)
 
 
-def _build(study: FittedStudy) -> Comparison:
+def _build(study: FittedStudy, registered: RegisteredRule, asked: Query) -> Comparison:
     sample, plan, query = study.sample, study.sample.plan, study.sample.query
-    found = [contrast for info in study.infos for contrast in contrasts(study, info)]
+    check = check_rule(registered, asked, study)
+    judged = judge(study, check)
+    found = judged.contrasts
     primary = [each for each in found if each.metric == study.metric]
     table = _table(study, found)
     meanings = provenance.protocols(sample, study.baseline)
@@ -78,7 +94,7 @@ def _build(study: FittedStudy) -> Comparison:
         metrics=study.infos,
         panels=study.panels,
         delta=study.primary.delta,
-        level=query.level,
+        level=query.coverage,
         at=_at(sample),
         split="test" if query.at.kind == "final" else "val",
         complete=finished == len(sample.runs),
@@ -86,9 +102,14 @@ def _build(study: FittedStudy) -> Comparison:
         finished_runs=finished,
         rankable=len(meanings) <= 1,
         protocols=meanings,
-        headline=headline(study, table, primary, floors, power, fair, meanings),
+        headline=headline(study, table, check, judged, floors, power, fair, meanings),
         rows=table,
-        contrasts=tuple(found),
+        contrasts=found,
+        rule=registered.rule,
+        rules=registered.log.rules,
+        exploratory=check.reasons,
+        looks=registered.log.looks,
+        look=judged.look,
         noise=floors,
         power=power,
         fairness=fair,
@@ -129,7 +150,7 @@ def _table(study: FittedStudy, found: Sequence[Contrast]) -> tuple[Row, ...]:
     for each in found:
         by_variant.setdefault(each.variant, {})[each.metric] = each
     estimated = [info.name for info in (*study.infos, *study.panels)]
-    table = table_rows(study.sample, estimated, by_variant, study.baseline)
+    table = table_rows(study, estimated, by_variant)
     table = rank_rows(table, study.metric, study.primary.sign, study.baseline)
     if study.sample.query.group_by is None:
         return table
@@ -154,69 +175,3 @@ def _at(sample: Sample) -> str:
             "learning rate was still high, so these are not final results"
         )
     return f"the validation split at step {at.step}"
-
-
-def contrasts(study: FittedStudy, info: MetricInfo) -> list[Contrast]:
-    """Return all variants minus the baseline; one family for trained ones, one for references.
-
-    A contrast that cannot be made is there as well, with the reason.
-    """
-    baseline = study.baseline
-    if baseline is None:
-        return []
-    variants = [each for each in study.sample.variants if each.name != baseline]
-    settings = study.settings(info)
-    found: dict[str, Contrast] = {}
-    for label, is_reference in (("variants", False), ("references", True)):
-        names = [each.name for each in variants if (each.role == "reference") == is_reference]
-        tested = {name: study.test(settings, name, baseline) for name in names}
-        judged = holm_family(tested, settings)
-        family = f"{info.name}: {label} ({sum(each.test is not None for each in judged.values())})"
-        for name, each in judged.items():
-            found[name] = _contrast(study, settings, (name, baseline), each, family)
-    return [found[each.name] for each in variants]
-
-
-def _contrast(
-    study: FittedStudy,
-    settings: TestSettings,
-    pair: tuple[str, str],
-    judged: AdjustedResult,
-    family: str,
-) -> Contrast:
-    test, model = judged.test, study.models.get(settings.info.name)
-    combination = test.combination if test else None
-    matrix = model.matrix if test and model else None
-    seeds = combination.seeds if combination else ()
-    return Contrast(
-        variant=pair[0],
-        baseline=pair[1],
-        metric=settings.info.name,
-        difference=judged.interval,
-        p=judged.p,
-        p_adjusted=judged.p_adjusted,
-        verdict=judged.verdict,
-        delta=settings.delta,
-        family=family,
-        components=combination.components if combination else None,
-        seeds=seeds,
-        planned_n=_planned_pairs(study.sample, pair),
-        clips=matrix.clips if matrix else 0,
-        sources=matrix.sources if matrix and matrix.clips else 0,
-        values=combination.per_seed if combination else (),
-        run_ids=tuple(
-            (_run_id(study.sample, pair[0], seed), _run_id(study.sample, pair[1], seed))
-            for seed in seeds
-        ),
-    )
-
-
-def _planned_pairs(sample: Sample, pair: tuple[str, str]) -> int:
-    """Return how many pairs were planned: a reference pairs with every seed of the baseline."""
-    seeds = [{run.seed for run in sample.of(name)} for name in pair]
-    counted = [each for each in seeds if each != {None}]
-    return len(set.intersection(*counted)) if counted else 0
-
-
-def _run_id(sample: Sample, name: str, seed: int) -> str:
-    return sample.run_ids.get((name, seed)) or sample.run_ids[name, None]

@@ -7,13 +7,15 @@ never zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from tempo.comparison import evidence
 from tempo.comparison.statistics import quantities
 from tempo.core.records import Exclusion, MetricInfo
+from tempo.core.verdict_rule import Rule
+from tempo.records.verdict_log import Look, RuleEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,9 @@ class Row:
     `state`: complete (all planned seeds), partial (some), failed (none finished and at least one
     failed) or missing (none finished). `estimates` has no key for a metric without a value.
     `note` is the sentence to print beside the row, empty when there is nothing to say.
-    `contrasts` by metric, against the baseline; `group` is its label under --group-by.
+    `means` by metric: the mean with an interval that covers the draw of seeds and of clips, where
+    that of `estimates` speaks of these clips only. `contrasts` by metric, against the baseline;
+    `group` is its label under --group-by.
     """
 
     variant: str
@@ -72,6 +76,7 @@ class Row:
     note: str = ""
     group: str | None = None
     rank: int | None = None
+    means: Mapping[str, quantities.Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +121,11 @@ class Comparison:
     `disagreements`: per variant the clips that differ most from the baseline, gains then losses.
     `complete`: every planned run finished. `rankable`: one protocol covers every row.
 
+    `rule` is what the study asks, `rules` when it was fixed and changed; `exploratory` says in what
+    the question departs from it, empty where it does not. `looks` are the recorded looks at the
+    rule's contrasts, `look` is the one that this comparison is, without a time until it is
+    recorded; None where no verdict of the rule is shown.
+
     What a table does not show (effects, attribution, curves, learning, budgets, pareto, strata,
     clips and pictures) is empty where the query asked for the table alone. `long_format` lists the
     per-clip values and the curves row by row.
@@ -142,6 +152,11 @@ class Comparison:
     headline: tuple[str, ...]
     rows: tuple[Row, ...]
     contrasts: tuple[quantities.Contrast, ...]
+    rule: Rule
+    rules: tuple[RuleEntry, ...] = ()
+    exploratory: tuple[str, ...] = ()
+    looks: tuple[Look, ...] = ()
+    look: Look | None = None
     main_effects: tuple[quantities.Effect, ...] = ()
     interactions: tuple[quantities.Effect, ...] = ()
     aliases: tuple[quantities.Alias, ...] = ()

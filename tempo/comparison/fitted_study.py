@@ -16,7 +16,7 @@ from tempo.comparison.statistics.quantities import Interval, TestSettings, Verdi
 from tempo.comparison.statistics.random_effects import RandomEffects
 from tempo.comparison.statistics.seed_source_matrix import matrix_of
 from tempo.core.catalog import unknown
-from tempo.core.errors import RecordError, TempoError
+from tempo.core.errors import NoResultError, TempoError
 from tempo.core.records import MetricInfo
 
 PANELS = ("edge", "tof", "warping", "flicker")
@@ -44,9 +44,13 @@ class FittedStudy:
         return TestSettings(
             info=info,
             delta=query.delta_of(info, primary=info == self.infos[0]),
-            level=query.level,
+            level=query.coverage,
             power=query.power,
         )
+
+    def info(self, name: str) -> MetricInfo:
+        """Return what a metric of the table means."""
+        return next(info for info in self.infos if info.name == name)
 
     @property
     def primary(self) -> TestSettings:
@@ -62,13 +66,36 @@ class FittedStudy:
     def model(self) -> RandomEffects | None:
         return self.models.get(self.metric)
 
-    def change(self, weights: Mapping[str, float]) -> Interval | None:
-        """Return the interval of a combination of variants in the primary metric, or None."""
-        model = self.model
-        if model is None or any(name not in model.matrix.variants for name in weights):
+    def value(self, run: Run, metric: str) -> float | None:
+        """Return a run's mean over the clips that contrasts use, so that means and contrasts agree.
+
+        A run that no contrast can use counts by its own mean; None without a finite one.
+        """
+        model = self.models.get(metric)
+        row = model.matrix.row(*run.key) if model else None
+        if model is not None and row is not None:
+            return float(model.matrix.means[row])
+        own = run.values.get(metric)
+        return own if own is not None and np.isfinite(own) else None
+
+    def mean(self, variant: str | None, metric: str) -> float | None:
+        """Return a variant's mean over its finished seeds; None without a finished one."""
+        runs = self.sample.done(variant) if variant else []
+        values = [value for run in runs if (value := self.value(run, metric)) is not None]
+        return sum(values) / len(values) if values else None
+
+    def own_mean(self, info: MetricInfo, variant: str) -> Interval | None:
+        """Return a variant's mean with an interval that covers the draw of seeds and of clips.
+
+        None where there are no values per clip: no interval covers the draw of clips then.
+        """
+        model = self.models.get(info.name)
+        if model is None or not model.matrix.samples_clips:
             return None
-        combination = model.contrast(weights)
-        return run_test(model, combination, self.primary).interval if combination else None
+        if variant not in model.matrix.variants:
+            return None
+        combination = model.contrast({variant: 1.0})
+        return run_test(model, combination, self.settings(info)).interval if combination else None
 
     def test(self, settings: TestSettings, variant: str, baseline: str) -> TestResult | Verdict:
         """Test `variant` minus `baseline`; a verdict says why that cannot be done."""
@@ -80,8 +107,14 @@ class FittedStudy:
             if not self.sample.done(each):
                 return Verdict(word=Word.INCONCLUSIVE, reason=f"no finished run of {each}")
         model = self.models.get(settings.info.name)
+        name = settings.info.name
         if model is None:
-            return Verdict(word=Word.INCONCLUSIVE, reason="no values of this metric per clip")
+            why = self.clips.why_none(name) if self.clips else f"no run has a value of {name}"
+            return Verdict(word=Word.INCONCLUSIVE, reason=why)
+        without = [each for each in (baseline, variant) if each not in model.matrix.variants]
+        if without:
+            reason = f"{' and '.join(without)} has no values of {name} that can be paired"
+            return Verdict(word=Word.INCONCLUSIVE, reason=reason)
         combination = model.contrast({variant: 1.0, baseline: -1.0})
         if combination is None:
             reason = f"no seed is finished in both {variant} and {baseline}"
@@ -93,7 +126,7 @@ def fit_study(sample: Sample) -> FittedStudy:
     """Choose baseline and metrics, read per-clip values and fit the models.
 
     Raises:
-        RecordError: when no run has a result yet.
+        NoResultError: when no run has a result yet.
         TempoError: when the query names a variant, metric or factor that is not there.
     """
     known = _known(sample)
@@ -129,7 +162,7 @@ def _known(sample: Sample) -> dict[str, MetricInfo]:
         states = Counter(run.status.value for run in sample.runs)
         said = ", ".join(f"{count} {state}" for state, count in states.items())
         where = "" if sample.query.at.kind == "final" else f" at {sample.query.at}"
-        raise RecordError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
+        raise NoResultError(f"no run of {sample.plan.study!r} has a result{where} yet ({said})")
     return known
 
 
@@ -165,10 +198,9 @@ def _clip_models(
 ) -> dict[str, RandomEffects]:
     models = {}
     for name in metrics:
-        if clips and name in clips.values:
-            matrix, _ = clips.matrix(name)
-            if matrix.clips:
-                models[name] = RandomEffects(matrix, control)
+        matrix = clips.matrix(name) if clips else None
+        if matrix is not None:
+            models[name] = RandomEffects(matrix, control)
     return models
 
 

@@ -1,7 +1,9 @@
 """Check a rule that every variant must keep (`--gate`), for continuous integration of models.
 
 `psnr >= baseline - 0.05`, `ssim > 0.93`, `psnr >= "V3 light"`. `sure(psnr) >= baseline - 0.05`
-asks that the bound of the interval keeps the rule, not only the mean.
+asks that the bound of an interval keeps the rule, not only the mean: the interval of the paired
+difference from that variant, or of the own mean against a number. It covers the draw of seeds and
+of clips, and holds for all variants that are checked together.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ from dataclasses import dataclass
 
 from tempo.comparison.comparison import Comparison, Row
 from tempo.comparison.query import ORDER
+from tempo.comparison.statistics.power import MIN_SEEDS
 from tempo.comparison.statistics.quantities import Estimate, Interval
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
 
+ROUNDING = 1e-12
+"""Means of the same values may differ by so much of themselves, by the order of summation."""
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+"
 _RULE = re.compile(
     rf"""\s*(?:(?P<sure>sure)\(\s*(?P<inner>[\w/]+)\s*\)|(?P<metric>[\w/]+))\s*
@@ -65,20 +70,43 @@ def parse_gate(text: str) -> Gate:
     )
 
 
+def control_of(comparison: Comparison, gate: Gate) -> str | None:
+    """Return the baseline that the comparison must have for `gate`, None where it will do.
+
+    To be sure against a variant takes its paired contrasts, and these are with the baseline only.
+    """
+    if not gate.sure or gate.against in (None, "baseline", comparison.baseline):
+        return None
+    control = _control(comparison, gate)
+    return control.variant if control else None
+
+
 def check(comparison: Comparison, gate: Gate) -> tuple[Outcome, ...]:
     """Check every trained variant but the one it is held against. What is missing does not pass.
 
     Raises:
-        TempoError: when the metric is no column of the table or the variant is none of it.
+        TempoError: when the metric is no column of the table, the variant is none of it, or a
+            `sure` rule is against another variant than the baseline (see `control_of`).
     """
     names = [info.name for info in comparison.metrics]
     if gate.metric not in names:
         raise TempoError(f"--gate {gate.text!r}: {unknown('metric', gate.metric, names)}")
     control = _control(comparison, gate)
+    if control_of(comparison, gate) is not None:
+        raise TempoError(
+            f"--gate {gate.text!r}: this comparison holds contrasts with {comparison.baseline!r} "
+            f"only; to be sure takes a comparison with the baseline {gate.against!r}"
+        )
+    rows = [row for row in comparison.trained if control is None or row.variant != control.variant]
+    if not gate.sure:
+        return tuple(_by_mean(comparison, gate, row, control) for row in rows)
+    found = {row.variant: _margin(gate, row, control) for row in rows}
+    count = sum(isinstance(each, Interval) for each in found.values())
     return tuple(
-        _outcome(comparison, gate, row, control)
-        for row in comparison.trained
-        if control is None or row.variant != control.variant
+        _failed(row, each)
+        if isinstance(each := found[row.variant], str)
+        else _by_bound(comparison, gate, row, control, each, count)
+        for row in rows
     )
 
 
@@ -92,43 +120,92 @@ def _control(comparison: Comparison, gate: Gate) -> Row | None:
     return comparison.row(wanted)
 
 
-def _outcome(comparison: Comparison, gate: Gate, row: Row, control: Row | None) -> Outcome:
-    own = row.estimates.get(gate.metric)
-    other = control.estimates.get(gate.metric) if control else None
-    if own is None or (control and other is None):
-        name = row.variant if own is None or control is None else control.variant
-        return _failed(row, f"{name} has no {gate.metric}")
+def _missing(gate: Gate, row: Row, control: Row | None) -> str:
+    """Return what makes the two sides impossible to compare, empty when nothing does."""
+    for each in (row, control):
+        if each is not None and gate.metric not in each.estimates:
+            return f"{each.variant} has no {gate.metric}"
     if control and row.protocol_hash != control.protocol_hash:
-        return _failed(row, f"judged under another protocol than {control.variant}")
-    bound = gate.offset + (other.mean if other else 0.0)
-    value = _sure(comparison, gate, row, own, other) if gate.sure else own.mean
-    if value is None:
-        return _failed(row, f"{gate.metric} has no interval against what it is held to")
+        return f"judged under another protocol than {control.variant}"
+    return ""
+
+
+def _by_mean(comparison: Comparison, gate: Gate, row: Row, control: Row | None) -> Outcome:
+    missing = _missing(gate, row, control)
+    if missing:
+        return _failed(row, missing)
+    own = row.estimates[gate.metric]
+    bound = gate.offset + (control.estimates[gate.metric].mean if control else 0.0)
     digits = comparison.info(gate.metric).digits + 1
-    said = f"{gate.metric} {value:.{digits}f} {gate.op} {bound:.{digits}f}"
-    short = "" if own.complete else f" ({own.n} of {own.planned_n} seeds)"
-    passed = ORDER[gate.op](value, bound)
-    return Outcome(variant=row.variant, passed=passed, sentence=said + short)
+    said = f"{gate.metric} {own.mean:.{digits}f} {gate.op} {bound:.{digits}f}"
+    passed = ORDER[gate.op](own.mean, bound)
+    return Outcome(variant=row.variant, passed=passed, sentence=said + _short(own))
+
+
+def _short(own: Estimate) -> str:
+    return "" if own.complete else f" ({own.n} of {own.planned_n} seeds)"
 
 
 def _failed(row: Row, why: str) -> Outcome:
     return Outcome(variant=row.variant, passed=False, sentence=why)
 
 
-def _sure(
-    comparison: Comparison, gate: Gate, row: Row, own: Estimate, other: Estimate | None
-) -> float | None:
-    """Return the interval's bound on the rule's bad side, of the paired difference if possible.
+def _margin(gate: Gate, row: Row, control: Row | None) -> Interval | str:
+    """Return what the rule bounds, with its interval, or why there is none.
 
-    Held against another variant than the baseline there is no paired difference: the bound is then
-    that of the variant's own mean, which is wider.
+    Against a variant that is the paired difference, against a number the variant's own mean: both
+    cover the draw of seeds and of clips.
     """
+    missing = _missing(gate, row, control)
+    if missing:
+        return missing
+    metric = gate.metric
+    if control is None:
+        interval, seeds = row.means.get(metric), row.estimates[metric].n
+        why = "no interval covers the draw of seeds and clips"
+    else:
+        contrast = row.contrasts[metric]
+        interval, seeds = contrast.difference, len(contrast.seeds)
+        why = contrast.verdict.reason
+    alike = [each.variant for each in (row, control) if each and _unvaried(each, metric)]
+    if alike:
+        return f"every seed of {' and of '.join(alike)} gives the very same {metric}: not sure"
+    if interval is None:
+        return why
+    if seeds < MIN_SEEDS or interval.se is None or interval.df is None:
+        counted = f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
+        return f"{counted} cannot make {metric} sure; at least {MIN_SEEDS} can"
+    return interval
+
+
+def _unvaried(row: Row, metric: str) -> bool:
+    """Return whether the seed changes nothing, so that seeds are no replicates."""
+    values = row.estimates[metric].values
+    return len(values) > 1 and max(values) - min(values) <= ROUNDING * max(map(abs, values))
+
+
+def _by_bound(
+    comparison: Comparison, gate: Gate, row: Row, control: Row | None, found: Interval, count: int
+) -> Outcome:
+    """Hold the bound on the rule's bad side to the rule; intervals hold for all `count` together.
+
+    Bonferroni: with one interval each, the more variants are checked the likelier some passes that
+    should not. A contrast that several looks made wider stays so.
+    """
+    assert found.se is not None and found.df is not None
+    level = max(1 - (1 - comparison.level) / count, found.single_level or 0.0)
+    wide = Interval.of_t(found.value, found.se, found.df, level=level, method=found.method)
     low = gate.op in (">", ">=")
-    interval: Interval | Estimate = own
-    base = 0.0
-    contrast = row.contrasts.get(gate.metric)
-    paired = gate.against in ("baseline", comparison.baseline)
-    if paired and other and contrast and contrast.difference:
-        interval, base = contrast.difference, other.mean
-    side = interval.low if low else interval.high
-    return None if side is None else base + side
+    side = wide.low if low else wide.high
+    digits, sign = comparison.info(gate.metric).digits + 1, "+" if control else ""
+    value, bound, limit = (f"{x:{sign}.{digits}f}" for x in (found.value, side, gate.offset))
+    what = f"{gate.metric} minus that of {control.variant}" if control else gate.metric
+    together = f", wide enough for all {count} variants together" if count > 1 else ""
+    said = (
+        f"{what} is {value}, surely at {'least' if low else 'most'} {bound}, to be {gate.op} "
+        f"{limit} ({100 * level:.4g} % interval{together})"
+    )
+    passed = side is not None and ORDER[gate.op](side, gate.offset)
+    return Outcome(
+        variant=row.variant, passed=passed, sentence=said + _short(row.estimates[gate.metric])
+    )

@@ -12,16 +12,15 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
 from tempo.core.records import MetricInfo
+from tempo.core.verdict_rule import Rule
+from tempo.spec.verdict import default_delta
 
-DECIBELS = 0.05
-SIMILARITY = 0.001
-"""Default half-widths of `equivalent`: of metrics in dB, and of structural similarities."""
 _CONDITION = re.compile(
     r"""\s*(?P<name>[\w.\-/]+|"[^"]+"|`[^`]+`)\s*(?P<op><=|>=|!=|==|=|<|>|~)\s*"""
     r"""(?P<value>"[^"]*"|'[^']*'|[^\s"']+)\s*""",
@@ -64,15 +63,15 @@ def parse_at(text: str) -> At:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A question to the records. The defaults ask what a study's own spec asks.
+    """A question to the records. The defaults ask what the study's rule asks.
 
     `baseline`: the control (default: the plan's, or its first trained variant). `metric`: the
-    primary metric (default: psnr, or the first there is); `metrics`: columns beside it. `delta`:
-    half-width of `equivalent` in the primary metric's unit (None: 0.05 dB, 0.001 of SSIM). `level`:
-    coverage of intervals, `1 - level` the error rate of verdicts; `power`: what "detects" means.
-    `where` keeps some runs, `group_by` orders and labels rows by a factor. `passing`: values for
-    the first-pass times. `attribution`: start and end variant. `detail`: `table` leaves out
-    everything a terminal table does not need.
+    primary metric (default: the rule's, or the first there is); `metrics`: columns beside it.
+    `delta`: half-width of `equivalent` in the primary metric's unit. `level`: coverage of
+    intervals, `1 - level` the error rate of verdicts. `where` keeps some runs, `group_by` orders
+    and labels rows by a factor. `passing`: values for the first-pass times. `attribution`: start
+    and end variant. `detail`: `table` leaves out everything a terminal table does not need. `rule`:
+    what holds where nothing else is asked; `under` puts it in.
     """
 
     baseline: str | None = None
@@ -82,27 +81,46 @@ class Query:
     where: RunFilter | None = None
     group_by: str | None = None
     delta: float | None = None
-    level: float = 0.95
-    power: float = 0.8
+    level: float | None = None
     passing: tuple[float, ...] = ()
     attribution: tuple[str, str] | None = None
     detail: Literal["table", "full"] = "full"
+    rule: Rule | None = None
 
     def __post_init__(self) -> None:
-        if not 0.5 <= self.level < 1:
+        if self.level is not None and not 0.5 <= self.level < 1:
             raise TempoError(f"level is a probability from 0.5 to below 1, not {self.level}")
-        if not 0 < self.power < 1:
-            raise TempoError(f"power is a probability between 0 and 1, not {self.power}")
         if self.delta is not None and not self.delta > 0:
             raise TempoError(f"delta is a difference above 0, not {self.delta}")
+
+    def under(self, rule: Rule) -> Query:
+        """Return the question with what the rule says wherever nothing else is asked."""
+        if self.metric is not None or rule.metrics == ("psnr",):
+            # Records of other programs need not have psnr: the first metric then stands in for it.
+            return replace(self, rule=rule)
+        first, *others = rule.metrics
+        beside = tuple(dict.fromkeys((*others, *self.metrics)))
+        return replace(self, rule=rule, metric=first, metrics=beside)
+
+    @property
+    def coverage(self) -> float:
+        """The coverage of intervals: what was asked, or what the rule leaves of one."""
+        if self.level is not None:
+            return self.level
+        return self.rule.level if self.rule else 0.95
+
+    @property
+    def power(self) -> float:
+        """The probability that "detects" means."""
+        return self.rule.power if self.rule else 0.8
 
     def delta_of(self, info: MetricInfo, *, primary: bool) -> float | None:
         """Return the half-width of `equivalent` for a metric; None when none was ever stated."""
         if primary and self.delta is not None:
             return self.delta
-        if info.unit == "dB":
-            return DECIBELS
-        return SIMILARITY if "ssim" in info.name.lower() else None
+        if self.rule and info.name in self.rule.delta:
+            return self.rule.delta[info.name]
+        return default_delta(info)
 
 
 def parse_query(
@@ -113,7 +131,7 @@ def parse_query(
     where: str | None = None,
     group_by: str | None = None,
     delta: float | None = None,
-    level: float = 0.95,
+    level: float | None = None,
     passing: str | None = None,
     attribution: Sequence[str] | None = None,
     detail: Literal["table", "full"] = "full",

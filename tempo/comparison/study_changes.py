@@ -14,6 +14,7 @@ from tempo.comparison.statistics.quantities import Interval, Verdict, Word
 from tempo.core.config_diff import diff, flatten
 from tempo.core.records import MetricInfo, Plan
 from tempo.records.layout import Store
+from tempo.spec.verdict import rule_of
 
 BEFORE, AFTER = "before", "after"
 
@@ -59,8 +60,13 @@ class Changes:
 def changes(
     before: tuple[Store, Plan], after: tuple[Store, Plan], query: Query | None = None
 ) -> Changes:
-    """Judge all trained variants as one family; raise RecordError if neither study has a result."""
-    query = replace(query or Query(), baseline=None, group_by=None)
+    """Judge all trained variants as one family; raise RecordError if neither study has a result.
+
+    By the metric, delta and error rate of the later study's rule, which asks about that study
+    alone: the answers are exploratory.
+    """
+    asked = (query or Query()).under(rule_of(after[1]))
+    query = replace(asked, baseline=None, group_by=None)
     old, new = load_runs(*before, query), load_runs(*after, query)
     study = fit_study(merge_samples([(BEFORE, old), (AFTER, new)], always=True))
     was = {variant.name: variant for variant in old.trained}
@@ -80,8 +86,8 @@ def changes(
             Change(
                 variant=name,
                 metric=study.metric,
-                before=study.sample.mean(f"{BEFORE}: {name}", study.metric),
-                after=study.sample.mean(f"{AFTER}: {name}", study.metric),
+                before=study.mean(f"{BEFORE}: {name}", study.metric),
+                after=study.mean(f"{AFTER}: {name}", study.metric),
                 difference=judged.interval,
                 p_adjusted=judged.p_adjusted,
                 verdict=judged.verdict,

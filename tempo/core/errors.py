@@ -67,6 +67,10 @@ class RecordError(TempoError):
     """Records on disk are absent or cannot be trusted."""
 
 
+class NoResultError(RecordError):
+    """No run of a study has a result yet, so there is nothing to compare."""
+
+
 class FormatError(TempoError):
     """A newer version of Tempo wrote the records. Not a RecordError: no reader may pass over it."""
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal
 
+from tempo.core.seed_stages import SeedStages
+
 FAILURES = ("oom", "non_finite", "data", "interrupted", "node", "bug")
 """Classes of failure, as an attempt records them."""
 
@@ -87,7 +89,8 @@ class Plan:
     """What a spec expands to. Variants are in design order, runs in the order to start them.
 
     Two variants that differ in nothing that can change a result share their run ids: each has its
-    entries in `runs`, and `distinct_runs` names every run to carry out once. `spec` is the
+    entries in `runs`, and `distinct_runs` names every run to carry out once. With adaptive seeds
+    `runs` holds every run that may happen; which of them do, the looks decide. `spec` is the
     resolved StudySpec as JSON values; `spec_hash` is the hash of it. Each of `aliases` is a group
     of effects (`a`, `a:b`) that a fractional design cannot tell apart. `notes` say what was decided
     by measurement, and what is planned only once more is measured.
@@ -110,6 +113,11 @@ class Plan:
     def profile_name(self) -> str:
         """What files and folders call the profile."""
         return self.profile or "default"
+
+    @property
+    def stages(self) -> SeedStages | None:
+        """The stages of adaptive seeds; None where every run of the plan is carried out."""
+        return SeedStages.of(self.spec.get("seeds"))
 
     @property
     def distinct_runs(self) -> tuple[PlannedRun, ...]:

@@ -174,11 +174,16 @@ def _greedy_ladder(pair: Transition, study: StudyContext) -> Iterator[Candidate]
 
 
 def _quality(study: StudyContext, candidate: Candidate) -> float | None:
-    """Return the mean validation PSNR in dB over the seeds; None if one is missing."""
+    """Return the mean validation PSNR in dB over the seeds; None if one is missing.
+
+    Of adaptive seeds, those that every variant gets.
+    """
     resolved = study.configs.resolve(candidate.overlays)
     if resolved is None:
         return None
-    ids = [run_id(resolved.chosen, resolved.method, seed) for seed in study.spec.seeds]
+    stages = study.spec.stages
+    sure = study.spec.seeds if stages is None else study.spec.seeds[: stages.first]
+    ids = [run_id(resolved.chosen, resolved.method, seed) for seed in sure]
     values = [study.measured.quality(each) for each in ids]
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(values) else None

@@ -10,9 +10,10 @@ from typing import Literal
 
 from tempo.ledger.port import Ledger, is_active
 from tempo.records.event_log import is_complete
-from tempo.records.layout import Store
+from tempo.records.layout import Store, read_plan
 from tempo.records.reuse import planned_run_ids
 from tempo.records.run_record import read_result
+from tempo.records.seed_log import opened_runs, read_looks
 
 Kind = Literal["checkpoints", "logs", "caches", "runs"]
 
@@ -74,9 +75,20 @@ def mentioned(store: Store) -> set[str]:
 
 
 def planned_runs(store: Store) -> set[str]:
-    """Return the runs of all stored plans, of every study and profile."""
-    plans = (store.root / "studies").glob("*/plans/*.json")
-    return {run_id for path in plans for run_id in planned_run_ids(path)}
+    """Return the runs of all stored plans, of every study and profile.
+
+    Of a study with adaptive seeds whose looks are over, those that were opened.
+    """
+    found: set[str] = set()
+    for path in (store.root / "studies").glob("*/plans/*.json"):
+        looked = path.parent.parent / "seeds" / f"{path.stem}.jsonl"
+        plan = read_plan(path) if looked.is_file() else None
+        looks = read_looks(store, plan) if plan else ()
+        if plan and looks and looks[-1].ended:
+            found |= {run.run_id for run in opened_runs(plan, looks)}
+        else:
+            found |= planned_run_ids(path)
+    return found
 
 
 def citations(reports: Path) -> Mapping[str, str]:

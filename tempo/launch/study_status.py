@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -13,6 +13,9 @@ from tempo.launch.scheduling.run_view import RunView
 from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
+from tempo.records.rule_sentences import looks_taken, rule_history
+from tempo.records.seed_log import NOT_NEEDED, SeedLook, opened_runs, read_looks, unopened_state
+from tempo.records.verdict_log import read_log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,8 @@ class RunState:
     """One run.
 
     Attributes:
-        state: a RunStatus, or `stopping` while the run is running and was asked to stop.
+        state: a RunStatus, `stopping` while the run is running and was asked to stop, or of
+            adaptive seeds that no look opened `waiting` or `not needed`; `why` says more of those.
         value: the metric at the last validation; `common`: at the step that all runs have reached.
         eta: seconds until the run ends, while it is running.
         memory: bytes now, or the peak of a run that ended; None while nothing was measured.
@@ -37,16 +41,22 @@ class RunState:
     device: str
     memory: float | None
     where: str
+    why: str = ""
 
     @property
     def ended(self) -> bool:
-        return self.status in {RunStatus.COMPLETE, RunStatus.FAILED, RunStatus.PRUNED}
+        return self.state == NOT_NEEDED or self.status in {
+            RunStatus.COMPLETE,
+            RunStatus.FAILED,
+            RunStatus.PRUNED,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyStatus:
     """All runs of a plan. `step`: the last step that every trained run has validated at, if any;
-    `eta`: seconds until all have ended, on as many slots as are busy now."""
+    `eta`: seconds until all have ended, on as many slots as are busy now. `rule`: sentences on what
+    the verdicts decide by, and how often they were looked at."""
 
     study: str
     profile: str | None
@@ -54,21 +64,27 @@ class StudyStatus:
     step: int | None
     eta: float | None
     runs: tuple[RunState, ...]
+    rule: tuple[str, ...] = ()
 
 
 def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr") -> StudyStatus:
     """Read the state of every run of `plan`, with `metric` of its validations."""
     runs = plan.distinct_runs
+    looks = read_looks(store, plan)
+    opened = {run.run_id for run in opened_runs(plan, looks)}
     holds = ledger.holds([run.run_id for run in runs])
     tails = {run.run_id: Tail(store.run_dir(run.run_id)) for run in runs}
     for tail in tails.values():
         tail.catch_up()
     progress = {run_id: tail.progress for run_id, tail in tails.items()}
-    step = common_step([p for run in runs if run.seed is not None and (p := progress[run.run_id])])
+    trained = [run for run in runs if run.seed is not None and run.run_id in opened]
+    step = common_step([progress[run.run_id] for run in trained])
     owners = [hold.owner for hold in holds.values() if is_active(hold)]
     memory = memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
     states = tuple(
         _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
+        if run.run_id in opened
+        else _unopened(run, looks)
         for run in runs
     )
     running = sum(each.status is RunStatus.RUNNING for each in states)
@@ -77,7 +93,10 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
         profile=plan.profile,
         metric=metric,
         step=step,
-        eta=study_seconds_left(states, running) if running else None,
+        eta=study_seconds_left([each for each in states if not each.why], running)
+        if running
+        else None,
+        rule=tuple(standing_rule(store, plan)),
         runs=states,
     )
 
@@ -129,6 +148,24 @@ def _state(
     )
 
 
+def _unopened(run: PlannedRun, looks: tuple[SeedLook, ...]) -> RunState:
+    """Return the state of a run that adaptive seeds do not ask for, or not yet."""
+    state, why = unopened_state(run, looks)
+    return RunState(
+        run=run,
+        status=RunStatus.PLANNED,
+        state=state,
+        progress=Progress(),
+        value=None,
+        common=None,
+        eta=None,
+        device="",
+        memory=None,
+        where="",
+        why=why,
+    )
+
+
 def run_seconds_left(status: RunStatus, progress: Progress) -> float | None:
     """Return the seconds until a running run ends; None before its first steps."""
     if status is not RunStatus.RUNNING or progress.rate is None:
@@ -172,3 +209,12 @@ def study_seconds_left(views: Sequence[RunView | RunState], slots: int) -> float
     if going and not left:
         return None
     return max(sum(left) / max(slots, 1), max(left, default=0.0))
+
+
+def standing_rule(store: Store, plan: Plan) -> Iterator[str]:
+    """Yield the recorded rule of a study and how often its verdicts were looked at."""
+    log = read_log(store, plan)
+    if log.rules:
+        yield from rule_history(log.rules[-1].rule, log.rules)
+    if said := looks_taken(log):
+        yield said

@@ -3,7 +3,8 @@
 <root>/runs/<run_id>/      run.json, events.jsonl, clips-a<n>.parquet, gallery/, images/,
                            checkpoints/, attempts/<n>.log; test-clips-<rank>-a<n>.jsonl while
                            the test evaluation is not done
-<root>/studies/<study>/    plans/<profile>.json, current
+<root>/studies/<study>/    plans/<profile>.json, current, verdicts/<profile>.jsonl,
+                           seeds/<profile>.jsonl
 """
 
 from __future__ import annotations

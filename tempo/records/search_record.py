@@ -18,16 +18,44 @@ from tempo.records.layout import Store
 
 State = Literal["complete", "pruned", "failed", "running", "outside"]
 Origin = Literal["sampled", "enqueued", "promoted", "warm_start"]
+Role = Literal["best", "baseline"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A mean over `count` values with a two-sided 95 % interval, which needs two of them."""
+    """A mean over `count` values with a two-sided 95 % interval, which needs two of them.
+
+    `covers`: what varies in the interval; empty in records of earlier versions.
+    """
 
     mean: float
     count: int
     low: float | None = None
     high: float | None = None
+    covers: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain(Estimate):
+    """A winner minus an enqueued trial in the first objective, paired by fresh seed and test clip.
+
+    `count` of the `planned` fresh seeds are finished on both sides. `word`: better, worse,
+    equivalent or inconclusive; empty without a verdict, and `reason` says why. Words and intervals
+    hold for the `family` of all gains of the search together (Holm). `looks`: the numbers of pairs
+    at which a verdict was shown, this one last. `clips` and `sources` are 0 where the objective has
+    none. Records of earlier versions have the mean and its interval alone, on validation.
+    """
+
+    covers: str = "fresh seeds alone, on the validation clips that chose the winner"
+    planned: int = 0
+    clips: int = 0
+    sources: int = 0
+    p: float | None = None
+    p_adjusted: float | None = None
+    family: int = 0
+    looks: tuple[int, ...] = ()
+    word: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,25 +128,31 @@ class Confirmation:
     `role`: `best`, or `baseline` for an enqueued one. `search` is what the search believed of the
     first objective, `fresh` what the fresh seeds say of it, `shrinkage` is fresh minus search
     where more is better and search minus fresh where less is: negative when the search was
-    optimistic, as the best of many noisy values is. `test`: by metric, fresh seeds on the test
-    split. `gain`: by enqueued trial, the paired difference of the fresh
-    values.
+    optimistic, as the best of many noisy values is. All three are on the validation clips that
+    chose the winner, so `shrinkage` describes and decides nothing. `test`: by metric, fresh seeds
+    on the test clips. `gain` decides: by enqueued trial, the winner's difference on the test clips;
+    `without_gain`: by enqueued trial, why there is none.
     """
 
     variant: str
     trial: str
-    role: Literal["best", "baseline"]
+    role: Role
     runs: tuple[TrialRun, ...]
     search: Estimate
     fresh: Estimate | None = None
     shrinkage: Estimate | None = None
     test: Mapping[str, Estimate] = field(default_factory=dict)
-    gain: Mapping[str, Estimate] = field(default_factory=dict)
+    gain: Mapping[str, Gain] = field(default_factory=dict)
+    without_gain: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importance:
-    """A factor's share of an objective's variance over the trials, with a bootstrap interval."""
+    """What a factor explains by itself: its `share` of `share_of`, with a bootstrap interval.
+
+    `noise`: the share that it exceeds with 5 % probability when the objective's values are permuted
+    over the trials. None in records of earlier versions, whose shares were scaled to add up to 1.
+    """
 
     evaluator: Literal["fanova", "ped_anova"]
     objective: str
@@ -126,6 +160,13 @@ class Importance:
     share: float
     low: float
     high: float
+    noise: float | None = None
+    share_of: str = "the sum over all factors, without a level of noise"
+
+    @property
+    def above_noise(self) -> bool | None:
+        """Whether noise alone would hardly reach the share; None where that was not computed."""
+        return None if self.noise is None else self.share > self.noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tempo.records.search_record import ObjectiveInfo, ParameterInfo, SearchSummary, TrialRecord
+from tempo.records.search_record import (
+    Importance,
+    ObjectiveInfo,
+    ParameterInfo,
+    SearchSummary,
+    TrialRecord,
+)
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import Links
+from tempo.report.formats.phrases import METHODS, sentences
 
 FINISHED = {"complete", "outside"}
 
@@ -96,3 +103,32 @@ def trial_links(summary: SearchSummary) -> Links:
     places = {each.variant: f"#c{index}" for index, each in enumerate(summary.confirmed)}
     places |= {trial.variant: f"#t{index}" for index, trial in enumerate(summary.trials)}
     return Links(places)
+
+
+def without_verdict(summary: SearchSummary) -> Iterator[str]:
+    """Yield a sentence for each comparison of the confirmation that has no verdict: why."""
+    for each in summary.confirmed:
+        reasons = {name: gain.reason for name, gain in each.gain.items() if not gain.word}
+        for other, reason in {**reasons, **each.without_gain}.items():
+            said = reason or "judged by an earlier version, on the validation clips"
+            yield f"{each.trial} against {other} has no verdict: {said}."
+
+
+def reading(each: Importance) -> str:
+    """Return what a share shows beside its level of noise, in words."""
+    if each.above_noise is None:
+        return "level of noise not computed"
+    return "above noise" if each.above_noise else "not distinguishable from noise"
+
+
+def importance_caption(summary: SearchSummary) -> str:
+    """Return what the shares of a search are shares of, and what stands beside them."""
+    shares = dict.fromkeys((METHODS[e.evaluator], e.share_of) for e in summary.importances)
+    levels = any(each.noise is not None for each in summary.importances)
+    return sentences(
+        "What each parameter explains by itself.",
+        *(f"{method}: share of {whole}." for method, whole in shares),
+        "Interval: 95% bootstrap over the trials; shares are never negative, so an interval",
+        "above 0 shows nothing.",
+        "Noise alone: the share that permuted objective values exceed one time in 20." * levels,
+    )

@@ -8,6 +8,7 @@ layer that owns it. So a plan can be checked to the last option without importin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -89,6 +90,13 @@ def catalog_of_function(function: Any) -> OptionsCatalog | None:
         catalog: OptionsCatalog = function.args[0]
         return catalog
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingForm:
+    """Annotates a field of another type that may be written as a mapping with a section's keys."""
+
+    section: type[Section]
 
 
 def _as_tuple(value: Any) -> Any:

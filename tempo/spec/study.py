@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from tempo.core.identity import short_hash
+from tempo.core.seed_stages import SeedStages
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.options import PATTERN_IN_WORDS, ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search_section import SearchSpec
+from tempo.spec.seeds import SeedForms, stages_of
+from tempo.spec.verdict import VerdictSection
 
 Reference = Literal["average", "nearest", "flow"]
 
@@ -58,30 +61,40 @@ class StudySpec(RunConfig):
     )
     baseline: str | None = Field(None, description="name of the control variant")
     references: Annotated[tuple[Reference, ...], ListOf] = REFERENCES
-    seeds: Annotated[tuple[int, ...], ListOf] = (0,)
+    seeds: Annotated[tuple[int, ...], *SeedForms] = (0,)
     resources: Resources = Resources()
     budget: Limits = Limits()
     search: SearchSpec | None = None
+    verdict: VerdictSection = VerdictSection()
 
-    @field_validator("seeds", mode="before", json_schema_input_type=int | list[int])
+    @property
+    def stages(self) -> SeedStages | None:
+        """The stages of adaptive seeds; None for a count or a list."""
+        return stages_of(self.seeds)
+
+    @field_validator("search")
     @classmethod
-    def _count(cls, value: Any) -> Any:
-        """Read a number n as the seeds 0 to n - 1."""
-        if type(value) is int:
-            if value < 1:
-                raise ValueError(f"seeds is a count of at least 1 or a list, not {value}")
-            return tuple(range(value))
-        if not isinstance(value, list | tuple):
-            raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
-                f"seeds is a count or a list of whole numbers, not {value!r}"
+    def _races_itself(cls, value: SearchSpec | None, info: ValidationInfo) -> SearchSpec | None:
+        if value is not None and stages_of(info.data.get("seeds", ())) is not None:
+            raise ValueError(
+                "a search has a fixed number of seeds, because it ends hopeless trials itself "
+                "(`race`), so `seeds` is a count or a list such as `seeds: 3`; `confirm` says how "
+                "many fresh seeds the best trials get"
             )
         return value
 
-    @field_validator("seeds")
+    @field_validator("verdict")
     @classmethod
-    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value or len(set(value)) != len(value) or min(value) < 0:
-            raise ValueError(f"seeds are distinct whole numbers from 0, not {list(value)}")
+    def _measured(cls, value: VerdictSection, info: ValidationInfo) -> VerdictSection:
+        """Check that the test evaluation measures what decides."""
+        evaluation = info.data.get("evaluation")
+        measured = evaluation.metrics if evaluation is not None else value.names
+        for name in value.names:
+            if name not in measured:
+                raise ValueError(
+                    f"the rule decides by {name}, which evaluation.metrics does not measure; "
+                    f"add it there, or choose one of {', '.join(measured)}"
+                )
         return value
 
 

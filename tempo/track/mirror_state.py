@@ -27,6 +27,7 @@ from tempo.ledger.port import Owner, is_dead, this_process
 from tempo.records.events import decode, encode
 from tempo.records.files import write_atomic, write_json
 from tempo.records.layout import Store
+from tempo.records.seed_log import opened_plan
 from tempo.track.mlflow.replicate_summary import as_metrics, read_runs, summarise
 from tempo.track.settled_events import Position
 
@@ -226,11 +227,12 @@ class Invocations:
         return min(a.started for a in attempts), max(a.ended for a in attempts)
 
     def _outcome(self) -> str:
-        records = read_runs(self.store, self.plan)
+        plan = opened_plan(self.store, self.plan)
+        records = read_runs(self.store, plan)
         statuses = {record.status for record in records}
         if RunStatus.FAILED in statuses:
             return "failed"
-        whole = len(records) == len(self.plan.distinct_runs) and statuses == {RunStatus.COMPLETE}
+        whole = len(records) == len(plan.distinct_runs) and statuses == {RunStatus.COMPLETE}
         return "complete" if whole else "stopped"
 
 

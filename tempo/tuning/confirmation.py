@@ -2,7 +2,9 @@
 
 The best of many noisy values is too good on average (the winner's curse): what a search believes
 of its winner shrinks when it is asked again. So the winner and the baselines are trained on fresh
-seeds, and both numbers are shown.
+seeds, and both numbers are shown. Both are on the validation clips that chose the winner, so they
+describe; the gain over the baselines is judged on test clips, from the same runs, by the layer that
+knows how to compare (`tempo.workflow.confirmation`).
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal
 
 from optuna.trial import FrozenTrial
 
@@ -20,9 +21,10 @@ from tempo.core.records import PlannedRun, RunStatus
 from tempo.core.t_interval import mean_half_width, pooled_variance, two_sided_quantile
 from tempo.records.layout import Store
 from tempo.records.run_record import RunRecord, read_run
-from tempo.records.search_record import Confirmation, Estimate, ObjectiveInfo, TrialRun
+from tempo.records.search_record import Confirmation, Estimate, ObjectiveInfo, Role, TrialRun
+from tempo.spec.search_section import MAXIMISED
 from tempo.tuning.space import Point
-from tempo.tuning.trials import NAME, ORIGIN, runs_of, seed_values, values_of
+from tempo.tuning.trials import NAME, runs_of, seed_values, values_of
 
 FIRST_SEED = 1000
 """Fresh seeds begin here, so that seeds added later stay apart from them."""
@@ -30,18 +32,17 @@ FIRST_SEED = 1000
 LEVEL = 0.95
 """Of the intervals, by Student's t."""
 
-Role = Literal["best", "baseline"]
+CHOSEN_ON = ", on the validation clips that chose the winner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A trial to confirm, with its runs on fresh seeds.
 
-    `searched`: its objectives by seed of the search; `enqueued`: others are compared with it.
+    `searched`: its objectives by seed of the search.
     """
 
     trial: str
-    enqueued: bool
     role: Role
     point: Point
     searched: tuple[tuple[float, ...], ...]
@@ -64,7 +65,6 @@ def candidate(frozen: FrozenTrial, point: Point, role: Role, seeds: Sequence[int
     name = str(frozen.user_attrs[NAME])
     return Candidate(
         trial=name,
-        enqueued=frozen.user_attrs.get(ORIGIN) == "enqueued",
         role=role,
         point=point,
         searched=tuple(seed_values(frozen)),
@@ -76,8 +76,7 @@ def confirmations(
     candidates: Sequence[Candidate], store: Store, objectives: Sequence[ObjectiveInfo]
 ) -> tuple[Confirmation, ...]:
     """Return the results on fresh seeds, as far as their runs are complete."""
-    found = {each.trial: _records(each, store) for each in candidates}
-    return tuple(_confirmation(each, found, candidates, objectives) for each in candidates)
+    return tuple(_confirmation(each, _records(each, store), objectives) for each in candidates)
 
 
 def _records(one: Candidate, store: Store) -> dict[int, RunRecord]:
@@ -101,14 +100,12 @@ def _values(
 
 
 def _confirmation(
-    one: Candidate,
-    found: Mapping[str, Mapping[int, RunRecord]],
-    candidates: Sequence[Candidate],
-    objectives: Sequence[ObjectiveInfo],
+    one: Candidate, records: Mapping[int, RunRecord], objectives: Sequence[ObjectiveInfo]
 ) -> Confirmation:
-    mine = _values(found[one.trial], objectives)
+    mine, info = _values(records, objectives), objectives[0]
     searched = [values[0] for values in one.searched]
     fresh = [values[0] for values in mine.values()]
+    clips = CHOSEN_ON if info.name in MAXIMISED else ""
     return Confirmation(
         variant=one.variant,
         trial=one.trial,
@@ -117,59 +114,37 @@ def _confirmation(
             TrialRun(seed=seed, run_id=run.run_id, values=mine.get(seed, ()))
             for seed, run in one.runs.items()
         ),
-        search=estimate(searched),
-        fresh=estimate(fresh) if fresh else None,
-        shrinkage=_shrinkage(searched, fresh, objectives[0]),
-        test=_test(found[one.trial]),
-        gain={
-            other.trial: gain
-            for other in candidates
-            if other.enqueued
-            and other.trial != one.trial
-            and (gain := _gain(mine, _values(found[other.trial], objectives)))
-        },
+        search=estimate(searched, f"the search's seeds alone{clips}"),
+        fresh=estimate(fresh, f"fresh seeds alone{clips}") if fresh else None,
+        shrinkage=_shrinkage(searched, fresh, info, f"seeds alone{clips}") if fresh else None,
+        test=_test(records),
     )
 
 
 def _shrinkage(
-    searched: Sequence[float], fresh: Sequence[float], info: ObjectiveInfo
-) -> Estimate | None:
-    if not fresh:
-        return None
+    searched: Sequence[float], fresh: Sequence[float], info: ObjectiveInfo, covers: str
+) -> Estimate:
     if info.better == "higher":
-        return difference(fresh, searched)
-    return difference([-value for value in fresh], [-value for value in searched])
-
-
-def _gain(
-    mine: Mapping[int, tuple[float, ...]], other: Mapping[int, tuple[float, ...]]
-) -> Estimate | None:
-    shared = [seed for seed in mine if seed in other]
-    if not shared:
-        return None
-    return paired([mine[seed][0] for seed in shared], [other[seed][0] for seed in shared])
+        return difference(fresh, searched, covers)
+    return difference([-value for value in fresh], [-value for value in searched], covers)
 
 
 def _test(records: Mapping[int, RunRecord]) -> dict[str, Estimate]:
     tests = [record.test.values for record in records.values() if record.test is not None]
     names = [name for name in ("psnr", "ssim") if tests and all(name in each for each in tests)]
-    return {name: estimate([float(each[name]) for each in tests]) for name in names}
+    covers = "fresh seeds alone, on these test clips"
+    return {name: estimate([float(each[name]) for each in tests], covers) for name in names}
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float], covers: str) -> Estimate:
     """Return the mean of at least one value, with an interval from two on."""
     mean, half = fmean(values), mean_half_width(values, LEVEL)
     if half is None:
-        return Estimate(mean=mean, count=len(values))
-    return Estimate(mean=mean, count=len(values), low=mean - half, high=mean + half)
+        return Estimate(mean=mean, count=len(values), covers=covers)
+    return Estimate(mean=mean, count=len(values), low=mean - half, high=mean + half, covers=covers)
 
 
-def paired(one: Sequence[float], other: Sequence[float]) -> Estimate:
-    """Return the mean of the differences of paired values."""
-    return estimate([a - b for a, b in zip(one, other, strict=True)])
-
-
-def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:
+def difference(one: Sequence[float], other: Sequence[float], covers: str) -> Estimate:
     """Return the difference of two independent means, from the pooled variance of both.
 
     With no more than one value on each side there is no interval.
@@ -177,7 +152,7 @@ def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:
     mean = fmean(one) - fmean(other)
     pooled, freedom = pooled_variance((one, other))
     if not freedom:
-        return Estimate(mean=mean, count=len(one))
+        return Estimate(mean=mean, count=len(one), covers=covers)
     error = math.sqrt(pooled * (1 / len(one) + 1 / len(other)))
     half = two_sided_quantile(LEVEL, freedom) * error
-    return Estimate(mean=mean, count=len(one), low=mean - half, high=mean + half)
+    return Estimate(mean=mean, count=len(one), low=mean - half, high=mean + half, covers=covers)

@@ -103,7 +103,7 @@ def summarise(search: Search, *, over: bool) -> record.SearchSummary:
         best=tuple(names[: spec.top]),
         front=tuple(names) if len(objectives) > 1 else (),
         confirmed=confirmations(candidates(search), search.store, objectives),
-        importances=importances(observed(trials), spec.objectives, seed=spec.seed),
+        importances=importances(observed(trials), objectives, seed=spec.seed),
         budget=about.budget,
         spent=search.spending(),
         storage=redacted(spec.storage) if spec.storage else journal_url(search.folder),

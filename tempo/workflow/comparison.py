@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from inspect import signature
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tempo.core.catalog import unknown
 from tempo.core.errors import UnknownNameError
 from tempo.core.records import Plan
+from tempo.core.verdict_rule import Rule
 from tempo.records.layout import Store, default_root
 
 if TYPE_CHECKING:
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tempo.comparison.comparison import Comparison as ComparisonData
+    from tempo.comparison.gate import Outcome
     from tempo.comparison.query import Query
-    from tempo.comparison.statistics.quantities import Contrast, Interval, Word
+    from tempo.comparison.statistics.quantities import Contrast, Interval, Kind, Word
 
 
 def compare(
@@ -39,7 +42,8 @@ def compare(
         question: `metric` ("psnr", or several: "psnr,ssim"), `baseline` (a variant), `at`
             ("final", "best-val" or a step), `where` ("se = on and seed < 3"), `group_by`
             (a factor), `delta` (half-width of `equivalent`), `level` (coverage of intervals),
-            `passing` (levels, "30,31.5"), `attribution` (from, to).
+            `passing` (levels, "30,31.5"), `attribution` (from, to). What is not given is as the
+            study's rule says; what is asked otherwise is answered and labelled exploratory.
 
     Raises:
         RecordError: a name is neither a study nor a folder nor a run.
@@ -57,14 +61,22 @@ def compare(
 
 
 def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Comparison:
-    """Compare the recorded results of plans, each in its records; see `compare`."""
+    """Compare the recorded results of plans, each in its records; see `compare`.
+
+    Where the verdicts of a study's own rule are among the answers, that is a look, and recorded.
+    """
     from tempo.comparison.build import compare_all
+    from tempo.workflow.verdicts import record_look
 
     known = list(signature(make_query).parameters)
     for name in question:
         if name not in known:
             raise UnknownNameError(unknown("argument of a comparison", name, known))
-    return Comparison(compare_all(list(plans), make_query(**question)), plans)
+    query = make_query(**question)
+    data = compare_all(list(plans), query)
+    if len(plans) == 1:
+        data = record_look(*plans[0], data, "compare")
+    return Comparison(data, plans, query)
 
 
 def make_query(
@@ -75,7 +87,7 @@ def make_query(
     where: str | None = None,
     group_by: str | None = None,
     delta: float | None = None,
-    level: float = 0.95,
+    level: float | None = None,
     passing: str | Iterable[float] | None = None,
     attribution: Sequence[str] | None = None,
     detail: Literal["table", "full"] = "full",
@@ -108,6 +120,7 @@ class Verdict:
         reason: why this word was chosen.
         interval: the difference from the baseline with its interval, in the metric's unit;
             None when nothing can be paired.
+        kind: `rule`, `secondary` or `exploratory`, by what the study's rule asks.
 
     >>> import tempo
     >>> verdict = tempo.compare("v2_to_v3", baseline="V2").verdict("V3")
@@ -120,9 +133,11 @@ class Verdict:
         self.word: Word = contrast.verdict.word
         self.reason: str = contrast.verdict.reason
         self.interval: Interval | None = contrast.difference
+        self.kind: Kind = contrast.kind
 
     def __str__(self) -> str:
         head = f"{self.contrast.variant} against {self.contrast.baseline}: {self.word}"
+        head += "" if self.kind == "rule" else f" ({self.kind})"
         change = self.interval
         if change is None:
             return f"{head} ({self.reason})"
@@ -143,6 +158,7 @@ class Comparison:
     Attributes:
         data: the whole comparison as frozen records, as reports are made from.
         plans: the records and plans that were compared.
+        query: what was asked of them.
 
     >>> import tempo
     >>> comparison = tempo.compare("v2_to_v3", baseline="V2")
@@ -154,8 +170,10 @@ class Comparison:
     True
     """
 
-    def __init__(self, data: ComparisonData, plans: Sequence[tuple[Store, Plan]]) -> None:
-        self.data, self.plans = data, tuple(plans)
+    def __init__(
+        self, data: ComparisonData, plans: Sequence[tuple[Store, Plan]], query: Query
+    ) -> None:
+        self.data, self.plans, self.query = data, tuple(plans), query
 
     @property
     def study(self) -> str:
@@ -172,6 +190,25 @@ class Comparison:
         """The control variant."""
         return self.data.baseline
 
+    @property
+    def rule(self) -> Rule:
+        """The rule that the study's verdicts follow: metrics, delta, error rate, baseline."""
+        return self.data.rule
+
+    @property
+    def exploratory(self) -> tuple[str, ...]:
+        """In what the question departs from the rule; empty where it is the rule's own."""
+        return self.data.exploratory
+
+    def looks(self) -> pd.DataFrame:
+        """One row a recorded look and contrast of the rule: time, by, variant, seeds, word ...
+
+        The same data, shown again under the same rule, are not another look.
+        """
+        from tempo.workflow.verdicts import looks_frame
+
+        return looks_frame(self.data.looks)
+
     def table(self) -> pd.DataFrame:
         """One row a variant: the numbers of `compare.py --csv`, at full precision.
 
@@ -187,6 +224,8 @@ class Comparison:
         """One row a variant and metric: the difference from the baseline, interval and verdict.
 
         `p_adjusted` is after Holm's correction over `family`; the verdict uses the adjusted one.
+        `kind`: `rule` where the study's rule asks for the contrast, `secondary` beside it,
+        `exploratory` where it was asked otherwise.
         """
         import pandas as pd
 
@@ -206,6 +245,7 @@ class Comparison:
                         "p": contrast.p,
                         "p_adjusted": contrast.p_adjusted,
                         "verdict": contrast.verdict.word.value,
+                        "kind": contrast.kind,
                         "reason": contrast.verdict.reason,
                         "delta": contrast.delta,
                         "family": contrast.family,
@@ -276,6 +316,24 @@ class Comparison:
                 raise UnknownNameError(f"{variant!r} is the baseline, with which others compare")
             raise UnknownNameError(unknown("metric with a contrast", name, found))
         return Verdict(found[name])
+
+    def gate(self, rule: str) -> tuple[Outcome, ...]:
+        """Hold every trained variant to a rule, such as "sure(psnr) >= baseline - 0.05".
+
+        An outcome has `variant`, `passed` and a `sentence`; what is missing does not pass.
+
+        Raises:
+            TempoError: the rule cannot be read, or names no metric or variant of the table.
+        """
+        from tempo.comparison.build import compare_all
+        from tempo.comparison.gate import check, control_of, parse_gate
+
+        gate = parse_gate(rule)
+        control = control_of(self.data, gate)
+        if control is None:
+            return check(self.data, gate)
+        query = replace(self.query, baseline=control, detail="table")
+        return check(compare_all(self.plans, query), gate)
 
     def figure(self, name: str) -> Figure:
         """Draw a figure of the report (`forest`, `learning_curves`, `pareto` ...).

@@ -13,6 +13,7 @@ from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Hold, is_active
 from tempo.records.event_log import Tail, is_complete
 from tempo.records.layout import Store
+from tempo.records.seed_log import opened_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,11 @@ class Status:
         return self.data.runs
 
     def table(self) -> pd.DataFrame:
-        """One row a run: state, attempt, step of steps, last validation, ETA in seconds, place."""
+        """One row a run: state, attempt, step of steps, last validation, ETA in seconds, place.
+
+        `why` says of runs that adaptive seeds do not ask for what they wait for, or why they are
+        not needed.
+        """
         import pandas as pd
 
         rows = [
@@ -60,6 +65,7 @@ class Status:
                 "seed": each.run.seed,
                 "run_id": each.run.run_id,
                 "state": each.state,
+                "why": each.why,
                 "attempt": each.progress.attempt,
                 "step": each.progress.step,
                 "steps": each.progress.total,
@@ -105,7 +111,7 @@ def active_runs(plans: Sequence[Plan], store: Store) -> list[PlannedRun]:
         for plan in plans:
             holds = ledger.holds([run.run_id for run in plan.distinct_runs])
             if any(is_active(hold) for hold in holds.values()):
-                found += plan.distinct_runs
+                found += opened_plan(store, plan).distinct_runs
         return found
 
 

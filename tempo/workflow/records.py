@@ -9,6 +9,7 @@ from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
 from tempo.records.layout import Store, default_root, load_run
 from tempo.records.run_record import RunRecord, read_result, read_run
+from tempo.records.seed_log import opened_plan
 from tempo.workflow.names import plans_of, run_named
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Records:
                 "profile": plan.profile,
                 "question": plan.question.strip(),
                 "variants": len(plan.variants),
-                "runs": len(plan.distinct_runs),
+                "runs": len(opened_plan(self.store, plan).distinct_runs),
                 "baseline": plan.baseline,
                 "source": plan.source,
             }
@@ -63,6 +64,8 @@ class Records:
     def runs(self, study: str | None = None) -> pd.DataFrame:
         """One row a planned run: study, variant, seed, run_id, status and final test metrics.
 
+        Of adaptive seeds, those that the looks so far have opened.
+
         Metrics are means over the test clips, missing while a run has no result.
         """
         import pandas as pd
@@ -71,7 +74,7 @@ class Records:
         for plan in plans_of(self.store):
             if study not in {None, plan.study}:
                 continue
-            for run in plan.runs:
+            for run in opened_plan(self.store, plan).runs:
                 found = Run(self.store, run.run_id)
                 rows.append(
                     {

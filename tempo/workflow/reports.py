@@ -12,6 +12,8 @@ from tempo.core.identity import file_name
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 from tempo.records.search_record import SearchSummary, load_search, search_dir
+from tempo.records.verdict_log import By
+from tempo.spec.verdict import rule_of
 
 if TYPE_CHECKING:
     from tempo.comparison.comparison import Comparison
@@ -21,11 +23,17 @@ EXAMPLE = 1_000_000
 """Bytes that the page of an example stays under."""
 
 
-def write_study_report(store: Store, plan: Plan, reports: Path) -> tuple[Comparison, Path]:
-    """Compare what is recorded of a plan and write the report; the comparison and the page."""
-    from tempo.comparison.build import compare
+def write_study_report(
+    store: Store, plan: Plan, reports: Path, by: By = "report"
+) -> tuple[Comparison, Path]:
+    """Compare what is recorded of a plan and write the report; the comparison and the page.
 
-    comparison = compare(store, plan)
+    That is a look at the verdicts, and recorded as one of `by`.
+    """
+    from tempo.comparison.build import compare
+    from tempo.workflow.verdicts import record_look
+
+    comparison = record_look(store, plan, compare(store, plan), by)
     return comparison, write_page(comparison, (), reports)
 
 
@@ -73,20 +81,16 @@ def write_search_page(store: Store, summary: SearchSummary, reports: Path) -> Pa
 def _confirmed(store: Store, summary: SearchSummary) -> Comparison | None:
     """The trials that were run again, as a study compared with the first baseline."""
     from tempo.comparison.build import compare
+    from tempo.comparison.registered_rule import RegisteredRule
+    from tempo.workflow.confirmation import confirmed_plan
 
-    done = [each for each in summary.confirmed if each.fresh is not None]
-    if not done:
+    if not any(each.fresh is not None for each in summary.confirmed):
         return None
-    plan = store.load_plan(summary.study, summary.profile)
-    names = {each.variant for each in done}
-    names |= {each.name for each in plan.variants if each.role == "reference"}
-    small = replace(
-        plan,
-        baseline=next((each.variant for each in done if each.role == "baseline"), None),
-        variants=tuple(each for each in plan.variants if each.name in names),
-        runs=tuple(each for each in plan.runs if each.variant in names),
-    )
-    return compare(store, small)
+    small = confirmed_plan(store.load_plan(summary.study, summary.profile), summary)
+    if small is None:
+        return None
+    # The fresh seeds chose nothing, so the rule holds for them, and nobody looked before.
+    return compare(store, small, registered=RegisteredRule(rule_of(small)))
 
 
 def write_changes_page(

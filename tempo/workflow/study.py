@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import SpecError
 from tempo.core.records import Plan, shallow
+from tempo.records.seed_log import opened_plan
 from tempo.spec.load import LoadedStudy
 from tempo.spec.load import load_study as load_spec
 from tempo.spec.study import StudySpec
@@ -199,20 +200,31 @@ class Study:
         """
         from tempo.workflow.control import stop_runs
 
-        found = stop_runs(self.expanded.distinct_runs, self.options.store)
+        store = self.options.store
+        found = stop_runs(opened_plan(store, self.expanded).distinct_runs, store)
         return [run.run_id for run in found.asked]
 
     def compare(self, **question: Any) -> Comparison:
-        """Compare the results recorded so far; see `tempo.compare` for the arguments."""
+        """Compare the results recorded so far; see `tempo.compare` for the arguments.
+
+        Where the spec's rule is another one than was recorded last, the change is recorded.
+        """
         from tempo.workflow.comparison import compare_plans
 
+        self._record_rule()
         return compare_plans([(self.options.store, self.expanded)], **question)
 
     def report(self) -> Path:
         """Write the report of the results recorded so far; returns the page."""
         from tempo.workflow.reports import write_study_report
 
+        self._record_rule()
         return write_study_report(self.options.store, self.expanded, self.options.reports)[1]
+
+    def _record_rule(self) -> None:
+        from tempo.workflow.verdicts import record_rule
+
+        record_rule(self.options.store, self.expanded, shown(None).note)
 
     def __repr__(self) -> str:
         profile = f" ({self.loaded.profile})" if self.loaded.profile else ""

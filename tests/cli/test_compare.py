@@ -48,6 +48,26 @@ def test_another_baseline_and_metric(finished: Finished) -> None:
     assert (value["baseline"], value["metric"]) == ("se=off", "ssim")
 
 
+def test_the_rule_is_recorded_before_the_first_result_and_answered_by(finished: Finished) -> None:
+    folder, done = finished
+    assert "Rule, fixed on" in done.stdout and "before any result: PSNR on the test" in done.stdout
+    log = folder.records / "studies" / "tiny" / "verdicts" / "default.jsonl"
+    (entry,) = map(json.loads, log.read_text().splitlines())
+    assert (entry["kind"], entry["complete"], entry["rule"]["metrics"]) == ("rule", 0, ["psnr"])
+    value = json.loads(ask(finished, "tiny", "--json").stdout)
+    assert value["rule"] == entry["rule"]
+    assert value["exploratory"] == []
+    table = csv.DictReader(io.StringIO(ask(finished, "tiny", "--csv").stdout))
+    (row,) = [row for row in table if row["variant"] == "se=off"]
+    assert (row["psnr_kind"], row["ssim_kind"]) == ("rule", "secondary")
+
+
+def test_what_the_rule_does_not_ask_is_labelled(finished: Finished) -> None:
+    done = ask(finished, "tiny", "--no-report", "--delta", "0.2")
+    assert "Exploratory: asked with delta 0.2; the rule says 0.05." in done.stdout
+    assert "(exploratory)" in done.stdout
+
+
 def test_where_and_at(finished: Finished) -> None:
     kept = json.loads(ask(finished, "tiny", "--json", "--where", "se = on and seed < 1").stdout)
     (row,) = [row for row in kept["rows"] if row["estimates"] and row["role"] != "reference"]
@@ -65,6 +85,12 @@ def test_a_gate_decides_the_exit_code(finished: Finished, rule: str, code: int, 
     done = ask(finished, "tiny", "--no-report", "--gate", rule)
     assert done.returncode == code, done.stdout + done.stderr
     assert f"{word}  se=off: psnr" in done.stdout
+
+
+def test_a_gate_that_cannot_be_sure_fails_with_a_sentence(finished: Finished) -> None:
+    done = ask(finished, "tiny", "--no-report", "--gate", "sure(psnr) >= 'se=off' - 9")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAIL  se=on: 2 seeds cannot make psnr sure; at least 3 can" in done.stdout
 
 
 def test_two_studies_with_the_same_runs_have_not_changed(finished: Finished) -> None:

@@ -20,6 +20,7 @@ from tempo.records.events import AttemptStarted, CheckpointSaved, Evaluated, Fin
 from tempo.records.layout import Store
 from tempo.spec.load import load_study
 from tempo.workflow.control import has_failed as failed
+from tempo.workflow.verdicts import record_rule
 
 from .conftest import ROOT, TINY
 
@@ -141,6 +142,18 @@ def test_status_tells_states_metrics_and_the_common_step(
     assert (shown["se=on s1"]["failure"], shown["se=off s1"]["step"]) == ("data", 0)
     study.ledger.release(study.run("se=off s0").run_id, token)
     assert _status(study, capsys)["se=off s0"]["state"] == "stopped"
+
+
+def test_status_says_by_which_rule_the_study_is_judged(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert study.call("status", "tiny") == 0
+    assert "Rule" not in capsys.readouterr().out
+    record_rule(study.store, study.plan, pytest.fail)
+    (line,) = _status(study, capsys)[""]["rule"]
+    assert line.startswith("Rule, fixed on ") and "before any result: PSNR on the test" in line
+    assert study.call("status", "tiny") == 0
+    assert "before any result: PSNR on the test clips" in capsys.readouterr().out
 
 
 def test_status_names_the_studies_there_are(

@@ -151,3 +151,14 @@ def test_thousands_of_runs_print_as_a_page(folder: Folder) -> None:
     assert done.returncode == 0, done.stderr
     assert "... and 3,802 more runs; --json lists all" in done.stdout
     assert "4,002 runs, 0 complete" in done.stdout
+
+
+def test_a_plan_shows_the_rule_before_it_is_fixed(tmp_path: Path, shared_cache: Path) -> None:
+    folder = make_folder(tmp_path, shared_cache)
+    rule = ("--set", "verdict={metrics: [psnr, ssim], alpha: 0.1}")
+    shown = folder.run("run_experiment.py", "tiny.yaml", "--plan", *rule)
+    assert shown.returncode == 0, shown.stderr
+    assert "Rule, which is fixed when the study starts: PSNR and SSIM on the" in shown.stdout
+    assert "10 % error rate over all contrasts" in " ".join(shown.stdout.split())
+    assert plan_of(folder, "tiny.yaml", *rule)["rule"]["metrics"] == ["psnr", "ssim"]
+    assert not folder.records.exists() or not list(folder.records.glob("studies/*/verdicts"))

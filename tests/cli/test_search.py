@@ -62,7 +62,7 @@ def test_one_command_searches_and_confirms(
 ) -> None:
     folder, done = hunted
     assert done.returncode == 0, done.stdout + done.stderr
-    for words in ("outside the space", "shrinkage", "minus V3", "optuna-dashboard", "(budget:"):
+    for words in ("outside the space", "shrinkage", "minus V", "optuna-dashboard", "(budget:"):
         assert words in done.stdout
     assert "Warning" not in done.stderr
     summary = summary_of(folder)
@@ -70,6 +70,11 @@ def test_one_command_searches_and_confirms(
     assert [trial.state for trial in summary.trials].count("complete") == 4
     assert {each.trial for each in summary.confirmed} >= {"V2", "V3"}
     assert all(each.fresh is not None and each.fresh.count == 2 for each in summary.confirmed)
+    printed = " ".join(done.stdout.split())
+    for gain in summary.confirmed[0].gain.values():
+        assert gain.count == 2 and gain.clips > 1 and gain.word == ""
+        assert gain.covers in printed and gain.reason in printed
+    assert summary.confirmed[0].gain
     for trial in summary.trials:
         for run in trial.runs:
             assert read_run(folder.records / "runs" / run.run_id).test is not None
@@ -141,6 +146,7 @@ def test_the_plan_shows_space_rules_and_first_trials(folder: Folder) -> None:
         "V2 (outside the space)",
         "trial-000",
         "parameters <= 1e+06",
+        "2 fresh seeds are too few for a verdict; 3 would do",
     ):
         assert words in done.stdout
     assert done.stderr == ""

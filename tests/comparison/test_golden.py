@@ -1,6 +1,7 @@
 """A factorial study with planted effects and failed cells, recovered within its intervals."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -150,6 +151,33 @@ def test_fewer_cells_than_effects_say_what_is_assumed(planted: ModuleType, tmp_p
     assert effect(found, "se").note == "assuming that dilation and norm do not interact"
     assert effect(found, "se").change.low <= MAIN <= effect(found, "se").change.high
     assert {each.effect for each in found.aliases} >= {"se", "se x dilation"}
+    main = effect(found, "se")
+    assert main.verdict.word == Word.INCONCLUSIVE
+    assert main.verdict.reason.startswith(
+        "it cannot be told from norm, se x dilation or dilation x norm"
+    )
+    assert main.p is None and main.p_adjusted is None
+
+
+def test_cells_that_have_not_finished_leave_no_verdict(planted: ModuleType, tmp_path: Path) -> None:
+    """se gains a decibel, which the unfinished cells do not let be told from an interaction."""
+    arms = [
+        replace(arm, broken=frozenset(range(5)) if place in {2, 7} else frozenset())
+        for place, arm in enumerate(planted.factorial_arms(TWO, lambda cell: cell["se"] == "on"))
+    ]
+    study = planted.Study(arms=arms, seeds=5, clips=60, sources=60, baseline=arms[0].name, stream=3)
+    found = compare(Store(tmp_path), planted.write_study(tmp_path, study))
+    main = effect(found, "se")
+    assert main.change.low > 0
+    assert main.verdict.word == Word.INCONCLUSIVE
+    assert main.verdict.reason == (
+        "it cannot be told from norm, se x dilation or dilation x norm: the cells that would "
+        "separate them have not finished"
+    )
+    aliased = {each.effect for each in found.aliases}
+    for each in (*found.main_effects, *found.interactions):
+        if " x ".join(each.factors) in aliased:
+            assert each.verdict.word == Word.INCONCLUSIVE
 
 
 def test_a_half_fraction_names_its_aliases(planted: ModuleType, tmp_path: Path) -> None:
@@ -168,6 +196,25 @@ def test_a_half_fraction_names_its_aliases(planted: ModuleType, tmp_path: Path) 
     assert all("planned variants never vary" in each.reason for each in found.aliases)
     assert effect(found, "se").note == "assuming that dilation and norm do not interact"
     assert effect(found, "se", "dilation").change is None
+    assert found.main_effects[0].change is not None
+    for each in (*found.main_effects, *found.interactions):
+        assert each.verdict.word == Word.INCONCLUSIVE
+        assert each.verdict.reason.startswith("it cannot be told from")
+
+
+def test_an_alias_of_the_plan_leaves_no_verdict(planted: ModuleType, tmp_path: Path) -> None:
+    """The plan names factors in the order of its design, the grid in that of its cells."""
+    arms = planted.factorial_arms(TWO, lambda cell: 1.0 * (cell["se"] == "on"))
+    study = planted.Study(arms=arms, seeds=4, baseline=arms[0].name, clips=60, sources=60)
+    plan = replace(planted.write_study(tmp_path, study), aliases=(("se", "norm:dilation"),))
+    found = compare(Store(tmp_path), plan)
+    assert {each.effect for each in found.aliases} == {"se", "norm x dilation"}
+    assert effect(found, "se").change.low > 0
+    assert effect(found, "se").verdict.reason == (
+        "it cannot be told from norm x dilation: the planned fraction cannot tell them apart"
+    )
+    assert effect(found, "dilation", "norm").verdict.reason.startswith("it cannot be told from se")
+    assert effect(found, "se", "norm").verdict.reason.startswith(("within", "+", "-"))
 
 
 def test_runs_that_failed_here_and_there_leave_the_effects_estimable(

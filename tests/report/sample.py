@@ -14,6 +14,7 @@ from tempo.comparison import comparison as c
 from tempo.comparison import evidence as e
 from tempo.comparison.statistics import quantities as q
 from tempo.core.records import Exclusion, MetricInfo
+from tempo.core.verdict_rule import Rule
 
 PSNR = MetricInfo(name="psnr", unit="dB", better="higher", digits=2, definition="mean RGB PSNR")
 SSIM = MetricInfo(
@@ -456,6 +457,16 @@ def comparison(
         ),
         rows=rows,
         contrasts=contrasts,
+        rule=Rule(
+            metrics=("psnr",),
+            delta={"psnr": 0.1},
+            alpha=0.05,
+            power=0.8,
+            on="test",
+            spending="obrien_fleming",
+            baseline=base,
+            sentence=f"PSNR on the test clips, 5 % error rate over all contrasts, against {base}",
+        ),
         main_effects=main,
         interactions=interactions,
         aliases=(q.Alias(effect="se", with_effects=("width",), reason="both add parameters"),),

@@ -12,8 +12,11 @@ from rich.console import Console
 from tempo.cli.render.tables import print_table
 from tempo.comparison.build import compare
 from tempo.comparison.comparison import Comparison
+from tempo.comparison.query import Query
 from tempo.records.layout import Store
 from tempo.report.formats.writers import csv_text, json_text, latex, markdown
+from tempo.report.pages.study_page import study_summary
+from tempo.report.tables.differences import contrasts
 from tempo.report.tables.results import data, printed
 
 HOSTILE = [
@@ -125,3 +128,24 @@ def test_failed_and_missing_are_words(planted: ModuleType, tmp_path: Path) -> No
     assert "2/3" in lines["d"]
     assert "3 steps in a row were not finite" in text
     assert "3 of 12 planned runs have not started" in text
+
+
+def test_what_the_rule_does_not_ask_is_labelled_wherever_it_is_printed(
+    planted: ModuleType, tmp_path: Path
+) -> None:
+    arms = [planted.Arm(name=name, gain=gain) for name, gain in {"a": 0.0, "b": 2.0}.items()]
+    plan = planted.write_study(tmp_path, planted.Study(arms=arms, seeds=4, baseline="a"))
+    own, asked = (compare(Store(tmp_path), plan, query) for query in (Query(), Query(delta=0.2)))
+    assert "better (exploratory)" in markdown(printed(asked))
+    assert "exploratory" not in markdown(printed(own))
+    assert "better (secondary)" in markdown(contrasts(own))
+    for found, kinds in ((own, ("rule", "secondary")), (asked, ("exploratory", "exploratory"))):
+        row = list(csv_reader.DictReader(io.StringIO(csv_text(data(found)))))[1]
+        assert (row["psnr_kind"], row["ssim_kind"]) == kinds
+        value = json.loads(json_text(found))
+        assert [each["kind"] for each in value["contrasts"]] == list(kinds)
+        assert value["rule"]["delta"] == {"psnr": 0.05}
+    titles = [banner.title for banner in study_summary(asked).banners]
+    assert "Exploratory" in titles
+    assert "Exploratory" not in [banner.title for banner in study_summary(own).banners]
+    assert any(line.startswith("Rule, ") for line in study_summary(own).also)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tempo.core.errors import NotApplicableError
-from tempo.records.search_record import SearchSummary
+from tempo.records.search_record import Importance, SearchSummary
 from tempo.report import search_trials as of
 from tempo.report.figures import SEARCH_FIGURES
 from tempo.report.figures.drawing import Drawing
@@ -18,7 +19,7 @@ from tempo.report.figures.search import trial_values as marks
 from tempo.report.figures.search.parameters import line
 from tempo.report.figures.search.trial_values import fraction, window
 from tempo.report.formats.table import NotApplicable, Table
-from tempo.report.pages.search_page import verdict
+from tempo.report.pages.search_page import search_summary, verdict
 from tempo.report.tables.search_tables import SEARCH_TABLES
 
 from . import sample_search
@@ -95,6 +96,29 @@ def test_importance_shows_shares_of_both_methods_largest_first() -> None:
     assert next(tick.get_text() for tick in axes.get_yticklabels()) == "lr"
 
 
+def test_importance_stands_beside_the_level_of_noise() -> None:
+    axes = drawn("importance", ONE).figure.axes[0]
+    levels = series(axes)["noise alone, fANOVA"]
+    assert [x for x, _ in levels] == [0.2] * 4
+    made = table("importance")
+    rows = {(line.cells[0].text, line.cells[2].text): line.cells[-1].text for line in made.lines}
+    assert rows["lr", "fANOVA"] == "above noise"
+    assert rows["se", "fANOVA"] == "above noise"
+    assert rows["dilation", "fANOVA"] == "not distinguishable from noise"
+    assert "share of the variance of a sample" in made.caption
+
+
+def test_importance_of_an_old_record_claims_no_level_of_noise() -> None:
+    fields = {"evaluator", "objective", "parameter", "share", "low", "high"}
+    old = [{name: getattr(each, name) for name in fields} for each in ONE.importances]
+    one = replace(ONE, importances=tuple(Importance(**each) for each in old))
+    made = table("importance", one)
+    assert {line.cells[-1].text for line in made.lines} == {"level of noise not computed"}
+    assert "share of the sum over all factors" in made.caption
+    assert "one time in 20" not in made.caption
+    assert not any("noise" in label for label in series(drawn("importance", one).figure.axes[0]))
+
+
 def test_the_front_is_the_summarys_front() -> None:
     shown = series(drawn("front", TWO).figure.axes[0])
     front = [TWO.trial(name) for name in TWO.front]
@@ -139,6 +163,46 @@ def test_the_verdict_holds_search_fresh_and_gain() -> None:
     assert found.fresh is not None
     for value in (found.search.mean, found.fresh.mean, found.gain["V3"].mean):
         assert f"{value:.2f}" in said
+    assert "on the test clips +0.31 [+0.19, +0.43] dB against V3 (better)" in said
+
+
+def test_the_page_says_what_every_interval_of_the_confirmation_covers() -> None:
+    said = " ".join(search_summary(ONE, None).also)
+    for words in (
+        "Against V3: better (+0.310 dB, adjusted p = 0.004); the interval covers fresh seeds and "
+        "the draw of the test clips, which chose nothing.",
+        "(the interval covers seeds alone, on validation).",
+    ):
+        assert words in said
+    caption = table("confirmation").caption
+    for words in (
+        "Minus: the interval covers fresh seeds and the draw of the test clips, which chose",
+        "Fresh: the interval covers fresh seeds alone, on validation.",
+        "Shrinkage: the interval covers seeds alone, on validation.",
+        "it describes and decides nothing",
+    ):
+        assert words in caption
+    drawing = SEARCH_FIGURES["confirmation"](ONE)
+    assert isinstance(drawing, Drawing)
+    assert "it covers fresh seeds alone, on validation." in drawing.caption
+
+
+def test_what_has_no_verdict_says_why() -> None:
+    few = replace(sample_search.GAIN, count=2, word="", reason="2 pairs of fresh seeds are too few")
+    best = replace(ONE.confirmed[0], gain={"V3": few}, without_gain={"V2": "no seed is shared"})
+    one = replace(ONE, confirmed=(best, *ONE.confirmed[1:]))
+    made = table("confirmation", one)
+    headings = [column.label for column in made.columns]
+    words = [made.lines[0].cells[headings.index(f"against {name}")].text for name in ("V3", "V2")]
+    assert words == ["no verdict", "no verdict"]
+    assert made.footnotes == (
+        f"{best.trial} against V3 has no verdict: 2 pairs of fresh seeds are too few.",
+        f"{best.trial} against V2 has no verdict: no seed is shared.",
+    )
+    said = " ".join(search_summary(one, None).also)
+    assert "Against V2: no verdict (no seed is shared)." in said
+    assert "Against V3: no verdict (2 pairs of fresh seeds are too few)" in said
+    assert "(no verdict)" in verdict(one)
 
 
 def test_the_table_of_trials_has_the_winner_first_and_every_parameter() -> None:
@@ -159,6 +223,8 @@ def test_the_confirmation_table_has_shrinkage_and_gain() -> None:
     best = made.lines[0].cells
     assert best[headings.index("shrinkage")].value == pytest.approx(-0.12)
     assert best[headings.index("minus V3")].text == "+0.31 [+0.19, +0.43]"
+    assert best[headings.index("against V3")].text == "better"
+    assert "Holm" not in made.caption, "one comparison is no family"
     assert made.lines[1].cells[headings.index("minus V3")].value is None
 
 

@@ -37,3 +37,4 @@ def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Intervals of importance cost most of a summary's time."""
     monkeypatch.setattr(importance, "RESAMPLES", 3)
+    monkeypatch.setattr(importance, "PERMUTATIONS", 3)

@@ -38,12 +38,15 @@ def _show_submitted(outcome: Outcome, options: RunOptions, console: Console) -> 
     plan, records = outcome.plan, options.records
     said = ", ".join(f"{count} {what}" for what, count in outcome.counts.items())
     left = counted(outcome.left, "run")
+    then = "compares and reports"
+    if plan.stages is not None:
+        then = "looks, and submits the seeds that are needed or reports"
     say(console, f"{plan.study} is with {options.launcher}: {said} of {left}.")
     for line in (
         f"  {suggested('status', plan.source, records=records)}   what each run is doing",
         f"  {suggested('logs', 'RUN', '-f', records=records)}   the log of one of them",
         f"  {suggested('stop', plan.study, records=records)}   checkpoint and leave",
-        "When all runs are complete, the same command compares and reports (--wait stays):",
+        f"When all runs are complete, the same command {then} (--wait stays):",
         f"  {options.command}",
     ):
         say(console, line)

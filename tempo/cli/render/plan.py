@@ -13,6 +13,7 @@ from rich.text import Text
 from tempo.cli.render.console import duration, plain_table, say
 from tempo.core.counted import counted
 from tempo.workflow.plan.bill import Bill, Item
+from tempo.workflow.plan.seed_forecast import PlanForecast
 from tempo.workflow.plan.study_plan import StudyPlan
 
 MOST_ROWS = 200
@@ -32,6 +33,8 @@ def print_tables(view: StudyPlan, console: Console) -> None:
     if view.counts or view.bill:
         console.print(_costs(view))
     console.print(_runs(view))
+    if view.seeds is not None and (forecast := view.forecast()) is not None:
+        console.print(_forecast(view, forecast))
     _say_rest(console, len(plan.runs), "runs")
     for line in _remarks(view):
         say(console, line)
@@ -52,6 +55,9 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
     for group in plan.aliases:
         yield f"cannot be told apart: {' = '.join(group)}"
     yield from plan.notes
+    if view.seeds is not None:
+        yield from view.seeds.sentences()
+    yield from view.rule
     if view.power:
         yield view.power
     stale = sum(each.stale for each in view.found.values())
@@ -61,17 +67,42 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
         yield from _total(view.bill, view)
 
 
+def _forecast(view: StudyPlan, forecast: PlanForecast) -> Table:
+    """A row a true difference that all contrasts may have: seeds, runs, chances."""
+    table = plain_table("forecast by seed noise, if all contrasts differ by")
+    hours = view.device_hours() if view.bill else None
+    for name in ("dB", "seeds", "runs", *(["hours"] if hours is not None else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("better or worse", "equivalent"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in forecast.rows:
+        cells = [f"{row.difference:g}", f"{row.seeds:.1f} of {forecast.most}"]
+        cells.append(f"{row.share * forecast.most_runs:.0f} of {forecast.most_runs}")
+        cells += [_three(row.share * hours)] if hours is not None else []
+        table.add_row(*cells, f"{row.different:.0%}", f"{row.equivalent:.0%}")
+    return table
+
+
+SUMS = {"next_look": " before the next look", "total": ""}
+"""The sums of a priced plan, in the order to print them."""
+
+
 def _total(bill: Bill, view: StudyPlan) -> Iterator[str]:
     for name, why in bill.failed.items():
         yield f"no price for {name!r}: {why}"
-    total = bill.left(view.found, stale_too=view.reuse_stale)
     unit = "CPU-hours" if bill.devices == "cpu" else "GPU-hours"
-    disk = "" if total.disk is None else f", at most {_bytes(total.disk)} of disk"
-    runs = counted(total.runs, "run")
-    yield (
-        f"{runs} to do: {_three(total.device_hours)} {unit} on {bill.devices}{disk}; "
-        f"about {duration(total.seconds)} with {total.slots} at a time (each measured alone)"
-    )
+    sums = view.sums()
+    for name, what in SUMS.items():
+        if name not in sums:
+            continue
+        each = sums[name]
+        disk = "" if each.disk is None else f", at most {_bytes(each.disk)} of disk"
+        of = "at most " if name == "total" and len(sums) > 1 else ""
+        yield (
+            f"{of}{counted(each.runs, 'run')} to do{what}: {_three(each.device_hours)} {unit} on "
+            f"{bill.devices}{disk}; about {duration(each.seconds)} with {each.slots} at a time "
+            "(each measured alone)"
+        )
 
 
 def _variants(view: StudyPlan) -> Table:

@@ -111,3 +111,9 @@ def _lines(
     budget = ", ".join(f"{value:g} {name}" for name, value in search.budget if value is not None)
     after = f"; then the best {search.top} and what is enqueued on {search.confirm} fresh seeds"
     yield f"Budget: {budget}{after if search.confirm else ''}."
+    if search.confirm:
+        few = f" {search.confirm} fresh seeds are too few for a verdict; 3 would do."
+        yield (
+            "Gains over what is enqueued are judged on the test clips, which choose nothing."
+            f"{few if search.confirm < 3 else ''}"
+        )

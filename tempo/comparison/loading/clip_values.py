@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tempo.comparison.loading.load_runs import Key, Run
-from tempo.comparison.statistics.seed_source_matrix import Array, SeedSourceMatrix, matrix_of
+from tempo.comparison.statistics.seed_source_matrix import (
+    Array,
+    Index,
+    Mask,
+    SeedSourceMatrix,
+    matrix_of,
+)
 from tempo.core.errors import RecordError
 
 if TYPE_CHECKING:
@@ -27,7 +33,7 @@ class ClipValues:
 
     `properties` are the numbers known of a clip itself (motion, occlusion), NaN where unknown.
     `problems` maps a run_id to why its table was left out; `dropped` is the number of clips that
-    not every run has.
+    some run has and not every run.
     """
 
     keys: tuple[Key, ...]
@@ -39,22 +45,58 @@ class ClipValues:
     problems: Mapping[str, str]
     dropped: int
 
-    def matrix(self, metric: str) -> tuple[SeedSourceMatrix, int]:
-        """Return a metric's matrix, and how many clips were left out for lack of a finite value."""
-        values = self.values[metric]
-        finite = np.asarray(np.isfinite(values).all(axis=0))
-        sources = [source for source, keep in zip(self.sources, finite, strict=True) if keep]
-        return matrix_of(self.keys, values[:, finite], sources, self.origins), int((~finite).sum())
+    def judged(self, metric: str) -> Mask:
+        """Return which runs have a finite value in some clip; the others say nothing of `metric`.
+
+        One run without any value must not take every clip from all the others.
+        """
+        return np.asarray(np.isfinite(self.values[metric]).any(axis=1))
+
+    def finite(self, metric: str) -> Mask:
+        """Return which clips have a finite value in every run that has any: those compared."""
+        judged = self.values[metric][self.judged(metric)]
+        if not len(judged):
+            return np.zeros(len(self.clips), dtype=bool)
+        return np.asarray(np.isfinite(judged).all(axis=0))
+
+    def matrix(self, metric: str, inside: Mask | None = None) -> SeedSourceMatrix | None:
+        """Return a metric's matrix over its finite clips (and `inside`); None without a clip."""
+        if metric not in self.values:
+            return None
+        kept, rows = self.finite(metric), np.flatnonzero(self.judged(metric))
+        kept = kept if inside is None else kept & inside
+        if not kept.any():
+            return None
+        return matrix_of(
+            [self.keys[row] for row in rows],
+            self.values[metric][np.ix_(rows, np.flatnonzero(kept))],
+            [source for source, keep in zip(self.sources, kept, strict=True) if keep],
+            [self.origins[row] for row in rows],
+        )
+
+    def why_none(self, metric: str) -> str:
+        """Return why `metric` has no matrix, as the end of a sentence."""
+        if not self.clips:
+            return "no clip was judged by every run, so nothing can be paired"
+        if metric not in self.values or not self.judged(metric).any():
+            return f"no values of {metric} per clip"
+        return f"no clip has a finite {metric} in every run"
 
     def means(self, metric: str) -> dict[str, Array]:
         """Return each variant's values per clip, averaged over its seeds; {} without the metric."""
         if metric not in self.values:
             return {}
-        names = np.array([name for name, _ in self.keys])
+        names, judged = np.array([name for name, _ in self.keys]), self.judged(metric)
         return {
-            name: np.asarray(self.values[metric][names == name].mean(axis=0))
+            name: _mean(self.values[metric], names == name, judged)
             for name in dict.fromkeys(names.tolist())
         }
+
+
+def _mean(values: Array, own: Mask, judged: Mask) -> Array:
+    """Return the mean of a variant's runs, of those that have a value where some have."""
+    rows = own & judged
+    return np.asarray(values[rows if rows.any() else own].mean(axis=0))
 
 
 def read_clips(runs: Sequence[Run], metrics: Sequence[str] | None = None) -> ClipValues | None:
@@ -94,24 +136,30 @@ def read_table(path: Path, sha256: str, columns: Sequence[str] | None = None) ->
 
 
 def _joined(tables: list[tuple[Run, pa.Table]], problems: dict[str, str]) -> ClipValues:
-    first_run, first = tables[0]
+    first = tables[0][1]
     order = first["clip"].combine_chunks()
-    same = [table["clip"].combine_chunks().equals(order) for _, table in tables]
-    clips = order.to_pylist()
-    shared = set(clips)
-    for (_, table), alike in zip(tables, same, strict=True):
-        if not alike:
-            shared &= set(table["clip"].to_pylist())
-    keep = None if len(shared) == len(clips) else np.array([clip in shared for clip in clips])
+    clips: list[str] = order.to_pylist()
+    listed = {
+        place: table["clip"].to_pylist()
+        for place, (_, table) in enumerate(tables)
+        if not table["clip"].combine_chunks().equals(order)
+    }
+    shared = set(clips).intersection(*listed.values())
+    union = set(clips).union(*listed.values())
     chosen = [clip for clip in clips if clip in shared]
-    numeric = [name for name in first.column_names if _is_number(first[name])]
-    measured = set(first_run.values) | set(first_run.test.values if first_run.test else ())
+    alike = np.array([place for place, clip in enumerate(clips) if clip in shared], dtype=np.intp)
+    where = [alike] * len(tables)
+    for place, own in listed.items():
+        index = {clip: at for at, clip in enumerate(own)}
+        where[place] = np.array([index[clip] for clip in chosen], dtype=np.intp)
+    measured = {name for run, _ in tables for name in _metrics(run)}
+    numeric = dict.fromkeys(
+        name for _, table in tables for name in table.column_names if _is_number(table[name])
+    )
     stacked = {
-        name: np.stack(
-            [_column(t, name, chosen, keep, s) for (_, t), s in zip(tables, same, strict=True)]
-        )
+        name: np.stack([_column(t, name, at) for (_, t), at in zip(tables, where, strict=True)])
         for name in numeric
-        if all(name in table.column_names for _, table in tables)
+        if name in measured or all(name in table.column_names for _, table in tables)
     }
     sources = dict(zip(clips, first["source"].to_pylist(), strict=True))
     return ClipValues(
@@ -122,16 +170,19 @@ def _joined(tables: list[tuple[Run, pa.Table]], problems: dict[str, str]) -> Cli
         values={name: value for name, value in stacked.items() if name in measured},
         properties={name: value[0] for name, value in stacked.items() if name not in measured},
         problems=problems,
-        dropped=len(set(clips)) - len(chosen),
+        dropped=len(union) - len(chosen),
     )
 
 
-def _column(table: pa.Table, name: str, chosen: list[str], keep: Array | None, same: bool) -> Array:
-    column = numbers(table[name])
-    if same:
-        return column if keep is None else column[keep]
-    place = {clip: index for index, clip in enumerate(table["clip"].to_pylist())}
-    return column[[place[clip] for clip in chosen]]
+def _metrics(run: Run) -> set[str]:
+    return set(run.values) | set(run.test.values if run.test else ())
+
+
+def _column(table: pa.Table, name: str, where: Index) -> Array:
+    """Return a column of the clips `where`; NaN throughout in a table that does not have it."""
+    if name not in table.column_names or not _is_number(table[name]):
+        return np.full(len(where), np.nan)
+    return numbers(table[name])[where]
 
 
 def _is_number(column: pa.ChunkedArray) -> bool:

@@ -18,6 +18,7 @@ from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunSta
 from tempo.records.events import Evaluated, Validated
 from tempo.records.layout import Store, load_run
 from tempo.records.run_record import RunRecord, read_result, read_run
+from tempo.records.seed_log import SeedLook, opened_plan, read_looks
 
 Key = tuple[str, int | None]
 """A variant's name and a seed; references have none."""
@@ -88,11 +89,22 @@ class Sample:
         return found
 
     @cached_property
+    def looks(self) -> tuple[SeedLook, ...]:
+        """The looks that decided which seeds were added; none where seeds are not adaptive."""
+        return read_looks(self.store, self.plan)
+
+    @cached_property
     def run_ids(self) -> Mapping[Key, str]:
         return {run.key: run.run_id for run in self.runs}
 
     def of(self, variant: str) -> list[Run]:
         return self._by_variant.get(variant, [])
+
+    def planned_seeds(self, variant: str) -> set[int | None]:
+        """Return the seeds that a variant may get: of adaptive seeds all, opened or not."""
+        if self.plan.stages is None:
+            return {run.seed for run in self.of(variant)}
+        return {run.seed for run in self.plan.runs if run.variant == variant}
 
     def done(self, variant: str) -> list[Run]:
         return [run for run in self.of(variant) if run.values]
@@ -101,11 +113,6 @@ class Sample:
         """Return the protocol of a variant's test evaluations, None without one."""
         done = self.done(variant)
         return next((run.protocol_hash for run in done if run.protocol_hash), None)
-
-    def mean(self, variant: str | None, metric: str) -> float | None:
-        runs = self.done(variant) if variant else []
-        values = [run.values[metric] for run in runs if metric in run.values]
-        return sum(values) / len(values) if values else None
 
     @cached_property
     def metric(self) -> str:
@@ -129,11 +136,18 @@ def ranked_protocol(hashes: Mapping[str, str | None], baseline: str | None) -> s
 
 
 def load_runs(store: Store, plan: Plan, query: Query) -> Sample:
-    """Read every planned run, damaged ones with their problem; raise TempoError if none is kept."""
+    """Read every run to be carried out, damaged ones with their problem.
+
+    Runs that adaptive seeds made unnecessary are left out, even where another study has them.
+
+    Raises:
+        TempoError: when the query keeps none.
+    """
     whole = query.detail == "full" or query.at.kind != "final"
     variants = {variant.name: variant for variant in plan.variants}
     with _no_collection():
-        runs = [_read(store, each, variants[each.variant], query, whole) for each in plan.runs]
+        wanted = opened_plan(store, plan).runs
+        runs = [_read(store, each, variants[each.variant], query, whole) for each in wanted]
     if query.where:
         runs = _filtered(runs, query.where)
     kept = {run.name for run in runs}

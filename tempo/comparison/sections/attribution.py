@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from tempo.comparison.fitted_study import FittedStudy
-from tempo.comparison.statistics.quantities import Attribution, Interval, Rung
+from tempo.comparison.sections.attribution_arms import Arms, find_arms
+from tempo.comparison.statistics.hypothesis_tests import run_test
+from tempo.comparison.statistics.quantities import Attribution, Interval, Rung, TestSettings
+from tempo.comparison.statistics.random_effects import RandomEffects
 from tempo.core.catalog import unknown
 from tempo.core.errors import TempoError
-from tempo.core.records import PlannedVariant
-
-SECTIONS = ("arch", "recipe")
-
-
-@dataclass(frozen=True)
-class Arms:
-    """Variants between `start` and `end`, by which of the differing factors they take from `end`.
-
-    `factors` maps a factor to the config fields it sets together.
-    """
-
-    start: str
-    end: str
-    factors: Mapping[str, tuple[str, ...]]
-    taken: Mapping[frozenset[str], str]
-    changes: Mapping[str, tuple[str, str]]
 
 
 def attribution(study: FittedStudy) -> Attribution | None:
@@ -44,11 +30,11 @@ def attribution(study: FittedStudy) -> Attribution | None:
         for name in asked:
             if name not in trained:
                 raise TempoError(unknown("variant", name, trained))
-        return _attribution(study, _arms(trained, *asked))
+        return _attribution(study, find_arms(trained, *asked))
     if study.baseline not in trained or study.baseline is None:
         return None
     others = [name for name in trained if name != study.baseline]
-    found = [_arms(trained, study.baseline, name) for name in others]
+    found = [find_arms(trained, study.baseline, name) for name in others]
     useful = [arms for arms in found if len(arms.factors) > 1 and _between(arms) >= 2]
     if not useful:
         return None
@@ -60,144 +46,191 @@ def _between(arms: Arms) -> int:
     return sum(0 < len(taken) < len(arms.factors) for taken in arms.taken)
 
 
-def _fields(variant: PlannedVariant) -> dict[str, str]:
-    """Return every top-level choice of architecture and recipe, as text."""
-    return {
-        f"{section}.{name}": json.dumps(value, sort_keys=True)
-        for section in SECTIONS
-        for name, value in variant.config.get(section, {}).items()
-    }
+@dataclass(frozen=True)
+class Terms:
+    """The changes between arms, all over the same seeds, so that they add up.
+
+    `model` holds of the arms only the runs under `seeds`, those that every finished arm has;
+    `left_out` are the other seeds, and `short` the arms that lack one of these.
+    """
+
+    settings: TestSettings
+    model: RandomEffects | None
+    finished: frozenset[str]
+    seeds: tuple[int, ...]
+    left_out: tuple[int, ...]
+    short: tuple[str, ...]
+
+    def change(self, weights: Mapping[str, float], comparisons: int = 1) -> Interval | None:
+        """Return a combination of arms, None where one has no run.
+
+        `comparisons`: the interval holds for so many changes together (Bonferroni).
+        """
+        if self.model is None or not self.seeds or not self.finished.issuperset(weights):
+            return None
+        combination = self.model.contrast(weights)
+        if combination is None:
+            return None
+        level = 1 - self.settings.alpha / comparisons
+        found = run_test(self.model, combination, replace(self.settings, level=level)).interval
+        single = level if comparisons > 1 else None
+        return replace(found, level=self.settings.level, single_level=single)
+
+    def level(self, variant: str | None) -> float | None:
+        """Return the mean of an arm over the seeds and clips of all terms."""
+        if self.model is None or not self.seeds or variant is None:
+            return None
+        if variant not in self.finished:
+            return None
+        matrix = self.model.matrix
+        return float(matrix.means[matrix.rows(variant, self.seeds)].mean())
+
+    def note(self) -> str:
+        """Return which seeds all terms are over, where that leaves some out."""
+        if self.model is None or not self.finished:
+            return ""
+        if not self.seeds:
+            return f"no seed is finished in all of {', '.join(sorted(self.finished))}"
+        if not self.left_out:
+            return ""
+        count, kept = len(self.seeds), ", ".join(map(str, self.seeds))
+        return (
+            f"All terms are over the {count} {'seed' if count == 1 else 'seeds'} that every arm "
+            f"finished ({kept}); left out: seed {', '.join(map(str, self.left_out))}, without "
+            f"a run of {', '.join(self.short)}"
+        )
 
 
-def _arms(trained: Mapping[str, PlannedVariant], start: str, end: str) -> Arms:
-    fields = {name: _fields(variant) for name, variant in trained.items()}
-    low, high = fields[start], fields[end]
-    differing = [field for field in low | high if low.get(field) != high.get(field)]
-    patterns: dict[str, tuple[str, ...]] = {}
-    for name, own in fields.items():
-        sides = tuple(_side(own.get(f), low.get(f), high.get(f)) for f in differing)
-        elsewhere = any(own.get(f) != low.get(f) for f in low | own if f not in differing)
-        if "?" not in sides and not elsewhere:
-            patterns[name] = sides
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for place, field in enumerate(differing):
-        column = tuple(sides[place] for sides in patterns.values())
-        groups.setdefault(column, []).append(field)
-    factors = {_label(trained, list(patterns), c, f): tuple(f) for c, f in groups.items()}
-    taken: dict[frozenset[str], str] = {}
-    for name, sides in patterns.items():
-        side = dict(zip(differing, sides, strict=True))
-        own_factors = frozenset(key for key, group in factors.items() if side[group[0]] == "end")
-        taken.setdefault(own_factors, name)
-    changes = {name: (_shown(low, group), _shown(high, group)) for name, group in factors.items()}
-    taken[frozenset()], taken[frozenset(factors)] = start, end
-    return Arms(start, end, factors, taken, changes)
-
-
-def _side(value: str | None, low: str | None, high: str | None) -> str:
-    return "start" if value == low else "end" if value == high else "?"
-
-
-def _label(
-    trained: Mapping[str, PlannedVariant],
-    names: Sequence[str],
-    column: Sequence[str],
-    fields: Sequence[str],
-) -> str:
-    """Return the study's own factor that toggles just as these fields do, else the fields."""
-    for factor in dict.fromkeys(key for name in names for key in trained[name].levels):
-        levels = [trained[name].levels.get(factor) for name in names]
-        pairs = set(zip(levels, column, strict=True))
-        if None not in levels and len(pairs) == len(set(levels)) == len(set(column)) == 2:
-            return factor
-    return ", ".join(field.split(".", 1)[1] for field in fields)
-
-
-def _shown(values: Mapping[str, str], group: Sequence[str]) -> str:
-    """Return the values of a factor's fields as text, a kind alone by its name."""
-    shown = []
-    for field in group:
-        value = json.loads(values[field]) if field in values else None
-        if isinstance(value, dict) and "kind" in value:
-            value = value["kind"]
-        shown.append(value if isinstance(value, str) else json.dumps(value))
-    return ", ".join(shown)
+def _terms(study: FittedStudy, arms: Arms) -> Terms:
+    model, names = study.model, list(dict.fromkeys(arms.taken.values()))
+    if model is None:
+        return Terms(study.primary, None, frozenset(), (), (), ())
+    matrix = model.matrix
+    finished = [name for name in names if name in matrix.variants]
+    seeds = matrix.common_seeds(finished)
+    every = {seed for name in finished for seed in matrix.seeds_of(name) if seed is not None}
+    left_out = tuple(sorted(every.difference(seeds)))
+    short = tuple(n for n in finished if not every.issubset(matrix.seeds_of(n)))
+    if not seeds:
+        return Terms(study.primary, model, frozenset(finished), (), left_out, short)
+    kept = RandomEffects(matrix.keeping(seeds, finished), arms.start)
+    return Terms(study.primary, kept, frozenset(finished), seeds, left_out, short)
 
 
 def _attribution(study: FittedStudy, arms: Arms) -> Attribution:
-    taken, whole = arms.taken, frozenset(arms.factors)
-    add_in = [
-        _rung(study, "add_in", f, taken.get(frozenset({f})), arms.start) for f in arms.factors
-    ]
-    leave_out = [
-        _rung(study, "leave_out", f, arms.end, taken.get(whole - {f})) for f in arms.factors
-    ]
+    taken, whole, terms = arms.taken, frozenset(arms.factors), _terms(study, arms)
+    made = partial(_rung, study, terms)
+    add_in = [made("add_in", f, taken.get(frozenset({f})), arms.start) for f in arms.factors]
+    leave_out = [made("leave_out", f, arms.end, taken.get(whole - {f})) for f in arms.factors]
     missing = [rung.factor for rung in (*add_in, *leave_out) if rung.change is None]
+    unfinished = f"without a finished arm: {', '.join(dict.fromkeys(missing))}" if missing else ""
+    ladder = _ladder(study, terms, arms)
     return Attribution(
         metric=study.metric,
         start=arms.start,
         end=arms.end,
         changes=arms.changes,
-        total=study.change({arms.end: 1.0, arms.start: -1.0}),
+        total=terms.change({arms.end: 1.0, arms.start: -1.0}),
         add_in=tuple(add_in),
         leave_out=tuple(leave_out),
-        ladder=_ladder(study, arms),
-        residual=_residual(study, arms, add_in),
-        note=f"without a finished arm: {', '.join(dict.fromkeys(missing))}" if missing else "",
+        ladder=ladder,
+        residual=_residual(terms, arms, add_in),
+        note=". ".join(filter(None, (unfinished, terms.note(), _selection(ladder)))),
     )
 
 
 def _rung(
-    study: FittedStudy, kind: str, factor: str, variant: str | None, against: str | None
+    study: FittedStudy,
+    terms: Terms,
+    kind: str,
+    factor: str,
+    variant: str | None,
+    against: str | None,
+    comparisons: int = 1,
 ) -> Rung:
-    change = study.change({variant: 1.0, against: -1.0}) if variant and against else None
+    change = None
+    if variant and against:
+        change = terms.change({variant: 1.0, against: -1.0}, comparisons)
     return Rung(
         kind=kind,
         factor=factor,
         variant=variant,
         against=against,
         change=change,
-        level=study.sample.mean(variant, study.metric),
-        note="" if change else _why(study, variant, against),
+        level=terms.level(variant),
+        note="" if change else _why(study, terms, variant, against),
     )
 
 
-def _why(study: FittedStudy, variant: str | None, against: str | None) -> str:
+def _why(study: FittedStudy, terms: Terms, variant: str | None, against: str | None) -> str:
     if variant is None or against is None:
         return "the study has no such variant"
     unfinished = [name for name in (variant, against) if not study.sample.done(name)]
     if unfinished:
         return f"no finished run of {', '.join(unfinished)}"
-    return "no seed is finished in both"
+    without = [name for name in (variant, against) if name not in terms.finished]
+    if without:
+        return f"no values that can be paired of {', '.join(without)}"
+    return "no seed is finished in every arm"
 
 
-def _residual(study: FittedStudy, arms: Arms, add_in: Sequence[Rung]) -> Interval | None:
+def _residual(terms: Terms, arms: Arms, add_in: Sequence[Rung]) -> Interval | None:
     """Return total minus the sum of the add-ins: one combination, so that its interval is exact."""
     if any(rung.change is None for rung in add_in):
         return None
     weights = {arms.end: 1.0, arms.start: float(len(add_in) - 1)}
     for name in [rung.variant for rung in add_in if rung.variant]:
         weights[name] = weights.get(name, 0.0) - 1.0
-    return study.change({name: w for name, w in weights.items() if w})
+    return terms.change({name: w for name, w in weights.items() if w})
 
 
-def _ladder(study: FittedStudy, arms: Arms) -> tuple[Rung, ...]:
-    """Return the steps from start to end, each to the nearest arm that gains most."""
+def _ladder(study: FittedStudy, terms: Terms, arms: Arms) -> tuple[Rung, ...]:
+    """Return the steps from start to end, each to the nearest arm that gains most.
+
+    What is chosen for its gain owes part of it to chance, and so does the step away from it. So
+    each interval holds for all steps that could have stood in its place, whatever was chosen
+    before (Bonferroni over them).
+    """
     sign = study.primary.sign
+    whole = frozenset(arms.factors)
     reached: frozenset[str] = frozenset()
+    possible = {reached}
     rungs: list[Rung] = []
-    while reached != frozenset(arms.factors):
-        ahead = [
-            (taken, level)
-            for taken, name in arms.taken.items()
-            if reached < taken and (level := study.sample.mean(name, study.metric)) is not None
-        ]
-        if not ahead:
+    while reached != whole:
+        ahead = {step: _ahead(terms, arms, step) for step in possible}
+        nearest = ahead[reached]
+        if not nearest:
             break
-        step = min(len(taken) for taken, _ in ahead)
-        nearest = [(taken, level) for taken, level in ahead if len(taken) == step]
-        best, _ = max(nearest, key=lambda each: sign * each[1])
+        best = max(nearest, key=lambda taken: sign * (terms.level(arms.taken[taken]) or 0.0))
         factor = " + ".join(name for name in arms.factors if name in best - reached)
-        rungs.append(_rung(study, "ladder", factor, arms.taken[best], arms.taken[reached]))
-        reached = best
+        count = sum(map(len, ahead.values()))
+        ends = arms.taken[best], arms.taken[reached]
+        rung = _rung(study, terms, "ladder", factor, *ends, comparisons=count)
+        rungs.append(replace(rung, note=rung.note or _chosen(len(nearest), count)))
+        reached, possible = best, {taken for each in ahead.values() for taken in each}
     return tuple(rungs)
+
+
+def _ahead(terms: Terms, arms: Arms, reached: frozenset[str]) -> list[frozenset[str]]:
+    """Return the nearest finished arms that take all that `reached` takes, and more."""
+    ahead = [
+        taken for taken, name in arms.taken.items() if reached < taken and name in terms.finished
+    ]
+    step = min(map(len, ahead), default=0)
+    return [taken for taken in ahead if len(taken) == step]
+
+
+def _chosen(candidates: int, count: int) -> str:
+    """Return what choosing by gain does to a step's interval; empty where nothing was chosen."""
+    if count == 1:
+        return ""
+    largest = f"chosen as the largest of {candidates}; " if candidates > 1 else ""
+    return f"{largest}the interval holds for all {count} steps that were possible there"
+
+
+def _selection(ladder: Sequence[Rung]) -> str:
+    """Return that the ladder's steps were chosen by what they gain, as a sentence."""
+    first = next((rung for rung in ladder if rung.change and rung.note), None)
+    if first is None:
+        return ""
+    return f"Steps of the ladder are chosen by their gain: {first.factor} was {first.note}"

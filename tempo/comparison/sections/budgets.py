@@ -93,7 +93,7 @@ def _at(
     if not read:
         return None
     planned = len(study.sample.of(read[0][0].name))
-    return estimate_of(study.metric, read, planned, study.sample.query.level)
+    return estimate_of(study.metric, read, planned, study.sample.query.coverage)
 
 
 def _parameters(study: FittedStudy, table: Sequence[Row]) -> BudgetView | None:

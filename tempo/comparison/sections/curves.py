@@ -89,7 +89,7 @@ def health_curves(sample: Sample) -> tuple[Curve, ...]:
 def _curves(sample: Sample, names: Sequence[str], split: Split, read: Read) -> tuple[Curve, ...]:
     found = {name: by_seed(sample, name, read) for name in names}
     return tuple(
-        _curve(variant.name, name, split, series, sample.query.level)
+        _curve(variant.name, name, split, series, sample.query.coverage)
         for variant in sample.trained
         for name in names
         if (series := found[name][variant.name])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -77,15 +77,17 @@ def effects(study: FittedStudy) -> tuple[tuple[Effect, ...], tuple[Effect, ...],
     cells = _cells(grid, model)
     if len(cells.present) < 2:
         return (), (), ()
-    mains = _effects(study, cells, grid.mains)
-    pairs = _effects(study, cells, [term for term in grid.terms if len(term) == 2])
     found = aliases(grid, cells.present)
-    return mains, pairs, (*found, *_planned_aliases(study, found))
+    every = (*found, *_planned_aliases(study, found))
+    named = {_factors(alias.effect): alias for alias in every}
+    mains = _effects(study, cells, grid.mains, named)
+    pairs = _effects(study, cells, [term for term in grid.terms if len(term) == 2], named)
+    return mains, pairs, every
 
 
 def _planned_aliases(study: FittedStudy, known: Sequence[Alias]) -> list[Alias]:
     """Return the aliases that the plan's fraction has and the cells do not show already."""
-    named = {each.effect for each in known}
+    named = {_factors(each.effect) for each in known}
     return [
         Alias(
             effect=effect.replace(":", " x "),
@@ -94,8 +96,13 @@ def _planned_aliases(study: FittedStudy, known: Sequence[Alias]) -> list[Alias]:
         )
         for group in study.sample.plan.aliases
         for effect in group
-        if effect.replace(":", " x ") not in named
+        if _factors(effect) not in named
     ]
+
+
+def _factors(effect: str) -> frozenset[str]:
+    """Return the factors of an effect as an alias names it, `a x b`, or the plan, `a:b`."""
+    return frozenset(effect.replace(":", " x ").split(" x "))
 
 
 def _cells(grid: Grid, model: RandomEffects) -> Cells:
@@ -112,12 +119,33 @@ def _levels(grid: Grid, term: Term) -> list[Levels]:
     return list(product(*choices))
 
 
-def _effects(study: FittedStudy, cells: Cells, terms: Sequence[Term]) -> tuple[Effect, ...]:
+def _effects(
+    study: FittedStudy, cells: Cells, terms: Sequence[Term], aliased: Mapping[frozenset[str], Alias]
+) -> tuple[Effect, ...]:
+    """Return the effects of `terms`; those in `aliased` are no hypotheses and get no verdict.
+
+    What the design cannot tell from another effect may be that one, so its number is shown but
+    nothing is claimed of it, and the others' correction does not count it.
+    """
     asked = [(term, levels) for term in terms for levels in _levels(cells.grid, term)]
     asked = asked[:MOST_EFFECTS]
     found = {key: _test(study, cells, *key) for key in asked}
-    judged = holm_family({key: test for key, (test, _) in found.items()}, study.primary)
+    tests = {key: test for key, (test, _) in found.items() if frozenset(key[0]) not in aliased}
+    judged = holm_family(tests, study.primary)
+    for key in asked:
+        if key not in judged:
+            judged[key] = _undecidable(found[key][0], aliased[frozenset(key[0])])
     return tuple(_effect(study, cells, key, judged[key], found[key][1]) for key in asked)
+
+
+def _undecidable(test: TestResult | Verdict, alias: Alias) -> AdjustedResult:
+    *most, last = alias.with_effects
+    others = f"{', '.join(most)} or {last}" if most else last
+    reason = f"it cannot be told from {others}: {alias.reason}"
+    verdict = Verdict(word=Word.INCONCLUSIVE, reason=reason)
+    if isinstance(test, Verdict):
+        return AdjustedResult(None, None, verdict)
+    return AdjustedResult(replace(test, p=None, p_equal=None), None, verdict, test.interval)
 
 
 def _test(

@@ -227,14 +227,20 @@ def _skipped(runs: Sequence[Run]) -> Iterator[Difference]:
 
 
 def _seeds(sample: Sample) -> Iterator[Difference]:
-    """Find seeds that some variants have and others lack: means are then over different draws."""
+    """Find seeds that some variants have and others lack: means are then over different draws.
+
+    Adaptive seeds are meant to differ, as long as none of them failed.
+    """
     values = {
         variant.name: ", ".join(str(run.seed) for run in sample.done(variant.name)) or "none"
         for variant in sample.trained
     }
     if len(set(values.values())) > 1:
-        said = "variants finished different seeds; contrasts use the seeds that both sides have"
-        yield _difference("seeds", "unintended", values, said)
+        whole = all(run.values for each in sample.trained for run in sample.of(each.name))
+        adaptive = sample.plan.stages is not None and whole
+        what = "got more seeds only while undecided" if adaptive else "finished different seeds"
+        said = f"variants {what}; contrasts use the seeds that both sides have"
+        yield _difference("seeds", "intended" if adaptive else "unintended", values, said)
 
 
 def _resumed(runs: Sequence[Run]) -> Iterator[Difference]:

@@ -14,7 +14,7 @@ from tempo.comparison.loading.clip_values import ClipValues
 from tempo.comparison.loading.load_runs import Run, Sample
 from tempo.comparison.statistics.quantities import Interval
 from tempo.comparison.statistics.random_effects import Combination, RandomEffects
-from tempo.comparison.statistics.seed_source_matrix import Array, Mask, matrix_of
+from tempo.comparison.statistics.seed_source_matrix import Array, Mask
 
 Entry = Mapping[str, str]
 
@@ -60,13 +60,17 @@ def _entries(run: Run) -> dict[str, Entry]:
 
 
 def _spread(study: FittedStudy) -> dict[str, float]:
-    """Return the range of the primary metric over trained variants, by clip, for all clips."""
+    """Return the range of the primary metric over trained variants, by clip with finite values."""
     clips = study.clips
     known = clips.means(study.metric) if clips else {}
     means = [known[each.name] for each in study.sample.trained if each.name in known]
+    means = [each for each in means if np.isfinite(each).any()]
     if clips is None or len(means) < 2:
         return {}
-    return dict(zip(clips.clips, np.ptp(means, axis=0).tolist(), strict=True))
+    stacked = np.stack(means)
+    places = np.flatnonzero(np.isfinite(stacked).all(axis=0))
+    spread = np.ptp(stacked[:, places], axis=0).tolist()
+    return dict(zip([clips.clips[place] for place in places], spread, strict=True))
 
 
 def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
@@ -78,7 +82,8 @@ def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
     pictured = {clip for run in _shown(study.sample) for clip in _entries(run)}
     found: list[Disagreement] = []
     for variant in (each.name for each in study.sample.trained if each.name in means):
-        change = means[variant] - means[baseline]
+        with np.errstate(invalid="ignore"):  # infinite on both sides: no number, left out below
+            change = means[variant] - means[baseline]
         gain = sign * change
         places = np.flatnonzero(np.isfinite(gain))
         ranked = places[np.argsort(-gain[places], kind="stable")].tolist()
@@ -145,11 +150,12 @@ def strata(study: FittedStudy) -> tuple[Stratum, ...]:
     clips = study.clips
     if clips is None or study.metric not in clips.values:
         return ()
-    return tuple(
+    found = (
         _stratum(study, clips, name, low, high, inside)
         for name, values in clips.properties.items()
         for low, high, inside in _quarters(values)
     )
+    return tuple(each for each in found if each)
 
 
 def _quarters(values: Array) -> list[tuple[float, float, Mask]]:
@@ -169,11 +175,12 @@ def _quarters(values: Array) -> list[tuple[float, float, Mask]]:
 
 def _stratum(
     study: FittedStudy, clips: ClipValues, by: str, low: float, high: float, inside: Mask
-) -> Stratum:
-    values = clips.values[study.metric]
-    inside = np.asarray(inside & np.isfinite(values).all(axis=0))
-    sources = [source for source, keep in zip(clips.sources, inside, strict=True) if keep]
-    model = RandomEffects(matrix_of(clips.keys, values[:, inside], sources, clips.origins))
+) -> Stratum | None:
+    """Return a stratum over the clips that contrasts use; None of too few."""
+    matrix = clips.matrix(study.metric, inside)
+    if matrix is None or matrix.clips < MIN_CLIPS:
+        return None
+    model = RandomEffects(matrix)
     names = model.matrix.variants
     level = study.primary.level
     baseline = study.baseline
@@ -187,7 +194,7 @@ def _stratum(
         label=f"{by} {low:.3g} to {high:.3g}",
         low=low,
         high=high,
-        clips=int(inside.sum()),
+        clips=matrix.clips,
         metric=study.metric,
         values={name: _mean(model, name, level) for name in names},
         differences={name: each for name, each in differences.items() if each},

@@ -5,30 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tempo.comparison.comparison import Difference, Protocol, Row
+from tempo.comparison.contrasts import Judged
 from tempo.comparison.fitted_study import FittedStudy
+from tempo.comparison.registered_rule import RuleCheck
+from tempo.comparison.sections.rule_lines import rule_lines
+from tempo.comparison.sections.sample_notes import sample_notes
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
 
 MOST_NAMED = 6
+WIDE_DELTA = 0.1
+"""The share of the distance to 1 from which a similarity's delta is called wide."""
 
 
 def headline(
     study: FittedStudy,
     table: Sequence[Row],
-    contrasts: Sequence[Contrast],
+    check: RuleCheck,
+    judged: Judged,
     noise: Sequence[Noise],
     power: Sequence[Power],
     fairness: Sequence[Difference],
     protocols: Sequence[Protocol],
 ) -> tuple[str, ...]:
     """Return what is missing, what was found and what to be careful with, in that order."""
+    contrasts = [each for each in judged.contrasts if each.metric == study.metric]
     return (
         *_missing(table),
-        *_verdicts(study, contrasts),
+        *_verdicts(study, check, judged.contrasts),
+        *rule_lines(check, judged),
         *(each.sentence for each in noise[:1]),
         *_power(study, power, contrasts),
         *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
         *_protocols(protocols),
-        *_clips(study),
+        *_wide_deltas(study),
+        *sample_notes(study),
     )
 
 
@@ -41,25 +51,55 @@ def _missing(table: Sequence[Row]) -> list[str]:
     return [f"Incomplete: {parts}{more}."]
 
 
-def _verdicts(study: FittedStudy, contrasts: Sequence[Contrast]) -> list[str]:
+def _verdicts(study: FittedStudy, check: RuleCheck, contrasts: Sequence[Contrast]) -> list[str]:
+    """Say what was found, in every metric that decides; in the one asked for otherwise."""
     trained = {each.name for each in study.sample.trained}
+    own = check.registered.rule.metrics if check.answers_rule else ()
+    metrics = dict.fromkeys((study.metric, *(own if study.metric in own else ())))
     mine = [each for each in contrasts if each.variant in trained]
     if not mine:
         return ["Nothing to compare: the study has one trained variant."]
-    said = []
-    for word in Word:
-        names = [each.variant for each in mine if each.verdict.word == word]
-        if names:
-            said.append(f"{word.value}: {_names(names)}")
-    metric = study.infos[0].title
-    sentences = [f"Against {study.baseline} in {metric}: {'; '.join(said)}."]
-    few = [len(each.seeds) for each in mine if each.difference]
-    if few and max(few) < 3:
+    sentences = []
+    for name in metrics:
+        of_metric = [each for each in mine if each.metric == name]
+        said = []
+        for word in Word:
+            names = [each.variant for each in of_metric if each.verdict.word == word]
+            if names:
+                said.append(f"{word.value}: {_names(names)}")
         sentences.append(
-            f"With {max(few)} paired seed{'s' if max(few) > 1 else ''} every verdict is "
-            "inconclusive, whatever the difference: at least 3 are needed."
+            f"Against {study.baseline} in {study.info(name).title}: {'; '.join(said)}."
         )
+    few = [len(each.seeds) for each in mine if each.difference and each.metric == study.metric]
+    if few and max(few) < 3:
+        sentences.append(_too_few(max(few)))
     return sentences
+
+
+def _too_few(seeds: int) -> str:
+    """Say once what fewer than three seeds cannot say."""
+    plural, interval = ("s", "") if seeds > 1 else ("", ", and no difference has an interval")
+    return (
+        f"With {seeds} paired seed{plural} nothing can be decided{interval}: every verdict is "
+        "inconclusive, whatever the difference; at least 3 seeds are needed."
+    )
+
+
+def _wide_deltas(study: FittedStudy) -> list[str]:
+    """Say where equivalent within delta says little, as the similarity is nearly 1 already."""
+    said = []
+    for info in study.infos:
+        mean = study.mean(study.baseline, info.name) if study.baseline else None
+        delta = study.settings(info).delta
+        if "ssim" not in info.name.lower() or mean is None or delta is None or mean >= 1:
+            continue
+        share = delta / (1 - mean)
+        if share > WIDE_DELTA:
+            said.append(
+                f"{info.title}: a delta of {delta:g} is {share:.0%} of what {study.baseline} lacks "
+                "to 1, so that equivalent says little; `verdict.delta` sets a smaller one."
+            )
+    return said
 
 
 def _names(names: Sequence[str]) -> str:
@@ -83,23 +123,3 @@ def _protocols(protocols: Sequence[Protocol]) -> list[str]:
         f"{len(protocols)} protocols: {_names(others)} was judged under another one than the "
         "baseline and is neither ranked nor compared."
     ]
-
-
-def _clips(study: FittedStudy) -> list[str]:
-    clips = study.clips
-    if clips is None:
-        return []
-    said = []
-    if clips.problems:
-        count = len(clips.problems)
-        first = next(iter(clips.problems.values()))
-        said.append(f"{count} per-clip tables were left out of the contrasts: {first}.")
-    if clips.dropped:
-        said.append(f"{clips.dropped} clips were not judged by every run and are left out.")
-    if study.metric in clips.values:
-        _, endless = clips.matrix(study.metric)
-        if endless:
-            said.append(
-                f"{endless} clips have no finite {study.metric} in some run and are left out."
-            )
-    return said

@@ -8,19 +8,25 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from tempo.comparison.comparison import Cost, Row
+from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
 from tempo.comparison.statistics.quantities import Contrast, Estimate
 from tempo.core.records import PlannedVariant, RunStatus
 from tempo.core.t_interval import mean_half_width
 from tempo.records.run_record import RunRecord
+from tempo.records.seed_log import end_of
 
 State = Literal["complete", "partial", "failed", "missing"]
 
 
-def estimate(metric: str, runs: Sequence[Run], planned: int, level: float) -> Estimate | None:
-    """Return the mean of a metric over the runs that have it; None when none has."""
-    having = [(run, run.values[metric]) for run in runs if metric in run.values]
-    return estimate_of(metric, having, planned, level) if having else None
+def estimate(study: FittedStudy, metric: str, runs: Sequence[Run], planned: int) -> Estimate | None:
+    """Return the mean of a metric over the runs that have it, over the clips of the contrasts.
+
+    None when no run has a finite value.
+    """
+    values = [(run, study.value(run, metric)) for run in runs]
+    having = [(run, value) for run, value in values if value is not None]
+    return estimate_of(metric, having, planned, study.sample.query.coverage) if having else None
 
 
 def estimate_of(
@@ -45,59 +51,57 @@ def estimate_of(
 
 
 def table_rows(
-    sample: Sample,
-    metrics: Sequence[str],
-    contrasts: Mapping[str, Mapping[str, Contrast]],
-    baseline: str | None,
+    study: FittedStudy, metrics: Sequence[str], contrasts: Mapping[str, Mapping[str, Contrast]]
 ) -> tuple[Row, ...]:
     """Return a row per variant, in design order; references last. `contrasts[variant][metric]`."""
-    average = _average(sample)
-    ordered = sorted(sample.variants, key=lambda variant: variant.role == "reference")
+    average = _average(study)
+    ordered = sorted(study.sample.variants, key=lambda variant: variant.role == "reference")
     return tuple(
-        _row(sample, variant, metrics, contrasts.get(variant.name, {}), baseline, average)
+        _row(study, variant, metrics, contrasts.get(variant.name, {}), average)
         for variant in ordered
     )
 
 
-def _average(sample: Sample) -> float | None:
+def _average(study: FittedStudy) -> float | None:
     """Return the primary metric of frame averaging, None where the study has no such reference."""
-    for variant in sample.variants:
+    for variant in study.sample.variants:
         if variant.role == "reference" and variant.config.get("method") == "average":
-            found = estimate(sample.metric, sample.done(variant.name), 1, 0.95)
-            return found.mean if found else None
+            return study.mean(variant.name, study.metric)
     return None
 
 
 def _row(
-    sample: Sample,
+    study: FittedStudy,
     variant: PlannedVariant,
     metrics: Sequence[str],
     contrasts: Mapping[str, Contrast],
-    baseline: str | None,
     average: float | None,
 ) -> Row:
-    runs = sample.of(variant.name)
+    sample, name = study.sample, variant.name
+    runs = sample.of(name)
     done = [run for run in runs if run.values]
-    level = sample.query.level
-    found = {name: estimate(name, done, len(runs), level) for name in metrics}
+    found = {metric: estimate(study, metric, done, len(runs)) for metric in metrics}
+    means = {info.name: study.own_mean(info, name) for info in study.infos}
     role = variant.role
     if role != "reference":
-        role = "baseline" if variant.name == baseline else "variant"
+        role = "baseline" if name == study.baseline else "variant"
+    own = study.mean(name, study.metric)
     group_by = sample.query.group_by
     return Row(
-        variant=variant.name,
+        variant=name,
         role=role,
         state=_state(runs),
         levels=variant.levels,
         seeds=len(done),
         planned_seeds=len(runs),
-        estimates={name: each for name, each in found.items() if each},
+        estimates={metric: each for metric, each in found.items() if each},
         contrasts=contrasts,
-        cost=cost_of(runs, sample.metric, average),
-        protocol_hash=sample.protocol_hash(variant.name),
+        cost=cost_of(runs, None if own is None or average is None else own - average),
+        protocol_hash=sample.protocol_hash(name),
         checkpoint=_checkpoint(done),
         note=_note(sample, variant, runs),
         group=variant.levels.get(group_by) if group_by else None,
+        means={metric: each for metric, each in means.items() if each},
     )
 
 
@@ -123,9 +127,10 @@ def _checkpoint(runs: Sequence[Run]) -> str:
 
 def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
     without = [run for run in runs if not run.values]
+    ended = end_of(variant.name, sample.looks)
     if not without:
         twin = _twin(sample, variant)
-        return f"the very same runs as {twin}" if twin else ""
+        return f"the very same runs as {twin}" if twin else ended
     if variant.role == "reference" and sample.query.at.kind != "final":
         return "references are judged on the test split only"
     counts: dict[str, list[str]] = {}
@@ -134,6 +139,7 @@ def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
         counts.setdefault(name, []).append("-" if run.seed is None else str(run.seed))
     parts = [f"{name}: seed {', '.join(seeds)}" for name, seeds in counts.items()]
     done = len(runs) - len(without)
+    parts += [ended] if ended else []
     return f"{done} of {len(runs)} seeds; {'; '.join(parts)}"
 
 
@@ -167,21 +173,17 @@ def rank_rows(
     return tuple(replace(row, rank=place.get(row.variant)) for row in table)
 
 
-def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
+def cost_of(runs: Sequence[Run], gain: float | None) -> Cost:
     """Return the cost of a variant from its finished runs.
 
-    `average`: the metric of frame averaging, whose gain per device hour is counted; None leaves
-    that out. Times are of all attempts together, so a resumed run costs what it really took.
+    `gain`: over frame averaging, which is counted per device hour; None leaves that out. Times are
+    of all attempts together, so a resumed run costs what it really took.
     """
     done = [run for run in runs if run.values and run.record]
     records = [run.record for run in done if run.record]
     trained = [record for record in records if record.model]
     model = trained[0].model if trained else None
     hours = _mean(record.device_hours for record in records)
-    value = _mean(run.values[metric] for run in done if metric in run.values)
-    gain = None
-    if model and hours and value is not None and average is not None:
-        gain = (value - average) / hours
     return Cost(
         parameters=model.parameters if model else None,
         macs=model.macs if model else None,
@@ -190,7 +192,7 @@ def cost_of(runs: Sequence[Run], metric: str, average: float | None) -> Cost:
         device_hours=hours if model else None,
         peak_memory=_peak(trained),
         step_ms=_mean(map(_step_ms, trained)),
-        gain_per_hour=gain,
+        gain_per_hour=gain / hours if model and hours and gain is not None else None,
         device=_device(records),
         compile_seconds=_mean(map(_compile_seconds, records)),
     )

@@ -114,7 +114,6 @@ def spent(alpha: Array | float, share: float, spending: Spending) -> Array:
     return np.asarray(2 * special.ndtr(special.ndtri(np.asarray(alpha) / 2) / np.sqrt(share)))
 
 
-@lru_cache(maxsize=512)
 def nominal_levels(
     seeds: tuple[int, ...], planned: int, spending: Spending = "obrien_fleming"
 ) -> Array:
@@ -123,19 +122,33 @@ def nominal_levels(
     Overall error rates are those of a fixed grid from 1e-7 to 0.5, between which levels are read
     off in logarithms. `seeds` rise to at most `planned`.
     """
-    rates = _ALPHAS * ALLOWANCE
-    budget = np.stack([spent(rates, count / planned, spending) for count in seeds], axis=1)
-    increments = np.diff(budget, axis=1, prepend=0.0)
-    times = [_time(count) / _time(planned) for count in seeds]
-    bounds = -special.ndtri(increments[:, 0]) * np.sqrt(times[0])
-    levels = [increments[:, 0]]
-    points, density = _first(bounds, times[0])
-    for before, now, spend in zip(times, times[1:], increments[:, 1:].T, strict=False):
-        step = np.sqrt(now - before)
-        bounds = _solve(points, density, step, spend, np.sqrt(now))
-        levels.append(special.ndtr(-bounds / np.sqrt(now)))
-        points, density = _next(points, density, step, bounds)
+    levels = [_path(seeds[: end + 1], planned, spending).level for end in range(len(seeds))]
     return np.maximum(np.stack(levels, axis=1), 1e-300)
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """A look's level, and the weighted density of the paths that no look has stopped so far."""
+
+    level: Array
+    points: Array
+    density: Array
+
+
+@lru_cache(maxsize=512)
+def _path(seeds: tuple[int, ...], planned: int, spending: Spending) -> _Path:
+    """Return the last of the looks at `seeds`, from the one before."""
+    rates = _ALPHAS * ALLOWANCE
+    now = _time(seeds[-1]) / _time(planned)
+    budget = spent(rates, seeds[-1] / planned, spending)
+    if len(seeds) == 1:
+        return _Path(budget, *_first(-special.ndtri(budget) * np.sqrt(now), now))
+    before = _path(seeds[:-1], planned, spending)
+    step = np.sqrt(now - _time(seeds[-2]) / _time(planned))
+    more = budget - spent(rates, seeds[-2] / planned, spending)
+    bounds = _solve(before.points, before.density, step, more, np.sqrt(now))
+    level = special.ndtr(-bounds / np.sqrt(now))
+    return _Path(level, *_next(before.points, before.density, step, bounds))
 
 
 def _time(seeds: int) -> float:

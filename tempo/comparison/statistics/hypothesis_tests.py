@@ -41,14 +41,7 @@ class TestResult:
     @property
     def testable(self) -> bool:
         """Whether the seeds can settle anything: there are enough, and they differ."""
-        return self.p is not None and self.seeds >= MIN_SEEDS and not self.seeds_change_nothing
-
-    @property
-    def seeds_change_nothing(self) -> bool:
-        """Whether all seeds gave the very same value, so that they are no replicates."""
-        values = self.combination.per_seed
-        same_runs = self.combination.components.test == SAME_RUNS
-        return len(values) > 1 and not same_runs and max(values) == min(values)
+        return self.p is not None and self.seeds >= MIN_SEEDS and not self.combination.unvaried
 
 
 def run_test(
@@ -92,7 +85,7 @@ class AdjustedResult:
     """A hypothesis judged within its family; `test` is None where nothing could be tested.
 
     `interval` is at the level at which Holm's procedure tested the hypothesis: it leaves out zero
-    exactly where the word is better or worse.
+    exactly where the word is better or worse, and lies within delta where it is equivalent.
     """
 
     test: TestResult | None
@@ -133,7 +126,7 @@ def holm_family(
             if e.p_equal is not None
         }
     )
-    alphas = _local_alphas(p, settings.alpha)
+    alphas, equal_alphas = (_local_alphas(each, settings.alpha) for each in (p, equal))
     judged: dict[Key, AdjustedResult] = {}
     for key, each in tested.items():
         if isinstance(each, Verdict):
@@ -144,6 +137,8 @@ def holm_family(
             rule, alpha = own.get(key, settings), alphas.get(key, settings.alpha)
             interval = _at_level(each, rule, alpha)
             verdict = _judge(each, interval, p.get(key), equal.get(key), rule, alpha)
+            if verdict.word is Word.EQUIVALENT and key in equal_alphas:
+                interval = _of_equivalence(each, rule, equal_alphas[key])
             judged[key] = AdjustedResult(each, p.get(key), verdict, interval)
     return judged
 
@@ -166,13 +161,23 @@ def _local_alphas(adjusted: Mapping[Key, float], alpha: float) -> dict[Key, floa
 
 
 def _at_level(test: TestResult, settings: TestSettings, alpha: float) -> Interval:
-    """Return the interval at this look's nominal level, where Holm tested at `alpha`."""
-    found, looks = test.interval, test.looks
-    nominal = alpha if looks.spent else float(looks.level(alpha))
+    """Return the interval at this look's nominal level; Holm tested a difference at `alpha`."""
+    looks = test.looks
+    return _resized(test, settings, alpha if looks.spent else float(looks.level(alpha)))
+
+
+def _of_equivalence(test: TestResult, settings: TestSettings, alpha: float) -> Interval:
+    """Return the interval that two one-sided tests at `alpha` hold against delta."""
+    return _resized(test, settings, 2 * float(test.looks.level_one_sided(alpha)))
+
+
+def _resized(test: TestResult, settings: TestSettings, outside: float) -> Interval:
+    """Return the interval that leaves the share `outside` to both sides, for a testable case."""
+    found = test.interval
     if found.se is None or found.df is None or not test.testable:
         return found
-    wide = Interval.of_t(found.value, found.se, found.df, level=1 - nominal, method=found.method)
-    return replace(wide, level=settings.level, single_level=1 - nominal)
+    sized = Interval.of_t(found.value, found.se, found.df, level=1 - outside, method=found.method)
+    return replace(sized, level=settings.level, single_level=1 - outside)
 
 
 def _standing(test: TestResult, decision: Decision, settings: TestSettings) -> AdjustedResult:
@@ -203,9 +208,10 @@ def _judge(
     if test.combination.components.test == SAME_RUNS:
         return Verdict(word=Word.EQUIVALENT, reason="the very same runs: nothing differs")
     value, info, alpha, delta = interval.value, settings.info, settings.alpha, settings.delta
-    if test.seeds_change_nothing:
-        said = f"all {test.seeds} seeds gave the very same difference: the seed changes nothing"
-        return Verdict(word=Word.INCONCLUSIVE, reason=f"{said}, so there are no replicates")
+    if test.combination.unvaried:
+        names = " and ".join(test.combination.unvaried)
+        said = f"the seed changes nothing in {names}: the runs are the same to the last bit"
+        return Verdict(word=Word.INCONCLUSIVE, reason=f"{said}, so they are no replicates")
     if test.seeds < MIN_SEEDS:
         return Verdict(word=Word.INCONCLUSIVE, reason=f"fewer than {MIN_SEEDS} paired seeds")
     p = 1.0 if p is None else p

@@ -80,15 +80,16 @@ def chances(
     true = contrasts.value + np.sqrt(pair / now) * rng.normal(size=shape)
     mean = (now * contrasts.value + left * true) / planned
     spread = np.sqrt(pair * left) / planned
-    variance = pair / planned + contrasts.source
-    share = contrasts.source / variance
+    expected = contrasts.pair / planned + contrasts.source
+    share = np.where(expected > 0, contrasts.source / np.where(expected > 0, expected, 1.0), 0.0)
     final_df = df * (planned - 1) / max(now - 1, 1)
     degrees = 1 / (share**2 / contrasts.source_df + (1 - share) ** 2 / final_df)
     final = Looks(now=planned, planned=planned, past=(*looks.past, now), spending=looks.spending)
-    bound = special.stdtrit(degrees, 1 - final.level(alpha) / 2) * np.sqrt(variance)
+    se = np.sqrt(pair / planned + contrasts.source)
+    bound = special.stdtrit(degrees, 1 - final.level(alpha) / 2) * se
     chance = special.ndtr((mean - bound) / spread) + special.ndtr((-mean - bound) / spread)
     if delta is None:
         return np.asarray(chance)
-    margin = delta - special.stdtrit(degrees, 1 - final.level_one_sided(alpha)) * np.sqrt(variance)
+    margin = delta - special.stdtrit(degrees, 1 - final.level_one_sided(alpha)) * se
     inside = special.ndtr((margin - mean) / spread) - special.ndtr((-margin - mean) / spread)
     return np.asarray(np.minimum(chance + np.where(margin > 0, inside, 0.0), 1.0))

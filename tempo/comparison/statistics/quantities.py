@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tempo.core.records import MetricInfo
 from tempo.core.t_interval import two_sided_quantile
@@ -159,6 +159,11 @@ class Components:
     test: str = ""
 
 
+Kind = Literal["rule", "secondary", "exploratory"]
+"""Whether a contrast is of the family that the study's rule was fixed for, beside that family, or
+asked otherwise than the rule says."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
     """`variant` minus `baseline` in one metric, paired by seed and clip.
@@ -166,6 +171,8 @@ class Contrast:
     `p` is two-sided, `p_adjusted` after Holm over `family`; the verdict uses the adjusted one.
     `seeds`, `values` (that seed's mean difference) and `run_ids` (variant's run, baseline's run)
     run in parallel. `difference` is None when nothing can be paired; the verdict says why.
+    `looked` are the numbers of seeds at earlier looks; `decided_at` that of the look whose word
+    stands, None where the word is of now.
     """
 
     variant: str
@@ -184,6 +191,9 @@ class Contrast:
     sources: int
     values: tuple[float, ...]
     run_ids: tuple[tuple[str, str], ...]
+    kind: Kind = "rule"
+    looked: tuple[int, ...] = ()
+    decided_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

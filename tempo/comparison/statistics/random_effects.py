@@ -36,7 +36,8 @@ class Combination:
     """A linear combination of variants: its value, variance parts, and how they were made.
 
     `per_seed` are the values of `seeds`, whose mean is `value`, and `paired` (seeds, sources) their
-    parts; without them where the weights differ from run to run (unbalanced designs).
+    parts; without them where the weights differ from run to run (unbalanced designs). `unvaried`
+    are the variants whose runs are the same under every seed.
     """
 
     value: float
@@ -45,6 +46,7 @@ class Combination:
     seeds: tuple[int, ...]
     per_seed: tuple[float, ...]
     paired: Array | None
+    unvaried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,10 @@ class RandomEffects:
         )
         components = self._components(weights, seeds, parts, seed)
         values = tuple(float(each) for each in per_seed)
-        return Combination(float(combined.sum()), parts, components, seeds, values, paired)
+        unvaried = () if seed.said == SAME_RUNS else matrix.unvaried(list(weights))
+        return Combination(
+            float(combined.sum()), parts, components, seeds, values, paired, unvaried
+        )
 
     def _per_clip(self, weights: Mapping[str, float], seeds: tuple[int, ...]) -> Array | None:
         """Return the combination's value per clip, averaged over seeds; None without clips."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -86,6 +86,37 @@ class SeedSourceMatrix:
         common = set.intersection(*limiting) if limiting else set()
         return tuple(sorted(seed for seed in common if seed is not None))
 
+    def unvaried(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return those of `names` whose runs under two seeds or more are the same to the last bit.
+
+        Their seed changes nothing (or a run was copied), so their runs are no replicates: the
+        spread between them says nothing about what another seed would give.
+        """
+        found = []
+        values = self.parts if self.values is None else self.values
+        for name in names:
+            own = values[self.rows_of(name)] if name in self.variants else values[:0]
+            if len(own) > 1 and bool((own == own[0]).all()):
+                found.append(name)
+        return tuple(found)
+
+    def keeping(self, seeds: Collection[int | None], of: Collection[str]) -> SeedSourceMatrix:
+        """Return the matrix without the runs of the variants `of` under other seeds than `seeds`.
+
+        Runs of references, which have no seed, stay.
+        """
+        names = np.array([name in of for name in self.variants])
+        wanted = np.array([seed is None or seed in seeds for seed in self.seeds])
+        rows = np.flatnonzero(~names[self.variant] | wanted[self.seed])
+        return replace(
+            self,
+            variant=self.variant[rows],
+            seed=self.seed[rows],
+            parts=self.parts[rows],
+            values=None if self.values is None else self.values[rows],
+            origin=tuple(self.origin[row] for row in rows) if self.origin else (),
+        )
+
     def rows_of(self, variant: str) -> Index:
         return np.flatnonzero(self.variant == self.variants.index(variant))
 
@@ -124,6 +155,9 @@ def matrix_of(
 
     Clips of one source only cannot show how sources vary; each clip then is its own source, and
     the interval speaks of clips of that source.
+
+    Raises:
+        ValueError: when `sources` is empty: without a clip there is no mean.
     """
     variants = tuple(dict.fromkeys(name for name, _ in keys))
     seeds = tuple(dict.fromkeys(seed for _, seed in keys))
@@ -133,6 +167,8 @@ def matrix_of(
     if sources is None:
         parts = np.asarray(values, dtype=float).reshape(len(keys), 1)
         return SeedSourceMatrix(*fixed, parts, np.ones(1), 0, None, tuple(origin))
+    if not len(sources):
+        raise ValueError("no clip is left to take a mean over")
     names, source = np.unique(np.asarray(sources), return_inverse=True)
     if len(names) == 1:
         names, source = np.arange(len(sources)), np.arange(len(sources))

@@ -13,6 +13,7 @@ from tempo.design.run_cost import known_cost
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.run_record import device_hours, gpus_of, read_result
+from tempo.records.seed_log import opened_plan
 
 Config = Mapping[str, Any]
 PAUSE = 60.0
@@ -97,7 +98,7 @@ class BudgetWatch:
             return None
 
         def folders() -> Iterable[Path]:
-            runs = store.load_plan(study, profile).distinct_runs
+            runs = opened_plan(store, store.load_plan(study, profile)).distinct_runs
             return [store.run_dir(run.run_id) for run in runs]
 
         return cls(limit, folders)

@@ -148,17 +148,16 @@ def draw_attribution(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     found = comparison.attribution
     if found is None:
         return NotApplicable("the study does not ask how one variant becomes another")
-    start = comparison.row(found.start).estimates.get(found.metric)
-    end = comparison.row(found.end).estimates.get(found.metric)
-    if start is None or end is None:
+    start = _start(found)
+    if start is None or found.total is None:
         return NotApplicable("one end of the attribution has not finished")
-    bars = stack(found, start.mean)
+    bars = stack(found, start)
     figure, (axes,) = drawing.blank(0.75 + 0.24 * (len(bars) + 2))
     digits = comparison.info(found.metric).digits
-    _end(axes, 0, start.mean)
+    _end(axes, 0, start)
     for place, bar in enumerate(bars, start=1):
         _bar(axes, place, bar, digits)
-    _end(axes, len(bars) + 1, end.mean)
+    _end(axes, len(bars) + 1, start + found.total.value)
     ticks = [found.start, *(bar.label for bar in bars), found.end]
     drawing.name_rows(axes, [numbers.shorten(tick, 26) for tick in ticks])
     axes.use_sticky_edges = False
@@ -171,6 +170,14 @@ def draw_attribution(comparison: Comparison) -> drawing.Drawing | NotApplicable:
         phrases.interval_kind(some, "Line"),
     )
     return drawing.Drawing(figure, caption)
+
+
+def _start(found: Attribution) -> float | None:
+    """Return the start's mean over the seeds of all terms; a table's mean may be over more."""
+    for rung in (*found.add_in, *found.ladder[:1]):  # what each of these adds, it adds to the start
+        if rung.change is not None and rung.level is not None:
+            return rung.level - rung.change.value
+    return None
 
 
 def stack(found: Attribution, start: float) -> list[Bar]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tempo.comparison.comparison import Comparison
-from tempo.comparison.statistics.quantities import Estimate, Interval, Verdict, Word
+from tempo.comparison.statistics.quantities import Contrast, Estimate, Interval, Verdict, Word
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell
 
@@ -69,3 +69,11 @@ def verdict_cell(verdict: Verdict, link: str = "", *, brief: bool = False) -> Ce
     if chance is not None and not brief:
         text += f", {chance.mean:.0%} chance by {chance.seeds} seeds"
     return Cell(text, word, link, verdict.reason, word)
+
+
+def contrast_cell(contrast: Contrast, link: str = "", *, brief: bool = False) -> Cell:
+    """Return the verdict of a contrast, labelled where the study's rule does not ask for it."""
+    cell = verdict_cell(contrast.verdict, link, brief=brief)
+    if contrast.kind == "rule":
+        return cell
+    return replace(cell, text=f"{cell.text} ({contrast.kind})")

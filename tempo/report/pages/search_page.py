@@ -169,10 +169,12 @@ def verdict(summary: SearchSummary) -> str:
     unit = f" {info.unit}" if info.unit else ""
     said += f", {fresh}{unit} on {n} fresh seed{'' if n == 1 else 's'}"
     against = ", ".join(
-        f"{interval(gain, info.digits, sign=True)}{unit} against {other}"
+        f"{interval(gain, info.digits, sign=True)}{unit} against {other} "
+        f"({gain.word or 'no verdict'})"
         for other, gain in found.gain.items()
     )
-    return f"{said}; {against}." if against else f"{said}."
+    where = " on the test clips" if any(gain.clips for gain in found.gain.values()) else ""
+    return f"{said};{where} {against}." if against else f"{said}."
 
 
 def best(summary: SearchSummary) -> Confirmation | None:
@@ -208,9 +210,17 @@ def _also(summary: SearchSummary) -> Iterator[str]:
     if found.shrinkage is not None:
         text = interval(found.shrinkage, info.digits, sign=True)
         unit = f" {info.unit}" if info.unit else ""
-        yield f"Shrinkage from the search to fresh seeds: {text}{unit}; {_fell(found.shrinkage)}."
+        covers = found.shrinkage.covers
+        yield (
+            f"Shrinkage from the search to fresh seeds: {text}{unit}; {_fell(found.shrinkage)}"
+            f"{f' (the interval covers {covers})' if covers else ''}."
+        )
     for other, gain in found.gain.items():
-        yield f"Against {other}, paired by fresh seed: {_shown(gain, info.better == 'higher')}."
+        said = f"Against {other}: {gain.word or 'no verdict'}"
+        reason = f" ({gain.reason})" if gain.reason else ""
+        yield f"{said}{reason}; the interval covers {gain.covers}."
+    for other, reason in found.without_gain.items():
+        yield f"Against {other}: no verdict ({reason})."
 
 
 def _fell(shrinkage: Estimate) -> str:
@@ -221,14 +231,6 @@ def _fell(shrinkage: Estimate) -> str:
     if low <= 0 <= high:
         return "the interval holds zero, so these seeds do not show that the search was optimistic"
     return "the search was optimistic" if high < 0 else "the search was pessimistic"
-
-
-def _shown(gain: Estimate, more_is_better: bool) -> str:
-    if gain.low is None or gain.high is None:
-        return "one seed carries no interval, so nothing is shown"
-    if gain.low <= 0 <= gain.high:
-        return "the interval holds zero, so no difference is shown"
-    return "better" if (gain.low > 0) == more_is_better else "worse"
 
 
 def _facts(summary: SearchSummary) -> dict[str, str]:

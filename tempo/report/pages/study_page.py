@@ -7,6 +7,7 @@ from typing import Any
 
 from tempo.comparison.comparison import Comparison
 from tempo.core.own_command import page_command
+from tempo.core.seed_stages import SeedStages
 from tempo.report.figures.export import Made
 from tempo.report.formats.table import NotApplicable, Table
 from tempo.report.pages.gallery import BUDGET, gallery
@@ -138,6 +139,13 @@ def _banners(comparison: Comparison) -> Iterator[Banner]:
         )
     for sentence in comparison.stale:
         yield Banner("alert", "Stale", sentence)
+    if comparison.exploratory:
+        yield Banner(
+            "alert",
+            "Exploratory",
+            f"This is not what the study's rule asks: {'; '.join(comparison.exploratory)}. "
+            "Verdicts are answers to a question that was asked after the data were seen.",
+        )
     if not comparison.rankable:
         yield Banner(
             "alert",
@@ -190,7 +198,7 @@ def held_equal(comparison: Comparison) -> dict[str, str]:
         ("gradient clip", ("recipe.grad_clip",), _say(recipe.get("grad_clip"))),
         ("loss", ("recipe.loss",), _kind(recipe.get("loss"))),
         ("precision", ("recipe.precision",), _say(recipe.get("precision"))),
-        ("seeds", ("seeds",), _say(comparison.spec.get("seeds"))),
+        ("seeds", ("seeds",), _seeds(comparison.spec.get("seeds"))),
     )
     varied = set(varied_paths(comparison.spec))
     return {
@@ -244,6 +252,12 @@ def _say(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_say, value))
     return "" if value is None else str(value)
+
+
+def _seeds(seeds: Any) -> str:
+    """Return a spec's seeds in words, adaptive ones as a range."""
+    stages = SeedStages.of(seeds)
+    return _say(seeds) if stages is None else str(stages)
 
 
 def _kind(slot: Any) -> str:

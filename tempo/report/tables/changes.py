@@ -14,6 +14,9 @@ from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table,
 
 Fields = Mapping[str, tuple[Any, Any]]
 
+EXPLORATORY = "Exploratory: a rule asks about one study, and none was fixed for these two together."
+"""What every verdict between two studies is."""
+
 MOST_FIELDS = 40
 """Differing fields of the spec that `printed` names before the rest is only counted."""
 
@@ -27,6 +30,7 @@ def changed(changes: Changes) -> Table | NotApplicable:
         f"{title(changes.info)}, means over finished seeds. Before: {changes.before}; after:",
         f"{changes.after}. The difference is paired by the seeds and clips that both",
         "have, all variants judged as one family.",
+        EXPLORATORY,
         interval_kind(some),
     )
     return _changed(changes, caption)
@@ -72,6 +76,7 @@ def printed(changes: Changes) -> Table:
 
 
 def _notes(changes: Changes) -> Iterator[str]:
+    yield EXPLORATORY
     for word, names in (("added", changes.added), ("removed", changes.removed)):
         if names:
             yield f"{word}: {', '.join(map(numbers.shorten, names))}"

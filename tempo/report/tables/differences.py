@@ -7,7 +7,7 @@ from dataclasses import replace
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Contrast, Effect, Rung
 from tempo.report.formats import numbers
-from tempo.report.formats.cells import NONE, Links, change_cell, verdict_cell
+from tempo.report.formats.cells import NONE, Links, change_cell, contrast_cell, verdict_cell
 from tempo.report.formats.phrases import effect_name, interval_kind, no_difference, sentences, title
 from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table, words
 
@@ -168,7 +168,7 @@ def _contrast(contrast: Contrast, comparison: Comparison, links: Links) -> Line:
         Cell(title(info), info.name),
         change_cell(contrast.difference, info.digits, link, hint),
         Cell(numbers.p_value(contrast.p_adjusted), contrast.p_adjusted, link),
-        verdict_cell(contrast.verdict, link, brief=True),
+        contrast_cell(contrast, link, brief=True),
         Cell(f"{len(contrast.seeds)}/{contrast.planned_n}", len(contrast.seeds)),
         Cell(contrast.verdict.reason, tone="quiet"),
     )

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from tempo.comparison.comparison import Comparison, Row
 from tempo.core.records import MetricInfo
 from tempo.report.formats import numbers
-from tempo.report.formats.cells import NONE, Links, change_cell, estimate_cell, verdict_cell
+from tempo.report.formats.cells import NONE, Links, change_cell, contrast_cell, estimate_cell
 from tempo.report.formats.phrases import percent, sentences, title
 from tempo.report.formats.table import Cell, Column, Line, Table, Value, of_records
 
@@ -115,7 +115,7 @@ def _difference(row: Row, comparison: Comparison, link: str, *, brief: bool) -> 
     hint = f"{len(contrast.seeds)} seeds, {contrast.clips} clips, {contrast.sources} sources"
     digits = comparison.info(comparison.metric).digits
     change = change_cell(contrast.difference, digits, link, hint)
-    return change, verdict_cell(contrast.verdict, link, brief=brief)
+    return change, contrast_cell(contrast, link, brief=brief)
 
 
 def _caption(comparison: Comparison) -> str:
@@ -158,7 +158,8 @@ def data(comparison: Comparison) -> Table:
     """Return the results for programs, one line a row, every number at full precision.
 
     Of each metric: `_mean`, `_sd` and the interval of the mean, `_low` to `_high`; then
-    `_difference` from the baseline with its own interval, `_p_adjusted` and `_verdict`.
+    `_difference` from the baseline with its own interval, `_p_adjusted`, `_verdict` and `_kind`:
+    `rule` where the study's rule asks for the contrast, else `secondary` or `exploratory`.
     """
     factors = list(dict.fromkeys(name for row in comparison.rows for name in row.levels))
     return of_records("results", [_record(row, comparison, factors) for row in comparison.rows])
@@ -179,6 +180,7 @@ def _record(row: Row, comparison: Comparison, factors: list[str]) -> dict[str, V
         record[f"{name}_difference_high"] = change.high if change else None
         record[f"{name}_p_adjusted"] = contrast.p_adjusted if contrast else None
         record[f"{name}_verdict"] = contrast.verdict.word.value if contrast else None
+        record[f"{name}_kind"] = contrast.kind if contrast else None
     record |= asdict(row.cost)
     record["mac_size"] = "x".join(map(str, row.cost.mac_size or ())) or None
     estimate = row.estimates.get(comparison.metric)

@@ -98,7 +98,7 @@ def confirmation(summary: record.SearchSummary) -> Table | NotApplicable:
     if not summary.confirmed:
         return NotApplicable("nothing has been run again on fresh seeds")
     info, links = summary.objectives[0], of.trial_links(summary)
-    others = list(dict.fromkeys(name for each in summary.confirmed for name in each.gain))
+    others = list(dict.fromkeys(n for c in summary.confirmed for n in (*c.gain, *c.without_gain)))
     tested = list(dict.fromkeys(name for each in summary.confirmed for name in each.test))
     columns = (
         *words("trial", "role"),
@@ -106,18 +106,42 @@ def confirmation(summary: record.SearchSummary) -> Table | NotApplicable:
         Column("search", info.unit),
         Column("fresh", info.unit),
         Column("shrinkage", info.unit, hint="negative: the search was optimistic"),
-        *(Column(f"minus {name}", info.unit) for name in others),
-        *(Column(f"test {title_of(name)}") for name in tested),
-    )
-    caption = (
-        f"{title(info)} on validation over fresh seeds, with 95% t intervals where there are "
-        "two seeds or more; differences are paired by seed. Shrinkage: how far the value fell "
-        "back from what the search believed (negative: the search was optimistic)."
+        *(
+            column
+            for name in others
+            for column in (
+                Column(f"minus {name}", info.unit),
+                Column(f"against {name}", numeric=False),
+            )
+        ),
+        # Beside gains, which are on test, a terminal has no room for the values themselves.
+        *(Column(f"test {title_of(name)}", detail=bool(others)) for name in tested),
     )
     lines = tuple(
         _confirmed(each, (others, tested), info.digits, links) for each in summary.confirmed
     )
-    return Table("confirmation", caption, columns, lines).without_empty_columns()
+    caption, notes = _confirmation_caption(summary), tuple(of.without_verdict(summary))
+    return Table("confirmation", caption, columns, lines, notes).without_empty_columns()
+
+
+def _confirmation_caption(summary: record.SearchSummary) -> str:
+    """Return what is shown, and for each 95 % interval what varies in it."""
+    known = summary.confirmed
+    covered = [
+        *(("Fresh", each.fresh.covers) for each in known if each.fresh is not None),
+        *(("Shrinkage", each.shrinkage.covers) for each in known if each.shrinkage is not None),
+        *(("Minus", gain.covers) for each in known for gain in each.gain.values()),
+    ]
+    family = max((gain.family for each in known for gain in each.gain.values()), default=0)
+    return sentences(
+        f"{title(summary.objectives[0])} over fresh seeds, with 95% t intervals.",
+        "Shrinkage: how far the value fell back from what the search believed (negative: the",
+        "search was optimistic); it describes and decides nothing.",
+        *(f"{name}: the interval covers {it}." for name, it in dict.fromkeys(covered) if it),
+        f"Words and intervals of the {family} comparisons hold for all of them together (Holm)."
+        if family > 1
+        else "",
+    )
 
 
 def _confirmed(
@@ -127,7 +151,8 @@ def _confirmed(
     count = each.fresh.count if each.fresh is not None else 0
 
     def cell(found: record.Estimate | None, places: int, *, sign: bool = False) -> Cell:
-        return Cell(interval(found, places, sign=sign), found.mean if found else None, link)
+        hint = f"the interval covers {found.covers}" if found and found.covers else ""
+        return Cell(interval(found, places, sign=sign), found.mean if found else None, link, hint)
 
     cells = (
         Cell(each.trial, each.trial, links.to(each.trial)),
@@ -136,17 +161,37 @@ def _confirmed(
         Cell(interval(each.search, digits), each.search.mean, links.to(each.trial)),
         cell(each.fresh, digits),
         cell(each.shrinkage, digits, sign=True),
-        *(cell(each.gain.get(name), digits, sign=True) for name in others),
+        *(
+            one
+            for name in others
+            for one in (cell(each.gain.get(name), digits, sign=True), _word(each, name))
+        ),
         *(cell(each.test.get(name), 4 if "ssim" in name else 2) for name in tested),
     )
     return Line(cells, tone="baseline" if each.role == "best" else "")
 
 
+def _word(each: record.Confirmation, other: str) -> Cell:
+    """Return the verdict on a gain, with its reason as hint."""
+    gain = each.gain.get(other)
+    if gain is None:
+        reason = each.without_gain.get(other, "")
+        return Cell("no verdict", "no verdict", "", reason, "quiet") if reason else Cell("")
+    word = gain.word or "no verdict"
+    return Cell(word, word, "", gain.reason, gain.word or "quiet")
+
+
 def importance(summary: record.SearchSummary) -> Table | NotApplicable:
-    """Return the shares of the variance by parameter, method and objective."""
+    """Return the share that each parameter explains, beside what noise alone reaches."""
     if not summary.importances:
         return NotApplicable("too few finished trials tell the parameters apart")
-    columns = (*words("parameter", "objective", "method"), Column("share"), Column("interval"))
+    columns = (
+        *words("parameter", "objective", "method"),
+        Column("share"),
+        Column("interval"),
+        Column("noise alone", hint="the share that permuted values exceed one time in 20"),
+        Column("reading", numeric=False),
+    )
     lines = tuple(
         Line.of(
             Cell(each.parameter, each.parameter),
@@ -154,11 +199,12 @@ def importance(summary: record.SearchSummary) -> Table | NotApplicable:
             Cell(METHODS[each.evaluator]),
             Cell(numbers.fixed(each.share, 2), each.share),
             Cell(numbers.bounds(each.low, each.high, 2, sign=False)),
+            Cell(numbers.fixed(each.noise, 2), each.noise),
+            Cell(of.reading(each), tone="" if each.above_noise else "quiet"),
         )
         for each in sorted(summary.importances, key=lambda each: -each.share)
     )
-    caption = "Share of the variance over the trials, with 95% bootstrap intervals over the trials."
-    return Table("importance", caption, columns, lines)
+    return Table("importance", of.importance_caption(summary), columns, lines)
 
 
 def space(summary: record.SearchSummary) -> Table | NotApplicable:

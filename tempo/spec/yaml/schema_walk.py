@@ -8,7 +8,14 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from tempo.core.catalog import nearest
-from tempo.spec.options import AS_WRITTEN, Options, OptionsCatalog, Section, catalog_of
+from tempo.spec.options import (
+    AS_WRITTEN,
+    MappingForm,
+    Options,
+    OptionsCatalog,
+    Section,
+    catalog_of,
+)
 from tempo.spec.yaml.value_tree import Entry, Mapped, Node, Scalar, rebuilt
 
 
@@ -16,12 +23,14 @@ class Shape(NamedTuple):
     """A place in the schema: its type without `None` and `Annotated`, and what may stand there.
 
     `catalog` holds the kinds when the place is a slot. `as_written`: a number stands for its text.
+    `mapping`: the section whose keys a mapping there has, where the type itself is no section.
     """
 
     type: Any
     catalog: OptionsCatalog | None = None
     as_written: bool = False
     default: Any = None
+    mapping: type[Section] | None = None
 
 
 def _shape(annotation: Any, metadata: Iterable[Any] = (), default: Any = None) -> Shape:
@@ -33,7 +42,10 @@ def _shape(annotation: Any, metadata: Iterable[Any] = (), default: Any = None) -
             continue
         left = [each for each in get_args(annotation) if each is not NoneType]
         if get_origin(annotation) not in {Union, UnionType} or len(left) > 1:
-            return Shape(annotation, catalog_of(gathered), AS_WRITTEN in gathered, default)
+            forms = [each.section for each in gathered if isinstance(each, MappingForm)]
+            mapping = next(iter(forms), None)
+            catalog = catalog_of(gathered)
+            return Shape(annotation, catalog, AS_WRITTEN in gathered, default, mapping)
         annotation = left[0]
 
 
@@ -47,13 +59,15 @@ def fields(section: type[Section]) -> dict[str, Shape]:
     out = {}
     for name, info in section.model_fields.items():
         default = None if info.is_required() else info.default
-        out[name] = _shape(info.annotation, info.metadata, default)
+        out[info.alias or name] = _shape(info.annotation, info.metadata, default)
     return out
 
 
 def section_of(shape: Shape, node: Node | None) -> type[Section] | None:
     """Return the section that `node` must fill at `shape`; None if it is none or unknown."""
     catalog = shape.catalog
+    if catalog is None and isinstance(node, Mapped) and shape.mapping is not None:
+        return shape.mapping
     if catalog is None:
         return shape.type if _is_section(shape.type) else None
     kind = node.get("kind") if isinstance(node, Mapped) else node

@@ -18,6 +18,7 @@ from tempo.core.errors import RecordError
 from tempo.core.records import Plan, RunStatus
 from tempo.records.layout import Store
 from tempo.records.run_record import RunRecord, read_run
+from tempo.records.seed_log import opened_plan
 from tempo.track.store_names import safe_key
 
 KEY_METRICS = ("psnr", "ssim")
@@ -45,7 +46,7 @@ class VariantSummary:
 
 def summarise(store: Store, plan: Plan) -> list[VariantSummary]:
     """One summary a variant, in plan order. Runs without records count as planned only."""
-    records = read_runs(store, plan)
+    records, plan = read_runs(store, plan), opened_plan(store, plan)
     return [_summary(plan, variant.name, records) for variant in plan.variants]
 
 

@@ -53,6 +53,13 @@ class Group:
         return boxes
 
 
+def leave_group() -> None:
+    """End this process's part in the group, and its threads: one that is still alive when the
+    interpreter exits can abort the process."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def join_group(*, cuda: bool) -> Group:
     """Join the group that torchrun's environment describes: gloo on a CPU, NCCL on GPUs.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,15 +19,18 @@ from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunView
 from tempo.records.layout import Store
+from tempo.records.seed_log import opened_plan
 from tempo.track.mirror_process import MirrorProcess
 from tempo.workflow.execution.driver import driving
 from tempo.workflow.execution.launch_setup import LaunchSetup
 from tempo.workflow.execution.pool_setup import Wanted, open_pool
+from tempo.workflow.execution.seed_looks import SeedLooks
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
 from tempo.workflow.observer import Observer, SilentObserver
 from tempo.workflow.plan.machine_check import check
 from tempo.workflow.reports import write_study_report
 from tempo.workflow.run_options import RunOptions
+from tempo.workflow.verdicts import record_rule
 
 FAILED = 1
 """Exit code of a study in which a run failed."""
@@ -98,7 +101,7 @@ def execute(
     """Carry out the runs of a plan that have no result, all or the `wanted` ones, and report."""
     store = options.store
     if started_by_torchrun():
-        carry_out_as_rank(plan, store, options.cache, reuse_stale=options.reuse_stale)
+        carry_out_as_rank(plan, options, observer)
         if not leads():
             return Outcome(plan=plan, ending="follower")
         with mirroring(options) as mirror:
@@ -108,23 +111,53 @@ def execute(
     with mirroring(options) as mirror:
         for text in plan.notes:
             observer.note(text)
+        looks = None if wanted else SeedLooks.of(plan, options, observer, affords=setup.affords)
+        if looks is not None:
+            record_rule(store, plan, observer.note)
+            looks.catch_up()
         pool = open_pool(setup, observer, wanted)
         store.save_plan(plan)
-        if setup.queued and not options.wait and _submitted(pool):
+        record_rule(store, plan, observer.note)
+        work = Work(pool, looks)
+        if setup.queued and not options.wait and _submitted(work):
             return _handed_over(plan, pool)
         begin_mirror(mirror, plan, options)
-        watch = setup.watch()
+        watch = work.heeding(setup.watch())
         with closing(pool), driving(pool, observer, watch=watch, detach=setup.queued) as driver:
-            driver.run(pool.step, lambda: pool.busy)
+            driver.run(work.step, lambda: work.busy)
         return _conclude(plan, list(pool.views.values()), options, observer, mirror)
 
 
-def _submitted(pool: Pool) -> bool:
+class Work:
+    """What an invocation carries out: the runs of a pool, and those that looks add to it."""
+
+    def __init__(self, pool: Pool, looks: SeedLooks | None) -> None:
+        self._pool, self._looks = pool, looks
+        # Where no run is left to do, the look before the pool was opened was the last one.
+        self._over = looks is None or not pool.busy
+
+    @property
+    def busy(self) -> bool:
+        """Whether runs are left, or a look may add some."""
+        return self._pool.busy or not (self._over or self._pool.stopping)
+
+    def step(self) -> None:
+        """Step the pool, once all its runs have ended with those that a look adds."""
+        if self._looks is not None and not (self._over or self._pool.busy):
+            self._over = not self._looks.advance(self._pool)
+        self._pool.step()
+
+    def heeding(self, watch: Callable[[], str | None]) -> Callable[[], str | None]:
+        """The watch on the budget while runs are left; between runs, the next look heeds it."""
+        return lambda: watch() if self._pool.busy else None
+
+
+def _submitted(work: Work) -> bool:
     """Submit what is missing; False when nothing is left to wait for."""
-    pool.step()
+    work.step()
     # A second look shows what became of what the first one submitted.
-    pool.step()
-    return pool.busy
+    work.step()
+    return work.busy
 
 
 def _handed_over(plan: Plan, pool: Pool) -> Outcome:
@@ -153,7 +186,7 @@ def _conclude(
         return outcome(ending="stopped", left=len(left), exit_code=code)
     if mirror is not None:
         mirror.hurry()
-    comparison, page = write_study_report(options.store, plan, options.reports)
+    comparison, page = write_study_report(options.store, plan, options.reports, "run")
     if mirror is not None:
         complete_mirror(
             mirror,
@@ -186,10 +219,11 @@ def leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def carry_out_as_rank(plan: Plan, store: Store, cache: Path, *, reuse_stale: bool = False) -> None:
+def carry_out_as_rank(plan: Plan, options: RunOptions, observer: Observer) -> None:
     """Carry out all runs of a plan, one after the other, together with the other ranks.
 
-    Rank 0 checks the machine, prepares the data and writes the plan while the others wait.
+    Rank 0 checks the machine, prepares the data and writes the plan while the others wait. With
+    adaptive seeds it looks as well, and tells the others which runs follow.
 
     Raises:
         StoppedError: when a signal stopped a run; its work is kept.
@@ -197,23 +231,38 @@ def carry_out_as_rank(plan: Plan, store: Store, cache: Path, *, reuse_stale: boo
     """
     from tempo.spec.study import RunConfig
     from tempo.train.hardware.device import wants_cuda
-    from tempo.train.hardware.process_group import join_group
+    from tempo.train.hardware.process_group import join_group, leave_group
     from tempo.train.run.run_folder import run
 
+    store = options.store
     config = RunConfig.model_validate(plan.variants[0].config)
+    looks = SeedLooks.of(plan, options, observer) if leads() else None
+    runs: tuple[PlannedRun, ...] = ()
     if leads():
-        _prepare(plan, store, cache)
-    join_group(cuda=wants_cuda(config.runtime)).share("ready")
-    codes = []
-    for planned in plan.distinct_runs:
-        codes.append(run(store.run_dir(planned.run_id), cache, reuse_stale=reuse_stale))
-        if codes[-1] == RESUMABLE:
-            raise StoppedError("stopped; the same command continues from the last checkpoint")
+        if looks is not None:
+            record_rule(store, plan, observer.note)
+            looks.catch_up()
+        runs = opened_plan(store, plan).distinct_runs
+        _prepare(plan, runs, store, options.cache)
+    group = join_group(cuda=wants_cuda(config.runtime))
+    codes: list[int] = []
+    while runs := group.share(runs):
+        for planned in runs:
+            folder = store.run_dir(planned.run_id)
+            codes.append(run(folder, options.cache, reuse_stale=options.reuse_stale))
+            if codes[-1] == RESUMABLE:
+                raise StoppedError("stopped; the same command continues from the last checkpoint")
+        runs = ()
+        if looks is not None:
+            runs = looks.next_runs()
+            for planned in runs:
+                store.save_run(plan.spec_of(planned))
+    leave_group()
     if any(codes):
         raise RunError(f"{sum(map(bool, codes))} of {len(codes)} runs did not complete")
 
 
-def _prepare(plan: Plan, store: Store, cache: Path) -> None:
+def _prepare(plan: Plan, runs: Sequence[PlannedRun], store: Store, cache: Path) -> None:
     """Check the machine and save the plan and its runs, as the parent of other launchers does."""
     # The preflight worker is a process of its own and no rank.
     shared = {name: os.environ.pop(name) for name in RANK if name in os.environ}
@@ -222,5 +271,6 @@ def _prepare(plan: Plan, store: Store, cache: Path) -> None:
     finally:
         os.environ.update(shared)
     store.save_plan(plan)
-    for _, spec in plan.specs():
-        store.save_run(spec)
+    record_rule(store, plan, print)
+    for planned in runs:
+        store.save_run(plan.spec_of(planned))

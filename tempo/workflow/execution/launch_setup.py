@@ -29,6 +29,7 @@ from tempo.records.event_log import last_attempt
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.reuse import reuse_status
+from tempo.records.seed_log import opened_plan
 from tempo.workflow.run_options import RunOptions
 
 QUEUED = ("slurm",)
@@ -126,31 +127,52 @@ class LaunchSetup:
         )
         return LAUNCHERS.get(self.options.launcher)(full)
 
+    @property
+    def opened(self) -> Plan:
+        """The plan with the runs that are to be carried out; adaptive seeds open more by looks."""
+        return opened_plan(self.store, self.plan)
+
     def left_to_do(self) -> list[tuple[PlannedRun, RunSpec]]:
         """The distinct runs whose results are not taken as they are."""
         stale_too = self.options.reuse_stale
         return [
             (run, spec)
-            for run, spec in self.plan.specs()
+            for run, spec in self.opened.specs()
             if not reuse_status(self.store.run_dir(run.run_id)).reusable(stale_too=stale_too)
         ]
 
     def guard_budget(self, to_go: Iterable[PlannedRun]) -> None:
         """Refuse what the study's GPU-hours do not cover, with what the study spent so far.
 
+        With adaptive seeds `to_go` is what was opened; each look heeds the budget again, so that
+        every variant needs a price.
+
         Raises:
             TempoError: when they do not.
             MissingError: when a variant that would run has no price.
         """
-        needs, store = self.needs, self.store
-        limit = needs.limits.gpu_hours
-        if limit is None or not needs.on_gpus:
+        if self._gpu_hours is None:
             return
-        expected = expected_hours(
-            self.plan, to_go, Prices(store.root), world=needs.gpus, device=needs.site.device
-        )
-        spent = spent_hours(store.run_dir(run.run_id) for run in self.plan.distinct_runs)
-        check_budget(limit, expected, spent)
+        if self.plan.stages is not None:
+            self._expected(self.plan.distinct_runs)
+        check_budget(self._gpu_hours, self._expected(to_go), self._spent())
+
+    def affords(self, runs: Sequence[PlannedRun]) -> bool:
+        """Whether the study's GPU-hours cover these runs, beside what the study spent so far."""
+        limit = self._gpu_hours
+        return limit is None or not runs or self._expected(runs) + self._spent() <= limit
+
+    @property
+    def _gpu_hours(self) -> float | None:
+        """The limit that holds: on a CPU there is none."""
+        return self.needs.limits.gpu_hours if self.needs.on_gpus else None
+
+    def _expected(self, runs: Iterable[PlannedRun]) -> float:
+        needs, prices = self.needs, Prices(self.store.root)
+        return expected_hours(self.plan, runs, prices, world=needs.gpus, device=needs.site.device)
+
+    def _spent(self) -> float:
+        return spent_hours(self.store.run_dir(run.run_id) for run in self.opened.distinct_runs)
 
     def watch(self) -> Callable[[], str | None]:
         """What says that the GPU-hours of the study, whose plan is saved, are spent."""

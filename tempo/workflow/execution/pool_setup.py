@@ -18,6 +18,7 @@ from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
+from tempo.records.seed_log import opened_runs
 from tempo.workflow.execution.launch_setup import LaunchSetup
 from tempo.workflow.observer import Observer
 from tempo.workflow.plan.machine_check import Checked, check
@@ -36,13 +37,13 @@ def open_pool(setup: LaunchSetup, observer: Observer, wanted: Wanted | None = No
         MissingError: this machine lacks something; nothing was begun.
         SpecError: a variant does not work; nothing was begun.
     """
-    plan, store = setup.plan, setup.store
+    store = setup.store
     to_go = [run for run, _ in setup.left_to_do() if not wanted or wanted(store, run)]
     todo = {run.variant for run in to_go}
     if todo:
         setup.guard_budget(to_go)
     pool, checked = _pool(setup, observer, todo)
-    works = run_requests(plan, Prices(store.root), checked.device, checked.weights)
+    works = run_requests(setup.opened, Prices(store.root), checked.device, checked.weights)
     pool.add(work for work in works if not wanted or wanted(store, work.run))
     return pool
 
@@ -88,8 +89,15 @@ def _pool(setup: LaunchSetup, observer: Observer, todo: Iterable[str]) -> tuple[
 def _size(plan: Plan) -> str:
     seeds = len({run.seed for run in plan.runs} - {None})
     variants = sum(variant.role != "reference" for variant in plan.variants)
-    runs = counted(len(plan.distinct_runs), "run")
-    return f"{counted(variants, 'variant')} x {counted(seeds, 'seed')}, {runs} with references"
+    runs = len(plan.distinct_runs)
+    if plan.stages is None:
+        said = f"{counted(variants, 'variant')} x {counted(seeds, 'seed')}"
+        return f"{said}, {counted(runs, 'run')} with references"
+    least = len({run.run_id for run in opened_runs(plan, ())})
+    return (
+        f"{counted(variants, 'variant')} x {plan.stages.first} to {seeds} seeds, {least} to {runs} "
+        "runs with references"
+    )
 
 
 def _as_on_login_node(plan: Plan) -> Plan:

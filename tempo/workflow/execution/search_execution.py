@@ -26,6 +26,7 @@ from tempo.tuning.session import Search, check_unchanged
 from tempo.tuning.space import Space
 from tempo.tuning.summary import candidates, summarise
 from tempo.tuning.trials import Trial
+from tempo.workflow.confirmation import with_gains
 from tempo.workflow.execution.driver import Driver, driving
 from tempo.workflow.execution.execution import FAILED, Ending, started_by_torchrun
 from tempo.workflow.execution.launch_setup import LaunchSetup
@@ -164,7 +165,8 @@ class _Execution:
         if mirror is not None:
             mirror.hurry()
         stopped = self._pool.stopping
-        summary = summarise(self._search, over=not stopped)
+        chosen = self._plan.now(self._candidates or candidates(self._search))
+        summary = with_gains(store, chosen, summarise(self._search, over=not stopped))
         path = save_search(store, summary)
         outcome = partial(SearchOutcome, summary=summary, path=path)
         plan = self._plan.now(self._candidates)

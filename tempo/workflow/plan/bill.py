@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,12 +56,22 @@ class Bill:
         """The devices that were measured, by name."""
         return ", ".join(sorted({item.price.device for item in self.items.values()}))
 
-    def left(self, found: Mapping[str, ReuseStatus], *, stale_too: bool) -> Sum:
-        """What the runs cost that no result stands for yet; runs without a price are left out."""
+    def left(
+        self,
+        found: Mapping[str, ReuseStatus],
+        *,
+        stale_too: bool,
+        among: Collection[str] | None = None,
+    ) -> Sum:
+        """What the runs cost that no result stands for yet; runs without a price are left out.
+
+        All of the plan's runs, or those with an id in `among`.
+        """
         runs = [
             run
             for run in self.plan.distinct_runs
-            if run.variant in self.items
+            if (among is None or run.run_id in among)
+            and run.variant in self.items
             and not found.get(run.run_id, ReuseStatus()).reusable(stale_too=stale_too)
         ]
         costs = [self.items[run.variant].cost for run in runs]
@@ -74,13 +84,13 @@ class Bill:
             disk=None if None in disks else sum(disk or 0 for disk in disks),
         )
 
-    def to_json(self, found: Mapping[str, ReuseStatus], *, stale_too: bool) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
+        """The prices, and why others have none, as JSON values."""
         items = {
             name: {"price": asdict(item.price), "run": asdict(item.cost)}
             for name, item in self.items.items()
         }
-        total = asdict(self.left(found, stale_too=stale_too))
-        return {"prices": items, "unpriced": dict(self.failed), "total": total}
+        return {"prices": items, "unpriced": dict(self.failed)}
 
 
 def count_all(plan: Plan) -> dict[str, dict[str, int]]:

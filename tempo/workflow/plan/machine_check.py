@@ -32,6 +32,10 @@ class Checked(NamedTuple):
     device: str = "cpu"
 
 
+PLANNED = ""
+"""Stands for the plan itself among names of profiles; none is empty."""
+
+
 def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapping[str, Any]]:
     """Config by variant, of all variants or of those in `names`."""
     chosen = None if names is None else set(names)
@@ -48,7 +52,7 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
     configs = configs_of(plan, variants)
     # Looked for here, because a worker takes seconds to import what it needs for the rest.
     if absent := _absent_data(configs.values()):
-        raise MissingError(_explain(plan, absent, cache))
+        raise MissingError(_explain(plan, absent, cache, configs.values()))
     request = {"missing": {"": list(configs.values())}, "rehearse": configs}
     missing: list[str] = []
     broken: list[str] = []
@@ -116,18 +120,33 @@ def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:
         process.wait()
 
 
-def _explain(plan: Plan, missing: Sequence[str], cache: Path) -> str:
+def _explain(
+    plan: Plan,
+    missing: Sequence[str],
+    cache: Path,
+    unasked: Iterable[Mapping[str, Any]] = (),
+) -> str:
+    """Return what this machine lacks, and the commands of the profiles that would run here.
+
+    `unasked` are configs of which a worker has not said yet what they lack beside their data.
+    """
+    fitting, more = _fitting_profiles(plan, cache, list(unasked))
+    missing = list(dict.fromkeys((*missing, *more)))
     wanted = f"{plan.study} ({'profile ' + plan.profile if plan.profile else 'full size'})"
     text = f"{wanted} cannot run on this machine:\n  " + "\n  ".join(missing)
-    fitting = _fitting_profiles(plan, cache)
     if fitting:
         commands = [own_command("run", plan.source, "--profile", name) for name in fitting]
         return text + "\nThis would run here:\n  " + "\n  ".join(commands)
     return text + "\nNo other profile of this spec would run here either."
 
 
-def _fitting_profiles(plan: Plan, cache: Path) -> list[str]:
-    """The other profiles of the plan's spec that lack nothing here."""
+def _fitting_profiles(
+    plan: Plan, cache: Path, unasked: list[Mapping[str, Any]]
+) -> tuple[list[str], list[str]]:
+    """The other profiles of the plan's spec that lack nothing here, and what `unasked` lack.
+
+    A worker takes seconds, so none is started where only data can be lacking.
+    """
     source = Path(plan.source)
     names = [name for name in load_study(source).profiles if name != plan.profile]
     asked = {}
@@ -137,8 +156,11 @@ def _fitting_profiles(plan: Plan, cache: Path) -> list[str]:
         configs = list(configs_of(other).values())
         if not _absent_data(configs):
             asked[name] = configs
+    if any(config["runtime"]["device"] == "cuda" for config in unasked) or asked:
+        asked[PLANNED] = unasked
     if not asked:
-        return []
+        return [], []
     answers = _ask({"missing": asked, "rehearse": {}}, cache)
     lacking = {answer["missing"]: answer["sentences"] for answer in answers if "missing" in answer}
-    return [name for name in names if not lacking.get(name, ["unknown"])]
+    fitting = [name for name in names if not lacking.get(name, ["unknown"])]
+    return fitting, lacking.get(PLANNED, [])

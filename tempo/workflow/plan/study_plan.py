@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,15 @@ from tempo.design.expand import expand
 from tempo.records.layout import Store
 from tempo.records.prices import Prices
 from tempo.records.reuse import ReuseStatus, other_studies, reuse_status
+from tempo.records.rule_sentences import rule_ahead
+from tempo.records.verdict_log import read_log
 from tempo.spec.load import LoadedStudy
-from tempo.workflow.plan.bill import Bill, count_all, describe_networks
-from tempo.workflow.plan.measurements import PlanMeasurements, power_statement, processes_of
+from tempo.spec.verdict import rule_of
+from tempo.workflow.plan.bill import Bill, Sum, count_all, describe_networks
+from tempo.workflow.plan.measurements import PlanMeasurements, processes_of
+from tempo.workflow.plan.seed_forecast import PlanForecast, forecast_plan
+from tempo.workflow.plan.seed_noise import SeedNoise, known_noise, power_statement
+from tempo.workflow.plan.seed_range import SeedRange
 from tempo.workflow.run_options import RunOptions
 
 if TYPE_CHECKING:
@@ -37,7 +43,10 @@ class StudyPlan:
         counts: parameters, MACs and activation bytes by variant; empty unless asked for.
         architectures: each network stage by stage, by variant; empty unless asked for.
         bill: what the study costs; None unless priced.
+        noise: the seed noise that is recorded of this data; None where nothing tells it.
         power: which difference the seeds can detect; None where nothing tells the seed noise.
+        seeds: how many runs adaptive seeds can lead to; None where every run is carried out.
+        rule: sentences on what the verdicts will decide by; none of a search.
         root: the folder of records that `found` is from.
         reuse_stale: results that other code made are taken as they are.
 
@@ -53,12 +62,20 @@ class StudyPlan:
     counts: Mapping[str, Mapping[str, int]]
     architectures: Mapping[str, Sequence[str]]
     bill: Bill | None
+    noise: SeedNoise | None
     power: str | None
+    seeds: SeedRange | None
+    rule: tuple[str, ...]
     root: Path
     reuse_stale: bool
 
     def state(self, run: PlannedRun) -> str:
-        """The state of a run: planned, complete or stale, and remarks on its result."""
+        """The state of a run: planned, complete or stale, and remarks on its result.
+
+        Of a run that adaptive seeds do not ask for, or not yet: why.
+        """
+        if self.seeds is not None and (unopened := self.seeds.state(run)) is not None:
+            return unopened
         found = self.found.get(run.run_id, ReuseStatus())
         if found.stale and not self.reuse_stale:
             return "stale: made by other code, will be made again (or --reuse-stale)"
@@ -125,8 +142,31 @@ class StudyPlan:
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variant")
 
     def device_hours(self) -> float:
-        """Hours on all devices of the runs that have no result yet."""
-        return self._priced().left(self.found, stale_too=self.reuse_stale).device_hours
+        """Hours on all devices of the runs that have no result yet; of adaptive seeds, at most."""
+        return self.sums()["total"].device_hours
+
+    def sums(self) -> dict[str, Sum]:
+        """What is left to do by name: `total`, which adaptive seeds reach at most, and of those
+        `next_look`, what is certain by now.
+
+        Raises:
+            TempoError: the plan is not priced; `Study.price` measures the prices.
+        """
+        bill = self._priced()
+        kinds: dict[str, frozenset[str] | None] = {"total": None}
+        if self.seeds is not None:
+            kinds = {"total": self.seeds.possible, "next_look": self.seeds.opened}
+        return {
+            name: bill.left(self.found, stale_too=self.reuse_stale, among=ids)
+            for name, ids in kinds.items()
+        }
+
+    def forecast(self) -> PlanForecast | None:
+        """What becomes of the study at stated differences, by simulation from the seed noise.
+
+        None where nothing tells the noise, or the plan can decide nothing.
+        """
+        return forecast_plan(self.plan, self.noise)
 
     def _priced(self) -> Bill:
         if self.bill is None:
@@ -147,9 +187,15 @@ class StudyPlan:
                 for name in self.reusable
             },
             "power": self.power,
+            "rule": rule_of(self.plan).to_json(),
         }
+        if self.seeds is not None:
+            value["adaptive_seeds"] = self.seeds.to_json()
+            forecast = self.forecast()
+            value["forecast"] = forecast.to_json() if forecast else None
         if self.bill:
-            value |= self.bill.to_json(self.found, stale_too=self.reuse_stale)
+            value |= self.bill.to_json()
+            value |= {name: asdict(each) for name, each in self.sums().items()}
         return value
 
     def json_text(self) -> str:
@@ -163,7 +209,9 @@ class StudyPlan:
             f"{plan.study}: {counted(len(plan.variants), 'variant')}, "
             f"{counted(len(plan.distinct_runs), 'run')}"
         )
-        return f"{head}, {len(self.reusable)} complete\n{self.table().to_string(index=False)}"
+        said = [f"{head}, {len(self.reusable)} complete"]
+        said += self.seeds.sentences() if self.seeds is not None else ()
+        return "\n".join([*said, self.table().to_string(index=False)])
 
     def _repr_html_(self) -> str:
         return self.table().to_html(index=False, na_rep="-")
@@ -233,6 +281,7 @@ def study_plan(
     reusable = {
         name for name, each in found.items() if each.reusable(stale_too=options.reuse_stale)
     }
+    noise = known_noise(plan, store, reusable)
     view = StudyPlan(
         plan=plan,
         found=found,
@@ -240,7 +289,10 @@ def study_plan(
         counts={},
         architectures={},
         bill=bill,
-        power=power_statement(plan, store, reusable),
+        noise=noise,
+        power=power_statement(plan, noise),
+        seeds=SeedRange.of(plan, store),
+        rule=tuple(rule_ahead(rule_of(plan), read_log(store, plan))),
         root=store.root,
         reuse_stale=options.reuse_stale,
     )

@@ -176,7 +176,7 @@ METHOD_LOOKS = {"fanova": ("o", SERIES[0].light, -0.13), "ped_anova": ("s", SERI
 
 
 def draw_importance(summary: SearchSummary) -> Drawing | NotApplicable:
-    """Draw one panel an objective, one line a parameter, one mark a method."""
+    """Draw one panel an objective, one line a parameter, a mark and a level of noise a method."""
     found = summary.importances
     if not found:
         return NotApplicable("too few finished trials tell the parameters apart")
@@ -197,14 +197,15 @@ def draw_importance(summary: SearchSummary) -> Drawing | NotApplicable:
             interval_bars(axes, there, colour)
             if there:
                 axes.plot(x, y, marker, color=colour, markersize=4.4, label=METHODS[method])
+            levels = [(each.noise, at) for at, each in there if each.noise is not None]
+            if levels:
+                reached, rows = zip(*levels, strict=True)
+                name = f"noise alone, {METHODS[method]}"
+                axes.plot(reached, rows, "|", color=colour, markersize=9, label=name)
         name_rows(axes, [numbers.shorten(name, 24) for name in order])
         axes.spines["left"].set_visible(True)
         axes.set_xlim(left=0)
-        axes.set_xlabel(f"share of the variance of {title_of(objective)}")
+        axes.set_xlabel(f"share explained, {title_of(objective)}")
     legend(figure, panels[0])
-    caption = sentences(
-        "How much of the variance over the trials each parameter explains.",
-        "Bar: 95% bootstrap interval over the trials.",
-        "PED-ANOVA asks what tells the best trials apart, fANOVA what moves all of them.",
-    )
+    caption = of.importance_caption(summary)
     return Drawing(figure, caption)

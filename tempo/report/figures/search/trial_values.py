@@ -240,23 +240,24 @@ def draw_confirmation(summary: SearchSummary) -> drawing.Drawing | NotApplicable
         return NotApplicable("nothing has been run again on fresh seeds")
     figure, (axes,) = drawing.blank(0.8 + 0.34 * len(shown))
     for label, colour, marker, shift in SIDES:
-        fresh = label != "search"
+        again = label != "search"
         found = [
             (place + shift, each)
             for place, one in enumerate(shown)
-            if (each := one.fresh if fresh else one.search) is not None
+            if (each := one.fresh if again else one.search) is not None
         ]
         y, x = [at for at, _ in found], [each.mean for _, each in found]
         drawing.interval_bars(axes, found, colour)
-        drawing.mark_points(axes, x, y, marker, colour, filled=fresh, markersize=4.6, label=label)
+        drawing.mark_points(axes, x, y, marker, colour, filled=again, markersize=4.6, label=label)
     drawing.name_rows(axes, [numbers.shorten(each.trial, 24) for each in shown])
     axes.set_xlabel(axis_label(summary.objectives[0]))
     drawing.legend(figure, axes)
-    counts = [each.fresh.count for each in shown if each.fresh is not None]
+    fresh = [each.fresh for each in shown if each.fresh is not None]
+    covers = next((each.covers for each in fresh if each.covers), "the seeds alone")
     caption = sentences(
         "On validation: what the search believed, and the mean over fresh seeds",
-        f"({seeds_range(counts)}).",
-        "Bar: 95% t interval of the mean, where there are two seeds or more.",
+        f"({seeds_range([each.count for each in fresh])}).",
+        f"Bar: 95% t interval of the mean, from two seeds on; it covers {covers}.",
         "The best of many noisy values is too good on average: it falls back on fresh seeds.",
     )
     return drawing.Drawing(figure, caption)

@@ -1,0 +1,90 @@
+"""Find the variants that lie between two others, and the factors in which those differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tempo.core.records import PlannedVariant
+
+SECTIONS = ("arch", "recipe")
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Variants between `start` and `end`, by which of the differing factors they take from `end`.
+
+    `factors` maps a factor to the config fields it sets together.
+    """
+
+    start: str
+    end: str
+    factors: Mapping[str, tuple[str, ...]]
+    taken: Mapping[frozenset[str], str]
+    changes: Mapping[str, tuple[str, str]]
+
+
+def _fields(variant: PlannedVariant) -> dict[str, str]:
+    """Return every top-level choice of architecture and recipe, as text."""
+    return {
+        f"{section}.{name}": json.dumps(value, sort_keys=True)
+        for section in SECTIONS
+        for name, value in variant.config.get(section, {}).items()
+    }
+
+
+def find_arms(trained: Mapping[str, PlannedVariant], start: str, end: str) -> Arms:
+    """Return the variants that differ from `start` only in what `end` has otherwise."""
+    fields = {name: _fields(variant) for name, variant in trained.items()}
+    low, high = fields[start], fields[end]
+    differing = [field for field in low | high if low.get(field) != high.get(field)]
+    patterns: dict[str, tuple[str, ...]] = {}
+    for name, own in fields.items():
+        sides = tuple(_side(own.get(f), low.get(f), high.get(f)) for f in differing)
+        elsewhere = any(own.get(f) != low.get(f) for f in low | own if f not in differing)
+        if "?" not in sides and not elsewhere:
+            patterns[name] = sides
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for place, field in enumerate(differing):
+        column = tuple(sides[place] for sides in patterns.values())
+        groups.setdefault(column, []).append(field)
+    factors = {_label(trained, list(patterns), c, f): tuple(f) for c, f in groups.items()}
+    taken: dict[frozenset[str], str] = {}
+    for name, sides in patterns.items():
+        side = dict(zip(differing, sides, strict=True))
+        own_factors = frozenset(key for key, group in factors.items() if side[group[0]] == "end")
+        taken.setdefault(own_factors, name)
+    changes = {name: (_shown(low, group), _shown(high, group)) for name, group in factors.items()}
+    taken[frozenset()], taken[frozenset(factors)] = start, end
+    return Arms(start, end, factors, taken, changes)
+
+
+def _side(value: str | None, low: str | None, high: str | None) -> str:
+    return "start" if value == low else "end" if value == high else "?"
+
+
+def _label(
+    trained: Mapping[str, PlannedVariant],
+    names: Sequence[str],
+    column: Sequence[str],
+    fields: Sequence[str],
+) -> str:
+    """Return the study's own factor that toggles just as these fields do, else the fields."""
+    for factor in dict.fromkeys(key for name in names for key in trained[name].levels):
+        levels = [trained[name].levels.get(factor) for name in names]
+        pairs = set(zip(levels, column, strict=True))
+        if None not in levels and len(pairs) == len(set(levels)) == len(set(column)) == 2:
+            return factor
+    return ", ".join(field.split(".", 1)[1] for field in fields)
+
+
+def _shown(values: Mapping[str, str], group: Sequence[str]) -> str:
+    """Return the values of a factor's fields as text, a kind alone by its name."""
+    shown = []
+    for field in group:
+        value = json.loads(values[field]) if field in values else None
+        if isinstance(value, dict) and "kind" in value:
+            value = value["kind"]
+        shown.append(value if isinstance(value, str) else json.dumps(value))
+    return ", ".join(shown)

@@ -1,0 +1,64 @@
+"""Say in sentences which rule a study has, when it was fixed, and how it was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from tempo.core.verdict_rule import Rule, rule_changes, same_rule
+from tempo.records.verdict_log import RuleEntry, VerdictLog
+
+
+def day(time: float) -> str:
+    """Return the date of a time of the records, as `2026-11-20` (UTC)."""
+    return datetime.fromtimestamp(time, UTC).date().isoformat()
+
+
+def rule_history(rule: Rule, rules: Sequence[RuleEntry]) -> Iterator[str]:
+    """Yield the rule with when it was fixed, then its changes since results exist."""
+    if not rules:
+        yield f"Rule, of which no record was made before the first result: {rule.sentence}."
+        return
+    before = [entry for entry in rules if not entry.complete]
+    fixed = before[-1] if before else rules[0]
+    when = "before any result" if before else _when(fixed)
+    since = "" if fixed is rules[-1] else ", and changed since"
+    yield f"Rule, fixed on {day(fixed.time)} {when}{since}: {rule.sentence}."
+    for old, new in pairwise(rules):
+        if new.complete:
+            changes = "; ".join(rule_changes(old.rule, new.rule))
+            yield f"The rule was changed on {day(new.time)}, {_when(new)}: {changes}."
+
+
+def rule_ahead(rule: Rule, log: VerdictLog) -> Iterator[str]:
+    """Yield the rule of a study that may start: what was recorded, and what starting would change.
+
+    `rule` is the one of the spec as it is now.
+    """
+    if not log.rules:
+        yield f"Rule, which is fixed when the study starts: {rule.sentence}."
+        return
+    last = log.rules[-1].rule
+    yield from rule_history(last, log.rules)
+    if not same_rule(last, rule):
+        yield (
+            "The spec has another rule now, which is recorded as a change when the study starts: "
+            f"{'; '.join(rule_changes(last, rule))}."
+        )
+
+
+def _when(entry: RuleEntry) -> str:
+    return f"when {entry.complete} of {entry.runs} runs had a result"
+
+
+def looks_taken(log: VerdictLog) -> str:
+    """Return how often the verdicts were looked at and how many seeds they had; empty without."""
+    if not log.looks:
+        return ""
+    counts = [
+        sorted({each.seeds for each in look.contrasts}) for look in log.looks if look.contrasts
+    ]
+    shown = [str(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]}" for n in counts]
+    times = "once" if len(counts) == 1 else f"{len(counts)} times"
+    return f"The verdicts were looked at {times}, with {', '.join(shown)} seeds."
