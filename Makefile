@@ -8,9 +8,10 @@ JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 INPUTS := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: help demo test test-all check bench docs clean
+.PHONY: help install demo test test-all check bench docs clean
 
 help:
+	@echo "make install   install Tempo and its pinned dependencies into $(VENV)"
 	@echo "make demo      train the demonstration study and write its report (about 6 minutes)"
 	@echo "make test      run the tests (under 12 minutes on 2 cores)"
 	@echo "make test-all  the slow tests too (under 40 minutes)"
@@ -39,6 +40,9 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	@echo "Installing what the documentation needs ..."
 	$(PIP) --editable '.[docs]'
 	@touch $@
+
+install: $(VENV)/.installed
+	@echo "Tempo is installed. Activate it: source $(VENV)/bin/activate   then: tempo --help"
 
 demo: $(VENV)/.installed
 	$(BIN)/python run_experiment.py ablations/se_dilation.yaml --profile demo

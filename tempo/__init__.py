@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TempoError,
         UnknownNameError,
     )
+    from tempo.spec.json_schema import study_schema
     from tempo.workflow.comparison import Comparison, Verdict, compare
     from tempo.workflow.control import Status
     from tempo.workflow.datasets import describe_data, prepare_data
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tempo.workflow.interpolation import interpolate_pictures, interpolate_video
     from tempo.workflow.observer import Observer, SilentObserver
     from tempo.workflow.plan.study_plan import StudyPlan
+    from tempo.workflow.project import init_project
     from tempo.workflow.records import Records, Run, open_records
     from tempo.workflow.run_options import RunOptions
     from tempo.workflow.search import SearchResult, search
@@ -63,6 +65,8 @@ _PLACES = {
     "workflow.observer": ("Observer", "SilentObserver"),
     "workflow.run_options": ("RunOptions",),
     "workflow.plan.study_plan": ("StudyPlan",),
+    "workflow.project": ("init_project",),
+    "spec.json_schema": ("study_schema",),
     "workflow.records": ("Records", "Run", "open_records"),
     "workflow.search": ("SearchResult", "search"),
     "workflow.study": ("Study", "load_study"),
@@ -93,6 +97,8 @@ __all__ = [  # noqa: RUF022 (grouped by use)
     "interpolate_pictures",
     "prepare_data",
     "describe_data",
+    "init_project",
+    "study_schema",
     "TempoError",
     "SpecError",
     "UnknownNameError",

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from tempo.comparison.gate import Outcome
 
 EPILOG = """examples:
-  python compare.py se_dilation                         the study's last plan, from ./records
-  python compare.py path/to/records                     every study in a folder of records
-  python compare.py mlflow:old_study                    an experiment of MLflow, whoever logged it
-  python compare.py se_dilation "mlflow:tags.variant = 'x'" --mlflow http://127.0.0.1:5000
-  python compare.py se_dilation --baseline V2 --metric ssim,psnr
-  python compare.py se_dilation --at 300 --where 'se = on'
-  python compare.py se_dilation --latex > table.tex     also --md, --csv, --json
-  python compare.py after --against before              two studies: what got better or worse
-  python compare.py search_v3                           of a search: its page
-  python compare.py se_dilation --example reports/example      a small report, to be kept
-  python compare.py nightly --gate 'psnr >= baseline - 0.05'   exit code 1 when a variant fails
+  tempo compare se_dilation                         the study's last plan, from ./records
+  tempo compare path/to/records                     every study in a folder of records
+  tempo compare mlflow:old_study                    an experiment of MLflow, whoever logged it
+  tempo compare se_dilation "mlflow:tags.variant = 'x'" --mlflow http://127.0.0.1:5000
+  tempo compare se_dilation --baseline V2 --metric ssim,psnr
+  tempo compare se_dilation --at 300 --where 'se = on'
+  tempo compare se_dilation --latex > table.tex     also --md, --csv, --json
+  tempo compare after --against before              two studies: what got better or worse
+  tempo compare search_v3                           of a search: its page
+  tempo compare se_dilation --example reports/example      a small report, to be kept
+  tempo compare nightly --gate 'psnr >= baseline - 0.05'   exit code 1 when a variant fails
 """
 
 GATE_FAILED = 1

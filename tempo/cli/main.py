@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from tempo import __version__
+from tempo.cli.command_parser import CommandParser, ExamplesFormatter
+from tempo.cli.missing_package import missing_package
 from tempo.core.errors import TempoError
 from tempo.core.startup import loading
 
@@ -30,11 +32,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ui": ("browse the runs in the MLflow UI", "mlflow:configure_ui"),
     "sync": ("complete the MLflow mirror from the records", "mlflow:configure_sync"),
     "import": ("write runs that others logged to MLflow as records", "mlflow:configure_import"),
+    "init": ("write a small project that runs, or the specs that ship", "init:configure"),
+    "schema": ("print the JSON schema of specs, for editors", "schema:configure"),
+    "completion": ("print a script that completes commands in a shell", "completion:configure"),
 }
 """Each command: its line in the help, and the module of this package with the function that sets up
 its options and handler. It is imported only for the command that is asked for."""
 
 EPILOG = """examples:
+  tempo init my_study                                    write a small project to begin with
   tempo run ablations/se_dilation.yaml --profile demo    train, evaluate, compare, report
   tempo plan ablations/se_dilation.yaml --counts         what would run, and what it weighs
   tempo compare se_dilation                              rebuild table and report from records
@@ -46,17 +52,17 @@ def _configure(command: str, parser: argparse.ArgumentParser) -> None:
     module, _, function = COMMANDS[command][1].partition(":")
     configure: Configure = getattr(import_module(f"tempo.cli.{module}"), function)
     # Examples keep their line breaks.
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = ExamplesFormatter
     configure(parser)
 
 
-def parser(*commands: str) -> argparse.ArgumentParser:
+def parser(*commands: str) -> CommandParser:
     """The whole command line, or only `commands` with their options and the others by name."""
-    top = argparse.ArgumentParser(
+    top = CommandParser(
         prog="tempo",
         description="Ablation studies for TEMPO: from a YAML spec to a verdict.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ExamplesFormatter,
     )
     top.add_argument("--version", action="version", version=f"tempo {__version__}")
     added = top.add_subparsers(required=True, metavar="COMMAND")
@@ -67,34 +73,39 @@ def parser(*commands: str) -> argparse.ArgumentParser:
     return top
 
 
-def shim(command: str, program: str) -> argparse.ArgumentParser:
+def shim(command: str, program: str) -> CommandParser:
     """The parser of one command under a name of its own, as run_experiment.py has it."""
-    alone = argparse.ArgumentParser(prog=program)
+    alone = CommandParser(prog=program)
     _configure(command, alone)
+    alone.epilog = (alone.epilog or "").replace(f"  tempo {command} ", f"  python {program} ")
     return alone
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code (0 done, 1 a run failed, 2 bad input, 130 stopped)."""
     words = sys.argv[1:] if argv is None else list(argv)
+    words = words or ["--help"]
     # The command is the first word that is no option of the program itself.
     named = [word for word in words if not word.startswith("-")][:1]
     known = [word for word in named if word in COMMANDS]
-    with loading():
-        options = parser(*(known or list(COMMANDS)[:1])).parse_args(words)
-    return _carry_out(options)
+    return _carry_out(lambda: parser(*(known or list(COMMANDS)[:1])).parse_args(words))
 
 
 def run_shim(command: str, program: str) -> int:
     """What run_experiment.py and compare.py do."""
-    with loading():
-        options = shim(command, program).parse_args()
-    return _carry_out(options)
+    return _carry_out(lambda: shim(command, program).parse_args())
 
 
-def _carry_out(options: argparse.Namespace) -> int:
+def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
     try:
+        with loading():
+            options = parse()
         return int(options.handler(options))
+    except ModuleNotFoundError as error:
+        if (error.name or "tempo").partition(".")[0] == "tempo":
+            raise
+        print(f"error: {missing_package(error.name or '')}", file=sys.stderr)
+        return 2
     except TempoError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

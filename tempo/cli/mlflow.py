@@ -7,8 +7,10 @@ import argparse
 from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console, say
 from tempo.cli.shared_options import add_checkpoints, add_store, add_wandb, store, store_of
+from tempo.core.counted import counted
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
+from tempo.workflow.suggestions import suggested
 
 
 def configure_ui(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +102,9 @@ def _import(options: argparse.Namespace) -> int:
         rename={theirs: ours for theirs, _, ours in pairs},
     )
     console = make_console()
-    counted = f"{len(plan.runs)} runs of {len(plan.variants)} variants"
-    console.print(f"{counted} are study {plan.study}", markup=False)
-    console.print(f"  python compare.py {plan.study}", markup=False)
+    runs = counted(len(plan.runs), "run")
+    verb = "is" if len(plan.runs) == 1 else "are"
+    variants = counted(len(plan.variants), "variant")
+    console.print(f"{runs} of {variants} {verb} study {plan.study}", markup=False)
+    say(console, f"  {suggested('compare', plan.study, records=options.records)}")
     return 0

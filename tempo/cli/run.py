@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from tempo.workflow.study import Study
 
 EPILOG = """examples:
-  python run_experiment.py ablations/se_dilation.yaml --profile demo
-  python run_experiment.py ablations/se_dilation.yaml --plan --counts
-  python run_experiment.py experiments/tempo_v3.yaml --set recipe.lr=1e-4 --set seeds=3
-  python run_experiment.py ablations/v2_to_v3.yaml --launcher slurm --dry-run
+  tempo run ablations/se_dilation.yaml --profile demo
+  tempo run ablations/se_dilation.yaml --plan --counts
+  tempo run experiments/tempo_v3.yaml --set recipe.lr=1e-4 --set seeds=3
+  tempo run ablations/v2_to_v3.yaml --launcher slurm --dry-run
 
 Stop with Ctrl-C and run the same command again: it finishes only what is missing.
 """

@@ -11,13 +11,14 @@ from tempo.cli.render.console import make_console
 from tempo.records.layout import Store
 from tempo.records.search_record import SearchSummary
 from tempo.workflow.search import SearchResult, open_search
+from tempo.workflow.suggestions import suggested
 
 EPILOG = """examples:
-  python run_experiment.py experiments/search_v3.yaml --profile demo   carry a search out
-  tempo search show search_v3                                          what it found so far
+  tempo run experiments/search_v3.yaml --profile demo       carry a search out
+  tempo search show search_v3                               what it found so far
   tempo search show search_v3 --all --json
-  tempo search promote search_v3 7                                     finish a pruned trial
-  tempo search export search_v3 -o experiments/found.yaml              the winner as a study
+  tempo search promote search_v3 7                          finish a pruned trial
+  tempo search export search_v3 -o experiments/found.yaml   the winner as a study
 """
 
 
@@ -60,7 +61,7 @@ def _show(options: argparse.Namespace) -> int:
 def _promote(options: argparse.Namespace) -> int:
     found = _open(options)
     names = ", ".join(trial.variant for trial in found.promote(*options.trials))
-    command = _command(found.summary.source, found.summary.profile)
+    command = _command(found.summary.source, found.summary.profile, options.records)
     print(f"{names}: continued by\n  {command}")
     return 0
 
@@ -68,7 +69,7 @@ def _promote(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     found = _open(options)
     trial = found.export(options.output, options.trial)
-    command = _command(options.output, found.summary.profile)
+    command = _command(options.output, found.summary.profile, options.records)
     print(f"{trial.variant} is {options.output}\n  {command}")
     return 0
 
@@ -77,5 +78,5 @@ def _open(options: argparse.Namespace) -> SearchResult:
     return open_search(Store(options.records), options.name, options.profile)
 
 
-def _command(spec: object, profile: str | None) -> str:
-    return f"python run_experiment.py {spec}" + (f" --profile {profile}" if profile else "")
+def _command(spec: object, profile: str | None, records: Path) -> str:
+    return suggested("run", spec, *(("--profile", profile) if profile else ()), records=records)

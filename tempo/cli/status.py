@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +24,7 @@ from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Ledger
 from tempo.records.layout import Store
 from tempo.workflow.names import plan_named
+from tempo.workflow.suggestions import suggested
 
 EPILOG = """examples:
   tempo status se_dilation                                       the plan that was run last
@@ -76,7 +78,7 @@ def _one(plan: Plan, store: Store, ledger: Ledger, options: argparse.Namespace) 
     elif options.watch:
         _watch(look, make_console(), every=options.all)
     else:
-        _print(look(), make_console(), every=options.all)
+        _print(look(), make_console(), store.root, every=options.all)
 
 
 def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
@@ -117,13 +119,13 @@ def _over(standing: StudyStatus) -> bool:
     return all(run.ended for run in standing.runs)
 
 
-def _print(standing: StudyStatus, console: Console, *, every: bool) -> None:
+def _print(standing: StudyStatus, console: Console, records: Path, *, every: bool) -> None:
     console.print(_table(standing, every=every))
     for run in standing.runs:
         finish = run.progress.finish
         if run.state == "failed" and finish is not None:
             say(console, f"FAILED    {run.run.title} ({finish.failure}): {finish.message}")
-            say(console, f"  tempo logs {run.run.run_id}")
+            say(console, f"  {suggested('logs', run.run.run_id, records=records)}")
     for sentence in standing.rule:
         say(console, sentence)
 

@@ -43,8 +43,19 @@ def resolve_root(text: str, what: str, field: str = "data.root", help_: str = ""
         raise MissingError(f"{folder} cannot be looked at: {error.strerror}{end}") from None
     if not found:
         full = os.path.normpath(folder.absolute())
-        raise MissingError(f"{what}: {field} {text!r} is not a folder (looked at {full}){end}")
+        raise MissingError(f"{what}: {field} is {str(folder)!r}, {_absence(full, text)}{end}")
     return folder
+
+
+def _absence(full: str, text: str) -> str:
+    """Return why a folder cannot be used, and by which variable it would be another."""
+    what = "which is no folder" if os.path.exists(full) else "which does not exist"  # noqa: PTH110
+    chosen = "".join(
+        f"; set {found[1]} to use another folder than {found[2]}"
+        for found in _VARIABLE.finditer(text)
+        if found[2] is not None and found[1] not in os.environ
+    )
+    return f"{what} (looked at {full}{chosen})"
 
 
 def read_lines(path: Path, what: str, help_: str) -> list[str]:

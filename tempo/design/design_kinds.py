@@ -13,6 +13,7 @@ from tempo.design.fractional_factorial import MAX_FACTORS, Fraction, smallest_fr
 from tempo.design.measurements import Width
 from tempo.design.path_designs import add_one_in, ladder, leave_one_out
 from tempo.design.study_context import StudyContext, Where, named_variant
+from tempo.design.unused_factors import check_factors_are_used
 from tempo.spec import designs as spec
 from tempo.spec.options import Options
 from tempo.spec.yaml.value_tree import change
@@ -199,6 +200,7 @@ def candidates(study: StudyContext) -> Iterator[Candidate]:
 
     Without a design these are the named variants or, when there are none, the study itself.
     """
+    check_factors_are_used(study)
     if not study.spec.design and not study.spec.variants:
         yield study.candidate(study.spec.study, (), study.factors.place("study"))
         return

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from tempo.spec import arch_slots as slots
 from tempo.spec.options import NOT_RESULT, ListOf, Section, Slot, slot_of
+from tempo.spec.yaml.value_tree import shown
 
 SCALES = 4
 """Feature scales: 1, 1/2, 1/4 and 1/8 of the frame."""
@@ -45,7 +46,7 @@ def _blocks(value: Any) -> Any:
 def _groups(entry: Any) -> Groups:
     sizes = entry if isinstance(entry, list | tuple) else (entry,)
     if not all(type(size) is int and 0 <= size <= 64 for size in sizes):
-        raise ValueError(f"a number of blocks is a whole number from 0 to 64, not {entry!r}")
+        raise ValueError(f"a number of blocks is a whole number from 0 to 64, not {shown(entry)}")
     return tuple(size for size in sizes if size)
 
 
@@ -59,7 +60,10 @@ class ArchSpec(Section):
     )
     """channels per scale over `base_channels`: compact is 1, 1.5, 2, 3, doubling 1, 2, 4, 8; or
     four numbers of channels"""
-    blocks: Annotated[tuple[Groups, Groups, Groups, Groups], BeforeValidator(_blocks)] = (
+    blocks: Annotated[
+        tuple[Groups, Groups, Groups, Groups],
+        BeforeValidator(_blocks, json_schema_input_type=int | list[int | list[int]]),
+    ] = (
         (4,),
         (6,),
         (6,),
@@ -69,9 +73,14 @@ class ArchSpec(Section):
     each a number or a list of group sizes"""
     block: Annotated[Slot, slot_of(slots.BLOCKS)] = slots.PreAct()
     """what the chains of encoder and decoder are made of"""
-    se: Annotated[Slot, slot_of(slots.CHANNEL_ATTENTION), BeforeValidator(_switch)] = (
-        slots.SqueezeExcite()
-    )
+    se: Annotated[
+        Slot,
+        slot_of(slots.CHANNEL_ATTENTION),
+        BeforeValidator(
+            _switch,
+            json_schema_input_type=bool | Annotated[Slot, slot_of(slots.CHANNEL_ATTENTION)],
+        ),
+    ] = slots.SqueezeExcite()
     """channel attention in every convolution block; true and false stand for squeeze_excite and
     none"""
     dilations: Annotated[tuple[int, ...], ListOf] = (1, 1, 2, 1, 2, 1)
@@ -109,7 +118,9 @@ class ArchSpec(Section):
     @classmethod
     def _dilations(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or not all(1 <= dilation <= 16 for dilation in value):
-            raise ValueError(f"dilations is a non-empty list of numbers from 1 to 16, not {value}")
+            raise ValueError(
+                f"dilations is a non-empty list of numbers from 1 to 16, not {list(value)}"
+            )
         return value
 
     @property

@@ -16,7 +16,11 @@ def _one_or_many(value: Any) -> Any:
     )
 
 
-Labels = Annotated[tuple[Label, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
+Labels = Annotated[
+    tuple[Label, ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=Label | list[Label]),
+    Field(min_length=1),
+]
 """One label, or a list of them."""
 
 When = dict[str, Labels]

@@ -72,13 +72,15 @@ def load_study(
         SpecError: naming the place of everything that breaks a rule.
     """
     tree = _with_base(path, ())
+    start = tree.place
     layers, tree = _profiles(tree), tree.without("profiles")
     name = _profile_name(layers, profile, path)
     if name is not None and isinstance(overlay := layers[name].node, Mapped):
         tree = merge(tree, short_form(overlay))
     for text in overrides:
         tree = _override(tree, text)
-    spec, tree = checked(tree)
+    # A key that is missing is missing in the study's own file, whatever was merged over it.
+    spec, tree = checked(Mapped(tree.entries, start))
     return LoadedStudy(spec=spec, tree=tree, profiles=tuple(layers), profile=name, source=str(path))
 
 

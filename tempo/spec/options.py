@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, SerializeAsAny
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    JsonValue,
+    SerializeAsAny,
+    WithJsonSchema,
+)
 
 from tempo.core.catalog import Catalog
 
@@ -70,10 +77,18 @@ def slot_of(catalog: OptionsCatalog) -> BeforeValidator:
 def catalog_of(metadata: Iterable[Any]) -> OptionsCatalog | None:
     """Return the catalog that `slot_of` put into a field's annotation, or None."""
     for each in metadata:
-        function = each.func if isinstance(each, BeforeValidator) else None
-        if isinstance(function, partial) and function.func is parse_slot:
-            catalog: OptionsCatalog = function.args[0]
-            return catalog
+        if isinstance(each, BeforeValidator):
+            catalog = catalog_of_function(each.func)
+            if catalog is not None:
+                return catalog
+    return None
+
+
+def catalog_of_function(function: Any) -> OptionsCatalog | None:
+    """Return the catalog that a slot's validator parses by; None for any other function."""
+    if isinstance(function, partial) and function.func is parse_slot:
+        catalog: OptionsCatalog = function.args[0]
+        return catalog
     return None
 
 
@@ -94,8 +109,14 @@ ListOf = BeforeValidator(_as_tuple)
 Slot = SerializeAsAny[Options]
 
 AS_WRITTEN = "as written"
-Label = Annotated[str, AS_WRITTEN]
+Label = Annotated[
+    str, AS_WRITTEN, WithJsonSchema({"type": ["string", "number", "boolean"]}, mode="validation")
+]
 """A name in a list or a value; an unquoted number there stands for its own text."""
+
+PATTERN_IN_WORDS = "patternErrorMessage"
+"""Key of a field's `json_schema_extra` that completes "must ...", where a pattern is not met.
+Editors know the key by this name, too."""
 
 NOT_RESULT: dict[str, JsonValue] = {"changes_result": False}
 """`Field(json_schema_extra=NOT_RESULT)` marks a field that cannot change a run's result, so that

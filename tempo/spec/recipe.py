@@ -8,7 +8,16 @@ from pydantic import Field, field_validator, model_validator
 
 from tempo.spec.losses import LOSSES, Charbonnier
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
-from tempo.spec.options import NOT_RESULT, ListOf, Options, Section, Slot, kinds, slot_of
+from tempo.spec.options import (
+    NOT_RESULT,
+    PATTERN_IN_WORDS,
+    ListOf,
+    Options,
+    Section,
+    Slot,
+    kinds,
+    slot_of,
+)
 
 
 class AdamW(Options):
@@ -244,11 +253,17 @@ class Resources(Section):
     )
     nodes: int = Field(1, ge=1, description="machines of one run")
     cpus: int | None = Field(None, ge=1, description="CPUs per node; null follows runtime.threads")
-    mem: str | None = Field(None, pattern=r"^[1-9][0-9]*[KMGT]?$", description="per node, as 32G")
+    mem: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]*[KMGT]?$",
+        description="per node, as 32G",
+        json_schema_extra={PATTERN_IN_WORDS: "be a size such as 32G (K, M, G or T)"},
+    )
     time: str | None = Field(
         None,
         pattern=r"^(\d+-)?\d{1,3}(:\d{2}){1,2}$|^\d+$",
         description="limit of one job: minutes, HH:MM:SS or D-HH:MM:SS",
+        json_schema_extra={PATTERN_IN_WORDS: "be minutes, HH:MM:SS or D-HH:MM:SS"},
     )
     partition: str | None = Field(None, description="the cluster's partition (queue)")
     account: str | None = Field(None, description="what the hours are charged to")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from tempo.spec.options import Label, ListOf, Options, Section, Slot, kinds, slot_of
+from tempo.spec.yaml.value_tree import shown
 
 Objective = Literal["psnr", "ssim", "step_time", "parameters", "macs"]
 
@@ -112,8 +115,17 @@ class Bound(Section):
         found = _BOUND.match(value)
         if found is None or found[1] not in BOUNDED:
             known = ", ".join(BOUNDED)
-            raise ValueError(f"a constraint is `<quantity> <= <number>` ({known}), not {value!r}")
+            raise ValueError(
+                f"a constraint is `<quantity> <= <number>` ({known}), not {shown(value)}"
+            )
         return {"quantity": found[1], "limit": float(found[2]) * _SCALE[found[3]]}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe both forms: text such as `parameters <= 5M`, and a mapping."""
+        return {"anyOf": [{"type": "string", "pattern": _BOUND.pattern}, handler(schema)]}
 
     def __str__(self) -> str:
         return f"{self.quantity} <= {self.limit:g}"
@@ -179,7 +191,13 @@ class SearchSpec(Section):
         30.0, ge=1, description="seconds of silence after which a trial is taken over"
     )
 
-    @field_validator("objectives", "space", "warm_start", mode="before")
+    @field_validator(
+        "objectives",
+        "space",
+        "warm_start",
+        mode="before",
+        json_schema_input_type=Label | list[Label],
+    )
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value

@@ -92,5 +92,9 @@ def stages_of(seeds: tuple[int, ...]) -> SeedStages | None:
     return seeds.stages if isinstance(seeds, StagedSeeds) else None
 
 
-SeedForms = (WrapValidator(read_seeds), PlainSerializer(_as_written), MappingForm(AdaptiveSeeds))
+SeedForms = (
+    WrapValidator(read_seeds, json_schema_input_type=int | list[int] | AdaptiveSeeds),
+    PlainSerializer(_as_written),
+    MappingForm(AdaptiveSeeds),
+)
 """Annotates the field of a study's seeds, which is a tuple of whole numbers for every reader."""

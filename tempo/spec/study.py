@@ -13,7 +13,7 @@ from tempo.core.seed_stages import SeedStages
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
-from tempo.spec.options import ListOf, Section, Slot, slot_of
+from tempo.spec.options import PATTERN_IN_WORDS, ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search_section import SearchSpec
 from tempo.spec.seeds import SeedForms, stages_of
@@ -45,7 +45,11 @@ class StudySpec(RunConfig):
 
     study: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$",
-        description="name of its records: at most 80 letters, digits and ._-; never inherited",
+        description="name of its records and its report; never inherited",
+        json_schema_extra={
+            PATTERN_IN_WORDS: "be at most 80 letters, digits, `_`, `.` and `-`, without spaces, "
+            "and begin with a letter or a digit"
+        },
     )
     question: str = Field(
         "", description="what the study asks, first line of its report; never inherited"

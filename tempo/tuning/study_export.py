@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from tempo.core.errors import TempoError
+from tempo.core.own_command import page_command
 from tempo.design.expand import expand
 from tempo.records.files import write_atomic
 from tempo.records.search_record import Confirmation, SearchSummary, TrialRecord
@@ -85,11 +86,12 @@ def _changes(point: Point) -> Mapping[str, Any]:
 
 def _comment(summary: SearchSummary, trial: TrialRecord, path: Path) -> list[str]:
     profile = f" --profile {summary.profile}" if summary.profile else ""
+    chosen = ("--profile", summary.profile) if summary.profile else ()
     first = summary.objectives[0]
     return [
         f"{trial.variant}, found by the search {summary.study} ({summary.source}{profile}).",
         "",
-        f"  python run_experiment.py {path}{profile}",
+        f"  {page_command('run', path, *chosen)}",
         "",
         f"Validation {first.name} in the search: {trial.values[0]:.{first.digits}f} {first.unit}"
         f" over {_count(len(trial.runs))}{_confirmed(summary, trial)}.",

@@ -15,6 +15,7 @@ from tempo.track.mirror_process import MirrorProcess
 from tempo.track.mlflow.ui import hints
 from tempo.track.wandb_store import WandbMirror, require_wandb
 from tempo.workflow.run_options import MIRROR_OFF, RunOptions
+from tempo.workflow.suggestions import suggested
 
 VERSIONS = ("tempo-vfi", "torch", "numpy", "mlflow", "pandas")
 """Packages whose versions an invocation notes."""
@@ -73,17 +74,26 @@ def write_wandb(plan: Plan, options: RunOptions, say: Callable[[str], None]) -> 
     if mirror.sync(over=True):
         say(f"W&B:     wandb sync {mirror.uri}/offline-run-*")
     else:
-        say(f"W&B is incomplete ({mirror.problem}); tempo sync {plan.study} --wandb completes it")
+        command = suggested("sync", plan.study, "--wandb", records=options.records)
+        say(f"W&B is incomplete ({mirror.problem}); {command} completes it")
 
 
 def complete_mirror(
-    mirror: MirrorProcess, plan: Plan, *, failed: bool, page: Path, say: Callable[[str], None]
+    mirror: MirrorProcess,
+    plan: Plan,
+    *,
+    failed: bool,
+    page: Path,
+    records: Path,
+    say: Callable[[str], None],
 ) -> None:
     """Close the invocation, with the report beside it, and say where to look."""
     say("Completing the MLflow mirror ...")
     mirror.finish(RunStatus.FAILED if failed else RunStatus.COMPLETE, (page.parent,))
-    say(f"MLflow:  mlflow ui --backend-store-uri {mirror.uri}   (or: tempo ui)")
+    own = suggested("ui", records=records)
+    say(f"MLflow:  mlflow ui --backend-store-uri {mirror.uri}   (or: {own})")
     for line in hints(mirror.uri, mirror.experiment_id):
         say(line)
     if mirror.problem:
-        say(f"MLflow is incomplete ({mirror.problem}); tempo sync {plan.study} completes it")
+        command = suggested("sync", plan.study, records=records)
+        say(f"MLflow is incomplete ({mirror.problem}); {command} completes it")

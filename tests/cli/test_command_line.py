@@ -108,6 +108,9 @@ OPTIONS = {
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow", "--mlflow-checkpoints", "--wandb"},
     "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
+    "init": {"--specs"},
+    "schema": {"--out"},
+    "completion": set(),
 }
 
 

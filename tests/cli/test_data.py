@@ -173,7 +173,7 @@ def test_the_data_of_a_spec_are_those_of_its_variants(pictures, tmp_path, capsys
     [
         (["prepare", "vimeo9k"], "unknown data set 'vimeo9k'; did you mean 'vimeo90k'?"),
         (["prepare", "video"], "root"),
-        (["prepare", "video", "--root", "/no/where"], "'/no/where' is not a folder"),
+        (["prepare", "video", "--root", "/no/where"], "'/no/where', which does not exist"),
         (["info", "ucf101", "--root", "/no/where"], "published with Deep Voxel Flow"),
         (["info", "ucf101", "--set", "size=3"], "a test set has no options"),
         (["prepare", "procedural", "--set", "sice=[4,4]"], "size"),

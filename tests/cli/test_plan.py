@@ -150,7 +150,7 @@ def test_thousands_of_runs_print_as_a_page(folder: Folder) -> None:
     done = folder.run("run_experiment.py", "tiny.yaml", "--plan", "--set", "seeds=2000")
     assert done.returncode == 0, done.stderr
     assert "... and 3,802 more runs; --json lists all" in done.stdout
-    assert "4002 runs, 0 complete" in done.stdout
+    assert "4,002 runs, 0 complete" in done.stdout
 
 
 def test_a_plan_shows_the_rule_before_it_is_fixed(tmp_path: Path, shared_cache: Path) -> None:

@@ -176,7 +176,7 @@ def test_fingerprints_notice_a_changed_file(tmp_path):
 
 
 def test_what_is_missing_is_named(folder, tmp_path, monkeypatch):
-    with pytest.raises(MissingError, match=r"'/no/where' is not a folder"):
+    with pytest.raises(MissingError, match=r"data\.root is '/no/where', which does not exist"):
         check_available(options("/no/where"))
     with pytest.raises(MissingError, match="no video file under"):
         check_available(options(tmp_path))
@@ -189,6 +189,11 @@ def test_what_is_missing_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.delenv("NOT_SET", raising=False)
     with pytest.raises(MissingError, match="environment variable NOT_SET is not set"):
         resolve_root("${NOT_SET}/x", "videos")
+    with pytest.raises(MissingError) as caught:
+        resolve_root("${NOT_SET:-no_such}/x", "videos")
+    said = str(caught.value)
+    assert "data.root is 'no_such/x', which does not exist" in said
+    assert "set NOT_SET to use another folder than no_such" in said and "${" not in said
     assert resolve_root("${NOT_SET:-" + str(folder) + "}/more", "videos") == folder / "more"
     monkeypatch.setenv("NOT_SET", str(folder))
     assert resolve_root("${NOT_SET:-elsewhere}", "videos") == folder

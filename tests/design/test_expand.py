@@ -37,6 +37,31 @@ def test_without_a_design_the_study_is_its_one_variant(plan_of: PlanOf) -> None:
     assert [run.title for run in plan.runs] == ["average", "nearest", "s s0", "s s1"]
 
 
+FACTOR = "factors: {lr: {path: recipe.lr, levels: {low: 1e-4, high: 1e-3}}}\n"
+
+
+def test_factors_without_a_design_are_refused_with_the_design_to_add(
+    complaints: Complaints,
+) -> None:
+    (line,) = complaints(FACTOR)
+    assert line.startswith("s.yaml:4:1: there are factors (lr) but no `design`")
+    assert "design: [{kind: factorial, factors: [lr]}]" in line
+
+
+def test_an_empty_design_is_a_choice_and_the_plan_says_what_it_leaves_out(plan_of: PlanOf) -> None:
+    plan = plan_of(FACTOR + "design: []\n")
+    assert trained(plan) == ["s"]
+    assert plan.notes == (
+        "factor lr is varied by no design and set by no variant, so it changes nothing",
+    )
+    assert plan_of(FACTOR + "design: [{kind: factorial, factors: [lr]}]\n").notes == ()
+
+
+def test_factors_that_variants_pick_from_need_no_design(plan_of: PlanOf) -> None:
+    plan = plan_of(FACTOR + "variants: {fast: {levels: {lr: high}}}\n")
+    assert (trained(plan), plan.notes) == (["fast"], ())
+
+
 def test_a_factorial_names_every_combination_in_order(plan_of: PlanOf) -> None:
     plan = plan_of(GRID)
     assert trained(plan) == ["se=on lr=low", "se=on lr=high", "se=off lr=low", "se=off lr=high"]

@@ -39,7 +39,20 @@ ARCH = MINIMAL + "arch: {%s}\n"
         (RECIPE % "lr: true", "3:34", ["recipe.lr must be a number, not true"]),
         (ARCH % "guidance: off", "4:18", ["must be true or false, not 'off'; write false"]),
         (ARCH % "guidance: Yes", "4:18", ["must be true or false, not 'Yes'; write true"]),
-        (ARCH % "dilations: 2", "4:19", ["arch.dilations must be a list, not 2"]),
+        (ARCH % "dilations: 2", "4:19", ["arch.dilations must be a list, not 2", "is [2]"]),
+        (
+            MINIMAL + "factors: {lr: {path: recipe.lr, levels: [1e-3, 1e-4]}}\n",
+            "4:41",
+            ["must be a mapping, not [0.001, 0.0001]", "as in {1e-3: 1e-3, 1e-4: 1e-4}"],
+        ),
+        (
+            MINIMAL + "factors: {a: {path: arch.dilations, levels: [[1], [1, 2]]}}\n",
+            "4:45",
+            ["as in {level1: [1], level2: [1, 2]}"],
+        ),
+        (RECIPE % "lr: [{kind: l1}]", "3:34", ["must be a number, not [{kind: 'l1'}]"]),
+        (MINIMAL + "resources: {mem: 3 GB}\n", "4:18", ["mem must be a size such as 32G"]),
+        (MINIMAL + "question: Is it: so?\n", "4:16", ["write question: 'Is it: so?'"]),
         (ARCH % "widths: [1, 2, x, 4]", "4:23", ["arch.widths.2 must be a whole number, not 'x'"]),
         (ARCH % "widths: 3", "4:16", ["must be 'compact' or 'doubling' or be a list, not 3"]),
         (HEAD + "recipe:\n", "3:8", ["recipe must be a mapping, not null"]),
@@ -53,7 +66,7 @@ ARCH = MINIMAL + "arch: {%s}\n"
         (HEAD + "recipe: {lr: 1}\n", "3:1", ["recipe needs 'budget'"]),
         (MINIMAL.replace("procedural", "video"), "2:1", ["data needs 'root' (with kind 'video')"]),
         (MINIMAL.replace("procedural", "{root: x}"), "2:7", ["a data set needs `kind`", "video"]),
-        (MINIMAL.replace("minimal", "a/b"), "1:8", ["study must match ^[A-Za-z0-9]"]),
+        (MINIMAL.replace("minimal", "a/b"), "1:8", ["study must be at most 80 letters"]),
         (MINIMAL + "seeds: [1, 1]\n", "4:8", ["seeds are distinct whole numbers from 0"]),
         (MINIMAL + "seeds: 0\n", "4:8", ["a count of at least 1 or a list, not 0"]),
         ("data: procedural\nrecipe: {budget: {steps: 2}}\n", "1:1", ["the spec needs 'study'"]),
@@ -111,7 +124,16 @@ def test_a_circle_of_bases_is_told_at_the_line_that_closes_it(complaints: Compla
 
 def test_study_and_question_are_not_inherited(complaints: Complaints) -> None:
     (line,) = complaints("base: b.yaml\nseeds: 2\n", b=MINIMAL)
-    assert line == "s.yaml:1:1: the spec needs 'study'"
+    assert line.startswith("s.yaml:1:1: the spec needs 'study': write `study: NAME` in this file")
+
+
+def test_what_is_missing_is_missing_in_the_file_and_not_in_what_was_merged_over_it(
+    complaints: Complaints,
+) -> None:
+    base = MINIMAL + "profiles: {small: {seeds: 2}}\n"
+    options = {"profile": "small", "overrides": ["recipe.lr=1"]}
+    (line,) = complaints("base: b.yaml\nseeds: 2\n", b=base, **options)
+    assert line.startswith("s.yaml:1:1: the spec needs 'study'")
 
 
 def test_unknown_profile_names_the_known_and_the_nearest(complaints: Complaints) -> None:

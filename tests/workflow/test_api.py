@@ -146,6 +146,8 @@ PUBLIC = [
     "interpolate_pictures",
     "prepare_data",
     "describe_data",
+    "init_project",
+    "study_schema",
     "TempoError",
     "SpecError",
     "UnknownNameError",

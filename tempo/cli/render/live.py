@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from tempo.cli.render.console import duration, make_console, say
+from tempo.core.counted import counted
 from tempo.core.records import RunStatus
 from tempo.launch.accounting.gpu_usage import GpuWatch
 from tempo.launch.scheduling.failure_policy import POLICIES
@@ -171,7 +172,7 @@ def counts(views: Sequence[RunView]) -> str:
         "running elsewhere": sum(view.elsewhere is not None for view in views),
         "queued": sum(view.queued for view in views),
     }
-    parts = [f"{ended[RunStatus.COMPLETE]} of {len(views)} runs complete"]
+    parts = [f"{ended[RunStatus.COMPLETE]} of {counted(len(views), 'run')} complete"]
     return ", ".join([*parts, *(f"{count} {what}" for what, count in said.items() if count)])
 
 

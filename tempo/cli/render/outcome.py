@@ -9,6 +9,8 @@ from rich.console import Console
 from tempo.cli.render.console import make_console, say
 from tempo.cli.render.search_tables import show_summary
 from tempo.cli.render.tables import print_results
+from tempo.core.counted import counted
+from tempo.workflow.suggestions import suggested
 
 if TYPE_CHECKING:
     from tempo.workflow.execution.execution import Outcome
@@ -23,7 +25,7 @@ def show_outcome(outcome: Outcome, options: RunOptions) -> int:
         _show_submitted(outcome, options, console)
     elif outcome.ending == "stopped":
         total = sum(outcome.counts.values())
-        left = f"Stopped with {outcome.left} of {total} runs to go"
+        left = f"Stopped with {outcome.left} of {counted(total, 'run')} to go"
         say(console, f"{left}; the same command continues:")
         say(console, f"  {options.command}")
     elif outcome.comparison is not None:
@@ -33,16 +35,17 @@ def show_outcome(outcome: Outcome, options: RunOptions) -> int:
 
 
 def _show_submitted(outcome: Outcome, options: RunOptions, console: Console) -> None:
-    plan = outcome.plan
+    plan, records = outcome.plan, options.records
     said = ", ".join(f"{count} {what}" for what, count in outcome.counts.items())
+    left = counted(outcome.left, "run")
     then = "compares and reports"
     if plan.stages is not None:
         then = "looks, and submits the seeds that are needed or reports"
-    say(console, f"{plan.study} is with {options.launcher}: {said} of {outcome.left} runs.")
+    say(console, f"{plan.study} is with {options.launcher}: {said} of {left}.")
     for line in (
-        f"  tempo status {plan.source}         what each run is doing",
-        "  tempo logs RUN -f               the log of one of them",
-        f"  tempo stop {plan.study}           checkpoint and leave",
+        f"  {suggested('status', plan.source, records=records)}   what each run is doing",
+        f"  {suggested('logs', 'RUN', '-f', records=records)}   the log of one of them",
+        f"  {suggested('stop', plan.study, records=records)}   checkpoint and leave",
         f"When all runs are complete, the same command {then} (--wait stays):",
         f"  {options.command}",
     ):

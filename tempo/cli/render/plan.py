@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tempo.cli.render.console import duration, plain_table, say
+from tempo.core.counted import counted
 from tempo.workflow.plan.bill import Bill, Item
 from tempo.workflow.plan.seed_forecast import PlanForecast
 from tempo.workflow.plan.study_plan import StudyPlan
@@ -47,7 +48,8 @@ def _say_rest(console: Console, rows: int, what: str) -> None:
 def _remarks(view: StudyPlan) -> Iterator[str]:
     plan = view.plan
     for exclusion in plan.exclusions[:MOST_ROWS]:
-        yield f"excluded {dict(exclusion.levels)}: {exclusion.reason}"
+        levels = " ".join(f"{factor}={label}" for factor, label in exclusion.levels.items())
+        yield f"excluded {levels or exclusion.variant}: {exclusion.reason}"
     if len(plan.exclusions) > MOST_ROWS:
         yield f"... and {len(plan.exclusions) - MOST_ROWS:,} more exclusions"
     for group in plan.aliases:
@@ -60,7 +62,7 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
         yield view.power
     stale = sum(each.stale for each in view.found.values())
     made = f", {stale} stale" if stale else ""
-    yield f"{len(plan.runs)} runs, {len(view.reusable)} complete{made} in {view.root}"
+    yield f"{counted(len(plan.runs), 'run')}, {len(view.reusable)} complete{made} in {view.root}"
     if view.bill:
         yield from _total(view.bill, view)
 
@@ -97,7 +99,7 @@ def _total(bill: Bill, view: StudyPlan) -> Iterator[str]:
         disk = "" if each.disk is None else f", at most {_bytes(each.disk)} of disk"
         of = "at most " if name == "total" and len(sums) > 1 else ""
         yield (
-            f"{of}{each.runs} runs to do{what}: {_three(each.device_hours)} {unit} on "
+            f"{of}{counted(each.runs, 'run')} to do{what}: {_three(each.device_hours)} {unit} on "
             f"{bill.devices}{disk}; about {duration(each.seconds)} with {each.slots} at a time "
             "(each measured alone)"
         )

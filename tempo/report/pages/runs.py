@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import RunInfo
 from tempo.core.config_diff import flatten
+from tempo.core.own_command import page_command
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell, Column, words
 
@@ -69,8 +69,7 @@ def _cells(run: RunInfo, comparison: Comparison) -> tuple[Cell, ...]:
 
 def command(source: str, profile: str | None) -> str:
     """Return the command that runs a study or search again, or continues one that was stopped."""
-    words = ["python", "run_experiment.py", source]
-    return shlex.join([*words, "--profile", profile] if profile else words)
+    return page_command("run", source, *(("--profile", profile) if profile else ()))
 
 
 def resolved_spec(comparison: Comparison) -> str:

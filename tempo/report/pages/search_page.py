@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tempo.comparison.comparison import Comparison
+from tempo.core.own_command import page_command
 from tempo.records.search_record import Confirmation, Estimate, SearchSummary, TrialRun
 from tempo.report import search_trials as of
 from tempo.report.document import write_page
@@ -60,7 +61,12 @@ def write_search_report(
     told = {
         "rules": text("search_rules.html", summary=summary),
         "trial_runs": text("runs.html", columns=columns, groups=trial_groups(summary)),
-        "search_reproduction": text("search_reproduction.html", summary=summary, command=again),
+        "search_reproduction": text(
+            "search_reproduction.html",
+            summary=summary,
+            command=again,
+            compare_command=page_command("compare", summary.study),
+        ),
         "runs": "",
     }
     sections: tuple[Section, ...] = (*SECTIONS, RUNS, REPRODUCTION)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tempo.comparison.comparison import Comparison
+from tempo.core.own_command import page_command
 from tempo.core.seed_stages import SeedStages
 from tempo.report.figures.export import Made
 from tempo.report.formats.table import NotApplicable, Table
@@ -91,6 +92,7 @@ def texts(comparison: Comparison, budget: int = BUDGET) -> dict[str, str]:
         "reproduction": text(
             "reproduction.html",
             command=command(comparison.source, comparison.profile),
+            compare_command=page_command("compare", comparison.study),
             spec=resolved_spec(comparison),
             environments=environments(comparison),
             **told,

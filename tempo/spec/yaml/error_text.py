@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,26 +9,24 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tempo.core.catalog import nearest, unknown
+from tempo.core.catalog import unknown
 from tempo.core.errors import Place, SpecError, UnknownNameError
-from tempo.spec.options import Section
+from tempo.spec.options import PATTERN_IN_WORDS, Section
+from tempo.spec.yaml.hints import hint
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, fields, inner, section_of
-from tempo.spec.yaml.strict_yaml import scalar_of
 from tempo.spec.yaml.value_tree import Node, Path, Scalar, child, dotted, find, plain, shown
-
-YAML_1_1_BOOLEANS = {
-    "on": "true",
-    "yes": "true",
-    "y": "true",
-    "off": "false",
-    "no": "false",
-    "n": "false",
-}
-"""Words that older YAML took for booleans."""
 
 BESIDE = {"arch": ("preset",)}
 """Keys that the loader takes from a section before it is validated, by the section's path."""
+
+HOW_TO_GIVE = {
+    "study": "write `study: NAME` in this file, since a name is not inherited from a base",
+    "data": "write `data: procedural` for generated clips, or another data set, or inherit it "
+    "from a `base`",
+    "recipe": "write `recipe: {budget: {steps: 400}}`, or inherit it from a `base`",
+}
+"""What to write for each key without which no study is whole."""
 
 RULES = {
     "int_type": "be a whole number",
@@ -46,7 +43,7 @@ RULES = {
     "greater_than_equal": "be at least {ge:g}",
     "less_than": "be less than {lt:g}",
     "less_than_equal": "be at most {le:g}",
-    "string_pattern_mismatch": "match {pattern}",
+    "string_pattern_mismatch": "match the pattern {pattern}",
     "string_too_short": "have at least {min_length} characters",
     "string_too_long": "have at most {max_length} characters",
     "too_short": "have at least {min_length} entries",
@@ -151,6 +148,8 @@ def _single(spot: Spot, error: ErrorDetails, beside: Sequence[str]) -> SpecError
 
 def _missing(spot: Spot) -> str:
     part = spot.rest[-1] if spot.rest else "?"
+    if not spot.path and part in HOW_TO_GIVE:
+        return f"{spot.name} needs {part!r}: {HOW_TO_GIVE[str(part)]}"
     if isinstance(part, int):
         return f"{spot.name} needs at least {part + 1} entries"
     kind = f" (with kind {spot.node.value!r})" if isinstance(spot.node, Scalar) else ""
@@ -158,36 +157,22 @@ def _missing(spot: Spot) -> str:
 
 
 def _sentence(spot: Spot, group: Sequence[ErrorDetails]) -> str:
-    rules = dict.fromkeys(_rule(each) for each in group)
+    rules = dict.fromkeys(_rule(each, spot) for each in group)
     given = shown(group[0]["input"])
-    return f"{spot.name} must {' or '.join(rules)}, not {given}{_hint(spot, group)}"
+    return f"{spot.name} must {' or '.join(rules)}, not {given}{hint(spot.node, spot.path, group)}"
 
 
-def _rule(error: ErrorDetails) -> str:
+def _rule(error: ErrorDetails, spot: Spot) -> str:
+    if error["type"] == "string_pattern_mismatch" and (words := _pattern_in_words(spot)):
+        return words
     rule = RULES.get(error["type"])
     return rule.format_map(error.get("ctx", {})) if rule else f"be otherwise ({error['msg']})"
 
 
-def _hint(spot: Spot, group: Sequence[ErrorDetails]) -> str:
-    """Suggest what the user probably meant."""
-    node, kinds = spot.node, {each["type"] for each in group}
-    if not isinstance(node, Scalar):
-        return ""
-    if "bool_type" in kinds and node.text.lower() in YAML_1_1_BOOLEANS:
-        return f"; write {YAML_1_1_BOOLEANS[node.text.lower()]}"
-    if kinds & {"int_type", "float_type"} and node.quoted and _numeric(node.text):
-        return "; remove the quotes"
-    if "string_type" in kinds and not isinstance(node.value, str | None):
-        return "; put it in quotes if text is meant"
-    if "literal_error" in kinds:
-        expected = str(next(e for e in group if e["type"] == "literal_error")["ctx"]["expected"])
-        guess = nearest(node.text, re.findall(r"'([^']*)'", expected))
-        return f"; did you mean {guess!r}?" if guess else ""
-    return ""
-
-
-def _numeric(text: str) -> bool:
-    try:
-        return isinstance(scalar_of(text.strip()), int | float)
-    except ValueError:
-        return False
+def _pattern_in_words(spot: Spot) -> str | None:
+    """Return what the field at `spot` says of its pattern to people and to editors."""
+    known = spot.section.model_fields if spot.section and spot.path else {}
+    info = known.get(str(spot.path[-1])) if spot.path else None
+    extra = info.json_schema_extra if info else None
+    words = extra.get(PATTERN_IN_WORDS) if isinstance(extra, dict) else None
+    return words if isinstance(words, str) else None

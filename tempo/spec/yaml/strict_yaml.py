@@ -101,8 +101,20 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, source: str, at: PlaceOf) ->
     problem = error.problem or "it cannot be read"
     if mark and _character(text, mark) == "\t":
         return SpecError("a tab cannot indent in YAML or start a value; use spaces", place)
+    if problem.startswith("mapping values are not allowed"):
+        return SpecError(_unquoted_colon(text, mark), place)
     context = f" ({error.context})" if error.context else ""
     return SpecError(f"not valid YAML: {problem}{context}", place)
+
+
+def _unquoted_colon(text: str, mark: Mark | None) -> str:
+    """Return what is wrong with a second `: ` in a line: quotes or a line break are missing."""
+    rule = "a value that contains `: ` (a colon and a space) needs quotes around it"
+    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    key, colon, value = line.strip().partition(": ")
+    if colon and ": " in value and not set(value) & set("'\"{[#"):
+        return f"{rule}: write {key}: '{value}'"
+    return f"{rule}; a nested key goes on a line of its own, indented by two spaces"
 
 
 def _character(text: str, mark: Mark) -> str:

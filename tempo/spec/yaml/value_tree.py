@@ -178,11 +178,22 @@ def dotted(path: Sequence[str | int]) -> str:
 
 def shown(value: Any, limit: int = 60) -> str:
     """Return a value as an error message quotes it: in YAML's words, cut when long."""
+    if isinstance(value, Mapping):
+        text = f"a mapping ({', '.join(map(str, value)) or 'empty'})"
+    else:
+        text = in_yaml(value, quoted=True)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def in_yaml(value: Any, *, quoted: bool = False) -> str:
+    """Return a plain value on one line as YAML writes it, text in quotes only where asked for."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return f"a mapping ({', '.join(map(str, value)) or 'empty'})"[:limit]
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+        inside = (f"{key}: {in_yaml(each, quoted=quoted)}" for key, each in value.items())
+        return f"{{{', '.join(inside)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(in_yaml(each, quoted=quoted) for each in value)}]"
+    return repr(value) if quoted or not isinstance(value, str) else value

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tempo.core.config_diff import flatten
+from tempo.core.counted import counted
 from tempo.core.errors import TempoError
 from tempo.core.records import Plan, RunStatus
 from tempo.track.mirror_state import InvocationState, MirrorState
@@ -93,7 +94,8 @@ def _note(plan: Plan) -> str:
     baseline = f" Baseline: `{plan.baseline}`." if plan.baseline else ""
     return (
         f"{plan.question or plan.study}\n\n"
-        f"{len(plan.variants)} variants, {len(plan.runs)} runs, from `{plan.source}`.{baseline}\n\n"
+        f"{counted(len(plan.variants), 'variant')}, {counted(len(plan.runs), 'run')}, "
+        f"from `{plan.source}`.{baseline}\n\n"
         "Rows with a + are invocations of the study; unfold them for its runs. "
         "`tags.role != 'study'` filters for the runs alone; group by the tag `variant` for means "
         "over seeds."

@@ -188,7 +188,14 @@ def _conclude(
         mirror.hurry()
     comparison, page = write_study_report(options.store, plan, options.reports, "run")
     if mirror is not None:
-        complete_mirror(mirror, plan, failed=bool(failures), page=page, say=observer.note)
+        complete_mirror(
+            mirror,
+            plan,
+            failed=bool(failures),
+            page=page,
+            records=options.records,
+            say=observer.note,
+        )
     return outcome(
         ending="failed" if failures else "complete",
         comparison=comparison,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from tempo.core.counted import counted
 from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun
 from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
@@ -90,11 +91,12 @@ def _size(plan: Plan) -> str:
     variants = sum(variant.role != "reference" for variant in plan.variants)
     runs = len(plan.distinct_runs)
     if plan.stages is None:
-        return f"{variants} variants x {seeds} seeds, {runs} runs with references"
+        said = f"{counted(variants, 'variant')} x {counted(seeds, 'seed')}"
+        return f"{said}, {counted(runs, 'run')} with references"
     least = len({run.run_id for run in opened_runs(plan, ())})
     return (
-        f"{variants} variants x {plan.stages.first} to {seeds} seeds, {least} to {runs} runs with "
-        "references"
+        f"{counted(variants, 'variant')} x {plan.stages.first} to {seeds} seeds, {least} to {runs} "
+        "runs with references"
     )
 
 

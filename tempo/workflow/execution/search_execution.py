@@ -179,7 +179,14 @@ class _Execution:
             return outcome(ending="stopped", page=None, exit_code=code)
         page = write_search_page(store, summary, self._options.reports)
         if mirror is not None:
-            complete_mirror(mirror, plan, failed=failed, page=page, say=say)
+            complete_mirror(
+                mirror,
+                plan,
+                failed=failed,
+                page=page,
+                records=self._options.records,
+                say=say,
+            )
         ending: Ending = "failed" if failed else "complete"
         return outcome(ending=ending, page=page, exit_code=FAILED if failed else 0)
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tempo.core.errors import MissingError, SpecError, TempoError
+from tempo.core.own_command import own_command
 from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
 from tempo.launch.worker_command import WORKER
+from tempo.spec.data import DATASETS
 from tempo.spec.load import load_study
 from tempo.workflow.observer import Observer, advancing
 
@@ -30,6 +32,10 @@ class Checked(NamedTuple):
     device: str = "cpu"
 
 
+PLANNED = ""
+"""Stands for the plan itself among names of profiles; none is empty."""
+
+
 def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapping[str, Any]]:
     """Config by variant, of all variants or of those in `names`."""
     chosen = None if names is None else set(names)
@@ -44,6 +50,9 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
         SpecError: a variant cannot be built, trained a step or evaluated.
     """
     configs = configs_of(plan, variants)
+    # Looked for here, because a worker takes seconds to import what it needs for the rest.
+    if absent := _absent_data(configs.values()):
+        raise MissingError(_explain(plan, absent, cache, configs.values()))
     request = {"missing": {"": list(configs.values())}, "rehearse": configs}
     missing: list[str] = []
     broken: list[str] = []
@@ -68,6 +77,20 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
         )
     return Checked(tuple(slots), weights, device)
+
+
+def _absent_data(configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each data set of `configs` that is not on this machine."""
+    from tempo.data.open_dataset import check_available
+    from tempo.spec.options import parse_slot
+
+    found: dict[str, None] = {}
+    for data in {json.dumps(config["data"], sort_keys=True): config["data"] for config in configs}:
+        try:
+            check_available(parse_slot(DATASETS, json.loads(data)))
+        except MissingError as error:
+            found[str(error)] = None
+    return list(found)
 
 
 def find_width(asked: Mapping[str, Any], cache: Path) -> Width:
@@ -97,25 +120,47 @@ def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:
         process.wait()
 
 
-def _explain(plan: Plan, missing: Sequence[str], cache: Path) -> str:
+def _explain(
+    plan: Plan,
+    missing: Sequence[str],
+    cache: Path,
+    unasked: Iterable[Mapping[str, Any]] = (),
+) -> str:
+    """Return what this machine lacks, and the commands of the profiles that would run here.
+
+    `unasked` are configs of which a worker has not said yet what they lack beside their data.
+    """
+    fitting, more = _fitting_profiles(plan, cache, list(unasked))
+    missing = list(dict.fromkeys((*missing, *more)))
     wanted = f"{plan.study} ({'profile ' + plan.profile if plan.profile else 'full size'})"
     text = f"{wanted} cannot run on this machine:\n  " + "\n  ".join(missing)
-    fitting = _fitting_profiles(plan, cache)
     if fitting:
-        commands = [f"python run_experiment.py {plan.source} --profile {name}" for name in fitting]
+        commands = [own_command("run", plan.source, "--profile", name) for name in fitting]
         return text + "\nThis would run here:\n  " + "\n  ".join(commands)
     return text + "\nNo other profile of this spec would run here either."
 
 
-def _fitting_profiles(plan: Plan, cache: Path) -> list[str]:
-    """The other profiles of the plan's spec that lack nothing here."""
+def _fitting_profiles(
+    plan: Plan, cache: Path, unasked: list[Mapping[str, Any]]
+) -> tuple[list[str], list[str]]:
+    """The other profiles of the plan's spec that lack nothing here, and what `unasked` lack.
+
+    A worker takes seconds, so none is started where only data can be lacking.
+    """
     source = Path(plan.source)
     names = [name for name in load_study(source).profiles if name != plan.profile]
     asked = {}
     for name in names:
         # What it needs does not depend on what its budgets and widths will turn out to be.
         other = expand(load_study(source, profile=name), Undecided())
-        asked[name] = list(configs_of(other).values())
+        configs = list(configs_of(other).values())
+        if not _absent_data(configs):
+            asked[name] = configs
+    if any(config["runtime"]["device"] == "cuda" for config in unasked) or asked:
+        asked[PLANNED] = unasked
+    if not asked:
+        return [], []
     answers = _ask({"missing": asked, "rehearse": {}}, cache)
     lacking = {answer["missing"]: answer["sentences"] for answer in answers if "missing" in answer}
-    return [name for name in names if not lacking.get(name, ["unknown"])]
+    fitting = [name for name in names if not lacking.get(name, ["unknown"])]
+    return fitting, lacking.get(PLANNED, [])

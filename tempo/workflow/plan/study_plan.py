@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo.core.counted import counted
 from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
@@ -204,7 +205,10 @@ class StudyPlan:
 
     def __str__(self) -> str:
         plan = self.plan
-        head = f"{plan.study}: {len(plan.variants)} variants, {len(plan.distinct_runs)} runs"
+        head = (
+            f"{plan.study}: {counted(len(plan.variants), 'variant')}, "
+            f"{counted(len(plan.distinct_runs), 'run')}"
+        )
         said = [f"{head}, {len(self.reusable)} complete"]
         said += self.seeds.sentences() if self.seeds is not None else ()
         return "\n".join([*said, self.table().to_string(index=False)])
