@@ -9,6 +9,7 @@ import numpy as np
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.clip_values import ClipValues
 from tempo.comparison.loading.load_runs import Key, Run
+from tempo.comparison.statistics.source_shape import few_sources, skewed_sources
 from tempo.core.records import MetricInfo
 
 MOST_NAMED = 3
@@ -18,7 +19,20 @@ def sample_notes(study: FittedStudy) -> list[str]:
     """Return a sentence for each reason for which clips, runs or seeds do not count."""
     clips = study.clips
     said = [] if clips is None else _of_clips(study, clips)
-    return said + _without_replicates(study)
+    return said + _of_sources(study) + _without_replicates(study)
+
+
+def _of_sources(study: FittedStudy) -> list[str]:
+    """Return whether the clips' sources are too few, too unequal or too skewed for intervals."""
+    model, baseline = study.model, study.baseline
+    if model is None or baseline not in model.matrix.variants:
+        return []
+    said = [few_sources(model.matrix)]
+    for each in study.sample.trained:
+        if each.name != baseline and each.name in model.matrix.variants:
+            found = model.contrast({each.name: 1.0, str(baseline): -1.0})
+            said.append(skewed_sources(model.matrix, found, each.name) if found else None)
+    return [sentence for sentence in said if sentence][:MOST_NAMED]
 
 
 def _without_replicates(study: FittedStudy) -> list[str]:
