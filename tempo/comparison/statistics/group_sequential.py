@@ -12,7 +12,7 @@ levels are computed for sums of independent normal increments and used as signif
 the t tests (Jennison and Turnbull 2000, chapter 11). With so few seeds that spends 5.2 to 6.0 %
 instead of 5 % (measured, 3 to 20 seeds, a look after each), because t statistics of successive
 looks are less alike than the normal ones. So their correlation counts two seeds fewer, and 95 % of
-the error rate is spent: 4.8 to 5.0 %. Noise that looks have in common, such as the draw of the
+the error rate is spent: 4.4 to 5.0 %. Noise that looks have in common, such as the draw of the
 clips, makes their statistics more alike, so that less error is spent.
 
 A p value at a look becomes `sequential p`: the smallest overall error rate at which the look would

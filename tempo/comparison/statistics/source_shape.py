@@ -43,8 +43,8 @@ def skewed_sources(matrix: SeedSourceMatrix, combination: Combination, name: str
     """Return the sentence that a contrast's sources are too skewed for its interval, or None.
 
     `name`: the variant whose contrast it is. False alarms are at most 5 % where source means are
-    normal, and some 10 % where they have heavy tails; with 12 sources of exponential shape, whose
-    intervals cover 90 %, about a third is noticed: so few sources do not show their shape.
+    normal; with 12 sources of exponential shape, whose intervals cover 90 %, many go unnoticed: so
+    few sources do not show their shape.
     """
     if combination.paired is None or not matrix.samples_clips:
         return None
