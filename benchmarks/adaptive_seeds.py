@@ -27,11 +27,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tempo.comparison.statistics.design_simulation import (
     JudgingRule,
-    SeedDesign,
     SimulatedStudies,
     simulate_design,
 )
 from tempo.comparison.statistics.power import ExpectedNoise, expected_noise
+from tempo.core.seed_stages import SeedStages
 
 FROM = 3
 LARGE, DETECTABLE, NONE = 2, 2, 4
@@ -63,7 +63,7 @@ class Mix:
         return [3 * self.size] * LARGE + [self.size] * DETECTABLE + [0.0] * NONE
 
     def simulate(self, first: int, last: int, delta: float | None) -> SimulatedStudies:
-        design, rule = SeedDesign(first=first, last=last), JudgingRule(delta=delta)
+        design, rule = SeedStages(first=first, last=last), JudgingRule(delta=delta)
         return simulate_design(self.noise, self.differences, design, rule, studies=self.studies)
 
     def power(self, found: SimulatedStudies) -> float:

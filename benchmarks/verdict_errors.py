@@ -25,9 +25,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tempo.comparison.statistics import predictive_chance
-from tempo.comparison.statistics.design_simulation import JudgingRule, SeedDesign, simulate_design
+from tempo.comparison.statistics.design_simulation import JudgingRule, simulate_design
 from tempo.comparison.statistics.power import ExpectedNoise, expected_noise
 from tempo.comparison.statistics.quantities import Word
+from tempo.core.seed_stages import SeedStages
 from tests.comparison.simulate import Rate, World, coverage, look_at_studies, zipf
 
 DELTA = 0.15
@@ -93,7 +94,7 @@ def four_sources(contrasts: int) -> ExpectedNoise:
 
 def looked_at(scale: float) -> Iterator[Row]:
     """Yield rows of planned looks, through the simulation that plans use."""
-    looks = SeedDesign(first=3, last=12)
+    looks = SeedStages(first=3, last=12)
     noises = {"seed noise": seeds_rule, "clip noise": clips_rule, "four sources": four_sources}
     for name, noise in noises.items():
         for count in (1, 5, 10):
@@ -104,9 +105,9 @@ def looked_at(scale: float) -> Iterator[Row]:
         "seed noise, 5, one variant 3 times noisier": {"spread": (1, 3, 1, 1, 1, 1)},
         "seed noise, 5, Pocock": {"spending": "pocock"},
         "seed noise, 5, none stopped as futile": {"stop_futile": False},
-        "seed noise, 5, looks at 3, 6, 9, 12": {"looks": SeedDesign(first=3, last=12, step=3)},
-        "seed noise, 5, looks from 3 to 20": {"looks": SeedDesign(first=3, last=20)},
-        "seed noise, 5, looks at 3 and 4": {"looks": SeedDesign(first=3, last=4)},
+        "seed noise, 5, looks at 3, 6, 9, 12": {"looks": SeedStages(first=3, last=12, step=3)},
+        "seed noise, 5, looks from 3 to 20": {"looks": SeedStages(first=3, last=20)},
+        "seed noise, 5, looks at 3 and 4": {"looks": SeedStages(first=3, last=4)},
     }
     for name, options in others.items():
         yield from judged(name, five, 5, options.pop("looks", looks), scale, **options)
@@ -116,7 +117,7 @@ def judged(
     name: str,
     noise: ExpectedNoise,
     contrasts: int,
-    design: SeedDesign,
+    design: SeedStages,
     scale: float,
     spending: str = "obrien_fleming",
     **options: Any,

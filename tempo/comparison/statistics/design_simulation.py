@@ -19,26 +19,10 @@ from tempo.comparison.statistics.predictive_chance import FUTILE, OpenContrasts,
 from tempo.comparison.statistics.seed_source_matrix import Mask
 from tempo.comparison.statistics.student_t import Array, satterthwaite
 from tempo.comparison.statistics.variance_moderation import moderate
+from tempo.core.seed_stages import SeedStages
 
 CHANCE_DRAWS = 60
 """Draws of the chance to become decided in each simulated study: its mean is enough here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedDesign:
-    """Numbers of seeds at which a study is looked at: `first`, then `step` more, up to `last`.
-
-    A fixed design has one look: `first` equals `last`.
-    """
-
-    first: int
-    last: int
-    step: int = 1
-
-    @property
-    def looks(self) -> tuple[int, ...]:
-        between = range(self.first, self.last, self.step)
-        return (*between, self.last)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +61,7 @@ class SimulatedStudies:
 def simulate_design(
     noise: ExpectedNoise,
     differences: Sequence[float],
-    design: SeedDesign,
+    stages: SeedStages,
     rule: JudgingRule,
     *,
     studies: int = 400,
@@ -87,13 +71,13 @@ def simulate_design(
 ) -> SimulatedStudies:
     """Return what becomes of `studies` studies whose contrasts have the true `differences`.
 
-    `spread` multiplies the seed noise of the control and of each variant (default: all alike).
+    A fixed design has one look: the `first` of its stages is the `last`. `spread` multiplies the seed noise of the control and of each variant (default: all alike).
     """
     rng = np.random.default_rng((23, stream))
-    state = _State.drawn(noise, differences, design, studies, rng, spread)
+    state = _State.drawn(noise, differences, stages, studies, rng, spread)
     past: tuple[int, ...] = ()
-    for seeds in design.looks:
-        looks = Looks(now=seeds, planned=design.last, past=past, spending=rule.spending)
+    for seeds in stages.counts:
+        looks = Looks(now=seeds, planned=stages.last, past=past, spending=rule.spending)
         state.look(looks, rule, rng, stop_futile=stop_futile)
         past = (*past, seeds)
     return SimulatedStudies(
@@ -119,14 +103,14 @@ class _State:
         cls,
         noise: ExpectedNoise,
         differences: Sequence[float],
-        design: SeedDesign,
+        stages: SeedStages,
         studies: int,
         rng: np.random.Generator,
         spread: Sequence[float] | None,
     ) -> _State:
         count, truth = len(differences), np.array(differences, dtype=float)
         scale = np.ones(count + 1) if spread is None else np.array(spread, dtype=float)
-        runs = rng.normal(size=(studies, count + 1, design.last)) * scale[:, None]
+        runs = rng.normal(size=(studies, count + 1, stages.last)) * scale[:, None]
         runs *= np.sqrt(noise.seed / 2)
         clips = rng.normal(size=(studies, count + 1)) * np.sqrt(noise.source / 2)
         moved = runs + clips[:, :, None]

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tempo.comparison.statistics.design_simulation import (
-    JudgingRule,
-    SeedDesign,
-    simulate_design,
-)
+from tempo.comparison.statistics.design_simulation import JudgingRule, simulate_design
 from tempo.comparison.statistics.power import ExpectedNoise
+from tempo.core.seed_stages import SeedStages
 
 STUDIES = 200
 """Simulated studies for each difference: a chance of 80 % is known to 3 points."""
@@ -43,7 +40,7 @@ class SeedForecast:
 def forecast_seeds(
     noise: ExpectedNoise,
     contrasts: int,
-    design: SeedDesign,
+    stages: SeedStages,
     rule: JudgingRule,
     differences: Sequence[float],
 ) -> tuple[SeedForecast, ...]:
@@ -53,14 +50,14 @@ def forecast_seeds(
     stream of random numbers.
     """
     count = min(contrasts, MOST_CONTRASTS)
-    return tuple(_forecast(noise, count, design, rule, each) for each in differences)
+    return tuple(_forecast(noise, count, stages, rule, each) for each in differences)
 
 
 def _forecast(
-    noise: ExpectedNoise, count: int, design: SeedDesign, rule: JudgingRule, difference: float
+    noise: ExpectedNoise, count: int, stages: SeedStages, rule: JudgingRule, difference: float
 ) -> SeedForecast:
-    found = simulate_design(noise, [difference] * count, design, rule, studies=STUDIES)
-    most = design.last * (count + 1)
+    found = simulate_design(noise, [difference] * count, stages, rule, studies=STUDIES)
+    most = stages.last * (count + 1)
     return SeedForecast(
         difference=difference,
         different=float(found.different.mean()),

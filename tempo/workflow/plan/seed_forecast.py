@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.records import Plan
-from tempo.core.seed_stages import FEWEST
+from tempo.core.seed_stages import FEWEST, SeedStages
 from tempo.spec.verdict import rule_of
 from tempo.workflow.plan.seed_noise import SeedNoise
 
@@ -90,17 +90,17 @@ def forecast_plan(plan: Plan, noise: SeedNoise | None) -> PlanForecast | None:
     rule = rule_of(plan)
     if noise is None or trained < 2 or seeds < FEWEST or rule.metrics[0] != "psnr":
         return None
-    from tempo.comparison.statistics.design_simulation import JudgingRule, SeedDesign
+    from tempo.comparison.statistics.design_simulation import JudgingRule
     from tempo.comparison.statistics.power import expected_noise
     from tempo.comparison.statistics.seed_forecast import forecast_seeds
 
-    first, step = (plan.stages.first, plan.stages.step) if plan.stages else (seeds, 1)
+    stages = plan.stages or SeedStages(first=seeds, last=seeds)
     delta = rule.delta.get("psnr")
     rows = forecast_seeds(
         expected_noise(seed_sd=math.sqrt(2) * noise.sd, variants=trained),
         trained - 1,
-        SeedDesign(first=first, last=seeds, step=step),
+        stages,
         JudgingRule(delta=delta, alpha=rule.alpha, spending=rule.spending),
         [multiple * (delta or UNIT) for multiple in MULTIPLES],
     )
-    return PlanForecast(noise=noise, rows=rows, first=first, most=seeds, trained=trained)
+    return PlanForecast(noise=noise, rows=rows, first=stages.first, most=seeds, trained=trained)

@@ -5,29 +5,29 @@ import pytest
 
 from tempo.comparison.statistics.design_simulation import (
     JudgingRule,
-    SeedDesign,
     simulate_design,
 )
 from tempo.comparison.statistics.power import PowerFunction, detectable, expected_noise
+from tempo.core.seed_stages import SeedStages
 from tests.comparison.simulate import at_most
 
 SEEDS = {"seed_sd": 0.1, "clip_sd": 0.05, "residual_sd": 0.1, "clips": 200}
 CLIPS = {"seed_sd": 0.02, "clip_sd": 0.5, "residual_sd": 0.3, "clips": 200, "sources": 20,
          "source_sd": 0.1}  # fmt: skip
-LOOKS = SeedDesign(first=3, last=12)
+LOOKS = SeedStages(first=3, last=12)
 
 
 def test_looks_end_at_the_last_seed() -> None:
-    assert SeedDesign(first=3, last=6).looks == (3, 4, 5, 6)
-    assert SeedDesign(first=3, last=8, step=2).looks == (3, 5, 7, 8)
-    assert SeedDesign(first=5, last=5).looks == (5,)
+    assert SeedStages(first=3, last=6).counts == (3, 4, 5, 6)
+    assert SeedStages(first=3, last=8, step=2).counts == (3, 5, 7, 8)
+    assert SeedStages(first=5, last=5).counts == (5,)
 
 
 @pytest.mark.parametrize("options", [SEEDS, CLIPS], ids=["seed noise", "clip noise"])
 def test_a_fixed_design_has_the_power_that_is_stated(options: dict[str, float]) -> None:
     noise = expected_noise(**options)
     size = detectable(noise, 6)
-    found = simulate_design(noise, [size], SeedDesign(first=6, last=6), JudgingRule(), studies=4000)
+    found = simulate_design(noise, [size], SeedStages(first=6, last=6), JudgingRule(), studies=4000)
     stated = PowerFunction(noise, 6, 0.05).power(size)
     assert stated == pytest.approx(0.8, abs=1e-6)
     assert float(found.different.mean()) == pytest.approx(stated, abs=0.02)
