@@ -71,7 +71,8 @@ def simulate_design(
 ) -> SimulatedStudies:
     """Return what becomes of `studies` studies whose contrasts have the true `differences`.
 
-    A fixed design has one look: the `first` of its stages is the `last`. `spread` multiplies the seed noise of the control and of each variant (default: all alike).
+    A fixed design has one look: the `first` of its stages is the `last`. `spread` multiplies the
+    seed noise of the control and of each variant (default: all alike).
     """
     rng = np.random.default_rng((23, stream))
     state = _State.drawn(noise, differences, stages, studies, rng, spread)
