@@ -3,6 +3,7 @@
 import csv as csv_reader
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ from tempo.comparison.build import compare
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.query import Query
 from tempo.records.layout import Store
+from tempo.report.formats.cells import contrast_cell
 from tempo.report.formats.writers import csv_text, json_text, latex, markdown
 from tempo.report.pages.study_page import study_summary
 from tempo.report.tables.differences import contrasts
@@ -149,3 +151,15 @@ def test_what_the_rule_does_not_ask_is_labelled_wherever_it_is_printed(
     assert "Exploratory" in titles
     assert "Exploratory" not in [banner.title for banner in study_summary(own).banners]
     assert any(line.startswith("Rule, ") for line in study_summary(own).also)
+
+
+def test_a_word_of_an_earlier_look_says_with_how_many_seeds(
+    planted: ModuleType, tmp_path: Path
+) -> None:
+    arms = [planted.Arm(name=name, gain=gain) for name, gain in {"a": 0.0, "b": 2.0}.items()]
+    plan = planted.write_study(tmp_path, planted.Study(arms=arms, seeds=5, baseline="a"))
+    found = compare(Store(tmp_path), plan).contrast("b")
+    assert found is not None
+    assert contrast_cell(found).text.endswith("better")
+    assert contrast_cell(replace(found, decided_at=3)).text.endswith("better at 3 seeds")
+    assert contrast_cell(replace(found, decided_at=5)).text.endswith("better")

@@ -72,8 +72,13 @@ def verdict_cell(verdict: Verdict, link: str = "", *, brief: bool = False) -> Ce
 
 
 def contrast_cell(contrast: Contrast, link: str = "", *, brief: bool = False) -> Cell:
-    """Return the verdict of a contrast, labelled where the study's rule does not ask for it."""
+    """Return the verdict of a contrast, labelled where the study's rule does not ask for it.
+
+    A word that an earlier look found says with how many seeds, as its difference is of those.
+    """
     cell = verdict_cell(contrast.verdict, link, brief=brief)
+    if contrast.decided_at is not None and contrast.decided_at < len(contrast.seeds):
+        cell = replace(cell, text=f"{cell.text} at {contrast.decided_at} seeds")
     if contrast.kind == "rule":
         return cell
     return replace(cell, text=f"{cell.text} ({contrast.kind})")
