@@ -14,6 +14,7 @@ from tempo.design.expand import expand
 from tempo.design.measurements import Config, Unmeasured, Width
 from tempo.records.event_log import is_complete
 from tempo.records.layout import Store
+from tempo.records.seed_log import opened_plan
 from tempo.spec.load import load_study
 from tempo.spec.study import RunConfig
 
@@ -115,8 +116,8 @@ def carried_out(path: Path, folder: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     page = folder / "reports" / path.stem / "index.html"
     assert page.is_file()
-    plan = Store(folder / "records").load_plan(path.stem)
-    for run in plan.distinct_runs:
+    store = Store(folder / "records")
+    for run in opened_plan(store, store.load_plan(path.stem)).distinct_runs:
         assert is_complete(folder / "records" / "runs" / run.run_id), run.title
 
 
