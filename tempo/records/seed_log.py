@@ -26,8 +26,9 @@ State = Literal["open", "decided", "futile", "spent", "failed"]
 decided. `spent`: it has all the seeds there are. `failed`: its last seeds brought no new pair."""
 
 End = Literal["", "settled", "budget", "alone"]
-"""Why a study needs no more seeds; empty while it goes on. `settled`: no variant is open. `budget`:
-the GPU-hours do not cover the next seeds. `alone`: there is no contrast to decide."""
+"""What ended the adding of seeds to a study; empty while seeds are still added. `settled`: no
+variant is open. `budget`: the GPU-hours do not cover the next seeds. `alone`: there is no contrast
+to decide."""
 
 
 WAITING = "waiting"

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from tempo.comparison.statistics.group_sequential import Looks, Spending
+from tempo.comparison.statistics.group_sequential import Looks
 from tempo.comparison.statistics.power import ExpectedNoise
 from tempo.comparison.statistics.predictive_chance import FUTILE, OpenContrasts, chances
 from tempo.comparison.statistics.seed_source_matrix import Mask
 from tempo.comparison.statistics.student_t import Array, satterthwaite
 from tempo.comparison.statistics.variance_moderation import moderate
 from tempo.core.seed_stages import SeedStages
+from tempo.core.verdict_rule import Spending
 
 CHANCE_DRAWS = 60
 """Draws of the chance to become decided in each simulated study: its mean is enough here."""

@@ -25,14 +25,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from scipy import special
 
 from tempo.comparison.statistics.student_t import Array, Values
-
-Spending = Literal["obrien_fleming", "pocock"]
+from tempo.core.verdict_rule import Spending
 
 SEEDS_WITHOUT_CORRELATION = 2
 """Seeds that do not count for the correlation of t statistics between looks (see the module)."""

@@ -69,6 +69,7 @@ class RandomEffects:
     def __init__(self, matrix: SeedSourceMatrix, control: str | None = None) -> None:
         self.matrix, self.control = matrix, control
         self.family = ControlFamily(matrix, control)
+        self._contrasts: dict[tuple[tuple[str, float], ...], Combination | None] = {}
 
     @cached_property
     def trained(self) -> Index:
@@ -132,8 +133,15 @@ class RandomEffects:
     def contrast(self, weights: Mapping[str, float]) -> Combination | None:
         """Return the combination `weights` of variants, paired by seed; None without a common seed.
 
-        The weights of trained variants sum to zero, or references stand in for the rest.
+        The weights of trained variants sum to zero, or references stand in for the rest. Tables,
+        power and warnings ask for the same contrasts, so each is made once.
         """
+        key = tuple(weights.items())
+        if key not in self._contrasts:
+            self._contrasts[key] = self._contrast(weights)
+        return self._contrasts[key]
+
+    def _contrast(self, weights: Mapping[str, float]) -> Combination | None:
         matrix = self.matrix
         seeds = matrix.common_seeds(list(weights))
         if not seeds:
