@@ -15,11 +15,11 @@ from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
+from tempo.design.parents import Parents
 from tempo.design.run_cost import affordable_steps, run_cost
 from tempo.design.study_context import StudyContext
 from tempo.records.prices import Price
 from tempo.spec.load import LoadedStudy
-from tempo.spec.study import run_id
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.value_tree import change, shown
 
@@ -69,7 +69,9 @@ def _expanded(study: StudyContext) -> Plan:
             chosen.variants[name] = chosen.variants[name][0], resolved
     _references(chosen, study)
     study.problems.raise_any()
-    return _plan(study, chosen, baseline)
+    parents = _parents(chosen, study)
+    study.problems.raise_any()
+    return _plan(study, chosen, baseline, parents)
 
 
 @dataclass
@@ -209,7 +211,14 @@ def _references(chosen: _Chosen, study: StudyContext) -> None:
             chosen.references[name] = resolved
 
 
-def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None) -> Plan:
+def _parents(chosen: _Chosen, study: StudyContext) -> Parents:
+    """Find out what the variants start from."""
+    configs = {name: resolved for name, (_, resolved) in chosen.variants.items()}
+    places = {name: candidate.place for name, (candidate, _) in chosen.variants.items()}
+    return Parents(study, configs | chosen.references, chosen.alias, places)
+
+
+def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None, parents: Parents) -> Plan:
     spec = study.spec.model_dump(mode="json")
     variants = [
         PlannedVariant(
@@ -235,24 +244,29 @@ def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None) -> Plan:
         spec_hash=short_hash(spec),
         baseline=baseline,
         variants=(*variants, *references),
-        runs=tuple(_runs(configs, study.spec.seeds)),
+        runs=tuple(_runs(configs, study.spec.seeds, parents)),
         exclusions=tuple(chosen.exclusions.values()),
         aliases=tuple(study.aliases),
         notes=tuple(study.notes),
     )
 
 
-def _runs(configs: Mapping[str, Resolved], seeds: Sequence[int]) -> Iterator[PlannedRun]:
+def _runs(
+    configs: Mapping[str, Resolved], seeds: Sequence[int], parents: Parents
+) -> Iterator[PlannedRun]:
     """Yield the runs in the order to start them: references, then replicate by replicate.
 
-    So an early stop leaves whole blocks. Variants that agree in all that can change a result get
-    equal run ids.
+    So an early stop leaves whole blocks. Within a replicate, a variant follows those that it starts
+    from. Variants that agree in all that can change a result get equal run ids.
     """
-
-    def planned(name: str, seed: int | None) -> PlannedRun:
-        one = configs[name]
-        return PlannedRun(run_id=run_id(one.chosen, one.method, seed), variant=name, seed=seed)
-
-    trained = {name: each for name, each in configs.items() if each.method == "network"}
-    yield from (planned(name, None) for name in configs if name not in trained)
-    yield from (planned(name, seed) for seed in seeds for name in trained)
+    for name, one in configs.items():
+        if one.method != "network":
+            yield PlannedRun(run_id=parents.run_id(name, None), variant=name, seed=None)
+    for seed in seeds:
+        for name in parents.order:
+            yield PlannedRun(
+                run_id=parents.run_id(name, seed),
+                variant=name,
+                seed=seed,
+                parents=parents.parents(name, seed),
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from tempo.core.records import Plan, PlannedRun, RunStatus
@@ -13,8 +13,16 @@ from tempo.launch.scheduling.run_view import RunView
 from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
+from tempo.records.parents import unready_parent
 from tempo.records.rule_sentences import looks_taken, rule_history
-from tempo.records.seed_log import NOT_NEEDED, SeedLook, opened_runs, read_looks, unopened_state
+from tempo.records.seed_log import (
+    NOT_NEEDED,
+    WAITING,
+    SeedLook,
+    opened_runs,
+    read_looks,
+    unopened_state,
+)
 from tempo.records.verdict_log import read_log
 
 
@@ -23,8 +31,9 @@ class RunState:
     """One run.
 
     Attributes:
-        state: a RunStatus, `stopping` while the run is running and was asked to stop, or of
-            adaptive seeds that no look opened `waiting` or `not needed`; `why` says more of those.
+        state: a RunStatus, `stopping` while the run is running and was asked to stop, of adaptive
+            seeds that no look opened `waiting` or `not needed`, or of a run whose parents have no
+            result `waiting`; `why` says more of those.
         value: the metric at the last validation; `common`: at the step that all runs have reached.
         eta: seconds until the run ends, while it is running.
         memory: bytes now, or the peak of a run that ended; None while nothing was measured.
@@ -82,7 +91,9 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     owners = [hold.owner for hold in holds.values() if is_active(hold)]
     memory = memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
     states = tuple(
-        _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
+        _behind_parents(
+            store, _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
+        )
         if run.run_id in opened
         else _unopened(run, looks)
         for run in runs
@@ -146,6 +157,14 @@ def _state(
         memory=(memory.get(owner.pid) if owner is not None else None) or peak or None,
         where=" ".join(map(str, place)),
     )
+
+
+def _behind_parents(store: Store, state: RunState) -> RunState:
+    """Return the state of a run, which waits as long as a run it starts from has no result."""
+    if not state.run.parents or state.status is not RunStatus.PLANNED:
+        return state
+    why = unready_parent(store.root / "runs", state.run.parents)
+    return replace(state, state=WAITING, why=why) if why else state
 
 
 def _unopened(run: PlannedRun, looks: tuple[SeedLook, ...]) -> RunState:

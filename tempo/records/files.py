@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 
 from tempo.core.errors import FormatError
 
-FORMAT = 2
+FORMAT = 3
 """The format that runs, their events and plans are written in. Those without a number are of format
-1, which differs from 2 in nothing else."""
+1, which differs from 2 in nothing else. Format 3 added the parents of runs, and the hash of the
+weights that were judged."""
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.core.errors import RecordError
@@ -77,7 +77,7 @@ class Store:
         folder = self.run_dir(spec.run_id)
         path = folder / "run.json"
         if not path.is_file() or load_run(folder) != spec:
-            write_json(path, asdict(spec) | {"format": FORMAT})
+            write_json(path, spec.to_json() | {"format": FORMAT})
         return folder
 
 
@@ -105,4 +105,4 @@ def load_run(folder: Path) -> RunSpec:
     path = folder / "run.json"
     if not path.is_file():
         raise RecordError(f"{folder} holds no run (run.json is missing)")
-    return RunSpec(**take_format(json.loads(path.read_text()), path))
+    return RunSpec.from_json(take_format(json.loads(path.read_text()), path))

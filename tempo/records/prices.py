@@ -20,7 +20,7 @@ CONFIG_FILE, PRICE_FILE = "config.json", "price.json"
 
 NOT_PRICED: Mapping[str, tuple[str, ...]] = {
     "data": ("seed", "motion"),
-    "recipe": ("budget", "lr", "warmup", "grad_clip", "schedule", "guard"),
+    "recipe": ("budget", "lr", "warmup", "grad_clip", "schedule", "guard", "init"),
     "evaluation": ("val_every",),
     "runtime": ("device", "slots", "log_every", "checkpoint_every", "profile_steps"),
 }
@@ -55,6 +55,10 @@ class Price:
     measured: float = 0.0
 
 
+SINCE: Mapping[str, tuple[str, ...]] = {"recipe": ("freeze",)}
+"""Fields that are newer than some prices: empty, they are left out, so that those prices hold."""
+
+
 def price_key(config: Mapping[str, Any]) -> str:
     """Return the hash of everything that a step's cost depends on."""
     sections = ("method", "arch", "data", "recipe", "evaluation", "runtime")
@@ -64,8 +68,12 @@ def price_key(config: Mapping[str, Any]) -> str:
 def _priced(section: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    left_out = NOT_PRICED.get(section, ())
-    return {name: each for name, each in value.items() if name not in left_out}
+    left_out, newer = NOT_PRICED.get(section, ()), SINCE.get(section, ())
+    return {
+        name: each
+        for name, each in value.items()
+        if name not in left_out and (each or name not in newer)
+    }
 
 
 @dataclass(frozen=True, slots=True)

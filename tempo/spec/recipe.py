@@ -18,6 +18,7 @@ from tempo.spec.options import (
     kinds,
     slot_of,
 )
+from tempo.spec.start import Init, part_names
 
 
 class AdamW(Options):
@@ -179,6 +180,17 @@ class Recipe(Section):
         None, gt=0, lt=1, description="decay of averaged weights, then used for every evaluation"
     )
     guard: Guard = Guard()
+    init: Init | None = Field(
+        None, description="trained weights to start from; null starts from fresh ones"
+    )
+    freeze: Annotated[tuple[str, ...], ListOf] = Field(
+        (), description="parameters or parts that are not trained, by name, as encoder"
+    )
+
+    @field_validator("freeze")
+    @classmethod
+    def _parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return part_names(value)
 
     @model_validator(mode="after")
     def _stages(self) -> Recipe:

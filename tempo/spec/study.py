@@ -17,6 +17,7 @@ from tempo.spec.options import PATTERN_IN_WORDS, ListOf, Section, Slot, slot_of
 from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search_section import SearchSpec
 from tempo.spec.seeds import SeedForms, stages_of
+from tempo.spec.start import map_sources
 from tempo.spec.verdict import VerdictSection
 
 Reference = Literal["average", "nearest", "flow"]
@@ -129,6 +130,9 @@ has neither weights nor a seed."""
 
 _REQUIRED = object()
 
+NO_PARENTS: Mapping[str, str] = {}
+"""Of a run that takes no weights from anywhere."""
+
 
 @cache
 def _counted(section: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
@@ -172,10 +176,20 @@ def _result(value: Any, dumped: Any) -> Any:
     return dumped
 
 
-def run_id(chosen: Mapping[str, Any], method: str, seed: int | None) -> str:
-    """Return the short hash of a config's result fields and a seed."""
+def run_id(
+    chosen: Mapping[str, Any],
+    method: str,
+    seed: int | None,
+    parents: Mapping[str, str] = NO_PARENTS,
+) -> str:
+    """Return the short hash of a config's result fields and a seed.
+
+    `parents` gives what counts for each source of weights: a run's id, or a file's SHA-256.
+    """
     network = method == "network"
     kept = {name: chosen[name] for name in RESULT_SECTIONS[network] if name in chosen}
+    if parents:
+        kept["recipe"] = map_sources(kept["recipe"], lambda source: parents[source])
     counted = seed if network else None
     return short_hash({"version": IDENTITY_VERSION, "config": kept, "seed": counted})
 

@@ -114,15 +114,47 @@ def precedence(view: RunView) -> tuple[int, float, int]:
     return view.replicate, float("-inf") if cost is None else -cost, view.position
 
 
+def why_fallen(parent: RunView) -> str:
+    """Say why a run cannot start from the weights of a run that ended without a result."""
+    name = f"it starts from {parent.run.title}"
+    if parent.status is RunStatus.FAILED:
+        finish = parent.progress.finish
+        cause = finish.message if finish is not None else "the worker died"
+        return f"{name}, which failed: {cause}"
+    if parent.held_back:
+        return f"{name}, which was held back: {parent.held_back}"
+    return f"{name}, which was stopped"
+
+
 def run_requests(
     plan: Plan,
     prices: Prices | None = None,
     device: str = "cpu",
     weights: Mapping[str, float] | None = None,
 ) -> list[RunRequest]:
-    """Return a request for each distinct run of a plan, with its expected cost."""
-    cost = variant_costs(plan.variants, prices, device, weights or {})
-    return [RunRequest(run=run, spec=spec, cost=cost[run.variant]) for run, spec in plan.specs()]
+    """Return a request for each distinct run of a plan, with its expected cost.
+
+    A run that others wait for costs what the longest chain behind it takes as well, so that it is
+    not begun last.
+    """
+    alone = variant_costs(plan.variants, prices, device, weights or {})
+    cost = chain_costs({run: alone[run.variant] for run in plan.distinct_runs})
+    return [RunRequest(run=run, spec=spec, cost=cost[run.run_id]) for run, spec in plan.specs()]
+
+
+def chain_costs(alone: Mapping[PlannedRun, float]) -> dict[str, float]:
+    """Return, by run id, the cost of each run with the longest chain of runs that wait for it.
+
+    `alone` holds runs behind those whose weights they take, as a plan does.
+    """
+    behind = dict.fromkeys((run.run_id for run in alone), 0.0)
+    total: dict[str, float] = {}
+    for run, cost in reversed(list(alone.items())):
+        total[run.run_id] = cost + behind[run.run_id]
+        for parent in run.parents:
+            if parent.run_id in behind:
+                behind[parent.run_id] = max(behind[parent.run_id], total[run.run_id])
+    return total
 
 
 def variant_costs(

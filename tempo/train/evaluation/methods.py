@@ -82,13 +82,7 @@ def of_run(folder: Path, name: str) -> Method:
     config = RunConfig.model_validate(spec.config)
     if config.method != "network":
         return reference(config.method, folder.parents[1])
-    saved = saved_checkpoints(list(read_events(folder)))
-    newest = newest_sound(Checkpoints(folder), saved)
-    if newest.saved is None or newest.state is None:
-        raise RecordError(f"{folder}: the run has no checkpoint yet")
-    progress = Progress(**newest.state["progress"])
-    steps = needed(config.evaluation, progress) or [newest.saved.step]
-    used = [_saved_at(folder, saved, step) for step in steps]
+    used = chosen_checkpoints(folder, config)
     how = config.evaluation.select
 
     def load(device: torch.device) -> Predictor:
@@ -106,6 +100,21 @@ def of_run(folder: Path, name: str) -> Method:
         ),
         run_id=spec.run_id,
     )
+
+
+def chosen_checkpoints(folder: Path, config: RunConfig) -> list[CheckpointSaved]:
+    """Return the checkpoints that the evaluation of a run's network chooses, or would choose now.
+
+    Raises:
+        RecordError: when the run has no checkpoint that can be used.
+    """
+    saved = saved_checkpoints(list(read_events(folder)))
+    newest = newest_sound(Checkpoints(folder), saved)
+    if newest.saved is None or newest.state is None:
+        raise RecordError(f"{folder}: the run has no checkpoint yet")
+    progress = Progress(**newest.state["progress"])
+    steps = needed(config.evaluation, progress) or [newest.saved.step]
+    return [_saved_at(folder, saved, step) for step in steps]
 
 
 def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> CheckpointSaved:
@@ -135,7 +144,7 @@ def of_file(path: Path, root: Path) -> Method:
     """
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    saved = _opened(path, content)
+    saved = opened(path, content)
     told = {"path": str(path), "sha256": digest}
     if "trainer" in saved:
         return _training_checkpoint(path, saved, told)
@@ -156,7 +165,8 @@ def of_file(path: Path, root: Path) -> Method:
     )
 
 
-def _opened(path: Path, content: bytes) -> dict[str, Any]:
+def opened(path: Path, content: bytes) -> dict[str, Any]:
+    """Read a saved mapping without running pickled code; a RecordError for anything else."""
     try:
         saved = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:

@@ -120,8 +120,8 @@ def _weights(training: Training, step: int) -> Weights:
     """Return the weights of the checkpoint at `step`, averaged ones where it holds some."""
     if step == training.progress.step:
         averaged = training.trainer.averaging.weights()
-        live = training.trainer.model.named_parameters()
-        return averaged or {name: each.detach().clone() for name, each in live}
+        live = training.trainer.model.state_dict()
+        return averaged or {name: each.clone() for name, each in live.items()}
     group = training.trainer.group
     return group.share(_stored(training, step) if group.leads else None)  # type: ignore[no-any-return]
 
@@ -231,6 +231,7 @@ class RunEvaluation:
             table=str(self.table),
             table_sha256=sha256_of(self.folder / self.table) if self.group.leads else "",
             gallery=tuple(gallery),
+            weights="" if chosen.name == "none" else chosen.weights,
         )
 
     @property

@@ -14,6 +14,7 @@ from tempo.data.cache.splits import SPLITS, Split
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
 from tempo.models.family import build_model
+from tempo.models.weight_transfer import freeze
 from tempo.records.prices import Price
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor, judge
@@ -102,6 +103,7 @@ def _trainer(config: RunConfig, train_clips: int, device: torch.device, group: G
     whole = horizon(config.recipe, train_clips)
     long = Horizon(steps=max(whole.steps, LONG), batch=whole.batch, train_clips=train_clips)
     model = build_model(config.arch, 0)
+    freeze(model, config.recipe.freeze)
     return Trainer(model, config, long, precision(config.recipe.precision, device), group)
 
 

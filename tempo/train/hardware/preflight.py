@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,6 +20,7 @@ from tempo.data.open_dataset import check_available
 from tempo.design.measurements import Width, nearest_width
 from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.family import TempoNet, build_model
+from tempo.models.weight_transfer import copy_weights_of, freeze
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
@@ -31,9 +34,16 @@ from tempo.train.hardware.device import (
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import Horizon
+from tempo.train.run.parent_weights import weights_in_file
 
 SIDE = 32
 """Pixels of the reduced pictures of a rehearsal."""
+
+
+Networks = Mapping[str, Mapping[str, Any]]
+"""By source of weights, {"config": config of a run} or {"path": file}."""
+
+ALONE: Networks = {}
 
 
 def missing(config: RunConfig) -> list[str]:
@@ -72,10 +82,12 @@ def _packages(config: RunConfig) -> Iterator[str]:
         yield "runtime.compile needs a C++ compiler on the path (or set runtime.compile to off)"
 
 
-def rehearse(config: RunConfig) -> float:
+def rehearse(config: RunConfig, parents: Networks = ALONE) -> float:
     """Build the network, train one step on small random pictures, predict and measure one picture.
 
-    No data is read. Parts of a spec that do not fit raise their error here, in seconds.
+    No data is read. Parts of a spec that do not fit raise their error here, in seconds. `parents`
+    describes, by source, the networks whose weights are taken: {"config": config of their run} or
+    {"path": file}. Their weights need not exist yet, so names and shapes alone are compared.
 
     Returns:
         About how much work a training clip is: the multiply-accumulates of one forward pass,
@@ -94,7 +106,7 @@ def rehearse(config: RunConfig) -> float:
     configure(device, config.runtime.threads, config.recipe.precision)
     # Compiling takes minutes and belongs to the run: what it would find is not the spec's fault.
     runtime = config.runtime.model_copy(update={"compile": "off"})
-    trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device)
+    trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device, parents)
     batch = random_batch(1)
     trainer.advance(batch, 0)
     with torch.inference_mode():
@@ -106,15 +118,32 @@ def rehearse(config: RunConfig) -> float:
     return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
 
 
-def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
-    """Return a trainer of `config` at the start of a training of one step in one process."""
+def small_trainer(config: RunConfig, device: torch.device, parents: Networks = ALONE) -> Trainer:
+    """Return a trainer of `config` at the start of a training of one step in one process.
+
+    Weights of `parents` are compared by name and shape, and not copied.
+    """
+    net = build_model(config.arch, 0)
+    if config.recipe.init is not None and config.recipe.init.source in parents:
+        here = _on_meta(config.arch)
+        copy_weights_of(
+            here, _weights_on_meta(parents[config.recipe.init.source]), config.recipe.init
+        )
+    freeze(net, config.recipe.freeze)
     return Trainer(
-        build_model(config.arch, 0),
+        net,
         config,
         Horizon(steps=1, batch=1, train_clips=1),
         precision(config.recipe.precision, device),
         Group(),
     )
+
+
+def _weights_on_meta(network: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
+    """Return the names and shapes of a network's weights."""
+    if "path" in network:
+        return weights_in_file(Path(network["path"]).expanduser())
+    return _on_meta(RunConfig.model_validate(network["config"]).arch).state_dict()
 
 
 def random_batch(clips: int, side: int = SIDE) -> Batch:

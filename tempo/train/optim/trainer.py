@@ -89,7 +89,7 @@ class Trainer:
             halves=asked == "auto",
             compile_mode=config.runtime.compile,
         )
-        self._parameters = list(self.model.parameters())
+        self._parameters = [each for each in self.model.parameters() if each.requires_grad]
 
     def lr(self, step: int) -> float:
         """Return the learning rate of step index `step`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,13 +10,15 @@ from typing import Any
 
 import torch
 
+from tempo.core.records import Parent
 from tempo.data.cache.splits import SPLITS, Split, SplitName
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
 from tempo.models.family import build_model
 from tempo.models.network_cost import Cost, count
-from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted, Validated
+from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
 from tempo.records.files import sha256_of
+from tempo.records.parents import PARENTS
 from tempo.records.run_record import effective, read_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
@@ -42,13 +44,16 @@ from tempo.train.run.checkpoints import (
 )
 from tempo.train.run.environment_record import check_same_data, host, left_out, order_digest
 from tempo.train.run.journal import Journal
+from tempo.train.run.milestones import milestones
+from tempo.train.run.parent_weights import ParentWeights, loaded_parents, prepare_network
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import Training
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The folder, config, processes, journal and stop request of an attempt."""
+    """The folder, config, processes, journal and stop request of an attempt, and the runs and files
+    that the run takes weights from."""
 
     folder: Path
     cache: Path
@@ -57,6 +62,7 @@ class RunContext:
     group: Group
     journal: Journal
     stop: StopRequest
+    parents: tuple[Parent, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -114,13 +120,14 @@ def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
     digests = {name: split.digest for name, split in splits.items()}
     check_same_data(context.journal.past, digests, step)
     order = order_digest(splits["train"], context.seed)
-    _announce(context, step, plan.steps, digests, data_order=order)
+    parents = loaded_parents(context.parents, context.folder.parent)
+    _announce(context, step, plan.steps, digests, data_order=order, parents=parents)
     for note in left_out(splits, step):
         context.journal.emit(note)
     for problem in found.damaged:
         message = f"{problem}; resumed from step {step} instead"
         context.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
-    training = _training(context, splits, plan)
+    training = _training(context, splits, plan, parents, step)
     if found.state is not None:
         training.resume(found.state)
     _warm_up(context, training)
@@ -143,6 +150,7 @@ def _announce(
     digests: Mapping[SplitName, str],
     *,
     data_order: str | None = None,
+    parents: Mapping[str, ParentWeights] | None = None,
 ) -> None:
     runtime, recipe = context.config.runtime, context.config.recipe
     environment: dict[str, Any] = {
@@ -160,6 +168,9 @@ def _announce(
         "data": dict(digests),
         "data_order": data_order,
     }
+    taken = [each for each in (parents or {}).values() if each.parent.run_id]
+    if taken:
+        environment[PARENTS] = {str(each.parent.run_id): each.sha256 for each in taken}
     started = AttemptStarted(
         resumed_step=step,
         total_steps=total,
@@ -175,10 +186,20 @@ def _lr_scale(context: RunContext) -> float:
     return float(context.config.recipe.guard.lr_factor**context.journal.history.rollbacks)
 
 
-def _training(context: RunContext, splits: Mapping[SplitName, Split], plan: Horizon) -> Training:
+def _training(
+    context: RunContext,
+    splits: Mapping[SplitName, Split],
+    plan: Horizon,
+    parents: Mapping[str, ParentWeights],
+    step: int,
+) -> Training:
     config, seed, group = context.config, context.seed, context.group
     seed_everything(seed)
     model = build_model(config.arch, seed)
+    noted = {each.event.topic for each in context.journal.past if isinstance(each.event, Noted)}
+    for note in prepare_network(model, config.recipe, parents, step):
+        if note.topic not in noted:
+            context.journal.emit(note)
     if group.leads and not any(isinstance(each.event, ModelBuilt) for each in context.journal.past):
         context.journal.emit(_cost(config, splits["train"]))
     trainer = Trainer(
@@ -276,23 +297,3 @@ def _milestones(context: RunContext) -> None:
         step = record.validations[-1].step
         message = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
         context.journal.emit(Noted(step=step, topic="milestones", message=message, values=found))
-
-
-MILESTONE_EPOCHS = (20, 50, 100)
-FLAT = 0.05
-"""dB: a curve is flat from where it never again gains more than this."""
-
-
-def milestones(validations: Sequence[Validated]) -> dict[str, float]:
-    """Return the PSNR at the first validation from epochs 20, 50 and 100 on, as far as training
-    went, and the epoch and PSNR of a plateau that at least two more validations followed."""
-    found: dict[str, float] = {}
-    for epoch in MILESTONE_EPOCHS:
-        reached = next((each for each in validations if each.epoch >= epoch), None)
-        if reached is not None:
-            found[f"psnr_at_epoch_{epoch}"] = reached.values["psnr"]
-    for place, each in enumerate(validations[:-2]):
-        later = max(other.values["psnr"] for other in validations[place + 1 :])
-        if later - each.values["psnr"] <= FLAT:
-            return found | {"plateau_epoch": each.epoch, "plateau_psnr": each.values["psnr"]}
-    return found

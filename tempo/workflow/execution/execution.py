@@ -19,6 +19,7 @@ from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunView
 from tempo.records.layout import Store
+from tempo.records.parents import unready_parent
 from tempo.records.seed_log import opened_plan
 from tempo.track.mirror_process import MirrorProcess
 from tempo.workflow.execution.driver import driving
@@ -249,6 +250,11 @@ def carry_out_as_rank(plan: Plan, options: RunOptions, observer: Observer) -> No
     while runs := group.share(runs):
         for planned in runs:
             folder = store.run_dir(planned.run_id)
+            if why := group.share(unready_parent(folder.parent, planned.parents)):
+                if leads():
+                    observer.note(f"held back {planned.title}: {why}")
+                codes.append(FAILED)
+                continue
             codes.append(run(folder, options.cache, reuse_stale=options.reuse_stale))
             if codes[-1] == RESUMABLE:
                 raise StoppedError("stopped; the same command continues from the last checkpoint")
@@ -267,7 +273,7 @@ def _prepare(plan: Plan, runs: Sequence[PlannedRun], store: Store, cache: Path) 
     # The preflight worker is a process of its own and no rank.
     shared = {name: os.environ.pop(name) for name in RANK if name in os.environ}
     try:
-        check(plan, [variant.name for variant in plan.variants], cache, SilentObserver())
+        check(plan, [variant.name for variant in plan.variants], cache, SilentObserver(), store)
     finally:
         os.environ.update(shared)
     store.save_plan(plan)

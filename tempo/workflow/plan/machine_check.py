@@ -14,9 +14,11 @@ from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
 from tempo.launch.worker_command import WORKER
+from tempo.records.layout import Store
 from tempo.spec.data import DATASETS
 from tempo.spec.load import load_study
 from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.plan.parents import networks_behind
 
 
 class Checked(NamedTuple):
@@ -42,8 +44,12 @@ def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapp
     return {v.name: v.config for v in plan.variants if chosen is None or v.name in chosen}
 
 
-def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) -> Checked:
+def check(
+    plan: Plan, variants: Iterable[str], cache: Path, observer: Observer, store: Store
+) -> Checked:
     """Check the machine, build the data caches and rehearse `variants`.
+
+    `store` holds the runs of other studies whose weights are taken.
 
     Raises:
         MissingError: the machine lacks something; names the profiles that would run here.
@@ -53,7 +59,11 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
     # Looked for here, because a worker takes seconds to import what it needs for the rest.
     if absent := _absent_data(configs.values()):
         raise MissingError(_explain(plan, absent, cache, configs.values()))
-    request = {"missing": {"": list(configs.values())}, "rehearse": configs}
+    request = {
+        "missing": {"": list(configs.values())},
+        "rehearse": configs,
+        "parents": networks_behind(plan, configs, store),
+    }
     missing: list[str] = []
     broken: list[str] = []
     slots: list[dict[str, str]] = []

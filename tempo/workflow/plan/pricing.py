@@ -21,6 +21,7 @@ from tempo.core.records import Plan, PlannedVariant
 from tempo.launch.launchers.worker_processes import Child, ForkServer
 from tempo.launch.worker_command import WORKER, call_worker
 from tempo.records.files import write_json
+from tempo.records.layout import Store
 from tempo.records.prices import CONFIG_FILE, PRICE_FILE, Price, Prices, price_key
 from tempo.workflow.observer import Observer, advancing
 from tempo.workflow.plan.machine_check import Checked, check
@@ -83,10 +84,11 @@ def ready(
     """Check the machine; returns what the machine offers, and a calibrator on its first device."""
     server = ForkServer(call_worker, PRELOAD)
     server.warm()
-    checked = check(plan, [variant.name for variant in plan.variants], cache, observer)
-    names = {name for slot in checked.slots for name in slot}
+    names = [variant.name for variant in plan.variants]
+    checked = check(plan, names, cache, observer, Store(prices.root))
+    devices = {name for slot in checked.slots for name in slot}
     together = {
-        name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(names)
+        name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(devices)
     }
     return checked, Calibrator(prices, cache, together, world, server)
 
