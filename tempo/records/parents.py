@@ -1,4 +1,4 @@
-"""Tell whether the runs that a run takes weights from have results, and still the same ones."""
+"""Tell of the runs whose weights a run takes: have they results, still the same, at what cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from tempo.core.records import Parent, RunStatus
 from tempo.records.event_log import Tail, read_events
 from tempo.records.events import EVENTS, AttemptStarted, Evaluated
-from tempo.records.run_record import effective
+from tempo.records.layout import load_run
+from tempo.records.run_record import effective, read_result
 
 _WITHOUT = tuple(kind for kind in EVENTS if kind not in {AttemptStarted.kind, Evaluated.kind})
 
@@ -52,6 +53,23 @@ def _environment(folder: Path) -> Mapping[str, Any]:
         if isinstance(each.event, AttemptStarted)
     ]
     return starts[-1] if starts else {}
+
+
+def hours_behind(folder: Path) -> float | None:
+    """Return the device-hours of all recorded runs that the weights of the run in `folder` come
+    from, each once; None where it takes none, or where one of them is gone."""
+    runs: dict[str, float] = {}
+    waiting = list(load_run(folder).parents)
+    for parent in waiting:
+        if parent.run_id is None or parent.run_id in runs:
+            continue
+        above = folder.parent / parent.run_id
+        if not (above / "run.json").is_file():
+            return None
+        record = read_result(above)
+        runs[parent.run_id] = record.device_hours
+        waiting += record.spec.parents
+    return sum(runs.values()) if runs else None
 
 
 def unready_parent(runs: Path, parents: Iterable[Parent]) -> str | None:

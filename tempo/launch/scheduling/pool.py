@@ -187,13 +187,13 @@ class Pool:
     def _adopt_result(self, view: RunView) -> None:
         """Take in what another invocation made of a run since it was added."""
         view.read()
-        before = view.complete and view.attempt == view.progress.attempt
         if view.request.spec.parents and not self._reuse_stale:
             # Its parents may have been trained again since it was added.
             found = reuse_status(view.tail.folder)
-            view.outdated = view.progress.attempt if found.stale else view.outdated
+            view.outdated = view.progress.attempt if found.stale else 0
         if view.complete:
-            view.status, view.reused = RunStatus.COMPLETE, before
+            view.status = RunStatus.COMPLETE
+            view.reused = view.progress.attempt == view.attempt
         elif view.failed and view.progress.attempt > view.attempt:
             self._fail(view)
 

@@ -123,11 +123,19 @@ class SlurmLauncher:
         return {job.key: self._tasks[job.key].name for job in jobs}
 
     def scripts(self, jobs: Sequence[JobSpec]) -> list[tuple[str, Sequence[JobSpec]]]:
-        """Return the scripts that `submit` would submit, each with its jobs, without Slurm."""
+        """Return the scripts that `submit` would submit, each with its jobs, without Slurm.
+
+        An array that others wait for is called ARRAY0, ARRAY1 and so on, in order, where its number
+        will stand.
+        """
         self._largest = self._largest or len(jobs)
-        groups = self._grouped(jobs)
-        folders = [self._arrays.root / f"{self._policy.study}-{n}" for n in range(len(groups))]
-        return [(self._script(f, some), some) for f, some in zip(folders, groups, strict=True)]
+        found = []
+        for number, some in enumerate(self._grouped(jobs)):
+            folder = self._arrays.root / f"{self._policy.study}-{number}"
+            found.append((self._script(folder, some), some))
+            for index, job in enumerate(some):
+                self._tasks[job.key] = _Task(f"ARRAY{number}", index)
+        return found
 
     def poll(self) -> Mapping[str, JobStatus]:
         if self._tasks and time.monotonic() >= self._next:
