@@ -16,7 +16,13 @@ from tempo.design.design_kinds import candidates
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
 from tempo.design.parents import Parents
-from tempo.design.run_cost import affordable_steps, run_cost
+from tempo.design.run_cost import (
+    affordable_steps,
+    budget_in,
+    budgets_of,
+    run_cost,
+    stage_steps,
+)
 from tempo.design.study_context import StudyContext
 from tempo.records.prices import Price
 from tempo.spec.load import LoadedStudy
@@ -110,15 +116,19 @@ def _check_budgets(chosen: _Chosen, study: StudyContext) -> None:
     unit = study.spec.equal
     if unit == "gpu_hours":
         return
-    first: tuple[str, float] | None = None
+    first: tuple[str, float | None] | None = None
     for name, (candidate, resolved) in chosen.variants.items():
-        amount = resolved.config["recipe"]["budget"].get(unit)
         if unit is None or resolved.method != "network":
             continue
+        amount = budget_in(resolved.config["recipe"], unit)
         first = first or (name, amount)
         if amount is None or amount != first[1]:
-            budget = {k: v for k, v in resolved.config["recipe"]["budget"].items() if v is not None}
-            told = ", ".join(f"{value:g} {key}" for key, value in budget.items())
+            told = " and ".join(
+                f"{value:g} {key}"
+                for budget in budgets_of(resolved.config["recipe"])
+                for key, value in budget.items()
+                if value is not None
+            )
             wanted = "" if first[1] is None else f" like {first[0]!r} ({first[1]:g} {unit})"
             message = f"`equal: {unit}` needs a budget in {unit}{wanted}; {name!r} has {told}"
             study.problems.add(message, candidate.place)
@@ -148,8 +158,14 @@ def equal_hours_configs(
             study.problems.add(message, place)
             continue
         else:
+            price = prices[name]
+            later = sum(stage_steps(resolved.config, price.train_clips, price.stage_clips)[1:])
+            if later >= steps:
+                message = f"{name!r} has {later} steps in its later stages, of {steps} that"
+                study.problems.add(f"{message} {hours:.3g} device-hours pay for", place)
+                continue
             found = study.configs.resolve(
-                (*candidate.overlays, change("recipe.budget", {"steps": steps}, place))
+                (*candidate.overlays, change("recipe.budget", {"steps": steps - later}, place))
             )
             out |= {name: found} if found else {}
         told.append(f"{name} {steps:,} steps")

@@ -80,6 +80,9 @@ class Undecided(Unmeasured):
 
     pricing = True
 
+    def weights(self, source: str) -> Parent | None:
+        return file_with_weights(source) or Parent(source=source, run_id=source)
+
 
 def file_with_weights(source: str) -> Parent | None:
     """Return the file that a text names, identified by its content; None when there is none."""

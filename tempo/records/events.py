@@ -135,7 +135,7 @@ class Noted(Event):
     """Something a reader of the result should know, or a by-product worth finding.
 
     `topic`: checkpoint, oom, skipped, rollback, data, data_wait, compile, profile, milestones,
-    init or freeze.
+    init, freeze or stage.
     `step` is where it happened; a `lasting` note is not superseded by a resumed attempt. `path` is
     a file with more, if any.
     """

@@ -7,7 +7,7 @@ runs reads it here. Nothing here is part of a result.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,12 @@ turned out to be. Everything else counts, fields that do not exist yet included.
 class Price:
     """Cost of one training step of a config on `device`, at `world_size` processes.
 
-    `step_ms` is the median of `steps` timed steps (of every crop, weighted by its share of the
-    budget); `setup_s` is what comes before the first of them, compilation included; `validation_s`
-    is one validation and `evaluation_s` the final test; `peak_memory` is in bytes. `train_clips`
-    is the size of the training split. `checkpoint_s` and `checkpoint_bytes` are of one checkpoint.
-    `measured` is when, in Unix seconds. None is unknown.
+    `step_ms` is the median of `steps` timed steps (of every stage and crop, weighted by its share
+    of the budget); `setup_s` is what comes before the first of them, compilation included;
+    `validation_s` is one validation and `evaluation_s` the final test; `peak_memory` is in bytes.
+    `train_clips` is the size of the training split, `stage_clips` that of each later stage.
+    `checkpoint_s` and `checkpoint_bytes` are of one checkpoint. `measured` is when, in Unix
+    seconds. None is unknown.
     """
 
     device: str
@@ -53,9 +54,10 @@ class Price:
     checkpoint_bytes: int | None = None
     micro_batch: int | None = None
     measured: float = 0.0
+    stage_clips: Sequence[int] = ()
 
 
-SINCE: Mapping[str, tuple[str, ...]] = {"recipe": ("freeze",)}
+SINCE: Mapping[str, tuple[str, ...]] = {"recipe": ("freeze", "stages")}
 """Fields that are newer than some prices: empty, they are left out, so that those prices hold."""
 
 

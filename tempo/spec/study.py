@@ -13,8 +13,9 @@ from tempo.core.seed_stages import SeedStages
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
-from tempo.spec.options import PATTERN_IN_WORDS, ListOf, Section, Slot, slot_of
-from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
+from tempo.spec.options import PATTERN_IN_WORDS, ListOf, Options, Section, Slot, slot_of
+from tempo.spec.recipe import Evaluation, Recipe, Runtime
+from tempo.spec.resources import Limits, Resources
 from tempo.spec.search_section import SearchSpec
 from tempo.spec.seeds import SeedForms, stages_of
 from tempo.spec.start import map_sources
@@ -39,6 +40,12 @@ class RunConfig(Section):
     recipe: Recipe
     evaluation: Evaluation = Evaluation()
     runtime: Runtime = Runtime()
+
+    @property
+    def datasets(self) -> tuple[Options, ...]:
+        """Every data set that the run reads: that of the study, then those of later stages."""
+        later = (stage.data for stage in self.recipe.stages)
+        return (self.data, *(each for each in later if each is not None))
 
 
 class StudySpec(RunConfig):

@@ -102,6 +102,6 @@ def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
     def report(done: int, total: int, what: str) -> None:
         _say(prepare=what, done=done, total=total)
 
-    distinct = {config.data.model_dump_json(): config.data for config in configs}
+    distinct = {each.model_dump_json(): each for config in configs for each in config.datasets}
     for data in distinct.values():
         prepare(data, cache, report, cores())

@@ -122,6 +122,7 @@ GUESSES: tuple[Any, ...] = (
     1, 2, 3, 0, 4, 16, 32, 0.5, 0.25, 2.5, 0.9, 1e-3, "x", [], ["a"], [1], [1, 2], [3], [2, 1, 1],
     [0.5], [0.25, 0.5], [64, 64], [0.0, 1.0], [0.5, 0.5], [1.0, 2.0], [[1], [1], [1], [1]],
     [{"until": 0.5, "crop": 32}], [{"loss": {"kind": "ssim"}}], {"from": "a"},
+    [{"budget": {"steps": 2}}],
 )  # fmt: skip
 """Values of every shape the schema has. A field takes the first that is valid there."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
@@ -13,9 +12,10 @@ from typing import Literal, TypeVar
 import numpy as np
 from scipy import special
 
-from tempo.comparison.evidence import Curve, Learning, Milestone, Passing
+from tempo.comparison.evidence import Curve, Learning, Passing
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.load_runs import Run, Sample
+from tempo.comparison.sections.milestones import borders, milestones
 from tempo.comparison.statistics.quantities import Interval
 from tempo.comparison.statistics.seed_source_matrix import Array
 from tempo.records.events import Trained, Validated
@@ -26,13 +26,6 @@ HEALTH = ("loss", "lr", "grad_norm", "clip_rate", "skipped", "step_ms", "samples
 """Training metrics that say whether a run is well; loss terms are added."""
 PLATEAU_SHARE = 0.01
 """A plateau's tolerance as a share of the range, where no `equivalent` difference is stated."""
-NOTED = "milestones"
-"""The topic of the notes in which runs record points of their own learning curve."""
-_AT_EPOCH = re.compile(r"psnr_at_epoch_(\d+)")
-_PLATEAU = {
-    "plateau_epoch": ("plateau from epoch", ""),
-    "plateau_psnr": ("PSNR where the plateau begins", "dB"),
-}
 
 
 @dataclass(frozen=True)
@@ -89,14 +82,21 @@ def health_curves(sample: Sample) -> tuple[Curve, ...]:
 def _curves(sample: Sample, names: Sequence[str], split: Split, read: Read) -> tuple[Curve, ...]:
     found = {name: by_seed(sample, name, read) for name in names}
     return tuple(
-        _curve(variant.name, name, split, series, sample.query.coverage)
+        _curve(variant.name, name, split, series, sample.query.coverage, borders(sample, variant))
         for variant in sample.trained
         for name in names
         if (series := found[name][variant.name])
     )
 
 
-def _curve(variant: str, name: str, split: Split, found: Sequence[Series], level: float) -> Curve:
+def _curve(
+    variant: str,
+    name: str,
+    split: Split,
+    found: Sequence[Series],
+    level: float,
+    stages: Mapping[int, str],
+) -> Curve:
     steps = np.unique(np.concatenate([series.steps for series in found]))
     grid = _grid(steps, found, "values")
     mean, low, high, counts = band(grid, level)
@@ -112,6 +112,7 @@ def _curve(variant: str, name: str, split: Split, found: Sequence[Series], level
         high=_optional(high),
         counts=tuple(int(count) for count in counts),
         band=band_sentence(len(found), level),
+        stages=stages,
         lines={}
         if split == "train"
         else {series.seed: _optional(row) for series, row in zip(found, grid, strict=True)},
@@ -266,29 +267,3 @@ def _plateau(found: Sequence[Series], tolerance: float, sign: int) -> int | None
     best = np.maximum.accumulate(mean)
     flat = np.flatnonzero(best[-1] - best <= tolerance)
     return None if flat[0] == len(shared) - 1 else int(shared[flat[0]])
-
-
-def milestones(runs: Sequence[Run]) -> tuple[Milestone, ...]:
-    """Return means over the runs of a variant that noted milestones; epochs first, in order."""
-    seen: dict[str, list[float]] = {}
-    for run in runs:
-        notes = [note for note in (run.record.notes if run.record else ()) if note.topic == NOTED]
-        # A resumed run may have noted its milestones before: its last note counts.
-        for key, value in (notes[-1].values if notes else {}).items():
-            if _named(key):
-                seen.setdefault(key, []).append(float(value))
-    return tuple(
-        Milestone(name=name, value=fmean(seen[key]), unit=unit, seeds=len(seen[key]))
-        for key in sorted(seen, key=_rank)
-        for name, unit in [_named(key) or ("", "")]
-    )
-
-
-def _named(key: str) -> tuple[str, str] | None:
-    epoch = _AT_EPOCH.fullmatch(key)
-    return (f"PSNR at epoch {epoch[1]}", "dB") if epoch else _PLATEAU.get(key)
-
-
-def _rank(key: str) -> tuple[int, int]:
-    epoch = _AT_EPOCH.fullmatch(key)
-    return (0, int(epoch[1])) if epoch else (1, list(_PLATEAU).index(key))

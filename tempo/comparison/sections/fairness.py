@@ -28,7 +28,7 @@ ENVIRONMENT = {
     "precision": "the arithmetic precision",
 }
 """Recorded facts that can change a result."""
-SET_BY = {"precision": ("recipe.precision",), "data": ("data",)}
+SET_BY = {"precision": ("recipe.precision",), "data": ("data", "recipe.stages")}
 """Where a study sets such a fact itself: it is then meant to differ."""
 HARMLESS = {
     "threads": "CPU threads",

@@ -180,17 +180,26 @@ def variant_costs(
         return cost | known
     weighted = all(each.name in weights for each in trained)
     for each in trained:
-        work = weights[each.name] if weighted else float(each.config["recipe"]["crop"]) ** 2
-        cost[each.name] = _clips(each.config) * work
+        recipe = each.config["recipe"]
+        whole = float(recipe["crop"]) ** 2
+        work = weights[each.name] / whole if weighted else 1.0
+        cost[each.name] = work * _pixels(each.config)
     return cost
 
 
-def _clips(config: Mapping[str, Any]) -> float:
-    """Return the training clips that a run sees; in epochs where their size is not known."""
+def _pixels(config: Mapping[str, Any]) -> float:
+    """Return the pixels of all training clips that a run sees, in every stage; in those of an epoch
+    where their number is not known."""
     recipe = config["recipe"]
-    budget = recipe["budget"]
+    stages = [recipe, *recipe.get("stages", ())]
+    sides = [float(stage["crop"] or recipe["crop"]) for stage in stages]
+    clips = [_clips(stage["budget"], config) for stage in stages]
+    return sum(side**2 * count for side, count in zip(sides, clips, strict=True))
+
+
+def _clips(budget: Mapping[str, Any], config: Mapping[str, Any]) -> float:
     if budget.get("steps") is not None:
-        return float(budget["steps"] * recipe["batch"])
+        return float(budget["steps"] * config["recipe"]["batch"])
     if budget.get("clips") is not None:
         return float(budget["clips"])
     return float(budget["epochs"] * (config["data"].get("train_clips") or 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -21,7 +22,15 @@ from tempo.train.evaluation.clip_evaluation import Predictor, judge
 from tempo.train.hardware.device import configure, device_name, peak_memory, pick_device, precision
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import AHEAD, Horizon, Steps, horizon, stream_batches
+from tempo.train.run.batch_stream import (
+    AHEAD,
+    Horizon,
+    Span,
+    Steps,
+    crops,
+    horizon,
+    stream_batches,
+)
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import predictor
 
@@ -54,8 +63,11 @@ def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price: 
     if config.method != "network":
         return _reference(config, cache, device, begun)
     splits = {name: open_split(config.data, name, cache) for name in SPLITS}
-    trainer = _trainer(config, len(splits["train"]), device, group)
-    steps = Steps(splits["train"], config.recipe, trainer.horizon, 0, group)
+    first = splits["train"]
+    later = (stage.data for stage in config.recipe.stages)
+    trained_on = [first, *(open_split(each, "train", cache) if each else first for each in later)]
+    trainer = _trainer(config, [len(each) for each in trained_on], device, group)
+    steps = Steps(*trained_on, recipe=config.recipe, horizon=trainer.horizon, seed=0, group=group)
     if device.type == "cuda" or config.runtime.compile != "off":
         trainer.backward.warm_up(steps[0])
     timed, setup_s = _time_steps(config, trainer, steps, begun)
@@ -74,7 +86,8 @@ def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price: 
         * _judging(predict, splits["test"], len(splits["test"]), device)
         / group.world,
         peak_memory=peak_memory(),
-        train_clips=len(splits["train"]),
+        train_clips=len(first),
+        stage_clips=tuple(len(each) for each in trained_on[1:]),
         checkpoint_s=checkpoint_s,
         checkpoint_bytes=checkpoint_bytes,
         micro_batch=trainer.backward.micro,
@@ -98,10 +111,16 @@ def _reference(config: RunConfig, cache: Path, device: torch.device, begun: floa
     )
 
 
-def _trainer(config: RunConfig, train_clips: int, device: torch.device, group: Group) -> Trainer:
-    """Return a trainer of `config` at the start of a long training."""
-    whole = horizon(config.recipe, train_clips)
-    long = Horizon(steps=max(whole.steps, LONG), batch=whole.batch, train_clips=train_clips)
+def _trainer(
+    config: RunConfig, train_clips: Sequence[int], device: torch.device, group: Group
+) -> Trainer:
+    """Return a trainer of `config` at the start of a long training, its stages in proportion."""
+    whole = horizon(config.recipe, *train_clips)
+    times = math.ceil(LONG / whole.steps)
+    spans = tuple(
+        Span(each.first * times, each.steps * times, each.train_clips) for each in whole.stages
+    )
+    long = Horizon(spans[-1].end, whole.batch, train_clips[0], spans)
     model = build_model(config.arch, 0)
     freeze(model, config.recipe.freeze)
     return Trainer(model, config, long, precision(config.recipe.precision, device), group)
@@ -115,7 +134,7 @@ def _time_steps(
     warm = WARM + AHEAD * config.runtime.workers
     out: list[tuple[float, list[float]]] = []
     setup_s = 0.0
-    for share, first in _stages(config, len(steps)):
+    for share, first in _stages(config, trainer.horizon):
         found = _milliseconds(config, trainer, steps, first)
         for _ in range(warm):
             next(found)
@@ -124,13 +143,12 @@ def _time_steps(
     return out, setup_s
 
 
-def _stages(config: RunConfig, total: int) -> Iterator[tuple[float, int]]:
-    """Yield the share of the budget and the first step of each training crop."""
-    ends = [stage.until for stage in config.recipe.progressive_crop] + [1.0]
-    start = 0.0
-    for end in ends:
-        yield end - start, round(start * total)
-        start = end
+def _stages(config: RunConfig, long: Horizon) -> Iterator[tuple[float, int]]:
+    """Yield the share of the steps and the first step of each stage and training crop."""
+    for recipe, span in zip(config.recipe.stage_recipes, long.stages, strict=True):
+        for steps, _ in crops(recipe, span):
+            if steps:
+                yield len(steps) / long.steps, steps.start
 
 
 def _milliseconds(config: RunConfig, trainer: Trainer, steps: Steps, first: int) -> Iterator[float]:

@@ -22,6 +22,7 @@ from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.family import TempoNet, build_model
 from tempo.models.weight_transfer import copy_weights_of, freeze
 from tempo.spec.arch import ArchSpec
+from tempo.spec.options import Options
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
     available_cores,
@@ -33,7 +34,7 @@ from tempo.train.hardware.device import (
 )
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import Horizon
+from tempo.train.run.batch_stream import Horizon, Span
 from tempo.train.run.parent_weights import weights_in_file
 
 SIDE = 32
@@ -59,7 +60,11 @@ def _sentence(action: Callable[[], object]) -> Iterator[str]:
 
 
 def _data(config: RunConfig) -> Iterator[str]:
-    return _sentence(lambda: check_available(config.data))
+    return (said for each in config.datasets for said in _missing_data(each))
+
+
+def _missing_data(data: Options) -> Iterator[str]:
+    return _sentence(lambda: check_available(data))
 
 
 def _device(config: RunConfig) -> Iterator[str]:
@@ -108,7 +113,8 @@ def rehearse(config: RunConfig, parents: Networks = ALONE) -> float:
     runtime = config.runtime.model_copy(update={"compile": "off"})
     trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device, parents)
     batch = random_batch(1)
-    trainer.advance(batch, 0)
+    for step in range(trainer.horizon.steps):
+        trainer.advance(batch, step)
     with torch.inference_mode():
         pictures = trainer.precision.pictures(batch.frames)
         times, moment = batch.times.to(pictures), batch.target_time.to(pictures)
@@ -119,7 +125,7 @@ def rehearse(config: RunConfig, parents: Networks = ALONE) -> float:
 
 
 def small_trainer(config: RunConfig, device: torch.device, parents: Networks = ALONE) -> Trainer:
-    """Return a trainer of `config` at the start of a training of one step in one process.
+    """Return a trainer of `config` in one process, before the first of one step in each stage.
 
     Weights of `parents` are compared by name and shape, and not copied.
     """
@@ -130,10 +136,11 @@ def small_trainer(config: RunConfig, device: torch.device, parents: Networks = A
             here, _weights_on_meta(parents[config.recipe.init.source]), config.recipe.init
         )
     freeze(net, config.recipe.freeze)
+    stages = tuple(Span(number, 1, 1) for number in range(1 + len(config.recipe.stages)))
     return Trainer(
         net,
         config,
-        Horizon(steps=1, batch=1, train_clips=1),
+        Horizon(steps=len(stages), batch=1, train_clips=1, spans=stages),
         precision(config.recipe.precision, device),
         Group(),
     )

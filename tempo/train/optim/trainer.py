@@ -15,7 +15,7 @@ from tempo.losses import build_objective
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import Precision
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.averaging import make_averaging
+from tempo.train.optim.averaging import OptimiserAverage, copy_weights, make_averaging
 from tempo.train.optim.micro_batches import Backward, Sums
 from tempo.train.optim.optimisers import (
     build_optimiser,
@@ -72,6 +72,9 @@ class Trainer:
         lr_scale: float = 1.0,
     ) -> None:
         self.recipe, self.horizon = config.recipe, horizon
+        self._recipes = config.recipe.stage_recipes
+        self._objectives = [build_objective(each.loss) for each in self._recipes]
+        self._stage = 0
         self.precision, self.group, self.lr_scale = precision, group, lr_scale
         self.model = model.to(precision.device, precision.dtype)
         self.optimiser = build_optimiser(self.recipe.optimiser, self.model, self.recipe.lr)
@@ -81,7 +84,7 @@ class Trainer:
         share = max(1, self.recipe.batch // group.world)
         self.backward = Backward(
             self.model,
-            build_objective(self.recipe.loss),
+            self._objectives[0],
             precision,
             self.scaler,
             group,
@@ -92,9 +95,12 @@ class Trainer:
         self._parameters = [each for each in self.model.parameters() if each.requires_grad]
 
     def lr(self, step: int) -> float:
-        """Return the learning rate of step index `step`."""
-        recipe = self.recipe
-        rate = learning_rate(recipe.schedule, recipe.lr, recipe.warmup, self.horizon.steps, step)
+        """Return the learning rate of step index `step`; it goes over the budget of its stage."""
+        stage = self.horizon.stage(step)
+        recipe, span = self._recipes[stage], self.horizon.stages[stage]
+        rate = learning_rate(
+            recipe.schedule, recipe.lr, recipe.warmup, span.steps, step - span.first
+        )
         return rate * self.lr_scale
 
     def advance(
@@ -112,6 +118,7 @@ class Trainer:
         over processes and micro-batches. `stop` asks all processes to end after this step, a loss
         above `ceiling` leaves it out, `sample` times its phases.
         """
+        self._enter(self.horizon.stage(step))
         lr = self.lr(step)
         set_learning_rate(self.optimiser, lr)
         self.backward.phases.begin(sample=sample)
@@ -121,6 +128,20 @@ class Trainer:
         done = self._apply(sums, norm, lr, step, stop, ceiling)
         self.backward.phases.mark("optimiser_ms")
         return done
+
+    def _enter(self, stage: int) -> None:
+        """Take the loss of a stage, and a fresh optimiser if the stage asks for one."""
+        if stage == self._stage:
+            return
+        self._stage = stage
+        self.backward.objective = self._objectives[stage]
+        if self.recipe.stages[stage - 1].optimiser == "fresh":
+            # An average that the optimiser keeps is where its successor starts.
+            if isinstance(self.averaging, OptimiserAverage):
+                copy_weights(dict(self.model.named_parameters()), self.averaging.weights() or {})
+            self.optimiser = build_optimiser(self.recipe.optimiser, self.model, self.recipe.lr)
+            if isinstance(self.averaging, OptimiserAverage):
+                self.averaging = OptimiserAverage(self.model, self.optimiser)
 
     def _apply(
         self, sums: Sums, norm: Tensor, lr: float, step: int, stop: bool, ceiling: float
@@ -173,6 +194,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "averaged": self.averaging.weights(),
+            "stage": self._stage,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -181,3 +203,6 @@ class Trainer:
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         self.averaging.load(state["averaged"])
+        # Checkpoints from before there were stages are of the first one.
+        self._stage = int(state.get("stage", 0))
+        self.backward.objective = self._objectives[self._stage]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from tempo.models.network_cost import Cost, count
 from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
 from tempo.records.files import sha256_of
 from tempo.records.parents import PARENTS
-from tempo.records.run_record import effective, read_run
+from tempo.records.run_record import effective
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Validation
@@ -44,7 +44,7 @@ from tempo.train.run.checkpoints import (
 )
 from tempo.train.run.environment_record import check_same_data, host, left_out, order_digest
 from tempo.train.run.journal import Journal
-from tempo.train.run.milestones import milestones
+from tempo.train.run.milestones import milestone_note
 from tempo.train.run.parent_weights import ParentWeights, loaded_parents, prepare_network
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import Training
@@ -70,6 +70,14 @@ class RunContext:
 
     def open(self, split: SplitName) -> Split:
         return open_split(self.config.data, split, self.cache)
+
+    def training_splits(self, first: Split) -> list[Split]:
+        """Return the training split of each stage; `first` is that of the study's data."""
+        later = (each.data for each in self.config.recipe.stages)
+        return [
+            first,
+            *(open_split(each, "train", self.cache) if each else first for each in later),
+        ]
 
 
 def carry_out(context: RunContext) -> None:
@@ -105,7 +113,10 @@ def _network(context: RunContext) -> None:
     training.run()
     if not _evaluated(context):
         chosen = select_weights(training)
-        _milestones(context)
+        if context.group.leads and (
+            note := milestone_note(context.folder, training.trainer.horizon)
+        ):
+            context.journal.emit(note)
         context.journal.emit(evaluation.run(chosen, context.stop))
     evaluation.forget()
 
@@ -113,11 +124,14 @@ def _network(context: RunContext) -> None:
 def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
     """Prepare the training up to its first step, resumed from the newest sound checkpoint."""
     splits = {name: context.open(name) for name in SPLITS}
-    plan = horizon(context.config.recipe, len(splits["train"]))
+    trained_on = context.training_splits(splits["train"])
+    plan = horizon(context.config.recipe, *map(len, trained_on))
     evaluation = _test(context, splits["test"])
     found: Resumable = context.group.share(_resumable(context))
     step = found.saved.step if found.saved else 0
-    digests = {name: split.digest for name, split in splits.items()}
+    digests: dict[str, str] = {name: split.digest for name, split in splits.items()}
+    for name, split in zip(context.config.recipe.stage_names[1:], trained_on[1:], strict=True):
+        digests[f"train in stage {name}"] = split.digest
     check_same_data(context.journal.past, digests, step)
     order = order_digest(splits["train"], context.seed)
     parents = loaded_parents(context.parents, context.folder.parent)
@@ -127,7 +141,7 @@ def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
     for problem in found.damaged:
         message = f"{problem}; resumed from step {step} instead"
         context.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
-    training = _training(context, splits, plan, parents, step)
+    training = _training(context, splits["val"], trained_on, plan, parents, step)
     if found.state is not None:
         training.resume(found.state)
     _warm_up(context, training)
@@ -147,7 +161,7 @@ def _announce(
     context: RunContext,
     step: int,
     total: int,
-    digests: Mapping[SplitName, str],
+    digests: Mapping[str, str],
     *,
     data_order: str | None = None,
     parents: Mapping[str, ParentWeights] | None = None,
@@ -188,7 +202,8 @@ def _lr_scale(context: RunContext) -> float:
 
 def _training(
     context: RunContext,
-    splits: Mapping[SplitName, Split],
+    val: Split,
+    trained_on: Sequence[Split],
     plan: Horizon,
     parents: Mapping[str, ParentWeights],
     step: int,
@@ -201,7 +216,7 @@ def _training(
         if note.topic not in noted:
             context.journal.emit(note)
     if group.leads and not any(isinstance(each.event, ModelBuilt) for each in context.journal.past):
-        context.journal.emit(_cost(config, splits["train"]))
+        context.journal.emit(_cost(config, trained_on[0]))
     trainer = Trainer(
         model,
         config,
@@ -216,10 +231,8 @@ def _training(
     return Training(
         trainer=trainer,
         config=config,
-        steps=Steps(splits["train"], config.recipe, plan, seed, group),
-        validation=Validation(
-            splits["val"], limit, context.device, group, context.folder, attempt, first
-        ),
+        steps=Steps(*trained_on, recipe=config.recipe, horizon=plan, seed=seed, group=group),
+        validation=Validation(val, limit, context.device, group, context.folder, attempt, first),
         folder=context.folder,
         journal=context.journal,
         stop=context.stop,
@@ -286,14 +299,3 @@ def _evaluated(context: RunContext) -> bool:
         return any(path.is_file() and sha256_of(path) == digest for path, digest in paths)
 
     return bool(context.group.share(look() if context.group.leads else None))
-
-
-def _milestones(context: RunContext) -> None:
-    if not context.group.leads:
-        return
-    record = read_run(context.folder)
-    found = milestones(record.validations)
-    if found:
-        step = record.validations[-1].step
-        message = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
-        context.journal.emit(Noted(step=step, topic="milestones", message=message, values=found))

@@ -95,12 +95,19 @@ def _absent_data(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     from tempo.spec.options import parse_slot
 
     found: dict[str, None] = {}
-    for data in {json.dumps(config["data"], sort_keys=True): config["data"] for config in configs}:
+    distinct = {json.dumps(each, sort_keys=True) for config in configs for each in _data_of(config)}
+    for data in sorted(distinct):
         try:
             check_available(parse_slot(DATASETS, json.loads(data)))
         except MissingError as error:
             found[str(error)] = None
     return list(found)
+
+
+def _data_of(config: Mapping[str, Any]) -> list[Any]:
+    """Return every data set of a config as JSON values."""
+    later = (stage["data"] for stage in config["recipe"].get("stages", ()))
+    return [config["data"], *(each for each in later if each is not None)]
 
 
 def find_width(asked: Mapping[str, Any], cache: Path) -> Width:
