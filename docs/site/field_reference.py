@@ -189,8 +189,15 @@ def _blocks(path: str, kind: Any, metadata: Iterable[Any], level: int) -> Iterat
         yield from _blocks(path, get_args(kind)[0], (), level)
 
 
-_DOCUMENTED_ONCE = {"MixturePart.data": "data", "Term.loss": "recipe.loss"}
-"""Slots inside a kind of their own catalog: the kinds stand where the catalog is used first."""
+_DOCUMENTED_ONCE = {
+    "MixturePart.data": "data",
+    "Term.loss": "recipe.loss",
+    "Stage.budget": "recipe.budget",
+    "Stage.data": "data",
+    "Stage.loss": "recipe.loss",
+    "Stage.schedule": "recipe.schedule",
+}
+"""Slots and sections that a spec can hold at several places: they stand where they are first."""
 
 
 def _section(path: str, title: str, section: type[Section], level: int) -> Iterator[Block]:

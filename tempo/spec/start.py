@@ -15,11 +15,11 @@ from pydantic import Field, create_model, field_validator
 from tempo.spec.options import NOT_RESULT, ListOf, Section
 
 if TYPE_CHECKING:
-    _From = Section
+    FromField = Section
 else:
     # `from` is a word of Python's own, which no class body can use as a name.
-    _From = create_model(
-        "_From",
+    FromField = create_model(
+        "FromField",
         __base__=Section,
         **{
             "from": (
@@ -34,7 +34,7 @@ else:
     )
 
 
-class Init(_From):
+class Init(FromField):
     """The weights that a training starts from, instead of fresh ones.
 
     Replicate k starts from replicate k of a variant. Parameters are paired by name; what `only`

@@ -53,7 +53,7 @@ def test_steps_and_validations_of_all_stages_are_priced() -> None:
         steps_of(given, 160)
     price = replace(PRICE, stage_clips=(40, 160))
     alone = config(batch=16, budget={"steps": 15})
-    more = run_cost(given, price).seconds - run_cost(alone, price).seconds
+    more = run_cost(given, price).seconds - run_cost(alone, PRICE).seconds
     assert more == pytest.approx(2 * PRICE.validation_s)
 
 
