@@ -113,4 +113,5 @@ def _kind(device: str) -> str:
 
 
 def _read(path: Path) -> Price:
-    return Price(**json.loads(path.read_text()))
+    value = json.loads(path.read_text())
+    return Price(**{**value, "stage_clips": tuple(value.get("stage_clips", ()))})
