@@ -15,7 +15,7 @@ from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
-from tempo.design.parents import Parents
+from tempo.design.parent_variants import Parents
 from tempo.design.run_cost import (
     affordable_steps,
     budget_in,

@@ -13,7 +13,7 @@ from tempo.launch.scheduling.run_view import RunView
 from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
-from tempo.records.parents import unready_parent
+from tempo.records.parent_runs import unready_parent
 from tempo.records.rule_sentences import looks_taken, rule_history
 from tempo.records.seed_log import (
     NOT_NEEDED,

@@ -18,6 +18,9 @@ from tempo.core.errors import RecordError
 from tempo.core.records import Plan, RunSpec
 from tempo.records.files import FORMAT, take_format, write_atomic, write_json
 
+SHORTEST_ID = 4
+"""Characters of a run id that are enough to name the run."""
+
 
 def default_root() -> Path:
     """Return `$TEMPO_RECORDS`, or `records` in the current folder."""

@@ -18,7 +18,7 @@ from tempo.core.code_stamp import code_stamp
 from tempo.records.event_log import is_complete, read_events
 from tempo.records.events import EVENTS, AttemptStarted
 from tempo.records.layout import Store
-from tempo.records.parents import changed_parent
+from tempo.records.parent_runs import changed_parent
 
 _STARTS_ONLY = tuple(kind for kind in EVENTS if kind != AttemptStarted.kind)
 _RUN_ID = re.compile(rb'"run_id": ?"([0-9A-Za-z]+)"')

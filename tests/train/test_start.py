@@ -12,7 +12,7 @@ import torch
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import Parent, RunSpec, RunStatus
 from tempo.records.layout import Store
-from tempo.records.parents import hours_behind, recorded_weights, unready_parent
+from tempo.records.parent_runs import hours_behind, recorded_weights, unready_parent
 from tempo.records.reuse import reuse_status
 from tempo.records.run_record import RunRecord, read_run
 from tempo.spec.study import identity

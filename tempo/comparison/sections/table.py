@@ -13,7 +13,7 @@ from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
 from tempo.comparison.statistics.quantities import Contrast, Estimate
 from tempo.core.records import PlannedVariant, RunStatus
 from tempo.core.t_interval import mean_half_width
-from tempo.records.parents import hours_behind
+from tempo.records.parent_runs import hours_behind
 from tempo.records.run_record import RunRecord
 from tempo.records.seed_log import end_of
 

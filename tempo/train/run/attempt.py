@@ -18,7 +18,7 @@ from tempo.models.family import build_model
 from tempo.models.network_cost import Cost, count
 from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
 from tempo.records.files import sha256_of
-from tempo.records.parents import PARENTS
+from tempo.records.parent_runs import PARENTS
 from tempo.records.run_record import effective
 from tempo.spec.arch import ArchSpec
 from tempo.spec.study import RunConfig

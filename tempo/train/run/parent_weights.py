@@ -15,7 +15,7 @@ from tempo.records.event_log import is_complete
 from tempo.records.events import Noted
 from tempo.records.files import sha256_of
 from tempo.records.layout import load_run
-from tempo.records.parents import recorded_weights
+from tempo.records.parent_runs import recorded_weights
 from tempo.spec.recipe import Recipe
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.methods import chosen_checkpoints, opened

@@ -29,7 +29,7 @@ from tempo.ledger.open import open_ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.events import Finished, Noted
 from tempo.records.layout import load_run, root_of
-from tempo.records.parents import unready_parent
+from tempo.records.parent_runs import unready_parent
 from tempo.records.reuse import reuse_status
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import out_of_memory, peak_memory, wants_cuda

@@ -19,7 +19,7 @@ from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunView
 from tempo.records.layout import Store
-from tempo.records.parents import unready_parent
+from tempo.records.parent_runs import unready_parent
 from tempo.records.seed_log import opened_plan
 from tempo.track.mirror_process import MirrorProcess
 from tempo.workflow.execution.driver import driving

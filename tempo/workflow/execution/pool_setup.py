@@ -17,7 +17,7 @@ from tempo.launch.scheduling.run_view import run_requests
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
-from tempo.records.parents import unready_parent
+from tempo.records.parent_runs import unready_parent
 from tempo.records.prices import Prices
 from tempo.records.seed_log import opened_runs
 from tempo.workflow.execution.launch_setup import LaunchSetup

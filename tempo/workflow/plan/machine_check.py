@@ -18,7 +18,7 @@ from tempo.records.layout import Store
 from tempo.spec.data import DATASETS
 from tempo.spec.load import load_study
 from tempo.workflow.observer import Observer, advancing
-from tempo.workflow.plan.parents import networks_behind
+from tempo.workflow.plan.start_costs import networks_behind
 
 
 class Checked(NamedTuple):

@@ -14,12 +14,11 @@ from tempo.core.identity import short_hash
 from tempo.core.records import Parent
 from tempo.design.measurements import Width, file_with_weights, nearest_width
 from tempo.records.files import write_json
-from tempo.records.layout import Store, load_run
+from tempo.records.layout import SHORTEST_ID, Store, load_run
 from tempo.records.prices import Price, Prices
 from tempo.records.reuse import reuse_status
 from tempo.records.run_record import read_run
 from tempo.spec.study import StudySpec
-from tempo.workflow.names import SHORTEST_ID
 
 Config = Mapping[str, Any]
 Measure = Callable[[Config], Price]

@@ -21,10 +21,10 @@ from tempo.spec.load import LoadedStudy
 from tempo.spec.verdict import rule_of
 from tempo.workflow.plan.bill import Bill, Sum, count_all, describe_networks
 from tempo.workflow.plan.measurements import PlanMeasurements, processes_of
-from tempo.workflow.plan.parents import start_sentences
 from tempo.workflow.plan.seed_forecast import PlanForecast, forecast_plan
 from tempo.workflow.plan.seed_noise import SeedNoise, known_noise, power_statement
 from tempo.workflow.plan.seed_range import SeedRange
+from tempo.workflow.plan.start_costs import start_sentences
 from tempo.workflow.run_options import RunOptions
 
 if TYPE_CHECKING:
