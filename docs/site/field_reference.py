@@ -192,6 +192,8 @@ def _blocks(path: str, kind: Any, metadata: Iterable[Any], level: int) -> Iterat
 _DOCUMENTED_ONCE = {
     "MixturePart.data": "data",
     "Term.loss": "recipe.loss",
+    "Distillation.loss": "recipe.loss",
+    "Style.weights": "recipe.loss.perceptual.weights",
     "Stage.budget": "recipe.budget",
     "Stage.data": "data",
     "Stage.loss": "recipe.loss",

@@ -13,7 +13,7 @@ from tempo.design.study_context import StudyContext
 from tempo.spec.start import sources_of
 from tempo.spec.study import run_id
 
-NO_NETWORK = "{name!r} is a method without weights, so nothing can start from it"
+NO_NETWORK = "{name!r} is a method without weights, so nothing can build on it"
 TOGETHER = (
     "{name!r} predicts with several networks together (evaluation.select: ensemble), so it has no "
     "one set of weights; choose best, last or average"
@@ -47,7 +47,7 @@ class Parents:
             for source in sources:
                 self._check(name, source)
         self.order: tuple[str, ...] = () if study.problems else tuple(self._ordered())
-        """The trained variants, each behind those that it starts from, else as designed."""
+        """The trained variants, each behind those that it builds on, else as designed."""
 
     def variant_of(self, source: str) -> str | None:
         """Return the variant that a source names; None when it names something else."""
@@ -98,7 +98,7 @@ class Parents:
         def visit(name: str, above: tuple[str, ...]) -> None:
             if name in above:
                 way = " -> ".join((*above[above.index(name) :], name))
-                message = f"variants start from each other in a circle: {way}"
+                message = f"variants build on each other in a circle: {way}"
                 self._study.problems.add(message, self._places[name])
             elif name not in done:
                 for source in self._sources[name]:

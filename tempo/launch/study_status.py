@@ -160,7 +160,7 @@ def _state(
 
 
 def _behind_parents(store: Store, state: RunState) -> RunState:
-    """Return the state of a run, which waits as long as a run it starts from has no result."""
+    """Return the state of a run, which waits as long as a run it builds on has no result."""
     if not state.run.parents or state.status is not RunStatus.PLANNED:
         return state
     why = unready_parent(store.root / "runs", state.run.parents)

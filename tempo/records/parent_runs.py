@@ -87,6 +87,6 @@ def unready_parent(runs: Path, parents: Iterable[Parent]) -> str | None:
             continue
         name = f"{parent.source} (run {parent.run_id})"
         if finish is not None and finish.status == RunStatus.FAILED:
-            return f"it starts from {name}, which failed: {finish.message or 'no cause is known'}"
-        return f"it starts from {name}, which has no result yet"
+            return f"it builds on {name}, which failed: {finish.message or 'no cause is known'}"
+        return f"it builds on {name}, which has no result yet"
     return None

@@ -15,8 +15,9 @@ from typing import Any
 from tempo.core.identity import short_hash
 from tempo.records.files import write_json
 
-CONFIG_FILE, PRICE_FILE = "config.json", "price.json"
-"""What a calibration reads from its folder, and what is written there."""
+CONFIG_FILE, NETWORKS_FILE, PRICE_FILE = "config.json", "networks.json", "price.json"
+"""What a calibration reads from its folder, the networks that teach included, and what is written
+there."""
 
 NOT_PRICED: Mapping[str, tuple[str, ...]] = {
     "data": ("seed", "motion"),

@@ -1,8 +1,8 @@
 """Define where a training starts (`init`: other weights), and what it leaves alone (`freeze`).
 
-A source of weights is named by a text: a variant of the study, a run's id, or a file. What the
-text means is found out when the study is planned, and counts for the identity of a run in place
-of the text.
+A source of weights is named by a text: a variant of the study, a run's id, or a file. So is the
+teacher of a distillation. What the text means is found out when the study is planned, and counts
+for the identity of a run in place of the text.
 """
 
 from __future__ import annotations
@@ -88,6 +88,21 @@ def map_sources(recipe: Mapping[str, Any], change: Callable[[str], str]) -> dict
     out = dict(recipe)
     if init := out.get("init"):
         out["init"] = {**init, "from": change(init["from"])}
+    if loss := out.get("loss"):
+        out["loss"] = _map_teachers(loss, change)
+    if stages := out.get("stages"):
+        out["stages"] = [map_sources(each, change) for each in stages]
+    return out
+
+
+def _map_teachers(loss: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    out = dict(loss)
+    if loss["kind"] == "distillation":
+        out["teacher"] = change(loss["teacher"])
+    if loss["kind"] == "sum":
+        out["terms"] = [
+            {**term, "loss": _map_teachers(term["loss"], change)} for term in loss["terms"]
+        ]
     return out
 
 

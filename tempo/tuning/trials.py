@@ -125,9 +125,9 @@ def runs_of(name: str, point: Point, seeds: Sequence[int]) -> dict[int, PlannedR
     resolved = point.resolved
     if sources := sources_of(resolved.chosen["recipe"]):
         raise SpecError(
-            f"the trials of a search start from fresh weights, and {name!r} takes some from "
-            f"{sources[0]!r}; search without that, then start the variants of an ordinary study "
-            "from it"
+            f"the trials of a search start from fresh weights and have no teachers, and {name!r} "
+            f"builds on {sources[0]!r}; search without that, then build the variants of an "
+            "ordinary study on it"
         )
     return {
         seed: PlannedRun(

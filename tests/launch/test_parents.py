@@ -101,9 +101,9 @@ def test_a_parent_that_failed_holds_everything_behind_it_back_with_the_reason(st
     pool.step()
     pool.step()
     assert launcher.started == ["first", "other"]
-    assert pool.views["middle"].held_back == "it starts from v-first s0, which failed: it broke"
+    assert pool.views["middle"].held_back == "it builds on v-first s0, which failed: it broke"
     assert pool.views["last"].held_back == (
-        "it starts from v-middle s0, which was held back: it starts from v-first s0, which failed: "
+        "it builds on v-middle s0, which was held back: it builds on v-first s0, which failed: "
         "it broke"
     )
     assert not pool.busy
@@ -115,7 +115,7 @@ def test_a_parent_that_was_withdrawn_holds_its_children_back(store: Store) -> No
     pool = pool_of(store, launcher)
     pool.stop(["first"])
     pool.step()
-    assert pool.views["middle"].held_back == "it starts from v-first s0, which was stopped"
+    assert pool.views["middle"].held_back == "it builds on v-first s0, which was stopped"
 
 
 def test_a_queue_takes_all_runs_at_once_each_behind_its_parent(store: Store) -> None:
@@ -219,8 +219,8 @@ def test_the_status_says_what_a_run_waits_for(store: Store) -> None:
     states = {each.run.run_id: each for each in study_status(CHAIN, store, ledger).runs}
     ledger.close()
     assert states["middle"].state == "waiting"
-    assert states["middle"].why == "it starts from first (run first), which failed: it broke"
-    assert states["last"].why == "it starts from middle (run middle), which has no result yet"
+    assert states["middle"].why == "it builds on first (run first), which failed: it broke"
+    assert states["last"].why == "it builds on middle (run middle), which has no result yet"
     assert not states["other"].why
 
 

@@ -56,4 +56,4 @@ def test_children_wait_in_the_queue_for_their_parents(cluster: Cluster, tmp_path
     assert ends["parent"].attempts[-1].ended <= ends["child"].attempts[0].started
     assert ends["child"].attempts[-1].ended <= ends["late"].attempts[0].started
     (log,) = (ends["orphan"].folder / "attempts").glob("*.log")
-    assert "it starts from broken" in log.read_text() and "which failed" in log.read_text()
+    assert "it builds on broken" in log.read_text() and "which failed" in log.read_text()

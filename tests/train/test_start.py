@@ -147,7 +147,7 @@ def test_a_run_whose_parent_has_no_result_is_not_begun(
     folder = child_of(absent, started())
     assert worker.run(folder, cache) == RESUMABLE
     said = capsys.readouterr().err
-    assert f"it starts from first (run {absent.name}), which has no result yet" in said
+    assert f"it builds on first (run {absent.name}), which has no result yet" in said
     assert not (folder / "events.jsonl").exists()
 
 

@@ -99,7 +99,7 @@ def test_a_failed_parent_holds_its_children_back_on_the_command_line(tmp_path: P
     done = command(tmp_path)
     assert done.returncode == 1, done.stderr
     said = " ".join((done.stdout + done.stderr).split())
-    why = "it starts from parent s0, which failed: SpecError: recipe.crop is 64"
+    why = "it builds on parent s0, which failed: SpecError: recipe.crop is 64"
     assert f"held back child s0: {why}" in said
 
 

@@ -116,7 +116,7 @@ def precedence(view: RunView) -> tuple[int, float, int]:
 
 def why_fallen(parent: RunView) -> str:
     """Say why a run cannot start from the weights of a run that ended without a result."""
-    name = f"it starts from {parent.run.title}"
+    name = f"it builds on {parent.run.title}"
     if parent.status is RunStatus.FAILED:
         finish = parent.progress.finish
         cause = finish.message if finish is not None else "the worker died"

@@ -20,6 +20,7 @@ from tempo.records.prices import Price
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor, judge
 from tempo.train.hardware.device import configure, device_name, peak_memory, pick_device, precision
+from tempo.train.hardware.preflight import ALONE
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import (
@@ -32,6 +33,7 @@ from tempo.train.run.batch_stream import (
     stream_batches,
 )
 from tempo.train.run.stop_request import StopRequest
+from tempo.train.run.teachers import Networks, untrained_teachers
 from tempo.train.run.training_loop import predictor
 
 WARM = 3
@@ -47,11 +49,17 @@ LONG = 10_000
 """Steps of the training that is begun: enough for any number of timed ones."""
 
 
-def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price:  # noqa: B008
+def calibrate(
+    config: RunConfig,
+    cache: Path,
+    group: Group = Group(),  # noqa: B008
+    networks: Networks = ALONE,
+) -> Price:
     """Train `config` for a few steps and judge a few clips; return what each cost.
 
     Everything is as in a run: the data, the crops, the augmentation, the precision, compilation,
-    the micro-batch that fits. Nothing is written but the cache of decoded pictures.
+    the micro-batch that fits; teachers are like those that `networks` describes, and need not be
+    trained yet. Nothing is written but the cache of decoded pictures.
 
     Raises:
         TempoError: what the run itself would raise.
@@ -66,7 +74,8 @@ def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price: 
     first = splits["train"]
     later = (stage.data for stage in config.recipe.stages)
     trained_on = [first, *(open_split(each, "train", cache) if each else first for each in later)]
-    trainer = _trainer(config, [len(each) for each in trained_on], device, group)
+    clips = [len(each) for each in trained_on]
+    trainer = _trainer(config, clips, device, group, networks)
     steps = Steps(*trained_on, recipe=config.recipe, horizon=trainer.horizon, seed=0, group=group)
     if device.type == "cuda" or config.runtime.compile != "off":
         trainer.backward.warm_up(steps[0])
@@ -112,7 +121,11 @@ def _reference(config: RunConfig, cache: Path, device: torch.device, begun: floa
 
 
 def _trainer(
-    config: RunConfig, train_clips: Sequence[int], device: torch.device, group: Group
+    config: RunConfig,
+    train_clips: Sequence[int],
+    device: torch.device,
+    group: Group,
+    networks: Networks,
 ) -> Trainer:
     """Return a trainer of `config` at the start of a long training, its stages in proportion."""
     whole = horizon(config.recipe, *train_clips)
@@ -123,7 +136,14 @@ def _trainer(
     long = Horizon(spans[-1].end, whole.batch, train_clips[0], spans)
     model = build_model(config.arch, 0)
     freeze(model, config.recipe.freeze)
-    return Trainer(model, config, long, precision(config.recipe.precision, device), group)
+    return Trainer(
+        model,
+        config,
+        long,
+        precision(config.recipe.precision, device),
+        group,
+        teachers=untrained_teachers(config.recipe, networks, config.arch),
+    )
 
 
 def _time_steps(

@@ -13,15 +13,17 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tempo.core.errors import MissingError
+from tempo.core.errors import MissingError, SpecError
 from tempo.core.startup import loading
 from tempo.data.batches import Batch
 from tempo.data.open_dataset import check_available
 from tempo.design.measurements import Width, nearest_width
+from tempo.losses.vgg_network import check_file
 from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.family import TempoNet, build_model
 from tempo.models.weight_transfer import copy_weights_of, freeze
 from tempo.spec.arch import ArchSpec
+from tempo.spec.losses import frozen_files
 from tempo.spec.options import Options
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
@@ -36,20 +38,18 @@ from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import Horizon, Span
 from tempo.train.run.parent_weights import weights_in_file
+from tempo.train.run.teachers import Networks, untrained_teachers
 
 SIDE = 32
 """Pixels of the reduced pictures of a rehearsal."""
-
-
-Networks = Mapping[str, Mapping[str, Any]]
-"""By source of weights, {"config": config of a run} or {"path": file}."""
 
 ALONE: Networks = {}
 
 
 def missing(config: RunConfig) -> list[str]:
     """Return everything that this machine lacks for `config`, each as a sentence."""
-    return [problem for check in (_data, _device, _packages) for problem in check(config)]
+    checks = (_data, _device, _packages, _frozen)
+    return [problem for check in checks for problem in check(config)]
 
 
 def _sentence(action: Callable[[], object]) -> Iterator[str]:
@@ -87,6 +87,14 @@ def _packages(config: RunConfig) -> Iterator[str]:
         yield "runtime.compile needs a C++ compiler on the path (or set runtime.compile to off)"
 
 
+def _frozen(config: RunConfig) -> Iterator[str]:
+    if config.method != "network":
+        return
+    files = [each for recipe in config.recipe.stage_recipes for each in frozen_files(recipe.loss)]
+    for given in dict.fromkeys(files):
+        yield from _sentence(lambda given=given: check_file(given))  # type: ignore[misc]
+
+
 def rehearse(config: RunConfig, parents: Networks = ALONE) -> float:
     """Build the network, train one step on small random pictures, predict and measure one picture.
 
@@ -112,6 +120,7 @@ def rehearse(config: RunConfig, parents: Networks = ALONE) -> float:
     # Compiling takes minutes and belongs to the run: what it would find is not the spec's fault.
     runtime = config.runtime.model_copy(update={"compile": "off"})
     trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device, parents)
+    _check_crops(trainer, config)
     batch = random_batch(1)
     for step in range(trainer.horizon.steps):
         trainer.advance(batch, step)
@@ -122,6 +131,18 @@ def rehearse(config: RunConfig, parents: Networks = ALONE) -> float:
             prediction = trainer.model(pictures, times, moment).float()
         evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
     return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
+
+
+def _check_crops(trainer: Trainer, config: RunConfig) -> None:
+    """Raise a SpecError for a crop that is too small for a loss."""
+    for recipe, objective in zip(config.recipe.stage_recipes, trainer.objectives, strict=True):
+        sides = [recipe.crop, *(each.crop for each in recipe.progressive_crop)]
+        if min(sides) < objective.smallest:
+            raise SpecError(
+                f"recipe.crop is {min(sides)}, and the loss needs pictures of at least "
+                f"{objective.smallest} pixels: choose a larger crop, or less deep layers in "
+                "recipe.loss.layers"
+            )
 
 
 def small_trainer(config: RunConfig, device: torch.device, parents: Networks = ALONE) -> Trainer:
@@ -143,6 +164,7 @@ def small_trainer(config: RunConfig, device: torch.device, parents: Networks = A
         Horizon(steps=len(stages), batch=1, train_clips=1, spans=stages),
         precision(config.recipe.precision, device),
         Group(),
+        teachers=untrained_teachers(config.recipe, parents, config.arch),
     )
 
 

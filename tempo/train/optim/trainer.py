@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tempo.data.batches import Batch
-from tempo.losses import build_objective
+from tempo.losses import ALONE, Objective, Teachers, build_objective
+from tempo.spec.recipe import Recipe
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import Precision
 from tempo.train.hardware.process_group import Group
@@ -58,6 +59,7 @@ class Trainer:
         micro: clips per backward pass, at most; None is the whole share of this process. The
             recipe's `runtime.micro_batch` overrules it.
         lr_scale: what earlier roll-backs left of the learning rate.
+        teachers: the trained networks that the recipe's losses name.
     """
 
     def __init__(
@@ -70,12 +72,13 @@ class Trainer:
         *,
         micro: int | None = None,
         lr_scale: float = 1.0,
+        teachers: Teachers = ALONE,
     ) -> None:
         self.recipe, self.horizon = config.recipe, horizon
         self._recipes = config.recipe.stage_recipes
-        self._objectives = [build_objective(each.loss) for each in self._recipes]
         self._stage = 0
         self.precision, self.group, self.lr_scale = precision, group, lr_scale
+        self.objectives = _objectives(self._recipes, teachers, precision)
         self.model = model.to(precision.device, precision.dtype)
         self.optimiser = build_optimiser(self.recipe.optimiser, self.model, self.recipe.lr)
         self.averaging = make_averaging(self.model, self.optimiser, self.recipe.ema)
@@ -84,7 +87,7 @@ class Trainer:
         share = max(1, self.recipe.batch // group.world)
         self.backward = Backward(
             self.model,
-            self._objectives[0],
+            self.objectives[0],
             precision,
             self.scaler,
             group,
@@ -134,7 +137,7 @@ class Trainer:
         if stage == self._stage:
             return
         self._stage = stage
-        self.backward.objective = self._objectives[stage]
+        self.backward.objective = self.objectives[stage]
         if self.recipe.stages[stage - 1].optimiser == "fresh":
             # An average that the optimiser keeps is where its successor starts.
             if isinstance(self.averaging, OptimiserAverage):
@@ -205,4 +208,16 @@ class Trainer:
         self.averaging.load(state["averaged"])
         # Checkpoints from before there were stages are of the first one.
         self._stage = int(state.get("stage", 0))
-        self.backward.objective = self._objectives[self._stage]
+        self.backward.objective = self.objectives[self._stage]
+
+
+def _objectives(
+    recipes: Sequence[Recipe], teachers: Teachers, precision: Precision
+) -> list[Objective]:
+    """Return the objective of each stage; stages with the same loss share one."""
+    made: list[tuple[Recipe, Objective]] = []
+    for recipe in recipes:
+        known = [objective for other, objective in made if other.loss == recipe.loss]
+        objective = known[0] if known else build_objective(recipe.loss, teachers)
+        made.append((recipe, objective.to(precision.device, precision.dtype)))
+    return [objective for _, objective in made]

@@ -47,6 +47,7 @@ from tempo.train.run.journal import Journal
 from tempo.train.run.milestones import milestone_note
 from tempo.train.run.parent_weights import ParentWeights, loaded_parents, prepare_network
 from tempo.train.run.stop_request import StopRequest
+from tempo.train.run.teachers import load_teachers
 from tempo.train.run.training_loop import Training
 
 
@@ -211,9 +212,10 @@ def _training(
     config, seed, group = context.config, context.seed, context.group
     seed_everything(seed)
     model = build_model(config.arch, seed)
-    noted = {each.event.topic for each in context.journal.past if isinstance(each.event, Noted)}
-    for note in prepare_network(model, config.recipe, parents, step):
-        if note.topic not in noted:
+    noted = {each.event.message for each in context.journal.past if isinstance(each.event, Noted)}
+    teachers, taught = load_teachers(config.recipe, parents, context.folder.parent)
+    for note in (*prepare_network(model, config.recipe, parents, step), *taught):
+        if note.message not in noted:
             context.journal.emit(note)
     if group.leads and not any(isinstance(each.event, ModelBuilt) for each in context.journal.past):
         context.journal.emit(_cost(config, trained_on[0]))
@@ -225,6 +227,7 @@ def _training(
         group,
         micro=context.journal.history.micro,
         lr_scale=_lr_scale(context),
+        teachers=teachers,
     )
     first = min(config.evaluation.val_every, plan.steps)
     limit, attempt = config.evaluation.val_clips, context.journal.attempt

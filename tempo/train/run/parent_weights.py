@@ -71,7 +71,7 @@ def load_parent(parent: Parent, runs: Path) -> ParentWeights:
 def _of_file(parent: Parent) -> ParentWeights:
     path = Path(parent.source).expanduser()
     if not path.is_file():
-        raise RecordError(f"{path}, which this run starts from, is gone")
+        raise RecordError(f"{path}, which this run builds on, is gone")
     digest = sha256_of(path)
     if digest != parent.sha256:
         raise RecordError(

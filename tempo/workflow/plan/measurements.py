@@ -102,7 +102,7 @@ class PlanMeasurements:
         if found is None:
             return file_with_weights(source)
         if load_run(self.store.run_dir(found)).config["method"] != "network":
-            raise SpecError(f"run {found} is of a method without weights: nothing starts from it")
+            raise SpecError(f"run {found} is of a method without weights: nothing builds on it")
         return Parent(source=source, run_id=found)
 
     def _run_called(self, source: str) -> str | None:

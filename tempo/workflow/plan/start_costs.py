@@ -87,7 +87,8 @@ def _hours_recorded(store: Store, run_id: str) -> float | None:
 
 
 def start_sentences(plan: Plan, bill: Bill | None, store: Store) -> Iterator[str]:
-    """Yield, for each variant that takes weights, where from, and what they cost by price."""
+    """Yield, for each variant that takes weights or learns from a teacher, from which networks,
+    and what they cost by price."""
     own = {name: item.cost.device_hours for name, item in bill.items.items()} if bill else {}
     behind = hours_behind(plan, own, store) if bill else {}
     told: set[str] = set()
@@ -96,8 +97,7 @@ def start_sentences(plan: Plan, bill: Bill | None, store: Store) -> Iterator[str
         if run.variant in told or not run.parents:
             continue
         told.add(run.variant)
-        sources = " and ".join(_where(parent, variants) for parent in run.parents)
-        said = f"{run.variant} takes weights from {sources}"
+        said = f"{run.variant} {_built_on(plan.variant(run.variant).config, run, variants)}"
         hours = behind.get(run.variant)
         if hours and run.variant in own:
             said += (
@@ -105,6 +105,16 @@ def start_sentences(plan: Plan, bill: Bill | None, store: Store) -> Iterator[str
                 "training that it builds on"
             )
         yield said
+
+
+def _built_on(config: Mapping[str, Any], run: PlannedRun, variants: Mapping[str, str]) -> str:
+    """Return what a run does with the weights of its parents."""
+    start = (config["recipe"].get("init") or {}).get("from")
+    roles: dict[str, list[str]] = {}
+    for parent in run.parents:
+        role = "takes weights from" if parent.source == start else "learns from"
+        roles.setdefault(role, []).append(_where(parent, variants))
+    return " and ".join(f"{role} {' and '.join(found)}" for role, found in roles.items())
 
 
 def _where(parent: Parent, variants: Mapping[str, str]) -> str:
