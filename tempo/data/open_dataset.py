@@ -13,11 +13,11 @@ from filelock import FileLock
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.cache_builder import Progress, SplitFolder, build, folder_of, ignore_progress
+from tempo.data.cache.mixed_split import MixedSplit, Part
 from tempo.data.cache.shards import Shard
 from tempo.data.cache.splits import (
     SPLITS,
-    MixedSplit,
-    Part,
+    GradedSplit,
     Split,
     SplitName,
     SplitPlan,
@@ -128,7 +128,7 @@ def open_split(options: Options, split: SplitName, cache: Path) -> Split:
     opened = [_opened(each, split, cache) for each in _single(options)]
     if not isinstance(options, Mixture):
         return opened[0]
-    parts = [Part(part.label, part.weight, one)
+    parts = [Part(part.label, part.weight, one, part.start, part.final)
              for part, one in zip(options.parts, opened, strict=True)]  # fmt: skip
     return MixedSplit(split, parts)
 
@@ -154,9 +154,11 @@ def open_shards(plan: SplitPlan, folder: Path) -> Split:
     shards = [Shard(folder / shard.name) for shard in plan.shards]
     skipped = [clip for shard in shards for clip in shard.skipped]
     digest = short_hash([plan.digest, skipped], len(plan.digest)) if skipped else plan.digest
-    if plan.window is None:
-        return Split(plan.name, digest, shards)
-    return WindowedSplit(plan.name, digest, shards, plan.window)
+    if plan.window is not None:
+        return WindowedSplit(plan.name, digest, shards, plan.window)
+    if plan.grading is not None:
+        return GradedSplit(plan.name, digest, shards, plan.grading)
+    return Split(plan.name, digest, shards)
 
 
 def _check_readable(split: Split, kind: str, tolerated: float) -> None:

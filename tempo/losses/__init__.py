@@ -12,6 +12,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from tempo.core.budget_course import Ramp
 from tempo.losses.distillation import Distillation
 from tempo.losses.features import Perceptual, Style
 from tempo.losses.reconstruction import (
@@ -45,7 +46,7 @@ class Objective(nn.Module):
     the caller averages over samples, so that any division of a batch gives the same sum.
     """
 
-    def __init__(self, terms: Mapping[str, nn.Module], weights: Mapping[str, Weight]) -> None:
+    def __init__(self, terms: Mapping[str, nn.Module], weights: Mapping[str, Ramp]) -> None:
         super().__init__()
         self.terms = nn.ModuleDict(terms)
         self.weights = dict(weights)
@@ -85,22 +86,6 @@ class Objective(nn.Module):
         return total, {name: value.detach() for name, value in values.items()}
 
 
-class Weight:
-    """A term's weight: 0 before `start`, then linear from `first` to `last` at the end."""
-
-    def __init__(self, first: float = 1.0, last: float | None = None, start: float = 0.0) -> None:
-        self.first = first
-        self.last = first if last is None else last
-        self.start = start
-
-    def at(self, progress: float) -> float:
-        """Return the weight at `progress`, 0 to 1 of the budget."""
-        if progress < self.start:
-            return 0.0
-        share = (progress - self.start) / (1 - self.start)
-        return self.first + (self.last - self.first) * share
-
-
 LOSSES: Implementations[Callable[..., nn.Module]] = Implementations(
     options_of.LOSSES,
     {
@@ -128,10 +113,10 @@ def build_objective(options: Options, teachers: Teachers = ALONE) -> Objective:
     if isinstance(options, options_of.Sum):
         parts = {term.loss.kind: _term(term.loss, teachers) for term in options.terms}
         weights = {
-            term.loss.kind: Weight(term.weight, term.final, term.start) for term in options.terms
+            term.loss.kind: Ramp(term.weight, term.final, term.start) for term in options.terms
         }
         return Objective(parts, weights)
-    return Objective({options.kind: _term(options, teachers)}, {options.kind: Weight()})
+    return Objective({options.kind: _term(options, teachers)}, {options.kind: Ramp()})
 
 
 def _term(options: Options, teachers: Teachers) -> nn.Module:

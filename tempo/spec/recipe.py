@@ -15,6 +15,7 @@ from tempo.spec.options import (
     Options,
     Section,
     Slot,
+    check_untils,
     kinds,
     slot_of,
 )
@@ -238,9 +239,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _stages(self) -> Recipe:
-        ends = [stage.until for stage in self.progressive_crop]
-        if ends != sorted(set(ends)):
-            raise ValueError(f"progressive_crop: `until` rises from stage to stage, not {ends}")
+        check_untils("progressive_crop", [stage.until for stage in self.progressive_crop])
         return self
 
 

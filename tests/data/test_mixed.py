@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tempo.core.errors import SpecError
 from tempo.data.batches import TrainBatches
+from tempo.data.cache.mixed_split import MixedSplit, Part
 from tempo.data.cache.shards import Entry, Shard, write_shard
-from tempo.data.cache.splits import MixedSplit, Part, Split
+from tempo.data.cache.splits import Split
 from tempo.data.open_dataset import open_split, prepare
 from tempo.spec.data import Mixture
 from tempo.spec.recipe import Augment
@@ -135,7 +136,11 @@ def test_a_mixture_is_opened_from_a_spec(tmp_path):
     [
         ([{"data": "procedural"}, {"data": "procedural"}], "need names of their own"),
         ([], "at least 1 item"),
-        ([{"data": "procedural", "weight": 0.0}], "greater than 0"),
+        ([{"data": "procedural", "weight": 0.0}], "'procedural' of the mixture has no weight"),
+        ([{"data": "procedural", "weight": -1.0}], "greater than or equal to 0"),
+        ([{"data": "procedural", "start": 0.5}], "needs a part to begin with, one with `start: 0`"),
+        ([{"data": "procedural", "weight": 0.0, "final": 1.0}], "needs a part to begin with"),
+        ([{"data": "procedural", "final": 0.0}], "needs a part to end with"),
         ([{"data": {"kind": "mixture", "parts": [{"data": "procedural"}]}}], "not mixtures"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Plan the shards of a split and read its clips: whole, cut from sequences, or of a mixture."""
+"""Plan the shards of a split and read its clips: whole, cut from sequences, or graded by motion."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from tempo.core.errors import SpecError
-from tempo.core.identity import short_hash
+from tempo.core.budget_course import END, Course, Moment
 from tempo.core.seeding import stream
 from tempo.data.cache.shards import Entry, Shard, ShardWriter
 from tempo.data.clips import Clip, Pixels
@@ -46,10 +45,28 @@ class Window:
 
     The anchors of a clip are `spacing` frames apart; its target is one of the frames between them
     when `any_time`, else the middle one. Training starts anywhere in a sequence, at random.
+    `earlier` gives the spacing until each of some rising fractions of the budget.
     """
 
     spacing: int
     any_time: bool
+    earlier: tuple[tuple[float, int], ...] = ()
+
+    def at(self, moment: Moment) -> int:
+        """Return the spacing at a moment of a training."""
+        passed = moment.passed([until for until, _ in self.earlier])
+        return [*(spacing for _, spacing in self.earlier), self.spacing][passed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grading:
+    """Say which clips a training shows at first, by a level of each, such as its motion.
+
+    `earlier` gives the least and the most level until each of some rising fractions of the budget.
+    """
+
+    levels: tuple[float, ...]
+    earlier: tuple[tuple[float, tuple[float, float]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +74,7 @@ class SplitPlan:
     """Plan the shards of a split. `digest` is the hash of everything that decides its clips.
 
     `tolerated` is the share of its clips that may be unreadable. With a `window`, the shards hold
-    whole sequences.
+    whole sequences; with a `grading`, not all clips are shown from the first step on.
     """
 
     name: SplitName
@@ -65,6 +82,7 @@ class SplitPlan:
     shards: tuple[ShardPlan, ...]
     tolerated: float = 0.0
     window: Window | None = None
+    grading: Grading | None = None
 
 
 class Split:
@@ -110,9 +128,17 @@ class Split:
         number = bisect_right(ends, place)
         return number, place - (ends[number - 1] if number else 0)
 
-    def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
+    def shown(self, index: int, moment: Moment = END) -> int:
+        """Return the clip that a training sees in the place of clip `index`, mostly itself."""
+        return index
+
+    def draw(self, index: int, seed: int, epoch: int, moment: Moment = END) -> tuple[Shard, Entry]:
         """Return clip `index` as trained on in `epoch`; it differs where clips start at random."""
         return self.locate(index)
+
+    def within(self, course: Course) -> Split:
+        """Return the split as a training of that course draws from it."""
+        return self
 
     def order(self, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         """Return the clips of one epoch, int64 [len]: a pure function of (seed, epoch)."""
@@ -147,8 +173,8 @@ class Split:
 class WindowedSplit(Split):
     """Cut clips from sequences on access; an entry's `targets` are all its pictures in order.
 
-    One cache serves every spacing. `locate` gives the central window with its middle target;
-    `draw` starts at random, from the stream (seed, "start", epoch, index).
+    One cache serves every spacing. `locate` gives the central window with its middle target, at
+    the last spacing; `draw` starts at random, from the stream (seed, "start", epoch, index).
     """
 
     def __init__(
@@ -162,11 +188,39 @@ class WindowedSplit(Split):
         start = (len(whole.targets) - 1 - self.window.spacing) // 2
         return shard, cut(whole, start, self.window.spacing, any_time=False)
 
-    def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
+    def draw(self, index: int, seed: int, epoch: int, moment: Moment = END) -> tuple[Shard, Entry]:
         shard, whole = super().locate(index)
         random = np.random.default_rng(stream(seed, "start", epoch, index))
-        start = int(random.integers(len(whole.targets) - self.window.spacing))
-        return shard, cut(whole, start, self.window.spacing, any_time=self.window.any_time)
+        spacing = self.window.at(moment)
+        start = int(random.integers(len(whole.targets) - spacing))
+        return shard, cut(whole, start, spacing, any_time=self.window.any_time)
+
+
+class GradedSplit(Split):
+    """Show a training only the clips whose level lies in a range, which changes over the budget.
+
+    In the place of a clip outside stands one inside: of n clips by rising level, the one of rank r
+    is shown as that of rank floor(r m / n) of the m clips inside. So each of these is seen equally
+    often, to one time an epoch, and the order, the crops and the flips are those without a range.
+    """
+
+    def __init__(
+        self, name: SplitName, digest: str, shards: Sequence[Shard], grading: Grading
+    ) -> None:
+        super().__init__(name, digest, shards)
+        self._untils = [until for until, _ in grading.earlier]
+        levels = np.array(grading.levels)
+        rising = np.argsort(levels, kind="stable")
+        self._shown: list[npt.NDArray[np.int64]] = []
+        for _, (low, high) in grading.earlier:
+            inside = rising[(levels[rising] >= low) & (levels[rising] <= high)]
+            shown = np.empty_like(rising)
+            shown[rising] = inside[np.arange(len(rising)) * len(inside) // len(rising)]
+            self._shown.append(shown)
+
+    def shown(self, index: int, moment: Moment = END) -> int:
+        passed = moment.passed(self._untils)
+        return int(self._shown[passed][index]) if passed < len(self._shown) else index
 
 
 def cut(whole: Entry, start: int, spacing: int, *, any_time: bool) -> Entry:
@@ -183,94 +237,3 @@ def cut(whole: Entry, start: int, spacing: int, *, any_time: bool) -> Entry:
         targets=tuple(whole.targets[start + step] for step in inside),
         target_times=tuple(step / spacing for step in inside),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Name one data set of a mixture; its share of an epoch is its weight over all weights."""
-
-    name: str
-    weight: float
-    split: Split
-
-
-class MixedSplit(Split):
-    """Join the clips of several splits, part after part; ids and sources name the part.
-
-    An epoch is as long as all parts together and holds each part in its share, to one clip. A
-    part's clips are taken in shuffled rounds of its own, so that each is seen before any is seen
-    again, across epochs. Validation and test see every clip once, whatever the weights.
-
-    Raises:
-        SpecError: when the parts show different numbers of input frames.
-    """
-
-    def __init__(self, name: SplitName, parts: Sequence[Part]) -> None:
-        _check_inputs(parts)
-        told = [[part.name, part.weight, part.split.digest] for part in parts]
-        shards = [shard for part in parts for shard in part.split.shards]
-        super().__init__(name, short_hash(told, 16), shards)
-        self.parts = tuple(parts)
-        self._ends_of_parts = list(accumulate(len(part.split) for part in parts))
-
-    def __len__(self) -> int:
-        return self._ends_of_parts[-1]
-
-    def _part(self, index: int) -> tuple[Part, int]:
-        number, place = self._within(index, self._ends_of_parts)
-        return self.parts[number], place
-
-    def locate(self, index: int) -> tuple[Shard, Entry]:
-        part, place = self._part(index)
-        return _named(part, *part.split.locate(place))
-
-    def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
-        part, place = self._part(index)
-        return _named(part, *part.split.draw(place, seed, epoch))
-
-    def shares(self) -> list[int]:
-        """Return how many clips of each part an epoch holds, rounded by largest remainders."""
-        weights = np.array([part.weight for part in self.parts])
-        exact = weights / weights.sum() * len(self)
-        counts = np.floor(exact).astype(int)
-        short = len(self) - int(counts.sum())
-        counts[np.argsort(counts - exact, kind="stable")[:short]] += 1
-        return [int(count) for count in counts]
-
-    def order(self, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-        firsts = [end - len(part.split)
-                  for end, part in zip(self._ends_of_parts, self.parts, strict=True)]  # fmt: skip
-        drawn = [
-            first + _rounds(part, seed, epoch * count, count)
-            for first, part, count in zip(firsts, self.parts, self.shares(), strict=True)
-        ]
-        random = np.random.default_rng(stream(seed, "order", epoch))
-        return random.permutation(np.concatenate(drawn))
-
-
-def _rounds(part: Part, seed: int, begin: int, count: int) -> npt.NDArray[np.int64]:
-    """Return `count` clips of a part from its visit number `begin` on, in shuffled rounds."""
-    length = len(part.split)
-    taken: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
-    while count:
-        turn, place = divmod(begin, length)
-        random = np.random.default_rng(stream(seed, "order", part.name, turn))
-        some = random.permutation(length)[place : place + count]
-        taken.append(some)
-        begin, count = begin + len(some), count - len(some)
-    return np.concatenate(taken)
-
-
-def _named(part: Part, shard: Shard, entry: Entry) -> tuple[Shard, Entry]:
-    name, source = f"{part.name}/{entry.id}", f"{part.name}/{entry.source}"
-    return shard, replace(entry, id=name, source=source)
-
-
-def _check_inputs(parts: Sequence[Part]) -> None:
-    shown = {part.name: len(part.split.locate(0)[1].inputs) for part in parts}
-    if len(set(shown.values())) > 1:
-        told = ", ".join(f"{name} shows {count}" for name, count in shown.items())
-        raise SpecError(
-            f"the parts of a mixture show the same number of frames, so that they fit into one "
-            f"batch: {told}"
-        )

@@ -34,7 +34,7 @@ from tempo.train.evaluation.run_evaluation import (
 from tempo.train.hardware.device import configure, device_name, pick_device, precision
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import Horizon, Steps, horizon
+from tempo.train.run.batch_stream import Horizon, Steps, courses, horizon
 from tempo.train.run.checkpoints import (
     Checkpoints,
     Resumable,
@@ -134,7 +134,8 @@ def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
     for name, split in zip(context.config.recipe.stage_names[1:], trained_on[1:], strict=True):
         digests[f"train in stage {name}"] = split.digest
     check_same_data(context.journal.past, digests, step)
-    order = order_digest(splits["train"], context.seed)
+    first = splits["train"]
+    order = order_digest(first.within(courses(trained_on, plan)[first.digest]), context.seed)
     parents = loaded_parents(context.parents, context.folder.parent)
     _announce(context, step, plan.steps, digests, data_order=order, parents=parents)
     for note in left_out(splits, step):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import pairwise
@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from tempo.core.budget_course import Course
 from tempo.data.batches import Batch, TrainBatches
 from tempo.data.cache.splits import Split
 from tempo.spec.recipe import Recipe
@@ -106,6 +107,14 @@ def _steps(recipe: Recipe, train_clips: int) -> int:
     return max(1, math.ceil(round(clips / recipe.batch, 9)))
 
 
+def courses(splits: Sequence[Split], horizon: Horizon) -> dict[str, Course]:
+    """Return the course of a training on each of its splits, by digest; `splits` are by stage."""
+    stages: dict[str, tuple[int, ...]] = {}
+    for split, span in zip(splits, horizon.stages, strict=True):
+        stages[split.digest] = (*stages.get(split.digest, ()), span.steps)
+    return {digest: Course(steps, horizon.batch) for digest, steps in stages.items()}
+
+
 class Steps(Dataset[Batch]):
     """The training steps as a data set: step index to this process's share of the global batch.
 
@@ -121,6 +130,7 @@ class Steps(Dataset[Batch]):
     ) -> None:
         self._parts: list[tuple[range, int, TrainBatches]] = []
         seen: dict[str, int] = {}
+        course = courses(split, horizon)
         for one, each, span in zip(split, recipe.stage_recipes, horizon.stages, strict=True):
             batches = partial(
                 TrainBatches,
@@ -130,6 +140,7 @@ class Steps(Dataset[Batch]):
                 augment=recipe.augment,
                 rank=group.rank,
                 world=group.world,
+                course=course[one.digest],
             )
             # A stage goes on in the order of its data where earlier stages on them stopped.
             before = seen.get(one.digest, 0)
