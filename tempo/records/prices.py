@@ -7,7 +7,7 @@ runs reads it here. Nothing here is part of a result.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,12 @@ class Price:
     stage_clips: Sequence[int] = ()
 
 
-SINCE: Mapping[str, tuple[str, ...]] = {"recipe": ("freeze", "stages")}
-"""Fields that are newer than some prices: empty, they are left out, so that those prices hold."""
+SINCE: Mapping[str, tuple[str, ...]] = {
+    "data": ("final", "start", "progressive_motion", "progressive_spacing"),
+    "recipe": ("freeze", "stages"),
+}
+"""Fields that are newer than some prices: empty, they are left out, so that those prices hold. Those
+of data can stand in the parts of a mixture."""
 
 
 def price_key(config: Mapping[str, Any]) -> str:
@@ -72,11 +76,16 @@ def _priced(section: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     left_out, newer = NOT_PRICED.get(section, ()), SINCE.get(section, ())
-    return {
-        name: each
-        for name, each in value.items()
-        if name not in left_out and (each or name not in newer)
-    }
+    kept = {name: each for name, each in value.items() if name not in left_out}
+    if section == "data" and "parts" in kept:
+        kept["parts"] = [
+            {**_chosen(part, newer), "data": _chosen(part["data"], newer)} for part in kept["parts"]
+        ]
+    return _chosen(kept, newer)
+
+
+def _chosen(value: Mapping[str, Any], newer: Collection[str]) -> dict[str, Any]:
+    return {name: each for name, each in value.items() if each or name not in newer}
 
 
 @dataclass(frozen=True, slots=True)

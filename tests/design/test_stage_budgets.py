@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -74,3 +75,21 @@ def test_expected_work_counts_every_stage(plan_of: PlanOf) -> None:
     assert cost["parts"] / cost["whole"] == pytest.approx((6 * 256**2 + 4 * 128**2) / (10 * 256**2))
     weighed = variant_costs(variants, None, "cpu", {"whole": 3.0, "parts": 3.0})
     assert weighed["parts"] / weighed["whole"] == pytest.approx(cost["parts"] / cost["whole"])
+
+
+def test_prices_from_before_data_followed_the_budget_hold() -> None:
+    parts = [{"data": {"kind": "procedural"}}, {"data": "x4k1000fps"}]
+    made = {"data": {"kind": "mixture", "parts": parts}, "recipe": {"budget": {"steps": 1}}}
+    now = RunConfig.model_validate(made).model_dump(mode="json")
+    before = json.loads(json.dumps(now))
+    for part in before["data"]["parts"]:
+        del part["final"], part["start"]
+        part["data"].pop("progressive_motion", None)
+        part["data"].pop("progressive_spacing", None)
+    assert before != now and price_key(before) == price_key(now)
+    alone = {**now, "data": now["data"]["parts"][0]["data"]}
+    old = {**before, "data": before["data"]["parts"][0]["data"]}
+    assert price_key(alone) == price_key(old)
+    parts[1] = {"data": "x4k1000fps", "final": 2.0}
+    moving = RunConfig.model_validate(made).model_dump(mode="json")
+    assert price_key(moving) != price_key(now)
