@@ -62,8 +62,8 @@ SINCE: Mapping[str, tuple[str, ...]] = {
     "data": ("final", "start", "progressive_motion", "progressive_spacing"),
     "recipe": ("freeze", "stages"),
 }
-"""Fields that are newer than some prices: empty, they are left out, so that those prices hold. Those
-of data can stand in the parts of a mixture."""
+"""Fields that are newer than some prices: empty, they are left out, so that those prices hold.
+Those of data can stand in the parts of a mixture."""
 
 
 def price_key(config: Mapping[str, Any]) -> str:
