@@ -20,7 +20,7 @@ CONFIG_FILE, NETWORKS_FILE, PRICE_FILE = "config.json", "networks.json", "price.
 there."""
 
 NOT_PRICED: Mapping[str, tuple[str, ...]] = {
-    "data": ("seed", "motion", "progressive_motion", "progressive_spacing"),
+    "data": ("seed", "motion", "progressive_motion"),
     "recipe": ("budget", "lr", "warmup", "grad_clip", "schedule", "guard", "init"),
     "evaluation": ("val_every",),
     "runtime": ("device", "slots", "log_every", "checkpoint_every", "profile_steps"),
