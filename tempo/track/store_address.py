@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tempo.core.errors import TempoError
 from tempo.core.identity import short_hash
+from tempo.core.redaction import redacted
 
 _SQLITE = "sqlite:///"
 _URI = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|file:|arn:|databricks(?:-uc)?$)")
@@ -60,10 +61,3 @@ def artifact_location(uri: str, root: Path, study: str) -> str | None:
 def store_key(uri: str) -> str:
     """Return a hash that names the store, whatever its password."""
     return short_hash(redacted(uri))
-
-
-def redacted(text: str, uri: str | None = None) -> str:
-    """Return `text` (by default itself a URI) with the password of `uri` replaced by `***`."""
-    if secret := urlsplit(uri or text).password:
-        text = text.replace(f":{secret}@", ":***@").replace(secret, "***")
-    return text
