@@ -37,7 +37,7 @@ def file_name(label: str) -> str:
     Letters and digits of ASCII stay, all else becomes `-`; unless nothing was changed, a hash of
     the label follows.
     """
-    plain = re.sub(r"[^A-Za-z0-9_]+", "-", label).strip("-")[:LONGEST_NAME].strip("-")
+    plain = re.sub(r"[^A-Za-z0-9_]+", "-", label).strip("-_")[:LONGEST_NAME].strip("-_")
     return plain if plain and plain == label else f"{plain or 'x'}-{short_hash(label, 8)}"
 
 

@@ -28,6 +28,7 @@ def store_uri(text: str) -> str:
         TempoError: for a text that is neither a URI nor such a path.
     """
     if _URI.match(text):
+        _check_readable(text)
         return text
     path = Path(text).expanduser()
     if text and path.is_dir():
@@ -39,6 +40,17 @@ def store_uri(text: str) -> str:
         f"{text!r} is no MLflow store: a URI (http://HOST:PORT, postgresql://..., "
         "sqlite:///FILE), the path of an sqlite file (*.db), or a folder that exists"
     )
+
+
+def _check_readable(uri: str) -> None:
+    try:
+        _ = urlsplit(uri).port
+    except ValueError as error:
+        raise TempoError(
+            f"the address of the MLflow store {redacted(uri)!r} cannot be read: its host is "
+            "HOST:PORT with a number as port, special characters in a password are "
+            "percent-encoded, and brackets enclose an IPv6 address"
+        ) from error
 
 
 def sqlite_file(uri: str) -> Path | None:
