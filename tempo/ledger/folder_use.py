@@ -49,6 +49,9 @@ def unused(folder: Path) -> Iterator[bool]:
 
     False too where the file system cannot tell.
     """
+    if fcntl is None:
+        yield True
+        return
     try:
         descriptor = _locked(folder, shared=False)
     except FileNotFoundError:
@@ -65,7 +68,7 @@ def unused(folder: Path) -> Iterator[bool]:
 
 def _locked(folder: Path, *, shared: bool) -> int:
     """Return a descriptor that holds the lock; an exclusive one is not waited for."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(folder, os.O_RDONLY)
     if fcntl is not None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)

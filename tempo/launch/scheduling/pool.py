@@ -156,9 +156,7 @@ class Pool:
         """
         for view in self._views.values():
             if view.status is RunStatus.FAILED:
-                view.read()
-                if view.complete:
-                    view.status = RunStatus.COMPLETE
+                self._adopt_result(view)
 
     def close(self) -> None:
         self._elsewhere.close()

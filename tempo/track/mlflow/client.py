@@ -190,7 +190,7 @@ def explain(error: Exception, uri: str) -> str:
         text = f"{uri} does not answer"
     else:
         text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    return redacted(text, uri).replace(uri, redacted(uri))
+    return redacted(text, uri)
 
 
 def unreachable(error: BaseException) -> bool:
