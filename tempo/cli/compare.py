@@ -13,7 +13,8 @@ from rich.console import Console
 
 from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console, say
-from tempo.cli.render.tables import print_results, print_table
+from tempo.cli.render.results import print_results
+from tempo.cli.render.tables import print_table
 from tempo.cli.shared_options import add_store, store_of
 from tempo.core.records import Plan
 from tempo.records.layout import Store
@@ -118,7 +119,7 @@ def execute(options: argparse.Namespace) -> int:
 
         say(console, f"Report:  {write_example(comparison.data, options.example)}")
     else:
-        print_results(comparison.data, console)
+        print_results(comparison.data, console, on_page=True)
         say(console, f"Report:  {comparison.report(options.reports)}")
     return _judge(comparison.gate(options.gate), console) if options.gate else 0
 
