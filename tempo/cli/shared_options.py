@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import TempoError
+from tempo.core.own_command import given_command
 from tempo.core.startup import loading
 from tempo.records.layout import default_root
 from tempo.track.store_address import default_uri, store_uri
@@ -38,7 +37,7 @@ def open_study(options: argparse.Namespace) -> Study:
         options.spec,
         profile=options.profile,
         overrides=options.overrides,
-        command=shlex.join(sys.argv),
+        command=given_command(),
         **chosen,
     )
 

@@ -26,11 +26,27 @@ def page_command(command: str, *words: object) -> str:
 def own_command(command: str, *words: object) -> str:
     """Return a command for a message on this machine.
 
-    As `page_command`, but with the path of the program where its bare name would not be found:
-    `.venv/bin/tempo ui` while no virtual environment is activated.
+    As `page_command`, but with the path of the program where its bare name would not be found,
+    `.venv/bin/tempo ui` while no virtual environment is activated, and that of the script.
     """
-    program, _, rest = page_command(command, *words).partition(" ")
-    return f"{shlex.quote(_found(program))} {rest}"
+    program, name, *rest = shlex.split(page_command(command, *words))
+    if program == "python":
+        name = str(Path(sys.argv[0]).with_name(name))
+    return shlex.join([_found(program), name, *rest])
+
+
+def given_command() -> str:
+    """Return the command that started this process, as its user can give it again."""
+    program, *words = sys.argv
+    name = Path(program).name
+    if name in SCRIPTS.values():
+        return shlex.join([_found("python"), program, *words])
+    if name == "tempo":
+        return shlex.join([_found(name), *words])
+    module = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if module is not None:
+        return shlex.join([_found("python"), "-m", module.name, *words])
+    return shlex.join(sys.argv)
 
 
 def _found(program: str) -> str:

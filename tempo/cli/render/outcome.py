@@ -42,12 +42,12 @@ def _losses(outcome: Outcome) -> Iterator[str]:
     if not outcome.losses:
         return
     times = sum(map(len, outcome.losses.values()))
-    went = "none of them is missing from the results" if outcome.complete else "see above"
-    yield f"Workers were lost {counted(times, 'time')} ({went}):"
+    went = ", and later ones finished their runs" if outcome.complete else ""
+    yield f"Workers were lost {counted(times, 'time')}{went}:"
     for run, reasons in list(outcome.losses.items())[:MOST_NAMED]:
-        yield f"  {run.title}: {'; '.join(dict.fromkeys(reasons))}"
+        yield f"lost      {run.title}: {'; '.join(dict.fromkeys(reasons))}"
     if len(outcome.losses) > MOST_NAMED:
-        yield f"  and of {counted(len(outcome.losses) - MOST_NAMED, 'more run')}"
+        yield f"and those of {counted(len(outcome.losses) - MOST_NAMED, 'more run')}"
 
 
 def _show_stopped(outcome: Outcome, options: RunOptions, console: Console) -> None:
@@ -56,7 +56,7 @@ def _show_stopped(outcome: Outcome, options: RunOptions, console: Console) -> No
         names = [run.title for run in outcome.stopped[:MOST_NAMED]]
         more = len(outcome.stopped) - len(names)
         tail = f" and {more} more" if more else ""
-        say(console, f"Stopped before the end, with a checkpoint: {', '.join(names)}{tail}.")
+        say(console, f"Stopped before their end: {', '.join(names)}{tail}.")
     left = f"Stopped with {outcome.left} of {counted(total, 'run')} to go"
     say(console, f"{left}; the same command continues:")
     say(console, f"  {options.command}")

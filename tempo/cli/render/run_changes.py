@@ -14,7 +14,7 @@ from tempo.launch.scheduling.failure_policy import POLICIES
 from tempo.launch.scheduling.run_view import RunView
 
 LEAST_NAME = 12
-"""Characters to which a run's name is cut, so that its line fits into a terminal."""
+"""Characters down to which a run's name is cut, so that its line fits into a terminal."""
 
 
 def steps(view: RunView) -> str:
@@ -51,14 +51,14 @@ class Change:
     more: tuple[str, ...] = ()
 
     def lines(self, width: int | None, names: Sequence[str]) -> Iterator[str]:
-        """Yield the line, with the middle of the name left out where it is wider than `width`.
+        """Yield the line, with the middle of the name left out where that makes it fit `width`.
 
         `names` are those of all runs, from which the name is to be told apart.
         """
         line = f"{self.word:9} {self.name}{self.rest}"
         over = 0 if width is None else len(line) - width
-        if over > 0:
-            short = short_names([self.name, *names], max(len(self.name) - over, LEAST_NAME))
+        if 0 < over <= len(self.name) - LEAST_NAME:
+            short = short_names([self.name, *names], len(self.name) - over)
             line = f"{self.word:9} {short[self.name]}{self.rest}"
         yield line
         yield from self.more
@@ -96,7 +96,7 @@ class Changes:
         told = self._told.get(view.key, 0)
         self._told[view.key] = len(view.losses)
         for loss in view.losses[told:]:
-            yield Change("lost", view.run.title, more=(f"  {loss}",))
+            yield Change("lost", view.run.title, f": {loss}")
 
 
 def _change(view: RunView) -> Change | None:
@@ -109,7 +109,7 @@ def _change(view: RunView) -> Change | None:
     if view.status is RunStatus.FAILED:
         return _failed(view)
     if view.status is RunStatus.RUNNING:
-        return _started(view)
+        return Change("stopping", title, ", as was asked") if view.withdrawn else _started(view)
     if view.withdrawn or view.status is RunStatus.STOPPED:
         return Change("stopped", title, f" at step {step}")
     return None
