@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_cache", "add_ddp", "add_reuse", "positive"]
 
+OFF = {"off", "none"}
+"""What `--mlflow` and MLFLOW_TRACKING_URI say for no store."""
+
 OPTIONS = {field.name for field in fields(RunOptions)} - {"command", "overrides"}
 """Fields of `RunOptions` that options of the same name set."""
 
@@ -91,13 +94,18 @@ def _profiled(text: str) -> str:
 
 
 def add_store(parser: argparse.ArgumentParser, *, may_be_off: bool = False) -> None:
-    """`--mlflow`, by default what MLFLOW_TRACKING_URI says."""
+    """Add `--mlflow`, by default what MLFLOW_TRACKING_URI says.
+
+    The variable may be `off` for every command: it then names no store to read from, and a study
+    sends nothing.
+    """
     off = ", or `off`" if may_be_off else ""
+    said = os.environ.get("MLFLOW_TRACKING_URI") or None
     parser.add_argument(
         "--mlflow",
         metavar="URI",
         type=_store_or_off if may_be_off else store,
-        default=os.environ.get("MLFLOW_TRACKING_URI") or None,
+        default=None if said and said.lower() in OFF and not may_be_off else said,
         help=f"MLflow store{off} (default: the sqlite file beside the records)",
     )
 
@@ -157,4 +165,4 @@ def store(text: str) -> str:
 
 
 def _store_or_off(text: str) -> str:
-    return MIRROR_OFF if text.lower() in {"off", "none"} else store(text)
+    return MIRROR_OFF if text.lower() in OFF else store(text)

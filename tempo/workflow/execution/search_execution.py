@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tempo.core.counted import counted
 from tempo.core.errors import SpecError, StoppedError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.launchers.worker_processes import ForkServer
@@ -92,7 +93,7 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
         held.enter_context(closing(pool))
         search = search or opened()
         for reason, count in search.skipped.items():
-            observer.note(f"warm_start: {count} variants left out ({reason})")
+            observer.note(f"warm_start: {counted(count, 'variant')} left out ({reason})")
         return _Execution(search, pool, options, observer).run()
 
 
