@@ -169,7 +169,8 @@ class _Refreshed:
 
 
 def _over(standing: StudyStatus) -> bool:
-    return all(run.ended for run in standing.runs)
+    """Whether every run has ended and none may follow: between two trials a search goes on."""
+    return all(run.ended for run in standing.runs) and not standing.to_come.runs
 
 
 def as_json(standing: StudyStatus) -> dict[str, Any]:

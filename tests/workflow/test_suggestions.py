@@ -52,7 +52,7 @@ def test_an_absent_gpu_is_told_without_starting_a_worker(
     with pytest.raises(tempo.MissingError) as caught:
         study.run(observer=tempo.SilentObserver())
     said = str(caught.value)
-    assert "runtime.device is cuda, and this machine has no driver of a GPU" in said
+    assert "runtime.device is cuda, and this machine has no CUDA device" in said
     assert said.count("runtime.device") == 2
 
 

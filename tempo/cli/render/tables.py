@@ -32,6 +32,7 @@ def print_table(table: Table, console: Console) -> None:
         console.print(plain(heading, "bold"))
     layout = lay_out(list(_columns(table.without_details())), console.width)
     console.print(grid(layout))
+    console.print()
     if layout.left_out:
         console.print(plain(f"A wider terminal shows more: {', '.join(layout.left_out)}."))
     for note in table.footnotes:

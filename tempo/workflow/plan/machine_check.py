@@ -34,8 +34,8 @@ class Checked(NamedTuple):
 
 
 NO_DRIVER = (
-    "runtime.device is cuda, and this machine has no driver of a GPU (set runtime.device to auto "
-    "or cpu)"
+    "runtime.device is cuda, and this machine has no CUDA device: it has no driver of a GPU (set "
+    "runtime.device to auto or cpu)"
 )
 
 PLANNED = ""
