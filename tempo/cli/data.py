@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         _add_common(one)
         if add:
             add(one)
-        one.set_defaults(handler=handler)
+        one.set_defaults(handler=handler, continues=True)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -12,6 +13,7 @@ from tempo import __version__
 from tempo.cli.command_parser import CommandParser, ExamplesFormatter
 from tempo.cli.missing_package import missing_package
 from tempo.core.errors import TempoError
+from tempo.core.own_command import given_command
 from tempo.core.redaction import redacted
 from tempo.core.startup import loading
 
@@ -93,11 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_shim(command: str, program: str) -> int:
-    """What run_experiment.py and compare.py do."""
+    """What run_experiment.py and compare.py do, which let Ctrl-C end them while they import."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return _carry_out(lambda: shim(command, program).parse_args())
 
 
 def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
+    options = argparse.Namespace()
     try:
         with loading():
             options = parse()
@@ -111,11 +115,22 @@ def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
         print(f"error: {redacted(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        _say_interrupted(options)
         return 130
     except BrokenPipeError:
         # The reader of our output (head, less) went away; nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _say_interrupted(options: argparse.Namespace) -> None:
+    """Say what goes on after Ctrl-C, where the command leaves work that can be continued."""
+    if getattr(options, "continues", False):
+        print(
+            "Interrupted. What was finished is kept, and the same command goes on from there:\n"
+            f"  {given_command()}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

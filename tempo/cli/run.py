@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_store(parser, may_be_off=True)
     add_checkpoints(parser)
     add_wandb(parser)
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=execute, continues=True)
 
 
 def _add_launching(parser: argparse.ArgumentParser) -> None:

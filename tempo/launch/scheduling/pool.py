@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunSpec, RunStatus
-from tempo.launch.scheduling.failure_policy import POLICIES, record_worker_death, signature
+from tempo.launch.scheduling.failure_policy import (
+    POLICIES,
+    cause,
+    lost_lease,
+    record_worker_death,
+    signature,
+)
 from tempo.launch.scheduling.run_view import RunRequest, RunView, precedence
 from tempo.ledger.port import Hold, Ledger, is_active, this_process
 from tempo.records.event_log import Tail, last_attempt
@@ -237,14 +243,20 @@ class Pool:
         if view.complete:
             view.status = RunStatus.COMPLETE
         elif status.state is JobState.BUSY:
-            view.status = RunStatus.PLANNED
-            view.not_before = time.monotonic() + BUSY_PAUSE
+            self._left_alone(view)
         elif status.state is JobState.CANCELLED:
             view.status, view.withdrawn = RunStatus.STOPPED, True
         elif self.stopping or (finish is not None and finish.status == RunStatus.STOPPED):
             view.status = RunStatus.STOPPED
         elif not self._retried(view, status, finish):
             self._record_death(view, status)
+
+    def _left_alone(self, view: RunView) -> None:
+        """Try later again: another worker has the run, or this one lost its lease."""
+        view.status = RunStatus.PLANNED
+        view.not_before = time.monotonic() + BUSY_PAUSE
+        if why := lost_lease(view.log):
+            view.losses += (f"{why}; the run is tried again from its last checkpoint",)
 
     def _retried(self, view: RunView, status: JobStatus, finish: Finished | None) -> bool:
         """Whether the kind of failure deserves another try, which is then left to `_fill`."""
@@ -253,6 +265,8 @@ class Pool:
         if view.withdrawn or view.lost >= POLICIES[failure or "bug"].retries:
             return False
         view.lost += 1
+        why = finish.message if finish else cause(status)
+        view.losses += (f"step {view.progress.step}: {why}; the run is tried again",)
         view.avoid = (*view.avoid, status.where or view.where)
         view.status = RunStatus.PLANNED
         return True

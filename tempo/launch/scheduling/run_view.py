@@ -36,6 +36,8 @@ class RunView:
         queued: a cluster has accepted the job and has not started it.
         where: the host or slot of the newest attempt; `avoid`: those that lost a worker of it.
         lost: how often its worker died without recording an end.
+        losses: a sentence for each time that a worker left the run without ending it: it died, or
+            lost its lease.
         withdrawn: a stop was requested, so the run is not started again here.
         held_back: why it was not started, when a failure elsewhere says that it would fail too.
     """
@@ -53,6 +55,7 @@ class RunView:
     where: str = ""
     avoid: tuple[str, ...] = ()
     lost: int = 0
+    losses: tuple[str, ...] = ()
     attempt: int = 0
     not_before: float = 0.0
     withdrawn: bool = False

@@ -108,7 +108,8 @@ class _Claim:
         self.lease = take(ledger, self.key, above=above, patience=PATIENCE)
         if self.lease is None:
             hold = ledger.holds([self.key]).get(self.key)
-            print(refusal(hold, self.key), file=sys.stderr, flush=True)
+            claims = str(root_of(self.folder) / "claims")
+            print(refusal(hold, self.key, claims), file=sys.stderr, flush=True)
             return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
         self.held.callback(self.lease.release)
         # Another worker may have completed the run before the claim; none can from here on.

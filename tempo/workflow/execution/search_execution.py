@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tempo.core.counted import counted
 from tempo.core.errors import SpecError, StoppedError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest, RunView
+from tempo.launch.to_come import NOTHING, ToCome, to_come
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.folder_use import using
 from tempo.ledger.open import open_ledger
@@ -93,7 +95,7 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
         held.enter_context(closing(pool))
         search = search or opened()
         for reason, count in search.skipped.items():
-            observer.note(f"warm_start: {count} variants left out ({reason})")
+            observer.note(f"warm_start: {counted(count, 'variant')} left out ({reason})")
         return _Execution(search, pool, options, observer).run()
 
 
@@ -124,21 +126,29 @@ class _Execution:
         self._plan = GrowingPlan(search)
         self._mirror: MirrorProcess | None = None
         self._candidates: tuple[Candidate, ...] = ()
+        self._to_come = NOTHING
 
     def run(self) -> SearchOutcome:
         plan = self._plan.now()
+        self._to_come = to_come(plan, ())
         self._search.store.save_plan(plan)
         with mirroring(self._options) as self._mirror:
             begin_mirror(self._mirror, plan, self._options)
             watch = LaunchSetup.of(plan, self._options).watch()
-            with driving(self._pool, self._observer, watch=watch) as driver:
+            ahead = self._ahead
+            with driving(self._pool, self._observer, watch=watch, ahead=ahead) as driver:
                 self._search_on(driver)
                 if not self._pool.stopping:
                     self._confirm(driver)
             return self._conclude()
 
+    def _ahead(self) -> ToCome:
+        """What may follow the runs that are known: further trials, and the confirmation."""
+        return self._to_come
+
     def _grow(self) -> None:
         plan = self._plan.now(self._candidates)
+        self._to_come = to_come(plan, ())
         self._search.store.save_plan(plan)
         if self._mirror is not None:
             self._mirror.grow(plan)
