@@ -14,7 +14,7 @@ class Opened:
     """A page, what it logged, and what it asked for."""
 
     def __init__(
-        self, browser: Any, path: Path, wait: str = "#viewer .canvas", **options: Any
+        self, browser: Any, path: Path, wait: str = "main", **options: Any
     ) -> None:
         self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         self.page = self.context.new_page()
@@ -26,6 +26,10 @@ class Opened:
         self.page.goto(path.as_uri())
         self.page.wait_for_selector(wait)
 
+    def open_all(self) -> None:
+        """Open every section, as the button does."""
+        self.page.locator("#unfold").click()
+
     def names(self, table: str = "results") -> list[str]:
         rows = self.page.locator(f"#grid-{table} tbody tr:not(.note):visible th")
         return [str(text) for text in rows.all_inner_texts()]
@@ -34,6 +38,7 @@ class Opened:
 @pytest.fixture
 def opened(browser: Any, page: Path) -> Iterator[Opened]:
     it = Opened(browser, page)
+    it.open_all()
     yield it
     it.context.close()
     assert it.trouble == []
@@ -58,6 +63,8 @@ def test_nothing_sticks_out_sideways(
 ) -> None:
     it = Opened(browser, request.getfixturevalue(which))
     it.page.set_viewport_size({"width": width, "height": 900})
+    assert it.page.evaluate("document.documentElement.scrollWidth") <= width
+    it.open_all()
     assert it.page.evaluate("document.documentElement.scrollWidth") <= width
     it.context.close()
 
@@ -123,10 +130,10 @@ def test_blink_zoom_and_clips_work_from_the_keyboard(opened: Opened) -> None:
     assert opened.page.locator("#reading").inner_text() != first
     opened.page.keyboard.press("p")
     assert opened.page.locator("#reading").inner_text() == first
-    before = opened.page.locator("#stage .canvas").bounding_box()["width"]
+    before = opened.page.locator("#stage .picture").first.bounding_box()["width"]
     for _ in range(4):
         opened.page.keyboard.press("+")
-    assert opened.page.locator("#stage .canvas").bounding_box()["width"] > 2 * before
+    assert opened.page.locator("#stage .picture").first.bounding_box()["width"] > 2 * before
     opened.page.keyboard.press("b")
     opened.page.wait_for_selector("#stage .over.off", state="attached")
     opened.page.wait_for_selector("#stage .over:not(.off)", state="attached")
@@ -167,6 +174,7 @@ def test_axe_finds_no_serious_violation(browser: Any, page: Path, scheme: str) -
     if script is None:
         pytest.skip("axe-core is not here: npm install --prefix .ci axe-core, or set AXE_CORE")
     it = Opened(browser, page, color_scheme=scheme, bypass_csp=True)
+    it.open_all()
     it.page.add_script_tag(content=script.read_text())
     found = it.page.evaluate("axe.run().then(result => result.violations)")
     it.context.close()
