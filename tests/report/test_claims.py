@@ -86,9 +86,7 @@ def test_what_is_measured_elsewhere_is_named_once_and_has_no_row(whole: Comparis
     assert isinstance(table, Table)
     measured_here = {line.cells[0].text for line in table.lines}
     elsewhere = {
-        quantity
-        for note in table.footnotes
-        for quantity in note.partition(": ")[2].split("; ")
+        quantity for note in table.footnotes for quantity in note.partition(": ")[2].split("; ")
     }
     assert measured_here | elsewhere == {claim.quantity for claim in CLAIMS}
     assert not measured_here & elsewhere

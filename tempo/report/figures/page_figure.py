@@ -40,10 +40,11 @@ def take_series(figure: Figure) -> tuple[Series, ...]:
 
     An artist belongs to an entry by its label, or by the id that `belongs_to` gave.
     """
-    if not figure.legends:
-        return ()
-    texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    handles = dict(zip(texts, figure.legends[0].legend_handles, strict=True))
+    handles: dict[str, Any] = {}
+    for legend in figure.legends:
+        texts = [text.get_text() for text in legend.get_texts()]
+        handles |= dict(zip(texts, legend.legend_handles, strict=True))
+    texts = list(handles)
     place = {label: index for index, label in enumerate(texts)}
     count = 0
     for axes in figure.axes:
@@ -98,18 +99,21 @@ def page_figures(
         "logarithmic": drawing.logarithmic,
         "boxes": {"narrow": _boxes(figure)},
     }
+    cut = _legend_height(figure)
+    for legend in figure.legends:
+        legend.set_visible(False)
     with mpl.rc_context({"svg.fonttype": "none"}):
-        inline = {"narrow": inlined(save(figure).decode(), name, _legend_height(figure))}
+        inline = {"narrow": inlined(save(figure).decode(), name, cut)}
         if drawing.stretch and figure.get_figwidth() < style.WIDE:
-            _widen(figure)
+            _widen(figure, cut)
             told["boxes"]["wide"] = _boxes(figure)
             inline["wide"] = inlined(save(figure).decode(), f"{name}-wide")
     return inline, told
 
 
-def _widen(figure: Figure) -> None:
-    """Lay a figure out anew over both columns, without its legend."""
-    height = figure.get_figheight() - _legend_height(figure) / POINTS_PER_INCH
+def _widen(figure: Figure, cut: float) -> None:
+    """Lay a figure out anew over both columns, without its legend, which is `cut` points high."""
+    height = figure.get_figheight() - cut / POINTS_PER_INCH
     for legend in tuple(figure.legends):
         legend.remove()
     figure.set_size_inches(style.WIDE, height)

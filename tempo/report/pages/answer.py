@@ -69,7 +69,7 @@ def answer_table(comparison: Comparison) -> Answer | None:
         for row in shown
         if row.role != "reference" and metric in row.contrasts
     ]
-    ends = difference_range(forest, comparison.delta)
+    ends = _with_room(difference_range(forest, comparison.delta), shown, metric)
     some = next((each.change for each in forest if each.change is not None), None)
     unit = f" ({info.unit})" if info.unit else ""
     trained, total = sum(row.role != "reference" for row in shown), len(comparison.trained)
@@ -86,15 +86,32 @@ def answer_table(comparison: Comparison) -> Answer | None:
     )
 
 
+EDGE = 0.16
+"""Share of the axis that is added on a side where a reference beyond it has its number."""
+
+
+def _with_room(ends: tuple[float, float], shown: Sequence[Row], metric: str) -> tuple[float, float]:
+    """Return the ends with room for the numbers of what lies beyond them."""
+    low, high = ends
+    changes = [row.contrasts[metric].difference for row in shown if metric in row.contrasts]
+    values = [change.value for change in changes if change is not None]
+    room = EDGE * (high - low)
+    return (
+        low - room if any(value < low for value in values) else low,
+        high + room if any(value > high for value in values) else high,
+    )
+
+
 def _shown(comparison: Comparison) -> list[Row]:
-    """Return the baseline, the best ranked and those without a rank up to a limit; references."""
+    """Return all rows in their order; above the limit the baseline and the best, by their rank."""
 
     def place(row: Row) -> tuple[bool, float]:
         return row.role != "baseline", float("inf") if row.rank is None else row.rank
 
-    chosen = {row.variant for row in sorted(comparison.trained, key=place)[:MOST_ROWS]}
     references = [row for row in comparison.references if comparison.metric in row.estimates]
-    return [*(row for row in comparison.trained if row.variant in chosen), *references]
+    if len(comparison.trained) <= MOST_ROWS:
+        return [*comparison.trained, *references]
+    return [*sorted(comparison.trained, key=place)[:MOST_ROWS], *references]
 
 
 def _forest_row(row: Row, comparison: Comparison) -> ForestRow:

@@ -77,9 +77,9 @@ def _cells(run: RunInfo, comparison: Comparison, page: Path | None) -> tuple[Cel
 def link_to(path: Path | None, page: Path | None) -> str:
     """Return a link from the folder of a page to a file or folder of this machine, or nothing.
 
-    It is relative, so that it holds while both are moved together.
+    It is relative, so that it holds while both are moved together. What is not there gets none.
     """
-    if path is None or page is None or not path.is_absolute():
+    if path is None or page is None or not path.is_absolute() or not path.exists():
         return ""
     try:
         relative = os.path.relpath(path, page.absolute())

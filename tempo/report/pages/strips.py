@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tempo.comparison.statistics.quantities import Interval, Word
 from tempo.report.formats import numbers
 
-MOST_TICKS = 5
+MOST_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _percent(value: float, ends: tuple[float, float]) -> float:
 
 
 def ticks(ends: tuple[float, float], delta: float | None) -> Ticks:
-    """Return round ticks of an axis, at most five, zero among them."""
+    """Return round ticks of an axis, at most six, zero among them."""
     low, high = ends
     step = _step((high - low) / MOST_TICKS)
     first, last = math.ceil(low / step), math.floor(high / step)
