@@ -32,6 +32,26 @@ class RunGroup:
     settings: str = ""
 
 
+MLFLOW_PORT = 5001
+"""The port of the short address of MLflow in the command that a page gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowView:
+    """The command that opens a study in MLflow, and the address where it stands then."""
+
+    command: str
+    address: str
+
+    @classmethod
+    def of(cls, study: str) -> MlflowView:
+        """Return the view of a study on this machine."""
+        return cls(
+            page_command("ui", study, "--port", MLFLOW_PORT),
+            f"http://127.0.0.1:{MLFLOW_PORT}/{quote(study, safe='', errors='replace')}",
+        )
+
+
 def run_columns(comparison: Comparison) -> tuple[Column, ...]:
     """Return the columns of the lists of runs."""
     split = "test" if comparison.split == "test" else "validation"

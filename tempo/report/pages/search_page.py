@@ -17,7 +17,7 @@ from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title
 from tempo.report.formats.table import Cell, Column, words
 from tempo.report.pages.page import Page, Section, text
-from tempo.report.pages.runs import RunGroup, command
+from tempo.report.pages.runs import MlflowView, RunGroup, command
 from tempo.report.pages.study_page import study_summary, texts
 from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
 from tempo.report.tables import TABLES
@@ -75,6 +75,7 @@ def write_search_report(
             summary=summary,
             command=again,
             compare_command=page_command("compare", summary.study),
+            ui=MlflowView.of(summary.study),
         ),
         "runs": "",
     }

@@ -15,6 +15,7 @@ from tempo.report.pages.headlines import Headline, sort_headline
 from tempo.report.pages.held_equal import held_equal
 from tempo.report.pages.page import Page, Section, text
 from tempo.report.pages.runs import (
+    MlflowView,
     command,
     environments,
     failure_links,
@@ -123,7 +124,7 @@ def texts(
             "reproduction.html",
             command=command(comparison.source, comparison.profile),
             compare_command=page_command("compare", comparison.study),
-            ui_command=page_command("ui", comparison.study),
+            ui=MlflowView.of(comparison.study),
             spec=resolved_spec(comparison),
             environments=environments(comparison),
             **told,
