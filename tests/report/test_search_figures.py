@@ -222,10 +222,10 @@ def test_the_confirmation_table_has_shrinkage_and_gain() -> None:
     headings = [column.label for column in made.columns]
     best = made.lines[0].cells
     assert best[headings.index("shrinkage")].value == pytest.approx(-0.12)
-    assert best[headings.index("minus V3")].text == "+0.31 [+0.19, +0.43]"
+    assert best[headings.index("minus V3, test")].text == "+0.31 [+0.19, +0.43]"
     assert best[headings.index("against V3")].text == "better"
     assert "Holm" not in made.caption, "one comparison is no family"
-    assert made.lines[1].cells[headings.index("minus V3")].value is None
+    assert made.lines[1].cells[headings.index("minus V3, test")].value is None
 
 
 def test_refused_proposals_are_counted_by_reason_and_budgets_told() -> None:

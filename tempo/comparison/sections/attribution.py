@@ -47,6 +47,8 @@ def _between(arms: Arms) -> int:
 
 
 NO_ARM = "the study has no such variant"
+UNFINISHED = "no finished run of"
+"""How the reasons begin for which a term is missing."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _gaps(add_in: Sequence[Rung], leave_out: Sequence[Rung]) -> Iterator[str]:
     for rungs, what in ((add_in, "adds it alone"), (leave_out, "leaves it out alone")):
         empty = [each for each in rungs if each.change is None]
         absent = "; ".join(each.factor for each in empty if NO_ARM in each.note)
-        unfinished = "; ".join(each.factor for each in empty if NO_ARM not in each.note)
+        unfinished = "; ".join(each.factor for each in empty if UNFINISHED in each.note)
         if absent:
             yield f"The study has no variant that {what}: {absent}."
         if unfinished:
@@ -181,7 +183,7 @@ def _why(study: FittedStudy, terms: Terms, variant: str | None, against: str | N
         return NO_ARM
     unfinished = [name for name in (variant, against) if not study.sample.done(name)]
     if unfinished:
-        return f"no finished run of {', '.join(unfinished)}"
+        return f"{UNFINISHED} {', '.join(unfinished)}"
     without = [name for name in (variant, against) if name not in terms.finished]
     if without:
         return f"no values that can be paired of {', '.join(without)}"

@@ -36,7 +36,8 @@ class Plate:
     """A finished figure: its files by suffix, its caption, and what the page needs of it.
 
     `inline` is SVG by width, "narrow" and where it may be drawn wider "wide"; `series` are the
-    entries of its legend; `told` is what answers to the mouse, as JSON values.
+    entries of its legend; `told` is what answers to the mouse, as JSON values. `broad`: it is
+    drawn over both columns alone, so that a phone scrolls it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Plate:
     inline: dict[str, str]
     series: tuple[Series, ...]
     told: dict[str, Any]
+    broad: bool = False
 
     @property
     def size(self) -> int:
@@ -144,8 +146,9 @@ def _plate(name: str, drawing: Drawing, formats: Sequence[str]) -> Plate:
     series = take_series(figure)
     lay_out(figure)
     files = {suffix: _saved(figure, suffix) for suffix in formats}
+    broad = figure.get_figwidth() > style.COLUMN
     inline, told = page_figures(name, drawing, series, partial(_saved, suffix="svg"))
-    return Plate(name, drawing.caption, files, inline, series, told)
+    return Plate(name, drawing.caption, files, inline, series, told, broad)
 
 
 def _saved(figure: Figure, suffix: str) -> bytes:

@@ -175,7 +175,9 @@ def verdict(summary: SearchSummary) -> str:
     trial = summary.trial(name)
     value = f"{numbers.fixed(of.finished(trial), info.digits)} {info.unit}".strip()
     count = len(of.numbered(summary))
-    said = f"{name} is the best of {count} trials: {value} {title(info)} in the search"
+    said = (
+        f"{name} is the best of {count} trials: {value} {title(info)} on validation in the search"
+    )
     found = best(summary)
     if found is None or found.fresh is None:
         return f"{said}, not confirmed on fresh seeds."
