@@ -2,7 +2,7 @@
 
     python tests/report/make_fonts.py       writes tempo/report/templates/serif-*.woff
 
-The page embeds these files as they are: cutting them anew for each page cost 1.6 s of CPU.
+The page embeds these files as they are, so that no page pays for cutting them anew.
 The licence (SIL Open Font License) asks that a changed font bears another name.
 """
 
