@@ -29,10 +29,6 @@ PLATEAU_SHARE = 0.01
 NOTED = "milestones"
 """The topic of the notes in which runs record points of their own learning curve."""
 _AT_EPOCH = re.compile(r"psnr_at_epoch_(\d+)")
-_PLATEAU = {
-    "plateau_epoch": ("plateau from epoch", ""),
-    "plateau_psnr": ("PSNR where the plateau begins", "dB"),
-}
 
 
 @dataclass(frozen=True)
@@ -203,12 +199,14 @@ def _learning(
 ) -> Learning:
     settings = study.primary
     shown = f"{tolerance:g} {settings.info.unit}".strip()
+    plateau = _plateau(found, tolerance, settings.sign)
     return Learning(
         variant=name,
         metric=settings.info.name,
         area=_area(found, settings.level),
         passings=tuple(_passing(found, level, settings.sign) for level in levels),
-        plateau=_plateau(found, tolerance, settings.sign),
+        plateau=plateau,
+        plateau_epoch=_epoch_at(found, plateau),
         tolerance=tolerance,
         definition=(
             "Area: mean height of the validation curve over steps (trapezoids). First pass: the "
@@ -268,27 +266,34 @@ def _plateau(found: Sequence[Series], tolerance: float, sign: int) -> int | None
     return None if flat[0] == len(shared) - 1 else int(shared[flat[0]])
 
 
+def _epoch_at(found: Sequence[Series], step: int | None) -> float | None:
+    """Return the passes over the data by a step that all seeds have, mean over the seeds."""
+    if step is None:
+        return None
+    return fmean(float(each.epochs[np.searchsorted(each.steps, step)]) for each in found)
+
+
 def milestones(runs: Sequence[Run]) -> tuple[Milestone, ...]:
-    """Return means over the runs of a variant that noted milestones; epochs first, in order."""
+    """Return means over the runs of a variant that noted milestones, in the order of epochs."""
     seen: dict[str, list[float]] = {}
     for run in runs:
         notes = [note for note in (run.record.notes if run.record else ()) if note.topic == NOTED]
         # A resumed run may have noted its milestones before: its last note counts.
         for key, value in (notes[-1].values if notes else {}).items():
-            if _named(key):
+            if _epoch(key) >= 0:
                 seen.setdefault(key, []).append(float(value))
     return tuple(
-        Milestone(name=name, value=fmean(seen[key]), unit=unit, seeds=len(seen[key]))
-        for key in sorted(seen, key=_rank)
-        for name, unit in [_named(key) or ("", "")]
+        Milestone(
+            name=f"PSNR at epoch {_epoch(key)}",
+            value=fmean(seen[key]),
+            unit="dB",
+            seeds=len(seen[key]),
+        )
+        for key in sorted(seen, key=_epoch)
     )
 
 
-def _named(key: str) -> tuple[str, str] | None:
-    epoch = _AT_EPOCH.fullmatch(key)
-    return (f"PSNR at epoch {epoch[1]}", "dB") if epoch else _PLATEAU.get(key)
-
-
-def _rank(key: str) -> tuple[int, int]:
-    epoch = _AT_EPOCH.fullmatch(key)
-    return (0, int(epoch[1])) if epoch else (1, list(_PLATEAU).index(key))
+def _epoch(key: str) -> int:
+    """Return the epoch in the name of a milestone; -1 for a plateau, which `_plateau` defines."""
+    found = _AT_EPOCH.fullmatch(key)
+    return int(found[1]) if found else -1

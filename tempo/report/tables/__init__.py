@@ -19,6 +19,7 @@ TABLES: dict[str, Callable[[Comparison], Table | NotApplicable]] = {
     "fronts": costs.fronts,
     "costs": costs.build,
     "budgets": costs.budgets,
+    "same_size": costs.same_size,
     "learning": costs.learning,
     "strata": differences.strata,
     "fairness": differences.fairness,
