@@ -162,7 +162,12 @@ def _at(sample: Sample) -> str:
     """Return which checkpoint the numbers are of, as a sentence."""
     at = sample.query.at
     if at.kind == "final":
-        return "the test split, of the checkpoint that each run chose on validation"
+        chosen = {run.test.checkpoint for run in sample.runs if run.test} - {"none"}
+        if chosen == {"last"}:
+            return "the test split, of the last step of each run"
+        if chosen <= {"best"}:
+            return "the test split, of the checkpoint that each run chose on validation"
+        return "the test split, of the checkpoints that each run's `evaluation.select` names"
     if at.kind == "best-val":
         return (
             "the validation split at each run's best step, which was chosen on these same clips: "

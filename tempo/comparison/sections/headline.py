@@ -8,6 +8,7 @@ from tempo.comparison.comparison import Difference, Protocol, Row
 from tempo.comparison.contrasts import Judged
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.registered_rule import RuleCheck
+from tempo.comparison.sections.learning_notes import chance_of_checkpoints, learned_nothing
 from tempo.comparison.sections.rule_lines import rule_lines
 from tempo.comparison.sections.sample_notes import sample_notes
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
@@ -27,9 +28,11 @@ def headline(
     fairness: Sequence[Difference],
     protocols: Sequence[Protocol],
 ) -> tuple[str, ...]:
-    """Return what is missing, what was found and what to be careful with, in that order."""
+    """Return what was not learned, what is missing, what was found and what to be careful with, in
+    that order."""
     contrasts = [each for each in judged.contrasts if each.metric == study.metric]
     return (
+        *learned_nothing(study),
         *_missing(table),
         *_verdicts(study, check, judged.contrasts),
         *rule_lines(check, judged),
@@ -38,6 +41,7 @@ def headline(
         *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
         *_protocols(protocols),
         *_wide_deltas(study),
+        *chance_of_checkpoints(study),
         *sample_notes(study),
     )
 

@@ -13,6 +13,7 @@ from torch.utils import deterministic
 
 from tempo.core.errors import MissingError
 from tempo.spec.recipe import Runtime
+from tempo.train.hardware.freed_memory import keep_freed_pages
 
 
 def wants_cuda(runtime: Runtime) -> bool:
@@ -62,6 +63,8 @@ def configure(device: torch.device, threads: int, precision: str) -> None:
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    else:
+        keep_freed_pages()
 
 
 def available_cores() -> int:
