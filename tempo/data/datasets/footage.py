@@ -9,6 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,7 @@ from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.spec.data import Footage
+from tempo.spec.published_data import X4k1000fps
 
 UNEVEN = 0.05
 """How far a middle frame's time may be from 0.5 (of the anchors' distance). Timestamps in whole
@@ -146,22 +148,25 @@ HELD_OUT = 0.1
 
 
 def by_split(
-    sources: Mapping[str, Path], val: Sequence[str], test: Sequence[str], what: str, where: str
+    sources: Mapping[str, Path],
+    options: Footage | X4k1000fps,
+    what: str,
+    needed: Sequence[SplitName] = SPLITS,
 ) -> dict[SplitName, dict[str, Path]]:
     """Return the sources of each split, each source in one split only.
 
-    Sources named by `val` and `test` go there. For a split that names none, a tenth is taken in the
-    order of a hash of their names, so that the choice does not depend on the machine.
+    Sources named by `options.val` and `options.test` go there: by their path below the root, file
+    name or stem, or by a pattern such as `*` or `night_*`. For a split that names none, a tenth is
+    taken in the order of a hash of their names, so that the choice does not depend on the machine.
 
-    They may be named by file name or stem. What a source is (`what`) and the root as written
-    (`where`) are for the message.
+    What a source is (`what`) is for the message. Only the splits that are `needed` must have one.
 
     Raises:
-        MissingError: a named source that is not there, or too few for three splits.
+        MissingError: a named source that is not there, or a needed split without a source.
     """
     chosen: dict[SplitName, list[str]] = {
-        "val": [_named(name, sources, "val", what) for name in val],
-        "test": [_named(name, sources, "test", what) for name in test],
+        "val": _named(options.val, sources, "val", what),
+        "test": _named(options.test, sources, "test", what),
     }
     both = set(chosen["val"]) & set(chosen["test"])
     if both:
@@ -172,19 +177,34 @@ def by_split(
             share = max(1, round(HELD_OUT * len(sources)))
             chosen[split], rest = rest[:share], rest[share:]
     chosen["train"] = rest
-    if not all(chosen.values()):
+    empty = [split for split in needed if not chosen[split]]
+    if empty:
         raise MissingError(
-            f"{len(sources)} {what}s under {where!r} cannot be split by {what} into "
-            f"{', '.join(SPLITS)}: at least 3 are needed, one left over for each split"
+            f"{len(sources)} {what}s under {options.root!r} cannot be split by {what} into "
+            f"{', '.join(needed)}: at least {len(needed)} are needed, one left over for each "
+            f"split, and none is left for {' and '.join(empty)}"
         )
     return {split: {name: sources[name] for name in sorted(chosen[split])} for split in SPLITS}
 
 
-def _named(name: str, sources: Mapping[str, Path], field: str, what: str) -> str:
-    for known in sources:
-        if name in (known, Path(known).name, Path(known).stem):
-            return known
-    raise MissingError(f"data.{field}: {unknown(what, name, sources)}")
+def _named(
+    patterns: Iterable[str], sources: Mapping[str, Path], field: str, what: str
+) -> list[str]:
+    """Return the sources that names or patterns mean, each once."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        same = [
+            known for known in sources if pattern in (known, Path(known).name, Path(known).stem)
+        ][:1]
+        same = same or [
+            known
+            for known in sources
+            if fnmatchcase(known, pattern) or fnmatchcase(Path(known).name, pattern)
+        ]
+        if not same:
+            raise MissingError(f"data.{field}: {unknown(what, pattern, sources)}")
+        found |= dict.fromkeys(same)
+    return list(found)
 
 
 def hash_order(name: str) -> bytes:
