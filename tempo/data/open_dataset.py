@@ -14,11 +14,10 @@ from filelock import FileLock
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.cache_builder import Progress, SplitFolder, build, folder_of, ignore_progress
+from tempo.data.cache.mixed_split import MixedSplit, Part
 from tempo.data.cache.shards import Shard
 from tempo.data.cache.splits import (
     SPLITS,
-    MixedSplit,
-    Part,
     Split,
     SplitName,
     SplitPlan,
@@ -170,7 +169,7 @@ def open_split(options: Options, split: SplitName, cache: Path) -> Split:
     own = data_of(options, split)
     if not isinstance(own, Mixture):
         return opened[0]
-    parts = [Part(part.label, part.weight, one)
+    parts = [Part(part.label, part.weight, one, part.start)
              for part, one in zip(own.parts, opened, strict=True)]  # fmt: skip
     return MixedSplit(split, parts)
 

@@ -94,6 +94,9 @@ class Footage(Options):
         description="sources of the test split, by name or by a pattern such as `*`, which is all; "
         "none: a hash of names chooses",
     )
+    test_share: float = Field(
+        0.1, gt=0, lt=1, description="share of the sources that test gets where it names none"
+    )
     limit: int | None = Field(None, ge=1, description="most clips taken from one source")
 
     @model_validator(mode="after")
@@ -129,6 +132,9 @@ class MixturePart(Section):
     )
     weight: float = Field(1.0, gt=0, description="share of an epoch, relative to the other parts")
     name: str = Field("", description="needed where two parts are of one kind; empty is the kind")
+    start: float = Field(
+        0.0, ge=0, lt=1, description="fraction of the budget before which nothing of it is seen"
+    )
 
     @field_validator("data")
     @classmethod
@@ -148,7 +154,10 @@ class MixturePart(Section):
 
 class Mixture(Options):
     """Several data sets trained on as one. An epoch is as long as all of them together, and holds
-    each in the share of its `weight`; validation and test see every clip of every part once."""
+    each in the share of its `weight`; validation and test see every clip of every part once.
+
+    A part with a `start` is left out before that fraction of the budget: rendered clips first,
+    then real ones. How long an epoch is does not depend on it."""
 
     kind: Literal["mixture"] = "mixture"
     parts: Annotated[tuple[MixturePart, ...], ListOf] = Field(
@@ -161,6 +170,12 @@ class Mixture(Options):
         labels = [part.label for part in value]
         if len(set(labels)) != len(labels):
             raise ValueError(f"the parts of a mixture need names of their own: {labels}")
+        if value and all(part.start for part in value):
+            starts = [part.start for part in value]
+            raise ValueError(
+                f"a mixture needs a part to begin with, one with `start: 0`, but its parts start "
+                f"at {starts}"
+            )
         return value
 
 

@@ -91,11 +91,11 @@ class X4k1000fps(Options):
     size: Size = Field((768, 768), description="height and width of a frame, in pixels")
     val: Names = Field(
         (),
-        description="scenes of the validation split, by name or pattern; none: a hash of names chooses",
+        description="scenes of the validation split, names or patterns; none: a hash chooses",
     )
     test: Names = Field(
         (),
-        description="scenes of the test split, by name or pattern; none: a hash of names chooses",
+        description="scenes of the test split, names or patterns; none: a hash of names chooses",
     )
     limit: int | None = Field(None, ge=1, description="most sequences taken from one scene")
 

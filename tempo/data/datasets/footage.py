@@ -144,7 +144,7 @@ def _times(window: Sequence[Frame], inside: range) -> tuple[float, ...] | None:
 
 
 HELD_OUT = 0.1
-"""Share of the sources that validation and test get each, at least one, when none are named."""
+"""Share of the sources that validation gets, at least one, when none are named."""
 
 
 def by_split(
@@ -152,6 +152,7 @@ def by_split(
     options: Footage | X4k1000fps,
     what: str,
     needed: Sequence[SplitName] = SPLITS,
+    test_share: float = HELD_OUT,
 ) -> dict[SplitName, dict[str, Path]]:
     """Return the sources of each split, each source in one split only.
 
@@ -172,10 +173,11 @@ def by_split(
     if both:
         raise MissingError(f"data.val and data.test both name {', '.join(sorted(both))}")
     rest = sorted(set(sources) - set(chosen["val"]) - set(chosen["test"]), key=hash_order)
-    for split in ("test", "val"):
+    shares: dict[SplitName, float] = {"test": test_share, "val": HELD_OUT}
+    for split, share in shares.items():
         if not chosen[split]:
-            share = max(1, round(HELD_OUT * len(sources)))
-            chosen[split], rest = rest[:share], rest[share:]
+            count = max(1, round(share * len(sources)))
+            chosen[split], rest = rest[:count], rest[count:]
     chosen["train"] = rest
     empty = [split for split in needed if not chosen[split]]
     if empty:

@@ -68,7 +68,7 @@ def folders_by_split(
         )
     folders = sorted(holding, key=lambda folder: natural(folder.as_posix()))
     named = {folder.relative_to(root).as_posix(): folder for folder in folders}
-    return by_split(named, options, "picture folder", needed)
+    return by_split(named, options, "picture folder", needed, options.test_share)
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:

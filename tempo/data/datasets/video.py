@@ -76,7 +76,7 @@ def files_by_split(
     Raises:
         MissingError: no files, a named file that is not there, or too few for `needed`.
     """
-    return by_split(find_files(options), options, "video file", needed)
+    return by_split(find_files(options), options, "video file", needed, options.test_share)
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
