@@ -89,8 +89,9 @@ def describe_data(
     """Say how large a data set is, where clips come from and how far things move in them.
 
     A contact sheet of each split is drawn; its file stands under `motion`. `shared_correction` is
-    the share of averaging's training loss that one filter saves on all training clips, and on those
-    of each source: where it is small, a small network is likely to stay at averaging.
+    the share of averaging's training loss that one filter saves on the clips that training begins
+    with, and on those of each source: where it is small, small networks are likely to stay at
+    averaging.
 
     For the arguments see `prepare_data`; `splits`, `sample` and `sheet` are options too.
 
@@ -263,8 +264,8 @@ def _describe_training(
         about[name] = _facts(split) | dict(per_source(sources))
     told = {"name": data.kind, "splits": about, "motion": motion}
     if "train" in chosen:
-        learned = chosen["train"]
-        sample = (learned[index] for index in spread(len(learned), settings.sample))
+        first = chosen["train"].beginning()
+        sample = (chosen["train"][first[each]] for each in spread(len(first), settings.sample))
         told["shared_correction"] = shared_correction(sample)
     return told
 

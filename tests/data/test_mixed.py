@@ -109,6 +109,8 @@ def test_a_part_is_left_out_before_its_start(parts):
     ).within(100)
     seen = [name[0] for epoch in range(8) for name in names(later, epoch)][:100]
     assert set(seen[:50]) == {"a"}
+    assert list(later.beginning()) == list(range(10))
+    assert list(mixed(parts, {"a": 1.0, "b": 1.0}).beginning()) == list(range(14))
     # Epochs of 14 clips: the part joins inside the fourth, at the very sample.
     assert seen[50:56].count("b") == 4
     assert 36 <= seen[50:].count("b") <= 39

@@ -55,6 +55,15 @@ class MixedSplit(Split):
     def within(self, samples: int) -> MixedSplit:
         return MixedSplit(self.name, self.parts, samples)
 
+    def beginning(self) -> Sequence[int]:
+        """Return the clips of the parts that do not start later."""
+        return [
+            index
+            for end, part in zip(self._ends_of_parts, self.parts, strict=True)
+            if not part.start
+            for index in range(end - len(part.split), end)
+        ]
+
     def __len__(self) -> int:
         return self._ends_of_parts[-1]
 

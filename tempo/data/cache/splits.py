@@ -120,6 +120,10 @@ class Split:
         """Return the split as a training over `samples` samples draws from it."""
         return self
 
+    def beginning(self) -> Sequence[int]:
+        """Return the clips that a training may see from its first step on."""
+        return range(len(self))
+
     def used(self, size: int) -> None:
         """Count the bytes of pictures read, and release the pages beyond `RESIDENT`."""
         self._read += size
