@@ -115,7 +115,7 @@ def _check_apart(used: Iterable[tuple[Options, Sequence[SplitName]]]) -> None:
         raise MissingError(
             f"{path} would be in the {first} split and in the {second} split{more}, so that a "
             "result would be measured on what was learned; give the data sets that read one "
-            "folder the same `val` and `test`, or give each a folder of its own"
+            "folder the same `val`, `test` and `test_share`, or give each a folder of its own"
         )
 
 

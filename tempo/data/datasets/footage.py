@@ -183,10 +183,20 @@ def by_split(
     if empty:
         raise MissingError(
             f"{len(sources)} {what}s under {options.root!r} cannot be split by {what} into "
-            f"{', '.join(needed)}: at least {len(needed)} are needed, one left over for each "
-            f"split, and none is left for {' and '.join(empty)}"
+            f"{', '.join(SPLITS)}: {_too_few(chosen, empty)}"
         )
     return {split: {name: sources[name] for name in sorted(chosen[split])} for split in SPLITS}
+
+
+def _too_few(chosen: Mapping[SplitName, Sequence[str]], empty: Sequence[SplitName]) -> str:
+    """Return why splits are empty: there are too few sources, or the others name them all."""
+    count = sum(map(len, chosen.values()))
+    if count < len(SPLITS):
+        return f"at least {len(SPLITS)} are needed, one left over for each split"
+    taken = " and ".join(f"{split} takes {len(chosen[split])}" for split in ("val", "test"))
+    return (
+        f"{taken}, and none is left for {' and '.join(empty)}; name fewer in data.val and data.test"
+    )
 
 
 def _named(
