@@ -35,7 +35,7 @@ MOST_SOURCES = 12
 
 LITTLE = 0.005
 """Share of averaging's loss. Of the training data measured (docs/data.md), networks stayed at
-averaging on those at 0.25 % and less, and left it on those at 1.2 % and more."""
+averaging on those at 0.18 % and less, and left it on those at 1.2 % and more."""
 
 PREPARE = """Check lists and files, and build the cache of decoded pictures that training reads.
 Shards that are whole stay; an interrupted build goes on where it stopped. Clips that cannot be read
