@@ -23,6 +23,7 @@ from tempo.data.cache.splits import (
     SplitPlan,
     WindowedSplit,
 )
+from tempo.ledger.folder_use import using
 from tempo.spec import data as options_of
 from tempo.spec import published_data as published
 from tempo.spec.data import Mixture, data_of
@@ -146,8 +147,9 @@ def prepare(
             read: after all were tried, naming them.
     """
     check_available(options)
-    build(_places(options, cache), progress, jobs)
-    return {split: open_split(options, split, cache) for split in SPLITS}
+    with using(cache):
+        build(_places(options, cache), progress, jobs)
+        return {split: open_split(options, split, cache) for split in SPLITS}
 
 
 def shard_folders(options: Options, cache: Path) -> list[Path]:

@@ -423,6 +423,23 @@ def test_what_another_invocation_leaves_is_taken_over_but_not_its_failure(
     assert launcher.started == begun
 
 
+def test_a_failure_is_forgotten_once_another_invocation_completed_the_run(store: Store) -> None:
+    launcher = FakeLauncher()
+    pool = make_pool(store, launcher, work("a", 0), work("b", 0))
+    pool.step()
+    for key in ("a0", "b0"):
+        finish(store, key, "failed", failure="data")
+        launcher.end(key, JobState.FAILED, 1)
+    pool.step()
+    finish(store, "b0", "complete", attempt=2)
+    pool.reconsider_failures()
+    assert [view.status for view in pool.views.values()] == [
+        RunStatus.FAILED,
+        RunStatus.COMPLETE,
+    ]
+    assert not pool.busy
+
+
 CLAIM = """
 import sys
 from pathlib import Path

@@ -149,6 +149,17 @@ class Pool:
         self.stopping = True
         self.launcher.kill(sorted(self._jobs))
 
+    def reconsider_failures(self) -> None:
+        """Count runs that failed here as complete once another invocation has completed them.
+
+        An invocation that begins later tries them again, and its result is the study's.
+        """
+        for view in self._views.values():
+            if view.status is RunStatus.FAILED:
+                view.read()
+                if view.complete:
+                    view.status = RunStatus.COMPLETE
+
     def close(self) -> None:
         self._elsewhere.close()
 

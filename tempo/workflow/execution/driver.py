@@ -63,6 +63,7 @@ class Driver:
         """Take in what ended last, unless the jobs continue without this process."""
         if not self._left:
             self._pool.step()
+            self._pool.reconsider_failures()
             self.report()
 
     def report(self) -> None:
