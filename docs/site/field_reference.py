@@ -189,7 +189,13 @@ def _blocks(path: str, kind: Any, metadata: Iterable[Any], level: int) -> Iterat
         yield from _blocks(path, get_args(kind)[0], (), level)
 
 
-_DOCUMENTED_ONCE = {"MixturePart.data": "data", "Term.loss": "recipe.loss"}
+_DOCUMENTED_ONCE = {
+    "MixturePart.data": "data",
+    "Separate.train": "data",
+    "Separate.val": "data",
+    "Separate.test": "data",
+    "Term.loss": "recipe.loss",
+}
 """Slots inside a kind of their own catalog: the kinds stand where the catalog is used first."""
 
 

@@ -109,7 +109,9 @@ def _disk(config: Mapping[str, Any], price: Price, validations: int) -> int | No
 
 def _pictures(config: Mapping[str, Any], validations: int) -> int | None:
     """Return the bytes of the gallery (two inputs, target, prediction) and validation samples."""
-    size = config["data"].get("size") or (config["recipe"]["crop"],) * 2
+    data = config["data"]
+    judged = data["test"] if data["kind"] == "separate" else data
+    size = judged.get("size") or (config["recipe"]["crop"],) * 2
     kept = 4 * config["evaluation"]["gallery"] + VALIDATION_PICTURES * (validations + 3)
     return int(kept * 3 * size[0] * size[1])
 

@@ -101,11 +101,13 @@ class _Generator(GenerateJsonSchema):
     def _slot(self, catalog: OptionsCatalog) -> JsonSchemaValue:
         forms: list[JsonSchemaValue] = [{"type": "string", "enum": list(catalog)}]
         for kind in map(catalog.get, catalog):
-            # A mixture has no mixtures as parts, nor a sum of losses sums.
-            if kind not in self._open:
-                self._open.append(kind)
-                forms.append(self.generate_inner(kind.__pydantic_core_schema__))
-                self._open.pop()
+            # A kind that holds others holds those registered before it: a mixture has no mixtures
+            # as parts, nor a sum of losses sums.
+            if kind in self._open:
+                break
+            self._open.append(kind)
+            forms.append(self.generate_inner(kind.__pydantic_core_schema__))
+            self._open.pop()
         return {"anyOf": forms}
 
 

@@ -114,6 +114,11 @@ Label = Annotated[
 ]
 """A name in a list or a value; an unquoted number there stands for its own text."""
 
+Names = Annotated[tuple[Label, ...], ListOf]
+
+Size = Annotated[tuple[int, int], ListOf]
+"""(height, width) in pixels."""
+
 PATTERN_IN_WORDS = "patternErrorMessage"
 """Key of a field's `json_schema_extra` that completes "must ...", where a pattern is not met.
 Editors know the key by this name, too."""

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from tempo.cli.main import COMMANDS, parser
@@ -67,6 +69,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for block in blocks(ROOT / "docs" / "tutorial" / "own_study.md"):
         if block.title is not None:
             (folder / block.title).write_text(block.text)
+    write_videos(folder / "my" / "videos")
     binaries = folder / "bin"
     binaries.mkdir()
     for name, words in {"python": "", "tempo": "-m tempo.cli.main"}.items():
@@ -75,6 +78,22 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for spec in ("ablations/se_dilation.yaml", "deformable.yaml"):
         carry_out(folder, f"python run_experiment.py {spec}\n")
     return folder
+
+
+def write_videos(folder: Path) -> None:
+    """Write six videos of a sliding pattern, for the page on a reader's own videos."""
+    folder.mkdir(parents=True)
+    for number in range(6):
+        blocks = np.random.default_rng(number).integers(0, 256, (6, 40, 3), dtype=np.uint8)
+        wide = blocks.repeat(16, 0).repeat(16, 1)
+        with av.open(str(folder / f"video_{number}.mp4"), "w") as container:
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.height, stream.width, stream.pix_fmt = 96, 160, "yuv420p"
+            for k in range(12):
+                shown = np.ascontiguousarray(wide[:, 4 * k : 4 * k + 160])
+                frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
 
 
 def smoke(text: str, *, mirror: bool = False) -> str:

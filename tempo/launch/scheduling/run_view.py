@@ -164,4 +164,6 @@ def _clips(config: Mapping[str, Any]) -> float:
         return float(budget["steps"] * recipe["batch"])
     if budget.get("clips") is not None:
         return float(budget["clips"])
-    return float(budget["epochs"] * (config["data"].get("train_clips") or 1))
+    data = config["data"]
+    learned = data["train"] if data["kind"] == "separate" else data
+    return float(budget["epochs"] * (learned.get("train_clips") or 1))

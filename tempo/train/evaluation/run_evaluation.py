@@ -19,6 +19,7 @@ from tempo.data.testsets.testset import protocol
 from tempo.metrics.metric_table import metric_infos
 from tempo.records.events import Evaluated
 from tempo.records.files import attempt_of, of_attempt, sha256_of
+from tempo.spec.data import data_of
 from tempo.spec.options import Options
 from tempo.train.evaluation.clip_evaluation import (
     Judged,
@@ -59,7 +60,8 @@ class SpecTestSplit:
             digest = short_hash([digest, self.left_out], len(digest))
         sizes = {shard.size for shard in self.split.shards}
         size = sizes.pop() if len(sizes) == 1 else None
-        return protocol(self.options, self.split.name, digest, size)
+        judged = data_of(self.options, self.split.name)
+        return protocol(judged, self.split.name, digest, size)
 
     def sequences(self) -> list[range]:
         """Return the ranges of two or more clips whose targets follow each other in time."""

@@ -113,7 +113,7 @@ def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
     step = found.saved.step if found.saved else 0
     digests = {name: split.digest for name, split in splits.items()}
     check_same_data(context.journal.past, digests, step)
-    order = order_digest(splits["train"], context.seed)
+    order = order_digest(splits["train"].within(plan.clips(plan.steps)), context.seed)
     _announce(context, step, plan.steps, digests, data_order=order)
     for note in left_out(splits, step):
         context.journal.emit(note)

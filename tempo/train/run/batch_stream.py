@@ -69,7 +69,7 @@ class Steps(Dataset[Batch]):
     ) -> None:
         batches = partial(
             TrainBatches,
-            split,
+            split.within(horizon.clips(horizon.steps)),
             seed=seed,
             batch=recipe.batch,
             augment=recipe.augment,
