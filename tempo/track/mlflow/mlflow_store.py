@@ -24,6 +24,7 @@ from tempo.track.mlflow.client import concerns_one_run, connect, explain
 from tempo.track.mlflow.replicate_summary import summarise
 from tempo.track.mlflow.run_content import Limits
 from tempo.track.mlflow.study_run import ParentSender, describe_experiment, ensure_experiment
+from tempo.track.mlflow.study_view import save_view
 from tempo.track.store_address import artifact_location, default_uri, redacted, store_key
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class MlflowMirror:
             self.experiment_id = ensure_experiment(client, plan, location, self._state())
             if self._about is not None:
                 describe_experiment(client, self.experiment_id, plan, self._about)
+            save_view(client, self.experiment_id)
             self._client, self._seen = client, {}
         return self._client, self.experiment_id
 
@@ -179,6 +181,8 @@ class MlflowMirror:
             parents.show_summary(str(known[-1].mlflow_id), summaries)
             for invocation in closing:
                 parents.finish(invocation, summaries)
+        if closing:
+            save_view(client, experiment)
         return problems
 
     def _send_children(self, sender: ChildSender, *, over: bool) -> tuple[list[str], bool]:
