@@ -90,13 +90,15 @@ class SearchResult:
         return self.summary.over
 
     def best(self) -> TrialRecord:
-        """The best complete trial: its name, params and values.
+        """The best complete trial of the space: its name, params and values.
 
         Raises:
-            RecordError: no trial is complete yet.
+            RecordError: no trial of the space is complete yet.
         """
         if not self.summary.best:
-            raise RecordError(f"search {self.summary.study!r} has no complete trial yet")
+            raise RecordError(
+                f"search {self.summary.study!r} has no complete trial of its space yet"
+            )
         return self.summary.trial(self.summary.best[0])
 
     def trials(self) -> pd.DataFrame:

@@ -125,6 +125,7 @@ def test_a_short_address_leads_on_or_says_why_not(short: str) -> None:
     assert "http://127.0.0.1:5999/#/experiments/1/runs?&lt;/script&gt;" in page
     assert "</script>" not in page.replace("</script></body>", "")
     assert get(f"{short}other") == (404, "no /other\n")
+    assert get(f"{short}favicon.ico") == (404, "")
 
 
 def test_a_port_that_is_taken_is_said(short: str) -> None:

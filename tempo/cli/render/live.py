@@ -168,6 +168,7 @@ def counts(views: Sequence[RunView]) -> str:
     said = {
         "of them before": sum(view.reused for view in views),
         "failed": ended[RunStatus.FAILED],
+        "pruned": sum(view.pruned and view.status is RunStatus.STOPPED for view in views),
         "held back": sum(bool(view.held_back) for view in views),
         "running elsewhere": sum(view.elsewhere is not None for view in views),
         "queued": sum(view.queued for view in views),
@@ -228,7 +229,9 @@ class Changes:
             state = (view.status, away, view.lost, view.withdrawn, bool(view.held_back))
             before = self._last.get(view.key, (RunStatus.PLANNED, False, 0, False, False))
             self._last[view.key] = state
-            line = _change(view) if state != before else None
+            # Of a pruned trial the search has said so; that its run leaves is no news.
+            told = view.pruned and view.status not in {RunStatus.COMPLETE, RunStatus.FAILED}
+            line = _change(view) if state != before and not told else None
             if line:
                 lines.append(line)
         return lines

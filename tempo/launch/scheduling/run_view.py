@@ -37,6 +37,7 @@ class RunView:
         where: the host or slot of the newest attempt; `avoid`: those that lost a worker of it.
         lost: how often its worker died without recording an end.
         withdrawn: a stop was requested, so the run is not started again here.
+        pruned: a search stopped it because its trial is not worth finishing.
         held_back: why it was not started, when a failure elsewhere says that it would fail too.
     """
 
@@ -56,6 +57,7 @@ class RunView:
     attempt: int = 0
     not_before: float = 0.0
     withdrawn: bool = False
+    pruned: bool = False
     held_back: str = ""
     log: Path = field(default_factory=Path)
 

@@ -17,6 +17,7 @@ from tempo.ledger.open import open_ledger
 from tempo.ledger.port import is_active
 from tempo.records.event_log import NAME
 from tempo.records.layout import Store
+from tempo.records.pruned_runs import pruned_runs
 from tempo.track.mirror_state import Invocations, MirrorState, describe
 from tempo.track.mirror_thread import SyncThread
 from tempo.track.mlflow.child_run import ChildSender
@@ -172,6 +173,7 @@ class MlflowMirror:
             state=book.state,
             parent_of=lambda moment: str(book.parent_at(moment).mlflow_id),
             limits=self._limits,
+            pruned=pruned_runs(self._store, book.plan),
         )
         problems, changed = self._send_children(children, over=over)
         known = book.state.invocations()

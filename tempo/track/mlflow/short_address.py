@@ -10,7 +10,7 @@ import html
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote, urlsplit
@@ -22,6 +22,9 @@ HOST = "127.0.0.1"
 PLAIN_HOST = "tempo.localhost"
 """A name of this machine under which MLflow's assistant, which covers a third of the window, does
 not open by itself: it does so at `127.0.0.1` and `localhost`. Not every browser knows the name."""
+
+ICON = "/favicon.ico"
+"""What browsers ask for beside every page."""
 
 Find = Callable[[str], str]
 """Return the address of a view, as its part after the host, for a path; raise TempoError."""
@@ -80,8 +83,12 @@ def _handler(find: Find, target: int) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Lead on to the view, or say why there is none."""
+            path = unquote(urlsplit(self.path).path)
+            if path == ICON:
+                self._send(HTTPStatus.NOT_FOUND, "text/plain", "")
+                return
             try:
-                rest = f"/{find(unquote(urlsplit(self.path).path))}"
+                rest = f"/{find(path)}"
             except TempoError as error:
                 self._send(HTTPStatus.NOT_FOUND, "text/plain", f"{error}\n")
                 return
@@ -93,8 +100,10 @@ def _handler(find: Find, target: int) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
+            # A browser that was sent on closes the connection of what it no longer wants.
+            with suppress(ConnectionError):
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Print nothing: requests are of no interest in a terminal."""
