@@ -168,8 +168,10 @@ class SearchResult:
         chosen = [self.summary.trial(name) for name in trials]
         for trial in chosen:
             if trial.state != "pruned" or trial.number is None:
+                left = [t.variant for t in self.summary.trials if t.state == "pruned"]
                 raise TempoError(
-                    f"{trial.variant} is {trial.state}; only pruned trials are promoted"
+                    f"{trial.variant} is {trial.state}, and only a pruned trial can be promoted: "
+                    f"{', '.join(left) or 'this search has none'}"
                 )
         section = self._spec().spec.search
         folder = search_dir(self.store, self.summary.study)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.core.errors import TempoError
+from tempo.core.errors import MissingError, TempoError
 from tempo.track.mlflow.client import connect
 from tempo.track.mlflow.mlflow_store import MlflowMirror
 from tempo.track.mlflow.short_address import forwarding, host_settings
@@ -146,3 +146,9 @@ def test_only_this_machine_is_answered() -> None:
 def test_a_port_without_a_next_one_is_refused(port: int, tmp_path: Path) -> None:
     with pytest.raises(TempoError, match=f"--port {port} cannot be used: choose one from 1024"):
         serve(f"sqlite:///{tmp_path}/mlflow.db", port)
+
+
+def test_pages_that_are_not_installed_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempo.track.mlflow.ui.find_spec", lambda name: None)
+    with pytest.raises(MissingError, match="The pages of MLflow are not installed here"):
+        serve("sqlite:////nowhere/mlflow.db")

@@ -14,7 +14,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING
+
+import psutil
 
 from tempo.core.catalog import nearest
 from tempo.core.errors import MissingError, TempoError
@@ -116,6 +119,11 @@ def serve(
         rest = f"/{Views(_connected(uri)).find(study)}" if study else ""
         say(f"MLflow: {redacted(uri).rstrip('/')}{rest}")
         return 0
+    if find_spec("flask") is None:
+        raise MissingError(
+            "The pages of MLflow are not installed here: the package mlflow-skinny has none. "
+            "Install them by `pip install mlflow`, or give --mlflow the address of a server."
+        )
     database = sqlite_file(uri)
     if database is not None and not database.is_file():
         raise MissingError(f"{database} does not exist: run a study first, or `tempo sync` one")
@@ -202,10 +210,13 @@ def _answers(address: str) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the server and the workers it started, which are a process group of their own."""
-    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-            return
+    """End the server and the workers it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        server = psutil.Process(process.pid)
+        family = [server, *server.children(recursive=True)]
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for each in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(each)
+            _, family = psutil.wait_procs(family, timeout=5.0)
+    process.wait()

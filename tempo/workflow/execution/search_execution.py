@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tempo.core.errors import SpecError, StoppedError
 from tempo.core.records import Plan, PlannedRun, RunStatus
-from tempo.launch.launchers.worker_processes import ForkServer
+from tempo.launch.launchers.worker_processes import make_start
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest, RunView
 from tempo.launch.worker_command import call_worker
@@ -75,7 +75,7 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
     store = options.store
     begun = check_unchanged(loaded, store)
     calibrator = Calibrator(
-        Prices(store.root), options.cache, {}, options.ddp, ForkServer(call_worker, PRELOAD)
+        Prices(store.root), options.cache, {}, options.ddp, make_start(call_worker, PRELOAD)
     )
     with NetworkCosts(calibrator) as costs, ExitStack() as held:
 
