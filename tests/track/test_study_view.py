@@ -21,7 +21,7 @@ from tempo.track.mlflow.study_view import (
     unpacked,
     view_of,
 )
-from tempo.track.mlflow.ui import Views, free_port, serve
+from tempo.track.mlflow.ui import Views, free_port, require_free, serve
 
 from .conftest import Study
 
@@ -135,6 +135,13 @@ def test_a_port_that_is_taken_is_said(short: str) -> None:
         forwarding(str, 1, port),
     ):
         pass
+
+
+def test_a_port_of_the_pages_that_is_taken_is_said(short: str) -> None:
+    port = int(short.rstrip("/").rpartition(":")[2])
+    with pytest.raises(TempoError, match=f"port {port} of this machine, where MLflow's pages"):
+        require_free(port)
+    require_free(free_port())
 
 
 def test_only_this_machine_is_answered() -> None:

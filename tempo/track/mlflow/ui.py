@@ -47,6 +47,19 @@ def free_port() -> int:
             return port
 
 
+def require_free(port: int) -> None:
+    """Raise a TempoError when a port is taken: MLflow would try it for minutes."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+    except OSError as error:
+        raise TempoError(
+            f"port {port} of this machine, where MLflow's pages would be, cannot be used "
+            f"({error.strerror}); choose a --port whose next one is free, or leave --port out"
+        ) from error
+
+
 def command(port: int) -> list[str]:
     """The UI in one process instead of MLflow's default of several, for a quick start.
 
@@ -133,6 +146,7 @@ def serve(
     try:
         front = free_port() if port is None else port
         behind = free_port() if port is None else port + 1
+        require_free(behind)
         with (
             forwarding(views.find, behind, front) as short,
             running(uri, behind) as (process, _),
