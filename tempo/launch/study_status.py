@@ -14,6 +14,7 @@ from tempo.launch.to_come import NOTHING, ToCome, to_come
 from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
+from tempo.records.pruned_runs import pruned_runs, status_in
 from tempo.records.rule_sentences import looks_taken, rule_history
 from tempo.records.seed_log import NOT_NEEDED, SeedLook, opened_runs, read_looks, unopened_state
 from tempo.records.verdict_log import read_log
@@ -87,8 +88,9 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     step = common_step([progress[run.run_id] for run in trained])
     owners = [hold.owner for hold in holds.values() if is_active(hold)]
     memory = memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
+    pruned = pruned_runs(store, plan)
     states = tuple(
-        _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
+        _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory, pruned)
         if run.run_id in opened
         else _unopened(run, looks)
         for run in runs
@@ -133,8 +135,9 @@ def _state(
     metric: str,
     step: int | None,
     memory: Mapping[int, float],
+    pruned: frozenset[str],
 ) -> RunState:
-    status = _status(progress, hold)
+    status = status_in(run.run_id, _status(progress, hold), pruned)
     running = status is RunStatus.RUNNING
     asked = hold is not None and hold.asked_to_stop
     last = progress.curve[max(progress.curve)] if progress.curve else {}

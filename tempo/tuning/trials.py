@@ -49,6 +49,29 @@ def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
     return out
 
 
+def name_of(frozen: FrozenTrial) -> str:
+    """Return a trial's name in the study's plan: by Optuna's number, unless it was given one.
+
+    Searches of earlier versions gave every trial a name, which counted in another way.
+    """
+    return str(frozen.user_attrs.get(NAME) or numbered(frozen.number))
+
+
+def numbered(number: int) -> str:
+    """Return the name of the trial that has this number in Optuna."""
+    return f"trial-{number:03d}"
+
+
+def is_outside(frozen: FrozenTrial) -> bool:
+    """Return whether no point of the space equals a trial that ended."""
+    return bool(result_of(frozen).get("outside"))
+
+
+def is_searched(frozen: FrozenTrial) -> bool:
+    """Return whether the search itself proposed a trial: it was neither enqueued nor known."""
+    return frozen.user_attrs.get(ORIGIN) in {"sampled", "promoted"} and not is_outside(frozen)
+
+
 def result_of(frozen: FrozenTrial) -> Mapping[str, Any]:
     """Return what was stored when the trial ended; empty before."""
     found: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {})
@@ -67,7 +90,7 @@ def mean_value(frozen: FrozenTrial, index: int = 0) -> float:
 
 def is_complete(frozen: FrozenTrial, seeds: int) -> bool:
     """Return whether a trial ended with all its seeds."""
-    done = frozen.state is TrialState.COMPLETE or bool(result_of(frozen).get("outside"))
+    done = frozen.state is TrialState.COMPLETE or is_outside(frozen)
     return done and len(seed_values(frozen)) >= seeds
 
 

@@ -33,6 +33,7 @@ def counts(views: Sequence[RunView]) -> str:
     said = {
         "of them before": sum(view.reused for view in views),
         "failed": ended[RunStatus.FAILED],
+        "pruned": sum(view.pruned and view.status is RunStatus.STOPPED for view in views),
         "held back": sum(bool(view.held_back) for view in views),
         "running elsewhere": sum(view.elsewhere is not None for view in views),
         "queued": sum(view.queued for view in views),
@@ -101,13 +102,18 @@ class Changes:
 
 def _change(view: RunView) -> Change | None:
     """Return what to say of a run whose state just changed; None for what is not worth a line."""
-    title, step = view.run.title, view.progress.step
     if view.held_back:
-        return Change("held back", title, f": {view.held_back}")
-    if view.status is RunStatus.COMPLETE:
-        return None if view.reused else _completed(view)
+        return Change("held back", view.run.title, f": {view.held_back}")
     if view.status is RunStatus.FAILED:
         return _failed(view)
+    if view.status is RunStatus.COMPLETE:
+        return None if view.reused else _completed(view)
+    return None if view.pruned else _underway(view)
+
+
+def _underway(view: RunView) -> Change | None:
+    """Return what to say of a run that has not ended; of a pruned one the search has said so."""
+    title, step = view.run.title, view.progress.step
     if view.status is RunStatus.RUNNING:
         return Change("stopping", title, ", as was asked") if view.withdrawn else _started(view)
     if view.withdrawn or view.status is RunStatus.STOPPED:

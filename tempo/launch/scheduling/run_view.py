@@ -39,6 +39,7 @@ class RunView:
         losses: a sentence for each time that a worker left the run without ending it: it died, or
             lost its lease.
         withdrawn: a stop was requested, so the run is not started again here.
+        pruned: a search stopped it because its trial is not worth finishing.
         held_back: why it was not started, when a failure elsewhere says that it would fail too.
     """
 
@@ -59,6 +60,7 @@ class RunView:
     attempt: int = 0
     not_before: float = 0.0
     withdrawn: bool = False
+    pruned: bool = False
     held_back: str = ""
     log: Path = field(default_factory=Path)
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 from sqlalchemy import event
 
 from tempo.core.config_diff import ABSENT, at_path, diff
@@ -104,12 +104,21 @@ def ensure_study(
     if name not in known:
         made = storage.create_new_study(directions, name)
         storage.set_study_user_attr(made, SIGNATURE, dict(signature))
+        _name_objectives(storage, name, search)
         return True
     check_study(storage, name, signature, place)
+    _name_objectives(storage, name, search)
     number = storage.get_study_id_from_name(name)
     if storage.get_study_user_attrs(number).get(SIGNATURE) != signature:
         storage.set_study_user_attr(number, SIGNATURE, dict(signature))
     return False
+
+
+def _name_objectives(storage: BaseStorage, name: str, search: SearchSpec) -> None:
+    """Store the names of the objectives, which dashboards show instead of `Objective 0`."""
+    study = Study(name, storage)
+    if study.metric_names != list(search.objectives):
+        study.set_metric_names(list(search.objectives))
 
 
 def check_study(

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempo.core.counted import counted
 from tempo.core.errors import SpecError, StoppedError
 from tempo.core.records import Plan, PlannedRun, RunStatus
-from tempo.launch.launchers.worker_processes import ForkServer
+from tempo.launch.launchers.worker_processes import make_start
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest, RunView
 from tempo.launch.to_come import NOTHING, ToCome, to_come
@@ -78,7 +78,7 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
     store = options.store
     begun = check_unchanged(loaded, store)
     calibrator = Calibrator(
-        Prices(store.root), options.cache, {}, options.ddp, ForkServer(call_worker, PRELOAD)
+        Prices(store.root), options.cache, {}, options.ddp, make_start(call_worker, PRELOAD)
     )
     with NetworkCosts(calibrator) as costs, ExitStack() as held:
         held.enter_context(using(store.root, options.cache))
@@ -236,7 +236,7 @@ class SearchDriver:
         for trial in list(self._active):
             if self._search.observe(trial):
                 self._say(f"pruned    {trial.name} at step {max(trial.steps)}")
-                self._close(trial)
+                self._close(trial, pruned=True)
         if not self._pool.stopping:
             self._fill()
 
@@ -269,6 +269,7 @@ class SearchDriver:
             run = trial.runs[seed]
             self._wanted.setdefault(run.run_id, []).append((trial, seed))
             works.append(RunRequest(run=run, spec=trial.spec(seed)))
+        self._search.mark([each.run.run_id for each in works], pruned=False)
         self._pool.add(works)
 
     def _ended(self, view: RunView) -> None:
@@ -291,12 +292,18 @@ class SearchDriver:
                 self._close(trial)
         self._stopped.discard(view.key)
 
-    def _close(self, trial: Trial) -> None:
+    def _close(self, trial: Trial, *, pruned: bool = False) -> None:
         """End a trial: stop its runs that no other trial waits for."""
         self._active.remove(trial)
+        stopped: list[str] = []
         for run in trial.runs.values():
             view = self._pool.views.get(run.run_id)
             others = [one for one, _ in self._wanted.get(run.run_id, ()) if not one.over]
             if view is not None and not view.ended and not others:
-                self._stopped.add(view.key)
-                self._pool.stop([view.key])
+                stopped.append(view.key)
+                view.pruned = pruned
+        if pruned:
+            # Noted before the runs know: none of them is ever seen as stopped by the user.
+            self._search.mark(stopped, pruned=True)
+        self._stopped |= set(stopped)
+        self._pool.stop(stopped)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -18,7 +15,13 @@ from tempo.core.errors import TempoError
 from tempo.core.identity import canonical
 from tempo.core.jobs import JobSpec
 from tempo.core.records import Plan, PlannedVariant
-from tempo.launch.launchers.worker_processes import Child, ForkServer
+from tempo.launch.launchers.worker_processes import (
+    KILL,
+    Child,
+    WorkerStart,
+    make_start,
+    signal_group,
+)
 from tempo.launch.worker_command import WORKER, call_worker
 from tempo.records.files import write_json
 from tempo.records.prices import CONFIG_FILE, PRICE_FILE, Price, Prices, price_key
@@ -38,7 +41,7 @@ class Calibrator:
     cache: Path
     environment: Mapping[str, str]
     world: int
-    start: ForkServer
+    start: WorkerStart
 
     def price(self, config: Config) -> Price:
         """Measure a config and keep its price.
@@ -72,8 +75,7 @@ def _wait(child: Child) -> int:
             time.sleep(POLL_SECONDS)
     finally:
         if code is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            signal_group(child.pid, KILL)
     return code
 
 
@@ -81,7 +83,7 @@ def ready(
     plan: Plan, prices: Prices, cache: Path, world: int, observer: Observer
 ) -> tuple[Checked, Calibrator]:
     """Check the machine; returns what the machine offers, and a calibrator on its first device."""
-    server = ForkServer(call_worker, PRELOAD)
+    server = make_start(call_worker, PRELOAD)
     server.warm()
     checked = check(plan, [variant.name for variant in plan.variants], cache, observer)
     names = {name for slot in checked.slots for name in slot}
