@@ -11,7 +11,8 @@ import pytest
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Contrast, Verdict, Word
 from tempo.report.figures.axis_range import Reach, axis_range
-from tempo.report.pages.answer import MOST_ROWS, answer_sentence, answer_table
+from tempo.report.formats.answer_sentence import answer_sentence
+from tempo.report.pages.answer import MOST_ROWS, answer_table
 from tempo.report.pages.headlines import sort_headline
 from tempo.report.pages.strips import ticks
 from tempo.report.pages.study_page import study_summary

@@ -122,7 +122,7 @@ def test_two_different_variants_are_shown_at_first(whole: Comparison) -> None:
 
 
 def test_a_metric_of_which_less_is_better_is_named_by_its_size(whole: Comparison) -> None:
-    from tempo.report.pages.answer import answer_sentence
+    from tempo.report.formats.answer_sentence import answer_sentence
 
     info = MetricInfo(name="psnr", unit="ms", better="lower", digits=2, definition="a time")
     better = Verdict(word=Word.BETTER, reason="given")

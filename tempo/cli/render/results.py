@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from tempo.cli.render.answer import LONGEST, lead, remaining
+from tempo.cli.render.answer import lead, remaining
 from tempo.cli.render.fitted_table import FittedColumn, column, grid, lay_out
 from tempo.cli.render.tables import COLOURS, plain
 from tempo.comparison.comparison import Comparison, Row
 from tempo.report.formats import numbers
+from tempo.report.formats.answer_sentence import LONGEST
 from tempo.report.formats.cells import contrast_cell
 from tempo.report.formats.phrases import percent, title
 from tempo.report.formats.table import Cell

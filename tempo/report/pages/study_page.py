@@ -8,8 +8,9 @@ from pathlib import Path
 from tempo.comparison.comparison import Comparison
 from tempo.core.own_command import page_command
 from tempo.report.figures.export import Made
+from tempo.report.formats.answer_sentence import answer_sentence
 from tempo.report.formats.table import NotApplicable, Table
-from tempo.report.pages.answer import answer_sentence, answer_table
+from tempo.report.pages.answer import answer_table
 from tempo.report.pages.gallery import BUDGET, gallery
 from tempo.report.pages.headlines import Headline, sort_headline
 from tempo.report.pages.held_equal import held_equal

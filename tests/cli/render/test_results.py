@@ -85,7 +85,7 @@ def test_the_answer_comes_first_and_once(decided: Comparison) -> None:
     assert lines[0].startswith("planted: which rate is better?")
     assert lines[1].startswith("Against ")
     answer = " ".join(lines[1:3])
-    assert "better: V2 by +0." in answer and "worse: " in answer and " dB [" in answer
+    assert "V2 is better by 0." in answer and "is worse by" in answer and " dB [" in answer
     assert "\n".join(lines).count("Against ") == 1
 
 
