@@ -8,15 +8,16 @@ alone, so a result made under other settings is reused, and the difference is re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
+from tempo.core.plugins.loading import stamps as stamps_of
 from tempo.records.event_log import is_complete, read_events
 from tempo.records.events import EVENTS, AttemptStarted
-from tempo.records.layout import Store
+from tempo.records.layout import Store, load_run
 
 _STARTS_ONLY = tuple(kind for kind in EVENTS if kind != AttemptStarted.kind)
 _RUN_ID = re.compile(rb'"run_id": ?"([0-9A-Za-z]+)"')
@@ -36,8 +37,15 @@ class ReuseStatus:
         return self.complete and (stale_too or not self.stale)
 
 
-def reuse_status(folder: Path, runtime: Mapping[str, Any] | None = None) -> ReuseStatus:
-    """Compare the record in a run's folder with the requested `runtime` section and this code."""
+def reuse_status(
+    folder: Path,
+    runtime: Mapping[str, Any] | None = None,
+    plugins: Sequence[Mapping[str, Any]] | None = None,
+) -> ReuseStatus:
+    """Compare the record in a run's folder with the requested `runtime` section and this code.
+
+    `plugins` are those of the requested run; None takes those of the recorded one.
+    """
     if not (folder / "run.json").is_file():
         return ReuseStatus()
     environments = _environments(folder)
@@ -46,9 +54,24 @@ def reuse_status(folder: Path, runtime: Mapping[str, Any] | None = None) -> Reus
     stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
     return ReuseStatus(
         complete=is_complete(folder),
-        stale=bool(stamps - {code_stamp()}),
+        stale=bool(stamps - {code_stamp()}) or _plugins_changed(folder, environments, plugins),
         beside=tuple(_differences(last, runtime)) if runtime and last else (),
     )
+
+
+def _plugins_changed(
+    folder: Path,
+    environments: Sequence[Mapping[str, Any]],
+    plugins: Sequence[Mapping[str, Any]] | None,
+) -> bool:
+    """Return whether the code of a run's plug-ins is another one than it was made with."""
+    made = [dict(each.get("plugins") or {}) for each in environments]
+    if plugins is None:
+        if not any(made):
+            return False
+        plugins = load_run(folder).config.get("plugins") or ()
+    now = sorted(stamps_of(plugins).values())
+    return any(sorted(each["stamp"] for each in one.values()) != now for one in made)
 
 
 def _environments(folder: Path) -> list[Mapping[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from tempo.core.catalog import Catalog
+from tempo.core.errors import UnknownNameError
+from tempo.core.plugins.parts import names_of
 from tempo.core.records import MetricInfo
 
 _INFOS: dict[str, tuple[tuple[str, str, Literal["higher", "lower"], int], str]] = {
@@ -82,3 +84,30 @@ METRIC_INFOS = Catalog(
 DEFAULT_METRICS = ("psnr", "psnr_uint8", "ssim", "ssim_matlab", "ms_ssim", "ie", "edge")
 """Cheap enough for every validation and test. The others estimate optical flow or need more than
 one target."""
+
+METRIC_TABLE = "metric"
+"""The table that plug-ins add metrics to: of a frame against its target."""
+
+
+def validation_metrics() -> tuple[str, ...]:
+    """Return the metrics that a validation can measure, and so choose a checkpoint by."""
+    return (*DEFAULT_METRICS, *names_of(METRIC_TABLE))
+
+
+def is_better(name: str, value: float, other: float) -> bool:
+    """Return whether a value of a metric is better than another one."""
+    return value > other if METRIC_INFOS.get(name).better == "higher" else value < other
+
+
+def check_validated(name: str) -> None:
+    """Check that a validation can measure a metric.
+
+    Raises:
+        UnknownNameError: when there is no such metric, or it needs more than one frame.
+    """
+    METRIC_INFOS.get(name)
+    if name not in validation_metrics():
+        raise UnknownNameError(
+            f"{name} needs more frames than a validation predicts, so no checkpoint can be chosen "
+            f"by it (possible: {', '.join(validation_metrics())})"
+        )

@@ -66,11 +66,13 @@ def _say(**message: Any) -> None:
 
 
 def _width(config: dict[str, Any], target: dict[str, Any], by: str) -> dict[str, Any]:
+    from tempo.spec.arch import ArchSpec
     from tempo.spec.study import RunConfig
     from tempo.train.hardware.preflight import same_cost
 
     one, other = RunConfig.model_validate(config), RunConfig.model_validate(target)
     crops = one.recipe.crop, other.recipe.crop
+    assert isinstance(one.arch, ArchSpec)  # The plan widens no other network.
     return asdict(same_cost(one.arch, other.arch, by, crops))
 
 

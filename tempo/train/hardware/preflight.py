@@ -17,8 +17,10 @@ from tempo.data.batches import Batch
 from tempo.data.open_dataset import check_available
 from tempo.design.measurements import Width, nearest_width
 from tempo.metrics.metric_table import evaluate_pair
-from tempo.models.family import TempoNet, build_model
+from tempo.models.family import build_model, unbuilt
+from tempo.models.network_cost import count
 from tempo.spec.arch import ArchSpec
+from tempo.spec.networks import Network
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
     available_cores,
@@ -131,14 +133,14 @@ def random_batch(clips: int, side: int = SIDE) -> Batch:
     )
 
 
-def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int]) -> Width:
+def same_cost(arch: ArchSpec, target: Network, by: str, crops: tuple[int, int]) -> Width:
     """Return the width at which `arch` has as many parameters or MACs (`by`) as `target`.
 
     `crops` are the sides in pixels of the square pictures that the two are counted for."""
 
-    def cost(one: ArchSpec, side: int) -> float:
+    def cost(one: Network, side: int) -> float:
         if by == "parameters":
-            return float(sum(each.numel() for each in _on_meta(one).parameters()))
+            return float(sum(each.numel() for each in unbuilt(one).parameters()))
         return _macs(one, side)
 
     return nearest_width(
@@ -147,19 +149,16 @@ def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int])
     )
 
 
-def _macs(arch: ArchSpec, side: int) -> float:
+def _macs(arch: Network, side: int) -> float:
     """Return the multiply-accumulates of one forward pass, as `models.network_cost` counts them."""
-    net = _on_meta(arch)
+    if not isinstance(arch, ArchSpec):
+        return float(count(arch, height=side, width=side).macs)
+    net = unbuilt(arch)
     with torch.device("meta"):
         inputs = torch.empty(1, 2, 3, side, side), torch.empty(1, 2), torch.empty(1)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(*inputs)
     return float(counter.get_total_flops()) / 2
-
-
-def _on_meta(arch: ArchSpec) -> TempoNet:
-    with torch.device("meta"):
-        return TempoNet(arch)
 
 
 def device_slots(configs: Iterable[RunConfig]) -> list[dict[str, str]]:

@@ -138,7 +138,9 @@ class LaunchSetup:
         return [
             (run, spec)
             for run, spec in self.opened.specs()
-            if not reuse_status(self.store.run_dir(run.run_id)).reusable(stale_too=stale_too)
+            if not reuse_status(
+                self.store.run_dir(run.run_id), plugins=spec.config.get("plugins") or ()
+            ).reusable(stale_too=stale_too)
         ]
 
     def guard_budget(self, to_go: Iterable[PlannedRun]) -> None:

@@ -1,0 +1,147 @@
+"""Define the list of plug-ins in a spec; import what is listed, and say which a run uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from tempo.core.errors import Place, PluginError
+from tempo.core.plugins import loading
+from tempo.core.plugins.parts import part_of, parts, plugin_of_options
+from tempo.spec.methods import METHOD_TABLE
+from tempo.spec.metrics import METRIC_TABLE
+from tempo.spec.networks import target_module
+from tempo.spec.options import ListOf, Section
+from tempo.spec.yaml.problems import Problems
+from tempo.spec.yaml.value_tree import Entry, Listing, Mapped, Node, Scalar, shown, written
+
+
+class PluginEntry(Section):
+    """A plug-in as a plan and a run record it; a spec writes its module or its file."""
+
+    name: str = Field(description="the module that is imported")
+    root: str | None = Field(
+        None, description="the folder it lies in; null is an installed package"
+    )
+
+
+def _entry(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
+            f"plug-ins are listed once for the whole study, at its top, not for one variant: "
+            f"{value!r}"
+        )
+    return value
+
+
+Plugins = Annotated[
+    tuple[Annotated[PluginEntry, BeforeValidator(_entry, json_schema_input_type=str)], ...], ListOf
+]
+
+
+def import_listed(tree: Mapped, problems: Problems) -> Mapped:
+    """Import a spec's plug-ins and those of installed packages; return the tree with folders.
+
+    A path is relative to the file that names it. What fails goes to `problems`, with its place.
+    """
+    loading.installed()
+    entry = tree.entries.get("plugins")
+    if entry is None:
+        return tree
+    if not isinstance(entry.node, Listing):
+        given = shown(entry.node.value) if isinstance(entry.node, Scalar) else "a mapping"
+        problems.add(
+            f"plugins is a list of modules and files, such as [./blocks.py], not {given}",
+            entry.node.place,
+        )
+        return tree.without("plugins")
+    found = [made for item in entry.node.items if (made := _imported(item, problems))]
+    return tree.with_entry("plugins", Entry(entry.key, Listing(tuple(found), entry.node.place)))
+
+
+def _imported(item: Node, problems: Problems) -> Node | None:
+    if isinstance(item, Mapped):
+        # Written out already: a plan's own form.
+        return item
+    if not isinstance(item, Scalar) or not isinstance(item.value, str):
+        what = shown(item.value) if isinstance(item, Scalar) else "a list"
+        problems.add(
+            f"a plug-in is the name of a module or the path of a file, not {what}", item.place
+        )
+        return None
+    try:
+        source = loading.find(item.value, folder_of(item.place))
+        loading.load(source)
+    except PluginError as error:
+        problems.add(str(error), item.place)
+        return None
+    return written(source.to_json(), item.place)
+
+
+def folder_of(place: Place) -> Path:
+    """Return the folder that paths at a place are relative to: of the file, or the current one."""
+    file = Path(place.source)
+    return file.parent if file.suffix in {".yaml", ".yml"} else Path()
+
+
+def load_of(recorded: Any) -> None:
+    """Import the plug-ins of a recorded config or spec, so that it can be validated.
+
+    Raises:
+        PluginError: when one is gone or fails.
+    """
+    if isinstance(recorded, Mapping):
+        loading.load_recorded(recorded.get("plugins") or ())
+
+
+def used(
+    named: Iterable[str], network: object, listed: Sequence[PluginEntry]
+) -> tuple[PluginEntry, ...]:
+    """Return the plug-ins that decide a run: the `named` ones, and those that add no part at all,
+    whose effect nobody can know, and the module of its `network`.
+
+    Raises:
+        PluginError: when the module of the network cannot be found.
+    """
+    if not listed and network is None and not loading.loaded():
+        return ()
+    known = {each.name: each for each in listed}
+    known |= {each.name: PluginEntry(**each.to_json()) for each in loading.installed()}
+    adding = {part.plugin for part in parts()}
+    names = [each.name for each in listed if each.name not in adding and network != each.name]
+    names = [*names, *named]
+    out = {name: known[name] for name in dict.fromkeys(names) if name in known}
+    module = target_module(network)
+    if module is not None and module not in out:
+        out[module] = known.get(module) or PluginEntry(**_found(module))
+    return tuple(out.values())
+
+
+def _found(module: str) -> dict[str, Any]:
+    return loading.find(module, Path.cwd()).to_json()
+
+
+def named_by(section: str, value: Any) -> tuple[str, ...]:
+    """Return the plug-ins whose parts a section of a run names, each once."""
+    return tuple(dict.fromkeys(_named(section, value))) if parts() else ()
+
+
+def _named(section: str, value: Any) -> Iterator[str]:
+    """Yield the plug-ins whose parts a section names."""
+    if section == "method" and (part := part_of(METHOD_TABLE, value)):
+        yield part.plugin
+    if section == "evaluation":
+        for name in (*value.metrics, value.select_by):
+            if part := part_of(METRIC_TABLE, name):
+                yield part.plugin
+    if isinstance(value, BaseModel):
+        if plugin := plugin_of_options(type(value)):
+            yield plugin
+        for name in type(value).model_fields:
+            yield from _named("", getattr(value, name))
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _named("", each)
