@@ -15,7 +15,7 @@ from pydantic import ValidationError, create_model
 from tempo.core.errors import Place, PluginError, SpecError
 from tempo.spec.methods import NETWORK_METHOD
 from tempo.spec.options import Section
-from tempo.spec.plugin_list import named_by, used
+from tempo.spec.plugin_list import modules_in, named_by, used
 from tempo.spec.presets import expand_preset
 from tempo.spec.study import RunConfig, result_fields
 from tempo.spec.yaml.error_text import validate
@@ -69,6 +69,7 @@ class Configs:
         self._merged: dict[tuple[int, int], Node] = {}
         self._parts: dict[tuple[str, int], Part | None] = {}
         self._sound: dict[tuple[int, ...], bool] = {}
+        self._modules = set(modules_in(tree)) if self.base["plugins"] else set()
         self._kept: list[Node] = []
 
     def resolve(self, overlays: Sequence[Mapped]) -> Resolved | None:
@@ -101,7 +102,7 @@ class Configs:
         network = values["arch"] if values["method"] == NETWORK_METHOD else None
         named = (name for part in parts for name in part.plugins)
         try:
-            found = used(named, network, values["plugins"])
+            found = used(named, network, values["plugins"], self._modules)
         except PluginError as error:
             arch = self.base["arch"]
             places = [each.place for each in overlays] or [arch.key if arch else Place("arch")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tempo.core.catalog import Catalog
@@ -85,6 +87,9 @@ DEFAULT_METRICS = ("psnr", "psnr_uint8", "ssim", "ssim_matlab", "ms_ssim", "ie",
 """Cheap enough for every validation and test. The others estimate optical flow or need more than
 one target."""
 
+OWN_METRICS = tuple(_INFOS)
+"""Tempo's own metrics, without those of plug-ins."""
+
 METRIC_TABLE = "metric"
 """The table that plug-ins add metrics to: of a frame against its target."""
 
@@ -97,6 +102,19 @@ def validation_metrics() -> tuple[str, ...]:
 def is_better(name: str, value: float, other: float) -> bool:
     """Return whether a value of a metric is better than another one."""
     return value > other if METRIC_INFOS.get(name).better == "higher" else value < other
+
+
+def best_of(values: Sequence[Mapping[str, float]], name: str) -> Mapping[str, float]:
+    """Return the validation that is best by a metric, the first of equal ones.
+
+    A metric that is not known here counts as better when higher.
+    """
+    lower = name in METRIC_INFOS and METRIC_INFOS.get(name).better == "lower"
+    return max(values, key=lambda each: _rank(each.get(name), -1 if lower else 1))
+
+
+def _rank(value: float | None, sign: int) -> float:
+    return -math.inf if value is None or math.isnan(value) else sign * value
 
 
 def check_validated(name: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,11 +98,33 @@ def load_of(recorded: Any) -> None:
         loading.load_recorded(recorded.get("plugins") or ())
 
 
+def modules_in(tree: Node) -> Iterator[str]:
+    """Yield the modules of the networks that a spec names, in whatever variant: `my_net:Net`."""
+    if isinstance(tree, Scalar):
+        found = _TARGET.fullmatch(tree.value) if isinstance(tree.value, str) else None
+        if found:
+            yield found[1]
+    elif isinstance(tree, Listing):
+        for item in tree.items:
+            yield from modules_in(item)
+    else:
+        for _, node in tree.entries.values():
+            yield from modules_in(node)
+
+
+_TARGET = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_][\w.]*")
+
+
 def used(
-    named: Iterable[str], network: object, listed: Sequence[PluginEntry]
+    named: Iterable[str],
+    network: object,
+    listed: Sequence[PluginEntry],
+    modules: Collection[str] = (),
 ) -> tuple[PluginEntry, ...]:
-    """Return the plug-ins that decide a run: the `named` ones, and those that add no part at all,
-    whose effect nobody can know, and the module of its `network`.
+    """Return the plug-ins that decide a run: the `named` ones, the module of its `network`, and
+    those that nothing names, whose effect nobody can know.
+
+    `modules` are those of any network in the study.
 
     Raises:
         PluginError: when the module of the network cannot be found.
@@ -110,9 +133,8 @@ def used(
         return ()
     known = {each.name: each for each in listed}
     known |= {each.name: PluginEntry(**each.to_json()) for each in loading.installed()}
-    adding = {part.plugin for part in parts()}
-    names = [each.name for each in listed if each.name not in adding and network != each.name]
-    names = [*names, *named]
+    told = {*(part.plugin for part in parts()), *modules}
+    names = [*(each.name for each in listed if each.name not in told), *named]
     out = {name: known[name] for name in dict.fromkeys(names) if name in known}
     module = target_module(network)
     if module is not None and module not in out:

@@ -17,6 +17,7 @@ from tempo.records.layout import Store
 from tempo.records.prices import Price, Prices
 from tempo.records.reuse import reuse_status
 from tempo.records.run_record import read_run
+from tempo.spec.metrics import best_of
 from tempo.spec.study import StudySpec
 
 Config = Mapping[str, Any]
@@ -91,10 +92,13 @@ class PlanMeasurements:
         if not reuse_status(folder).reusable(stale_too=self.stale_too):
             return None
         run = read_run(folder, without=("train", "image"))
-        found = [each.values["psnr"] for each in run.validations]
+        found = [each.values for each in run.validations]
         if not found:
             return None
-        return found[-1] if run.spec.config["evaluation"]["select"] == "last" else max(found)
+        evaluation = run.spec.config["evaluation"]
+        if evaluation["select"] == "last":
+            return found[-1]["psnr"]
+        return best_of(found, evaluation.get("select_by", "psnr"))["psnr"]
 
 
 def processes_of(spec: StudySpec, ddp: int) -> int:
