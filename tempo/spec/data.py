@@ -218,6 +218,14 @@ class X4k1000fps(Options):
         return self
 
 
+def views_of(data: Options) -> int:
+    """Return the number of frames that a clip of a data set shows to the network."""
+    if isinstance(data, Mixture):
+        return max(views_of(part.data) for part in data.parts)
+    inputs = getattr(data, "inputs", None)
+    return len(inputs) if isinstance(inputs, tuple) else 2
+
+
 DATASETS = kinds("data set", Procedural, Video, Frames, Vimeo90k, Vimeo90kSeptuplet, X4k1000fps)
 
 

@@ -151,6 +151,11 @@ def named_by(section: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_named(section, value))) if parts() else ()
 
 
+def has_parts(network: object) -> bool:
+    """Return whether a network is of a plug-in, or has a part of one."""
+    return target_module(network) is not None or any(_named("arch", network))
+
+
 def _named(section: str, value: Any) -> Iterator[str]:
     """Yield the plug-ins whose parts a section names."""
     if section == "method" and (part := part_of(METHOD_TABLE, value)):

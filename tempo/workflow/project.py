@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tempo.core.errors import MissingError, TempoError
+from tempo.core.plugins import loading
 from tempo.records.files import write_atomic
 from tempo.spec.json_schema import study_schema
 
@@ -46,6 +47,16 @@ def init_project(folder: str | Path = ".", *, specs: bool = False) -> list[Path]
     for path, text in files.items():
         _write(folder / path, text)
     return [folder / path for path in files]
+
+
+def load_plugins(names: Iterable[str]) -> None:
+    """Import plug-ins, modules or files, so that the schema knows their parts.
+
+    Raises:
+        PluginError: when one is not there or fails.
+    """
+    for name in names:
+        loading.load(loading.find(name, Path()))
 
 
 def schema_text() -> str:

@@ -20,6 +20,7 @@ from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.family import build_model, unbuilt
 from tempo.models.network_cost import count
 from tempo.spec.arch import ArchSpec
+from tempo.spec.data import views_of
 from tempo.spec.networks import Network
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
@@ -97,14 +98,15 @@ def rehearse(config: RunConfig) -> float:
     # Compiling takes minutes and belongs to the run: what it would find is not the spec's fault.
     runtime = config.runtime.model_copy(update={"compile": "off"})
     trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device)
-    batch = random_batch(1)
+    batch = random_batch(1, views=views_of(config.data))
     trainer.advance(batch, 0)
     with torch.inference_mode():
         pictures = trainer.precision.pictures(batch.frames)
         times, moment = batch.times.to(pictures), batch.target_time.to(pictures)
         with FlopCounterMode(display=False) as counter:
             prediction = trainer.model(pictures, times, moment).float()
-        evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
+        target = trainer.precision.pictures(batch.target).float()
+        evaluate_pair(prediction, target, config.evaluation.validated)
     return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
 
 
@@ -119,15 +121,15 @@ def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
     )
 
 
-def random_batch(clips: int, side: int = SIDE) -> Batch:
-    """Return clips of noise, `side` pixels square, with two input frames."""
+def random_batch(clips: int, side: int = SIDE, views: int = 2) -> Batch:
+    """Return clips of noise, `side` pixels square, with `views` input frames."""
     random = torch.Generator().manual_seed(0)
-    shape = (clips, 3, 3, side, side)
+    shape = (clips, views + 1, 3, side, side)
     pictures = torch.randint(0, 256, shape, generator=random).to(torch.uint8)
     return Batch(
-        frames=pictures[:, :2],
-        times=torch.tensor([[0.0, 1.0]]).repeat(clips, 1),
-        target=pictures[:, 2],
+        frames=pictures[:, :views],
+        times=torch.linspace(0, 1, views).repeat(clips, 1),
+        target=pictures[:, views],
         target_time=torch.full((clips,), 0.5),
         indices=torch.arange(clips),
     )
