@@ -24,6 +24,13 @@ Stop with Ctrl-C and run the same command again: it finishes only what is missin
 """
 
 
+class OpenChoices(tuple[str, ...]):
+    """Choices to which plug-ins, which are not imported yet, may add."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.isidentifier()
+
+
 LAUNCHERS = ("local", "inline", "torchrun", "slurm")
 """The names in `tempo.launch.launchers.catalog`, which planning does not import."""
 
@@ -51,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _add_launching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--launcher",
-        choices=LAUNCHERS,
+        choices=OpenChoices(LAUNCHERS),
         default="local",
         help="what carries out the runs: processes of this machine (default), this very process "
         "(for a debugger), a fresh torchrun for each, or a Slurm cluster",

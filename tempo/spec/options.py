@@ -92,6 +92,14 @@ def catalog_of_function(function: Any) -> OptionsCatalog | None:
     return None
 
 
+def by_kind_of_function(function: Any) -> ByKind | None:
+    """Return what a validator parses a mapping by its kind with; None for any other function."""
+    if isinstance(function, partial) and function.func is parse_by_kind:
+        by_kind: ByKind = function.args[0]
+        return by_kind
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class MappingForm:
     """Annotates a field of another type that may be written as a mapping with a section's keys."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from tempo.core.errors import Place, PluginError
 from tempo.core.plugins import loading
@@ -15,27 +15,31 @@ from tempo.core.plugins.parts import part_of, parts, plugin_of_options
 from tempo.spec.methods import METHOD_TABLE
 from tempo.spec.metrics import METRIC_TABLE
 from tempo.spec.networks import target_module
-from tempo.spec.options import ListOf, Section
+from tempo.spec.options import ListOf
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.value_tree import Entry, Listing, Mapped, Node, Scalar, shown, written
 
 
-class PluginEntry(Section):
-    """A plug-in as a plan and a run record it; a spec writes its module or its file."""
+class PluginEntry(BaseModel):
+    """A plug-in as a plan and a run record it: the module that is imported, and the folder that it
+    lies in; null stands for an installed package. A spec writes its name or its file."""
 
-    name: str = Field(description="the module that is imported")
-    root: str | None = Field(
-        None, description="the folder it lies in; null is an installed package"
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    root: str | None = None
 
 
 def _entry(value: Any) -> Any:
-    if isinstance(value, str):
-        raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
-            f"plug-ins are listed once for the whole study, at its top, not for one variant: "
-            f"{value!r}"
-        )
-    return value
+    """Import what is still a text: that of one variant, or of a spec that is no file."""
+    if not isinstance(value, str):
+        return value
+    try:
+        source = loading.find(value, Path())
+        loading.load(source)
+    except PluginError as error:
+        raise ValueError(str(error)) from error
+    return source.to_json()
 
 
 Plugins = Annotated[

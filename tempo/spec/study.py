@@ -41,7 +41,9 @@ class RunConfig(Section):
     method: Method = Field(
         "network", description="what predicts: the network, or a method without weights"
     )
-    arch: Annotated[ArchSpec | Slot, *NETWORK] = ArchSpec()
+    arch: Annotated[ArchSpec | Slot, *NETWORK] = Field(
+        ArchSpec(), description="the network: a point of the TEMPO family, or one of your own"
+    )
     data: Annotated[Slot, slot_of(DATASETS)] = Field(description="what is trained and judged on")
     recipe: Recipe
     evaluation: Evaluation = Evaluation()

@@ -25,7 +25,7 @@ class ExistsError(TempoError):
 
 
 def init_project(folder: str | Path = ".", *, specs: bool = False) -> list[Path]:
-    """Write a small project that runs: a study, notes on it, and the schema for editors.
+    """Write a small project that runs: a study with a block of its own, notes, and the schema.
 
     With `specs`, write the experiments and ablations that ship with Tempo instead, to read, to run
     and to inherit from by `base:`.
@@ -38,7 +38,7 @@ def init_project(folder: str | Path = ".", *, specs: bool = False) -> list[Path]
 
     >>> import tempo
     >>> [path.name for path in tempo.init_project("my_study")]
-    ['README.md', 'study.yaml', 'study.schema.json']
+    ['README.md', 'own_block.py', 'study.yaml', 'study.schema.json']
     """
     folder = Path(folder)
     files = _shipped() if specs else _project()
