@@ -58,10 +58,11 @@ class PluginSource:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A plug-in that this process imported, with the stamp of its sources at that time."""
+    """A plug-in that this process imported, with its files and their stamp at that time."""
 
     source: PluginSource
     stamp: str
+    files: frozenset[str] = frozenset()
 
 
 _LOADED: dict[str, Loaded] = {}
@@ -153,29 +154,37 @@ def load(source: PluginSource) -> None:
     if known is not None and found == known.stamp and found != MISSING:
         # This plug-in, or a copy of it in another folder, which has the same parts.
         return
+    files = _files(source)
     if known is not None:
         forget(source.name)
     with importing(source.name):
         try:
             _import(source)
         except BaseException as error:
-            forget(source.name, source)
+            _forget(source.name, files)
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise PluginError(_reason(source, error)) from error
-    _LOADED[source.name] = Loaded(source, found)
+    _LOADED[source.name] = Loaded(source, found, files)
 
 
-def forget(name: str, source: PluginSource | None = None) -> None:
+def _files(source: PluginSource) -> frozenset[str]:
+    if source.folder is None:
+        return frozenset()
+    found = sources(source.folder, source.name, alone=source.root is None)
+    return frozenset(map(str, found.values()))
+
+
+def forget(name: str) -> None:
     """Take a plug-in's parts out of all tables, and its modules out of Python's."""
-    forget_parts(name)
     known = _LOADED.pop(name, None)
-    source = source or (known.source if known else None)
-    if source is None or source.folder is None:
-        return
-    own = {str(path) for path in sources(source.folder, name, alone=source.root is None).values()}
+    _forget(name, known.files if known else frozenset())
+
+
+def _forget(name: str, files: frozenset[str]) -> None:
+    forget_parts(name)
     for module, each in list(sys.modules.items()):
-        if getattr(each, "__file__", None) in own:
+        if getattr(each, "__file__", None) in files:
             del sys.modules[module]
     importlib.invalidate_caches()
 
@@ -195,13 +204,15 @@ def _import(source: PluginSource) -> None:
                 " give the plug-in's file another name"
             )
         del sys.modules[source.name]
-    # The folder goes last on the path, so the file itself is asked for first.
+    # The folder stays last on the path, and only now is asked first. No bytecode is written: Python
+    # would take it for that of a file that changed within the same second.
     sys.path.insert(0, source.root)
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         module = importlib.import_module(source.name)
     finally:
+        sys.dont_write_bytecode = written
         sys.path.remove(source.root)
-        sys.path.append(source.root)
     if _file_of(module) != file:
         raise PluginError(
             f"the name {source.name!r} leads to {_file_of(module) or 'a part of Python'}; give the "
