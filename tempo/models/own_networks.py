@@ -1,8 +1,8 @@
 """Build networks that are not TEMPO from the target and options of a spec.
 
-The constructor decides how the weights start, but for layers that it leaves as their own
-`reset_parameters` made them: these are drawn again from a stream named after their path, so that
-layers that two variants share start equal, whatever else differs between the two.
+The constructor decides how the weights start, but for parameters that it leaves as the layer's own
+`reset_parameters` made them: these are drawn again from a stream named after the layer's path, so
+that layers that two variants share start equal, whatever else differs between the two.
 """
 
 from __future__ import annotations
@@ -191,21 +191,26 @@ def _subclasses(kind: type[nn.Module]) -> Iterator[type[nn.Module]]:
 
 
 def _draw_by_path(net: nn.Module, seed: int, made: Resets) -> None:
-    """Draw the layers that the constructor left alone from streams of their paths, children first,
-    and call what modules say themselves: `initialise(generator)`."""
+    """Draw what the constructor left alone from streams of the layers' paths, children first, and
+    call what modules say themselves: `initialise(generator)`."""
     for path, module in reversed(list(net.named_modules())):
         key = stream(seed, "init", path)
         own = getattr(module, "initialise", None)
         if callable(own):
             own(torch.Generator().manual_seed(key))
-        elif module in made and _untouched(module, made[module]):
+        elif module in made:
             torch.manual_seed(key)
-            cast(Any, module).reset_parameters()
+            _draw_again(module, made[module])
 
 
-def _untouched(module: nn.Module, drawn: list[Tensor]) -> bool:
+@torch.no_grad()
+def _draw_again(module: nn.Module, drawn: list[Tensor]) -> None:
+    """Reset a layer, but for the parameters that the constructor changed after its first reset."""
     now = list(module.parameters(recurse=False))
-    return len(now) == len(drawn) and all(
-        one.shape == other.shape and torch.equal(one, other)
-        for one, other in zip(now, drawn, strict=True)
-    )
+    if [each.shape for each in now] != [each.shape for each in drawn]:
+        return
+    pairs = zip(now, drawn, strict=True)
+    changed = {each: each.clone() for each, old in pairs if not torch.equal(each, old)}
+    cast(Any, module).reset_parameters()
+    for each, kept in changed.items():
+        each.copy_(kept)

@@ -22,7 +22,7 @@ STUDY = """
 study: own
 plugins: [./own_block.py]
 arch: {base_channels: 4, blocks: [1, 1, 1, 1]}
-data: {kind: procedural, size: [40, 40], motion: [1, 2], train_clips: 8, val_clips: 2, test_clips: 2}
+data: {kind: procedural, size: [40, 40], train_clips: 8, val_clips: 2, test_clips: 2}
 recipe: {budget: {steps: 2}, batch: 2, crop: 24}
 runtime: {device: cpu}
 variants: {plain: {}, own: {set: {arch: {block: own_kind}}}}
@@ -210,7 +210,7 @@ WRONG = {
         "from tempo.plugins import register_metric\n"
         "def far(one, two, three): return one\n"
         "register_metric('far', far, better='lower', definition='x')\n",
-        r"the metric 'far' is called with \(prediction, target\), and far\(one, two, three\) cannot",
+        r"the metric 'far' is called with \(prediction, target\), and far\(one, two, three\)",
     ),
     "a metric that is there": (
         "from tempo.plugins import register_metric\n"
