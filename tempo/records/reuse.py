@@ -66,12 +66,25 @@ def _plugins_changed(
 ) -> bool:
     """Return whether the code of a run's plug-ins is another one than it was made with."""
     made = [dict(each.get("plugins") or {}) for each in environments]
+    if not any(made):
+        return False
     if plugins is None:
-        if not any(made):
-            return False
         plugins = load_run(folder).config.get("plugins") or ()
-    now = sorted(stamps_of(plugins).values())
-    return any(sorted(each["stamp"] for each in one.values()) != now for one in made)
+    now = stamps_of(plugins)
+    return any(_outdated({name: each["stamp"] for name, each in one.items()}, now) for one in made)
+
+
+def _outdated(made: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Return whether code that a run was made with has changed.
+
+    A plug-in that came to it is no change, as a metric that was added is none: equal run ids say
+    that the same was chosen. One that is gone is, where another came in its place.
+    """
+    came = now.keys() - made.keys()
+    return any(
+        now[name] != stamp if name in now else bool(came) and stamp not in now.values()
+        for name, stamp in made.items()
+    )
 
 
 def _environments(folder: Path) -> list[Mapping[str, Any]]:

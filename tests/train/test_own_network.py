@@ -12,7 +12,7 @@ import pytest
 
 from tempo.core.jobs import RESUMABLE
 from tempo.core.plugins import loading
-from tempo.records.reuse import reuse_status
+from tempo.records.reuse import _outdated, reuse_status
 from tempo.records.run_record import read_run
 from tempo.train.evaluation.methods import of_run
 from tempo.train.run import run_folder as worker
@@ -149,3 +149,21 @@ def test_two_processes_train_it(make: Make, cache: Path, plugin: Any) -> None:
     _, errors = process.communicate(timeout=280)
     assert process.returncode == 0, errors.decode()
     assert read_run(folder).test is not None
+
+
+@pytest.mark.parametrize(
+    ("made", "now", "outdated"),
+    [
+        ({"a": "1"}, {"a": "1"}, False),
+        ({"a": "1"}, {"a": "2"}, True),
+        ({}, {"a": "1"}, False),  # a metric that was added: the run keeps those it has
+        ({"a": "1"}, {"a": "1", "b": "1"}, False),
+        ({"a": "1", "b": "1"}, {"a": "1"}, False),
+        ({"a": "1"}, {"b": "1"}, False),  # another name for the same code
+        ({"a": "1"}, {"b": "2"}, True),  # and for other code
+    ],
+)
+def test_what_makes_the_code_of_plugins_outdated(
+    made: dict[str, str], now: dict[str, str], outdated: bool
+) -> None:
+    assert _outdated(made, now) is outdated
