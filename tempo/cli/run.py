@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tempo.cli import shared_options as shared
 from tempo.cli.plan import add_plan_options, show_plan
 from tempo.cli.shared_options import add_checkpoints, add_store, add_wandb
+from tempo.core.catalog import nearest
 from tempo.core.startup import loading
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ Stop with Ctrl-C and run the same command again: it finishes only what is missin
 
 
 class OpenChoices(tuple[str, ...]):
-    """Choices to which plug-ins, which are not imported yet, may add."""
+    """Choices to which plug-ins, which are not imported yet, may add names that are no slips."""
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.isidentifier()
+        if not isinstance(name, str):
+            return False
+        return super().__contains__(name) or (name.isidentifier() and nearest(name, self) is None)
 
 
 LAUNCHERS = ("local", "inline", "torchrun", "slurm")

@@ -26,7 +26,14 @@ ARCH_SLOTS = {SLOTS[name].catalog.what: name for name in ArchSpec.model_fields i
 
 @dataclass(frozen=True, slots=True)
 class PartCheck:
-    """How one network or part stands to each law, and what it weighs."""
+    """How one network or part stands to each law, and what it weighs.
+
+    >>> import tempo
+    >>> _ = tempo.init_project("checked_study")
+    >>> (check,) = tempo.check_part("./checked_study/own_block.py")
+    >>> [each.law for each in check.outcomes if each.held][:2]
+    ['any_size', 'order_of_views']
+    """
 
     title: str
     parameters: int
@@ -55,6 +62,12 @@ def check_part(
 
     Raises:
         PluginError: when there is nothing of this name, or it fails; says what and where.
+
+    >>> import tempo
+    >>> _ = tempo.init_project("with_a_block")
+    >>> (check,) = tempo.check_part("./with_a_block/own_block.py")
+    >>> check.title, check.broken
+    ('block depthwise', ())
     """
     found = networks_of(target, options or {}, Path(folder))
     return [_checked(title, arch, frames) for title, arch in found.items()]
