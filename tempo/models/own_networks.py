@@ -54,10 +54,10 @@ class MidpointNetwork(nn.Module):
         """Return the picture in the middle.
 
         Raises:
-            ValueError: for other than two frames, or a target time that is not half-way.
+            PluginError: for other than two frames, or a target time that is not half-way.
         """
         if frames.shape[1] != 2:
-            raise ValueError(f"this network takes two frames, not {frames.shape[1]}")
+            raise PluginError(f"this network takes two frames, not {frames.shape[1]}")
         if not torch.compiler.is_compiling() and not times.is_meta:
             _check_midpoint(times, target_time)
         late = (times[:, 0] > times[:, 1])[:, None, None, None]
@@ -72,9 +72,9 @@ def _check_midpoint(times: Tensor, target_time: Tensor) -> None:
     span = (times[:, 1] - times[:, 0]).abs().clamp(min=1e-12)
     off = ((target_time - times.mean(1)).abs() / span).max()
     if float(off) > 1e-3:
-        raise ValueError(
-            "this network knows the middle of two frames only, and was asked for another time; "
-            "use data with `target_times: middle`"
+        raise PluginError(
+            "this network knows the middle of two frames only, and was asked for another time; it "
+            "is trained on data with `target_times: middle`, and makes one frame between two"
         )
 
 

@@ -226,6 +226,13 @@ def views_of(data: Options) -> int:
     return len(inputs) if isinstance(inputs, tuple) else 2
 
 
+def any_time(data: Options) -> bool:
+    """Return whether a data set has training targets at other times than the middle."""
+    if isinstance(data, Mixture):
+        return any(any_time(part.data) for part in data.parts)
+    return getattr(data, "target_times", "middle") == "any"
+
+
 DATASETS = kinds("data set", Procedural, Video, Frames, Vimeo90k, Vimeo90kSeptuplet, X4k1000fps)
 
 

@@ -89,9 +89,9 @@ def test_the_midpoint_adapter_orders_pads_and_refuses() -> None:
     times, middle = torch.tensor([[0.0, 1.0], [3.0, 1.0]]), torch.tensor([0.5, 2.0])
     out = net(frames, times, middle)
     assert torch.equal(out[0], frames[0, 0]) and torch.equal(out[1], frames[1, 1])
-    with pytest.raises(ValueError, match="knows the middle of two frames only"):
+    with pytest.raises(PluginError, match="knows the middle of two frames only"):
         net(frames, times, middle + 0.2)
-    with pytest.raises(ValueError, match="takes two frames, not 3"):
+    with pytest.raises(PluginError, match="takes two frames, not 3"):
         net(torch.rand(1, 3, 3, 8, 8), torch.tensor([[0.0, 1.0, 2.0]]), torch.tensor([1.0]))
 
 

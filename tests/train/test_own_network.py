@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from tempo.core.errors import PluginError
 from tempo.core.jobs import RESUMABLE
 from tempo.core.plugins import loading
 from tempo.records.reuse import _outdated, reuse_status
 from tempo.records.run_record import read_run
 from tempo.train.evaluation.methods import of_run
+from tempo.train.hardware.preflight import rehearse
 from tempo.train.run import run_folder as worker
 
-from .conftest import Make, start
+from .conftest import Make, config, start
 from .test_resume import differences, interrupt_at
 
 NET = """
@@ -167,3 +169,10 @@ def test_what_makes_the_code_of_plugins_outdated(
     made: dict[str, str], now: dict[str, str], outdated: bool
 ) -> None:
     assert _outdated(made, now) is outdated
+
+
+def test_a_network_of_the_middle_is_refused_other_times_before_it_is_trained(plugin: Any) -> None:
+    data = {"kind": "procedural", "size": [32, 32], "target_times": "any"}
+    assert rehearse(config(plugin)) > 0
+    with pytest.raises(PluginError, match="knows the middle of two frames only"):
+        rehearse(config(plugin | {"data": data}))
