@@ -11,18 +11,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tempo.comparison.comparison import Comparison
-from tempo.core.plugins.parts import OpenTable
 from tempo.records.search_record import SearchSummary
 from tempo.report.figures import curves, forest, sample_strip, strata, variant_values
 from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.export import figure_of
 from tempo.report.figures.search import parameters, trial_values
+from tempo.report.formats.own_parts import ReportParts
 from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES: Mapping[str, Callable[[Comparison], Drawing | NotApplicable]] = OpenTable(
+FIGURES: Mapping[str, Callable[[Comparison], Drawing | NotApplicable]] = ReportParts(
     "figure",
     {
         "seeds": variant_values.draw_seeds,

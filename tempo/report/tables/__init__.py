@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tempo.comparison.comparison import Comparison
-from tempo.core.plugins.parts import OpenTable
+from tempo.report.formats.own_parts import ReportParts
 from tempo.report.formats.table import NotApplicable, Table
 from tempo.report.tables import claims, costs, differences, results
 
-TABLES: Mapping[str, Callable[[Comparison], Table | NotApplicable]] = OpenTable(
+TABLES: Mapping[str, Callable[[Comparison], Table | NotApplicable]] = ReportParts(
     "table",
     {
         "results": results.build,
