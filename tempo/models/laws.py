@@ -23,11 +23,9 @@ from tempo.spec.networks import ModuleArch, Network
 
 Build = Callable[[int], nn.Module]
 """Makes the network from a seed."""
-
 HEIGHT, WIDTH = 32, 48
 SIZES = ((37, 50), (64, 41))
 """Sizes that no stride divides, in pixels."""
-
 STEPS = 3
 
 
@@ -246,8 +244,7 @@ def check_laws(subject: Subject, laws: Mapping[str, Law] = LAWS) -> Iterator[Out
     A network may say why it cannot hold a law: its attribute `exempt` maps laws to reasons.
     """
     exempt = exemptions(subject.build(0))
-    for name, check in laws.items():
-        yield outcome(name, check, subject, exempt.get(name))
+    yield from (outcome(name, law, subject, exempt.get(name)) for name, law in laws.items())
 
 
 def exemptions(net: nn.Module) -> Mapping[str, str]:

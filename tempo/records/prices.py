@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.identity import short_hash
-from tempo.core.plugins.loading import stamps_digest
+from tempo.core.plugins.description import stamps_digest
 from tempo.records.files import write_json
 
 CONFIG_FILE, PRICE_FILE = "config.json", "price.json"

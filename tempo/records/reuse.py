@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
-from tempo.core.plugins.loading import stamps as stamps_of
+from tempo.core.plugins.description import stamps as stamps_of
 from tempo.records.event_log import is_complete, read_events
 from tempo.records.events import EVENTS, AttemptStarted
 from tempo.records.layout import Store, load_run

@@ -14,16 +14,14 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points, packages_distributions
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tempo.core.errors import PluginError
-from tempo.core.identity import short_hash
-from tempo.core.plugins.parts import forget_parts, importing, target_of
+from tempo.core.plugins.parts import forget_parts, importing
 from tempo.core.plugins.stamp import MISSING, module_file, sources, stamp
-from tempo.core.provenance import version_of
 
 GROUP = "tempo.plugins"
 """The entry points by which installed packages offer plug-ins."""
@@ -286,70 +284,12 @@ def installed() -> tuple[PluginSource, ...]:
     return tuple(found)
 
 
+def loaded_as(source: PluginSource) -> Loaded | None:
+    """Return a plug-in as this process imported it; None when it did not, or from elsewhere."""
+    known = _LOADED.get(source.name)
+    return known if known is not None and known.source == source else None
+
+
 def loaded() -> tuple[PluginSource, ...]:
     """Return the plug-ins that this process imported, in order."""
     return tuple(each.source for each in _LOADED.values())
-
-
-def stamps(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the stamp of the sources of each plug-in of a config, by name.
-
-    Of a plug-in that this process imported it is that of the code that was imported.
-    """
-    found: dict[str, str] = {}
-    for each in entries:
-        source = PluginSource(str(each["name"]), each.get("root"))
-        known = _LOADED.get(source.name)
-        same = known is not None and known.source == source
-        found[source.name] = known.stamp if known is not None and same else _stamp_once(source)
-    return found
-
-
-@cache
-def _stamp_once(source: PluginSource) -> str:
-    return source.stamp()
-
-
-def described(entries: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what a record keeps of a config's plug-ins: file, stamp and version of each."""
-    entries = list(entries)
-    found = stamps(entries)
-    return {
-        str(each["name"]): {
-            "file": str(PluginSource(str(each["name"]), each.get("root")).file or ""),
-            "stamp": found[str(each["name"])],
-            "version": None if each.get("root") else _version(str(each["name"])),
-        }
-        for each in entries
-    }
-
-
-def _version(name: str) -> str | None:
-    packages = packages_distributions().get(name.partition(".")[0], ())
-    return version_of(packages[0]) if packages else None
-
-
-def stamps_digest(entries: Iterable[Mapping[str, Any]]) -> str:
-    """Return a short hash of the code of a config's plug-ins; empty without any."""
-    found = sorted(stamps(entries).values())
-    return short_hash(found) if found else ""
-
-
-def resolve(text: str, what: str, folder: Path | None = None) -> tuple[PluginSource, Any]:
-    """Import what `module:name` or `path.py:name` names; return its module and what it is.
-
-    Args:
-        what: what a message calls it.
-        folder: where paths and modules are looked for, beside installed ones; default: here.
-
-    Raises:
-        PluginError: saying what is missing or wrong.
-    """
-    module, colon, name = text.rpartition(":")
-    if not colon or not name:
-        raise PluginError(
-            f"{what} is written `module:name`, such as my_net:MyNetwork, not {text!r}"
-        )
-    source = find(module, folder or Path.cwd())
-    load(source)
-    return source, target_of(f"{source.name}:{name}", what)

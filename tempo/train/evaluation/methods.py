@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tempo.core.errors import RecordError
-from tempo.core.plugins.loading import stamps_digest
+from tempo.core.plugins.description import stamps_digest
 from tempo.core.version import VERSION
 from tempo.data.clips import Clip
 from tempo.metrics.references import REFERENCES

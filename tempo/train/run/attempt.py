@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tempo.core.plugins.loading import described
+from tempo.core.plugins.description import described
 from tempo.data.cache.splits import SPLITS, Split, SplitName
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES

@@ -10,7 +10,7 @@ from typing import Any
 
 from tempo.core.code_stamp import code_stamp
 from tempo.core.identity import short_hash
-from tempo.core.plugins.loading import stamps_digest
+from tempo.core.plugins.description import stamps_digest
 from tempo.design.measurements import Width, nearest_width
 from tempo.records.files import write_json
 from tempo.records.layout import Store
