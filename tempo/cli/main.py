@@ -35,8 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ui": ("browse the runs in the MLflow UI", "mlflow:configure_ui"),
     "sync": ("complete the MLflow mirror from the records", "mlflow:configure_sync"),
     "import": ("write runs that others logged to MLflow as records", "mlflow:configure_import"),
-    "init": ("write a small project that runs, or the specs that ship", "init:configure"),
-    "schema": ("print the JSON schema of specs, for editors", "schema:configure"),
+    "check": ("whether a network or part of your own obeys the laws", "check:configure"),
+    "init": ("write a small project that runs, or the specs that ship", "project:configure_init"),
+    "schema": ("print the JSON schema of specs, for editors", "project:configure_schema"),
     "completion": ("print a script that completes commands in a shell", "completion:configure"),
 }
 """Each command: its line in the help, and the module of this package with the function that sets up

@@ -63,6 +63,10 @@ class NotApplicableError(TempoError):
     """A study has no such figure or table. The message says why."""
 
 
+class PluginError(TempoError):
+    """A plug-in cannot be imported, or adds what does not fit. The message says what to change."""
+
+
 class MissingError(TempoError):
     """Something this machine does not have: a data set, a device, a package."""
 

@@ -57,7 +57,8 @@ DATASET_MODULES: Implementations[str] = Implementations(
 
 
 def _source(options: Options) -> DatasetModule:
-    return cast(DatasetModule, import_module(DATASET_MODULES.of(options)))
+    found = DATASET_MODULES.of(options)
+    return cast(DatasetModule, import_module(found) if isinstance(found, str) else found)
 
 
 def _single(options: Options, split: SplitName) -> list[Options]:

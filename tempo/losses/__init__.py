@@ -12,6 +12,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from tempo.core.errors import PluginError
 from tempo.losses.reconstruction import (
     L1,
     Census,
@@ -46,6 +47,12 @@ class Objective(nn.Module):
         values = {name: cast(Tensor, term(prediction, target)) for name, term in self.terms.items()}
         total = prediction.new_zeros(prediction.shape[0])
         for name, value in values.items():
+            if value.shape != total.shape:
+                raise PluginError(
+                    f"the loss {name!r} must return one value a sample, a tensor of shape "
+                    f"{list(total.shape)} for these {len(total)}, not one of shape "
+                    f"{list(value.shape)}; take the mean over channels and pixels alone"
+                )
             total = total + self.weights[name].at(progress) * value
         return total, {name: value.detach() for name, value in values.items()}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.identity import short_hash
+from tempo.core.plugins.description import stamps_digest
 from tempo.records.files import write_json
 
 CONFIG_FILE, PRICE_FILE = "config.json", "price.json"
@@ -21,7 +22,7 @@ CONFIG_FILE, PRICE_FILE = "config.json", "price.json"
 NOT_PRICED: Mapping[str, tuple[str, ...]] = {
     "data": ("seed", "motion"),
     "recipe": ("budget", "lr", "warmup", "grad_clip", "schedule", "guard"),
-    "evaluation": ("val_every",),
+    "evaluation": ("val_every", "select_by"),
     "runtime": ("device", "slots", "log_every", "checkpoint_every", "profile_steps"),
 }
 """Fields that leave alone what a step, a validation, a checkpoint and the final test cost: how
@@ -58,7 +59,9 @@ class Price:
 def price_key(config: Mapping[str, Any]) -> str:
     """Return the hash of everything that a step's cost depends on."""
     sections = ("method", "arch", "data", "recipe", "evaluation", "runtime")
-    return short_hash({name: _priced(name, config[name]) for name in sections})
+    code = stamps_digest(config.get("plugins") or ())
+    found = {name: _priced(name, config[name]) for name in sections}
+    return short_hash(found | ({"plugins": code} if code else {}))
 
 
 def _priced(section: str, value: Any) -> Any:

@@ -219,3 +219,21 @@ def data_of(options: Options, split: str) -> Options:
     if split == "val" and options.val is None:
         return options.train
     return cast(Options, getattr(options, split))
+
+
+def views_of(data: Options) -> int:
+    """Return the number of frames that a clip of a data set shows to the network."""
+    if isinstance(data, Separate):
+        return max(views_of(data_of(data, split)) for split in ("train", "val", "test"))
+    if isinstance(data, Mixture):
+        return max(views_of(part.data) for part in data.parts)
+    inputs = getattr(data, "inputs", None)
+    return len(inputs) if isinstance(inputs, tuple) else 2
+
+
+def any_time(data: Options) -> bool:
+    """Return whether a data set has training targets at other times than the middle."""
+    data = data_of(data, "train")
+    if isinstance(data, Mixture):
+        return any(any_time(part.data) for part in data.parts)
+    return getattr(data, "target_times", "middle") == "any"

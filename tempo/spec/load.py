@@ -11,6 +11,7 @@ from pathlib import Path
 from tempo.core.catalog import unknown
 from tempo.core.errors import PathNameError, Place, SpecError
 from tempo.core.identity import folded, path_name
+from tempo.spec.plugin_list import import_listed
 from tempo.spec.presets import expand_preset, short_form
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.error_text import validate
@@ -93,6 +94,8 @@ def checked(tree: Mapped) -> tuple[StudySpec, Mapped]:
     """
     problems = Problems()
     done = _mapping(with_variables(tree, problems))
+    problems.raise_any()
+    done = import_listed(done, problems)
     problems.raise_any()
     if arch := done.entries.get("arch"):
         done = done.with_entry("arch", Entry(arch.key, expand_preset(arch.node, problems)))

@@ -18,6 +18,7 @@ from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
 from tempo.records.events import Validated
 from tempo.records.run_record import RunRecord, devices_of
 from tempo.records.search_record import ObjectiveInfo
+from tempo.spec.metrics import best_of
 from tempo.spec.search_section import MAXIMISED
 from tempo.spec.study import run_id
 from tempo.tuning.space import Params, Point
@@ -228,9 +229,11 @@ def _validated(record: RunRecord, name: str) -> float:
     curve = [event for event in record.validations if not _missing(event, name)]
     if not curve:
         raise ValueError(f"run {record.run_id} has no validation with a {name}")
-    best = record.spec.config["evaluation"]["select"] == "best"
-    chosen = max(curve, key=lambda e: e.values["psnr"]) if best else curve[-1]
-    return float(chosen.values[name])
+    evaluation = record.spec.config["evaluation"]
+    if evaluation["select"] != "best":
+        return float(curve[-1].values[name])
+    chosen = best_of([event.values for event in curve], evaluation.get("select_by", "psnr"))
+    return float(chosen[name])
 
 
 def _missing(event: Validated, name: str) -> bool:

@@ -110,8 +110,9 @@ OPTIONS = {
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow", "--mlflow-checkpoints", "--wandb"},
     "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
+    "check": {"--set", "--frames"},
     "init": {"--specs"},
-    "schema": {"--out"},
+    "schema": {"--out", "--plugin"},
     "completion": set(),
 }
 

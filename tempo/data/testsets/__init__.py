@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tempo.core.catalog import Catalog
 from tempo.core.errors import MissingError
+from tempo.core.plugins.parts import OpenCatalog
 from tempo.data.dataset_roots import resolve_root
 from tempo.data.testsets import triplet_sets, video_sets
 from tempo.data.testsets.testset import Facts, Item, TestSet
@@ -27,7 +28,7 @@ __all__ = [
     "unreadable",
 ]
 
-TEST_SETS: Catalog[Facts] = Catalog(
+TEST_SETS: Catalog[Facts] = OpenCatalog(
     "test set", {facts.name: facts for facts in (*triplet_sets.SETS, *video_sets.SETS)}
 )
 

@@ -114,7 +114,8 @@ class Pool:
         )
         view.tail.catch_up()
         view.attempt = view.progress.attempt
-        found = reuse_status(folder, work.spec.config.get("runtime"))
+        config = work.spec.config
+        found = reuse_status(folder, config.get("runtime"), config.get("plugins") or ())
         if found.stale and not self._reuse_stale:
             view.outdated = view.attempt
         if view.complete:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tempo.comparison.comparison import Comparison
 from tempo.core.own_command import page_command
+from tempo.core.plugins.parts import names_of
 from tempo.report.figures.export import Made
 from tempo.report.formats.answer_sentence import answer_sentence
 from tempo.report.formats.table import NotApplicable, Table
@@ -94,7 +95,7 @@ def study_page(
         title=comparison.study,
         question=comparison.question,
         summary=summary,
-        sections=SECTIONS,
+        sections=(*SECTIONS[:-2], *_of_plugins(), *SECTIONS[-2:]),
         figures=figures,
         tables=tables,
         texts=texts(comparison, budget, folder)
@@ -102,6 +103,12 @@ def study_page(
         colophon=f"fingerprint {comparison.fingerprint}",
         beside=("table.csv",),
     )
+
+
+def _of_plugins() -> tuple[Section, ...]:
+    """Return a section of the figures and tables that plug-ins added; none without any."""
+    places = [f"{kind}:{name}" for kind in ("figure", "table") for name in names_of(kind)]
+    return (Section("own", "From plug-ins", tuple(places)),) if places else ()
 
 
 def texts(

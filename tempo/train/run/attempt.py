@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tempo.core.plugins.description import described
 from tempo.data.cache.splits import SPLITS, Split, SplitName
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
@@ -18,7 +18,7 @@ from tempo.models.network_cost import Cost, count
 from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted, Validated
 from tempo.records.files import sha256_of
 from tempo.records.run_record import effective, read_run
-from tempo.spec.arch import ArchSpec
+from tempo.spec.networks import Network
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Validation
 from tempo.train.evaluation.evaluator import Motions
@@ -160,6 +160,9 @@ def _announce(
         "data": dict(digests),
         "data_order": data_order,
     }
+    if context.config.plugins:
+        entries = [each.model_dump() for each in context.config.plugins]
+        environment["plugins"] = described(entries)
     started = AttemptStarted(
         resumed_step=step,
         total_steps=total,
@@ -197,7 +200,14 @@ def _training(context: RunContext, splits: Mapping[SplitName, Split], plan: Hori
         config=config,
         steps=Steps(splits["train"], config.recipe, plan, seed, group),
         validation=Validation(
-            splits["val"], limit, context.device, group, context.folder, attempt, first
+            splits["val"],
+            limit,
+            context.device,
+            group,
+            context.folder,
+            attempt,
+            first,
+            config.evaluation.validated,
         ),
         folder=context.folder,
         journal=context.journal,
@@ -235,9 +245,15 @@ def _cost(config: RunConfig, split: Split) -> ModelBuilt:
     return ModelBuilt(parameters=cost.parameters, macs=cost.macs, mac_size=(height, width))
 
 
-@cache
-def _count(arch: ArchSpec, frames: int, height: int, width: int) -> Cost:
-    return count(arch, frames=frames, height=height, width=width)
+_counted: dict[tuple[object, ...], Cost] = {}
+"""What was counted before in this process, by the network and the size."""
+
+
+def _count(arch: Network, frames: int, height: int, width: int) -> Cost:
+    key = type(arch), arch.model_dump_json(), frames, height, width
+    if key not in _counted:
+        _counted[key] = count(arch, frames=frames, height=height, width=width)
+    return _counted[key]
 
 
 def _test(context: RunContext, split: Split) -> RunEvaluation:

@@ -59,9 +59,15 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
     # Looked for here, because a worker takes seconds to import what it needs for the rest.
     if absent := _absent(configs.values()):
         raise MissingError(_explain(plan, absent, cache, observer.note, configs.values()))
-    request = {"missing": {"": list(configs.values())}, "rehearse": configs}
+    laws = plan.spec.get("laws", "warning")
+    request = {
+        "missing": {"": list(configs.values())},
+        "rehearse": configs,
+        "laws": laws != "off",
+    }
     missing: list[str] = []
     broken: list[str] = []
+    unlawful: list[str] = []
     slots: list[dict[str, str]] = []
     weights: dict[str, float] = {}
     device = "cpu"
@@ -74,6 +80,8 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
                 weights[answer["rehearsed"]] = answer["weight"]
             elif "broken" in answer:
                 broken.append(f"variant {answer['broken']!r}: {answer['message']}")
+            elif "unlawful" in answer:
+                unlawful.append(f"variant {answer['unlawful']!r}: {answer['message']}")
             elif "prepare" in answer:
                 advance(answer["done"], answer["total"])
     if missing:
@@ -82,6 +90,13 @@ def check(plan: Plan, variants: Iterable[str], cache: Path, observer: Observer) 
         raise SpecError(
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
         )
+    if unlawful and laws == "error":
+        raise SpecError(
+            "these variants break laws of networks, nothing was trained (`laws: warning` only says "
+            "so):\n  " + "\n  ".join(unlawful)
+        )
+    for sentence in unlawful:
+        observer.note(f"warning: {sentence}")
     return Checked(tuple(slots), weights, device)
 
 

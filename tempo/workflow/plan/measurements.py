@@ -10,12 +10,14 @@ from typing import Any
 
 from tempo.core.code_stamp import code_stamp
 from tempo.core.identity import short_hash
+from tempo.core.plugins.description import stamps_digest
 from tempo.design.measurements import Width, nearest_width
 from tempo.records.files import write_json
 from tempo.records.layout import Store
 from tempo.records.prices import Price, Prices
 from tempo.records.reuse import reuse_status
 from tempo.records.run_record import read_run
+from tempo.spec.metrics import best_of
 from tempo.spec.study import StudySpec
 
 Config = Mapping[str, Any]
@@ -90,10 +92,13 @@ class PlanMeasurements:
         if not reuse_status(folder).reusable(stale_too=self.stale_too):
             return None
         run = read_run(folder, without=("train", "image"))
-        found = [each.values["psnr"] for each in run.validations]
+        found = [each.values for each in run.validations]
         if not found:
             return None
-        return found[-1] if run.spec.config["evaluation"]["select"] == "last" else max(found)
+        evaluation = run.spec.config["evaluation"]
+        if evaluation["select"] == "last":
+            return found[-1]["psnr"]
+        return best_of(found, evaluation.get("select_by", "psnr"))["psnr"]
 
 
 def processes_of(spec: StudySpec, ddp: int) -> int:
@@ -106,5 +111,12 @@ def _counted(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What a count depends on: the networks and the crop that they are counted for."""
     both = {name: asked[name] for name in ("config", "target")}
     return {"by": asked["by"]} | {
-        name: {"arch": each["arch"], "crop": each["recipe"]["crop"]} for name, each in both.items()
+        name: {"arch": each["arch"], "crop": each["recipe"]["crop"]} | _code_of(each)
+        for name, each in both.items()
     }
+
+
+def _code_of(config: Config) -> dict[str, str]:
+    """The stamp of a config's plug-ins, where it has some."""
+    digest = stamps_digest(config.get("plugins") or ())
+    return {"plugins": digest} if digest else {}

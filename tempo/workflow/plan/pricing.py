@@ -174,7 +174,11 @@ class NetworkCosts:
         return price.step_ms
 
     def _count(self, config: Config) -> dict[str, float]:
-        question = {"arch": config["arch"], "crop": config["recipe"]["crop"]}
+        question = {
+            "arch": config["arch"],
+            "crop": config["recipe"]["crop"],
+            "plugins": config.get("plugins") or [],
+        }
         key = canonical(question)
         if key not in self._counts:
             self._counts[key] = self._ask(question)
