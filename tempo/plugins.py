@@ -20,7 +20,12 @@ from pydantic import Field
 
 from tempo.core.errors import PluginError
 from tempo.spec.options import Options
-from tempo.spec.registration import register, register_method, register_metric, register_named
+from tempo.spec.plugins.registration import (
+    register,
+    register_method,
+    register_metric,
+    register_named,
+)
 
 if TYPE_CHECKING:
     from tempo.models.own_networks import MidpointNetwork, Network

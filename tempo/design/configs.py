@@ -15,7 +15,7 @@ from pydantic import ValidationError, create_model
 from tempo.core.errors import Place, PluginError, SpecError
 from tempo.spec.methods import NETWORK_METHOD
 from tempo.spec.options import Section
-from tempo.spec.plugin_list import modules_in, named_by, used
+from tempo.spec.plugins.plugin_list import modules_in, named_by, used
 from tempo.spec.presets import expand_preset
 from tempo.spec.study import RunConfig, result_fields
 from tempo.spec.yaml.error_text import validate

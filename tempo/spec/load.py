@@ -11,7 +11,7 @@ from pathlib import Path
 from tempo.core.catalog import unknown
 from tempo.core.errors import PathNameError, Place, SpecError
 from tempo.core.identity import folded, path_name
-from tempo.spec.plugin_list import import_listed
+from tempo.spec.plugins.plugin_list import import_listed
 from tempo.spec.presets import expand_preset, short_form
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.error_text import validate

@@ -16,7 +16,7 @@ from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.methods import Method, Reference
 from tempo.spec.networks import NETWORK
 from tempo.spec.options import NOT_RESULT, PATTERN_IN_WORDS, ListOf, Section, Slot, slot_of
-from tempo.spec.plugin_list import Plugins, load_of
+from tempo.spec.plugins.plugin_list import Plugins, load_of
 from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
 from tempo.spec.search_section import SearchSpec
 from tempo.spec.seeds import SeedForms, stages_of

@@ -127,7 +127,7 @@ def _cost(question: dict[str, Any]) -> dict[str, Any]:
     from tempo.models.network_cost import count
     from tempo.spec.networks import BY_KIND
     from tempo.spec.options import parse_by_kind
-    from tempo.spec.plugin_list import load_of
+    from tempo.spec.plugins.plugin_list import load_of
 
     try:
         crop = question["crop"]

@@ -99,7 +99,7 @@ def _check_laws(variants: dict[str, RunConfig]) -> None:
     """Say which laws the networks of plug-ins break, and those with parts of plug-ins in them."""
     from tempo.models.laws import check_laws, subject_of, title_of
     from tempo.spec.data import views_of
-    from tempo.spec.plugin_list import has_parts
+    from tempo.spec.plugins.plugin_list import has_parts
 
     known: dict[str, list[str]] = {}
     for name, config in variants.items():

@@ -16,7 +16,7 @@ from tempo.core.errors import PluginError, UnknownNameError
 from tempo.core.records import Plan
 from tempo.core.verdict_rule import Rule
 from tempo.records.layout import Store, default_root
-from tempo.spec.plugin_list import load_of
+from tempo.spec.plugins.plugin_list import load_of
 
 if TYPE_CHECKING:
     import pandas as pd

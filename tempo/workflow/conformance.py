@@ -15,7 +15,7 @@ from tempo.core.plugins.parts import Part, parts
 from tempo.spec.arch import ArchSpec
 from tempo.spec.networks import ModuleArch, Network
 from tempo.spec.options import Options
-from tempo.spec.registration import SLOTS
+from tempo.spec.plugins.registration import SLOTS
 
 if TYPE_CHECKING:
     from tempo.models.laws import Outcome
