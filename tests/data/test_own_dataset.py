@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,8 +28,8 @@ class MovingClips:
     """What the module of a data set of Tempo is."""
 
     @staticmethod
-    def check_available(options: Moving) -> None:
-        procedural.check_available(options)
+    def check_available(options: Moving, splits: Sequence[SplitName]) -> None:
+        procedural.check_available(options, splits)
 
     @staticmethod
     def plan_split(options: Moving, split: SplitName, cache: Path) -> SplitPlan:

@@ -147,7 +147,7 @@ def _check_data(kind: str, module: Any) -> None:
     lacking = [name for name in ("check_available", "plan_split") if not hasattr(module, name)]
     if lacking:
         raise PluginError(
-            f"the data set {kind!r} needs the functions check_available(options) and "
+            f"the data set {kind!r} needs the functions check_available(options, splits) and "
             f"plan_split(options, split, cache); {', '.join(lacking)} is missing"
         )
 
