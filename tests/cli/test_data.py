@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tempo.cli.main import main
+from tempo.data.datasets.photographs import PHOTOGRAPHS
 
 PLAIN = ["--set", "size=[32,48]", "--set", "every=1", "--set", "val=[b]", "--set", "test=[c]"]
 
@@ -147,7 +148,7 @@ def test_info_says_whether_clips_share_a_first_correction(tmp_path, capsys):
     code, told, _ = data(capsys, *rendered, "--set", "motion=[1,6]")
     assert code == 0
     assert told["shared_correction"]["share"] > 0.005
-    assert len(told["shared_correction"]["sources"]) == 4
+    assert len(told["shared_correction"]["sources"]) == len(PHOTOGRAPHS["train"])
     assert main(["data", *rendered, "--set", "motion=[1,6]"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "one 5 x 5 filter for all clips saves" in said

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tempo.data.clips import Clip
+from tempo.data.datasets.photographs import PHOTOGRAPHS
 from tempo.data.open_dataset import open_split
 from tempo.data.shared_correction import shared_correction
 from tempo.spec.data import Procedural
@@ -83,4 +84,4 @@ def test_it_is_the_same_each_time_and_rendered_motion_has_it(tmp_path):
     first = shared_correction(split)
     assert first == shared_correction(split)
     assert first["share"] > 0.005
-    assert len(first["sources"]) == 4
+    assert len(first["sources"]) == len(PHOTOGRAPHS["train"])
