@@ -223,7 +223,7 @@ WRONG = {
     ),
     "a data set without functions": (
         BLOCK.replace('register("block", Own, make)', 'register("data", Own, make)'),
-        r"the data set 'own_kind' needs the functions check_available\(options, splits\) and plan_split",
+        r"the data set 'own_kind' needs the functions check_available\(options, splits\)",
     ),
 }
 
