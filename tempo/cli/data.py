@@ -15,6 +15,7 @@ from rich.table import Table
 from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console, say
 from tempo.cli.render.live import make_observer
+from tempo.core.counted import listed_up_to
 
 EPILOG = """examples:
   tempo data prepare vimeo90k --root /data/vimeo_triplet
@@ -189,12 +190,11 @@ def _show_described(told: Mapping[str, Any], console: Console) -> None:
 def _show_correction(told: Mapping[str, Any], console: Console) -> None:
     """Print how much of averaging's loss one filter saves, and what little means."""
     sources = sorted(told["sources"].items(), key=lambda item: -item[1])
-    each = ", ".join(f"{name} {share:.1%}" for name, share in sources[:MOST_SOURCES])
-    more = f" and {len(sources) - MOST_SOURCES} more" if len(sources) > MOST_SOURCES else ""
+    each = listed_up_to(MOST_SOURCES, [f"{name} {share:.1%}" for name, share in sources])
     say(
         console,
         f"train: one 5 x 5 filter for all clips saves {told['share']:.2%} of averaging's training "
-        f"loss; by source {each}{more}",
+        f"loss; by source {each}",
     )
     if told["share"] < LITTLE:
         say(

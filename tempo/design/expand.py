@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
+from tempo.core.counted import listed_up_to
 from tempo.core.errors import Place
 from tempo.core.identity import folded, short_hash
 from tempo.core.records import Exclusion, Plan, PlannedRun, PlannedVariant
@@ -187,8 +188,7 @@ def _prices(variants: Variants, place: Place, study: StudyContext) -> dict[str, 
 
 
 def _listed(names: list[str]) -> str:
-    first = ", ".join(map(repr, names[:5]))
-    return first if len(names) <= 5 else f"{first} and {len(names) - 5} more"
+    return listed_up_to(5, list(map(repr, names)))
 
 
 def _baseline(chosen: _Chosen, study: StudyContext) -> str | None:

@@ -16,6 +16,7 @@ from io import BytesIO
 import torch
 from torch import Tensor, nn
 
+from tempo.core.counted import listed_up_to
 from tempo.models.family import TempoNet, build_model
 from tempo.models.temporal.weighting import Moments
 from tempo.spec.arch import ArchSpec
@@ -205,9 +206,8 @@ def gradient_for_every_parameter(subject: Subject) -> None:
         }
         optimiser.step()
     if silent:
-        names = sorted(silent)
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise LawBrokenError(f"no gradient in {STEPS} steps reaches {', '.join(names[:3])}{more}")
+        named = listed_up_to(3, sorted(silent))
+        raise LawBrokenError(f"no gradient in {STEPS} steps reaches {named}")
 
 
 @law

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tempo.core.counted import listed_up_to
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.plugins import loading
 from tempo.records.files import write_atomic
@@ -106,9 +107,8 @@ def _check_free(folder: Path, files: Mapping[Path, str]) -> None:
             raise ExistsError(f"{above} is a file, so no folder can be made there; name another")
     there = [str(folder / path) for path in files if (folder / path).exists()]
     if there:
-        more = f" and {len(there) - 3} more" if len(there) > 3 else ""
         verb = "exists" if len(there) == 1 else "exist"
         raise ExistsError(
-            f"{', '.join(there[:3])}{more} {verb} already, and nothing is overwritten; name "
+            f"{listed_up_to(3, there)} {verb} already, and nothing is overwritten; name "
             "another folder, or move the old files away"
         )

@@ -10,7 +10,7 @@ from rich.console import Console
 from tempo.cli.render.console import make_console, say
 from tempo.cli.render.results import print_results
 from tempo.cli.render.search_tables import show_summary
-from tempo.core.counted import counted
+from tempo.core.counted import counted, listed_up_to
 from tempo.workflow.suggestions import suggested
 
 MOST_NAMED = 6
@@ -53,10 +53,8 @@ def _losses(outcome: Outcome) -> Iterator[str]:
 def _show_stopped(outcome: Outcome, options: RunOptions, console: Console) -> None:
     total = sum(outcome.counts.values())
     if outcome.stopped:
-        names = [run.title for run in outcome.stopped[:MOST_NAMED]]
-        more = len(outcome.stopped) - len(names)
-        tail = f" and {more} more" if more else ""
-        say(console, f"Stopped before their end: {', '.join(names)}{tail}.")
+        named = listed_up_to(MOST_NAMED, [run.title for run in outcome.stopped])
+        say(console, f"Stopped before their end: {named}.")
     left = f"Stopped with {outcome.left} of {counted(total, 'run')} to go"
     say(console, f"{left}; the same command continues:")
     say(console, f"  {options.command}")

@@ -12,6 +12,7 @@ from tempo.comparison.sections.learning_notes import chance_of_checkpoints, lear
 from tempo.comparison.sections.rule_lines import rule_lines
 from tempo.comparison.sections.sample_notes import sample_notes
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
+from tempo.core.counted import listed_up_to
 
 MOST_NAMED = 6
 WIDE_DELTA = 0.1
@@ -70,7 +71,7 @@ def _verdicts(study: FittedStudy, check: RuleCheck, contrasts: Sequence[Contrast
         for word in Word:
             names = [each.variant for each in of_metric if each.verdict.word == word]
             if names:
-                said.append(f"{word.value}: {_names(names)}")
+                said.append(f"{word.value}: {listed_up_to(MOST_NAMED, names)}")
         sentences.append(
             f"Against {study.baseline} in {study.info(name).title}: {'; '.join(said)}."
         )
@@ -106,11 +107,6 @@ def _wide_deltas(study: FittedStudy) -> list[str]:
     return said
 
 
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST_NAMED])
-    return shown + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-
-
 def _power(study: FittedStudy, power: Sequence[Power], contrasts: Sequence[Contrast]) -> list[str]:
     seeds = max((len(each.seeds) for each in contrasts if each.seeds), default=0)
     own = [each.sentence for each in power if each.seeds == seeds]
@@ -124,6 +120,6 @@ def _protocols(protocols: Sequence[Protocol]) -> list[str]:
         return []
     others = [name for each in protocols if not each.ranked for name in each.variants]
     return [
-        f"{len(protocols)} protocols: {_names(others)} was judged under another one than the "
-        "baseline and is neither ranked nor compared."
+        f"{len(protocols)} protocols: {listed_up_to(MOST_NAMED, others)} was judged under another "
+        "one than the baseline and is neither ranked nor compared."
     ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 from tempo.core.catalog import Catalog
+from tempo.core.counted import listed_up_to
 from tempo.core.errors import MissingError
 from tempo.core.plugins.parts import OpenCatalog
 from tempo.data.dataset_roots import resolve_root
@@ -102,11 +102,10 @@ def _check_files(facts: Facts, items: Iterable[Item]) -> None:
     wanted = dict.fromkeys(file for item in items for file in (*item.inputs, item.target))
     missing = [file for file in wanted if not file.is_file()]
     if missing:
-        named = ", ".join(str(file) for file in islice(missing, NAMED))
-        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        named = listed_up_to(NAMED, list(map(str, missing)))
         raise MissingError(
             f"{facts.title}: {len(missing)} of {len(wanted)} pictures are missing: "
-            f"{named}{more}; {facts.help}"
+            f"{named}; {facts.help}"
         )
 
 
