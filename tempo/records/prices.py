@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.identity import short_hash
-from tempo.core.plugins.description import stamps_digest
+from tempo.core.plugins.description import code_of
 from tempo.records.files import write_json
 
 CONFIG_FILE, PRICE_FILE = "config.json", "price.json"
@@ -59,9 +59,8 @@ class Price:
 def price_key(config: Mapping[str, Any]) -> str:
     """Return the hash of everything that a step's cost depends on."""
     sections = ("method", "arch", "data", "recipe", "evaluation", "runtime")
-    code = stamps_digest(config.get("plugins") or ())
     found = {name: _priced(name, config[name]) for name in sections}
-    return short_hash(found | ({"plugins": code} if code else {}))
+    return short_hash(found | code_of(config))
 
 
 def _priced(section: str, value: Any) -> Any:

@@ -49,7 +49,10 @@ def _version(name: str) -> str | None:
     return version_of(packages[0]) if packages else None
 
 
-def stamps_digest(entries: Iterable[Mapping[str, Any]]) -> str:
-    """Return a short hash of the code of a config's plug-ins; empty without any."""
-    found = sorted(stamps(entries).values())
-    return short_hash(found) if found else ""
+def code_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the code of a config's plug-ins adds to a key: a short hash, nothing without any.
+
+    Without plug-ins keys stay as they were before there were any.
+    """
+    found = sorted(stamps(config.get("plugins") or ()).values())
+    return {"plugins": short_hash(found)} if found else {}

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tempo.core.errors import RecordError
 from tempo.core.identity import file_name
-from tempo.core.plugins.description import stamps_digest
+from tempo.core.plugins.description import code_of
 from tempo.core.version import VERSION
 from tempo.data.clips import Clip
 from tempo.metrics.references import REFERENCES
@@ -102,7 +102,7 @@ def of_run(folder: Path, name: str) -> Method:
         name=name,
         load=load,
         identity={"weights": tuple(each.sha256 for each in used), "select": how}
-        | _code(spec.config),
+        | code_of(spec.config),
         records=folder / "evaluations",
         checkpoints=tuple(
             {"path": str(folder / each.path), "sha256": each.sha256, "step": each.step}
@@ -110,12 +110,6 @@ def of_run(folder: Path, name: str) -> Method:
         ),
         run_id=spec.run_id,
     )
-
-
-def _code(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the stamp of the plug-ins of a run, which decide its pictures too."""
-    digest = stamps_digest(config.get("plugins") or ())
-    return {"plugins": digest} if digest else {}
 
 
 def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> CheckpointSaved:
@@ -190,7 +184,7 @@ def _training_checkpoint(path: Path, saved: Mapping[str, Any], told: dict[str, A
     return Method(
         name=f"{spec.run_id} step {step}",
         load=lambda device: _network(config.arch, [weights_of(saved)], device),
-        identity={"weights": (told["sha256"],), "select": "file"} | _code(spec.config),
+        identity={"weights": (told["sha256"],), "select": "file"} | code_of(spec.config),
         records=folder / "evaluations" / path.stem,
         checkpoints=(told | {"step": step},),
         run_id=spec.run_id,

@@ -10,7 +10,7 @@ from typing import Any
 
 from tempo.core.code_stamp import code_stamp
 from tempo.core.identity import short_hash
-from tempo.core.plugins.description import stamps_digest
+from tempo.core.plugins.description import code_of
 from tempo.design.measurements import Width, nearest_width
 from tempo.records.files import write_json
 from tempo.records.layout import Store
@@ -111,12 +111,6 @@ def _counted(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What a count depends on: the networks and the crop that they are counted for."""
     both = {name: asked[name] for name in ("config", "target")}
     return {"by": asked["by"]} | {
-        name: {"arch": each["arch"], "crop": each["recipe"]["crop"]} | _code_of(each)
+        name: {"arch": each["arch"], "crop": each["recipe"]["crop"]} | code_of(each)
         for name, each in both.items()
     }
-
-
-def _code_of(config: Config) -> dict[str, str]:
-    """The stamp of a config's plug-ins, where it has some."""
-    digest = stamps_digest(config.get("plugins") or ())
-    return {"plugins": digest} if digest else {}
