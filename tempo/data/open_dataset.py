@@ -150,7 +150,7 @@ def prepare(
     check_available(options)
     with using(cache):
         build(_places(options, cache), progress, jobs)
-        return {split: open_split(options, split, cache) for split in SPLITS}
+        return {split: _open(options, split, cache) for split in SPLITS}
 
 
 def shard_folders(options: Options, cache: Path) -> list[Path]:
@@ -168,6 +168,11 @@ def open_split(options: Options, split: SplitName, cache: Path) -> Split:
             them cannot be read than the data set tolerates.
     """
     check_available(options)
+    return _open(options, split, cache)
+
+
+def _open(options: Options, split: SplitName, cache: Path) -> Split:
+    """Open a split of a data set that is known to be there."""
     opened = [_opened(each, split, cache) for each in _single(options, split)]
     own = data_of(options, split)
     if not isinstance(own, Mixture):

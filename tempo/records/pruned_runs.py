@@ -77,5 +77,10 @@ def _path(store: Store, study: str, profile: str | None) -> Path:
 
 
 def status_in(run_id: str, status: RunStatus, pruned: frozenset[str]) -> RunStatus:
-    """Return a run's status as its search sees it: one that was stopped by pruning is pruned."""
-    return RunStatus.PRUNED if status is RunStatus.STOPPED and run_id in pruned else status
+    """Return a run's status as its search sees it, which pruned the runs `pruned`."""
+    return searched_status(status, pruned=run_id in pruned)
+
+
+def searched_status(status: RunStatus, *, pruned: bool) -> RunStatus:
+    """Return a run's status as a search sees it: one that was stopped by pruning is pruned."""
+    return RunStatus.PRUNED if status is RunStatus.STOPPED and pruned else status

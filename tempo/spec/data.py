@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -219,6 +220,14 @@ def data_of(options: Options, split: str) -> Options:
     if split == "val" and options.val is None:
         return options.train
     return cast(Options, getattr(options, split))
+
+
+def recorded_data(data: Mapping[str, Any], split: str) -> Mapping[str, Any]:
+    """Return the data set that a split's clips are taken from, as `data_of` does, from JSON."""
+    if data["kind"] != "separate":
+        return data
+    found: Mapping[str, Any] = data[split] or data["train"]
+    return found
 
 
 def views_of(data: Options) -> int:

@@ -12,6 +12,7 @@ from tempo.core.counted import counted
 from tempo.core.records import RunStatus
 from tempo.launch.scheduling.failure_policy import POLICIES
 from tempo.launch.scheduling.run_view import RunView
+from tempo.records.pruned_runs import searched_status
 
 LEAST_NAME = 12
 """Characters down to which a run's name is cut, so that its line fits into a terminal."""
@@ -29,11 +30,11 @@ def steps(view: RunView) -> str:
 
 def counts(views: Sequence[RunView]) -> str:
     """Return `3 of 12 runs complete, 1 of them before, 1 failed, 2 elsewhere`."""
-    ended = Counter(view.status for view in views)
+    ended = Counter(searched_status(view.status, pruned=view.pruned) for view in views)
     said = {
         "of them before": sum(view.reused for view in views),
         "failed": ended[RunStatus.FAILED],
-        "pruned": sum(view.pruned and view.status is RunStatus.STOPPED for view in views),
+        "pruned": ended[RunStatus.PRUNED],
         "held back": sum(bool(view.held_back) for view in views),
         "running elsewhere": sum(view.elsewhere is not None for view in views),
         "queued": sum(view.queued for view in views),

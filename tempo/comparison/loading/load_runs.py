@@ -17,7 +17,7 @@ from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
 from tempo.records.events import Evaluated, Validated
 from tempo.records.layout import Store, load_run
-from tempo.records.pruned_runs import pruned_runs
+from tempo.records.pruned_runs import pruned_runs, searched_status
 from tempo.records.run_record import RunRecord, read_result, read_run
 from tempo.records.seed_log import SeedLook, opened_plan, read_looks
 
@@ -62,7 +62,7 @@ class Run:
         if self.problem:
             return RunStatus.FAILED
         status = self.record.status if self.record else RunStatus.PLANNED
-        return RunStatus.PRUNED if status is RunStatus.STOPPED and self.pruned else status
+        return searched_status(status, pruned=self.pruned)
 
     @property
     def test(self) -> Evaluated | None:

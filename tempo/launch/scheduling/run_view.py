@@ -12,6 +12,7 @@ from tempo.design.run_cost import known_cost
 from tempo.ledger.port import Owner
 from tempo.records.event_log import Progress, Tail
 from tempo.records.prices import Prices
+from tempo.spec.data import recorded_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,5 @@ def _clips(config: Mapping[str, Any]) -> float:
         return float(budget["steps"] * recipe["batch"])
     if budget.get("clips") is not None:
         return float(budget["clips"])
-    data = config["data"]
-    learned = data["train"] if data["kind"] == "separate" else data
-    return float(budget["epochs"] * (learned.get("train_clips") or 1))
+    clips = recorded_data(config["data"], "train").get("train_clips") or 1
+    return float(budget["epochs"] * clips)
