@@ -129,18 +129,11 @@ def _check_call(slot: str, kind: str, implementation: Implementation, known: Slo
             f"what makes the {slot} {kind!r} is a class, a function or `module:name`, not "
             f"{implementation!r}"
         )
-    try:
-        signature = inspect.signature(implementation)
-    except (TypeError, ValueError):
-        return
-    try:
-        signature.bind(None, *known.given, **dict.fromkeys(known.named))
-    except TypeError as error:
-        name = getattr(implementation, "__name__", repr(implementation))
+    if misfit := _misfit(implementation, None, *known.given, **dict.fromkeys(known.named)):
+        shown, why = misfit
         raise PluginError(
-            f"a {slot} is made by calling ({known.call}), and {name}{signature} cannot be called "
-            f"so: {error}"
-        ) from None
+            f"a {slot} is made by calling ({known.call}), and {shown} cannot be called so: {why}"
+        )
 
 
 def _check_data(kind: str, module: Any) -> None:
@@ -238,14 +231,26 @@ def _check_function(what: str, function: Implementation, given: tuple[str, ...])
         return
     if not callable(function):
         raise PluginError(f"{what} is a function or `module:name`, not {function!r}")
+    if misfit := _misfit(function, *given):
+        shown, why = misfit
+        raise PluginError(
+            f"{what} is called with ({', '.join(given)}), and {shown} cannot be: {why}"
+        )
+
+
+def _misfit(
+    function: Callable[..., Any], *given: object, **named: object
+) -> tuple[str, str] | None:
+    """Return a function as a message shows it and why it cannot be called so; None where it can.
+
+    A function of compiled code may not say what it takes; the call then tells.
+    """
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return
+        return None
     try:
-        signature.bind(*given)
+        signature.bind(*given, **named)
     except TypeError as error:
-        name = getattr(function, "__name__", repr(function))
-        raise PluginError(
-            f"{what} is called with ({', '.join(given)}), and {name}{signature} cannot be: {error}"
-        ) from None
+        return f"{getattr(function, '__name__', repr(function))}{signature}", str(error)
+    return None
