@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_shim(command: str, program: str) -> int:
-    """What run_experiment.py and compare.py do, which let Ctrl-C end them while they import."""
+    """Carry out run_experiment.py or compare.py, which Ctrl-C may end while they import."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return _carry_out(lambda: shim(command, program).parse_args())
 
@@ -125,7 +125,7 @@ def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
 
 
 def _say_interrupted(options: argparse.Namespace) -> None:
-    """Say what goes on after Ctrl-C, where the command leaves work that can be continued."""
+    """Print the command that continues what Ctrl-C interrupted, where there is such work."""
     if getattr(options, "continues", False):
         print(
             "Interrupted. What was finished is kept, and the same command goes on from there:\n"

@@ -169,7 +169,7 @@ class _Refreshed:
 
 
 def _over(standing: StudyStatus) -> bool:
-    """Whether every run has ended and none may follow: between two trials a search goes on."""
+    """Return whether every run of a study has ended and no later seed or trial may follow."""
     return all(run.ended for run in standing.runs) and not standing.to_come.runs
 
 

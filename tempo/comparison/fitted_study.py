@@ -179,7 +179,7 @@ def _infos(sample: Sample, known: Mapping[str, MetricInfo]) -> tuple[MetricInfo,
 
 
 def _of_plugins(sample: Sample) -> list[str]:
-    """Return the metrics of plug-ins that the study measures, for which nobody need ask."""
+    """Return the metrics of plug-ins that the study measures, which tables show unasked."""
     evaluation = sample.plan.spec.get("evaluation") or {}
     return [name for name in evaluation.get("metrics", ()) if name not in OWN_METRICS]
 
