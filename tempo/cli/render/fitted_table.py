@@ -93,18 +93,10 @@ def short_names(names: Sequence[str], length: int) -> dict[str, str]:
     different = list(dict.fromkeys(names))
     heads = dict.fromkeys(((length - 1) * 2 // 3, (length - 1) // 2, *range(length - 4, 2, -1)))
     for head in heads:
-        found = {name: _cut(name, length, head) for name in different}
+        found = {name: shorten(name, length, head) for name in different}
         if len(set(found.values())) == len(different):
             return found
     return _numbered(different, length)
-
-
-def _cut(name: str, length: int, head: int) -> str:
-    """Return a name on one line, of which `head` characters stand before the part left out."""
-    line = " ".join(name.split())
-    if len(line) <= length:
-        return line
-    return f"{line[:head]}…{line[len(line) - (length - 1 - head) :]}"
 
 
 def _numbered(names: Sequence[str], length: int) -> dict[str, str]:

@@ -87,7 +87,7 @@ def _told(
     text = drawing.value_text(f"{name}, {phrases.seeds_range([estimate.n])}", value, *ends)
     yield drawing.Point(0, estimate.mean, place, text, link=link)
     for seed, each, run in zip(estimate.seeds, estimate.values, estimate.run_ids, strict=True):
-        said = f"{name}, seed {seed}: {numbers.fixed(each, info.digits)} {info.unit}".rstrip()
+        said = f"{name}, seed {seed}: {numbers.amount(each, info)}"
         yield drawing.Point(0, each, place, f"{said}\nrun {run}", link=link)
 
 
@@ -250,7 +250,7 @@ def _costs_told(
         cost = COST_TEXT.get(view.cost, numbers.three)(point.cost)
         unit = view.unit if view.cost in {"step_ms", "device_hours"} else ""
         name = f"{point.variant}, {phrases.COST_NAMES.get(view.cost, view.cost)} {cost} {unit}"
-        value = f"{numbers.fixed(point.value, info.digits)} {info.unit}".rstrip()
+        value = numbers.amount(point.value, info)
         text = drawing.value_text(name.rstrip(), value, point.low, point.high, info.digits)
         text += f"\non the front with a chance of {numbers.percent(point.probability)}"
         label, link = shown.labels[point.variant], links.to(point.variant)

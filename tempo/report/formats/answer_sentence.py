@@ -30,8 +30,7 @@ def answer_sentence(comparison: Comparison, metric: str | None = None) -> str:
     if base is None or not found:
         return _alone(comparison, finished, metric)
     own = comparison.row(base).estimates.get(metric)
-    unit = f" {info.unit}" if info.unit else ""
-    level = f" ({numbers.fixed(own.mean, info.digits)}{unit})" if own else ""
+    level = f" ({numbers.amount(own.mean, info)})" if own else ""
     said = "; ".join(_clauses(found, info))
     where = f"{title(info)} on the {comparison.split} clips"
     return f"Against {_short(base)}{level} in {where}: {said}."

@@ -173,7 +173,7 @@ def verdict(summary: SearchSummary) -> str:
         return _several(summary)
     info, name = summary.objectives[0], summary.best[0]
     trial = summary.trial(name)
-    value = f"{numbers.fixed(of.finished(trial), info.digits)} {info.unit}".strip()
+    value = numbers.amount(of.finished(trial), info)
     count = len(of.numbered(summary))
     said = (
         f"{name} is the best of {count} trials: {value} {title(info)} on validation in the search"

@@ -20,7 +20,7 @@ def trial_point(
     `kind` is the label of its marks in the legend.
     """
     values = [
-        f"{numbers.fixed(value, info.digits)} {info.unit}".rstrip()
+        numbers.amount(value, info)
         for index, info in enumerate(summary.objectives)
         if (value := of.reached(trial, index)) is not None
     ]
@@ -41,7 +41,7 @@ def confirmation_points(
 ) -> Iterator[Point]:
     """Yield the point of a value before or after fresh seeds; `label` is that of the legend."""
     info = summary.objectives[0]
-    value = f"{numbers.fixed(found.mean, info.digits)} {info.unit}".rstrip()
+    value = numbers.amount(found.mean, info)
     text = value_text(f"{name}, {label}", value, found.low, found.high, info.digits)
     link = of.trial_links(summary).to(name)
     yield Point(0, found.mean, place, text, label, link)
