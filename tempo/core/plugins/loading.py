@@ -48,7 +48,11 @@ class PluginSource:
 
     def stamp(self) -> str:
         """Return the stamp of the sources as they are on disk now."""
-        return stamp(self.folder, self.name, alone=self.root is None) if self.folder else MISSING
+        return stamp(self.sources())
+
+    def sources(self) -> dict[str, Path]:
+        """Return the files that importing the plug-in can execute, by their relative paths."""
+        return sources(self.folder, self.name, alone=self.root is None) if self.folder else {}
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "root": self.root}
@@ -147,12 +151,13 @@ def load(source: PluginSource) -> None:
         PluginError: one sentence saying what is wrong, and in which line; none of the plug-in's
             parts is then kept.
     """
-    found = source.stamp()
+    there = source.sources()
+    found = stamp(there)
     known = _LOADED.get(source.name)
     if known is not None and found == known.stamp and found != MISSING:
         # This plug-in, or a copy of it in another folder, which has the same parts.
         return
-    files = _files(source)
+    files = frozenset(map(str, there.values()))
     if known is not None:
         forget(source.name)
     with importing(source.name):
@@ -164,13 +169,6 @@ def load(source: PluginSource) -> None:
                 raise
             raise PluginError(_reason(source, error)) from error
     _LOADED[source.name] = Loaded(source, found, files)
-
-
-def _files(source: PluginSource) -> frozenset[str]:
-    if source.folder is None:
-        return frozenset()
-    found = sources(source.folder, source.name, alone=source.root is None)
-    return frozenset(map(str, found.values()))
 
 
 def forget(name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tempo.core.code_stamp import tokens
@@ -24,22 +24,21 @@ def module_file(root: Path, name: str) -> Path | None:
     return next(found, None)
 
 
-def stamp(root: Path, name: str, *, alone: bool = False) -> str:
-    """Return the stamp of a module's sources, 16 hex digits; `MISSING` when it has no file.
-
-    `alone`: beside the module there are foreign packages, so only its own package counts.
-    """
-    found = sources(root, name, alone=alone)
-    if not found:
+def stamp(files: Mapping[str, Path]) -> str:
+    """Return the stamp of the files that `sources` found, 16 hex digits; `MISSING` for none."""
+    if not files:
         return MISSING
     digest = hashlib.sha256()
-    for relative, path in found.items():
+    for relative, path in files.items():
         digest.update(f"{relative}\0{_content(path)}\0".encode())
     return digest.hexdigest()[:16]
 
 
 def sources(root: Path, name: str, *, alone: bool = False) -> dict[str, Path]:
-    """Return the files below `root` that importing `name` can execute, by relative path, sorted."""
+    """Return the files below `root` that importing `name` can execute, by relative path, sorted.
+
+    `alone`: beside the module there are foreign packages, so only its own package counts.
+    """
     found: dict[str, Path] = {}
     waiting, top = list(_with_packages(name)), name.partition(".")[0]
     while waiting:
