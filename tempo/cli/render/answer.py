@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tempo.comparison.comparison import Comparison
+from tempo.comparison.sections.sentence_openings import ALONE, against
 from tempo.report.formats.answer_sentence import answer_sentence
-
-ALONE = "Nothing to compare: "
-"""How the headline begins where there is no contrast."""
 
 
 def lead(comparison: Comparison) -> Iterator[str]:
@@ -40,7 +38,7 @@ def _parts(comparison: Comparison) -> tuple[Sequence[str], Sequence[str]]:
     verdicts = [
         place
         for place, each in enumerate(said)
-        if each.startswith((f"Against {comparison.baseline} in ", ALONE))
+        if each.startswith((against(comparison.baseline), ALONE))
     ]
     if not verdicts:
         return (), said

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tempo.comparison.comparison import Comparison
+from tempo.comparison.sections.sentence_openings import (
+    AGAINST,
+    ALONE,
+    EXPLORATORY,
+    INCOMPLETE,
+    NOT_ALIKE,
+    PROTOCOLS,
+    against,
+)
 from tempo.records.rule_sentences import rule_history
 from tempo.report.pages.summary import Remark
 
-VERDICTS = ("Against ", "Nothing to compare")
-INCOMPLETE = "Incomplete: "
-NOT_ALIKE = "Not alike: "
-EXPLORATORY = "Exploratory: "
+VERDICTS = (AGAINST, ALONE)
 RANK_TESTS = "no rank test"
-PROTOCOLS = " protocols: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,12 @@ class Headline:
 def sort_headline(comparison: Comparison) -> Headline:
     """Return where each sentence of the headline stands on the page of a study."""
     carried = _carried(comparison)
-    own = f"Against {comparison.baseline} in {comparison.info(comparison.metric).title}: "
+    # Said with numbers, or by a banner.
+    elsewhere = (
+        against(comparison.baseline, comparison.info(comparison.metric).title),
+        EXPLORATORY,
+        ALONE,
+    )
     lead: list[str] = []
     incomplete: list[str] = []
     protocols: list[str] = []
@@ -42,10 +52,11 @@ def sort_headline(comparison: Comparison) -> Headline:
     seen_verdict = False
     for sentence in comparison.headline:
         is_verdict = sentence.startswith(VERDICTS)
+        if sentence.startswith(elsewhere):
+            seen_verdict = seen_verdict or is_verdict
+            continue
         if sentence.startswith(INCOMPLETE):
             incomplete.append(sentence)
-        elif sentence.startswith(own) or sentence.startswith((EXPLORATORY, VERDICTS[1])):
-            pass  # said with numbers, or by a banner
         elif PROTOCOLS in sentence[:20]:
             protocols.append(sentence)
         elif RANK_TESTS in sentence:
