@@ -24,6 +24,7 @@ __version__ = VERSION
 if TYPE_CHECKING:
     from tempo.core.errors import (
         MissingError,
+        PluginError,
         RecordError,
         RunError,
         SpecError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
     from tempo.spec.json_schema import study_schema
     from tempo.workflow.comparison import Comparison, Verdict, compare
+    from tempo.workflow.conformance import PartCheck, check_part
     from tempo.workflow.control import Status
     from tempo.workflow.datasets import describe_data, prepare_data
     from tempo.workflow.evaluation import Evaluations, evaluate
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "core.errors": (
         "MissingError",
+        "PluginError",
         "RecordError",
         "RunError",
         "SpecError",
@@ -57,6 +60,7 @@ _PLACES = {
         "UnknownNameError",
     ),
     "workflow.comparison": ("Comparison", "Verdict", "compare"),
+    "workflow.conformance": ("PartCheck", "check_part"),
     "workflow.control": ("Status",),
     "workflow.datasets": ("describe_data", "prepare_data"),
     "workflow.evaluation": ("Evaluations", "evaluate"),
@@ -98,11 +102,14 @@ __all__ = [  # noqa: RUF022 (grouped by use)
     "prepare_data",
     "describe_data",
     "init_project",
+    "check_part",
+    "PartCheck",
     "study_schema",
     "TempoError",
     "SpecError",
     "UnknownNameError",
     "MissingError",
+    "PluginError",
     "RecordError",
     "RunError",
     "StoppedError",

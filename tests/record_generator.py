@@ -86,7 +86,8 @@ class Noise:
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """A variant and what is planted in it. `gain` in dB; `broken` seeds failed, `absent` ones
-    were never started; `protocol` and `environment` replace fields of the records."""
+    were never started; `protocol` and `environment` replace fields of the records; `chosen` holds,
+    by seed, the step of the reported checkpoint and the dB that this choice adds."""
 
     name: str
     gain: float = 0.0
@@ -100,6 +101,7 @@ class Arm:
     protocol: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
+    chosen: Mapping[int, tuple[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +198,8 @@ def _write_run(
     store: Store, study: Study, arm: Arm, run: PlannedRun, config: Mapping[str, Any], draw: Draw
 ) -> None:
     folder = store.save_run(RunSpec(run_id=run.run_id, seed=run.seed, config=config))
-    values = draw.values(arm, run.seed)
+    reported, added = arm.chosen.get(-1 if run.seed is None else run.seed, (None, 0.0))
+    values = draw.values(arm, run.seed) + added
     with EventLog(folder, attempt=1) as log:
         failed = run.seed is not None and run.seed in arm.broken
         steps = arm.steps or study.steps
@@ -205,7 +208,7 @@ def _write_run(
         if run.seed is not None:
             _write_curves(log, study, arm, steps, float(values.mean()), failed=failed)
         if not failed:
-            log.append(_evaluated(folder, study, arm, values, draw, steps))
+            log.append(_evaluated(folder, study, arm, values, draw, reported or steps))
         log.append(_ending(arm, steps, run.seed, failed=failed))
 
 

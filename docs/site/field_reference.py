@@ -23,7 +23,7 @@ from field_words import bare, default_of, is_section, takes, written
 from pydantic.fields import FieldInfo
 
 from tempo.core.errors import TempoError
-from tempo.spec.options import Section, catalog_of
+from tempo.spec.options import ByKind, Section, catalog_of
 from tempo.spec.presets import PRESETS
 from tempo.spec.study import StudySpec
 
@@ -172,9 +172,15 @@ def _blocks(path: str, kind: Any, metadata: Iterable[Any], level: int) -> Iterat
     """Yield the sections and kinds that a field can hold, and what those can hold in turn."""
     kind, metadata = bare(kind, metadata)
     catalog = catalog_of(metadata)
+    by_kind = next((each for each in metadata if isinstance(each, ByKind)), None)
     # A field of another type can have a form with the keys of a section.
     forms: list[Any] = [each.section for each in metadata if hasattr(each, "section")]
-    if catalog is not None:
+    if by_kind is not None:
+        yield from _section(path, f"`{path}`", by_kind.otherwise, level)
+        for name in by_kind.catalog:
+            title = f"`{path}` of kind `{name}`"
+            yield from _section(f"{path}.{name}", title, by_kind.catalog.get(name), level)
+    elif catalog is not None:
         known = ", ".join(f"`{name}`" for name in catalog)
         yield Block(path, f"`{path}`", level, f"One {catalog.what} of these kinds: {known}.")
         for name in catalog:
@@ -191,6 +197,9 @@ def _blocks(path: str, kind: Any, metadata: Iterable[Any], level: int) -> Iterat
 
 _DOCUMENTED_ONCE = {
     "MixturePart.data": "data",
+    "Separate.train": "data",
+    "Separate.val": "data",
+    "Separate.test": "data",
     "Term.loss": "recipe.loss",
     "Distillation.loss": "recipe.loss",
     "Style.weights": "recipe.loss.perceptual.weights",

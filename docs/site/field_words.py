@@ -7,12 +7,19 @@ from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
-from tempo.spec.options import Options, OptionsCatalog, Section, catalog_of
+from tempo.spec.options import ByKind, Options, OptionsCatalog, Section, catalog_of
 
-WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Any: "any value"}
+WORDS = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    Any: "any value",
+    JsonValue: "any value",
+}
 PLURALS = {each: f"{each}s" for each in ("whole number", "number", "section")} | {"text": "names"}
 BOUNDS = {
     "ge": ("at least {}", "from {}"),
@@ -30,6 +37,9 @@ def bare(kind: Any, metadata: Iterable[Any] = ()) -> tuple[Any, tuple[Any, ...]]
             kind, *more = get_args(kind)
             gathered += tuple(more)
             continue
+        # A text that stands for something else, such as the file of a plug-in.
+        if any(getattr(each, "json_schema_input_type", None) is str for each in gathered):
+            return str, gathered
         left = [each for each in get_args(kind) if each is not NoneType]
         if get_origin(kind) not in {Union, UnionType} or len(left) > 1:
             return kind, gathered
@@ -40,6 +50,8 @@ def takes(kind: Any, metadata: Iterable[Any]) -> str:
     """Return in words what a field takes, with its range."""
     nullable = NoneType in get_args(_unannotated(kind))
     kind, metadata = bare(kind, metadata)
+    if any(isinstance(each, ByKind) for each in metadata):
+        kind = Section
     words = _kind(kind, catalog_of(metadata)) + _range(metadata)
     return f"{words}, or null" if nullable else words
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +12,10 @@ from rich.console import Console
 
 from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console, say
-from tempo.cli.render.tables import print_results, print_table
+from tempo.cli.render.results import print_results
+from tempo.cli.render.tables import print_table
 from tempo.cli.shared_options import add_store, store_of
+from tempo.core.own_command import page_command
 from tempo.core.records import Plan
 from tempo.records.layout import Store
 
@@ -118,7 +119,7 @@ def execute(options: argparse.Namespace) -> int:
 
         say(console, f"Report:  {write_example(comparison.data, options.example)}")
     else:
-        print_results(comparison.data, console)
+        print_results(comparison.data, console, on_page=True)
         say(console, f"Report:  {comparison.report(options.reports)}")
     return _judge(comparison.gate(options.gate), console) if options.gate else 0
 
@@ -180,7 +181,8 @@ def _show_changes(
     print_table(printed(found), console)
     if not options.no_report:
         plans = (before[0][1], after[0][1])
-        command = shlex.join(["python", "compare.py", *sys.argv[1:]])
+        words = sys.argv[2:] if sys.argv[1:2] == ["compare"] else sys.argv[1:]
+        command = page_command("compare", *words)
         page = write_changes_page(found, plans, options.reports, command=command)
         say(console, f"Report:  {page}")
 

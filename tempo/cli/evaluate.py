@@ -76,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_cache(parser)
     shared.add_records(parser)
     shared.add_formats(parser, ("md", "csv", "json"))
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=execute, continues=True)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -12,6 +13,8 @@ from tempo import __version__
 from tempo.cli.command_parser import CommandParser, ExamplesFormatter
 from tempo.cli.missing_package import missing_package
 from tempo.core.errors import TempoError
+from tempo.core.own_command import given_command
+from tempo.core.redaction import redacted
 from tempo.core.startup import loading
 
 Configure = Callable[[argparse.ArgumentParser], None]
@@ -32,8 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ui": ("browse the runs in the MLflow UI", "mlflow:configure_ui"),
     "sync": ("complete the MLflow mirror from the records", "mlflow:configure_sync"),
     "import": ("write runs that others logged to MLflow as records", "mlflow:configure_import"),
-    "init": ("write a small project that runs, or the specs that ship", "init:configure"),
-    "schema": ("print the JSON schema of specs, for editors", "schema:configure"),
+    "check": ("whether a network or part of your own obeys the laws", "check:configure"),
+    "init": ("write a small project that runs, or the specs that ship", "project:configure_init"),
+    "schema": ("print the JSON schema of specs, for editors", "project:configure_schema"),
     "completion": ("print a script that completes commands in a shell", "completion:configure"),
 }
 """Each command: its line in the help, and the module of this package with the function that sets up
@@ -92,11 +96,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_shim(command: str, program: str) -> int:
-    """What run_experiment.py and compare.py do."""
+    """Carry out run_experiment.py or compare.py, which Ctrl-C may end while they import."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return _carry_out(lambda: shim(command, program).parse_args())
 
 
 def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
+    options = argparse.Namespace()
     try:
         with loading():
             options = parse()
@@ -107,14 +113,25 @@ def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
         print(f"error: {missing_package(error.name or '')}", file=sys.stderr)
         return 2
     except TempoError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redacted(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        _say_interrupted(options)
         return 130
     except BrokenPipeError:
         # The reader of our output (head, less) went away; nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _say_interrupted(options: argparse.Namespace) -> None:
+    """Print the command that continues what Ctrl-C interrupted, where there is such work."""
+    if getattr(options, "continues", False):
+        print(
+            "Interrupted. What was finished is kept, and the same command goes on from there:\n"
+            f"  {given_command()}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -14,11 +14,19 @@ from tempo.workflow.suggestions import suggested
 
 
 def configure_ui(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Start the MLflow UI on the store beside the records; print its address."
-    parser.epilog = "example:\n  tempo ui --port 5001"
+    parser.description = (
+        "Start the MLflow UI on the store beside the records, and print a short address that leads "
+        "to a study's validation curves and test figures."
+    )
+    parser.epilog = "examples:\n  tempo ui se_dilation\n  tempo ui --port 5001"
+    parser.add_argument(
+        "study", nargs="?", metavar="STUDY", help="the study to open (default: all are listed)"
+    )
     shared.add_records(parser)
     add_store(parser)
-    parser.add_argument("--port", type=int, help="default: a free one")
+    parser.add_argument(
+        "--port", type=int, help="of the short address; MLflow takes the next (default: free ones)"
+    )
     parser.set_defaults(handler=_ui)
 
 
@@ -61,7 +69,7 @@ def configure_import(parser: argparse.ArgumentParser) -> None:
 def _ui(options: argparse.Namespace) -> int:
     from tempo.track.mlflow.ui import serve
 
-    return serve(store_of(options), options.port)
+    return serve(store_of(options), options.port, study=options.study)
 
 
 def _sync(options: argparse.Namespace) -> int:

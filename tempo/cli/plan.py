@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_slots(parser)
     shared.add_ddp(parser)
     shared.add_reuse(parser)
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=execute, continues=True)
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tempo.cli import shared_options as shared
 from tempo.cli.plan import add_plan_options, show_plan
 from tempo.cli.shared_options import add_checkpoints, add_store, add_wandb
+from tempo.core.catalog import nearest
 from tempo.core.startup import loading
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ EPILOG = """examples:
 
 Stop with Ctrl-C and run the same command again: it finishes only what is missing.
 """
+
+
+class OpenChoices(tuple[str, ...]):
+    """Choices to which plug-ins, which are not imported yet, may add names that are no slips."""
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        return super().__contains__(name) or (name.isidentifier() and nearest(name, self) is None)
 
 
 LAUNCHERS = ("local", "inline", "torchrun", "slurm")
@@ -45,13 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_store(parser, may_be_off=True)
     add_checkpoints(parser)
     add_wandb(parser)
-    parser.set_defaults(handler=execute)
+    parser.set_defaults(handler=execute, continues=True)
 
 
 def _add_launching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--launcher",
-        choices=LAUNCHERS,
+        choices=OpenChoices(LAUNCHERS),
         default="local",
         help="what carries out the runs: processes of this machine (default), this very process "
         "(for a debugger), a fresh torchrun for each, or a Slurm cluster",

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console
 from tempo.records.layout import Store
-from tempo.records.search_record import SearchSummary
+from tempo.records.search_record import SearchSummary, TrialRecord
 from tempo.workflow.search import SearchResult, open_search
 from tempo.workflow.suggestions import suggested
 
@@ -60,10 +60,18 @@ def _show(options: argparse.Namespace) -> int:
 
 def _promote(options: argparse.Namespace) -> int:
     found = _open(options)
-    names = ", ".join(trial.variant for trial in found.promote(*options.trials))
+    names = ", ".join(_named(trial) for trial in found.promote(*options.trials))
     command = _command(found.summary.source, found.summary.profile, options.records)
     print(f"{names}: continued by\n  {command}")
     return 0
+
+
+def _named(trial: TrialRecord) -> str:
+    """Return a trial's name, with the number where that is not in the name."""
+    number = trial.number
+    return (
+        trial.variant if trial.variant == f"trial-{number:03d}" else f"{trial.variant} ({number})"
+    )
 
 
 def _export(options: argparse.Namespace) -> int:

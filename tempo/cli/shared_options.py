@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import TempoError
+from tempo.core.own_command import given_command
 from tempo.core.startup import loading
 from tempo.records.layout import default_root
 from tempo.track.store_address import default_uri, store_uri
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from tempo.workflow.study import Study
 
 __all__ = ["add_cache", "add_ddp", "add_reuse", "positive"]
+
+OFF = {"off", "none"}
+"""What `--mlflow` and MLFLOW_TRACKING_URI say for no store."""
 
 OPTIONS = {field.name for field in fields(RunOptions)} - {"command", "overrides"}
 """Fields of `RunOptions` that options of the same name set."""
@@ -38,7 +40,7 @@ def open_study(options: argparse.Namespace) -> Study:
         options.spec,
         profile=options.profile,
         overrides=options.overrides,
-        command=shlex.join(sys.argv),
+        command=given_command(),
         **chosen,
     )
 
@@ -92,13 +94,18 @@ def _profiled(text: str) -> str:
 
 
 def add_store(parser: argparse.ArgumentParser, *, may_be_off: bool = False) -> None:
-    """`--mlflow`, by default what MLFLOW_TRACKING_URI says."""
+    """Add `--mlflow`, by default what MLFLOW_TRACKING_URI says.
+
+    The variable may be `off` for every command: it then names no store to read from, and a study
+    sends nothing.
+    """
     off = ", or `off`" if may_be_off else ""
+    said = os.environ.get("MLFLOW_TRACKING_URI") or None
     parser.add_argument(
         "--mlflow",
         metavar="URI",
         type=_store_or_off if may_be_off else store,
-        default=os.environ.get("MLFLOW_TRACKING_URI") or None,
+        default=None if said and said.lower() in OFF and not may_be_off else said,
         help=f"MLflow store{off} (default: the sqlite file beside the records)",
     )
 
@@ -158,4 +165,4 @@ def store(text: str) -> str:
 
 
 def _store_or_off(text: str) -> str:
-    return MIRROR_OFF if text.lower() in {"off", "none"} else store(text)
+    return MIRROR_OFF if text.lower() in OFF else store(text)

@@ -5,25 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from tempo.cli import shared_options as shared
-from tempo.cli.render.console import duration, make_console, plain_table, say
+from tempo.cli.render.console import make_console, say
+from tempo.cli.render.status_table import MANY, StatusTable, headline, troubles
 from tempo.core.errors import RecordError
-from tempo.core.records import Plan
 from tempo.launch.study_status import RunState, StudyStatus, study_status
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Ledger
 from tempo.records.layout import Store
-from tempo.workflow.names import plan_named
+from tempo.workflow.names import is_plan, plan_named
 from tempo.workflow.suggestions import suggested
 
 EPILOG = """examples:
@@ -34,14 +32,6 @@ EPILOG = """examples:
 """
 
 REFRESH_SECONDS = 2.0
-MANY = 60
-"""Runs that are all listed; of more, those that wait or are complete are only counted."""
-UNOPENED = ("waiting", "not needed")
-"""States of runs that adaptive seeds do not ask for, or not yet."""
-ORDER = ("running", "stopping", "failed", "stopped", "pruned", "planned", *UNOPENED)
-QUIET = {"planned", "complete", *UNOPENED}
-"""States that are counted and not listed, where there are many runs."""
-STYLES = {"running": "cyan", "stopping": "yellow", "failed": "red", "complete": "green"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,128 +50,127 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
+    """Show one study or all of them; with --watch, until every run has ended."""
     store = Store(options.records)
     with closing(open_ledger(None, store.root)) as ledger:
-        if options.name is None:
-            _overview(store, ledger, options)
+        view = _View(store, ledger, options)
+        if options.json:
+            view.print_json()
+        elif options.watch:
+            view.watch(make_console())
         else:
-            _one(plan_named(options.name, store, options.profile), store, ledger, options)
+            view.print(make_console())
     return 0
 
 
-def _one(plan: Plan, store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
-    def look() -> StudyStatus:
-        return study_status(plan, store, ledger, options.metric)
+class _View:
+    """What the options ask to see: one study in full, or every study in a line."""
 
-    if options.json:
-        print(json.dumps(as_json(look()), indent=2))
-    elif options.watch:
-        _watch(look, make_console(), every=options.all)
-    else:
-        _print(look(), make_console(), store.root, every=options.all)
+    def __init__(self, store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
+        self._store, self._ledger, self._options = store, ledger, options
 
+    def _look(self) -> list[StudyStatus]:
+        """Read the state of the study that is named, or of all."""
+        store, options = self._store, self._options
+        if options.name is not None:
+            plans = [plan_named(options.name, store, options.profile)]
+        else:
+            plans = [store.load_plan(study) for study in store.studies()]
+        return [study_status(plan, store, self._ledger, options.metric) for plan in plans]
 
-def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
-    """One line per study."""
-    plans = [store.load_plan(study) for study in store.studies()]
-    if not plans:
-        raise RecordError(f"{store.root} holds no study yet")
-    found = [study_status(plan, store, ledger, options.metric) for plan in plans]
-    if options.json:
-        print(json.dumps([as_json(each) for each in found], indent=2))
-        return
-    console = make_console()
-    for each in found:
-        say(console, headline(each))
+    def _found(self) -> list[StudyStatus]:
+        found = self._look()
+        if not found:
+            raise RecordError(f"{self._store.root} holds no study yet")
+        return found
 
+    def print_json(self) -> None:
+        found = [as_json(each) for each in self._found()]
+        print(json.dumps(found if self._options.name is None else found[0], indent=2))
 
-def _watch(look: Callable[[], StudyStatus], console: Console, *, every: bool) -> None:
-    """Refresh in place in a terminal; elsewhere a line whenever something changed."""
-    standing = look()
-    if not console.is_terminal:
-        said = ""
+    def print(self, console: Console) -> None:
+        """Print the table of one study and what happened to its runs, or a line a study."""
+        found = self._found()
+        if self._options.name is None:
+            for each in found:
+                say(console, headline(each))
+            return
+        (standing,) = found
+        console.print(StatusTable(standing, every=self._options.all))
+        for run, sentence in troubles(standing):
+            say(console, sentence)
+            say(console, f"  {suggested('logs', run.run.run_id, records=self._store.root)}")
+        for sentence in standing.rule:
+            say(console, sentence)
+
+    def watch(self, console: Console) -> None:
+        """Refresh in place in a terminal; elsewhere print a line whenever something changed.
+
+        A study that is not there yet is waited for.
+        """
+        shown = _Refreshed(console, every=self._options.all)
+        with shown:
+            while True:
+                found = self._awaited(shown)
+                shown.show(found)
+                if found and all(_over(each) for each in found):
+                    return
+                time.sleep(REFRESH_SECONDS)
+
+    def _awaited(self, shown: _Refreshed) -> list[StudyStatus]:
+        """Return what there is; while there is nothing, say what is waited for."""
+        name, root = self._options.name, self._store.root
+        what = f"a study {name!r}" if name else "a study"
         while True:
-            if headline(standing) != said:
-                said = headline(standing)
-                say(console, said)
-            if _over(standing):
-                return
+            spec = name is not None and is_plan(name, self._store)
+            if spec or (name is None and self._store.studies()):
+                return self._look()
+            shown.wait(f"Waiting for {what} to begin in {root} (Ctrl-C ends this)")
             time.sleep(REFRESH_SECONDS)
-            standing = look()
-    with Live(_table(standing, every=every), console=console, auto_refresh=False) as live:
-        while not _over(standing):
-            time.sleep(REFRESH_SECONDS)
-            standing = look()
-            live.update(_table(standing, every=every), refresh=True)
+
+
+class _Refreshed:
+    """The picture of `--watch`: refreshed in place in a terminal, elsewhere line by line."""
+
+    def __init__(self, console: Console, *, every: bool) -> None:
+        self._console, self._every = console, every
+        self._said: list[str] = []
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> None:
+        if self._live is not None:
+            self._live.start()
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def wait(self, sentence: str) -> None:
+        """Say what is waited for."""
+        self._draw(Text(sentence), [sentence])
+
+    def show(self, found: Sequence[StudyStatus]) -> None:
+        """Show a study in full, several in a line each."""
+        lines = [headline(each) for each in found]
+        if len(found) == 1:
+            height = self._console.height
+            self._draw(StatusTable(found[0], every=self._every, lines=height), lines)
+        else:
+            self._draw(Text("\n".join(lines)), lines)
+
+    def _draw(self, picture: RenderableType, lines: list[str]) -> None:
+        if self._live is not None:
+            self._live.update(picture, refresh=True)
+            return
+        for line in lines:
+            if line not in self._said:
+                say(self._console, line)
+        self._said = lines
 
 
 def _over(standing: StudyStatus) -> bool:
-    return all(run.ended for run in standing.runs)
-
-
-def _print(standing: StudyStatus, console: Console, records: Path, *, every: bool) -> None:
-    console.print(_table(standing, every=every))
-    for run in standing.runs:
-        finish = run.progress.finish
-        if run.state == "failed" and finish is not None:
-            say(console, f"FAILED    {run.run.title} ({finish.failure}): {finish.message}")
-            say(console, f"  {suggested('logs', run.run.run_id, records=records)}")
-    for sentence in standing.rule:
-        say(console, sentence)
-
-
-def headline(standing: StudyStatus) -> str:
-    """`se_dilation (demo): 3 of 12 complete, 2 running, ETA 0:04:10`."""
-    states = [run.state for run in standing.runs]
-    counts = [f"{states.count(name)} {name}" for name in ORDER if name in states]
-    wanted = sum(state not in UNOPENED for state in states)
-    of = f"{states.count('complete')} of {wanted} complete"
-    eta = [] if standing.eta is None else [f"ETA {duration(standing.eta)}"]
-    profile = f" ({standing.profile})" if standing.profile else ""
-    return f"{standing.study}{profile}: " + ", ".join([of, *counts, *eta])
-
-
-def _table(standing: StudyStatus, *, every: bool) -> Table:
-    table = plain_table(headline(standing))
-    for name in ("run", "id", "state"):
-        table.add_column(name, no_wrap=True)
-    common = "" if standing.step is None else f"at {standing.step}"
-    for name in ("attempt", "step", standing.metric, common, "ETA", "memory"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("device", "where"):
-        table.add_column(name, no_wrap=True)
-    listed = standing.runs
-    if not every and len(listed) > MANY:
-        listed = tuple(run for run in listed if run.state not in QUIET)
-    for run in listed:
-        table.add_row(*_cells(run))
-    if len(listed) < len(standing.runs):
-        left_out = len(standing.runs) - len(listed)
-        table.caption = f"{left_out} more, complete, planned or not needed (--all)"
-        table.caption_justify = "left"
-    return table
-
-
-def _cells(run: RunState) -> list[Text]:
-    progress = run.progress
-    steps = f"{progress.step}/{progress.total}" if progress.total else "-"
-    texts = [
-        str(progress.attempt or "-"),
-        steps,
-        _number(run.value),
-        _number(run.common),
-        duration(run.eta),
-        "-" if run.memory is None else f"{run.memory / 2**20:,.0f} MiB",
-        run.device or "-",
-        run.where or "-",
-    ]
-    said = f"{run.state}: {run.why}" if run.why else run.state
-    state = Text(said, style=STYLES.get(run.state, ""))
-    return [Text(run.run.title), Text(run.run.run_id), state, *map(Text, texts)]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:#.4g}"
+    """Return whether every run of a study has ended and no later seed or trial may follow."""
+    return all(run.ended for run in standing.runs) and not standing.to_come.runs
 
 
 def as_json(standing: StudyStatus) -> dict[str, Any]:
@@ -192,6 +181,8 @@ def as_json(standing: StudyStatus) -> dict[str, Any]:
         "metric": standing.metric,
         "common_step": standing.step,
         "eta_s": standing.eta,
+        "stage": standing.to_come.stage or None,
+        "runs_to_come_at_most": standing.to_come.runs,
         "rule": list(standing.rule),
         "runs": [_run_json(run) for run in standing.runs],
     }
@@ -207,6 +198,7 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "state": run.state,
         "why": run.why or None,
         "attempt": progress.attempt or None,
+        "broken_off": progress.broken_off,
         "step": progress.step,
         "steps": progress.total or None,
         "value": run.value,

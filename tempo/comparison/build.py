@@ -22,9 +22,9 @@ from tempo.comparison.sections.headline import headline
 from tempo.comparison.sections.table import rank_rows, table_rows
 from tempo.comparison.statistics.power import detectable_differences, noise_floor
 from tempo.comparison.statistics.quantities import Contrast
-from tempo.core.records import Plan
+from tempo.core.records import MetricInfo, Plan
 from tempo.records.layout import Store
-from tempo.spec.verdict import rule_of
+from tempo.spec.verdict import listed, rule_of
 
 DEFAULT = Query()
 
@@ -158,11 +158,28 @@ def _table(study: FittedStudy, found: Sequence[Contrast]) -> tuple[Row, ...]:
     return tuple(sorted(table, key=lambda row: (row.group is None, groups.index(row.group))))
 
 
+def _by(sample: Sample) -> str:
+    """Return by which metrics checkpoints were chosen, where some were by another one than psnr."""
+    chosen = [each.config.get("evaluation", {}).get("select_by", "psnr") for each in sample.trained]
+    if set(chosen) <= {"psnr"}:
+        return ""
+    infos = {name: info for run in sample.runs if run.test for name, info in run.test.infos.items()}
+    titles = [MetricInfo(**infos[name]).title if name in infos else name for name in chosen]
+    return f" by {listed(list(dict.fromkeys(titles)))}"
+
+
 def _at(sample: Sample) -> str:
     """Return which checkpoint the numbers are of, as a sentence."""
     at = sample.query.at
     if at.kind == "final":
-        return "the test split, of the checkpoint that each run chose on validation"
+        chosen = {run.test.checkpoint for run in sample.runs if run.test} - {"none"}
+        if chosen == {"last"}:
+            return "the test split, of the last step of each run"
+        if chosen <= {"best"}:
+            return (
+                f"the test split, of the checkpoint that each run chose on validation{_by(sample)}"
+            )
+        return "the test split, of the checkpoints that each run's `evaluation.select` names"
     if at.kind == "best-val":
         return (
             "the validation split at each run's best step, which was chosen on these same clips: "

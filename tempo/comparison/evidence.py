@@ -54,7 +54,7 @@ class Passing:
 class Milestone:
     """A point of the learning curve that runs noted themselves; `value` is the mean over `seeds`.
 
-    `name`: "PSNR at epoch 20", "plateau from epoch"; `unit`: dB, or empty for a number of epochs.
+    `name`: "PSNR at epoch 20"; `unit`: dB.
     """
 
     name: str
@@ -69,7 +69,8 @@ class Learning:
 
     `area`: mean height of the curve over steps (area divided by span), in the metric's unit;
     `plateau`: first step after which the metric never again improves by more than `tolerance` in
-    total, None when it still improved at the end; `milestones`: those that some seed noted.
+    total, None when it still improved at the end, and `plateau_epoch` the passes over the data by
+    then; `milestones`: those that some seed noted.
     """
 
     variant: str
@@ -80,6 +81,7 @@ class Learning:
     tolerance: float
     definition: str
     milestones: tuple[Milestone, ...] = ()
+    plateau_epoch: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tempo.comparison.loading.clip_values import ClipValues, read_clips
 from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
+from tempo.comparison.query import BESIDE
 from tempo.comparison.statistics.hypothesis_tests import TestResult, run_test
 from tempo.comparison.statistics.quantities import Interval, TestSettings, Verdict, Word
 from tempo.comparison.statistics.random_effects import RandomEffects
@@ -18,6 +19,7 @@ from tempo.comparison.statistics.seed_source_matrix import matrix_of
 from tempo.core.catalog import unknown
 from tempo.core.errors import NoResultError, TempoError
 from tempo.core.records import MetricInfo
+from tempo.spec.metrics import OWN_METRICS
 
 PANELS = ("edge", "tof", "warping", "flicker")
 """Metrics of edges and of time: a page shows them beside the table, wherever they were measured."""
@@ -171,7 +173,15 @@ def _infos(sample: Sample, known: Mapping[str, MetricInfo]) -> tuple[MetricInfo,
     if sample.metric not in known:
         raise TempoError(unknown("metric", sample.metric, known))
     beside = [each for each in sample.query.metrics if each in known]
+    if sample.query.metrics == BESIDE:
+        beside += [each for each in _of_plugins(sample) if each in known]
     return tuple(known[name] for name in dict.fromkeys([sample.metric, *beside]))
+
+
+def _of_plugins(sample: Sample) -> list[str]:
+    """Return the metrics of plug-ins that the study measures, which tables show unasked."""
+    evaluation = sample.plan.spec.get("evaluation") or {}
+    return [name for name in evaluation.get("metrics", ()) if name not in OWN_METRICS]
 
 
 def _baseline(sample: Sample) -> str | None:

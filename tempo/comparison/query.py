@@ -61,6 +61,10 @@ def parse_at(text: str) -> At:
     raise TempoError(f"--at is `final`, `best-val` or a step, not {text!r}")
 
 
+BESIDE = ("ssim",)
+"""Columns beside the primary metric where none are asked for; metrics of plug-ins follow them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A question to the records. The defaults ask what the study's rule asks.
@@ -76,7 +80,7 @@ class Query:
 
     baseline: str | None = None
     metric: str | None = None
-    metrics: tuple[str, ...] = ("ssim",)
+    metrics: tuple[str, ...] = BESIDE
     at: At = At()
     where: RunFilter | None = None
     group_by: str | None = None
@@ -150,7 +154,7 @@ def parse_query(
     return Query(
         baseline=baseline,
         metric=names[0] if names else None,
-        metrics=tuple(names[1:]) if names else ("ssim",),
+        metrics=tuple(names[1:]) if names else BESIDE,
         at=parse_at(at),
         where=parse_run_filter(where) if where is not None else None,
         group_by=group_by,

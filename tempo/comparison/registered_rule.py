@@ -13,7 +13,7 @@ from tempo.core.verdict_rule import Rule
 from tempo.records.layout import Store
 from tempo.records.verdict_log import VerdictLog, read_log
 from tempo.spec.metrics import METRIC_INFOS
-from tempo.spec.verdict import listed, rule_of
+from tempo.spec.verdict import know_metrics, listed, rule_of
 
 ONE_BY_ONE = "the runs were chosen one by one, and no rule was fixed for them"
 IMPORTED = "the runs were imported, and no rule was fixed for them"
@@ -36,6 +36,7 @@ class RegisteredRule:
     @classmethod
     def of(cls, store: Store, plan: Plan) -> RegisteredRule:
         """Return the rule and the log of a plan."""
+        know_metrics(plan)
         if not plan.spec:
             return cls(rule_of(plan), unfixed=ONE_BY_ONE)
         if plan.spec.get("imported"):

@@ -82,7 +82,7 @@ def stamped_modules(package: Path = PACKAGE) -> list[str]:
 def _stamp(sources: dict[str, bytes]) -> str:
     digest = hashlib.sha256()
     for name, tree in sorted(_reached(sources).items()):
-        digest.update(f"{name}\0{''.join(_tokens(tree))}\0".encode())
+        digest.update(f"{name}\0{''.join(tokens(tree))}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -130,7 +130,7 @@ def _files(names: Iterable[str]) -> Iterator[str]:
             yield from (f"{module}.py", f"{module}/__init__.py")
 
 
-def _tokens(node: Any) -> Iterator[str]:
+def tokens(node: Any) -> Iterator[str]:
     """Yield a syntax tree as text without docstrings, the same in every version of Python: fields
     that are empty are left out, because newer versions add such fields."""
     if isinstance(node, ast.AST):
@@ -138,13 +138,13 @@ def _tokens(node: Any) -> Iterator[str]:
         for name, value in ast.iter_fields(node):
             if value is not None and value != []:
                 yield f" {name}="
-                yield from _tokens(value)
+                yield from tokens(value)
         yield ")"
     elif isinstance(node, list):
         yield "["
         for each in node:
             if not _is_docstring(each):
-                yield from _tokens(each)
+                yield from tokens(each)
         yield "]"
     else:
         yield repr(node)

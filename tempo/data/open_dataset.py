@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -23,8 +24,10 @@ from tempo.data.cache.splits import (
     SplitPlan,
     WindowedSplit,
 )
+from tempo.ledger.folder_use import using
 from tempo.spec import data as options_of
-from tempo.spec.data import Mixture
+from tempo.spec import published_data as published
+from tempo.spec.data import Mixture, data_of
 from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
 
@@ -35,7 +38,7 @@ NAMED = 5
 class DatasetModule(Protocol):
     """The functions that the module of a data set defines."""
 
-    def check_available(self, options: Options) -> None: ...
+    def check_available(self, options: Options, splits: Sequence[SplitName]) -> None: ...
 
     def plan_split(self, options: Options, split: SplitName, cache: Path) -> SplitPlan: ...
 
@@ -46,21 +49,33 @@ DATASET_MODULES: Implementations[str] = Implementations(
         options_of.Procedural: "tempo.data.datasets.procedural",
         options_of.Video: "tempo.data.datasets.video",
         options_of.Frames: "tempo.data.datasets.frames",
-        options_of.Vimeo90k: "tempo.data.datasets.vimeo90k",
-        options_of.Vimeo90kSeptuplet: "tempo.data.datasets.vimeo90k",
-        options_of.X4k1000fps: "tempo.data.datasets.x4k1000fps",
+        published.Vimeo90k: "tempo.data.datasets.vimeo90k",
+        published.Vimeo90kSeptuplet: "tempo.data.datasets.vimeo90k",
+        published.X4k1000fps: "tempo.data.datasets.x4k1000fps",
     },
 )
-"""The module that reads each kind of data set, imported on first use. A mixture has none."""
+"""The module that reads each kind of data set, imported on first use; combinations have none."""
 
 
 def _source(options: Options) -> DatasetModule:
-    return cast(DatasetModule, import_module(DATASET_MODULES.of(options)))
+    found = DATASET_MODULES.of(options)
+    return cast(DatasetModule, import_module(found) if isinstance(found, str) else found)
 
 
-def _single(options: Options) -> list[Options]:
-    """Return the data sets of a mixture, or the one that `options` is."""
-    return [part.data for part in options.parts] if isinstance(options, Mixture) else [options]
+def _single(options: Options, split: SplitName) -> list[Options]:
+    """Return the data sets that the clips of a split come from."""
+    own = data_of(options, split)
+    return [part.data for part in own.parts] if isinstance(own, Mixture) else [own]
+
+
+def _splits_of_each(options: Options) -> list[tuple[Options, list[SplitName]]]:
+    """Return each single data set once, with the splits that it gives clips to."""
+    found: dict[str, tuple[Options, list[SplitName]]] = {}
+    for split in SPLITS:
+        for each in _single(options, split):
+            _, splits = found.setdefault(each.model_dump_json(), (each, []))
+            splits.append(split)
+    return list(found.values())
 
 
 def _place(options: Options, split: SplitName, cache: Path) -> SplitFolder:
@@ -68,14 +83,43 @@ def _place(options: Options, split: SplitName, cache: Path) -> SplitFolder:
     return SplitFolder(plan, folder_of(cache, options.kind))
 
 
+def _places(options: Options, cache: Path) -> list[SplitFolder]:
+    return [_place(each, split, cache) for split in SPLITS for each in _single(options, split)]
+
+
 def check_available(options: Options) -> None:
     """Check that the data set is on this machine, reading nothing large.
 
     Raises:
-        MissingError: saying what is missing, where it was looked for and how to get it.
+        MissingError: saying what is missing, where it was looked for and how to get it; or which
+            sources several splits would share.
     """
-    for each in _single(options):
-        _source(each).check_available(each)
+    used = _splits_of_each(options)
+    for each, splits in used:
+        _source(each).check_available(each, splits)
+    if len(used) > 1:
+        _check_apart(used)
+
+
+def _check_apart(used: Iterable[tuple[Options, Sequence[SplitName]]]) -> None:
+    """Raise MissingError when data sets with other splits read the same file or folder."""
+    found: dict[Path, SplitName] = {}
+    shared: dict[Path, tuple[SplitName, SplitName]] = {}
+    for each, splits in used:
+        sources = getattr(_source(each), "sources", lambda *_: ())
+        for split in splits:
+            for path in sources(each, split):
+                first = found.setdefault(path, split)
+                if first != split:
+                    shared[path] = (first, split)
+    if shared:
+        path, (first, second) = next(iter(shared.items()))
+        more = f" (and {len(shared) - 1} more)" if len(shared) > 1 else ""
+        raise MissingError(
+            f"{path} would be in the {first} split and in the {second} split{more}, so that a "
+            "result would be measured on what was learned; give the data sets that read one "
+            "folder the same `val`, `test` and `test_share`, or give each a folder of its own"
+        )
 
 
 def published_lists(options: Options) -> dict[str, tuple[Path, int, int]]:
@@ -84,7 +128,7 @@ def published_lists(options: Options) -> dict[str, tuple[Path, int, int]]:
     Empty for data sets without lists.
     """
     found: dict[str, tuple[Path, int, int]] = {}
-    for each in _single(options):
+    for each, _ in _splits_of_each(options):
         lists = getattr(_source(each), "lists", None)
         found |= lists(each) if lists else {}
     return found
@@ -105,14 +149,14 @@ def prepare(
             read: after all were tried, naming them.
     """
     check_available(options)
-    build([_place(each, split, cache) for each in _single(options) for split in SPLITS],
-          progress, jobs)  # fmt: skip
-    return {split: open_split(options, split, cache) for split in SPLITS}
+    with using(cache):
+        build(_places(options, cache), progress, jobs)
+        return {split: _open(options, split, cache) for split in SPLITS}
 
 
 def shard_folders(options: Options, cache: Path) -> list[Path]:
     """Return the folders of the shards of every split under `cache`, each once."""
-    places = [_place(each, split, cache) for each in _single(options) for split in SPLITS]
+    places = _places(options, cache)
     folders = [place.folder / shard.name for place in places for shard in place.plan.shards]
     return list(dict.fromkeys(folders))
 
@@ -125,11 +169,17 @@ def open_split(options: Options, split: SplitName, cache: Path) -> Split:
             them cannot be read than the data set tolerates.
     """
     check_available(options)
-    opened = [_opened(each, split, cache) for each in _single(options)]
-    if not isinstance(options, Mixture):
+    return _open(options, split, cache)
+
+
+def _open(options: Options, split: SplitName, cache: Path) -> Split:
+    """Open a split of a data set that is known to be there."""
+    opened = [_opened(each, split, cache) for each in _single(options, split)]
+    own = data_of(options, split)
+    if not isinstance(own, Mixture):
         return opened[0]
     parts = [Part(part.label, part.weight, one, part.start, part.final)
-             for part, one in zip(options.parts, opened, strict=True)]  # fmt: skip
+             for part, one in zip(own.parts, opened, strict=True)]  # fmt: skip
     return MixedSplit(split, parts)
 
 
@@ -182,8 +232,8 @@ def forget_unreadable(options: Options, cache: Path) -> int:
     Returns how many were removed. A running study keeps the pictures that it has open.
     """
     removed = 0
-    for each in _single(options):
-        places = [_place(each, split, cache) for split in SPLITS]
+    for each, splits in _splits_of_each(options):
+        places = [_place(each, split, cache) for split in splits]
         folder = places[0].folder
         if not folder.is_dir():
             continue

@@ -12,14 +12,16 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from tempo.core.errors import Place, SpecError
+from tempo.core.errors import Place, PluginError, SpecError
+from tempo.spec.methods import NETWORK_METHOD
 from tempo.spec.options import Section
+from tempo.spec.plugins.plugin_list import modules_in, named_by, used
 from tempo.spec.presets import expand_preset
 from tempo.spec.study import RunConfig, result_fields
 from tempo.spec.yaml.error_text import validate
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
-from tempo.spec.yaml.value_tree import Entry, Mapped, Node, merge
+from tempo.spec.yaml.value_tree import NETWORK, Entry, Mapped, Node, merge, merge_network
 
 SECTIONS = tuple(RunConfig.model_fields)
 
@@ -35,12 +37,14 @@ def _section_model(name: str) -> type[Section]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A validated section: value, JSON, the fields that count for the run id, and JSON text."""
+    """A validated section: value, JSON, the fields that count for the run id, JSON text, and the
+    plug-ins whose parts it names."""
 
     value: Any
     dumped: Any
     chosen: Mapping[str, Any]
     text: str
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,7 @@ class Configs:
         self._merged: dict[tuple[int, int], Node] = {}
         self._parts: dict[tuple[str, int], Part | None] = {}
         self._sound: dict[tuple[int, ...], bool] = {}
+        self._modules = set(modules_in(tree)) if self.base["plugins"] else set()
         self._kept: list[Node] = []
 
     def resolve(self, overlays: Sequence[Mapped]) -> Resolved | None:
@@ -79,26 +84,46 @@ class Configs:
         chosen: dict[str, Any] = {}
         for part in parts:
             chosen |= part.chosen
+        config = {name: part.dumped for name, part in zip(SECTIONS, parts, strict=True)}
+        plugins = self._plugins(parts, overlays)
+        if plugins is None:
+            return None
         return Resolved(
-            config={name: part.dumped for name, part in zip(SECTIONS, parts, strict=True)},
+            config=config | {"plugins": plugins},
             chosen=chosen,
             key=tuple(part.text for part in parts),
         )
+
+    def _plugins(
+        self, parts: Sequence[Part], overlays: Sequence[Mapped]
+    ) -> list[dict[str, Any]] | None:
+        """Return the plug-ins that the sections use; None, with a problem, when one is missing."""
+        values = {name: part.value for name, part in zip(SECTIONS, parts, strict=True)}
+        network = values["arch"] if values["method"] == NETWORK_METHOD else None
+        named = (name for part in parts for name in part.plugins)
+        try:
+            found = used(named, network, values["plugins"], self._modules)
+        except PluginError as error:
+            arch = self.base["arch"]
+            places = [each.place for each in overlays] or [arch.key if arch else Place("arch")]
+            self.problems.add(str(error), places[-1])
+            return None
+        return [each.model_dump(mode="json") for each in found]
 
     def _entry(self, name: str, overlays: Sequence[Mapped]) -> Entry | None:
         entry = self.base[name]
         for overlay in overlays:
             over = overlay.entries.get(name)
             if over is not None:
-                node = self._merge(entry.node, over.node) if entry else over.node
+                node = self._merge(name, entry.node, over.node) if entry else over.node
                 entry = Entry(over.key, node)
         return entry
 
-    def _merge(self, under: Node, over: Node) -> Node:
+    def _merge(self, name: str, under: Node, over: Node) -> Node:
         """Merge two nodes into one object per pair, so that equal work is found by identity."""
         pair = id(under), id(over)
         if pair not in self._merged:
-            self._merged[pair] = merge(under, over)
+            self._merged[pair] = (merge_network if name == NETWORK else merge)(under, over)
             self._kept += (under, over)
         return self._merged[pair]
 
@@ -123,7 +148,9 @@ class Configs:
         dumped = alone.model_dump(mode="json")
         # Fields come in the order of the schema, so equal values give equal text.
         text = alone.model_dump_json()
-        return Part(getattr(alone, name), dumped[name], result_fields(alone, dumped), text)
+        value = getattr(alone, name)
+        chosen = result_fields(alone, dumped)
+        return Part(value, dumped[name], chosen, text, named_by(name, value))
 
     def _fit_together(self, parts: Sequence[Part], overlays: Sequence[Mapped]) -> bool:
         """Return whether the sections fit each other (rules of RunConfig that span sections)."""

@@ -238,6 +238,13 @@ def matched_widths(
         resolved = study.configs.resolve(each.overlays)
         if resolved is None or resolved.method != "network":
             continue
+        if "kind" in resolved.config["arch"]:
+            message = (
+                f"{each.name!r} is a network of a plug-in, which has no {FIELD} to match by; leave "
+                "it out of the design, or choose its options so that it fits"
+            )
+            study.problems.add(message, place)
+            continue
         width = study.measured.width(resolved.config, target.config, by)
         if study.measured.pricing and width is None:
             continue

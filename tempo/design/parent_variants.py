@@ -10,7 +10,7 @@ from tempo.core.errors import Place, SpecError
 from tempo.core.records import Parent
 from tempo.design.configs import Resolved
 from tempo.design.study_context import StudyContext
-from tempo.spec.start import sources_of
+from tempo.spec.sections.start import sources_of
 from tempo.spec.study import run_id
 
 NO_NETWORK = "{name!r} is a method without weights, so nothing can build on it"

@@ -14,7 +14,7 @@ from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate
 from tempo.design.study_context import NamedVariant, StudyContext, Where, named_variant
 from tempo.spec import designs as spec
-from tempo.spec.start import sources_of
+from tempo.spec.sections.start import sources_of
 from tempo.spec.study import RESULT_SECTIONS, RunConfig, run_id
 from tempo.spec.yaml.schema_walk import path_problem
 from tempo.spec.yaml.value_tree import change

@@ -11,6 +11,7 @@ from typing import Any
 
 from tempo.records.prices import Price
 from tempo.records.run_record import device_hours
+from tempo.spec.data import recorded_data
 
 NEWEST = 2
 """Newest checkpoints that a run keeps beside those that its evaluation needs."""
@@ -143,7 +144,7 @@ def _disk(config: Mapping[str, Any], price: Price, validations: int) -> int | No
 
 def _pictures(config: Mapping[str, Any], validations: int) -> int | None:
     """Return the bytes of the gallery (two inputs, target, prediction) and validation samples."""
-    size = config["data"].get("size") or (config["recipe"]["crop"],) * 2
+    size = recorded_data(config["data"], "test").get("size") or (config["recipe"]["crop"],) * 2
     kept = 4 * config["evaluation"]["gallery"] + VALIDATION_PICTURES * (validations + 3)
     return int(kept * 3 * size[0] * size[1])
 

@@ -10,10 +10,12 @@ from statistics import fmean
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.accounting.gpu_usage import memory_of
 from tempo.launch.scheduling.run_view import RunView
+from tempo.launch.to_come import NOTHING, ToCome, to_come
 from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
 from tempo.records.parent_runs import unready_parent
+from tempo.records.pruned_runs import pruned_runs, status_in
 from tempo.records.rule_sentences import looks_taken, rule_history
 from tempo.records.seed_log import (
     NOT_NEEDED,
@@ -33,7 +35,8 @@ class RunState:
     Attributes:
         state: a RunStatus, `stopping` while the run is running and was asked to stop, of adaptive
             seeds that no look opened `waiting` or `not needed`, or of a run whose parents have no
-            result `waiting`; `why` says more of those.
+            result `waiting`.
+        why: what those wait for or why they are not needed; of a stopped run, what stopped it.
         value: the metric at the last validation; `common`: at the step that all runs have reached.
         eta: seconds until the run ends, while it is running.
         memory: bytes now, or the peak of a run that ended; None while nothing was measured.
@@ -63,9 +66,12 @@ class RunState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyStatus:
-    """All runs of a plan. `step`: the last step that every trained run has validated at, if any;
-    `eta`: seconds until all have ended, on as many slots as are busy now. `rule`: sentences on what
-    the verdicts decide by, and how often they were looked at."""
+    """All runs of a plan.
+
+    `step`: the last step that every trained run has validated at, if any; `eta`: seconds until all
+    have ended, on as many slots as are busy now, those `to_come` counted in. `rule`: sentences on
+    what the verdicts decide by, and how often they were looked at.
+    """
 
     study: str
     profile: str | None
@@ -74,6 +80,7 @@ class StudyStatus:
     eta: float | None
     runs: tuple[RunState, ...]
     rule: tuple[str, ...] = ()
+    to_come: ToCome = NOTHING
 
 
 def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr") -> StudyStatus:
@@ -90,23 +97,29 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     step = common_step([progress[run.run_id] for run in trained])
     owners = [hold.owner for hold in holds.values() if is_active(hold)]
     memory = memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
+    pruned = pruned_runs(store, plan)
     states = tuple(
         _behind_parents(
-            store, _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory)
+            store,
+            _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory, pruned),
         )
         if run.run_id in opened
         else _unopened(run, looks)
         for run in runs
     )
     running = sum(each.status is RunStatus.RUNNING for each in states)
+    following = to_come(plan, looks)
     return StudyStatus(
         study=plan.study,
         profile=plan.profile,
         metric=metric,
         step=step,
-        eta=study_seconds_left([each for each in states if not each.why], running)
+        eta=study_seconds_left(
+            [each for each in states if each.run.run_id in opened], running, following.runs
+        )
         if running
         else None,
+        to_come=following,
         rule=tuple(standing_rule(store, plan)),
         runs=states,
     )
@@ -134,8 +147,9 @@ def _state(
     metric: str,
     step: int | None,
     memory: Mapping[int, float],
+    pruned: frozenset[str],
 ) -> RunState:
-    status = _status(progress, hold)
+    status = status_in(run.run_id, _status(progress, hold), pruned)
     running = status is RunStatus.RUNNING
     asked = hold is not None and hold.asked_to_stop
     last = progress.curve[max(progress.curve)] if progress.curve else {}
@@ -156,7 +170,15 @@ def _state(
         device=str(about.get("device", "")),
         memory=(memory.get(owner.pid) if owner is not None else None) or peak or None,
         where=" ".join(map(str, place)),
+        why=_stopped(progress) if status is RunStatus.STOPPED else "",
     )
+
+
+def _stopped(progress: Progress) -> str:
+    """Return what stopped a run whose newest attempt is over and has no result."""
+    if progress.finish is None:
+        return "its worker is gone without a word: it died or lost its lease"
+    return progress.finish.message or "stopped on request"
 
 
 def _behind_parents(store: Store, state: RunState) -> RunState:
@@ -207,11 +229,13 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def study_seconds_left(views: Sequence[RunView | RunState], slots: int) -> float | None:
+def study_seconds_left(
+    views: Sequence[RunView | RunState], slots: int, more: int = 0
+) -> float | None:
     """Return the seconds until all runs ended on `slots` slots; None while nothing is known.
 
     A run that has not started is assumed to last as long as the mean of its variant's other
-    replicates, or else of all trained runs.
+    replicates, or else of all trained runs; so are `more` runs that are not known yet.
     """
     whole = {view.run.run_id: _duration(view) for view in views}
     by_variant: dict[str, list[float | None]] = {}
@@ -225,8 +249,9 @@ def study_seconds_left(views: Sequence[RunView | RunState], slots: int) -> float
         for view in going
     ]
     left = [seconds for seconds in known if seconds is not None]
-    if going and not left:
+    if (going and not left) or (more and overall is None):
         return None
+    left += [overall or 0.0] * more
     return max(sum(left) / max(slots, 1), max(left, default=0.0))
 
 

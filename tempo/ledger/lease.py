@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import threading
 import time
@@ -153,16 +154,16 @@ def take(
         time.sleep(RETRY)
 
 
-def refusal(hold: Hold | None, run: str) -> str:
-    """Say why a key could not be claimed, and what to do about it."""
+def refusal(hold: Hold | None, run: str, claims: str = "claims") -> str:
+    """Say why a key could not be claimed, and what to do about it; `claims` holds claim files."""
     if hold is None or not (hold.held or hold.asked_to_stop):
         return f"{run} was just given back; try again"
     if not hold.held:
-        return f"{run} was asked to stop; tempo retry {run} allows it again"
+        return f"{run} was asked to stop; the command of its study begins it again"
     if hold.left == float("inf"):
         return (
             f"{run} is held by {hold.owner}. Claim files never expire: if that process is gone, "
-            f"free the run with: tempo retry {run}"
+            f"free the run with: rm -r {shlex.quote(f'{claims}/{run}')}"
         )
     return (
         f"{run} is held by {hold.owner}; unless that goes on it can be taken over "

@@ -13,6 +13,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from tempo.core.budget_course import Ramp
+from tempo.core.errors import PluginError
 from tempo.losses.distillation import Distillation
 from tempo.losses.features import Perceptual, Style
 from tempo.losses.reconstruction import (
@@ -82,6 +83,12 @@ class Objective(nn.Module):
         }
         total = prediction.new_zeros(prediction.shape[0])
         for name, value in values.items():
+            if value.shape != total.shape:
+                raise PluginError(
+                    f"the loss {name!r} must return one value a sample, a tensor of shape "
+                    f"{list(total.shape)} for these {len(total)}, not one of shape "
+                    f"{list(value.shape)}; take the mean over channels and pixels alone"
+                )
             total = total + self.weights[name].at(progress) * value
         return total, {name: value.detach() for name, value in values.items()}
 

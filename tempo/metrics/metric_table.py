@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from tempo.core.catalog import Catalog
+from tempo.core.errors import PluginError
+from tempo.core.plugins.parts import OpenCatalog, implementation, part_of
 from tempo.core.records import MetricInfo
 from tempo.metrics import fidelity, similarity, temporal
 from tempo.metrics.temporal import Moment
-from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
+from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS, METRIC_TABLE
 
 Needs = Literal["frame", "pair", "sequence"]
 """The frames that a metric needs: the predicted one, also its two neighbours in the output video,
@@ -44,7 +46,41 @@ class TemporalMetric:
     needs: Needs
 
 
-METRICS: Catalog[FrameMetric | TemporalMetric] = Catalog("metric")
+class MetricTable(OpenCatalog[FrameMetric | TemporalMetric]):
+    """Tempo's metrics, then those that plug-ins added, which are metrics of a frame."""
+
+    def get(self, name: str) -> FrameMetric | TemporalMetric:
+        if part_of(METRIC_TABLE, name) is None:
+            return super().get(name)
+        function = implementation(METRIC_TABLE, name)
+        return FrameMetric(METRIC_INFOS.get(name), partial(_measured, name, function))
+
+
+def _measured(
+    name: str, function: FrameFunction, prediction: Tensor, target: Tensor
+) -> Tensor | None:
+    """Call a plug-in's metric on the pictures, clamped as Tempo's own clamp them.
+
+    Raises:
+        PluginError: unless it returns a value a picture.
+    """
+    value = function(prediction.clamp(0, 1), target)
+    if value is None:
+        return None
+    shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+    if shape != (len(target),):
+        raise PluginError(
+            f"the metric {name!r} must return one value a picture, a tensor of shape "
+            f"[{len(target)}] for {len(target)} pictures, not {_shown(shape)}"
+        )
+    return value.float()
+
+
+def _shown(shape: tuple[int, ...] | str) -> str:
+    return shape if isinstance(shape, str) else f"one of shape {list(shape)}"
+
+
+METRICS = MetricTable(METRIC_TABLE)
 
 
 def _frame(name: str, function: FrameFunction) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tempo.core.plugins.parts import OpenTable
 from tempo.metrics.flow import Flow, grey, inside, opencv, pixels, sample, search_flow, visible
 
 Array: TypeAlias = npt.NDArray[np.float32]
@@ -164,9 +165,7 @@ def _resized(planes: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any
     return np.stack([cv2.resize(each, size[::-1], interpolation=way) for each in planes])
 
 
-REFERENCES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "average": average,
-    "nearest": nearest,
-    "flow": flow,
-}
-"""Name in a spec's `references` to method."""
+REFERENCES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = OpenTable(
+    "method", {"average": average, "nearest": nearest, "flow": flow}
+)
+"""Name in a spec's `references` to method; plug-ins add more."""

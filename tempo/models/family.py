@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
 
+from tempo.core.plugins.parts import part_of
 from tempo.core.seeding import stream
 from tempo.models.blocks import Chain
 from tempo.models.fusion import PyramidFusion
 from tempo.models.layers import ConvNormAct, conv, double, site_of
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
+from tempo.models.own_networks import build_own, make_network
+from tempo.models.padding import pad_to_stride, unpad
 from tempo.models.temporal.conditioning import CONDITIONING
 from tempo.models.temporal.time_encoders import make_time_encoder, reads_time
 from tempo.models.temporal.weighting import TEMPORAL_WEIGHTS, relative
 from tempo.spec import arch_slots as slots
-from tempo.spec.arch import SCALES, ArchSpec
+from tempo.spec.arch import ArchSpec
 from tempo.spec.implementations import Implementations
+from tempo.spec.networks import Network
 
 
 class EncoderStage(nn.Module):
@@ -128,12 +133,15 @@ class Decoder(nn.Module):
 
     def __init__(self, arch: ArchSpec, time_channels: int) -> None:
         super().__init__()
-        options = arch.decoder
-        assert isinstance(options, slots.PlainDecoder | slots.RefinedDecoder)
-        stage = DECODERS.of(options)
+        options: Any = arch.decoder
+        stage = partial(DECODERS.of(options))
+        if part_of(DECODERS.options.what, options.kind):
+            # A plug-in's decoder is handed its options, as every part of a plug-in is.
+            stage = partial(stage, options)
         self.stages = nn.ModuleList()
         self.outputs = arch.channels[-1]
-        for channels, blocks in zip(arch.channels[-2::-1], options.refine, strict=True):
+        refine = getattr(options, "refine", (1, 1, 1))
+        for channels, blocks in zip(arch.channels[-2::-1], refine, strict=True):
             entry = stage(arch, self.outputs, channels, blocks, time_channels)
             self.outputs = entry.outputs
             self.stages.append(entry)
@@ -145,8 +153,6 @@ class Decoder(nn.Module):
         return x
 
 
-STRIDE = 2 ** (SCALES - 1)
-"""The deepest stride: frames are padded to a multiple of it."""
 MOST_VIEWS = 16
 
 
@@ -210,27 +216,19 @@ class TempoNet(nn.Module):
         return out
 
 
-Margins = tuple[int, int, int, int]
-"""left, right, top, bottom, in pixels."""
+def build_model(arch: Network, seed: int) -> nn.Module:
+    """Build the network of `arch` on the CPU, channels-last, from `seed`; global RNGs stay.
+
+    Raises:
+        TypeError: when a module of TEMPO with parameters defines no initialisation.
+        PluginError: when a network of a plug-in cannot be made.
+    """
+    net = build_tempo(arch, seed) if isinstance(arch, ArchSpec) else build_own(arch, seed)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def pad_to_stride(x: Tensor, stride: int = STRIDE) -> tuple[Tensor, Margins]:
-    """Replicate-pad [M, C, H, W], centred, to a multiple of `stride`; channels-last in memory."""
-    down, across = -x.shape[2] % stride, -x.shape[3] % stride
-    margins = (across // 2, across - across // 2, down // 2, down - down // 2)
-    if any(margins):
-        x = F.pad(x, margins, mode="replicate")
-    return x.contiguous(memory_format=torch.channels_last), margins
-
-
-def unpad(x: Tensor, margins: Margins) -> Tensor:
-    """Remove `margins`."""
-    left, right, top, bottom = margins
-    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
-
-
-def build_model(arch: ArchSpec, seed: int) -> TempoNet:
-    """Build a `TempoNet` on the CPU, channels-last, initialised from `seed`; global RNGs stay.
+def build_tempo(arch: ArchSpec, seed: int) -> TempoNet:
+    """Build a `TempoNet` on the CPU, initialised from `seed`; global RNGs stay.
 
     Raises:
         TypeError: when a module with parameters defines no initialisation.
@@ -239,6 +237,12 @@ def build_model(arch: ArchSpec, seed: int) -> TempoNet:
         net = TempoNet(arch)
         initialise(net, seed)
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def unbuilt(arch: Network) -> nn.Module:
+    """Make the network of `arch` on the meta device, without weights, to be counted."""
+    with torch.device("meta"):
+        return TempoNet(arch) if isinstance(arch, ArchSpec) else make_network(arch)
 
 
 def initialise(net: nn.Module, seed: int) -> None:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
-from tempo.models.family import TempoNet
+from tempo.models.family import build_model, unbuilt
 from tempo.spec.arch import SCALES, ArchSpec
+from tempo.spec.networks import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,22 @@ class Summary:
     total: Cost
 
 
-def count(arch: ArchSpec, *, frames: int = 2, height: int = 256, width: int = 256) -> Cost:
+def count(arch: Network, *, frames: int = 2, height: int = 256, width: int = 256) -> Cost:
     """Return the cost of one sample of `frames` frames of `height` x `width` pixels."""
     return summarise(arch, frames=frames, height=height, width=width).total
 
 
-def summarise(arch: ArchSpec, *, frames: int = 2, height: int = 256, width: int = 256) -> Summary:
-    """Return the cost of one sample, stage by stage, from a forward pass on the meta device."""
-    with torch.device("meta"):
-        net = TempoNet(arch)
-        inputs = (torch.empty(1, frames, 3, height, width), torch.empty(1, frames), torch.empty(1))
-    kept = SavedActivations(net)
-    with FlopCounterMode(display=False) as counter, kept:
-        net(*inputs)
+def summarise(arch: Network, *, frames: int = 2, height: int = 256, width: int = 256) -> Summary:
+    """Return the cost of one sample, stage by stage, from a forward pass on the meta device.
+
+    A network of a plug-in that needs real numbers is run on the processor instead.
+    """
+    try:
+        net, counter, kept = _run(arch, frames, height, width, "meta")
+    except Exception:
+        if isinstance(arch, ArchSpec):
+            raise
+        net, counter, kept = _run(arch, frames, height, width, "cpu")
     flops = {path: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
     root = type(net).__name__
 
@@ -74,7 +78,28 @@ def summarise(arch: ArchSpec, *, frames: int = 2, height: int = 256, width: int 
             sum(kept.within(path) for path in paths),
         )
 
-    return Summary(frames, height, width, _stages(arch, cost), cost(""))
+    rows = _stages(arch, cost) if isinstance(arch, ArchSpec) else _parts(net, cost)
+    return Summary(frames, height, width, rows, cost(""))
+
+
+def _run(
+    arch: Network, frames: int, height: int, width: int, device: str
+) -> tuple[nn.Module, FlopCounterMode, SavedActivations]:
+    """Run the network once on a device and return it with what was counted."""
+    net = unbuilt(arch) if device == "meta" else build_model(arch, 0)
+    with torch.device(device):
+        pictures = torch.zeros(1, frames, 3, height, width)
+        times = torch.linspace(0, 1, frames)[None]
+        moment = torch.full((1,), 0.5)
+    counter, kept = FlopCounterMode(display=False), SavedActivations(net)
+    with counter, kept:
+        net(pictures, times, moment)
+    return net, counter, kept
+
+
+def _parts(net: nn.Module, cost: Callable[..., Cost]) -> tuple[Stage, ...]:
+    """Return a row for each part of a network of a plug-in, as its module names them."""
+    return tuple(Stage(name, 0, (), (), "", cost(name)) for name, _ in net.named_children())
 
 
 def _stages(arch: ArchSpec, cost: Callable[..., Cost]) -> tuple[Stage, ...]:

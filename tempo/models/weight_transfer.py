@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tempo.core.catalog import nearest
 from tempo.core.errors import SpecError
-from tempo.spec.start import Init, covers
+from tempo.spec.sections.start import Init, covers
 
 NAMED = 5
 """Parameters that a message lists."""

@@ -118,7 +118,7 @@ class Progress:
     """How far a run is, from the events read so far. Steps and times are of the last attempt.
 
     `curve` holds the metrics of each validation that counts, by step; `environment` is where the
-    last attempt runs.
+    last attempt runs; `broken_off` counts earlier attempts that did not say how they ended.
     """
 
     attempt: int = 0
@@ -130,12 +130,15 @@ class Progress:
     finish: Finished | None = None
     curve: dict[int, Mapping[str, float]] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    broken_off: int = 0
 
     def take(self, logged: Logged) -> None:
         if logged.attempt < self.attempt:
             # Fencing: written by a process that was taken for dead, after a newer attempt began.
             return
         event: Event = logged.event
+        if 0 < self.attempt < logged.attempt and self.finish is None:
+            self.broken_off += 1
         self.attempt, self.updated = logged.attempt, logged.time
         if isinstance(event, Claimed):
             self.started, self.finish = logged.time, None

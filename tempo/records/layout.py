@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.core.errors import RecordError
+from tempo.core.identity import folded, path_name
 from tempo.core.records import Plan, RunSpec
 from tempo.records.files import FORMAT, take_format, write_atomic, write_json
 
@@ -39,13 +40,19 @@ class Store:
     root: Path
 
     def run_dir(self, run_id: str) -> Path:
-        return self.root / "runs" / run_id
+        return self.root / "runs" / path_name(run_id, "run id")
 
     def study_dir(self, study: str) -> Path:
-        return self.root / "studies" / study
+        return self.root / "studies" / path_name(study, "study")
 
     def save_plan(self, plan: Plan) -> None:
-        """Keep the plan under its profile and make it the study's current one."""
+        """Keep the plan under its profile and make it the study's current one.
+
+        Raises:
+            RecordError: when the records hold a study whose name differs in upper and lower case
+                alone, which some file systems take for the same.
+        """
+        self._tell_apart(plan.study)
         folder = self.study_dir(plan.study)
         profile = plan.profile_name
         write_json(folder / "plans" / f"{profile}.json", plan.to_json() | {"format": FORMAT})
@@ -57,6 +64,8 @@ class Store:
         Raises:
             RecordError: when there is none; names the studies that are there.
         """
+        if profile is not None:
+            path_name(profile, "profile")
         folder = self.study_dir(study)
         if profile is None and (folder / "current").is_file():
             profile = (folder / "current").read_text().strip()
@@ -66,6 +75,15 @@ class Store:
             under = f" under profile {profile!r}" if profile else ""
             raise RecordError(f"no study {study!r}{under} in {self.root} (known: {known})")
         return read_plan(path)
+
+    def _tell_apart(self, study: str) -> None:
+        alike = [name for name in self.studies() if folded(name) == folded(study) and name != study]
+        if alike:
+            raise RecordError(
+                f"{self.root} holds a study {alike[0]!r}, and {study!r} differs from that name in "
+                "upper and lower case alone: give the study another name, or use other records "
+                "(--records)"
+            )
 
     def studies(self) -> list[str]:
         """List the studies that have a plan."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.identity import short_hash
+from tempo.core.plugins.description import code_of
 from tempo.records.files import write_json
 
 CONFIG_FILE, NETWORKS_FILE, PRICE_FILE = "config.json", "networks.json", "price.json"
@@ -22,7 +23,7 @@ there."""
 NOT_PRICED: Mapping[str, tuple[str, ...]] = {
     "data": ("seed", "motion", "progressive_motion"),
     "recipe": ("budget", "lr", "warmup", "grad_clip", "schedule", "guard", "init"),
-    "evaluation": ("val_every",),
+    "evaluation": ("val_every", "select_by"),
     "runtime": ("device", "slots", "log_every", "checkpoint_every", "profile_steps"),
 }
 """Fields that leave alone what a step, a validation, a checkpoint and the final test cost: how
@@ -59,33 +60,39 @@ class Price:
 
 
 SINCE: Mapping[str, tuple[str, ...]] = {
-    "data": ("final", "start", "progressive_motion", "progressive_spacing"),
+    "data": ("final", "progressive_motion", "progressive_spacing"),
     "recipe": ("freeze", "stages"),
 }
 """Fields that are newer than some prices: empty, they are left out, so that those prices hold.
-Those of data can stand in the parts of a mixture."""
+Those of data can stand in the parts of a mixture, and in each split of data of its own."""
 
 
 def price_key(config: Mapping[str, Any]) -> str:
     """Return the hash of everything that a step's cost depends on."""
     sections = ("method", "arch", "data", "recipe", "evaluation", "runtime")
-    return short_hash({name: _priced(name, config[name]) for name in sections})
+    found = {name: _priced(name, config[name]) for name in sections}
+    return short_hash(found | code_of(config))
 
 
 def _priced(section: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    left_out, newer = NOT_PRICED.get(section, ()), SINCE.get(section, ())
+    left_out = NOT_PRICED.get(section, ())
     kept = {name: each for name, each in value.items() if name not in left_out}
-    if section == "data" and "parts" in kept:
-        kept["parts"] = [
-            {**_chosen(part, newer), "data": _chosen(part["data"], newer)} for part in kept["parts"]
-        ]
-    return _chosen(kept, newer)
+    return _without_empty(kept, SINCE.get(section, ()))
 
 
-def _chosen(value: Mapping[str, Any], newer: Collection[str]) -> dict[str, Any]:
-    return {name: each for name, each in value.items() if each or name not in newer}
+def _without_empty(value: Any, names: Collection[str]) -> Any:
+    """Return a JSON value without the fields of these names that hold nothing, at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            name: _without_empty(each, names)
+            for name, each in value.items()
+            if name not in names or each not in (None, [], ())
+        }
+    if isinstance(value, list | tuple):
+        return [_without_empty(each, names) for each in value]
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,24 @@
 """Decide whether a recorded run can be reused for a run that is requested now.
 
-A result made by other result-relevant code, or from weights of a run that was trained again since,
-is stale: it is made again unless the user asks to reuse it. Threads, processes, micro-batch, device
-and compile mode can change a result by rounding alone, so a result made under other settings is
-reused, and the difference is reported.
+A result made by other result-relevant code, that of its plug-ins included, or from weights of a run
+that was trained again since, is stale: it is made again unless the user asks to reuse it. Threads,
+processes, micro-batch, device and compile mode can change a result by rounding alone, so a result
+made under other settings is reused, and the difference is reported.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
+from tempo.core.plugins.description import stamps as stamps_of
 from tempo.records.event_log import is_complete, read_events
 from tempo.records.events import EVENTS, AttemptStarted
-from tempo.records.layout import Store
+from tempo.records.layout import Store, load_run
 from tempo.records.parent_runs import changed_parent
 
 _STARTS_ONLY = tuple(kind for kind in EVENTS if kind != AttemptStarted.kind)
@@ -40,22 +41,61 @@ class ReuseStatus:
         return self.complete and (stale_too or not self.stale)
 
 
-def reuse_status(folder: Path, runtime: Mapping[str, Any] | None = None) -> ReuseStatus:
-    """Compare the record in a run's folder with the requested `runtime` section and this code."""
+def reuse_status(
+    folder: Path,
+    runtime: Mapping[str, Any] | None = None,
+    plugins: Sequence[Mapping[str, Any]] | None = None,
+) -> ReuseStatus:
+    """Compare the record in a run's folder with the requested `runtime` section and this code.
+
+    `plugins` are those of the requested run; None takes those of the recorded one.
+    """
     if not (folder / "run.json").is_file():
         return ReuseStatus()
     environments = _environments(folder)
     last = environments[-1] if environments else {}
     # Imported runs carry no stamp: their code is unknown, so they are not called stale.
     stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
-    why = "made by other code" if stamps - {code_stamp()} else ""
-    if not why and (parent := changed_parent(folder, last)) is not None:
+    why = ""
+    if stamps - {code_stamp()}:
+        why = "made by other code"
+    elif _plugins_changed(folder, environments, plugins):
+        why = "made by other code of its plug-ins"
+    elif (parent := changed_parent(folder, last)) is not None:
         why = f"made from the weights of run {parent}, which was trained again"
     return ReuseStatus(
         complete=is_complete(folder),
         stale=bool(why),
         why=why,
         beside=tuple(_differences(last, runtime)) if runtime and last else (),
+    )
+
+
+def _plugins_changed(
+    folder: Path,
+    environments: Sequence[Mapping[str, Any]],
+    plugins: Sequence[Mapping[str, Any]] | None,
+) -> bool:
+    """Return whether the code of a run's plug-ins is another one than it was made with."""
+    made = [dict(each.get("plugins") or {}) for each in environments]
+    if not any(made):
+        return False
+    if plugins is None:
+        plugins = load_run(folder).config.get("plugins") or ()
+    now = stamps_of(plugins)
+    return any(_outdated({name: each["stamp"] for name, each in one.items()}, now) for one in made)
+
+
+def _outdated(made: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Return whether code that a run was made with has changed.
+
+    A plug-in that came to it is no change, as a metric that was added is none: equal run ids say
+    that the same was chosen. One that is gone is, where another came in its place.
+    """
+    came = now.keys() - made.keys()
+    return any(
+        now[name] != stamp if name in now else bool(came) and stamp not in now.values()
+        for name, stamp in made.items()
     )
 
 

@@ -16,6 +16,9 @@ from tempo.core.errors import RecordError
 from tempo.records.files import write_json
 from tempo.records.layout import Store
 
+KNOWN = 12
+"""Trials that a message lists."""
+
 State = Literal["complete", "pruned", "failed", "running", "outside"]
 Origin = Literal["sampled", "enqueued", "promoted", "warm_start"]
 Role = Literal["best", "baseline"]
@@ -99,7 +102,7 @@ class TrialRun:
 class TrialRecord:
     """One proposal and what became of it.
 
-    `number` is its ticket of the budget, None for a warm start. `variant` is its name in the
+    `number` is the one that Optuna gave it, None for a warm start. `variant` is its name in the
     study's plan. `values` are means over the seeds that ran. `raced`: it lost so clearly that not
     all seeds were run. `outside` names the fields that no point of the space has; the sampler does
     not see such a trial. `curve`: step and value of the first seed's validations; `note`: why it
@@ -211,16 +214,23 @@ class SearchSummary:
     over: bool
 
     def trial(self, variant: str) -> TrialRecord:
-        """Return the trial of that name.
+        """Return the trial of that name or number; a name goes before a number.
 
         Raises:
-            RecordError: when there is none; names the best ones.
+            RecordError: when there is none; names those that there are.
         """
-        for trial in self.trials:
-            if trial.variant == variant or str(trial.number) == variant:
-                return trial
-        known = ", ".join((*self.best, *(t.variant for t in self.trials[:3])))
-        raise RecordError(f"search {self.study!r} has no trial {variant!r} (it has {known} ...)")
+        names = {each.variant: each for each in self.trials}
+        numbers = {str(each.number): each for each in self.trials}
+        if found := names.get(variant) or numbers.get(variant):
+            return found
+        shown = [f"{each.variant} ({each.number})" for each in self.trials[:KNOWN]]
+        more = [f"and {len(self.trials) - KNOWN} more"] if len(self.trials) > KNOWN else []
+        raise RecordError(
+            f"search {self.study!r} has no trial {variant!r}; its trials, with their numbers, are "
+            f"{', '.join([*shown, *more])}"
+            if self.trials
+            else f"search {self.study!r} has no trial {variant!r}, nor any other yet"
+        )
 
 
 def search_dir(store: Store, study: str) -> Path:

@@ -14,14 +14,15 @@ from tempo.report.figures.export import FORMATS, Plate, plates
 from tempo.report.formats.table import Table
 from tempo.report.formats.writers import csv_text, escape_markdown, latex, markdown_lines
 from tempo.report.pages.gallery import BUDGET
-from tempo.report.pages.page import Box, Page, render
+from tempo.report.pages.page import Page, render
 from tempo.report.pages.study_page import study_page
+from tempo.report.pages.summary import Box
 from tempo.report.tables import TABLES, results
 
 PAGE = "index.html"
 
 LIMIT = 15_000_000
-WORDS = 200_000
+WORDS = 300_000
 """Bytes of a page beside its figures and pictures: type, style, script, tables, runs."""
 
 
@@ -40,9 +41,9 @@ def write_report(
     """
     figures = plates(FIGURES, comparison, formats)
     tables = {name: build(comparison) for name, build in TABLES.items()}
-    drawn = sum(len(plate.inline) for plate in figures.values() if isinstance(plate, Plate))
+    drawn = sum(plate.size for plate in figures.values() if isinstance(plate, Plate))
     left_for_pictures = min(BUDGET, max(0, limit - drawn - WORDS))
-    page = study_page(comparison, figures, tables, left_for_pictures)
+    page = study_page(comparison, figures, tables, left_for_pictures, folder)
     return write_page(page, folder, {"table.csv": csv_text(results.data(comparison)).encode()})
 
 
@@ -87,8 +88,9 @@ def _markdown(page: Page) -> Iterator[str]:
         yield f"*{escape_markdown(page.question)}*\n"
     for banner in page.summary.banners:
         yield f"> **{escape_markdown(banner.title)}.** {escape_markdown(banner.text)}\n"
+    yield from (f"**{escape_markdown(sentence)}**\n" for sentence in page.summary.lead)
     yield f"**{escape_markdown(page.summary.verdict)}**\n"
-    yield from (f"- {escape_markdown(sentence)}" for sentence in page.summary.also)
+    yield from (f"- {escape_markdown(each.text)}" for each in page.summary.notes)
     yield ""
     for box in page.summary.boxes:
         yield from _box(box)

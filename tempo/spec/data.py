@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
 from tempo.core.budget_course import Ramp
 from tempo.spec.options import (
     NOT_RESULT,
-    Label,
     ListOf,
+    Names,
     Options,
     Section,
+    Size,
     Slot,
     check_untils,
     kinds,
     register,
     slot_of,
 )
-
-Size = Annotated[tuple[int, int], ListOf]
-"""(height, width) in pixels."""
-Names = Annotated[tuple[Label, ...], ListOf]
-
-SEPTUPLET = 7
+from tempo.spec.published_data import Vimeo90k, Vimeo90kSeptuplet, X4k1000fps
 
 
 class MotionRange(Section):
@@ -127,11 +123,16 @@ class Footage(Options):
     )
     val: Names = Field(
         (),
-        description="sources of the validation split; none: a hash of names chooses",
+        description="sources of the validation split, by name or by a pattern such as `night_*`; "
+        "none: a hash of names chooses",
     )
     test: Names = Field(
         (),
-        description="sources of the test split; none: a hash of names chooses",
+        description="sources of the test split, by name or by a pattern such as `*`, which is all; "
+        "none: a hash of names chooses",
+    )
+    test_share: float = Field(
+        0.1, gt=0, lt=1, description="share of the sources that test gets where it names none"
     )
     limit: int | None = Field(None, ge=1, description="most clips taken from one source")
 
@@ -155,115 +156,6 @@ class Frames(Footage):
     """Clips from folders of numbered pictures, one folder for each sequence."""
 
     kind: Literal["frames"] = "frames"
-
-
-class Vimeo90k(Options):
-    """Vimeo-90K triplets (Xue et al. 2019) in their published layout.
-
-    The published test list is the test split. `val_clips` sequences are held out of the training
-    list, chosen by a hash of their names so that the choice never depends on the list's order.
-    """
-
-    kind: Literal["vimeo90k"] = "vimeo90k"
-    root: str = Field(
-        "${TEMPO_DATASETS:-datasets}/vimeo_triplet",
-        json_schema_extra=NOT_RESULT,
-        description="folder of the published archive",
-    )
-    val_clips: int = Field(512, ge=1, description="training sequences held out for validation")
-    test_limit: int | None = Field(
-        None, ge=1, description="first clips of the test list that are used; null is all"
-    )
-
-
-class Vimeo90kSeptuplet(Options):
-    """Vimeo-90K septuplets (Xue et al. 2019): `inputs` are shown, counted from 1.
-
-    The target is frame 4 or, in training with `target_times: any`, every frame between the outer
-    inputs that is not shown. Splits are made as for the triplets.
-    """
-
-    kind: Literal["vimeo90k_septuplet"] = "vimeo90k_septuplet"
-    root: str = Field(
-        "${TEMPO_DATASETS:-datasets}/vimeo_septuplet",
-        json_schema_extra=NOT_RESULT,
-        description="folder of the published archive",
-    )
-    inputs: Annotated[tuple[int, ...], ListOf] = Field(
-        (1, 3, 5, 7), description="numbers of the frames that the network sees, around frame 4"
-    )
-    target_times: Literal["middle", "any"] = Field(
-        "middle",
-        description="training targets: frame 4, or each frame between the outer ones",
-    )
-    val_clips: int = Field(512, ge=1, description="training sequences held out for validation")
-    test_limit: int | None = Field(
-        None, ge=1, description="first clips of the test list that are used; null is all"
-    )
-
-    @field_validator("inputs")
-    @classmethod
-    def _inside(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        rising = all(one < other for one, other in pairwise(value))
-        if len(value) < 2 or not rising or value[0] < 1 or value[-1] > SEPTUPLET:
-            raise ValueError(f"inputs are two or more rising numbers of 1 to 7, not {list(value)}")
-        middle = (SEPTUPLET + 1) // 2
-        if middle in value or not value[0] < middle < value[-1]:
-            raise ValueError(f"inputs surround frame {middle} and leave it out: {list(value)}")
-        return value
-
-
-class Spacing(Section):
-    """A spacing that training keeps to until a fraction of the budget is spent."""
-
-    until: float = Field(gt=0, lt=1, description="fraction of the budget at which the spacing ends")
-    spacing: int = Field(ge=2, le=64, description="frames from one anchor to the other")
-
-
-class X4k1000fps(Options):
-    """X-TRAIN of X4K1000FPS (Sim et al. 2021): sequences of 65 frames at 1000 frames a second.
-
-    The anchors of a clip are `spacing` frames apart, at a random start in training; one cache
-    serves every spacing, so that it can be a factor. Validation and test show the central window
-    of held-out scenes with its middle frame. `size` other than 768 x 768 makes pictures smaller
-    (bicubic): at full size the cache takes 115 MB a sequence.
-    """
-
-    kind: Literal["x4k1000fps"] = "x4k1000fps"
-    root: str = Field(
-        "${TEMPO_DATASETS:-datasets}/x4k1000fps/train",
-        json_schema_extra=NOT_RESULT,
-        description="folder of the decoded training sequences",
-    )
-    spacing: int = Field(32, ge=2, le=64, description="frames from one anchor to the other")
-    progressive_spacing: Annotated[tuple[Spacing, ...], ListOf] = Field(
-        (), description="other spacings for the first parts of the budget, in training"
-    )
-    target_times: Literal["middle", "any"] = Field(
-        "any",
-        description="training targets: half-way, or each frame between the anchors",
-    )
-    size: Size = Field((768, 768), description="height and width of a frame, in pixels")
-    val: Names = Field(
-        (),
-        description="scenes of the validation split; none: a hash of names chooses",
-    )
-    test: Names = Field(
-        (),
-        description="scenes of the test split; none: a hash of names chooses",
-    )
-    limit: int | None = Field(None, ge=1, description="most sequences taken from one scene")
-
-    @model_validator(mode="after")
-    def _halves(self) -> X4k1000fps:
-        check_untils("progressive_spacing", [each.until for each in self.progressive_spacing])
-        for spacing in (self.spacing, *(each.spacing for each in self.progressive_spacing)):
-            if self.target_times == "middle" and spacing % 2:
-                raise ValueError(
-                    f"target_times: middle needs an even spacing, not {spacing}: choose "
-                    f"{spacing - 1} or {spacing + 1}, or target_times: any"
-                )
-        return self
 
 
 DATASETS = kinds("data set", Procedural, Video, Frames, Vimeo90k, Vimeo90kSeptuplet, X4k1000fps)
@@ -291,9 +183,10 @@ class MixturePart(Section):
     @field_validator("data")
     @classmethod
     def _single(cls, value: Options) -> Options:
-        if isinstance(value, Mixture):
+        if isinstance(value, Mixture | Separate):
             raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
-                "a mixture has single data sets as its parts, not mixtures"
+                f"a mixture has single data sets as its parts, not mixtures or other combinations "
+                f"such as {value.kind!r}"
             )
         return value
 
@@ -312,8 +205,9 @@ class Mixture(Options):
     """Several data sets trained on as one. An epoch is as long as all of them together, and holds
     each in the share of its `weight`; validation and test see every clip of every part once.
 
-    Weights may change over the budget, and a part may come in later: rendered clips first, then
-    real ones. How long an epoch is does not depend on it."""
+    A part with a `start` is left out before that fraction of the budget: rendered clips first,
+    then real ones. Weights may change over the budget, too. How long an epoch is does not depend
+    on it."""
 
     kind: Literal["mixture"] = "mixture"
     parts: Annotated[tuple[MixturePart, ...], ListOf] = Field(
@@ -332,8 +226,8 @@ class Mixture(Options):
                     f"the part {part.label!r} of the mixture has no weight, so nothing of it is "
                     "ever seen: leave it out, or give it a `weight` or a `final` above 0"
                 )
-        starts = [part.start for part in value]
         if value and not sum(part.ramp.at(0.0) for part in value):
+            starts = [part.start for part in value]
             raise ValueError(
                 f"a mixture needs a part to begin with, one with `start: 0` and a weight above 0, "
                 f"but its parts start at {starts}"
@@ -346,4 +240,69 @@ class Mixture(Options):
         return value
 
 
-register(DATASETS, Mixture)
+class Separate(Options):
+    """A data set of its own for each split: training on one, judging on another.
+
+    Of each data set only the split of that name is used: the training clips of `train`, the
+    validation clips of `val`, the test clips of `test`. What is judged, and so the protocol of
+    every number, is `test` alone: variants that differ in `train` stand in one table. No video or
+    sequence may be on two sides, which is checked before anything is trained.
+    """
+
+    kind: Literal["separate"] = "separate"
+    train: Annotated[Slot, slot_of(DATASETS)] = Field(
+        description="the data set whose training clips are learned from"
+    )
+    val: Annotated[Slot, slot_of(DATASETS)] | None = Field(
+        None, description="the data set whose validation clips are used; null is that of `train`"
+    )
+    test: Annotated[Slot, slot_of(DATASETS)] = Field(
+        description="the data set whose test clips everything is judged on"
+    )
+
+    @field_validator("train", "val", "test")
+    @classmethod
+    def _not_separate(cls, value: Options | None) -> Options | None:
+        if isinstance(value, Separate):
+            raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
+                "each split names a single data set or a mixture, not `separate` once more"
+            )
+        return value
+
+
+register(DATASETS, Mixture, Separate)
+
+
+def data_of(options: Options, split: str) -> Options:
+    """Return the data set that a split's clips are taken from: `options`, but for `separate`."""
+    if not isinstance(options, Separate):
+        return options
+    if split == "val" and options.val is None:
+        return options.train
+    return cast(Options, getattr(options, split))
+
+
+def recorded_data(data: Mapping[str, Any], split: str) -> Mapping[str, Any]:
+    """Return the data set that a split's clips are taken from, as `data_of` does, from JSON."""
+    if data["kind"] != "separate":
+        return data
+    found: Mapping[str, Any] = data[split] or data["train"]
+    return found
+
+
+def views_of(data: Options) -> int:
+    """Return the number of frames that a clip of a data set shows to the network."""
+    if isinstance(data, Separate):
+        return max(views_of(data_of(data, split)) for split in ("train", "val", "test"))
+    if isinstance(data, Mixture):
+        return max(views_of(part.data) for part in data.parts)
+    inputs = getattr(data, "inputs", None)
+    return len(inputs) if isinstance(inputs, tuple) else 2
+
+
+def any_time(data: Options) -> bool:
+    """Return whether a data set has training targets at other times than the middle."""
+    data = data_of(data, "train")
+    if isinstance(data, Mixture):
+        return any(any_time(part.data) for part in data.parts)
+    return getattr(data, "target_times", "middle") == "any"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from tempo.core.catalog import Catalog
+from tempo.core.plugins.parts import implementation, part_of
 from tempo.spec.options import Options, OptionsCatalog, register
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class Implementations(Generic[T]):
     """
 
     # Invariant: every kind in this table is in the catalogue, under the same options class. The
-    # catalogue may list more: kinds made of others, and a plugin's before its class is loaded.
+    # catalogue may list more: kinds made of others, and those that plug-ins added by `register`.
 
     def __init__(self, options: OptionsCatalog, entries: Mapping[type[Options], T]) -> None:
         self.options = options
@@ -56,7 +57,11 @@ class Implementations(Generic[T]):
 
         Raises:
             UnknownNameError: naming the kinds that are implemented and the nearest one.
+            PluginError: when what a plug-in names as the implementation cannot be imported.
         """
+        if options.kind not in self._entries and part_of(self.options.what, options.kind):
+            found: T = implementation(self.options.what, options.kind)
+            return found
         return self._entries.get(options.kind)
 
     def make(
@@ -68,10 +73,10 @@ class Implementations(Generic[T]):
     @property
     def missing(self) -> list[str]:
         """The kinds of the options catalogue that this table does not implement."""
-        return [name for name in self.options if name not in self._entries]
+        return [name for name in self.options if name not in self]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._entries or part_of(self.options.what, str(name)) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

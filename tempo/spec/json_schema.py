@@ -16,7 +16,8 @@ from pydantic_core import core_schema
 
 from tempo.spec.designs import Variant
 from tempo.spec.load import BESIDE
-from tempo.spec.options import OptionsCatalog, catalog_of_function
+from tempo.spec.networks import TEMPO
+from tempo.spec.options import OptionsCatalog, by_kind_of_function, catalog_of_function
 from tempo.spec.presets import BATCH, PRESETS
 from tempo.spec.study import RunConfig, StudySpec
 
@@ -95,17 +96,24 @@ class _Generator(GenerateJsonSchema):
     def function_before_schema(
         self, schema: core_schema.BeforeValidatorFunctionSchema
     ) -> JsonSchemaValue:
-        catalog = catalog_of_function(schema["function"]["function"])
+        function = schema["function"]["function"]
+        catalog, by_kind = catalog_of_function(function), by_kind_of_function(function)
+        if by_kind is not None:
+            kinds = (by_kind.otherwise, *map(by_kind.catalog.get, by_kind.catalog))
+            forms = [self.generate_inner(each.__pydantic_core_schema__) for each in kinds]
+            return {"anyOf": forms}
         return super().function_before_schema(schema) if catalog is None else self._slot(catalog)
 
     def _slot(self, catalog: OptionsCatalog) -> JsonSchemaValue:
         forms: list[JsonSchemaValue] = [{"type": "string", "enum": list(catalog)}]
         for kind in map(catalog.get, catalog):
-            # A mixture has no mixtures as parts, nor a sum of losses sums.
-            if kind not in self._open:
-                self._open.append(kind)
-                forms.append(self.generate_inner(kind.__pydantic_core_schema__))
-                self._open.pop()
+            # A kind that holds others holds those registered before it: a mixture has no mixtures
+            # as parts, nor a sum of losses sums.
+            if kind in self._open:
+                break
+            self._open.append(kind)
+            forms.append(self.generate_inner(kind.__pydantic_core_schema__))
+            self._open.pop()
         return {"anyOf": forms}
 
 
@@ -135,6 +143,7 @@ def _overlay(schema: Any) -> Any:
 
 def _accept_preset(arch: Json) -> None:
     arch["properties"] = {
+        "kind": {"const": TEMPO, "description": "a point of the TEMPO family; may be left out"},
         "preset": {
             "enum": list(PRESETS),
             "description": "the network that the other fields change",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tempo.core.catalog import Catalog
+from tempo.core.errors import UnknownNameError
+from tempo.core.plugins.parts import names_of
 from tempo.core.records import MetricInfo
 
 _INFOS: dict[str, tuple[tuple[str, str, Literal["higher", "lower"], int], str]] = {
@@ -82,3 +86,46 @@ METRIC_INFOS = Catalog(
 DEFAULT_METRICS = ("psnr", "psnr_uint8", "ssim", "ssim_matlab", "ms_ssim", "ie", "edge")
 """Cheap enough for every validation and test. The others estimate optical flow or need more than
 one target."""
+
+OWN_METRICS = tuple(_INFOS)
+"""Tempo's own metrics, without those of plug-ins."""
+
+METRIC_TABLE = "metric"
+"""The table that plug-ins add metrics to: of a frame against its target."""
+
+
+def validation_metrics() -> tuple[str, ...]:
+    """Return the metrics that a validation can measure, and so choose a checkpoint by."""
+    return (*DEFAULT_METRICS, *names_of(METRIC_TABLE))
+
+
+def is_better(name: str, value: float, other: float) -> bool:
+    """Return whether a value of a metric is better than another one."""
+    return value > other if METRIC_INFOS.get(name).better == "higher" else value < other
+
+
+def best_of(values: Sequence[Mapping[str, float]], name: str) -> Mapping[str, float]:
+    """Return the validation that is best by a metric, the first of equal ones.
+
+    A metric that is not known here counts as better when higher.
+    """
+    lower = name in METRIC_INFOS and METRIC_INFOS.get(name).better == "lower"
+    return max(values, key=lambda each: _rank(each.get(name), -1 if lower else 1))
+
+
+def _rank(value: float | None, sign: int) -> float:
+    return -math.inf if value is None or math.isnan(value) else sign * value
+
+
+def check_validated(name: str) -> None:
+    """Check that a validation can measure a metric.
+
+    Raises:
+        UnknownNameError: when there is no such metric, or it needs more than one frame.
+    """
+    METRIC_INFOS.get(name)
+    if name not in validation_metrics():
+        raise UnknownNameError(
+            f"{name} needs more frames than a validation predicts, so no checkpoint can be chosen "
+            f"by it (possible: {', '.join(validation_metrics())})"
+        )

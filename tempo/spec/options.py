@@ -21,7 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from tempo.core.catalog import Catalog
+from tempo.core.catalog import Catalog, unknown
 
 
 class Section(BaseModel):
@@ -92,11 +92,51 @@ def catalog_of_function(function: Any) -> OptionsCatalog | None:
     return None
 
 
+def by_kind_of_function(function: Any) -> ByKind | None:
+    """Return what a validator parses a mapping by its kind with; None for any other function."""
+    if isinstance(function, partial) and function.func is parse_by_kind:
+        by_kind: ByKind = function.args[0]
+        return by_kind
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class MappingForm:
     """Annotates a field of another type that may be written as a mapping with a section's keys."""
 
     section: type[Section]
+
+
+@dataclass(frozen=True, slots=True)
+class ByKind:
+    """Annotates a field that one of a catalog's kinds fills, or, under the kind `plain` or without
+    any, the section `otherwise`."""
+
+    catalog: OptionsCatalog
+    plain: str
+    otherwise: type[Section]
+
+    def section(self, kind: Any) -> type[Section] | None:
+        """Return the section of a mapping of this kind; None for an unknown kind."""
+        if kind is None or kind == self.plain:
+            return self.otherwise
+        known = isinstance(kind, str) and kind in self.catalog
+        return self.catalog.get(kind) if known else None
+
+
+def parse_by_kind(by_kind: ByKind, value: Any) -> Any:
+    """Parse a mapping into the section of its kind."""
+    if not isinstance(value, Mapping):
+        return value
+    kind = value.get("kind")
+    section = by_kind.section(kind)
+    if section is None:
+        names = [by_kind.plain, *by_kind.catalog]
+        raise ValueError(unknown(f"{by_kind.catalog.what} kind", kind, names))
+    given = dict(value)
+    if section is by_kind.otherwise:
+        given.pop("kind", None)
+    return section.model_validate(given)
 
 
 def _as_tuple(value: Any) -> Any:
@@ -120,6 +160,11 @@ Label = Annotated[
     str, AS_WRITTEN, WithJsonSchema({"type": ["string", "number", "boolean"]}, mode="validation")
 ]
 """A name in a list or a value; an unquoted number there stands for its own text."""
+
+Names = Annotated[tuple[Label, ...], ListOf]
+
+Size = Annotated[tuple[int, int], ListOf]
+"""(height, width) in pixels."""
 
 PATTERN_IN_WORDS = "patternErrorMessage"
 """Key of a field's `json_schema_extra` that completes "must ...", where a pattern is not met.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from tempo.core.plugins.parts import names_of
 from tempo.spec.data import DATASETS
 from tempo.spec.losses import LOSSES, Charbonnier
-from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
+from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS, METRIC_TABLE, check_validated
 from tempo.spec.options import (
     NOT_RESULT,
     ListOf,
@@ -19,7 +20,7 @@ from tempo.spec.options import (
     kinds,
     slot_of,
 )
-from tempo.spec.start import Init, part_names
+from tempo.spec.sections.start import Init, part_names
 
 
 class AdamW(Options):
@@ -264,6 +265,9 @@ class Evaluation(Section):
         "best",
         description="which checkpoints are reported: the best on validation, the last, or several",
     )
+    select_by: str = Field(
+        "psnr", description="the validation metric by which the best checkpoint is chosen"
+    )
     over: int = Field(5, ge=2, le=50, description="checkpoints that average and ensemble use")
     gallery: int = Field(24, ge=0, description="test clips whose predictions are kept")
     metrics: Annotated[tuple[str, ...], ListOf] = Field(
@@ -272,13 +276,27 @@ class Evaluation(Section):
         description="what the test evaluation measures; psnr always is",
     )
 
+    @field_validator("select_by")
+    @classmethod
+    def _validated(cls, value: str) -> str:
+        check_validated(value)
+        return value
+
     @field_validator("metrics")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the metrics in table order, with psnr, by which checkpoints are chosen."""
+    def _known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Return the metrics in table order, with psnr and the one that chooses checkpoints."""
         for name in value:
             METRIC_INFOS.get(name)
-        return tuple(name for name in METRIC_INFOS if name in {"psnr", *value})
+        always = {"psnr", info.data.get("select_by", "psnr")}
+        return tuple(name for name in METRIC_INFOS if name in {*always, *value})
+
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """The metrics that a validation measures: the usual ones and those of plug-ins."""
+        wanted = {self.select_by, *self.metrics}
+        own = [name for name in names_of(METRIC_TABLE) if name in wanted]
+        return (*DEFAULT_METRICS, *own)
 
 
 class Runtime(Section):

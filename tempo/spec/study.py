@@ -6,40 +6,69 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from tempo.core.identity import short_hash
 from tempo.core.seed_stages import SeedStages
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS
 from tempo.spec.designs import Design, Exclude, Factor, Variant
-from tempo.spec.options import PATTERN_IN_WORDS, ListOf, Options, Section, Slot, slot_of
+from tempo.spec.methods import Method, Reference
+from tempo.spec.networks import NETWORK
+from tempo.spec.options import (
+    NOT_RESULT,
+    PATTERN_IN_WORDS,
+    ListOf,
+    Options,
+    Section,
+    Slot,
+    slot_of,
+)
+from tempo.spec.plugins.plugin_list import Plugins, load_of
 from tempo.spec.recipe import Evaluation, Recipe, Runtime
-from tempo.spec.resources import Limits, Resources
 from tempo.spec.search_section import SearchSpec
+from tempo.spec.sections.resources import Limits, Resources
+from tempo.spec.sections.start import map_sources
 from tempo.spec.seeds import SeedForms, stages_of
-from tempo.spec.start import map_sources
 from tempo.spec.verdict import VerdictSection
-
-Reference = Literal["average", "nearest", "flow"]
 
 REFERENCES: tuple[Reference, ...] = ("average", "nearest")
 """Methods without weights that every table shows, judged by the same evaluator."""
 
-Method = Literal["network", "average", "nearest", "flow"]
-
 
 class RunConfig(Section):
-    """One fully resolved run, but for its seed."""
+    """One fully resolved run, but for its seed.
 
+    A recorded config imports the plug-ins that it names before it is validated.
+    """
+
+    plugins: Plugins = Field(
+        (),
+        json_schema_extra=NOT_RESULT,
+        description="modules and files of your own that add parts: blocks, losses, metrics, "
+        "networks and others",
+    )
     method: Method = Field(
         "network", description="what predicts: the network, or a method without weights"
     )
-    arch: ArchSpec = ArchSpec()
+    arch: Annotated[ArchSpec | Slot, *NETWORK] = Field(
+        ArchSpec(), description="the network: a point of the TEMPO family, or one of your own"
+    )
     data: Annotated[Slot, slot_of(DATASETS)] = Field(description="what is trained and judged on")
     recipe: Recipe
     evaluation: Evaluation = Evaluation()
     runtime: Runtime = Runtime()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _import_plugins(cls, value: Any) -> Any:
+        load_of(value)
+        return value
+
+    @property
+    def stage_data(self) -> tuple[Options, ...]:
+        """The data set of each stage of training: that of the study where a stage names none."""
+        return (self.data, *(stage.data or self.data for stage in self.recipe.stages))
 
     @property
     def datasets(self) -> tuple[Options, ...]:
@@ -90,6 +119,10 @@ class StudySpec(RunConfig):
         None, description="a hyperparameter search over the factors, instead of a design"
     )
     verdict: VerdictSection = VerdictSection()
+    laws: Literal["warning", "error", "off"] = Field(
+        "warning",
+        description="what follows when a part or network of a plug-in breaks a law of networks",
+    )
 
     @property
     def stages(self) -> SeedStages | None:

@@ -11,6 +11,7 @@ from tempo.core.records import MetricInfo, Plan
 from tempo.core.verdict_rule import Rule, Spending, share
 from tempo.spec.metrics import METRIC_INFOS
 from tempo.spec.options import ListOf, Section
+from tempo.spec.plugins.plugin_list import load_of
 
 DECIBELS = 0.05
 SIMILARITY = 0.001
@@ -109,8 +110,21 @@ def default_delta(info: MetricInfo) -> float | None:
     return SIMILARITY if "ssim" in info.name.lower() else None
 
 
+def know_metrics(plan: Plan) -> None:
+    """Import the plug-ins of a plan where its rule decides by a metric of one.
+
+    Raises:
+        PluginError: when one is gone or fails.
+    """
+    section = dict(plan.spec.get("verdict") or {})
+    names = [section.get("metric"), *(section.get("metrics") or ())]
+    if any(name is not None and name not in METRIC_INFOS for name in names):
+        load_of(plan.spec)
+
+
 def rule_of(plan: Plan) -> Rule:
     """Return the rule of a plan: of its section `verdict`, or the default rule without one."""
+    know_metrics(plan)
     section = VerdictSection.model_validate(dict(plan.spec.get("verdict") or {}))
     trained = (each.name for each in plan.variants if each.role != "reference")
     baseline = plan.baseline or next(trained, None)

@@ -24,7 +24,7 @@ from tempo.records.run_record import RunRecord, read_run
 from tempo.records.search_record import Confirmation, Estimate, ObjectiveInfo, Role, TrialRun
 from tempo.spec.search_section import MAXIMISED
 from tempo.tuning.space import Point
-from tempo.tuning.trials import NAME, runs_of, seed_values, values_of
+from tempo.tuning.trials import name_of, runs_of, seed_values, values_of
 
 FIRST_SEED = 1000
 """Fresh seeds begin here, so that seeds added later stay apart from them."""
@@ -62,7 +62,7 @@ def fresh_seeds(count: int, used: Sequence[int]) -> tuple[int, ...]:
 
 def candidate(frozen: FrozenTrial, point: Point, role: Role, seeds: Sequence[int]) -> Candidate:
     """Return a trial with its runs on fresh seeds."""
-    name = str(frozen.user_attrs[NAME])
+    name = name_of(frozen)
     return Candidate(
         trial=name,
         role=role,

@@ -14,14 +14,15 @@ from optuna.trial import FrozenTrial
 
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant
+from tempo.core.redaction import redacted
 from tempo.design.expand import expand
 from tempo.tuning.backend.samplers import make_sampler, sequence, suggest
-from tempo.tuning.backend.storage import redacted, silence_optuna
+from tempo.tuning.backend.storage import silence_optuna
 from tempo.tuning.confirmation import Candidate
 from tempo.tuning.given_trials import enqueued, named
 from tempo.tuning.session import Search
 from tempo.tuning.space import Point, RejectedError, Space
-from tempo.tuning.trials import NAME, by_ticket, result_of, runs_of, variant_of
+from tempo.tuning.trials import by_ticket, name_of, numbered, result_of, runs_of, variant_of
 
 
 class GrowingPlan:
@@ -53,7 +54,7 @@ class GrowingPlan:
             point = self._point(frozen)
             if point is not None:
                 begun = [run["seed"] for run in result_of(frozen).get("runs", ())]
-                yield str(frozen.user_attrs[NAME]), point, tuple(begun or self._search.seeds)
+                yield name_of(frozen), point, tuple(begun or self._search.seeds)
         for each in confirmed:
             yield each.variant, each.point, tuple(each.runs)
 
@@ -120,13 +121,17 @@ def _plan(
 
 
 def preview(space: Space, drawn: int) -> Plan:
-    """Return the plan of a new search's first trials: what is enqueued, and up to `drawn` more."""
+    """Return the plan of a new search's first trials: what is enqueued, and up to `drawn` more.
+
+    Their numbers are those of the search as long as no proposal is rejected.
+    """
     silence_optuna()
     points = dict(named(space))
+    first = len(points)
     for index in range(drawn):
         point = _drawn(space, index)
         if point is not None:
-            points[f"trial-{index:03d}"] = point
+            points[numbered(first + index)] = point
     return plan_of(space, points, space.loaded.spec.seeds)
 
 

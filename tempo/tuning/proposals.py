@@ -16,7 +16,7 @@ from tempo.tuning.backend.storage import promotions
 from tempo.tuning.given_trials import named
 from tempo.tuning.space import Parameter, Point, RejectedError, Space
 from tempo.tuning.tickets import Ticket, Tickets
-from tempo.tuning.trials import NAME, ORIGIN, REJECTED, TICKET, Trial, runs_of, ticket_of
+from tempo.tuning.trials import NAME, ORIGIN, REJECTED, TICKET, Trial, name_of, runs_of, ticket_of
 
 Costs = Callable[[Mapping[str, Any], Sequence[str]], Mapping[str, float]]
 """Returns what a config costs, by the quantities asked for."""
@@ -29,6 +29,9 @@ AHEAD = 64
 
 ATTEMPT = "attempt"
 """User attribute: how many proposals of the same ticket were rejected before."""
+
+FIRST, PROMOTED = "first:", "promoted:"
+"""What the tickets of enqueued and of promoted trials begin with."""
 
 FIXED = "fixed_params"
 """Optuna's name for params that were decided beforehand."""
@@ -48,7 +51,7 @@ class Proposals:
         self._space, self._storage, self._name = space, storage, name
         self._tickets, self._costs = tickets, costs
         self._study_id = storage.get_study_id_from_name(name)
-        self.first = {f"first:{key}": point for key, point in named(space)}
+        self.first = {f"{FIRST}{key}": point for key, point in named(space)}
         self._sequence = sequence(space)
         self._points: list[Point] = []
         self.rejected: Counter[str] = Counter()
@@ -62,7 +65,7 @@ class Proposals:
 
     def new_tickets(self, known: Mapping[Ticket, FrozenTrial]) -> list[Ticket]:
         """Return the tickets without a trial, in the order to take them."""
-        wanted: list[Ticket] = [f"promoted:{n}" for n in promotions(self._storage, self._name)]
+        wanted: list[Ticket] = [f"{PROMOTED}{n}" for n in promotions(self._storage, self._name)]
         wanted += self.first
         return [ticket for ticket in (*wanted, *self._sampled(known)) if ticket not in known]
 
@@ -106,29 +109,34 @@ class Proposals:
 
     def _create(self, ticket: Ticket, attempt: int) -> int:
         """Create a trial in the storage that carries its ticket from its first moment on."""
-        attributes: dict[str, Any] = {TICKET: ticket, ATTEMPT: attempt}
-        attributes |= {NAME: self._name_of(ticket), ORIGIN: _origin(ticket)}
+        attributes: dict[str, Any] = {TICKET: ticket, ATTEMPT: attempt, ORIGIN: _origin(ticket)}
+        if ticket in self.first:
+            attributes[NAME] = str(ticket).removeprefix(FIRST)
         fixed = self._fixed(ticket)
         template = create_trial(
             state=TrialState.RUNNING,
             user_attrs=attributes,
             system_attrs={} if fixed is None else {FIXED: dict(fixed)},
         )
-        return self._storage.create_new_trial(self._study_id, template)
+        made = self._storage.create_new_trial(self._study_id, template)
+        if ticket not in self.first:
+            self._keep_apart(made)
+        return made
 
-    def _name_of(self, ticket: Ticket) -> str:
-        if isinstance(ticket, int):
-            return f"trial-{ticket:03d}"
-        kind, _, rest = ticket.partition(":")
-        return f"{self._promoted(rest).user_attrs[NAME]}+" if kind == "promoted" else rest
+    def _keep_apart(self, made: int) -> None:
+        """Rename a new trial when an earlier version, which counted otherwise, used its name."""
+        name = name_of(self._storage.get_trial(made))
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        if any(each.user_attrs.get(NAME) == name for each in trials):
+            self._storage.set_trial_user_attr(made, NAME, f"{name}b")
 
     def _promoted(self, number: str) -> FrozenTrial:
         trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
         return trials[int(number)]
 
     def _fixed(self, ticket: Ticket) -> Mapping[str, Any] | None:
-        if isinstance(ticket, str) and ticket.startswith("promoted:"):
-            return dict(self._promoted(ticket.partition(":")[2]).params)
+        if isinstance(ticket, str) and ticket.startswith(PROMOTED):
+            return dict(self._promoted(ticket.removeprefix(PROMOTED)).params)
         if ticket in self.first:
             point = self.first[ticket]
             return None if point.outside else point.params
@@ -203,10 +211,10 @@ class Proposals:
             ticket=ticket,
             optuna_id=trial._trial_id,
             number=frozen.number,
-            name=str(frozen.user_attrs[NAME]),
+            name=name_of(frozen),
             origin=str(frozen.user_attrs[ORIGIN]),
             point=point,
-            runs=runs_of(str(frozen.user_attrs[NAME]), point, seeds),
+            runs=runs_of(name_of(frozen), point, seeds),
             started=frozen.datetime_start.timestamp(),
             prunable=prunable and isinstance(ticket, int),
             steps=set(frozen.intermediate_values),
@@ -230,4 +238,4 @@ class Proposals:
 def _origin(ticket: Ticket) -> str:
     if isinstance(ticket, int):
         return "sampled"
-    return "promoted" if ticket.startswith("promoted:") else "enqueued"
+    return "promoted" if ticket.startswith(PROMOTED) else "enqueued"

@@ -20,6 +20,7 @@ from tempo.ledger.port import Ledger
 from tempo.records.event_log import Tail
 from tempo.records.events import Validated
 from tempo.records.layout import Store
+from tempo.records.pruned_runs import note_pruned, pruned_in
 from tempo.records.run_record import read_run
 from tempo.records.search_record import Spent, search_dir
 from tempo.spec.load import LoadedStudy
@@ -41,6 +42,7 @@ from tempo.tuning.trials import (
     Trial,
     by_ticket,
     is_complete,
+    is_outside,
     result_json,
     seed_values,
     values_of,
@@ -195,6 +197,13 @@ class Search:
     def _run_dir(self, run: PlannedRun) -> Path:
         return self.store.run_dir(run.run_id)
 
+    def mark(self, run_ids: Sequence[str], *, pruned: bool) -> None:
+        """Note that runs are pruned, or else that those among them that were go on after all."""
+        loaded = self.space.loaded
+        place = (self.store, loaded.spec.study, loaded.profile)
+        known = frozenset() if pruned else pruned_in(*place)
+        note_pruned(*place, [e for e in run_ids if pruned or e in known], pruned=pruned)
+
     def completed(self, trial: Trial, seed: int) -> list[int]:
         """Record a seed's complete run; return the seeds to run next, none after the last."""
         if trial.over:
@@ -219,14 +228,16 @@ class Search:
 
     def _lost(self, trial: Trial) -> bool:
         sign = 1.0 if self.spec.objectives[0] in MAXIMISED else -1.0
-        complete = [
-            [sign * values[0] for values in seed_values(frozen)]
-            for frozen in by_ticket(self.trials()).values()
-            if is_complete(frozen, len(self.seeds))
-        ]
+        complete: dict[bool, list[list[float]]] = {False: [], True: []}
+        for frozen in by_ticket(self.trials()).values():
+            if is_complete(frozen, len(self.seeds)):
+                values = [sign * each[0] for each in seed_values(frozen)]
+                complete[is_outside(frozen)].append(values)
         assert self.spec.race is not None
         mine = [sign * values[0] for values in trial.done.values()]
-        return has_lost(mine, complete, seeds=len(self.seeds), z=self.spec.race)
+        return has_lost(
+            mine, complete[False], seeds=len(self.seeds), z=self.spec.race, beside=complete[True]
+        )
 
     def failed(self, trial: Trial, seed: int, reason: str) -> None:
         """Record that a seed's run failed, and with it the trial."""

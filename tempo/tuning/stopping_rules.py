@@ -57,7 +57,12 @@ def pruning_rule(search: spec.SearchSpec) -> str:
 
 
 def has_lost(
-    values: Sequence[float], complete: Sequence[Sequence[float]], *, seeds: int, z: float
+    values: Sequence[float],
+    complete: Sequence[Sequence[float]],
+    *,
+    seeds: int,
+    z: float,
+    beside: Sequence[Sequence[float]] = (),
 ) -> bool:
     """Return whether the mean of a trial's first seeds is clearly worse than the best trial's.
 
@@ -66,11 +71,13 @@ def has_lost(
         complete: the values of trials all of whose seeds ran.
         seeds: how many a trial has in all.
         z: how many standard errors apart is clear.
+        beside: the values of trials outside the space: they tell how far seeds differ, and are no
+            rivals, since nothing that the search proposes could be like them.
 
     The standard error is that of the difference of the two means, from the pooled standard
     deviation between seeds; with fewer than `MIN_FREEDOM` degrees of freedom no trial has lost.
     """
-    variance, freedom = pooled_variance(complete)
+    variance, freedom = pooled_variance([*complete, *beside])
     if not complete or freedom < MIN_FREEDOM:
         return False
     best = max(fmean(each) for each in complete)

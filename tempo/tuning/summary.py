@@ -9,22 +9,26 @@ from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
+from tempo.core.redaction import redacted
 from tempo.records import search_record as record
 from tempo.tuning.backend.importance import importances
-from tempo.tuning.backend.storage import journal_url, redacted
+from tempo.tuning.backend.storage import journal_url
 from tempo.tuning.confirmation import Candidate, candidate, confirmations, fresh_seeds
+from tempo.tuning.proposals import PROMOTED
 from tempo.tuning.session import Search
 from tempo.tuning.space import Parameter, Space
 from tempo.tuning.stopping_rules import pruning_rule, racing_rule
 from tempo.tuning.trials import (
-    NAME,
     ORIGIN,
     REJECTED,
     TICKET,
     by_ticket,
     infos,
     is_complete,
+    is_outside,
+    is_searched,
     mean_value,
+    name_of,
     result_of,
     seed_values,
 )
@@ -39,7 +43,11 @@ STATES: dict[TrialState, record.State] = {
 
 
 def candidates(search: Search) -> tuple[Candidate, ...]:
-    """Return the trials to confirm: the best (of equal points the first) and the baselines."""
+    """Return the trials to confirm: the best (of equal points the first) and the baselines.
+
+    The best trial that the search proposed itself is always among them, also where an enqueued one
+    is better: whether the search found anything is what the confirmation answers.
+    """
     spec, trials = search.spec, search.trials()
     if spec.confirm == 0:
         return ()
@@ -48,11 +56,32 @@ def candidates(search: Search) -> tuple[Candidate, ...]:
     for each in ranked(trials, objectives, len(search.seeds)):
         if len(best) < spec.top:
             best.setdefault(tuple(point(each).resolved.key), each)
+    found = best_searched(trials, objectives, len(search.seeds))
+    if found is not None:
+        best.setdefault(tuple(point(found).resolved.key), found)
     names = {each.number for each in best.values()}
     beside = [each for each in baselines(trials) if each.number not in names]
     return (
         *(candidate(each, point(each), "best", seeds) for each in best.values()),
         *(candidate(each, point(each), "baseline", seeds) for each in beside),
+    )
+
+
+def best_searched(
+    trials: Sequence[FrozenTrial], objectives: Sequence[record.ObjectiveInfo], seeds: int
+) -> FrozenTrial | None:
+    """Return the best trial that the search proposed, None while none has a value.
+
+    One with all its seeds where there is one; else one that lost after its first seeds.
+    """
+    found = [
+        each
+        for each in by_ticket(trials).values()
+        if each.state is TrialState.COMPLETE and is_searched(each) and seed_values(each)
+    ]
+    whole = [each for each in found if is_complete(each, seeds)]
+    return min(
+        whole or found, key=lambda each: (costs(each, objectives[:1]), each.number), default=None
     )
 
 
@@ -85,7 +114,7 @@ def summarise(search: Search, *, over: bool) -> record.SearchSummary:
     objectives = infos(spec.objectives)
     winners = ranked(trials, objectives, len(search.seeds))
     about = describe(search.space)
-    names = [str(each.user_attrs[NAME]) for each in winners]
+    names = [name_of(each) for each in winners]
     return record.SearchSummary(
         study=study.study,
         profile=search.space.loaded.profile,
@@ -98,7 +127,7 @@ def summarise(search: Search, *, over: bool) -> record.SearchSummary:
         constraints=about.constraints,
         rules=about.rules,
         seeds=tuple(search.seeds),
-        trials=tuple(_trial(each) for each in trials if REJECTED not in each.user_attrs),
+        trials=tuple(_trial(each, trials) for each in trials if REJECTED not in each.user_attrs),
         rejected=_rejected(search, trials),
         best=tuple(names[: spec.top]),
         front=tuple(names) if len(objectives) > 1 else (),
@@ -138,7 +167,7 @@ def _state(frozen: FrozenTrial) -> record.State:
     return STATES[frozen.state]
 
 
-def _trial(frozen: FrozenTrial) -> record.TrialRecord:
+def _trial(frozen: FrozenTrial, trials: Sequence[FrozenTrial]) -> record.TrialRecord:
     result = result_of(frozen)
     runs = tuple(
         record.TrialRun(seed=run["seed"], run_id=run["run_id"], values=tuple(run["values"]))
@@ -149,7 +178,7 @@ def _trial(frozen: FrozenTrial) -> record.TrialRecord:
     started = frozen.datetime_start
     return record.TrialRecord(
         number=frozen.number if TICKET in frozen.user_attrs else None,
-        variant=str(frozen.user_attrs[NAME]),
+        variant=name_of(frozen),
         state=_state(frozen),
         origin=origin,
         params=dict(frozen.params),
@@ -160,8 +189,16 @@ def _trial(frozen: FrozenTrial) -> record.TrialRecord:
         curve=tuple((int(step), float(value)) for step, value in result.get("curve", ())),
         started=started.timestamp() if started and origin != "warm_start" else None,
         seconds=result.get("seconds"),
-        note=str(result.get("note", "")),
+        note=str(result.get("note", "")) or _finished(frozen, trials),
     )
+
+
+def _finished(frozen: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
+    """Say which pruned trial a promoted one finishes; empty for all others."""
+    ticket = str(frozen.user_attrs.get(TICKET, ""))
+    if not ticket.startswith(PROMOTED):
+        return ""
+    return f"finishes {name_of(trials[int(ticket.removeprefix(PROMOTED))])}"
 
 
 def ranked(
@@ -169,9 +206,10 @@ def ranked(
 ) -> list[FrozenTrial]:
     """Return the complete trials, best first by the first objective; of several, the Pareto front.
 
-    Trials outside the space count as well.
+    What lies outside the space is no result of the search, however good it is.
     """
-    found = [each for each in by_ticket(trials).values() if is_complete(each, seeds)]
+    inside = [each for each in by_ticket(trials).values() if not is_outside(each)]
+    found = [each for each in inside if is_complete(each, seeds)]
     if len(objectives) > 1:
         found = [each for each in found if not _dominated(each, found, objectives)]
     return sorted(found, key=lambda each: (costs(each, objectives[:1]), each.number))
@@ -207,5 +245,5 @@ def observed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [
         each
         for each in trials
-        if each.state is TrialState.COMPLETE and each.params and not result_of(each).get("outside")
+        if each.state is TrialState.COMPLETE and each.params and not is_outside(each)
     ]

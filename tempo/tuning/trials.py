@@ -19,8 +19,9 @@ from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
 from tempo.records.events import Validated
 from tempo.records.run_record import RunRecord, devices_of
 from tempo.records.search_record import ObjectiveInfo
+from tempo.spec.metrics import best_of
 from tempo.spec.search_section import MAXIMISED
-from tempo.spec.start import sources_of
+from tempo.spec.sections.start import sources_of
 from tempo.spec.study import run_id
 from tempo.tuning.space import Params, Point
 from tempo.tuning.tickets import Ticket
@@ -51,6 +52,29 @@ def by_ticket(trials: Sequence[FrozenTrial]) -> dict[Ticket, FrozenTrial]:
     return out
 
 
+def name_of(frozen: FrozenTrial) -> str:
+    """Return a trial's name in the study's plan: by Optuna's number, unless it was given one.
+
+    Searches of earlier versions gave every trial a name, which counted in another way.
+    """
+    return str(frozen.user_attrs.get(NAME) or numbered(frozen.number))
+
+
+def numbered(number: int) -> str:
+    """Return the name of the trial that has this number in Optuna."""
+    return f"trial-{number:03d}"
+
+
+def is_outside(frozen: FrozenTrial) -> bool:
+    """Return whether no point of the space equals a trial that ended."""
+    return bool(result_of(frozen).get("outside"))
+
+
+def is_searched(frozen: FrozenTrial) -> bool:
+    """Return whether the search itself proposed a trial: it was neither enqueued nor known."""
+    return frozen.user_attrs.get(ORIGIN) in {"sampled", "promoted"} and not is_outside(frozen)
+
+
 def result_of(frozen: FrozenTrial) -> Mapping[str, Any]:
     """Return what was stored when the trial ended; empty before."""
     found: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {})
@@ -69,7 +93,7 @@ def mean_value(frozen: FrozenTrial, index: int = 0) -> float:
 
 def is_complete(frozen: FrozenTrial, seeds: int) -> bool:
     """Return whether a trial ended with all its seeds."""
-    done = frozen.state is TrialState.COMPLETE or bool(result_of(frozen).get("outside"))
+    done = frozen.state is TrialState.COMPLETE or is_outside(frozen)
     return done and len(seed_values(frozen)) >= seeds
 
 
@@ -217,9 +241,11 @@ def _validated(record: RunRecord, name: str) -> float:
     curve = [event for event in record.validations if not _missing(event, name)]
     if not curve:
         raise ValueError(f"run {record.run_id} has no validation with a {name}")
-    best = record.spec.config["evaluation"]["select"] == "best"
-    chosen = max(curve, key=lambda e: e.values["psnr"]) if best else curve[-1]
-    return float(chosen.values[name])
+    evaluation = record.spec.config["evaluation"]
+    if evaluation["select"] != "best":
+        return float(curve[-1].values[name])
+    chosen = best_of([event.values for event in curve], evaluation.get("select_by", "psnr"))
+    return float(chosen[name])
 
 
 def _missing(event: Validated, name: str) -> bool:

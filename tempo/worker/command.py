@@ -124,13 +124,16 @@ def _count_networks(options: argparse.Namespace) -> int:
 
 
 def _cost(question: dict[str, Any]) -> dict[str, Any]:
-    """Parameters and MACs of {"arch": ..., "crop": ...}, or why the network cannot be built."""
+    """Parameters and MACs of {"arch", "crop", "plugins"}, or why the network cannot be built."""
     from tempo.models.network_cost import count
-    from tempo.spec.arch import ArchSpec
+    from tempo.spec.networks import BY_KIND
+    from tempo.spec.options import parse_by_kind
+    from tempo.spec.plugins.plugin_list import load_of
 
     try:
         crop = question["crop"]
-        cost = count(ArchSpec.model_validate(question["arch"]), height=crop, width=crop)
+        load_of(question)
+        cost = count(parse_by_kind(BY_KIND, question["arch"]), height=crop, width=crop)
     except Exception as error:
         # Whatever a part raises here it would raise in the run; the parent reports it.
         return {"broken": f"{type(error).__name__}: {error}"}

@@ -23,12 +23,14 @@ def execute(options: argparse.Namespace) -> int:
     """Read a request from stdin, answer in JSON lines.
 
     Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}, "parents":
-    {variant: {source of weights: {"config": config} or {"path": path}}}, "widths":
-    [{"config": config, "target": config, "by": "parameters" or "macs"}, ...]}. Every width gets
+    {variant: {source of weights: {"config": config} or {"path": path}}}, "laws": whether laws are
+    checked, "widths": [{"config": config, "target": config, "by": "parameters" or "macs"}, ...]}.
+    Every width gets
     {"width": ...}, in order. Every label gets {"missing": label, "sentences": [...]}. When nothing
     is missing and there is something to rehearse: {"slots": [environment, ...], "device": name},
     then {"rehearsed": variant, "weight": work a clip} or {"broken": variant, "message": ...} for
-    each, then {"prepare": what, "done": n, "total": n} while data is cached.
+    each, {"unlawful": variant, "message": ...} for each law that parts of plug-ins in it break,
+    then {"prepare": what, "done": n, "total": n} while data is cached.
     """
     limit_threads(1)
     if options.with_parent:
@@ -62,6 +64,8 @@ def execute(options: argparse.Namespace) -> int:
         for name, config in variants.items()
         if not _rehearsed(name, config, parents.get(name, {}))
     ]
+    if not broken and request.get("laws"):
+        _check_laws(variants)
     if not broken:
         _prepare(variants.values(), options.cache)
     return 0
@@ -72,11 +76,13 @@ def _say(**message: Any) -> None:
 
 
 def _width(config: dict[str, Any], target: dict[str, Any], by: str) -> dict[str, Any]:
+    from tempo.spec.arch import ArchSpec
     from tempo.spec.study import RunConfig
     from tempo.train.hardware.preflight import same_cost
 
     one, other = RunConfig.model_validate(config), RunConfig.model_validate(target)
     crops = one.recipe.crop, other.recipe.crop
+    assert isinstance(one.arch, ArchSpec)  # The plan widens no other network.
     return asdict(same_cost(one.arch, other.arch, by, crops))
 
 
@@ -93,6 +99,25 @@ def _rehearsed(name: str, config: RunConfig, parents: dict[str, Any]) -> bool:
         return False
     _say(rehearsed=name, weight=weight)
     return True
+
+
+def _check_laws(variants: dict[str, RunConfig]) -> None:
+    """Say which laws the networks of plug-ins break, and those with parts of plug-ins in them."""
+    from tempo.models.laws import check_laws, subject_of, title_of
+    from tempo.spec.data import views_of
+    from tempo.spec.plugins.plugin_list import has_parts
+
+    known: dict[str, list[str]] = {}
+    for name, config in variants.items():
+        if config.method != "network" or not has_parts(config.arch):
+            continue
+        views = views_of(config.data)
+        key = f"{views} {config.arch.model_dump_json()}"
+        if key not in known:
+            found = check_laws(subject_of(config.arch, views))
+            known[key] = [each.sentence for each in found if each.held is False]
+        for sentence in known[key]:
+            _say(unlawful=name, message=f"{title_of(config.arch)} {sentence}")
 
 
 def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:

@@ -14,7 +14,8 @@ PR_SET_PDEATHSIG = 1
 def die_with_parent() -> None:
     """Have this process receive SIGTERM when its parent ends, even by SIGKILL (Linux only)."""
     parent = os.getppid()
-    with contextlib.suppress(OSError, AttributeError):
+    # Windows has no library of that name, and macOS no such function.
+    with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     # The parent may have ended before the request was made.
     if os.getppid() != parent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from html import escape
 from inspect import signature
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tempo.core.catalog import unknown
-from tempo.core.errors import UnknownNameError
+from tempo.core.errors import PluginError, UnknownNameError
 from tempo.core.records import Plan
 from tempo.core.verdict_rule import Rule
 from tempo.records.layout import Store, default_root
+from tempo.spec.plugins.plugin_list import load_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +75,10 @@ def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Compa
         if name not in known:
             raise UnknownNameError(unknown("argument of a comparison", name, known))
     query = make_query(**question)
+    for _, plan in plans:
+        # For its figures and tables; what cannot be done without is asked for again.
+        with suppress(PluginError):
+            load_of(plan.spec)
     data = compare_all(list(plans), query)
     if len(plans) == 1:
         data = record_look(*plans[0], data, "compare")

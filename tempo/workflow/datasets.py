@@ -88,8 +88,12 @@ def describe_data(
 ) -> list[dict[str, Any]]:
     """Say how large a data set is, where clips come from and how far things move in them.
 
-    A contact sheet of each split is drawn; its file stands under `motion`. For the arguments see
-    `prepare_data`; `splits`, `sample` and `sheet` are options too.
+    A contact sheet of each split is drawn; its file stands under `motion`. `shared_correction` is
+    the share of averaging's training loss that one filter saves on the clips that training begins
+    with, and on those of each source: where it is small, small networks are likely to stay at
+    averaging.
+
+    For the arguments see `prepare_data`; `splits`, `sample` and `sheet` are options too.
 
     >>> import tempo
     >>> (about,) = tempo.describe_data("ablations/v2_to_v3.yaml", profile="smoke", sample=2)
@@ -249,7 +253,8 @@ def _prepare_test_set(name: str, settings: DatasetOptions, observer: Observer) -
 def _describe_training(
     data: Options, settings: DatasetOptions, observer: Observer
 ) -> dict[str, Any]:
-    from tempo.data.clip_statistics import per_source
+    from tempo.data.clip_statistics import per_source, spread
+    from tempo.data.shared_correction import shared_correction
 
     splits = _splits(data, settings, observer)
     chosen = {n: s for n, s in splits.items() if not settings.splits or n in settings.splits}
@@ -258,7 +263,12 @@ def _describe_training(
     for name, split in chosen.items():
         sources = (split.locate(index)[1].source for index in range(len(split)))
         about[name] = _facts(split) | dict(per_source(sources))
-    return {"name": data.kind, "splits": about, "motion": motion}
+    told = {"name": data.kind, "splits": about, "motion": motion}
+    if "train" in chosen:
+        first = chosen["train"].beginning()
+        sample = (chosen["train"][first[each]] for each in spread(len(first), settings.sample))
+        told["shared_correction"] = shared_correction(sample)
+    return told
 
 
 def _describe_test_set(name: str, settings: DatasetOptions, observer: Observer) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from tempo.core.provenance import commit, versions
 from tempo.core.records import Plan, RunStatus
 from tempo.launch.worker_command import WORKER
 from tempo.track.mirror_process import MirrorProcess
-from tempo.track.mlflow.ui import hints
+from tempo.track.mlflow.study_view import charts
+from tempo.track.store_address import default_uri
 from tempo.track.wandb_store import WandbMirror, require_wandb
 from tempo.workflow.run_options import MIRROR_OFF, RunOptions
 from tempo.workflow.suggestions import suggested
@@ -90,10 +91,16 @@ def complete_mirror(
     """Close the invocation, with the report beside it, and say where to look."""
     say("Completing the MLflow mirror ...")
     mirror.finish(RunStatus.FAILED if failed else RunStatus.COMPLETE, (page.parent,))
-    own = suggested("ui", records=records)
-    say(f"MLflow:  mlflow ui --backend-store-uri {mirror.uri}   (or: {own})")
-    for line in hints(mirror.uri, mirror.experiment_id):
-        say(line)
+    say(f"MLflow:  {_opened_by(mirror, plan.study, records)}")
     if mirror.problem:
         command = suggested("sync", plan.study, records=records)
         say(f"MLflow is incomplete ({mirror.problem}); {command} completes it")
+
+
+def _opened_by(mirror: MirrorProcess, study: str, records: Path) -> str:
+    """Return the command that opens a study in MLflow; for a server the address of its view."""
+    if mirror.uri.startswith(("http://", "https://")):
+        rest = charts(mirror.experiment_id) if mirror.experiment_id else ""
+        return f"{mirror.uri.rstrip('/')}/{rest}"
+    chosen = () if mirror.uri == default_uri(records) else ("--mlflow", mirror.uri)
+    return suggested("ui", study, *chosen, records=records)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.catalog import nearest, unknown
+from tempo.core.counted import counted
 from tempo.core.errors import RecordError
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun
@@ -286,7 +287,9 @@ def _records_of(text: str, store: Store, uri: str, say: Callable[[str], None]) -
         yield from (str(store.run_dir(str(run.run_id))) for run in own)
     if foreign:
         plan = _imported(foreign, meant.experiment, store, uri)
-        say(f"{len(plan.runs)} runs of MLflow are study {plan.study} of the records now")
+        are = "is" if len(plan.runs) == 1 else "are"
+        runs = counted(len(plan.runs), "run")
+        say(f"{runs} of MLflow {are} study {plan.study} of the records now")
         whole = meant.experiment is not None
         yield from (
             [plan.study] if whole else [str(store.run_dir(run.run_id)) for run in plan.runs]

@@ -37,6 +37,13 @@ class Observer(Protocol):
         `slots` is how many run side by side; with `stopping`, checkpoints are being written.
         """
 
+    def to_come(self, runs: int, stage: str) -> None:
+        """Receive how many runs may follow those known so far, and how far the whole is.
+
+        `runs` is an upper bound: of later seeds of a study, or of further trials of a search.
+        `stage` says `trial 5 of 16` or `3 of at most 12 seeds`; it is empty where all is known.
+        """
+
     def runs_over(self) -> None:
         """Learn that no run is carried out any more."""
 
@@ -61,6 +68,9 @@ class SilentObserver:
     def runs_changed(self, runs: Sequence[RunView], slots: int, *, stopping: bool) -> None:
         """Ignore the state of the runs."""
 
+    def to_come(self, runs: int, stage: str) -> None:
+        """Ignore what may follow."""
+
     def runs_over(self) -> None:
         """Ignore that the runs are over."""
 
@@ -75,6 +85,7 @@ class ProgressBar:
         self._runs: Any = None
         self._task: Any = None
         self._task_name = ""
+        self._stage = ""
 
     def note(self, text: str) -> None:
         """Print a sentence above the bar, to the stream of the bar."""
@@ -98,8 +109,13 @@ class ProgressBar:
             form = "{l_bar}{bar}| {n:.2f}/{total_fmt} runs [{elapsed}<{remaining}]"
             self._runs = self._make(total=len(runs), desc="runs", bar_format=form)
         self._runs.total = len(runs)
-        self._runs.set_description("stopping" if stopping else "runs", refresh=False)
+        said = "stopping" if stopping else self._stage or "runs"
+        self._runs.set_description(said, refresh=False)
         self._runs.update(sum(run.share_done for run in runs) - self._runs.n)
+
+    def to_come(self, runs: int, stage: str) -> None:
+        """Name the stage before the bar."""
+        self._stage = stage
 
     def runs_over(self) -> None:
         """Close the bars."""

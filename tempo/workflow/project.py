@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tempo.core.counted import listed_up_to
 from tempo.core.errors import MissingError, TempoError
+from tempo.core.plugins import loading
 from tempo.records.files import write_atomic
 from tempo.spec.json_schema import study_schema
 
@@ -24,7 +26,7 @@ class ExistsError(TempoError):
 
 
 def init_project(folder: str | Path = ".", *, specs: bool = False) -> list[Path]:
-    """Write a small project that runs: a study, notes on it, and the schema for editors.
+    """Write a small project that runs: a study with a block of its own, notes, and the schema.
 
     With `specs`, write the experiments and ablations that ship with Tempo instead, to read, to run
     and to inherit from by `base:`.
@@ -37,7 +39,7 @@ def init_project(folder: str | Path = ".", *, specs: bool = False) -> list[Path]
 
     >>> import tempo
     >>> [path.name for path in tempo.init_project("my_study")]
-    ['README.md', 'study.yaml', 'study.schema.json']
+    ['README.md', 'own_block.py', 'study.yaml', 'study.schema.json']
     """
     folder = Path(folder)
     files = _shipped() if specs else _project()
@@ -46,6 +48,16 @@ def init_project(folder: str | Path = ".", *, specs: bool = False) -> list[Path]
     for path, text in files.items():
         _write(folder / path, text)
     return [folder / path for path in files]
+
+
+def load_plugins(names: Iterable[str]) -> None:
+    """Import plug-ins, modules or files, so that the schema knows their parts.
+
+    Raises:
+        PluginError: when one is not there or fails.
+    """
+    for name in names:
+        loading.load(loading.find(name, Path()))
 
 
 def schema_text() -> str:
@@ -95,9 +107,8 @@ def _check_free(folder: Path, files: Mapping[Path, str]) -> None:
             raise ExistsError(f"{above} is a file, so no folder can be made there; name another")
     there = [str(folder / path) for path in files if (folder / path).exists()]
     if there:
-        more = f" and {len(there) - 3} more" if len(there) > 3 else ""
         verb = "exists" if len(there) == 1 else "exist"
         raise ExistsError(
-            f"{', '.join(there[:3])}{more} {verb} already, and nothing is overwritten; name "
+            f"{listed_up_to(3, there)} {verb} already, and nothing is overwritten; name "
             "another folder, or move the old files away"
         )

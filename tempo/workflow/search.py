@@ -90,13 +90,15 @@ class SearchResult:
         return self.summary.over
 
     def best(self) -> TrialRecord:
-        """The best complete trial: its name, params and values.
+        """The best complete trial of the space: its name, params and values.
 
         Raises:
-            RecordError: no trial is complete yet.
+            RecordError: no trial of the space is complete yet.
         """
         if not self.summary.best:
-            raise RecordError(f"search {self.summary.study!r} has no complete trial yet")
+            raise RecordError(
+                f"search {self.summary.study!r} has no complete trial of its space yet"
+            )
         return self.summary.trial(self.summary.best[0])
 
     def trials(self) -> pd.DataFrame:
@@ -166,8 +168,10 @@ class SearchResult:
         chosen = [self.summary.trial(name) for name in trials]
         for trial in chosen:
             if trial.state != "pruned" or trial.number is None:
+                left = [t.variant for t in self.summary.trials if t.state == "pruned"]
                 raise TempoError(
-                    f"{trial.variant} is {trial.state}; only pruned trials are promoted"
+                    f"{trial.variant} is {trial.state}, and only a pruned trial can be promoted: "
+                    f"{', '.join(left) or 'this search has none'}"
                 )
         section = self._spec().spec.search
         folder = search_dir(self.store, self.summary.study)

@@ -1,7 +1,9 @@
 """What the command line promises: its commands, its options, its errors, its speed of import."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,8 +110,9 @@ OPTIONS = {
     "ui": {"--records", "--mlflow", "--port"},
     "sync": {"--profile", "--records", "--mlflow", "--mlflow-checkpoints", "--wandb"},
     "import": {"--study", "--experiment", "--run", "--filter", "--rename", "--records"},
+    "check": {"--set", "--frames"},
     "init": {"--specs"},
-    "schema": {"--out"},
+    "schema": {"--out", "--plugin"},
     "completion": set(),
 }
 
@@ -176,6 +179,45 @@ def test_an_unknown_study_names_what_there_is(
 ) -> None:
     assert main(["compare", "nothing", "--records", str(tmp_path)]) == 2
     assert "unknown study 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plan", "s.yaml"], "the same command goes on from there:\n  "),
+        (["status"], ""),
+    ],
+)
+def test_ctrl_c_says_what_goes_on_where_something_does(
+    words: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tempo.cli.plan.execute", interrupted)
+    monkeypatch.setattr("tempo.cli.status.execute", interrupted)
+    assert main(words) == 130
+    err = capsys.readouterr().err
+    assert said in err and bool(said) == bool(err)
+
+
+@pytest.mark.parametrize("script", ["run_experiment.py", "compare.py"])
+def test_ctrl_c_while_a_script_starts_prints_no_traceback(script: str) -> None:
+    for wait in (0.1, 0.2, 0.3):
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / script), "--help"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        # Before the script's first line Python itself speaks.
+        assert "tempo/" not in err
 
 
 def test_a_closed_pipe_is_no_error() -> None:

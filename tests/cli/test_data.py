@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tempo.cli.main import main
+from tempo.data.datasets.photographs import PHOTOGRAPHS
 
 PLAIN = ["--set", "size=[32,48]", "--set", "every=1", "--set", "val=[b]", "--set", "test=[c]"]
 
@@ -138,6 +139,23 @@ def test_info_tells_motion_and_draws_a_sheet(pictures, tmp_path, capsys):
         assert sheet.size[0] > 800
         assert len(sheet.getcolors(1 << 24)) > 100
     assert motion["sheet"] == str(tmp_path / "sheet.png")
+
+
+def test_info_says_whether_clips_share_a_first_correction(tmp_path, capsys):
+    rendered = ["info", "procedural", "--set", "size=[48,48]", "--set", "train_clips=24",
+                "--set", "val_clips=1", "--set", "test_clips=1", "--split", "train",
+                "--sample", "24", "--cache", str(tmp_path)]  # fmt: skip
+    code, told, _ = data(capsys, *rendered, "--set", "motion=[1,6]")
+    assert code == 0
+    assert told["shared_correction"]["share"] > 0.005
+    assert len(told["shared_correction"]["sources"]) == len(PHOTOGRAPHS["train"])
+    assert main(["data", *rendered, "--set", "motion=[1,6]"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "one 5 x 5 filter for all clips saves" in said
+    assert "likely to stay at averaging" not in said
+    assert main(["data", *rendered, "--set", "motion=[0,0.2]"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "is likely to stay at averaging. Let it begin with rendered clips" in said
 
 
 def test_info_of_a_test_set_shows_its_protocol(snu, tmp_path, capsys):

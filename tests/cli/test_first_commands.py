@@ -94,7 +94,7 @@ def test_init_writes_a_study_that_runs_and_overwrites_nothing(
     said = capsys.readouterr().out
     assert "wrote mine/study.yaml" in said and "  cd mine" in said
     before = {path.name: path.read_bytes() for path in Path("mine").iterdir()}
-    assert set(before) == {"README.md", "study.yaml", "study.schema.json"}
+    assert set(before) == {"README.md", "own_block.py", "study.yaml", "study.schema.json"}
     assert main(["init", "mine"]) == 2
     refused = capsys.readouterr().err
     assert "mine/README.md" in refused and "nothing is overwritten" in refused
@@ -213,3 +213,4 @@ def test_a_wheel_carries_the_specs_and_the_project(tmp_path: Path) -> None:
     shipped = {path.name for path in (ROOT / "ablations").glob("*.yaml")}
     assert {path.name for path in (tmp_path / "specs/ablations").iterdir()} == shipped
     assert (tmp_path / "project/study.yaml").exists()
+    assert (tmp_path / "project/own_block.py").exists()

@@ -144,7 +144,7 @@ def test_the_plan_shows_space_rules_and_first_trials(folder: Folder) -> None:
     for words in (
         "0.0001 to 0.1, log",
         "V2 (outside the space)",
-        "trial-000",
+        "trial-002",
         "parameters <= 1e+06",
         "2 fresh seeds are too few for a verdict; 3 would do",
     ):
@@ -180,7 +180,7 @@ def test_a_killed_driver_costs_nothing_but_its_last_steps(
     summary = summary_of(folder)
     assert summary.spent.trials == 5
     names = [trial.variant for trial in summary.trials]
-    assert sorted(names) == ["V2", "V3", "trial-000", "trial-001", "trial-002"]
+    assert sorted(names) == ["V2", "V3", "trial-002", "trial-003", "trial-004"]
     attempts = [len(read_run(d).attempts) for d in (folder.records / "runs").iterdir()]
     assert max(attempts) >= 2
 

@@ -52,6 +52,16 @@ def test_anything_else_is_an_error(
     assert f"{word!r} is no MLflow store: a URI (http://HOST:PORT" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("word", ["off", "None"])
+def test_the_variable_may_say_off_to_every_command(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", word)
+    assert asked("run", "s.yaml").mlflow == "off"
+    for command in (["compare", "s"], ["ui"], ["sync", "s"]):
+        assert store_of(asked(*command)).endswith("records/mlflow.db")
+
+
 def test_only_a_study_can_go_without(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         asked("sync", "s", "--mlflow", "off")

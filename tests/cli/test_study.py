@@ -130,7 +130,8 @@ print(json.dumps({{r.info.run_name: [r.info.status, r.data.metrics] for r in run
         assert status == "FINISHED"
         assert record.test is not None
         assert metrics["test/psnr"] == pytest.approx(record.test.values["psnr"], rel=1e-12)
-    assert "mlflow ui --backend-store-uri" in done.stdout
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("MLflow:")]
+    assert re.search(r"tempo ui tiny\b", told)
 
 
 def test_a_finished_study_is_never_repeated(

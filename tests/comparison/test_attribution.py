@@ -95,7 +95,7 @@ def test_arms_that_share_no_seed_have_no_terms(planted: ModuleType, tmp_path: Pa
     assert found.total is None and found.residual is None
     assert all(rung.change is None for rung in (*found.add_in, *found.ladder))
     assert found.add_in[0].note == "no seed is finished in every arm"
-    assert "no seed is finished in all of" in found.note
+    assert found.note.startswith("No seed is finished in all of ")
 
 
 def test_a_step_says_of_how_many_it_is_the_largest(planted: ModuleType, tmp_path: Path) -> None:

@@ -293,7 +293,7 @@ def test_no_heavy_library_is_loaded(study: tuple[Store, Plan]) -> None:
     store, plan = study
     program = (
         "import sys, json; from pathlib import Path\n"
-        "from rich.console import Console; from tempo.cli.render.tables import print_results\n"
+        "from rich.console import Console; from tempo.cli.render.results import print_results\n"
         "from tempo.comparison.build import compare\n"
         "from tempo.report.formats.writers import WRITERS\n"
         "from tempo.report.formats.writers import json_text\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tempo.core.counted import counted
-from tempo.core.own_command import own_command, page_command
+from tempo.core.own_command import given_command, own_command, page_command
 
 
 @pytest.fixture
@@ -54,6 +54,29 @@ def test_a_message_names_the_program_by_a_path_where_its_name_finds_none(
     monkeypatch.setenv("PATH", f"{environment}{os.pathsep}/usr/bin")
     assert own_command("run", "s.yaml") == "python run_experiment.py s.yaml"
     assert own_command("ui") == "tempo ui"
+
+
+def test_the_script_is_named_by_the_path_that_was_used(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{environment}{os.pathsep}/usr/bin")
+    monkeypatch.setattr(sys, "argv", ["../tempo/compare.py", "s"])
+    assert own_command("run", "s.yaml") == "python ../tempo/run_experiment.py s.yaml"
+
+
+@pytest.mark.parametrize(
+    ("argv", "given"),
+    [
+        (["run_experiment.py", "a b.yaml"], ".venv/bin/python run_experiment.py 'a b.yaml'"),
+        (["/x/bin/tempo", "run", "s.yaml"], ".venv/bin/tempo run s.yaml"),
+    ],
+)
+def test_the_command_that_was_given_can_be_given_again(
+    argv: list[str], given: str, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert environment.is_dir()
+    monkeypatch.setattr(sys, "argv", argv)
+    assert given_command() == given
 
 
 def test_from_another_folder_the_path_is_whole(

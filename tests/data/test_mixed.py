@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tempo.core.budget_course import Course
 from tempo.core.errors import SpecError
 from tempo.data.batches import TrainBatches
 from tempo.data.cache.mixed_split import MixedSplit, Part
@@ -103,11 +104,49 @@ def test_weights_and_parts_are_in_the_digest(parts):
     assert len(digests) == 3
 
 
+def test_a_part_is_left_out_before_its_start(parts):
+    later = MixedSplit(
+        "train", [Part("a", 1.0, parts["a"]), Part("b", 3.0, parts["b"], start=0.5)]
+    ).within(Course((100,), 1))
+    seen = [name[0] for epoch in range(8) for name in names(later, epoch)][:100]
+    assert set(seen[:50]) == {"a"}
+    assert list(later.beginning()) == list(range(10))
+    assert list(mixed(parts, {"a": 1.0, "b": 1.0}).beginning()) == list(range(14))
+    # Epochs of 14 clips: the part joins inside the fourth, at the very sample.
+    assert seen[50:56].count("b") == 4
+    assert 36 <= seen[50:].count("b") <= 39
+    assert names(later, 5) == names(later, 5)
+    for epoch in range(8):
+        assert len(names(later, epoch)) == len(later) == 14
+
+
+def test_each_clip_of_a_later_part_is_seen_before_any_is_seen_again(parts):
+    later = MixedSplit(
+        "train", [Part("a", 1.0, parts["a"]), Part("c", 1.0, parts["c"], start=0.3)]
+    ).within(Course((170,), 1))
+    counts = Counter(name for epoch in range(10) for name in names(later, epoch))
+    for part in "ac":
+        found = [count for name, count in counts.items() if name[0] == part]
+        assert max(found) - min(found) <= 1
+    assert len(counts) == 17
+
+
+def test_a_start_is_in_the_digest_and_no_start_changes_nothing(parts):
+    plain = mixed(parts, {"a": 1.0, "b": 2.0})
+    later = MixedSplit("train", [Part("a", 1.0, parts["a"]), Part("b", 2.0, parts["b"], 0.5)])
+    assert plain.digest != later.digest
+    assert names(plain.within(Course((50,), 1)), 3) == names(plain, 3)
+    # As it was before parts could start later: records of then hold this order's digest.
+    assert names(plain, 1)[:5] == BEFORE
+
+
 def test_parts_show_the_same_number_of_frames(parts, tmp_path):
     four = Split("train", "four", [shard(tmp_path / "four", 5, 3, inputs=4)])
     with pytest.raises(SpecError, match="a shows 2, four shows 4"):
         mixed(parts | {"four": four}, {"a": 1.0, "four": 1.0})
 
+
+BEFORE = ["a/8", "a/7", "a/3", "b/3", "b/0"]
 
 TINY = {"kind": "procedural", "size": [16, 16], "motion": [0.0, 2.0], "val_clips": 2,
         "test_clips": 2}  # fmt: skip

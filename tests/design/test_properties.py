@@ -38,7 +38,9 @@ def plan_of(study: Any) -> Plan:
     """The plan of a study given as plain values (JSON is YAML)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "read_bytes", lambda _: json.dumps(study).encode())
-        return expand(load_study(Path("s.yaml")))
+        spec = load_study(Path("s.yaml"))
+    # What expanding imports reads files of its own.
+    return expand(spec)
 
 
 @st.composite
@@ -119,10 +121,12 @@ def config(changes: dict[str, Any]) -> RunConfig:
 
 
 GUESSES: tuple[Any, ...] = (
-    1, 2, 3, 0, 4, 16, 32, 0.5, 0.25, 2.5, 0.9, 1e-3, "x", [], ["a"], [1], [1, 2], [3], [2, 1, 1],
+    1, 2, 3, 0, 4, 16, 32, 0.5, 0.25, 2.5, 0.9, 1e-3, "x", "average", "ssim", [], ["a"], [1],
+    [1, 2], [3], [2, 1, 1],
     [0.5], [0.25, 0.5], [64, 64], [0.0, 1.0], [0.5, 0.5], [1.0, 2.0], [[1], [1], [1], [1]],
     [{"until": 0.5, "crop": 32}], [{"loss": {"kind": "ssim"}}], {"from": "a"},
-    [{"budget": {"steps": 2}}],
+    [{"budget": {"steps": 2}}], [{"until": 0.5, "motion": [0.0, 12.0]}],
+    [{"until": 0.5, "spacing": 8}],
 )  # fmt: skip
 """Values of every shape the schema has. A field takes the first that is valid there."""
 

@@ -83,7 +83,7 @@ def test_prices_from_before_data_followed_the_budget_hold() -> None:
     now = RunConfig.model_validate(made).model_dump(mode="json")
     before = json.loads(json.dumps(now))
     for part in before["data"]["parts"]:
-        del part["final"], part["start"]
+        del part["final"]
         part["data"].pop("progressive_motion", None)
         part["data"].pop("progressive_spacing", None)
     assert before != now and price_key(before) == price_key(now)
@@ -93,3 +93,9 @@ def test_prices_from_before_data_followed_the_budget_hold() -> None:
     parts[1] = {"data": "x4k1000fps", "final": 2.0}
     moving = RunConfig.model_validate(made).model_dump(mode="json")
     assert price_key(moving) != price_key(now)
+    parts[1] = {"data": "x4k1000fps", "final": 0.0}
+    fading = RunConfig.model_validate(made).model_dump(mode="json")
+    assert price_key(fading) != price_key(now)
+    apart = {"kind": "separate", "train": made["data"], "test": "procedural"}
+    split = {**now, "data": {**apart, "train": now["data"], "test": alone["data"]}}
+    assert price_key(split) == price_key({**split, "data": {**split["data"], "test": old["data"]}})

@@ -16,7 +16,7 @@ from tempo.spec.designs import Between, DesignOptions, Range
 from tempo.spec.options import Options, Section
 from tempo.spec.presets import expand_preset
 from tempo.spec.recipe import Recipe
-from tempo.spec.start import FromField
+from tempo.spec.sections.start import FromField
 from tempo.spec.study import RunConfig, StudySpec
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete

@@ -134,7 +134,7 @@ def price(device: str = "gpu", world: int = 1, step_ms: float = 360.0) -> Price:
 def test_hours_by_price(tmp_path: Path) -> None:
     prices = Prices(tmp_path)
     plan = make_plan({"steps": 10_000})
-    with pytest.raises(MissingError, match=r"a price for v: .*`tempo plan s\.yaml --price`"):
+    with pytest.raises(MissingError, match=r"a price for v: .*`\S*tempo plan s\.yaml --price`"):
         expected_hours(plan, plan.runs, prices)
     prices.save(plan.variants[0].config, price())
     assert expected_hours(plan, plan.runs, prices) == pytest.approx(3 * 1.0)

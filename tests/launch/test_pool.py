@@ -249,6 +249,34 @@ def test_a_run_locked_elsewhere_is_asked_for_later(
     assert pool.views["r0"].status is RunStatus.PLANNED
 
 
+@pytest.mark.parametrize(
+    ("output", "losses"),
+    [
+        (
+            "Traceback of something earlier\nthe lease of r0 could not be renewed; leaving\n",
+            (
+                "the lease of r0 could not be renewed; the run is tried again from its last "
+                "checkpoint",
+            ),
+        ),
+        ("r0 is held by process 7 on far; unless that goes on it can be taken over in 3 s\n", ()),
+        ("", ()),
+    ],
+)
+def test_a_lease_that_was_lost_is_known_to_the_study(
+    store: Store, output: str, losses: tuple[str, ...]
+) -> None:
+    launcher = FakeLauncher(slots=1)
+    pool = make(store, launcher, runs=1)
+    pool.step()
+    log = launcher.specs["r0"].log
+    log.parent.mkdir(parents=True)
+    log.write_text(output)
+    launcher.end("r0", JobState.BUSY, 75)
+    assert step(pool)
+    assert pool.views["r0"].losses == losses
+
+
 def test_the_estimate_counts_what_is_left_on_the_slots_there_are(store: Store) -> None:
     launcher = FakeLauncher(slots=1)
     pool = make(store, launcher)
@@ -258,6 +286,7 @@ def test_the_estimate_counts_what_is_left_on_the_slots_there_are(store: Store) -
     views = list(pool.views.values())
     assert study_seconds_left(views, 1) == pytest.approx(10.0)
     assert study_seconds_left(views, 2) == pytest.approx(5.0)
+    assert study_seconds_left(views, 2, more=4) == pytest.approx(15.0)
 
 
 def work(variant: str, seed: int, cost: float | None = None) -> RunRequest:
@@ -337,6 +366,9 @@ def test_a_lost_run_is_tried_elsewhere(store: Store) -> None:
     launcher.jobs["a0"] = JobStatus(state=JobState.LOST, code=-9, where="GPU 3")
     pool.step()
     assert launcher.specs["a0"].avoid == ("GPU 3",)
+    (loss,) = pool.views["a0"].losses
+    assert loss.startswith("step 0: the worker was killed by SIGKILL")
+    assert loss.endswith("; the run is tried again")
 
 
 def test_a_bug_that_two_variants_share_holds_everything_back(store: Store) -> None:
@@ -421,6 +453,23 @@ def test_what_another_invocation_leaves_is_taken_over_but_not_its_failure(
     ledger.release("a0", token)
     pool.step()
     assert launcher.started == begun
+
+
+def test_a_failure_is_forgotten_once_another_invocation_completed_the_run(store: Store) -> None:
+    launcher = FakeLauncher()
+    pool = make_pool(store, launcher, work("a", 0), work("b", 0))
+    pool.step()
+    for key in ("a0", "b0"):
+        finish(store, key, "failed", failure="data")
+        launcher.end(key, JobState.FAILED, 1)
+    pool.step()
+    finish(store, "b0", "complete", attempt=2)
+    pool.reconsider_failures()
+    assert [view.status for view in pool.views.values()] == [
+        RunStatus.FAILED,
+        RunStatus.COMPLETE,
+    ]
+    assert not pool.busy
 
 
 CLAIM = """

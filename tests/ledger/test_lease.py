@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -165,13 +166,17 @@ def test_why_a_run_was_refused(tmp_path: Path) -> None:
     assert refusal(held, "r").endswith("unless that goes on it can be taken over in 12 s")
     ledger = open_ledger("files", tmp_path)
     ledger.claim("r", FAR, 15)
-    said = refusal(ledger.holds(["r"])["r"], "r")
+    said = refusal(ledger.holds(["r"])["r"], "r", "my records/claims")
     assert said == (
         f"r is held by process {FAR.pid} on far. Claim files never expire: if that process is "
-        "gone, free the run with: tempo retry r"
+        "gone, free the run with: rm -r 'my records/claims/r'"
     )
-    ledger.release("r", 1)
-    assert ledger.claim("r", ME, 15) == 2
+    shutil.rmtree(tmp_path / "claims/r")
+    assert ledger.claim("r", ME, 15, above=1) == 2
+    ledger.ask_to_stop(["r"])
+    ledger.release("r", 2)
+    said = refusal(ledger.holds(["r"])["r"], "r")
+    assert said == "r was asked to stop; the command of its study begins it again"
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-3", "nan", "inf"])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tempo.models.blocks import BLOCKS, CHANNEL_ATTENTION, RESIDUAL_GROUPS
 from tempo.models.family import DECODERS, TempoNet, build_model
 from tempo.models.fusion import FUSIONS
+from tempo.models.laws import TimeReversed
 from tempo.models.norms import NORMS
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
@@ -150,19 +151,6 @@ def unused_views_change_nothing(arch: ArchSpec) -> None:
     padded = torch.cat((frames, junk), 1), torch.cat((times, late), 1)
     with torch.no_grad():
         _same(net(*padded, target, mask), net(frames, times, target), "two unused views")
-
-
-class TimeReversed(nn.Module):
-    """A time encoder that sees dt with the other sign."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, moments: Moments) -> tuple[Tensor, Tensor]:
-        turned = Moments(-moments.dt, -moments.offset, moments.mask)
-        codes: tuple[Tensor, Tensor] = self.encoder(turned)
-        return codes
 
 
 class Even(TimeReversed):

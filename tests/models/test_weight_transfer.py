@@ -8,7 +8,7 @@ from torch import nn
 
 from tempo.core.errors import SpecError
 from tempo.models.weight_transfer import copy_weights_of, freeze
-from tempo.spec.start import Init
+from tempo.spec.sections.start import Init
 
 
 def net(width: int = 3, fill: float = 0.0) -> nn.Module:

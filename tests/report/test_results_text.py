@@ -17,6 +17,7 @@ from tempo.comparison.query import Query
 from tempo.records.layout import Store
 from tempo.report.formats.cells import contrast_cell
 from tempo.report.formats.writers import csv_text, json_text, latex, markdown
+from tempo.report.pages.headlines import sort_headline
 from tempo.report.pages.study_page import study_summary
 from tempo.report.tables.differences import contrasts
 from tempo.report.tables.results import data, printed
@@ -150,7 +151,7 @@ def test_what_the_rule_does_not_ask_is_labelled_wherever_it_is_printed(
     titles = [banner.title for banner in study_summary(asked).banners]
     assert "Exploratory" in titles
     assert "Exploratory" not in [banner.title for banner in study_summary(own).banners]
-    assert any(line.startswith("Rule, ") for line in study_summary(own).also)
+    assert any(line.startswith("Rule, ") for line in sort_headline(own).precision)
 
 
 def test_a_word_of_an_earlier_look_says_with_how_many_seeds(

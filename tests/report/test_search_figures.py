@@ -167,7 +167,7 @@ def test_the_verdict_holds_search_fresh_and_gain() -> None:
 
 
 def test_the_page_says_what_every_interval_of_the_confirmation_covers() -> None:
-    said = " ".join(search_summary(ONE, None).also)
+    said = " ".join(note.text for note in search_summary(ONE, None).notes)
     for words in (
         "Against V3: better (+0.310 dB, adjusted p = 0.004); the interval covers fresh seeds and "
         "the draw of the test clips, which chose nothing.",
@@ -199,7 +199,7 @@ def test_what_has_no_verdict_says_why() -> None:
         f"{best.trial} against V3 has no verdict: 2 pairs of fresh seeds are too few.",
         f"{best.trial} against V2 has no verdict: no seed is shared.",
     )
-    said = " ".join(search_summary(one, None).also)
+    said = " ".join(note.text for note in search_summary(one, None).notes)
     assert "Against V2: no verdict (no seed is shared)." in said
     assert "Against V3: no verdict (2 pairs of fresh seeds are too few)" in said
     assert "(no verdict)" in verdict(one)
@@ -222,10 +222,10 @@ def test_the_confirmation_table_has_shrinkage_and_gain() -> None:
     headings = [column.label for column in made.columns]
     best = made.lines[0].cells
     assert best[headings.index("shrinkage")].value == pytest.approx(-0.12)
-    assert best[headings.index("minus V3")].text == "+0.31 [+0.19, +0.43]"
+    assert best[headings.index("minus V3, test")].text == "+0.31 [+0.19, +0.43]"
     assert best[headings.index("against V3")].text == "better"
     assert "Holm" not in made.caption, "one comparison is no family"
-    assert made.lines[1].cells[headings.index("minus V3")].value is None
+    assert made.lines[1].cells[headings.index("minus V3, test")].value is None
 
 
 def test_refused_proposals_are_counted_by_reason_and_budgets_told() -> None:

@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator
 import tempo
 from tempo.spec.arch_slots import BLOCKS
 from tempo.spec.json_schema import study_schema
-from tempo.spec.options import Options, catalog_of_function, register
+from tempo.spec.options import Options, by_kind_of_function, catalog_of_function, register
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.strict_yaml import read_tree
 from tempo.spec.yaml.value_tree import plain
@@ -110,7 +110,8 @@ def undescribed(schema: Any) -> Iterator[str]:
     if isinstance(schema, Mapping):
         if schema.get("type") in {"function-before", "function-wrap", "function-plain"}:
             function = schema["function"]["function"]
-            if "json_schema_input_schema" not in schema and catalog_of_function(function) is None:
+            known = catalog_of_function(function) or by_kind_of_function(function)
+            if "json_schema_input_schema" not in schema and known is None:
                 yield getattr(function, "__qualname__", repr(function))
         for key, value in schema.items():
             if key != "serialization":
@@ -122,6 +123,7 @@ def undescribed(schema: Any) -> Iterator[str]:
 
 AS_DESCRIBED = {
     "_as_tuple",  # a list, as the tuple's own schema says
+    "RunConfig._import_plugins",  # imports what is named, accepts nothing more
     "Bound._parse",  # described by the class
     "SearchSpec._whole_numbers",  # changes a number, accepts nothing more
     "VerdictSection._widths",  # checks what the type says

@@ -4,6 +4,7 @@ With TEMPO_SCREENSHOTS=<folder> the pages are kept as pictures.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,11 @@ import pytest
 
 from tempo.core.errors import MissingError
 from tempo.records.layout import Store
+from tempo.track.mlflow.client import connect
 from tempo.track.mlflow.mlflow_store import MlflowMirror
-from tempo.track.mlflow.ui import charts, home, leaderboard, running, serve
+from tempo.track.mlflow.short_address import forwarding
+from tempo.track.mlflow.study_view import charts, home, leaderboard
+from tempo.track.mlflow.ui import Views, free_port, running, serve
 
 from .conftest import Study, make_plan
 
@@ -28,19 +32,26 @@ PATIENCE = 40_000
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, str, str]]:
-    """(browser, address, experiment id) of a UI that shows a mirrored study."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
+def served_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The store of a mirrored study."""
     study = Study(Store(tmp_path_factory.mktemp("ui")), make_plan())
     mirror = MlflowMirror(study.store)
     mirror.open(study.plan, {"git_commit": "c0ffee"})
     study.write_all()
     assert mirror.finish("complete"), mirror.problem
-    with running(mirror.uri) as (_, address), playwright.sync_playwright() as play:
+    return mirror.uri
+
+
+@pytest.fixture(scope="module")
+def served(served_uri: str) -> Iterator[tuple[Any, str, str]]:
+    """(browser, address, experiment id) of a UI that shows a mirrored study."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    found = connect(served_uri).get_experiment_by_name("se_study")
+    with running(served_uri) as (_, address), playwright.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser, address, str(mirror.experiment_id)
+        yield browser, address, str(found.experiment_id)
         browser.close()
 
 
@@ -105,6 +116,43 @@ def test_the_parent_run_answers_which_variant(shown: tuple[Any, str, str]) -> No
     page.get_by_text("32.00 ± 1.41").first.wait_for()
     page.get_by_text("c0ffee").first.wait_for()
     keep(page, "parent")
+
+
+def test_the_table_has_a_column_of_psnr(shown: tuple[Any, str, str]) -> None:
+    page, address, number = shown
+    visit(page, f"{address}/{leaderboard(number)}", "table", "test/psnr", "val/psnr", "variant")
+    first = page.locator("[role=row][row-index='0']").all_inner_texts()
+    assert "33" in "\n".join(first).split()
+
+
+@pytest.fixture
+def forwarded(served: tuple[Any, str, str], served_uri: str) -> Iterator[tuple[Any, str]]:
+    """(page as large as a laptop's, short address)."""
+    browser, address, _ = served
+    views = Views(connect(served_uri), "se_study")
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    with forwarding(views.find, int(address.rpartition(":")[2]), free_port()) as short:
+        yield page, short
+    context.close()
+
+
+def test_the_short_address_shows_psnr_first(forwarded: tuple[Any, str]) -> None:
+    """Without the assistant, which would cover a third of the window, and without costs first."""
+    page, short = forwarded
+    visit(page, short, "short", "se=off s1", "val/psnr", "test/psnr", "33.00")
+    seen = {name: page.get_by_text(name, exact=True).first for name in ("val/psnr", "test/psnr")}
+    assert all(each.bounding_box()["y"] < 700 for each in seen.values())
+    assert re.search(r"cost\s*\(4\)", page.inner_text("body"))
+    assert page.get_by_text("cost/macs", exact=True).count() == 0
+    assert page.get_by_text("MLflow Assistant", exact=True).count() == 0
+    assert "viewStateShareKey=tempo" in page.url
+
+
+def test_the_short_address_leads_to_the_table(forwarded: tuple[Any, str]) -> None:
+    page, short = forwarded
+    visit(page, f"{short}se_study/table", "short_table", "test/psnr", "se=off s1", "33")
 
 
 def test_charts_show_every_run(shown: tuple[Any, str, str]) -> None:

@@ -15,7 +15,6 @@ from tempo.track.mirror_state import InvocationState, MirrorState
 from tempo.track.mlflow.client import batches
 from tempo.track.mlflow.metric_points import Point, cost_points, points_of, spent
 from tempo.track.mlflow.run_content import ERROR_GAIN, Picture, error_map
-from tempo.track.mlflow.ui import charts, hints, leaderboard
 from tempo.track.store_names import difference, params, run_tags, safe_key
 
 from .conftest import config, make_plan
@@ -152,16 +151,6 @@ def test_the_process_of_an_invocation_as_earlier_versions_wrote_it(invocation: M
     old = {"host": this_process().host, "pid": this_process().pid, "born": 5.0}
     assert invocation(process=old).abandoned
     assert not invocation(process=old | {"host": "elsewhere"}).abandoned
-
-
-def test_links_hide_parents_and_open_the_pages_for_training() -> None:
-    for link in (leaderboard("7"), charts("7")):
-        assert link.startswith("#/experiments/7/runs?workflowType=machine_learning")
-        assert "tags.role%20%21%3D%20%27study%27" in link
-    first = hints("http://h:1", "7")[0]
-    assert first.startswith("Compare in MLflow: http://h:1/#/experiments/7/runs?")
-    assert hints("sqlite:////x.db", "7")[0].startswith("Compare in MLflow: tempo ui, then #/")
-    assert hints("http://h:1", None) == []
 
 
 @pytest.mark.parametrize("name", ["train/loss", "a b", "x.y-z_1"])

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mlflow import MlflowClient
 from tempo.core.records import Plan
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import this_process
+from tempo.records.pruned_runs import note_pruned
 from tempo.track.mlflow.mlflow_store import MlflowMirror
 from tempo.track.mlflow.run_content import EventSender, Limits
 
@@ -173,6 +175,23 @@ def test_a_killed_run_is_reaped_and_goes_on_in_place(study: Study) -> None:
     assert resumed.info.run_id == killed.info.run_id
     parent = resumed.data.tags["mlflow.parentRunId"]
     assert parent == runs(study)["se_study demo #2"].info.run_id
+
+
+def test_a_run_that_a_search_pruned_is_not_called_stopped(study: Study) -> None:
+    searching = replace(study.plan, spec={"study": "se_study", "search": {"budget": {}}})
+    study.store.save_plan(searching)
+    mirror = opened(study, searching)
+    run = study.write("on0").begin().train(0, 20).checkpoint(20)
+    assert mirror.sync()
+    note_pruned(study.store, "se_study", "demo", ["on0"], pruned=True)
+    run.finish("stopped", step=20)
+    assert mirror.sync()
+    shown = runs(study)["se=on s0"]
+    assert (shown.info.status, shown.data.tags["status"]) == ("KILLED", "pruned")
+    note_pruned(study.store, "se_study", "demo", ["on0"], pruned=False)
+    run.begin(resumed=20).train(20, 40).checkpoint(40).evaluate(40).finish()
+    assert mirror.finish("complete")
+    assert runs(study)["se=on s0"].data.tags["status"] == "complete"
 
 
 def test_a_run_whose_worker_lives_is_not_reaped(study: Study) -> None:

@@ -186,7 +186,7 @@ def test_sources_are_parsed_once_as_long_as_they_stay_the_same(
 
 def test_a_syntax_tree_reads_the_same_in_every_version_of_python() -> None:
     source = '"""Doc."""\ndef f(x: T = 1e-3):\n    """Doc."""\n    return f"{x:.{2}f}s"\n'
-    text = "".join(code._tokens(ast.parse(source)))
+    text = "".join(code.tokens(ast.parse(source)))
     assert text == (
         "(Module body=[(FunctionDef name='f' args=(arguments args=[(arg arg='x' annotation="
         "(Name id='T' ctx=(Load)))] defaults=[(Constant value=0.001)]) body=[(Return value="

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import psutil
+import pytest
 import torch
 
+from tempo.train.hardware import device
 from tempo.train.run.system_metrics import SystemMeter
 
 CPU = torch.device("cpu")
@@ -36,3 +38,14 @@ def test_memory_grows_with_what_is_held() -> None:
     held = torch.ones(25_000_000)
     after = meter.sample()["system/process_memory_usage_megabytes"]
     assert after - before > 0.5 * held.nbytes / 1e6
+
+
+def test_peak_memory_is_known_without_the_module_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no such module."""
+    usual = device.peak_memory()
+
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(device, "import_module", missing)
+    assert 0 < device.peak_memory() <= 1.1 * usual

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tempo.core.errors import SpecError
 from tempo.metrics.references import average
-from tempo.models.family import STRIDE, TempoNet, build_model
+from tempo.models.family import TempoNet, build_model
+from tempo.models.padding import STRIDE
 from tempo.train.inference.network_inference import Tiling, tiled
 
 from .conftest import config

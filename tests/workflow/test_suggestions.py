@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tempo
+from tempo.launch.accounting import gpu_usage
 from tempo.workflow.plan import machine_check
 from tempo.workflow.suggestions import suggested
 
@@ -35,6 +36,36 @@ def test_chosen_records_are_part_of_the_command(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TEMPO_RECORDS", "elsewhere")
     assert suggested("ui", records=Path("elsewhere")) == "tempo ui"
     assert suggested("ui", records=Path("records")) == "tempo ui --records records"
+
+
+def test_an_absent_gpu_is_told_without_starting_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("a worker was started, which takes seconds")
+
+    monkeypatch.setattr(machine_check.subprocess, "Popen", started)
+    monkeypatch.setattr(machine_check, "lacks_gpu_driver", lambda: True)
+    monkeypatch.chdir(tmp_path)
+    Path("absent.yaml").write_text(SPEC)
+    study = tempo.load_study("absent.yaml", mlflow="off", overrides=["runtime.device=cuda"])
+    with pytest.raises(tempo.MissingError) as caught:
+        study.run(observer=tempo.SilentObserver())
+    said = str(caught.value)
+    assert "runtime.device is cuda, and this machine has no CUDA device" in said
+    assert said.count("runtime.device") == 2
+
+
+@pytest.mark.parametrize(("driver", "lacks"), [("libc.so.6", False), ("no_such.so.1", True)])
+def test_whether_there_is_a_gpu_driver(
+    driver: str, lacks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_usage, "NVIDIA_DRIVER", driver)
+    monkeypatch.setattr(gpu_usage, "AMD_DRIVER", tmp_path / "kfd")
+    monkeypatch.setattr(gpu_usage.sys, "platform", "linux")
+    assert gpu_usage.lacks_gpu_driver() is lacks
+    (tmp_path / "kfd").touch()
+    assert not gpu_usage.lacks_gpu_driver()
 
 
 def test_an_absent_data_folder_is_told_without_starting_a_worker(

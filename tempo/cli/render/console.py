@@ -8,6 +8,8 @@ from datetime import timedelta
 from rich.console import Console
 from rich.table import Table
 
+from tempo.core.redaction import redacted
+
 UNKNOWN_WIDTH = 140
 """Columns where the output is no terminal and nothing says how wide it is: files and logs."""
 
@@ -21,8 +23,15 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def say(console: Console, text: str) -> None:
-    """Print a line that is neither wrapped nor taken for markup."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    """Print lines that are not taken for markup; in a terminal sentences break between words.
+
+    Indented lines, which are commands, and words that are longer than a line, which are addresses,
+    are left to the terminal, so that they can be copied as a whole.
+    """
+    for line in redacted(text).split("\n"):
+        whole = line.startswith("  ") or any(len(word) > console.width for word in line.split())
+        soft = whole or not console.is_terminal
+        console.print(line, markup=False, highlight=False, soft_wrap=soft)
 
 
 def plain_table(title: str) -> Table:

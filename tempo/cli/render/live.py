@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Column
 
 from tempo.cli.render.console import duration, make_console, say
-from tempo.core.counted import counted
+from tempo.cli.render.live_display import Display, Head, Task
+from tempo.cli.render.run_changes import Changes, counts, steps
 from tempo.core.records import RunStatus
 from tempo.launch.accounting.gpu_usage import GpuWatch
-from tempo.launch.scheduling.failure_policy import POLICIES
 from tempo.launch.scheduling.run_view import RunView
-from tempo.launch.study_status import run_seconds_left, study_seconds_left
+from tempo.launch.study_status import study_seconds_left
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain progress lines."""
@@ -38,6 +35,7 @@ class ConsoleObserver:
         self._next_state = time.monotonic() + PLAIN_INTERVAL
         self._task = ""
         self._begun = self._next = 0.0
+        self._more, self._stage = 0, ""
 
     def note(self, text: str) -> None:
         """Print a sentence as written: no markup, no line breaks of rich's."""
@@ -52,8 +50,17 @@ class ConsoleObserver:
             return
         self._next = now + PLAIN_INTERVAL
         of = f" of {total}" if total else ""
-        left = (now - self._begun) * (total - done) / done if total and total >= done else None
-        self.note(f"{task}: {done}{of} {unit}, ETA {duration(left)}")
+        self.note(f"{task}: {done}{of} {unit}, ETA {duration(self._left(done, total))}")
+
+    def _left(self, done: int, total: int | None) -> float | None:
+        """Return the seconds until the present task is over, at the rate so far."""
+        if not done or not total or total < done:
+            return None
+        return (time.monotonic() - self._begun) * (total - done) / done
+
+    def to_come(self, runs: int, stage: str) -> None:
+        """Remember what may follow, which the ETA covers."""
+        self._more, self._stage = runs, stage
 
     def runs_changed(self, runs: Sequence[RunView], slots: int, *, stopping: bool) -> None:
         """Print what changed, and now and then the state of all running runs."""
@@ -63,13 +70,15 @@ class ConsoleObserver:
         if time.monotonic() < self._next_state:
             return
         self._next_state = time.monotonic() + PLAIN_INTERVAL
-        running = [
-            f"{view.run.title} {_steps(view)}"
-            for view in runs
-            if view.status is RunStatus.RUNNING and not view.queued
-        ]
-        eta = f"ETA {duration(study_seconds_left(runs, slots))}"
-        self.note("; ".join([counts(runs), *running, eta, *map(str, gpus)]))
+        running = [f"{view.run.title} {steps(view)}" for view in active(runs)]
+        stage = [self._stage] if self._stage else []
+        parts = [*stage, counts(runs), *running, self._eta(runs, slots), *map(str, gpus)]
+        self.note("; ".join(parts))
+
+    def _eta(self, runs: Sequence[RunView], slots: int) -> str:
+        """Return the time that is left for all that is known and all that may follow."""
+        left = study_seconds_left(runs, slots, self._more)
+        return f"ETA {'at most ' if self._more and left is not None else ''}{duration(left)}"
 
     def runs_over(self) -> None:
         """End the question to the GPUs' driver."""
@@ -81,154 +90,44 @@ class TerminalObserver(ConsoleObserver):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
+        self._changes = Changes(lambda: console.width)
         self._started = time.monotonic()
-        self._tasks: dict[str, TaskID] = {}
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False, table_column=_cut(30)),
-            BarColumn(bar_width=16, table_column=Column(min_width=16)),
-            TextColumn("{task.fields[state]}", markup=False, table_column=_cut(None)),
-            console=console,
-            transient=True,
-        )
+        self._display = Display(console)
 
     def progress(self, task: str, done: int, total: int | None, unit: str) -> None:
         """Show how far a task is, as a bar that vanishes with its end."""
         if total == 0:
-            self._keep([key for key in self._tasks if key != task])
+            self._display.task(None)
             return
-        of = f"{done}/{total}" if total else f"{done}"
-        self._show(task, done, total, f"{of} {unit}")
+        if task != self._task:
+            self._task, self._begun = task, time.monotonic()
+        of = f"{done} of {total}" if total else f"{done}"
+        share = done / total if total else None
+        left = self._left(done, total)
+        self._display.task(Task(task, share, f"{of} {unit}", left))
 
     def runs_changed(self, runs: Sequence[RunView], slots: int, *, stopping: bool) -> None:
         """Print what changed and show the state of all runs below."""
         for line in self._changes.since(runs):
             self.note(line)
-        left, elapsed = study_seconds_left(runs, slots), time.monotonic() - self._started
-        # What matters comes first: a narrow terminal cuts the end.
-        state = "stopping: checkpoints are being written   " if stopping else ""
-        state += f"ETA {duration(left)}  {counts(runs)}  {duration(elapsed)} so far"
-        self._show("study", sum(view.share_done for view in runs), len(runs), state)
-        running = [v for v in runs if v.status is RunStatus.RUNNING and not v.queued]
-        for view in running:
-            progress = view.progress
-            self._show(view.run.title, progress.step, progress.total or None, _state(view))
-        gpus = self._gpus.poll()
-        for gpu in gpus:
-            self._show(f"GPU {gpu.index}", gpu.busy or 0.0, 100, f"{gpu}")
-        names = {view.run.title for view in running} | {f"GPU {gpu.index}" for gpu in gpus}
-        self._keep({"study", *names})
+        elapsed = time.monotonic() - self._started
+        parts = [
+            "stopping: checkpoints are being written" if stopping else "",
+            self._stage,
+            counts(runs),
+            self._eta(runs, slots),
+            f"{duration(elapsed)} so far",
+        ]
+        share = sum(view.share_done for view in runs) / max(len(runs) + self._more, 1)
+        head = Head(share, [part for part in parts if part])
+        self._display.runs(head, active(runs), self._gpus.poll())
 
     def runs_over(self) -> None:
         """Take the display away."""
         super().runs_over()
-        self._keep(())
-
-    def _show(self, name: str, done: float, total: float | None, state: str) -> None:
-        if not self._tasks:
-            self._bars.start()
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, state=state)
-        self._bars.update(self._tasks[name], completed=done, total=total, state=state)
-
-    def _keep(self, names: Collection[str]) -> None:
-        for name in [name for name in self._tasks if name not in names]:
-            self._bars.remove_task(self._tasks.pop(name))
-        if not self._tasks:
-            self._bars.stop()
+        self._display.clear()
 
 
-def _cut(width: int | None) -> Column:
-    return Column(no_wrap=True, overflow="ellipsis", max_width=width)
-
-
-def _steps(view: RunView) -> str:
-    """How far a running run is; a method without weights has no steps, and one that just began
-    does not know them yet."""
-    if view.progress.total:
-        return f"{view.progress.step}/{view.progress.total}"
-    return "is evaluated" if view.run.seed is None else "begins"
-
-
-def _state(view: RunView) -> str:
-    """Step, rate, last validation, ETA and place of a running run."""
-    progress = view.progress
-    parts = [
-        _steps(view),
-        "" if progress.rate is None else f"{progress.rate:.1f} it/s",
-        "" if progress.psnr is None else f"val {progress.psnr:.2f} dB",
-        f"ETA {duration(run_seconds_left(view.status, progress))}",
-        str(view.elsewhere or view.where),
-    ]
-    return "  ".join(part for part in parts if part)
-
-
-def counts(views: Sequence[RunView]) -> str:
-    """`3 of 12 runs complete, 1 of them before, 1 failed, 2 elsewhere`."""
-    ended = Counter(view.status for view in views)
-    said = {
-        "of them before": sum(view.reused for view in views),
-        "failed": ended[RunStatus.FAILED],
-        "held back": sum(bool(view.held_back) for view in views),
-        "running elsewhere": sum(view.elsewhere is not None for view in views),
-        "queued": sum(view.queued for view in views),
-    }
-    parts = [f"{ended[RunStatus.COMPLETE]} of {counted(len(views), 'run')} complete"]
-    return ", ".join([*parts, *(f"{count} {what}" for what, count in said.items() if count)])
-
-
-def _change(view: RunView) -> str | None:
-    """The sentence for a run whose state just changed; None for one not worth a line."""
-    title, step = view.run.title, view.progress.step
-    if view.held_back:
-        return f"held back {title}: {view.held_back}"
-    if view.status is RunStatus.COMPLETE:
-        return None if view.reused else _completed(view)
-    if view.status is RunStatus.FAILED:
-        return _failed(view)
-    if view.status is RunStatus.RUNNING:
-        return _started(view)
-    if view.withdrawn or view.status is RunStatus.STOPPED:
-        return f"stopped   {title} at step {step}"
-    return f"lost      {title} at step {step}; it is tried again" if view.lost else None
-
-
-def _started(view: RunView) -> str:
-    if view.elsewhere is not None:
-        return f"elsewhere {view.run.title} ({view.key}): {view.elsewhere} carries it out"
-    where = f" on {view.where}" if view.where else ""
-    return f"started   {view.run.title} ({view.key}){where}"
-
-
-def _completed(view: RunView) -> str:
-    progress = view.progress
-    psnr = "" if progress.psnr is None else f", validation PSNR {progress.psnr:.2f} dB"
-    took = None if progress.finish is None else progress.finish.seconds
-    return f"complete  {view.run.title} in {duration(took)}{psnr}"
-
-
-def _failed(view: RunView) -> str:
-    finish = view.progress.finish
-    failure, message = (finish.failure, finish.message) if finish else (None, "")
-    why = POLICIES[failure].why if failure in POLICIES else ""
-    lines = [f"FAILED    {view.run.title} ({failure}): {message}", why and f"  {why}"]
-    log = f"  log: {view.log}" if view.log.name else f"  tempo logs {view.key}"
-    return "\n".join([line for line in lines if line] + [log])
-
-
-class Changes:
-    """Which runs changed their state since the last look."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, object] = {}
-
-    def since(self, views: Sequence[RunView]) -> list[str]:
-        lines = []
-        for view in views:
-            away = view.elsewhere is not None
-            state = (view.status, away, view.lost, view.withdrawn, bool(view.held_back))
-            before = self._last.get(view.key, (RunStatus.PLANNED, False, 0, False, False))
-            self._last[view.key] = state
-            line = _change(view) if state != before else None
-            if line:
-                lines.append(line)
-        return lines
+def active(runs: Sequence[RunView]) -> list[RunView]:
+    """Return the runs that are being carried out, here or elsewhere."""
+    return [v for v in runs if v.status is RunStatus.RUNNING and not v.queued]

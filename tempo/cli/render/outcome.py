@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tempo.cli.render.console import make_console, say
+from tempo.cli.render.results import print_results
 from tempo.cli.render.search_tables import show_summary
-from tempo.cli.render.tables import print_results
-from tempo.core.counted import counted
+from tempo.core.counted import counted, listed_up_to
 from tempo.workflow.suggestions import suggested
+
+MOST_NAMED = 6
+"""Runs that are named; the rest are counted."""
 
 if TYPE_CHECKING:
     from tempo.workflow.execution.execution import Outcome
@@ -21,17 +25,39 @@ if TYPE_CHECKING:
 def show_outcome(outcome: Outcome, options: RunOptions) -> int:
     """Print the results of a study, or how to continue; returns the exit code."""
     console = make_console()
+    for sentence in _losses(outcome):
+        say(console, sentence)
     if outcome.ending == "submitted":
         _show_submitted(outcome, options, console)
     elif outcome.ending == "stopped":
-        total = sum(outcome.counts.values())
-        left = f"Stopped with {outcome.left} of {counted(total, 'run')} to go"
-        say(console, f"{left}; the same command continues:")
-        say(console, f"  {options.command}")
+        _show_stopped(outcome, options, console)
     elif outcome.comparison is not None:
-        print_results(outcome.comparison, console)
+        print_results(outcome.comparison, console, on_page=True)
         say(console, f"Report:  {outcome.page}")
     return outcome.exit_code
+
+
+def _losses(outcome: Outcome) -> Iterator[str]:
+    """Yield what became of runs whose workers died or lost their leases."""
+    if not outcome.losses:
+        return
+    times = sum(map(len, outcome.losses.values()))
+    went = ", and later ones finished their runs" if outcome.complete else ""
+    yield f"Workers were lost {counted(times, 'time')}{went}:"
+    for run, reasons in list(outcome.losses.items())[:MOST_NAMED]:
+        yield f"lost      {run.title}: {'; '.join(dict.fromkeys(reasons))}"
+    if len(outcome.losses) > MOST_NAMED:
+        yield f"and those of {counted(len(outcome.losses) - MOST_NAMED, 'more run')}"
+
+
+def _show_stopped(outcome: Outcome, options: RunOptions, console: Console) -> None:
+    total = sum(outcome.counts.values())
+    if outcome.stopped:
+        named = listed_up_to(MOST_NAMED, [run.title for run in outcome.stopped])
+        say(console, f"Stopped before their end: {named}.")
+    left = f"Stopped with {outcome.left} of {counted(total, 'run')} to go"
+    say(console, f"{left}; the same command continues:")
+    say(console, f"  {options.command}")
 
 
 def _show_submitted(outcome: Outcome, options: RunOptions, console: Console) -> None:

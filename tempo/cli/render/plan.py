@@ -194,14 +194,26 @@ def _changes(
     for key, value in config.items():
         here = f"{path}.{key}" if path else key
         other = control.get(key)
-        if value == other:
+        if value == other or here == "plugins":
             continue
         if not (isinstance(value, Mapping) and isinstance(other, Mapping)):
             yield here, json.dumps(value)
         elif value.get("kind") != other.get("kind"):
-            yield here, str(value.get("kind"))
+            # A network of a plug-in is called by its class.
+            yield here, _named(value)
         else:
             yield from _changes(other, value, here)
+
+
+def _named(slot: Mapping[str, Any]) -> str:
+    kind, target = str(slot.get("kind")), slot.get("target")
+    given = ", ".join(f"{name}={json.dumps(each)}" for name, each in _options(slot).items())
+    return f"{target}({given})" if target else kind
+
+
+def _options(slot: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = slot.get("options")
+    return options if isinstance(options, Mapping) else {}
 
 
 def _runs(view: StudyPlan) -> Table:

@@ -17,6 +17,7 @@ from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
 from tempo.records.events import Evaluated, Validated
 from tempo.records.layout import Store, load_run
+from tempo.records.pruned_runs import pruned_runs, searched_status
 from tempo.records.run_record import RunRecord, read_result, read_run
 from tempo.records.seed_log import SeedLook, opened_plan, read_looks
 
@@ -26,7 +27,7 @@ Key = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A planned run with its record. `problem`: why the record cannot be read.
+    """A planned run with its record. `problem`: why that cannot be read; `pruned`: by a search.
 
     `values` are its metrics at the place asked for, empty when it has none (yet).
     """
@@ -37,6 +38,7 @@ class Run:
     record: RunRecord | None
     values: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
+    pruned: bool = False
 
     @property
     def run_id(self) -> str:
@@ -59,7 +61,8 @@ class Run:
         """Failed where the record cannot be read, planned where there is none."""
         if self.problem:
             return RunStatus.FAILED
-        return self.record.status if self.record else RunStatus.PLANNED
+        status = self.record.status if self.record else RunStatus.PLANNED
+        return searched_status(status, pruned=self.pruned)
 
     @property
     def test(self) -> Evaluated | None:
@@ -148,6 +151,8 @@ def load_runs(store: Store, plan: Plan, query: Query) -> Sample:
     with _no_collection():
         wanted = opened_plan(store, plan).runs
         runs = [_read(store, each, variants[each.variant], query, whole) for each in wanted]
+    gone = pruned_runs(store, plan)
+    runs = [replace(each, pruned=True) if each.run_id in gone else each for each in runs]
     if query.where:
         runs = _filtered(runs, query.where)
     kept = {run.name for run in runs}

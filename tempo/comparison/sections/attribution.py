@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -46,6 +46,11 @@ def _between(arms: Arms) -> int:
     return sum(0 < len(taken) < len(arms.factors) for taken in arms.taken)
 
 
+NO_ARM = "the study has no such variant"
+UNFINISHED = "no finished run of"
+"""How the reasons begin for which a term is missing."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """The changes between arms, all over the same seeds, so that they add up.
@@ -85,19 +90,20 @@ class Terms:
         matrix = self.model.matrix
         return float(matrix.means[matrix.rows(variant, self.seeds)].mean())
 
-    def note(self) -> str:
-        """Return which seeds all terms are over, where that leaves some out."""
+    def notes(self) -> Iterator[str]:
+        """Yield which seeds all terms are over, where that leaves some out."""
         if self.model is None or not self.finished:
-            return ""
+            return
         if not self.seeds:
-            return f"no seed is finished in all of {', '.join(sorted(self.finished))}"
+            yield f"No seed is finished in all of {', '.join(sorted(self.finished))}."
+            return
         if not self.left_out:
-            return ""
+            return
         count, kept = len(self.seeds), ", ".join(map(str, self.seeds))
-        return (
+        yield (
             f"All terms are over the {count} {'seed' if count == 1 else 'seeds'} that every arm "
             f"finished ({kept}); left out: seed {', '.join(map(str, self.left_out))}, without "
-            f"a run of {', '.join(self.short)}"
+            f"a run of {', '.join(self.short)}."
         )
 
 
@@ -122,8 +128,6 @@ def _attribution(study: FittedStudy, arms: Arms) -> Attribution:
     made = partial(_rung, study, terms)
     add_in = [made("add_in", f, taken.get(frozenset({f})), arms.start) for f in arms.factors]
     leave_out = [made("leave_out", f, arms.end, taken.get(whole - {f})) for f in arms.factors]
-    missing = [rung.factor for rung in (*add_in, *leave_out) if rung.change is None]
-    unfinished = f"without a finished arm: {', '.join(dict.fromkeys(missing))}" if missing else ""
     ladder = _ladder(study, terms, arms)
     return Attribution(
         metric=study.metric,
@@ -135,8 +139,20 @@ def _attribution(study: FittedStudy, arms: Arms) -> Attribution:
         leave_out=tuple(leave_out),
         ladder=ladder,
         residual=_residual(terms, arms, add_in),
-        note=". ".join(filter(None, (unfinished, terms.note(), _selection(ladder)))),
+        note=" ".join((*_gaps(add_in, leave_out), *terms.notes(), *_selection(ladder))),
     )
+
+
+def _gaps(add_in: Sequence[Rung], leave_out: Sequence[Rung]) -> Iterator[str]:
+    """Yield which arms are missing: the study has none such, or it has not finished."""
+    for rungs, what in ((add_in, "adds it alone"), (leave_out, "leaves it out alone")):
+        empty = [each for each in rungs if each.change is None]
+        absent = "; ".join(each.factor for each in empty if NO_ARM in each.note)
+        unfinished = "; ".join(each.factor for each in empty if UNFINISHED in each.note)
+        if absent:
+            yield f"The study has no variant that {what}: {absent}."
+        if unfinished:
+            yield f"The variant that {what} has not finished: {unfinished}."
 
 
 def _rung(
@@ -164,10 +180,10 @@ def _rung(
 
 def _why(study: FittedStudy, terms: Terms, variant: str | None, against: str | None) -> str:
     if variant is None or against is None:
-        return "the study has no such variant"
+        return NO_ARM
     unfinished = [name for name in (variant, against) if not study.sample.done(name)]
     if unfinished:
-        return f"no finished run of {', '.join(unfinished)}"
+        return f"{UNFINISHED} {', '.join(unfinished)}"
     without = [name for name in (variant, against) if name not in terms.finished]
     if without:
         return f"no values that can be paired of {', '.join(without)}"
@@ -228,9 +244,8 @@ def _chosen(candidates: int, count: int) -> str:
     return f"{largest}the interval holds for all {count} steps that were possible there"
 
 
-def _selection(ladder: Sequence[Rung]) -> str:
-    """Return that the ladder's steps were chosen by what they gain, as a sentence."""
+def _selection(ladder: Sequence[Rung]) -> Iterator[str]:
+    """Yield that the ladder's steps were chosen by what they gain, as a sentence."""
     first = next((rung for rung in ladder if rung.change and rung.note), None)
-    if first is None:
-        return ""
-    return f"Steps of the ladder are chosen by their gain: {first.factor} was {first.note}"
+    if first is not None:
+        yield f"Steps of the ladder are chosen by their gain: {first.factor} was {first.note}."

@@ -204,12 +204,14 @@ def _learning(
 ) -> Learning:
     settings = study.primary
     shown = f"{tolerance:g} {settings.info.unit}".strip()
+    plateau = _plateau(found, tolerance, settings.sign)
     return Learning(
         variant=name,
         metric=settings.info.name,
         area=_area(found, settings.level),
         passings=tuple(_passing(found, level, settings.sign) for level in levels),
-        plateau=_plateau(found, tolerance, settings.sign),
+        plateau=plateau,
+        plateau_epoch=_epoch_at(found, plateau),
         tolerance=tolerance,
         definition=(
             "Area: mean height of the validation curve over steps (trapezoids). First pass: the "
@@ -267,3 +269,10 @@ def _plateau(found: Sequence[Series], tolerance: float, sign: int) -> int | None
     best = np.maximum.accumulate(mean)
     flat = np.flatnonzero(best[-1] - best <= tolerance)
     return None if flat[0] == len(shared) - 1 else int(shared[flat[0]])
+
+
+def _epoch_at(found: Sequence[Series], step: int | None) -> float | None:
+    """Return the passes over the data by a step that all seeds have, mean over the seeds."""
+    if step is None:
+        return None
+    return fmean(float(each.epochs[np.searchsorted(each.steps, step)]) for each in found)

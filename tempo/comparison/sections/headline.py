@@ -8,9 +8,12 @@ from tempo.comparison.comparison import Difference, Protocol, Row
 from tempo.comparison.contrasts import Judged
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.registered_rule import RuleCheck
+from tempo.comparison.sections import sentence_openings as begin
+from tempo.comparison.sections.learning_notes import chance_of_checkpoints, learned_nothing
 from tempo.comparison.sections.rule_lines import rule_lines
 from tempo.comparison.sections.sample_notes import sample_notes
 from tempo.comparison.statistics.quantities import Contrast, Noise, Power, Word
+from tempo.core.counted import listed_up_to
 
 MOST_NAMED = 6
 WIDE_DELTA = 0.1
@@ -27,17 +30,24 @@ def headline(
     fairness: Sequence[Difference],
     protocols: Sequence[Protocol],
 ) -> tuple[str, ...]:
-    """Return what is missing, what was found and what to be careful with, in that order."""
+    """Return what was not learned, what is missing, what was found and what to be careful with, in
+    that order."""
     contrasts = [each for each in judged.contrasts if each.metric == study.metric]
     return (
+        *learned_nothing(study),
         *_missing(table),
         *_verdicts(study, check, judged.contrasts),
         *rule_lines(check, judged),
         *(each.sentence for each in noise[:1]),
         *_power(study, power, contrasts),
-        *(f"Not alike: {each.sentence}" for each in fairness if each.severity == "unintended"),
+        *(
+            f"{begin.NOT_ALIKE}{each.sentence}"
+            for each in fairness
+            if each.severity == "unintended"
+        ),
         *_protocols(protocols),
         *_wide_deltas(study),
+        *chance_of_checkpoints(study),
         *sample_notes(study),
     )
 
@@ -48,7 +58,7 @@ def _missing(table: Sequence[Row]) -> list[str]:
         return []
     parts = "; ".join(f"{row.variant} ({row.note})" for row in short[:MOST_NAMED])
     more = f"; and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
-    return [f"Incomplete: {parts}{more}."]
+    return [f"{begin.INCOMPLETE}{parts}{more}."]
 
 
 def _verdicts(study: FittedStudy, check: RuleCheck, contrasts: Sequence[Contrast]) -> list[str]:
@@ -58,7 +68,7 @@ def _verdicts(study: FittedStudy, check: RuleCheck, contrasts: Sequence[Contrast
     metrics = dict.fromkeys((study.metric, *(own if study.metric in own else ())))
     mine = [each for each in contrasts if each.variant in trained]
     if not mine:
-        return ["Nothing to compare: the study has one trained variant."]
+        return [f"{begin.ALONE}the study has one trained variant."]
     sentences = []
     for name in metrics:
         of_metric = [each for each in mine if each.metric == name]
@@ -66,10 +76,9 @@ def _verdicts(study: FittedStudy, check: RuleCheck, contrasts: Sequence[Contrast
         for word in Word:
             names = [each.variant for each in of_metric if each.verdict.word == word]
             if names:
-                said.append(f"{word.value}: {_names(names)}")
-        sentences.append(
-            f"Against {study.baseline} in {study.info(name).title}: {'; '.join(said)}."
-        )
+                said.append(f"{word.value}: {listed_up_to(MOST_NAMED, names)}")
+        opening = begin.against(study.baseline, study.info(name).title)
+        sentences.append(f"{opening}{'; '.join(said)}.")
     few = [len(each.seeds) for each in mine if each.difference and each.metric == study.metric]
     if few and max(few) < 3:
         sentences.append(_too_few(max(few)))
@@ -102,11 +111,6 @@ def _wide_deltas(study: FittedStudy) -> list[str]:
     return said
 
 
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST_NAMED])
-    return shown + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-
-
 def _power(study: FittedStudy, power: Sequence[Power], contrasts: Sequence[Contrast]) -> list[str]:
     seeds = max((len(each.seeds) for each in contrasts if each.seeds), default=0)
     own = [each.sentence for each in power if each.seeds == seeds]
@@ -120,6 +124,6 @@ def _protocols(protocols: Sequence[Protocol]) -> list[str]:
         return []
     others = [name for each in protocols if not each.ranked for name in each.variants]
     return [
-        f"{len(protocols)} protocols: {_names(others)} was judged under another one than the "
-        "baseline and is neither ranked nor compared."
+        f"{len(protocols)}{begin.PROTOCOLS}{listed_up_to(MOST_NAMED, others)} was judged under "
+        "another one than the baseline and is neither ranked nor compared."
     ]

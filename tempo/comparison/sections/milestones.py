@@ -16,42 +16,38 @@ STAGE = "stage"
 """The topic of the notes in which runs record that a stage of training begins."""
 _AT_EPOCH = re.compile(r"psnr_at_epoch_(\d+)")
 _AT_END = re.compile(r"psnr_at_end_of_stage_(\d+)")
-_PLATEAU = {
-    "plateau_epoch": ("plateau from epoch", ""),
-    "plateau_psnr": ("PSNR where the plateau begins", "dB"),
-}
 
 
 def milestones(runs: Sequence[Run]) -> tuple[Milestone, ...]:
-    """Return means over the runs of a variant that noted milestones; epochs first, then stages."""
+    """Return means over the runs of a variant that noted milestones; epochs first, then stages.
+
+    The plateau that runs note is left out: a comparison has a definition of its own.
+    """
     seen: dict[str, list[float]] = {}
     for run in runs:
         notes = [note for note in (run.record.notes if run.record else ()) if note.topic == NOTED]
         # A resumed run may have noted its milestones before: its last note counts.
         for key, value in (notes[-1].values if notes else {}).items():
-            if _named(key):
+            if _place(key):
                 seen.setdefault(key, []).append(float(value))
     return tuple(
-        Milestone(name=name, value=fmean(seen[key]), unit=unit, seeds=len(seen[key]))
-        for key in sorted(seen, key=_rank)
-        for name, unit in [_named(key) or ("", "")]
+        Milestone(name=_name(key), value=fmean(seen[key]), unit="dB", seeds=len(seen[key]))
+        for key in sorted(seen, key=_place)
     )
 
 
-def _named(key: str) -> tuple[str, str] | None:
-    if epoch := _AT_EPOCH.fullmatch(key):
-        return f"PSNR at epoch {epoch[1]}", "dB"
-    if stage := _AT_END.fullmatch(key):
-        return f"PSNR at the end of stage {stage[1]}", "dB"
-    return _PLATEAU.get(key)
-
-
-def _rank(key: str) -> tuple[int, int]:
+def _place(key: str) -> tuple[int, ...]:
+    """Return where a milestone stands among the others; nothing for one that is not shown."""
     if epoch := _AT_EPOCH.fullmatch(key):
         return 0, int(epoch[1])
     if stage := _AT_END.fullmatch(key):
         return 1, int(stage[1])
-    return 2, list(_PLATEAU).index(key)
+    return ()
+
+
+def _name(key: str) -> str:
+    kind, number = _place(key)
+    return f"PSNR at {'the end of stage' if kind else 'epoch'} {number}"
 
 
 def borders(sample: Sample, variant: PlannedVariant) -> dict[int, str]:

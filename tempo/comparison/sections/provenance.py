@@ -12,6 +12,8 @@ from tempo.core.identity import short_hash
 from tempo.core.records import RunStatus
 from tempo.records.event_log import NAME
 
+PRUNED = "its search found that it is not worth finishing; the work so far is kept"
+
 
 def run_infos(sample: Sample) -> tuple[RunInfo, ...]:
     return tuple(_info(run) for run in sample.runs)
@@ -66,6 +68,7 @@ def _failure(run: Run) -> Failure:
         status=run.status.value,
         failure="data" if run.problem else finish.failure if finish else None,
         message=run.problem
+        or (PRUNED if run.status is RunStatus.PRUNED else "")
         or (finish.message if finish else "has not ended: it runs still, or was killed"),
         detail=finish.detail if finish else "",
         step=_step(run),

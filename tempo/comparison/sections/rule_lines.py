@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from tempo.comparison.contrasts import Judged
 from tempo.comparison.looks import Key
 from tempo.comparison.registered_rule import RuleCheck
+from tempo.comparison.sections.sentence_openings import EXPLORATORY
 from tempo.core.verdict_rule import share
 from tempo.records.rule_sentences import day, rule_history
 from tempo.records.verdict_log import Look, LookedContrast
@@ -16,7 +17,7 @@ def rule_lines(check: RuleCheck, judged: Judged) -> Iterator[str]:
     """Yield the sentences of the first screen about the rule and the looks at its contrasts."""
     registered = check.registered
     if check.reasons:
-        yield f"Exploratory: {'; '.join(check.reasons)}."
+        yield f"{EXPLORATORY}{'; '.join(check.reasons)}."
     if registered.unfixed:
         return
     yield from rule_history(registered.rule, registered.log.rules)

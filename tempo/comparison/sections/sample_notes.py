@@ -10,6 +10,7 @@ from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.clip_values import ClipValues
 from tempo.comparison.loading.load_runs import Key, Run
 from tempo.comparison.statistics.source_shape import few_sources, skewed_sources
+from tempo.core.counted import listed_up_to
 from tempo.core.records import MetricInfo
 
 MOST_NAMED = 3
@@ -117,6 +118,5 @@ def _moved(study: FittedStudy, info: MetricInfo) -> list[tuple[Run, float, float
 
 
 def _named(keys: Sequence[Key]) -> str:
-    shown = [name if seed is None else f"{name} seed {seed}" for name, seed in keys[:MOST_NAMED]]
-    more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
-    return ", ".join(shown) + more
+    names = [name if seed is None else f"{name} seed {seed}" for name, seed in keys]
+    return listed_up_to(MOST_NAMED, names)

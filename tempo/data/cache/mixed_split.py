@@ -71,8 +71,7 @@ class MixedSplit(Split):
     ) -> None:
         _check_inputs(parts)
         shards = [shard for part in parts for shard in part.split.shards]
-        told = [_told(part, trained_on=name == "train") for part in parts]
-        super().__init__(name, short_hash(told, 16), shards)
+        super().__init__(name, short_hash([_told(part) for part in parts], 16), shards)
         self.parts = tuple(parts)
         self._ends_of_parts = list(accumulate(len(part.split) for part in parts))
         self._changing = any(part.final is not None for part in parts)
@@ -80,6 +79,21 @@ class MixedSplit(Split):
 
     def within(self, course: Course) -> MixedSplit:
         return MixedSplit(self.name, self.parts, course)
+
+    @property
+    def judged_digest(self) -> str:
+        """Return the hash of the clips without the weights: each is judged once, so that mixtures
+        of the same parts are judged alike."""
+        return short_hash([[part.name, 1.0, part.split.digest] for part in self.parts], 16)
+
+    def beginning(self) -> Sequence[int]:
+        """Return the clips of the parts that do not start later."""
+        return [
+            end - len(part.split) + index
+            for end, part in zip(self._ends_of_parts, self.parts, strict=True)
+            if not part.start
+            for index in part.split.beginning()
+        ]
 
     def __len__(self) -> int:
         return self._ends_of_parts[-1]
@@ -162,11 +176,8 @@ class MixedSplit(Split):
         return np.concatenate(order)
 
 
-def _told(part: Part, *, trained_on: bool) -> list[object]:
-    """Return what counts of a part for the digest: a schedule only where there is one, and no
-    weight where every clip is judged once, so that mixtures of one kind are judged alike."""
-    if not trained_on:
-        return [part.name, 1.0, part.split.digest]
+def _told(part: Part) -> list[object]:
+    """Return what counts of a part for the digest: a schedule only where there is one."""
     told: list[object] = [part.name, part.weight, part.split.digest]
     if part.start or part.final is not None:
         told.append(part.start)

@@ -104,6 +104,11 @@ class Split:
         self.notes = tuple(note for shard in self.shards for note in shard.notes)
         self.skipped = tuple(clip for shard in self.shards for clip in shard.skipped)
 
+    @property
+    def judged_digest(self) -> str:
+        """Return the hash of what counts where every clip is judged once."""
+        return self.digest
+
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
@@ -136,13 +141,17 @@ class Split:
         """Return clip `index` as trained on in `epoch`; it differs where clips start at random."""
         return self.locate(index)
 
+    def order(self, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+        """Return the clips of one epoch, int64 [len]: a pure function of (seed, epoch)."""
+        return np.random.default_rng(stream(seed, "order", epoch)).permutation(len(self))
+
     def within(self, course: Course) -> Split:
         """Return the split as a training of that course draws from it."""
         return self
 
-    def order(self, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-        """Return the clips of one epoch, int64 [len]: a pure function of (seed, epoch)."""
-        return np.random.default_rng(stream(seed, "order", epoch)).permutation(len(self))
+    def beginning(self) -> Sequence[int]:
+        """Return the clips that a training may see from its first step on."""
+        return range(len(self))
 
     def used(self, size: int) -> None:
         """Count the bytes of pictures read, and release the pages beyond `RESIDENT`."""
@@ -221,6 +230,10 @@ class GradedSplit(Split):
     def shown(self, index: int, moment: Moment = END) -> int:
         passed = moment.passed(self._untils)
         return int(self._shown[passed][index]) if passed < len(self._shown) else index
+
+    def beginning(self) -> Sequence[int]:
+        """Return the clips whose level lies in the first range."""
+        return sorted({int(index) for index in self._shown[0]})
 
 
 def cut(whole: Entry, start: int, spacing: int, *, any_time: bool) -> Entry:

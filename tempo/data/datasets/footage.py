@@ -9,6 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,7 @@ from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.spec.data import Footage
+from tempo.spec.published_data import X4k1000fps
 
 UNEVEN = 0.05
 """How far a middle frame's time may be from 0.5 (of the anchors' distance). Timestamps in whole
@@ -142,49 +144,79 @@ def _times(window: Sequence[Frame], inside: range) -> tuple[float, ...] | None:
 
 
 HELD_OUT = 0.1
-"""Share of the sources that validation and test get each, at least one, when none are named."""
+"""Share of the sources that validation gets, at least one, when none are named."""
 
 
 def by_split(
-    sources: Mapping[str, Path], val: Sequence[str], test: Sequence[str], what: str, where: str
+    sources: Mapping[str, Path],
+    options: Footage | X4k1000fps,
+    what: str,
+    needed: Sequence[SplitName] = SPLITS,
+    test_share: float = HELD_OUT,
 ) -> dict[SplitName, dict[str, Path]]:
     """Return the sources of each split, each source in one split only.
 
-    Sources named by `val` and `test` go there. For a split that names none, a tenth is taken in the
-    order of a hash of their names, so that the choice does not depend on the machine.
+    Sources named by `options.val` and `options.test` go there: by their path below the root, file
+    name or stem, or by a pattern such as `*` or `night_*`. For a split that names none, a tenth is
+    taken in the order of a hash of their names, so that the choice does not depend on the machine.
 
-    They may be named by file name or stem. What a source is (`what`) and the root as written
-    (`where`) are for the message.
+    What a source is (`what`) is for the message. Only the splits that are `needed` must have one.
 
     Raises:
-        MissingError: a named source that is not there, or too few for three splits.
+        MissingError: a named source that is not there, or a needed split without a source.
     """
     chosen: dict[SplitName, list[str]] = {
-        "val": [_named(name, sources, "val", what) for name in val],
-        "test": [_named(name, sources, "test", what) for name in test],
+        "val": _named(options.val, sources, "val", what),
+        "test": _named(options.test, sources, "test", what),
     }
     both = set(chosen["val"]) & set(chosen["test"])
     if both:
         raise MissingError(f"data.val and data.test both name {', '.join(sorted(both))}")
     rest = sorted(set(sources) - set(chosen["val"]) - set(chosen["test"]), key=hash_order)
-    for split in ("test", "val"):
+    shares: dict[SplitName, float] = {"test": test_share, "val": HELD_OUT}
+    for split, share in shares.items():
         if not chosen[split]:
-            share = max(1, round(HELD_OUT * len(sources)))
-            chosen[split], rest = rest[:share], rest[share:]
+            count = max(1, round(share * len(sources)))
+            chosen[split], rest = rest[:count], rest[count:]
     chosen["train"] = rest
-    if not all(chosen.values()):
+    empty = [split for split in needed if not chosen[split]]
+    if empty:
         raise MissingError(
-            f"{len(sources)} {what}s under {where!r} cannot be split by {what} into "
-            f"{', '.join(SPLITS)}: at least 3 are needed, one left over for each split"
+            f"{len(sources)} {what}s under {options.root!r} cannot be split by {what} into "
+            f"{', '.join(SPLITS)}: {_too_few(chosen, empty)}"
         )
     return {split: {name: sources[name] for name in sorted(chosen[split])} for split in SPLITS}
 
 
-def _named(name: str, sources: Mapping[str, Path], field: str, what: str) -> str:
-    for known in sources:
-        if name in (known, Path(known).name, Path(known).stem):
-            return known
-    raise MissingError(f"data.{field}: {unknown(what, name, sources)}")
+def _too_few(chosen: Mapping[SplitName, Sequence[str]], empty: Sequence[SplitName]) -> str:
+    """Return why splits are empty: there are too few sources, or the others name them all."""
+    count = sum(map(len, chosen.values()))
+    if count < len(SPLITS):
+        return f"at least {len(SPLITS)} are needed, one left over for each split"
+    taken = " and ".join(f"{split} takes {len(chosen[split])}" for split in ("val", "test"))
+    return (
+        f"{taken}, and none is left for {' and '.join(empty)}; name fewer in data.val and data.test"
+    )
+
+
+def _named(
+    patterns: Iterable[str], sources: Mapping[str, Path], field: str, what: str
+) -> list[str]:
+    """Return the sources that names or patterns mean, each once."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        same = [
+            known for known in sources if pattern in (known, Path(known).name, Path(known).stem)
+        ][:1]
+        same = same or [
+            known
+            for known in sources
+            if fnmatchcase(known, pattern) or fnmatchcase(Path(known).name, pattern)
+        ]
+        if not same:
+            raise MissingError(f"data.{field}: {unknown(what, pattern, sources)}")
+        found |= dict.fromkeys(same)
+    return list(found)
 
 
 def hash_order(name: str) -> bytes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import ShardWriter
-from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.dataset_roots import resolve_root
 from tempo.data.datasets.footage import (
     Frame,
@@ -39,17 +39,25 @@ VERSION = 1
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
-def check_available(options: Options) -> None:
-    """Raise MissingError unless the folders are there and can be split."""
+def check_available(options: Options, splits: Sequence[SplitName] = SPLITS) -> None:
+    """Raise MissingError unless the folders are there and each of `splits` has some."""
     assert isinstance(options, Frames)
-    folders_by_split(options)
+    folders_by_split(options, splits)
 
 
-def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
+def sources(options: Options, split: SplitName) -> Iterable[Path]:
+    """Return the folders of a split, whatever way leads to them."""
+    assert isinstance(options, Frames)
+    return (folder.resolve() for folder in folders_by_split(options, (split,))[split].values())
+
+
+def folders_by_split(
+    options: Frames, needed: Sequence[SplitName] = SPLITS
+) -> dict[SplitName, dict[str, Path]]:
     """Return the folders of each split, see `tempo.data.datasets.footage.by_split`.
 
     Raises:
-        MissingError: no pictures, a named folder that is not there, or too few for three splits.
+        MissingError: no pictures, a named folder that is not there, or too few for `needed`.
     """
     root = resolve_root(options.root, "the folder of picture sequences")
     holding = {file.parent for file in root.rglob("*") if file.suffix.lower() in SUFFIXES}
@@ -60,7 +68,7 @@ def folders_by_split(options: Frames) -> dict[SplitName, dict[str, Path]]:
         )
     folders = sorted(holding, key=lambda folder: natural(folder.as_posix()))
     named = {folder.relative_to(root).as_posix(): folder for folder in folders}
-    return by_split(named, options.val, options.test, "picture folder", options.root)
+    return by_split(named, options, "picture folder", needed, options.test_share)
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
@@ -68,7 +76,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     assert isinstance(options, Frames)
     shards = (
         _shard(options, name, folder, split)
-        for name, folder in folders_by_split(options)[split].items()
+        for name, folder in folders_by_split(options, (split,))[split].items()
     )
     return plan_sources(split, VERSION, shards)
 

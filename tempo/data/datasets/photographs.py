@@ -1,7 +1,8 @@
 """List the photographs inside the wheels of Tempo's dependencies, by split, and scale them.
 
-Nothing is downloaded. Only photographs of natural or man-made scenes are used: no drawings,
-stained tissue, scanned text, retinal images or pictures of a single flat texture.
+Nothing is downloaded. Test has pictures of whole scenes, because their number limits what can be
+decided; surfaces of one texture only train. Left out are drawings, tissue, retinas, and what is so
+smooth that averaging two frames can hardly be beaten (moon, rocket).
 """
 
 from __future__ import annotations
@@ -76,21 +77,24 @@ def _image(name: str, file: str) -> Photograph:
 PHOTOGRAPHS: dict[SplitName, tuple[Photograph, ...]] = {
     "train": (
         _image("astronaut", "astronaut.png"),
-        _image("camera", "camera.png"),
         _image("motorcycle", "motorcycle_left.png"),
-        _image("hubble_deep_field", "hubble_deep_field.jpg"),
+        _image("brick", "brick.png"),
+        _image("grass", "grass.png"),
+        _image("gravel", "gravel.png"),
     ),
     "val": (
-        Photograph("grace_hopper", "matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
         _image("coins", "coins.png"),
-        _image("moon", "moon.png"),
-        _image("rocket", "rocket.jpg"),
+        _image("hubble_deep_field", "hubble_deep_field.jpg"),
+        _image("page", "page.png"),
+        _image("text", "text.png"),
     ),
     "test": (
         Photograph("china", "sklearn", "datasets/images/china.jpg"),
         Photograph("flower", "sklearn", "datasets/images/flower.jpg"),
         _image("chelsea", "chelsea.png"),
         _image("coffee", "coffee.png"),
+        _image("camera", "camera.png"),
+        Photograph("grace_hopper", "matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
     ),
 }
 """Each photograph belongs to one split only."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from tempo.core.identity import short_hash
 from tempo.core.seeding import stream
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import Grading, ShardPlan, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, Grading, ShardPlan, SplitName, SplitPlan
 from tempo.data.datasets import photographs, scene
 from tempo.data.datasets.photographs import PHOTOGRAPHS, REDUCTIONS, Photograph, Reduction
 from tempo.spec.data import Procedural
@@ -34,7 +35,7 @@ ROOM = 1.25
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def check_available(options: Options) -> None:
+def check_available(options: Options, splits: Sequence[SplitName] = SPLITS) -> None:
     """Raise MissingError unless all photographs are installed."""
     for each in PHOTOGRAPHS.values():
         for photograph in each:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from tempo.core.errors import MissingError
 from tempo.data.cache.shards import ShardWriter
-from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.data.dataset_roots import Fingerprints, resolve_root
 from tempo.data.datasets.footage import (
@@ -44,10 +44,16 @@ STEADY = 1.5
 milliseconds at 60 frames a second reach 1.06."""
 
 
-def check_available(options: Options) -> None:
-    """Raise MissingError unless the files are there and can be split."""
+def check_available(options: Options, splits: Sequence[SplitName] = SPLITS) -> None:
+    """Raise MissingError unless the files are there and each of `splits` has some."""
     assert isinstance(options, Video)
-    files_by_split(options)
+    files_by_split(options, splits)
+
+
+def sources(options: Options, split: SplitName) -> Iterable[Path]:
+    """Return the files of a split, whatever way leads to them."""
+    assert isinstance(options, Video)
+    return (file.resolve() for file in files_by_split(options, (split,))[split].values())
 
 
 def find_files(options: Video) -> dict[str, Path]:
@@ -62,20 +68,21 @@ def find_files(options: Video) -> dict[str, Path]:
     return {file.relative_to(root).as_posix(): file for file in files}
 
 
-def files_by_split(options: Video) -> dict[SplitName, dict[str, Path]]:
+def files_by_split(
+    options: Video, needed: Sequence[SplitName] = SPLITS
+) -> dict[SplitName, dict[str, Path]]:
     """Return the files of each split, see `tempo.data.datasets.footage.by_split`.
 
     Raises:
-        MissingError: no files, a named file that is not there, or too few files for three splits.
+        MissingError: no files, a named file that is not there, or too few for `needed`.
     """
-    files = find_files(options)
-    return by_split(files, options.val, options.test, "video file", options.root)
+    return by_split(find_files(options), options, "video file", needed, options.test_share)
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     """Plan one shard for each file, named by its content (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Video)
-    files = files_by_split(options)[split]
+    files = files_by_split(options, (split,))[split]
     hashes = Fingerprints(cache).of(list(files.values()))
     shards = (
         ShardPlan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,12 @@ from pathlib import Path
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.dataset_roots import read_lines, resolve_root
 from tempo.data.datasets.footage import hash_order
 from tempo.data.video_io.picture_files import read_picture
-from tempo.spec.data import SEPTUPLET, Vimeo90k, Vimeo90kSeptuplet
 from tempo.spec.options import Options
+from tempo.spec.published_data import SEPTUPLET, Vimeo90k, Vimeo90kSeptuplet
 
 SIZE = (256, 448)
 CLIPS_PER_SHARD = 512
@@ -92,11 +92,12 @@ def shown(options: Either, split: SplitName) -> FrameChoice:
     return FrameChoice(inputs, tuple(frame for frame in between if frame not in inputs))
 
 
-def check_available(options: Options) -> None:
-    """Raise MissingError unless both lists and the first clip of each are there."""
+def check_available(options: Options, splits: Sequence[SplitName] = SPLITS) -> None:
+    """Raise MissingError unless the lists of `splits` and the first clip of each are there."""
     assert isinstance(options, Either)
     root, layout = _root(options), layout_of(options)
-    for split in ("train", "test"):
+    # Training and validation are made from one list.
+    for split in {layout.listed(each): each for each in reversed(splits)}.values():
         first = read_list(root / layout.listed(split), layout)[0]
         for frame in shown(options, split).files:
             file = root / "sequences" / first / f"im{frame}.png"
@@ -105,6 +106,13 @@ def check_available(options: Options) -> None:
                     f"{layout.title}: {file} is missing, the first entry of "
                     f"{layout.listed(split)}; {layout.help}"
                 )
+
+
+def sources(options: Options, split: SplitName) -> Iterable[Path]:
+    """Return the folders of the sequences of a split, whatever way leads to them."""
+    assert isinstance(options, Either)
+    folder = _root(options).resolve() / "sequences"
+    return (folder / name for name in sequences(options, split))
 
 
 def _root(options: Either) -> Path:

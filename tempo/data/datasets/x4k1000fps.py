@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -9,12 +10,12 @@ from pathlib import Path
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import ShardPlan, SplitName, SplitPlan, Window
+from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan, Window
 from tempo.data.dataset_roots import resolve_root
 from tempo.data.datasets.footage import by_split, hash_order
 from tempo.data.video_io.picture_files import cover, natural, numbered, read_picture
-from tempo.spec.data import X4k1000fps
 from tempo.spec.options import Options
+from tempo.spec.published_data import X4k1000fps
 
 FRAMES = 65
 STORED = (768, 768)
@@ -30,29 +31,37 @@ HELP = (
 )
 
 
-def check_available(options: Options) -> None:
-    """Raise MissingError unless the scenes are there and can be split."""
+def check_available(options: Options, splits: Sequence[SplitName] = SPLITS) -> None:
+    """Raise MissingError unless the scenes are there and each of `splits` has some."""
     assert isinstance(options, X4k1000fps)
-    scenes_by_split(options)
+    scenes_by_split(options, splits)
 
 
-def scenes_by_split(options: X4k1000fps) -> dict[SplitName, dict[str, Path]]:
+def sources(options: Options, split: SplitName) -> Iterable[Path]:
+    """Return the folders of the scenes of a split, whatever way leads to them."""
+    assert isinstance(options, X4k1000fps)
+    return (scene.resolve() for scene in scenes_by_split(options, (split,))[split].values())
+
+
+def scenes_by_split(
+    options: X4k1000fps, needed: Sequence[SplitName] = SPLITS
+) -> dict[SplitName, dict[str, Path]]:
     """Return the scenes of each split, see `tempo.data.datasets.footage.by_split`.
 
     Raises:
-        MissingError: no scenes, a named one that is not there, or too few for three splits.
+        MissingError: no scenes, a named one that is not there, or too few for `needed`.
     """
     root = resolve_root(options.root, TITLE, help_=HELP)
     scenes = {each.name: each for each in root.iterdir() if each.is_dir()}
     if not scenes:
         raise MissingError(f"{TITLE}: {root} holds no folder; {HELP}")
-    return by_split(scenes, options.val, options.test, "scene", options.root)
+    return by_split(scenes, options, "scene", needed)
 
 
 def sequences(options: X4k1000fps, split: SplitName) -> dict[str, Path]:
     """Return the sequences of a split: scene/sequence to folder, at most `limit` of each scene."""
     found: dict[str, Path] = {}
-    for scene, folder in scenes_by_split(options)[split].items():
+    for scene, folder in scenes_by_split(options, (split,))[split].items():
         names = sorted((each.name for each in folder.iterdir() if each.is_dir()), key=hash_order)
         kept = sorted(islice(names, options.limit), key=natural)
         found |= {f"{scene}/{name}": folder / name for name in kept}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 from tempo.core.catalog import Catalog
+from tempo.core.counted import listed_up_to
 from tempo.core.errors import MissingError
+from tempo.core.plugins.parts import OpenCatalog
 from tempo.data.dataset_roots import resolve_root
 from tempo.data.testsets import triplet_sets, video_sets
 from tempo.data.testsets.testset import Facts, Item, TestSet
@@ -27,7 +28,7 @@ __all__ = [
     "unreadable",
 ]
 
-TEST_SETS: Catalog[Facts] = Catalog(
+TEST_SETS: Catalog[Facts] = OpenCatalog(
     "test set", {facts.name: facts for facts in (*triplet_sets.SETS, *video_sets.SETS)}
 )
 
@@ -101,11 +102,10 @@ def _check_files(facts: Facts, items: Iterable[Item]) -> None:
     wanted = dict.fromkeys(file for item in items for file in (*item.inputs, item.target))
     missing = [file for file in wanted if not file.is_file()]
     if missing:
-        named = ", ".join(str(file) for file in islice(missing, NAMED))
-        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        named = listed_up_to(NAMED, list(map(str, missing)))
         raise MissingError(
             f"{facts.title}: {len(missing)} of {len(wanted)} pictures are missing: "
-            f"{named}{more}; {facts.help}"
+            f"{named}; {facts.help}"
         )
 
 

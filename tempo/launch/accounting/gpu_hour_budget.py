@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.errors import MissingError, TempoError
+from tempo.core.own_command import own_command
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.run_cost import known_cost
 from tempo.records.layout import Store
@@ -43,9 +44,10 @@ def expected_hours(
     missing = [name for name, cost in costs.items() if cost is None]
     if missing:
         on = f" on {device}" if device else ""
+        profile = ("--profile", plan.profile) if plan.profile else ()
         raise MissingError(
             f"budget.gpu_hours needs a price{on} for {', '.join(missing)}: measure it on a machine "
-            f"with that GPU by `tempo plan {plan.source} --price`"
+            f"with that GPU by `{own_command('plan', plan.source, *profile, '--price')}`"
         )
     return sum(costs.get(name) or 0.0 for name in names)
 

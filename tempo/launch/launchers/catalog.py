@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tempo.core.catalog import Catalog
 from tempo.core.jobs import Launcher
+from tempo.core.plugins.parts import OpenCatalog
 from tempo.launch.launchers.inline import InlineLauncher
 from tempo.launch.launchers.local import LocalLauncher
 from tempo.launch.launchers.slurm.commands import Slurm
@@ -49,7 +50,7 @@ def _slurm(context: LauncherContext) -> SlurmLauncher:
     return SlurmLauncher(context.submissions, context.manner, slurm, context.say)
 
 
-LAUNCHERS: Catalog[Callable[[LauncherContext], Launcher]] = Catalog(
+LAUNCHERS: Catalog[Callable[[LauncherContext], Launcher]] = OpenCatalog(
     "launcher",
     {
         "local": lambda context: LocalLauncher(context.slots, context.start),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
-from tempo.launch.launchers.worker_processes import Child, Start, spawn
+from tempo.launch.launchers.worker_processes import KILL, Child, Start, signal_group, spawn
 from tempo.launch.worker_command import exit_state
 
 SERVER_GONE = 255
@@ -78,15 +76,10 @@ class LocalLauncher:
         self._signal(keys, signal.SIGTERM)
 
     def kill(self, keys: Iterable[str]) -> None:
-        self._signal(keys, signal.SIGKILL)
+        self._signal(keys, KILL)
 
-    def _signal(self, keys: Iterable[str], number: signal.Signals) -> None:
+    def _signal(self, keys: Iterable[str], number: int) -> None:
         for key in keys:
             job = self._jobs.get(key)
-            if job is None or job.child.code() is not None:
-                continue
-            with contextlib.suppress(ProcessLookupError):
-                try:
-                    os.killpg(job.child.pid, number)
-                except ProcessLookupError:  # In its first moment a process leads no group yet.
-                    os.kill(job.child.pid, number)
+            if job is not None and job.child.code() is None:
+                signal_group(job.child.pid, number)

@@ -10,6 +10,7 @@ import gc
 import importlib
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from multiprocessing.context import ForkServerContext
 from types import ModuleType
 from typing import Protocol
 
+from tempo.core.errors import TempoError
 from tempo.core.jobs import JobSpec
 from tempo.launch.worker_command import worker_arguments
 
@@ -34,6 +36,70 @@ class Child(Protocol):
 
 Start = Callable[[JobSpec, Mapping[str, str]], Child]
 """Starts a job with some additional environment."""
+
+
+class WorkerStart(Protocol):
+    """Starts workers, in one of the two ways."""
+
+    def warm(self) -> None:
+        """Prepare what all workers share, beside whatever the caller does next."""
+
+    def __call__(self, job: JobSpec, environment: Mapping[str, str]) -> Child:
+        """Start the process of a worker."""
+
+
+WORKER_START = "TEMPO_WORKER_START"
+"""Environment variable: `fork` or `spawn`; what suits the system where it is not set."""
+
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""The signal that nothing survives; Windows has one signal for all ends."""
+
+
+def make_start(entry: Callable[[Sequence[str]], int], preload: Sequence[str]) -> WorkerStart:
+    """Return how workers start: forked from a server on Linux, as new interpreters elsewhere.
+
+    macOS could fork, but its libraries may crash in a fork; Windows cannot.
+
+    Raises:
+        TempoError: TEMPO_WORKER_START asks for what is not known, or not here.
+    """
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    suits = "fork" if forks and sys.platform == "linux" else "spawn"
+    asked = os.environ.get(WORKER_START, "") or suits
+    if asked == "spawn":
+        return NewProcesses()
+    if asked != "fork":
+        raise TempoError(f"{WORKER_START} is {asked!r}, and workers start by fork or by spawn")
+    if not forks:
+        raise TempoError(f"{WORKER_START} is 'fork', which this system cannot; leave it at spawn")
+    return ForkServer(entry, preload)
+
+
+def limits_here(platform: str = sys.platform) -> str | None:
+    """Return a sentence on what this system lacks, None on Linux, where everything works."""
+    if platform == "linux":
+        return None
+    if platform == "darwin":
+        return (
+            "On macOS studies run on the CPU of this machine, and each run starts a Python of its "
+            "own, which takes 2 to 3 s more than on Linux; several processes a run (torchrun), "
+            "clusters and GPUs need Linux."
+        )
+    return (
+        "On Windows single runs work as far as anybody tried, each in a Python of its own; a run "
+        "that is stopped loses the steps since its last checkpoint, and several processes a run, "
+        "clusters and GPUs need Linux: WSL 2 is one."
+    )
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to a worker and all that it started; one that ended is passed over."""
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            # Windows has no groups, nor has a process in its first moment.
+            getattr(os, "killpg", os.kill)(pid, number)
+        except ProcessLookupError:
+            os.kill(pid, number)
 
 
 class _Spawned:
@@ -58,6 +124,17 @@ def spawn(job: JobSpec, environment: Mapping[str, str]) -> Child:
             start_new_session=True,
         )
     return _Spawned(popen)
+
+
+class NewProcesses:
+    """Starts each worker as a new interpreter, which shares nothing."""
+
+    def warm(self) -> None:
+        """Prepare nothing."""
+
+    def __call__(self, job: JobSpec, environment: Mapping[str, str]) -> Child:
+        """Start the process of a worker."""
+        return spawn(job, environment)
 
 
 class _Forked:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tempo.core.jobs import JobStatus
 from tempo.core.records import RunStatus
+from tempo.core.redaction import redacted
 from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Finished
 from tempo.records.run_record import RunRecord, read_run
@@ -80,6 +81,25 @@ def fruitless(record: RunRecord, restarts: int) -> str | None:
     )
 
 
+LEAVING = "; leaving"
+"""How the last line of a worker ends that lost its lease; see `tempo.ledger.lease`."""
+
+
+def lost_lease(log: Path) -> str | None:
+    """Return why a worker left its run, where it lost the lease; None where it never had it."""
+    lines = _last_bytes(log).decode(errors="replace").strip().splitlines()
+    last = lines[-1] if lines else ""
+    return last.removesuffix(LEAVING) if last.endswith(LEAVING) else None
+
+
+def _last_bytes(log: Path) -> bytes:
+    if not log.is_file():
+        return b""
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - TAIL_BYTES, 0))
+        return file.read()
+
+
 def record_worker_death(folder: Path, status: JobStatus, log: Path, *, attempt: int) -> None:
     """Append the missing `Finished` event of `attempt`; do nothing when it was recorded.
 
@@ -93,7 +113,7 @@ def record_worker_death(folder: Path, status: JobStatus, log: Path, *, attempt: 
     mine = next((each for each in record.attempts if each.number == attempt), None)
     if mine is not None and mine.finish is not None:
         return
-    output = log.read_bytes() if log.is_file() else b""
+    output = _last_bytes(log)
     with EventLog(folder, attempt) as events:
         if mine is None:
             events.append(AttemptStarted(resumed_step=record.step, total_steps=0))
@@ -106,14 +126,15 @@ def record_worker_death(folder: Path, status: JobStatus, log: Path, *, attempt: 
                 train_seconds=mine.ended - mine.started if mine else 0.0,
                 peak_memory=0,
                 failure="node" if status.code is not None and status.code < 0 else "bug",
-                message=_cause(status),
-                detail=output[-TAIL_BYTES:].decode(errors="replace"),
+                message=cause(status),
+                detail=redacted(output.decode(errors="replace")),
             ),
             durable=True,
         )
 
 
-def _cause(status: JobStatus) -> str:
+def cause(status: JobStatus) -> str:
+    """Return how a worker died that recorded nothing of it."""
     if status.code is not None and status.code < 0:
         name = signal.Signals(-status.code).name
         hint = " (often the system ran out of memory)" if name == "SIGKILL" else ""

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus, Launcher, Resources
 from tempo.core.records import RunSpec, RunStatus
-from tempo.launch.scheduling.failure_policy import POLICIES, record_worker_death, signature
+from tempo.launch.scheduling.failure_policy import (
+    POLICIES,
+    cause,
+    lost_lease,
+    record_worker_death,
+    signature,
+)
 from tempo.launch.scheduling.other_drivers import OtherDrivers
 from tempo.launch.scheduling.run_view import RunRequest, RunView, precedence, why_fallen
 from tempo.ledger.port import Hold, Ledger, is_active
@@ -103,7 +109,8 @@ class Pool:
         )
         view.tail.catch_up()
         view.attempt = view.progress.attempt
-        found = reuse_status(folder, work.spec.config.get("runtime"))
+        config = work.spec.config
+        found = reuse_status(folder, config.get("runtime"), config.get("plugins") or ())
         if found.stale and not self._reuse_stale:
             view.outdated = view.attempt
         if view.complete and not self._to_come(view):
@@ -143,6 +150,15 @@ class Pool:
         """End the running workers at once, and begin nothing any more."""
         self.stopping = True
         self.launcher.kill(sorted(self._jobs))
+
+    def reconsider_failures(self) -> None:
+        """Count runs that failed here as complete once another invocation has completed them.
+
+        An invocation that begins later tries them again, and its result is the study's.
+        """
+        for view in self._views.values():
+            if view.status is RunStatus.FAILED:
+                self._adopt_result(view)
 
     def close(self) -> None:
         self._elsewhere.close()
@@ -253,8 +269,7 @@ class Pool:
         if view.complete:
             view.status = RunStatus.COMPLETE
         elif status.state is JobState.BUSY:
-            view.status = RunStatus.PLANNED
-            view.not_before = time.monotonic() + BUSY_PAUSE
+            self._left_alone(view)
         elif status.state is JobState.CANCELLED:
             view.status, view.withdrawn = RunStatus.STOPPED, True
         elif self.stopping or (finish is not None and finish.status == RunStatus.STOPPED):
@@ -265,6 +280,13 @@ class Pool:
         elif not self._retried(view, status, finish):
             self._record_death(view, status)
 
+    def _left_alone(self, view: RunView) -> None:
+        """Try later again: another worker has the run, or this one lost its lease."""
+        view.status = RunStatus.PLANNED
+        view.not_before = time.monotonic() + BUSY_PAUSE
+        if why := lost_lease(view.log):
+            view.losses += (f"{why}; the run is tried again from its last checkpoint",)
+
     def _retried(self, view: RunView, status: JobStatus, finish: Finished | None) -> bool:
         """Whether the kind of failure deserves another try, which is then left to `_fill`."""
         dead = {JobState.LOST, JobState.UNKNOWN}
@@ -272,6 +294,8 @@ class Pool:
         if view.withdrawn or view.lost >= POLICIES[failure or "bug"].retries:
             return False
         view.lost += 1
+        why = finish.message if finish else cause(status)
+        view.losses += (f"step {view.progress.step}: {why}; the run is tried again",)
         view.avoid = (*view.avoid, status.where or view.where)
         view.status = RunStatus.PLANNED
         return True

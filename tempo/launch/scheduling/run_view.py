@@ -12,6 +12,7 @@ from tempo.design.run_cost import known_cost
 from tempo.ledger.port import Owner
 from tempo.records.event_log import Progress, Tail
 from tempo.records.prices import Prices
+from tempo.spec.data import recorded_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,10 @@ class RunView:
         queued: a cluster has accepted the job and has not started it.
         where: the host or slot of the newest attempt; `avoid`: those that lost a worker of it.
         lost: how often its worker died without recording an end.
+        losses: a sentence for each time that a worker left the run without ending it: it died, or
+            lost its lease.
         withdrawn: a stop was requested, so the run is not started again here.
+        pruned: a search stopped it because its trial is not worth finishing.
         held_back: why it was not started, when a failure elsewhere says that it would fail too.
     """
 
@@ -53,9 +57,11 @@ class RunView:
     where: str = ""
     avoid: tuple[str, ...] = ()
     lost: int = 0
+    losses: tuple[str, ...] = ()
     attempt: int = 0
     not_before: float = 0.0
     withdrawn: bool = False
+    pruned: bool = False
     held_back: str = ""
     log: Path = field(default_factory=Path)
 
@@ -202,4 +208,5 @@ def _clips(budget: Mapping[str, Any], config: Mapping[str, Any]) -> float:
         return float(budget["steps"] * config["recipe"]["batch"])
     if budget.get("clips") is not None:
         return float(budget["clips"])
-    return float(budget["epochs"] * (config["data"].get("train_clips") or 1))
+    clips = recorded_data(config["data"], "train").get("train_clips") or 1
+    return float(budget["epochs"] * clips)

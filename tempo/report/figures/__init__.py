@@ -6,7 +6,7 @@ reason. To add one, write its function and its line here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,27 +16,31 @@ from tempo.report.figures import curves, forest, sample_strip, strata, variant_v
 from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.export import figure_of
 from tempo.report.figures.search import parameters, trial_values
+from tempo.report.formats.own_parts import ReportParts
 from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES: dict[str, Callable[[Comparison], Drawing | NotApplicable]] = {
-    "seeds": variant_values.draw_seeds,
-    "learning_curves": curves.draw_learning,
-    "learning_by_epoch": partial(curves.draw_learning, axis="epochs"),
-    "learning_by_time": partial(curves.draw_learning, axis="seconds"),
-    "strip": sample_strip.draw,
-    "forest": forest.draw,
-    "effects": forest.draw_effects,
-    "attribution": forest.draw_attribution,
-    "pareto": variant_values.draw_pareto,
-    "strata": strata.draw,
-    "strata_difference": partial(strata.draw, which="differences"),
-    "clip_scatter": strata.draw_clips,
-    "edges_and_time": variant_values.draw_edges_and_time,
-    "health": curves.draw_health,
-}
+FIGURES: Mapping[str, Callable[[Comparison], Drawing | NotApplicable]] = ReportParts(
+    "figure",
+    {
+        "seeds": variant_values.draw_seeds,
+        "learning_curves": curves.draw_learning,
+        "learning_by_epoch": partial(curves.draw_learning, axis="epochs"),
+        "learning_by_time": partial(curves.draw_learning, axis="seconds"),
+        "strip": sample_strip.draw,
+        "forest": forest.draw,
+        "effects": forest.draw_effects,
+        "attribution": forest.draw_attribution,
+        "pareto": variant_values.draw_pareto,
+        "strata": strata.draw,
+        "strata_difference": partial(strata.draw, which="differences"),
+        "clip_scatter": strata.draw_clips,
+        "edges_and_time": variant_values.draw_edges_and_time,
+        "health": curves.draw_health,
+    },
+)
 
 SEARCH_FIGURES: dict[str, Callable[[SearchSummary], Drawing | NotApplicable]] = {
     "history": trial_values.draw_history,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from tempo.comparison.comparison import Comparison
@@ -9,6 +10,8 @@ from tempo.comparison.evidence import Curve
 from tempo.core.records import MetricInfo
 from tempo.report.figures import drawing
 from tempo.report.figures.style import QUIET
+from tempo.report.formats import numbers
+from tempo.report.formats.cells import Links
 from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
 from tempo.report.formats.table import NotApplicable
 from tempo.report.upgrade_note_claims import expected_points
@@ -24,6 +27,8 @@ AXES = {
     "seconds": "training time (s)",
 }
 METRICS = ("psnr", "ssim")
+MOST_POINTS = 60
+"""Points of a curve that answer to the mouse; of a longer curve, as many, evenly spread."""
 
 
 def draw_learning(comparison: Comparison, axis: Axis = "steps") -> drawing.Drawing | NotApplicable:
@@ -38,18 +43,50 @@ def draw_learning(comparison: Comparison, axis: Axis = "steps") -> drawing.Drawi
         return NotApplicable("no run has been validated at two steps yet")
     shown = drawing.shown_variants(comparison, [curve.variant for curve in curves])
     figure, panels = drawing.blank(0.45 + 1.75 * len(infos), len(infos), sharex=True)
-    for axes, info in zip(panels, infos, strict=True):
+    points: list[drawing.Point] = []
+    links = Links.of(comparison)
+    for place, (axes, info) in enumerate(zip(panels, infos, strict=True)):
         for name in shown.names:
             curve = comparison.curve(name, info.name)
             if curve is not None:
                 _curve(axes, curve, shown, axis)
+                told = _told(curve, axis, info.digits, info.unit)
+                label, link = shown.labels[name], links.to(name)
+                points += [drawing.Point(place, *each, label, link) for each in told]
         axes.set_ylabel(axis_label(info))
         axes.grid(axis="y")
     marked = axis == "epochs" and _mark_expectations(panels, infos, comparison)
     figure.align_ylabels(panels)
     panels[-1].set_xlabel(AXES[axis])
     drawing.legend(figure, panels[0])
-    return drawing.Drawing(figure, _caption(comparison, curves, shown, marked))
+    caption = _caption(comparison, curves, shown, marked)
+    return drawing.Drawing(figure, caption, points, logarithmic="x")
+
+
+def _told(
+    curve: Curve, axis: Axis, digits: int, unit: str = ""
+) -> Iterator[tuple[float, float, str]]:
+    """Yield x, y and words of the points of a curve: step, mean, interval, each seed's value."""
+    at = getattr(curve, axis)
+    for place in _spread(len(curve.steps)):
+        if at[place] is None:
+            continue
+        ends = curve.low[place], curve.high[place], digits
+        value = f"{numbers.fixed(curve.mean[place], digits)} {unit}".rstrip()
+        text = drawing.value_text(f"{curve.variant}, step {curve.steps[place]}", value, *ends)
+        seeds = [
+            f"seed {seed}: {numbers.fixed(values[place], digits)}"
+            for seed, values in curve.lines.items()
+            if values[place] is not None
+        ]
+        yield at[place], curve.mean[place], "\n".join([text, *seeds])
+
+
+def _spread(count: int) -> list[int]:
+    """Return at most `MOST_POINTS` of `count` places, evenly spread, the last among them."""
+    if count <= MOST_POINTS:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (MOST_POINTS - 1)) for i in range(MOST_POINTS)})
 
 
 def _metrics(comparison: Comparison) -> list[MetricInfo]:
@@ -76,7 +113,8 @@ def _curve(axes: Axes, curve: Curve, shown: drawing.ShownVariants, axis: Axis) -
     band = [(x, low, high) for x, _, low, high in points if low is not None and high is not None]
     if band:
         x, low, high = zip(*band, strict=True)
-        axes.fill_between(x, low, high, color=options["color"], alpha=0.13, linewidth=0)
+        drawn = axes.fill_between(x, low, high, color=options["color"], alpha=0.13, linewidth=0)
+        drawing.belongs_to(drawn, options["label"])
 
 
 def _mark_expectations(panels: list[Axes], infos: list[MetricInfo], comparison: Comparison) -> bool:
@@ -85,9 +123,9 @@ def _mark_expectations(panels: list[Axes], infos: list[MetricInfo], comparison: 
     chosen = [axes for axes, info in zip(panels, infos, strict=True) if info.name == "psnr"]
     for axes in chosen:
         for point in points:
-            axes.plot(
-                [point.epoch] * 2, [point.low, point.high], color=QUIET.light, marker="_", lw=0.8
-            )
+            x, y = [point.epoch] * 2, [point.low, point.high]
+            (mark,) = axes.plot(x, y, color=QUIET.light, marker="_", linewidth=0.8)
+            drawing.belongs_to(mark, "")
             text, place = f"{point.variant} expected", (point.epoch, point.high)
             drawing.annotate(axes, text, place, (0, 3), ha="center", fontsize=6, color=QUIET.light)
     return bool(points and chosen)
@@ -116,6 +154,7 @@ def _borders_told(drawn: list[Curve]) -> str:
     return f"Upright marks: where stage {listed} of a training begins."
 
 
+HEALTH_DIGITS = 4
 PANELS = {
     "loss": ("training loss", True),
     "grad_norm": ("gradient norm", True),
@@ -133,7 +172,8 @@ def draw_health(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     shown = drawing.shown_variants(comparison, [curve.variant for curve in comparison.health])
     figure, panels = drawing.blank(0.45 + 1.25 * len(names), len(names), sharex=True)
     counts: list[int] = []
-    for axes, name in zip(panels, names, strict=True):
+    points: list[drawing.Point] = []
+    for place, (axes, name) in enumerate(zip(panels, names, strict=True)):
         label, logarithmic = PANELS[name]
         for variant in shown.names:
             curve = comparison.curve(variant, name)
@@ -141,6 +181,8 @@ def draw_health(comparison: Comparison) -> drawing.Drawing | NotApplicable:
                 continue
             axes.plot(curve.steps, curve.mean, linewidth=1.0, **shown.line(variant))
             counts.extend(curve.counts)
+            told = _told(curve, "steps", HEALTH_DIGITS)
+            points += [drawing.Point(place, *each, shown.labels[variant]) for each in told]
         drawn = [comparison.curve(variant, name) for variant in shown.names]
         if logarithmic and all(min(curve.mean) > 0 for curve in drawn if curve is not None):
             _log_scale(axes)
@@ -153,7 +195,7 @@ def draw_health(comparison: Comparison) -> drawing.Drawing | NotApplicable:
         f"How training went: mean over seeds ({seeds_range(counts)}); no band is drawn.",
         shown.omitted,
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, points, logarithmic="xy")
 
 
 def _log_scale(axes: Axes) -> None:

@@ -12,16 +12,43 @@ from tempo.report.figures import style
 from tempo.report.formats import numbers
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+SERIES = "series:"
+"""How the group ids of artists begin that belong to an entry of the legend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place in a figure that says on the page what stands there: value, interval, seed, run.
+
+    `axes` counts the figure's axes, `x` and `y` are data; `name` is the label in the legend, empty
+    without one; `link` leads to the runs.
+    """
+
+    axes: int
+    x: float
+    y: float
+    text: str
+    name: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A drawn figure. The caption says what is shown, n, and the kind of interval."""
+    """A drawn figure. The caption says what is shown, n, and the kind of interval.
+
+    `points` answer to the mouse on the page; `logarithmic` names the axes ("x", "y") that a reader
+    may switch between a linear and a logarithmic scale; `stretch`: the page may draw it wider.
+    """
 
     figure: Figure
     caption: str
+    points: Sequence[Point] = ()
+    logarithmic: str = ""
+    stretch: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +145,49 @@ class Bounded(Protocol):
 
 
 def interval_bars(
-    axes: Axes, found: Iterable[tuple[float, Bounded]], colour: str, *, vertical: bool = False
+    axes: Axes,
+    found: Iterable[tuple[float, Bounded]],
+    colour: str,
+    *,
+    vertical: bool = False,
+    name: str = "",
 ) -> None:
-    """Draw the interval of each (place, number); no bar where the data carry no interval."""
+    """Draw the interval of each (place, number); no bar where the data carry no interval.
+
+    `name`: the label in the legend with which the bars are hidden on the page.
+    """
     for place, each in found:
         if each.low is None or each.high is None:
             continue
         ends = [(place, each.low), (place, each.high)]
         x, y = zip(*(ends if vertical else [end[::-1] for end in ends]), strict=True)
-        axes.plot(x, y, color=colour, linewidth=1.0, solid_capstyle="butt", zorder=2)
+        (bar,) = axes.plot(x, y, color=colour, linewidth=1.0, solid_capstyle="butt", zorder=2)
+        belongs_to(bar, name)
+
+
+def belongs_to(artist: Artist, name: str) -> None:
+    """Say that an artist belongs to the entry `name` of the legend; empty: to no entry."""
+    artist.set_gid(f"{SERIES}{name}")
+
+
+def cut_marks(
+    axes: Axes, found: Iterable[tuple[float, Bounded]], ends: tuple[float, float], colour: str
+) -> bool:
+    """Draw an arrow where an interval goes beyond an end of the x axis; return whether any does."""
+    low, high = ends
+    cut = False
+    for place, each in found:
+        for end, is_beyond, marker in (
+            (low, each.low is not None and each.low < low, "<"),
+            (high, each.high is not None and each.high > high, ">"),
+        ):
+            if is_beyond:
+                axes.plot([end], [place], marker, color=colour, markersize=3.4, clip_on=False)
+                cut = True
+    return cut
+
+
+CUT = "Arrow: the interval goes on beyond the axis; the table has its ends."
 
 
 def mark_points(
@@ -137,10 +198,16 @@ def mark_points(
     axes.plot(x, y, marker, linestyle="none", color=colour, markerfacecolor=face, **options)
 
 
+def value_text(name: str, value: str, low: float | None, high: float | None, digits: int) -> str:
+    """Return `name: value [low, high]`, what a point of a figure says on hover."""
+    return f"{name}: {value} {numbers.bounds(low, high, digits, sign=False)}".rstrip()
+
+
 def front_line(axes: Axes, points: Sequence[tuple[float, float]], **options: Any) -> None:
     """Join the points of a Pareto front, in their order, by steps."""
     x, y = [at for at, _ in points], [value for _, value in points]
-    axes.plot(x, y, color=style.QUIET.light, linewidth=0.7, **options)
+    (line,) = axes.plot(x, y, color=style.QUIET.light, linewidth=0.7, **options)
+    belongs_to(line, "")
 
 
 def annotate(

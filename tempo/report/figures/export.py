@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import NotApplicableError, UnknownNameError
 from tempo.report.figures import style
 from tempo.report.figures.drawing import Drawing
+from tempo.report.figures.page_figure import Series, lay_out, page_figures, take_series
 from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
@@ -31,13 +33,25 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A finished figure: its files by suffix, its caption, and SVG for the page."""
+    """A finished figure: its files by suffix, its caption, and what the page needs of it.
+
+    `inline` is SVG by width, "narrow" and where it may be drawn wider "wide"; `series` are the
+    entries of its legend; `told` is what answers to the mouse, as JSON values. `broad`: it is
+    drawn over both columns alone, so that a phone scrolls it.
+    """
 
     name: str
     caption: str
     files: dict[str, bytes]
-    inline: str
-    wide: bool
+    inline: dict[str, str]
+    series: tuple[Series, ...]
+    told: dict[str, Any]
+    broad: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that the figure takes on the page, about."""
+        return sum(map(len, self.inline.values())) + len(json.dumps(self.told))
 
 
 Made = Plate | NotApplicable
@@ -129,32 +143,15 @@ def report_style() -> Iterator[None]:
 
 def _plate(name: str, drawing: Drawing, formats: Sequence[str]) -> Plate:
     figure = drawing.figure
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine(None)  # or each save would lay it out once more
-    files = {suffix: _saved(figure, suffix) for suffix in dict.fromkeys((*formats, "svg"))}
-    page = inline(files["svg"].decode(), name)
-    kept = {suffix: files[suffix] for suffix in formats}
-    return Plate(name, drawing.caption, kept, page, figure.get_figwidth() > style.COLUMN)
+    series = take_series(figure)
+    lay_out(figure)
+    files = {suffix: _saved(figure, suffix) for suffix in formats}
+    broad = figure.get_figwidth() > style.COLUMN
+    inline, told = page_figures(name, drawing, series, partial(_saved, suffix="svg"))
+    return Plate(name, drawing.caption, files, inline, series, told, broad)
 
 
 def _saved(figure: Figure, suffix: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=suffix, **FORMATS[suffix])
     return buffer.getvalue()
-
-
-def inline(svg: str, name: str) -> str:
-    """Return `svg` for a page: ids of its own, and colours that follow the page's scheme."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\bid="', f'id="{name}-', body)
-    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
-    for ink in style.INKS:
-        body = body.replace(ink.light, f"var(--{ink.name})")
-    head, rest = body.split(">", 1)
-    width = re.search(r' width="([\d.]+)pt"', head)
-    head = re.sub(r' (width|height)="[^"]*"', "", head)
-    size = f"--natural: {float(width[1]) if width else 240:.0f}pt"
-    return f'{head} style="{size}" role="img" aria-labelledby="caption-{name}">{rest}'

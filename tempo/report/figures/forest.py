@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tempo.comparison.comparison import Comparison
-from tempo.comparison.statistics.quantities import Attribution, Interval, Verdict, Word
+from tempo.comparison.statistics.quantities import Attribution, Contrast, Interval, Verdict, Word
 from tempo.comparison.study_changes import Change, Changes
 from tempo.report.figures import drawing
+from tempo.report.figures.axis_range import Reach, axis_range
 from tempo.report.figures.style import BAD, GOOD, QUIET, RULE, TEXT, UNSURE
 from tempo.report.formats import numbers, phrases
+from tempo.report.formats.cells import Links
 from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
@@ -31,8 +33,18 @@ LOOKS = {
 LEGEND = "Triangle: better or worse after Holm; square: equivalent; circle: inconclusive."
 
 
-ForestRow = tuple[str, Interval | None, Verdict]
-"""A label, a difference and its verdict; a row without a difference is left empty."""
+class ForestRow(NamedTuple):
+    """A row: its label, its difference (None leaves the row empty), its verdict, its seeds.
+
+    `values`: what each seed says, as text for the page; `link` leads to the runs.
+    """
+
+    label: str
+    change: Interval | None
+    verdict: Verdict
+    seeds: int
+    values: tuple[str, ...] = ()
+    link: str = ""
 
 
 def draw(comparison: Comparison) -> drawing.Drawing | NotApplicable:
@@ -45,11 +57,22 @@ def draw(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     shown = drawing.shown_variants(comparison, contrasts, MOST)
     if not shown.names:
         return NotApplicable("no variant can be paired with the baseline yet")
-    chosen = [(shown.labels[name], contrasts[name]) for name in shown.names]
-    rows = [(label, each.difference, each.verdict) for label, each in chosen]
+    info, links = comparison.info(comparison.metric), Links.of(comparison)
+    rows = [
+        ForestRow(
+            shown.labels[name],
+            each.difference,
+            each.verdict,
+            len(each.seeds),
+            tuple(seed_differences(each, info.digits)),
+            links.to(name),
+        )
+        for name in shown.names
+        for each in [contrasts[name]]
+    ]
     figure, (axes,) = drawing.blank(0.75 + 0.22 * len(rows))
-    _rows(axes, rows, comparison.delta)
-    axes.set_xlabel(phrases.axis_label(comparison.info(comparison.metric), "difference in "))
+    cut, points = _rows(axes, rows, comparison.delta, info.digits)
+    axes.set_xlabel(phrases.axis_label(info, "difference in "))
     some = contrasts[shown.names[0]]
     caption = phrases.sentences(
         f"Difference from the baseline ({comparison.baseline}), paired by seed and clip:",
@@ -58,9 +81,16 @@ def draw(comparison: Comparison) -> drawing.Drawing | NotApplicable:
         phrases.interval_kind(some.difference, "Bar"),
         phrases.no_difference(comparison),
         LEGEND,
+        drawing.CUT * cut,
         shown.omitted,
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, points)
+
+
+def seed_differences(contrast: Contrast, digits: int) -> Iterator[str]:
+    """Yield what each seed says of a contrast, with the run behind it."""
+    for seed, value, runs in zip(contrast.seeds, contrast.values, contrast.run_ids, strict=True):
+        yield f"seed {seed}: {numbers.signed(value, digits)}, run {runs[0]}"
 
 
 def draw_effects(comparison: Comparison) -> drawing.Drawing | NotApplicable:
@@ -71,21 +101,32 @@ def draw_effects(comparison: Comparison) -> drawing.Drawing | NotApplicable:
         return NotApplicable("the design has no factors whose effects can be estimated")
     shown = effects[:MOST]
     labels = numbers.labels([phrases.effect_name(effect) for effect in shown], 34)
-    rows = [(labels[phrases.effect_name(each)], each.change, each.verdict) for each in shown]
+    names = [labels[phrases.effect_name(each)] for each in shown]
+    rows = [
+        ForestRow(name, each.change, each.verdict, _at_least(each.change))
+        for name, each in zip(names, shown, strict=True)
+    ]
+    info = comparison.info(comparison.metric)
     figure, (axes,) = drawing.blank(0.75 + 0.24 * len(rows))
-    _rows(axes, rows, comparison.delta)
+    cut, points = _rows(axes, rows, comparison.delta, info.digits)
     mains = sum(len(effect.factors) == 1 for effect in shown)
     if 0 < mains < len(shown):
         axes.axhline(mains - 0.5, color=QUIET.light, linewidth=0.4, linestyle=(0, (2, 2)))
-    axes.set_xlabel(phrases.axis_label(comparison.info(comparison.metric), "change in "))
+    axes.set_xlabel(phrases.axis_label(info, "change in "))
     caption = phrases.sentences(
         "Main effects, averaged over the other factors, and below the line two-way interactions",
         "(by how much one factor changes the other's effect).",
         phrases.interval_kind(shown[0].change, "Bar"),
         phrases.no_difference(comparison),
+        drawing.CUT * cut,
         f"{MOST} of {len(effects)} effects are shown." if len(effects) > MOST else "",
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, points)
+
+
+def _at_least(change: Interval | None) -> int:
+    """Return how many seeds the degrees of freedom of an interval stand for at least."""
+    return 0 if change is None or change.df is None else int(change.df) + 1
 
 
 def largest_changes(changes: Changes) -> list[Change]:
@@ -96,15 +137,23 @@ def largest_changes(changes: Changes) -> list[Change]:
     return [each for each in found if each.variant in kept]
 
 
+def change_rows(chosen: Sequence[Change]) -> list[ForestRow]:
+    """Return the changes between two studies as rows of a forest."""
+    return [
+        ForestRow(each.variant, each.difference, each.verdict, _at_least(each.difference))
+        for each in chosen
+    ]
+
+
 def draw_changes(changes: Changes) -> drawing.Drawing | NotApplicable:
     """Draw after minus before, one row a variant that both studies have."""
     chosen = largest_changes(changes)
     if not chosen:
         return NotApplicable("no variant has finished runs in both studies")
     labels = numbers.labels([each.variant for each in chosen], 26)
-    rows = [(labels[each.variant], each.difference, each.verdict) for each in chosen]
+    rows = [row._replace(label=labels[row.label]) for row in change_rows(chosen)]
     figure, (axes,) = drawing.blank(0.75 + 0.22 * len(rows))
-    _rows(axes, rows, None)
+    cut, points = _rows(axes, rows, None, changes.info.digits)
     axes.set_xlabel(phrases.axis_label(changes.info, "change in "))
     total = sum(each.difference is not None for each in changes.changes)
     caption = phrases.sentences(
@@ -112,35 +161,58 @@ def draw_changes(changes: Changes) -> drawing.Drawing | NotApplicable:
         f"n = {len(rows)} variants.",
         phrases.interval_kind(chosen[0].difference, "Bar"),
         LEGEND,
+        drawing.CUT * cut,
         f"The largest {MOST_CHANGES} of {total}." if total > len(rows) else "",
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, points)
 
 
-def _rows(axes: Axes, rows: Sequence[ForestRow], delta: float | None) -> None:
-    """Draw `rows` top to bottom about zero, with the band of no difference."""
+def difference_range(rows: Sequence[ForestRow], delta: float | None) -> tuple[float, float]:
+    """Return the ends of an axis of differences: zero, every difference, the sure intervals."""
+    changes = [row.change for row in rows if row.change is not None]
+    band = [-delta, delta] if delta is not None else []
+    reaches = [Reach(row.change.low, row.change.high, row.seeds) for row in rows if row.change]
+    return axis_range([0.0, *band, *(each.value for each in changes)], reaches)
+
+
+def _rows(
+    axes: Axes, rows: Sequence[ForestRow], delta: float | None, digits: int
+) -> tuple[bool, list[drawing.Point]]:
+    """Draw `rows` top to bottom about zero; return whether any is cut off, and their points."""
     if delta is not None:
         axes.axvspan(-delta, delta, color=RULE.light, alpha=0.45, linewidth=0)
     axes.axvline(0, color=QUIET.light, linewidth=0.7)
-    for place, (_, change, verdict) in enumerate(rows):
+    ends, cut, points = difference_range(rows, delta), False, []
+    for place, row in enumerate(rows):
+        change = row.change
         if change is None:
             continue
-        marker, colour = LOOKS[verdict.word]
+        marker, colour = LOOKS[row.verdict.word]
         drawing.interval_bars(axes, [(place, change)], colour)
-        hollow = verdict.word is Word.INCONCLUSIVE
+        cut |= drawing.cut_marks(axes, [(place, change)], ends, colour)
+        hollow = row.verdict.word is Word.INCONCLUSIVE
         x, y = [change.value], [place]
         drawing.mark_points(axes, x, y, marker, colour, filled=not hollow, markersize=4.6, zorder=3)
-    drawing.name_rows(axes, [label for label, *_ in rows])
+        said = f"{row.label}: {numbers.change(change, digits)}, {row.verdict.word.value}"
+        text = "\n".join([said, *row.values])
+        points.append(drawing.Point(0, change.value, place, text, link=row.link))
+    axes.set_xlim(*ends)
+    drawing.name_rows(axes, [row.label for row in rows])
+    return cut, points
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: from `left`, `change` wide. `kind`: factor, missing or interaction."""
+    """One bar: from `left`, `change` wide. `kind`: factor, missing or interaction.
+
+    `why`: in a few words why a bar is missing.
+    """
 
     label: str
     left: float
     change: Interval | None
     kind: str
+    why: str = ""
 
 
 def draw_attribution(comparison: Comparison) -> drawing.Drawing | NotApplicable:
@@ -184,7 +256,8 @@ def stack(found: Attribution, start: float) -> list[Bar]:
     """Return the bars, each from the end of the bar before; an unfinished arm takes no width."""
     bars, at = [], start
     for rung in found.add_in:
-        bars.append(Bar(rung.factor, at, rung.change, "factor" if rung.change else "missing"))
+        kind, why = ("factor", "") if rung.change else ("missing", rung.note or "not finished")
+        bars.append(Bar(rung.factor, at, rung.change, kind, why))
         at += rung.change.value if rung.change else 0.0
     if found.residual is not None:
         bars.append(Bar("interaction", at, found.residual, "interaction"))
@@ -198,7 +271,8 @@ def _end(axes: Axes, place: int, level: float) -> None:
 
 def _bar(axes: Axes, place: int, bar: Bar, digits: int) -> None:
     if bar.change is None:
-        axes.annotate("not finished", (bar.left, place), fontsize=7, va="center", color=QUIET.light)
+        options: Any = {"fontsize": 7, "va": "center", "color": QUIET.light}
+        drawing.annotate(axes, bar.why, (bar.left, place), (4, 0), **options)
         return
     value = bar.change.value
     colour = GOOD.light if value >= 0 else BAD.light

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from tempo.comparison.comparison import Comparison
-from tempo.comparison.evidence import Stratum
+from tempo.comparison.evidence import ClipTable, Stratum
+from tempo.core.records import MetricInfo
 from tempo.report.figures import drawing
-from tempo.report.figures.style import COLUMN, QUIET, SERIES
+from tempo.report.figures.style import COLUMN, QUIET, SERIES, TEXT
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import axis_label, interval_kind, sentences, title
 from tempo.report.formats.table import NotApplicable
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Which = Literal["values", "differences"]
+MOST_CLIPS = 2000
+"""Dots of the scatter that answer to the mouse."""
+
 UNITS = {"motion": "motion (px)", "occlusion": "occlusion (share of pixels)"}
 
 
@@ -37,8 +42,10 @@ def draw(comparison: Comparison, which: Which = "values") -> drawing.Drawing | N
         return NotApplicable("no variant can be compared with the baseline in a stratum")
     figure, panels = drawing.blank(0.5 + 1.7 * len(groups), len(groups))
     prefix = "" if which == "values" else "Δ "
-    for axes, (by, group) in zip(panels, groups.items(), strict=True):
-        _panel(axes, group, shown, which)
+    points: list[drawing.Point] = []
+    digits = comparison.info(comparison.metric).digits
+    for place, (axes, (by, group)) in enumerate(zip(panels, groups.items(), strict=True)):
+        points += _panel(axes, group, shown, which, (place, digits))
         axes.set_xlabel(UNITS.get(by, by))
         axes.set_ylabel(axis_label(comparison.info(comparison.metric), prefix))
     drawing.legend(figure, panels[0])
@@ -50,10 +57,18 @@ def draw(comparison: Comparison, which: Which = "values") -> drawing.Drawing | N
         interval_kind(some, "Bar"),
         shown.omitted,
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, points)
 
 
-def _panel(axes: Axes, group: list[Stratum], shown: drawing.ShownVariants, which: Which) -> None:
+def _panel(
+    axes: Axes,
+    group: list[Stratum],
+    shown: drawing.ShownVariants,
+    which: Which,
+    about: tuple[int, int],
+) -> Iterator[drawing.Point]:
+    """Draw one property; yield the points. `about`: place of the panel, decimals of the metric."""
+    panel, digits = about
     if which == "differences":
         axes.axhline(0, color=QUIET.light, linewidth=0.7)
     gap = 0.6 / max(1, len(shown.names))
@@ -65,9 +80,16 @@ def _panel(axes: Axes, group: list[Stratum], shown: drawing.ShownVariants, which
             for place, stratum in enumerate(group)
             if name in getattr(stratum, which)
         ]
-        drawing.interval_bars(axes, found, look.colour, vertical=True)
-        x, y = [place for place, _ in found], [interval.value for _, interval in found]
         label = shown.labels[name]
+        drawing.interval_bars(axes, found, look.colour, vertical=True, name=label)
+        x, y = [place for place, _ in found], [interval.value for _, interval in found]
+        for place, interval in found:
+            stratum = group[round(place)]
+            where = f"{name}, {stratum.by} {stratum.low:.2g}–{stratum.high:.2g}"
+            write = numbers.fixed if which == "values" else numbers.signed
+            value, ends = write(interval.value, digits), (interval.low, interval.high, digits)
+            text = f"{drawing.value_text(where, value, *ends)}\nn = {stratum.clips} clips"
+            yield drawing.Point(panel, place, interval.value, text, label)
         drawing.mark_points(axes, x, y, look.marker, look.colour, markersize=3.6, label=label)
     ticks = [f"{each.low:.2g}–{each.high:.2g}\nn = {each.clips}" for each in group]
     axes.set_xticks(range(len(group)), ticks)
@@ -87,7 +109,8 @@ def draw_clips(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     ends = (min(*values[base], *values[rival]), max(*values[base], *values[rival]))
     axes.axline((ends[0], ends[0]), slope=1, color=QUIET.light, linewidth=0.6, zorder=1)
     motion = table.properties.get("motion")
-    options: Any = {"s": 11, "linewidths": 0, "alpha": 0.85, "zorder": 2}
+    # The outline has the colour of text, so that the darkest dots show on a dark page too.
+    options: Any = {"s": 13, "linewidths": 0.4, "edgecolors": TEXT.light, "zorder": 2}
     if motion is None:
         axes.scatter(values[base], values[rival], color=SERIES[0].light, **options)
     else:
@@ -106,7 +129,18 @@ def draw_clips(comparison: Comparison) -> drawing.Drawing | NotApplicable:
         if info.better == "higher"
         else "Below the line the variant is better.",
     )
-    return drawing.Drawing(figure, caption)
+    points = [
+        drawing.Point(0, x, y, _clip_text(table, place, (x, y), info))
+        for place, (x, y) in enumerate(zip(values[base], values[rival], strict=True))
+    ]
+    return drawing.Drawing(figure, caption, points[:MOST_CLIPS], stretch=False)
+
+
+def _clip_text(table: ClipTable, place: int, values: tuple[float, float], info: MetricInfo) -> str:
+    """Return what a dot of the scatter says: the clip, its source, both values."""
+    x, y = (numbers.fixed(each, info.digits) for each in values)
+    change = numbers.signed(values[1] - values[0], info.digits)
+    return f"{table.clips[place]}, {table.sources[place]}: {x} to {y} ({change} {info.unit})"
 
 
 def rival_of(comparison: Comparison, have: set[str]) -> str | None:

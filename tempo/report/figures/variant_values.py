@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import Pareto
+from tempo.comparison.statistics.quantities import Estimate
 from tempo.core.records import MetricInfo
 from tempo.report.figures import drawing
+from tempo.report.figures.axis_range import Reach, axis_range
 from tempo.report.figures.drawing import ShownVariants
 from tempo.report.figures.style import QUIET, WIDE
 from tempo.report.formats import numbers, phrases
+from tempo.report.formats.cells import Links
 from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
@@ -20,15 +25,24 @@ MOST = 40
 
 
 def draw_seeds(comparison: Comparison) -> drawing.Drawing | NotApplicable:
-    """Draw seeds as circles, their mean as a tick, the interval of the mean as a bar."""
+    """Draw seeds as circles, their mean as a tick, the interval of the mean as a bar.
+
+    References have rows of their own; one beyond the axis is an arrow at the edge with its number.
+    """
     metric = comparison.metric
     have = [row.variant for row in comparison.rows if metric in row.estimates]
     shown = drawing.shown_variants(comparison, have, MOST)
     if not shown.names:
         return NotApplicable("no variant has finished a seed yet")
-    figure, (axes,) = drawing.blank(0.75 + 0.21 * len(shown.names))
-    for place, name in enumerate(shown.names):
-        estimate = comparison.row(name).estimates[metric]
+    others = [row.variant for row in comparison.references if metric in row.estimates]
+    figure, (axes,) = drawing.blank(0.75 + 0.21 * (len(shown.names) + len(others)))
+    info = comparison.info(metric)
+    found = [comparison.row(name).estimates[metric] for name in shown.names]
+    reaches = [Reach(each.low, each.high, each.n) for each in found]
+    ends = axis_range([value for each in found for value in each.values], reaches)
+    cut, links = False, Links.of(comparison)
+    points: list[drawing.Point] = []
+    for place, (name, estimate) in enumerate(zip(shown.names, found, strict=True)):
         colour = shown.styles[name].colour
         axes.plot(
             estimate.values,
@@ -42,58 +56,61 @@ def draw_seeds(comparison: Comparison) -> drawing.Drawing | NotApplicable:
         )
         drawing.interval_bars(axes, [(place, estimate)], colour)
         axes.plot([estimate.mean], [place], "|", color=colour, markersize=9, markeredgewidth=1.6)
-    axes.margins(x=0.08)
-    _references(axes, comparison)
-    drawing.name_rows(axes, shown.tick_labels())
-    axes.set_xlabel(phrases.axis_label(comparison.info(metric)))
-    counts = [comparison.row(name).estimates[metric].n for name in shown.names]
-    seeds = phrases.seeds_range(counts)
+        cut |= drawing.cut_marks(axes, [(place, estimate)], ends, colour)
+        points += _told(estimate, place, name, info, links.to(name))
+    for place, name in enumerate(others, len(shown.names)):
+        value = comparison.row(name).estimates[metric].mean
+        points.append(_reference(axes, place, (name, value), ends, info))
+    axes.set_xlim(*ends)
+    drawing.name_rows(axes, [*shown.tick_labels(), *(numbers.shorten(n, 26) for n in others)])
+    axes.set_xlabel(phrases.axis_label(info))
+    seeds = phrases.seeds_range(each.n for each in found)
     caption = phrases.sentences(
         f"Each seed of each variant on the {comparison.split} clips ({seeds}).",
         "Circle: one seed; tick: their mean; bar:",
         f"{phrases.percent(comparison.level)} t interval of the mean over seeds.",
-        "Dotted or arrow: methods without weights." if comparison.references else "",
+        "Diamond: a method without weights; beyond the axis, its number stands at the edge."
+        if others
+        else "",
+        drawing.CUT * cut,
         shown.omitted,
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, points)
 
 
-def _references(axes: Axes, comparison: Comparison) -> None:
-    """Draw references within the variants' range as dotted lines; name the others by an arrow."""
-    low, high = axes.get_xlim()
-    off, inside = [], []
-    for row in comparison.references:
-        estimate = row.estimates.get(comparison.metric)
-        if estimate is None:
-            continue
-        value = numbers.fixed(estimate.mean, comparison.info(comparison.metric).digits)
-        if not low <= estimate.mean <= high:
-            off.append((estimate.mean < low, f"{row.variant} {value}"))
-            continue
-        axes.axvline(estimate.mean, color=QUIET.light, linestyle=(0, (1, 1.5)), linewidth=0.9)
-        inside.append((estimate.mean, f"{row.variant} {value}"))
-    axes.set_xlim(low, high)
-    if inside:
-        first, last = min(inside), max(inside)
-        middle = (first[0] + last[0]) / 2
-        side = "left" if middle < low + (high - low) / 3 else "right"
-        words = ", ".join(text for _, text in sorted(inside))
-        # A line of its own where the arrow's words stand in the same corner.
-        crowded = any(is_below == (side == "left") for is_below, _ in off)
-        _above(axes, first[0] if side == "left" else last[0], words, side, "data", crowded)
-    below = [text for is_below, text in off if is_below]
-    above = [text for is_below, text in off if not is_below]
-    if below:
-        _above(axes, 0, "← " + ", ".join(below), "left", "axes fraction")
-    if above:
-        _above(axes, 1, ", ".join(above) + " →", "right", "axes fraction")
+def _told(
+    estimate: Estimate, place: int, name: str, info: MetricInfo, link: str
+) -> Iterator[drawing.Point]:
+    """Yield a point for the mean of a variant, and one for each of its seeds with its run."""
+    value = f"{numbers.spread(estimate, info.digits)} {info.unit}".rstrip()
+    ends = estimate.low, estimate.high, info.digits
+    text = drawing.value_text(f"{name}, {phrases.seeds_range([estimate.n])}", value, *ends)
+    yield drawing.Point(0, estimate.mean, place, text, link=link)
+    for seed, each, run in zip(estimate.seeds, estimate.values, estimate.run_ids, strict=True):
+        said = f"{name}, seed {seed}: {numbers.amount(each, info)}"
+        yield drawing.Point(0, each, place, f"{said}\nrun {run}", link=link)
 
 
-def _above(
-    axes: Axes, x: float, text: str, side: str, coordinates: str, second: bool = False
-) -> None:
-    options: Any = {"xycoords": (coordinates, "axes fraction"), "ha": side, "fontsize": 7}
-    drawing.annotate(axes, text, (x, 1), (0, 12 if second else 3), color=QUIET.light, **options)
+def _reference(
+    axes: Axes,
+    place: int,
+    reference: tuple[str, float],
+    ends: tuple[float, float],
+    info: MetricInfo,
+) -> drawing.Point:
+    """Draw a method without weights in a row of its own, beyond the axis with its number."""
+    (name, value), (low, high) = reference, ends
+    text = numbers.fixed(value, info.digits)
+    if low <= value <= high:
+        axes.plot([value], [place], "D", color=QUIET.light, markersize=3.6)
+    else:
+        below = value < low
+        edge, marker, side = (low, "<", "left") if below else (high, ">", "right")
+        axes.plot([edge], [place], marker, color=QUIET.light, markersize=4.2, clip_on=False)
+        options: Any = {"ha": side, "va": "center", "fontsize": 7, "color": QUIET.light}
+        drawing.annotate(axes, text, (edge, place), (5 if below else -5, 0), **options)
+    at = min(max(value, low), high)
+    return drawing.Point(0, at, place, f"{name}: {text} {info.unit}".rstrip())
 
 
 EDGE_METRICS = {
@@ -124,25 +141,35 @@ def draw_edges_and_time(comparison: Comparison) -> drawing.Drawing | NotApplicab
     figure, panels = drawing.blank(
         height, 1, len(infos), width=WIDE if len(infos) > 1 else 3.3, sharey=True
     )
-    for axes, info in zip(panels, infos, strict=True):
-        _panel(axes, comparison, shown, info)
+    points: list[drawing.Point] = []
+    for place, (axes, info) in enumerate(zip(panels, infos, strict=True)):
+        points += _panel(axes, comparison, shown, info, place)
         drawing.name_rows(axes, shown.tick_labels())
-    return drawing.Drawing(figure, _caption(comparison, shown, infos))
+    return drawing.Drawing(figure, _caption(comparison, shown, infos), points)
 
 
-def _panel(axes: Axes, comparison: Comparison, shown: ShownVariants, info: MetricInfo) -> None:
-    for place, name in enumerate(shown.names):
-        estimate = comparison.row(name).estimates.get(info.name)
+def _panel(
+    axes: Axes, comparison: Comparison, shown: ShownVariants, info: MetricInfo, panel: int
+) -> Iterator[drawing.Point]:
+    """Draw one metric of every variant; yield the points that say each value."""
+    found = [(name, comparison.row(name).estimates.get(info.name)) for name in shown.names]
+    known = [estimate for _, estimate in found if estimate is not None]
+    reaches = [Reach(each.low, each.high, each.n) for each in known]
+    ends = axis_range([each.mean for each in known], reaches) if known else (0.0, 1.0)
+    for place, (name, estimate) in enumerate(found):
         if estimate is None:
             continue
         look = shown.styles[name]
         drawing.interval_bars(axes, [(place, estimate)], look.colour)
+        drawing.cut_marks(axes, [(place, estimate)], ends, look.colour)
         axes.plot([estimate.mean], [place], look.marker, color=look.colour, markersize=4)
+        told = next(_told(estimate, place, name, info, ""))
+        yield replace(told, axes=panel)
     if comparison.baseline in shown.names:
         own = comparison.row(comparison.baseline).estimates.get(info.name)
         if own is not None:
             axes.axvline(own.mean, color=QUIET.light, linewidth=0.7, zorder=1)
-    axes.margins(x=0.12)
+    axes.set_xlim(*ends)
     axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel(phrases.axis_label(info))
 
@@ -161,9 +188,26 @@ def _caption(comparison: Comparison, shown: ShownVariants, infos: list[MetricInf
         f"{listed[:1].upper()}{listed[1:]} on the {comparison.split} clips; less is better.",
         f"Mean over seeds ({phrases.seeds_range(counts)}); bar:",
         f"{phrases.percent(comparison.level)} t interval of the mean; line: the baseline.",
+        "An arrow marks an interval that goes on beyond the axis.",
         f"Not measured here: {', '.join(absent)}." if absent else "",
         shown.omitted,
     )
+
+
+def _bytes(value: float) -> str:
+    return numbers.memory(round(value))
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}"
+
+
+COST_TEXT: dict[str, Callable[[float], str]] = {
+    "parameters": numbers.count,
+    "macs": numbers.count,
+    "peak_memory": _bytes,
+}
+"""By cost, how its amounts are written: as in the tables, with their unit."""
 
 
 def draw_pareto(comparison: Comparison) -> drawing.Drawing | NotApplicable:
@@ -177,11 +221,13 @@ def draw_pareto(comparison: Comparison) -> drawing.Drawing | NotApplicable:
     lines = (len(views) + 1) // 2
     columns = min(2, len(views))
     figure, panels = drawing.blank(0.55 + 1.55 * lines, lines, columns, sharey=True)
-    for axes, view in zip(panels, views, strict=False):
+    info, links = comparison.info(views[0].metric), Links.of(comparison)
+    points: list[drawing.Point] = []
+    for place, (axes, view) in enumerate(zip(panels, views, strict=False)):
         _front_panel(axes, view, shown)
+        points += _costs_told(view, place, shown, info, links)
     for axes in panels[len(views) :]:
         axes.set_visible(False)
-    info = comparison.info(views[0].metric)
     for axes in panels[::columns]:
         axes.set_ylabel(phrases.axis_label(info))
     drawing.legend(figure, panels[0])
@@ -191,7 +237,24 @@ def draw_pareto(comparison: Comparison) -> drawing.Drawing | NotApplicable:
         f"Bar: {phrases.percent(comparison.level)} interval of the mean over seeds.",
         shown.omitted,
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, points, logarithmic="x")
+
+
+def _costs_told(
+    view: Pareto, panel: int, shown: ShownVariants, info: MetricInfo, links: Links
+) -> Iterator[drawing.Point]:
+    """Yield what each point of a front says: the cost, the value, its interval."""
+    for point in view.points:
+        if point.variant not in shown.names:
+            continue
+        cost = COST_TEXT.get(view.cost, numbers.three)(point.cost)
+        unit = view.unit if view.cost in {"step_ms", "device_hours"} else ""
+        name = f"{point.variant}, {phrases.COST_NAMES.get(view.cost, view.cost)} {cost} {unit}"
+        value = numbers.amount(point.value, info)
+        text = drawing.value_text(name.rstrip(), value, point.low, point.high, info.digits)
+        text += f"\non the front with a chance of {numbers.percent(point.probability)}"
+        label, link = shown.labels[point.variant], links.to(point.variant)
+        yield drawing.Point(panel, point.cost, point.value, text, label, link)
 
 
 def _front_panel(axes: Axes, view: Pareto, shown: ShownVariants) -> None:
@@ -202,15 +265,16 @@ def _front_panel(axes: Axes, view: Pareto, shown: ShownVariants) -> None:
     drawing.front_line(axes, [(p.cost, p.value) for p in front], drawstyle="steps-post", zorder=1)
     for point in points:
         look = shown.styles[point.variant]
-        drawing.interval_bars(axes, [(point.cost, point)], look.colour, vertical=True)
-        options: Any = {"markersize": 4.8, "label": shown.labels[point.variant], "zorder": 3}
+        label = shown.labels[point.variant]
+        drawing.interval_bars(axes, [(point.cost, point)], look.colour, vertical=True, name=label)
+        options: Any = {"markersize": 4.8, "label": label, "zorder": 3}
         x, y = [point.cost], [point.value]
         drawing.mark_points(axes, x, y, look.marker, look.colour, filled=point.member, **options)
     name = phrases.COST_NAMES.get(view.cost, view.cost.replace("_", " "))
-    axes.set_xlabel(f"{name} ({view.unit})" if view.unit not in {"", name} else name)
+    shown_unit = view.unit not in {"", name} and view.cost not in COST_TEXT
+    axes.set_xlabel(f"{name} ({view.unit})" if shown_unit else name)
     axes.xaxis.set_major_locator(MaxNLocator(3))
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: numbers.count(value) if value >= 1000 else f"{value:g}")
-    )
+    text = COST_TEXT.get(view.cost, _plain)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
     axes.margins(0.15)
     axes.grid()

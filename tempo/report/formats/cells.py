@@ -76,9 +76,14 @@ def contrast_cell(contrast: Contrast, link: str = "", *, brief: bool = False) ->
 
     A word that an earlier look found says with how many seeds, as its difference is of those.
     """
-    cell = verdict_cell(contrast.verdict, link, brief=brief)
-    if contrast.decided_at is not None and contrast.decided_at < len(contrast.seeds):
-        cell = replace(cell, text=f"{cell.text} at {contrast.decided_at} seeds")
-    if contrast.kind == "rule":
-        return cell
-    return replace(cell, text=f"{cell.text} ({contrast.kind})")
+    cell, beside = verdict_cell(contrast.verdict, link, brief=brief), kind_of(contrast)
+    return replace(cell, text=f"{cell.text} {beside}") if beside else cell
+
+
+def kind_of(contrast: Contrast) -> str:
+    """Return with how many seeds a standing word was found, and the kind of contrast if not the
+    rule's."""
+    found = contrast.decided_at
+    at = f"at {found} seeds" if found is not None and found < len(contrast.seeds) else ""
+    kind = "" if contrast.kind == "rule" else f"({contrast.kind})"
+    return " ".join(filter(None, (at, kind)))

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tempo.comparison.statistics.quantities import Estimate, Interval
+
+if TYPE_CHECKING:
+    from tempo.core.records import MetricInfo
+    from tempo.records.search_record import ObjectiveInfo
 
 MISSING = "—"
 MINUS = "\u2212"
@@ -20,6 +25,11 @@ def fixed(value: float | None, digits: int) -> str:
         return "not a number" if math.isnan(value) else ("∞" if value > 0 else MINUS + "∞")
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def amount(value: float | None, info: MetricInfo | ObjectiveInfo) -> str:
+    """Return a value of a metric with its unit, if that has one."""
+    return f"{fixed(value, info.digits)} {info.unit}".rstrip()
 
 
 def signed(value: float | None, digits: int) -> str:
@@ -108,13 +118,16 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.0f}%"
 
 
-def shorten(name: str, length: int = 28) -> str:
-    """Return `name` on one line, at most `length` characters long, the middle left out."""
+def shorten(name: str, length: int = 28, head: int | None = None) -> str:
+    """Return `name` on one line, at most `length` characters long, the middle left out.
+
+    `head` characters stand before what is left out; without it two thirds.
+    """
     line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if len(line) <= length:
         return line
-    head = (length - 1) * 2 // 3
-    return f"{line[:head]}…{line[-(length - 1 - head) :]}"
+    head = (length - 1) * 2 // 3 if head is None else head
+    return f"{line[:head]}…{line[len(line) - (length - 1 - head) :]}"
 
 
 def labels(names: Sequence[str], length: int = 28) -> dict[str, str]:

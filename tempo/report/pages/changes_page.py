@@ -9,18 +9,24 @@ from tempo.comparison.statistics.quantities import Word
 from tempo.comparison.study_changes import Change, Changes
 from tempo.report.document import write_page
 from tempo.report.figures.export import FORMATS, plates
-from tempo.report.figures.forest import draw_changes
+from tempo.report.figures.forest import change_rows, difference_range, draw_changes
 from tempo.report.formats import numbers
+from tempo.report.formats.cells import change_cell, verdict_cell
 from tempo.report.formats.phrases import title
-from tempo.report.pages.page import Box, Page, Remark, Section, Summary, text
+from tempo.report.formats.table import Cell
+from tempo.report.pages.answer import Answer, AnswerRow
+from tempo.report.pages.page import Page, Section, text
+from tempo.report.pages.strips import strip, ticks
+from tempo.report.pages.summary import Box, Remark, Summary
 from tempo.report.tables.changes import CHANGES_TABLES
 
 SECTIONS = (
-    Section("changes", "What changed", ("figure:changes", "table:changes")),
+    Section("changes", "All changes", ("figure:changes", "table:changes")),
     Section("moved", "Added and removed", ("table:moved",)),
     Section("differs", "What the studies ask for", ("table:spec", "table:config")),
-    Section("runs", "Runs", ("runs",)),
-    Section("reproduction", "Reproduction", ("reproduction",)),
+    Section("studies", "Both studies", ("boxes",), about="their runs, what came and went"),
+    Section("runs", "Runs", ("runs",), about="every run of both studies"),
+    Section("reproduction", "Reproduction", ("reproduction",), about="the command"),
 )
 
 
@@ -33,17 +39,19 @@ def write_changes_report(
         command: the command that writes this page again, for its last section.
         formats: of the figures beside the page, of `png`, `pdf` and `svg`.
     """
+    summary = changes_summary(changes)
     page = Page(
         kind="two studies",
         title=f"{changes.before} to {changes.after}",
         question=f"What got better or worse in {title(changes.info)}?",
-        summary=changes_summary(changes),
+        summary=summary,
         sections=SECTIONS,
         figures=plates({"changes": draw_changes}, changes, formats),
         tables={name: build(changes) for name, build in CHANGES_TABLES.items()},
         texts={
             "runs": text("changes_runs.html", changes=changes),
             "reproduction": text("changes_reproduction.html", command=command) if command else "",
+            "boxes": text("boxes.html", boxes=summary.boxes),
         },
         colophon=f"{changes.before}, {changes.after}",
     )
@@ -56,7 +64,8 @@ def changes_summary(changes: Changes) -> Summary:
     return Summary(
         banners=(),
         verdict=verdict(changes),
-        also=tuple(_largest(changes)),
+        answer=_answer(changes),
+        notes=tuple(Remark(sentence, is_warning=False) for sentence in _largest(changes)),
         boxes=(
             Box(
                 "Studies",
@@ -81,6 +90,49 @@ def changes_summary(changes: Changes) -> Summary:
                 empty="The specs ask for the same.",
             ),
         ),
+    )
+
+
+MOST_ROWS = 12
+
+
+def _answer(changes: Changes) -> Answer | None:
+    """Return the table that opens the page: the largest decided changes, then the other ones."""
+    if not changes.changes:
+        return None
+    info, digits = changes.info, changes.info.digits
+    order = [Word.WORSE, Word.BETTER, Word.EQUIVALENT, Word.INCONCLUSIVE, Word.INCOMPARABLE]
+    places = {each.variant: place for place, each in enumerate(changes.changes)}
+    ranked = sorted(changes.changes, key=lambda e: (order.index(e.verdict.word), -_size(e)))
+    chosen = ranked[:MOST_ROWS]
+    ends = difference_range(change_rows(chosen), None)
+    rows = []
+    for each in chosen:
+        link, word = f"#v{places[each.variant]}", each.verdict.word
+        verdict = Cell("the same runs", tone="quiet")
+        if not each.same_runs:
+            verdict = verdict_cell(each.verdict, link, brief=True)
+        told = f"{each.variant}: {numbers.change(each.difference, digits)}, {word.value}"
+        rows.append(
+            AnswerRow(
+                Cell(each.variant, each.variant, link),
+                verdict,
+                change_cell(each.difference, digits, link),
+                strip(each.difference, word, ends, digits, told),
+                tuple(Cell(numbers.fixed(v, digits), v) for v in (each.before, each.after)),
+            )
+        )
+    unit = f" ({info.unit})" if info.unit else ""
+    left = len(ranked) - len(chosen)
+    return Answer(
+        caption=f"{title(info)}: Δ is {changes.after} minus {changes.before}, paired by the seeds "
+        "and clips that both have. What got worse stands first.",
+        change=f"Δ {title(info)}{unit}",
+        others=("before", "after"),
+        rows=tuple(rows),
+        ticks=ticks(ends, None),
+        rest=f"{left} more variants are in the table of all changes." if left else "",
+        more="#changes",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ SMALL = 128
 class Gallery:
     """`clips`: what the viewer needs, as JSON values; `kept` of `total` clips are embedded.
 
-    `pair` are the variants to show first: the baseline and the last one trained.
+    `pair` are what to show first: the baseline and the best ranked of the others.
     """
 
     clips: tuple[dict[str, Any], ...]
@@ -51,10 +53,20 @@ def gallery(comparison: Comparison, budget: int = BUDGET) -> Gallery:
         if spent > budget:
             break
         clips.append(entry)
-    trained = [visible(name) for name in shown.names]
-    first = comparison.baseline if comparison.baseline in shown.names else None
-    pair = (visible(first) if first else "", trained[-1] if trained else "")
+    pair = _pair(comparison, names)
     return Gallery(tuple(clips), pair, len(clips), len(comparison.gallery), shown.omitted)
+
+
+def _pair(comparison: Comparison, names: Sequence[str]) -> tuple[str, str]:
+    """Return two names that differ: the baseline, then the best of the rest, else the target."""
+    ranks = {row.variant: row.rank for row in comparison.rows}
+    trained = [name for name in names if comparison.row(name).role != "reference"]
+    first = comparison.baseline if comparison.baseline in names else None
+    ordered = sorted(trained, key=lambda name: ranks[name] or math.inf)
+    ordered += [name for name in names if name not in trained]
+    first = first or next(iter(ordered), "target")
+    second = next((name for name in ordered if name != first), "target")
+    return visible(first), visible(second)
 
 
 def _entry(

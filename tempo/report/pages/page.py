@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
-import logging
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,20 +13,22 @@ from tempo.report.figures import style
 from tempo.report.figures.export import Made, Plate
 from tempo.report.formats.phrases import visible
 from tempo.report.formats.table import NotApplicable, Table
+from tempo.report.pages.summary import Summary
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 FACES = (
-    ("STIXGeneral.ttf", 400, "normal"),
-    ("STIXGeneralItalic.ttf", 400, "italic"),
-    ("STIXGeneralBol.ttf", 700, "normal"),
+    ("serif-regular.woff", 400, "normal"),
+    ("serif-italic.woff", 400, "italic"),
+    ("serif-bold.woff", 700, "normal"),
 )
-"""File, CSS weight, CSS style of the typeface, STIX General, which matplotlib ships.
+"""File, CSS weight, CSS style of the typeface, cut from STIX General, in which figures are set.
 
-The figures are set in STIX too. The STIX font licence (LICENSE_STIX beside the fonts) allows
-embedding and subsetting.
+`tests/report/make_fonts.py` cut them; their licence lies beside them.
 """
 
+SCRIPTS = ("page.js", "figures.js", "scales.js", "viewer.js")
+"""The script of the page, in the order in which its parts stand."""
 
 Part = str | Mapping[str, str] | tuple["Part", ...]
 """A figure or table by `kind:name`, a text by its name, figures that share a place (name to the
@@ -38,11 +37,17 @@ label to switch by), or several of these side by side."""
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under the heading, in order."""
+    """A heading and what stands under the heading, in order.
+
+    Sections are folded but for those that are `unfolded`; `about` says in a few words what a
+    section without figures and tables holds.
+    """
 
     anchor: str
     title: str
     parts: tuple[Part, ...]
+    unfolded: bool = False
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Page:
     """A page as data: a summary, and sections of figures, tables and texts.
 
     `texts`: finished HTML by name, empty for a text without content. `colophon`: what the foot
-    says of where the numbers come from.
+    says of where the numbers come from. `beside`: further files that lie beside the page.
     """
 
     kind: str
@@ -70,6 +75,7 @@ class Page:
     tables: Mapping[str, Table | NotApplicable]
     texts: Mapping[str, str]
     colophon: str
+    beside: tuple[str, ...] = ()
 
 
 def render(page: Page) -> str:
@@ -80,18 +86,26 @@ def render(page: Page) -> str:
         for section in page.sections
         if (blocks := _blocks(section.parts, page, absent))
     ]
-    body = text(
+    numbering = _numbering(sections)
+    return text(
         "page.html",
         page=page,
         sections=sections,
+        holds={section.anchor: _holds(blocks, numbering) for section, blocks in sections},
         absent=absent,
         colours=style.css_variables(),
+        fonts=font_faces(),
         css=(TEMPLATES / "page.css").read_text(),
-        js=(TEMPLATES / "page.js").read_text(),
-        numbering=_numbering(sections),
+        js="\n".join((TEMPLATES / name).read_text() for name in SCRIPTS),
+        numbering=numbering,
+        markers=MARKERS,
+        figures={
+            plate.name: plate.told
+            for _, blocks in sections
+            for plate in _plates(blocks)
+            if plate.told["points"] or plate.series
+        },
     )
-    words = re.sub(r"<svg.*?</svg>", "", body, flags=re.DOTALL)
-    return body.replace("/*fonts*/", font_faces(words), 1)
 
 
 def text(name: str, **values: Any) -> str:
@@ -141,6 +155,21 @@ def _numbering(sections: list[tuple[Section, list[Block]]]) -> dict[str, str]:
     return table
 
 
+def _holds(blocks: list[Block], numbering: Mapping[str, str]) -> str:
+    """Return the figures and tables of a section by their numbers."""
+    return ", ".join(numbering[f"{kind}:{name}"] for kind, name in _captioned(blocks))
+
+
+def _plates(blocks: list[Block]) -> Iterator[Plate]:
+    for block in blocks:
+        if block.kind == "row":
+            yield from _plates(block.content)
+        elif block.kind == "switch":
+            yield from block.content.values()
+        elif block.kind == "figure":
+            yield block.content
+
+
 def _captioned(blocks: list[Block]) -> Iterator[tuple[str, str]]:
     for block in blocks:
         if block.kind == "row":
@@ -172,30 +201,12 @@ def _template(name: str) -> Any:
     return environment.get_template(name)
 
 
-def _subset(path: Path, text: str) -> bytes:
-    """Return the font in `path` as WOFF, with the glyphs of `text` alone."""
-    from fontTools import subset  # type: ignore[import-untyped]
-
-    logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
-    options = subset.Options(flavor="woff", hinting=False, layout_features=["*"])
-    font = subset.load_font(str(path), options)
-    cutter = subset.Subsetter(options)
-    cutter.populate(text=text)
-    cutter.subset(font)
-    buffer = io.BytesIO()
-    subset.save_font(font, buffer, options)
-    return buffer.getvalue()
-
-
-def font_faces(text: str) -> str:
-    """Return `@font-face` rules of "Tempo Serif" for `text`; other characters fall back."""
-    import matplotlib
-
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    letters = "".join(sorted(set(text) | set(map(chr, range(32, 127)))))
+@cache
+def font_faces() -> str:
+    """Return `@font-face` rules of "Tempo Serif"; characters it does not have fall back."""
     rules = []
     for name, weight, slant in FACES:
-        data = base64.b64encode(_subset(folder / name, letters)).decode()
+        data = base64.b64encode((TEMPLATES / name).read_bytes()).decode()
         rules.append(
             "@font-face { font-family: 'Tempo Serif'; "
             f"font-weight: {weight}; font-style: {slant}; "
@@ -204,53 +215,23 @@ def font_faces(text: str) -> str:
     return "\n".join(rules)
 
 
-DEMONSTRATIONS = ("demo", "smoke")
-
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """A warning at the top. `tone`: note, or alert for what makes numbers untrustworthy."""
-
-    tone: str
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A sentence and a link to the place on the page that says more, or no link."""
-
-    text: str
-    link: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A box of labels with values, or of remarks; `empty` is printed where there is neither."""
-
-    title: str
-    entries: Mapping[str, str] = field(default_factory=dict)
-    remarks: tuple[Remark, ...] = ()
-    empty: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What opens a page after the title and the question."""
-
-    banners: tuple[Banner, ...]
-    verdict: str
-    also: tuple[str, ...]
-    boxes: tuple[Box, ...]
-
-
-def demonstration(profile: str | None, what: str) -> tuple[Banner, ...]:
-    """Return the banner of a page that was run under a small profile, or none."""
-    if profile not in DEMONSTRATIONS:
-        return ()
-    text = (
-        f"It was run under the profile “{profile}”: small networks, few steps, small clips. It "
-        f"shows that the machinery works, and what {what} looks like; its numbers say nothing "
-        "about the networks at full size."
-    )
-    return (Banner("note", "This is a demonstration", text),)
+MARKERS = {
+    "o": "M-3.5,0a3.5,3.5 0 1,0 7,0a3.5,3.5 0 1,0 -7,0z",
+    "s": "M-3.2,-3.2h6.4v6.4h-6.4z",
+    "^": "M0,-4L4,3.4H-4z",
+    "v": "M0,4L4,-3.4H-4z",
+    ">": "M4,0L-3.4,4V-4z",
+    "D": "M0,-4.2L4.2,0L0,4.2L-4.2,0z",
+    "P": "M-1.4,-4h2.8v2.6h2.6v2.8h-2.6v2.6h-2.8v-2.6h-2.6v-2.8h2.6z",
+    "X": "M-3.9,-2L-2,-3.9L0,-1.9L2,-3.9L3.9,-2L1.9,0L3.9,2L2,3.9L0,1.9L-2,3.9L-3.9,2L-1.9,0z",
+    "x": "M-3,-3L3,3M-3,3L3,-3",
+    "*": "M0,-4.6L1.1,-1.5H4.4L1.8,.5L2.8,3.7L0,1.8L-2.8,3.7L-1.8,.5L-4.4,-1.5H-1.1z",
+    ".": "M-1.5,0a1.5,1.5 0 1,0 3,0a1.5,1.5 0 1,0 -3,0z",
+    "|": "M0,-4.5V4.5",
+    "better": "M0,-4.2L4.2,3.6H-4.2z",
+    "worse": "M0,4.2L4.2,-3.6H-4.2z",
+    "equivalent": "M-3.3,-3.3h6.6v6.6h-6.6z",
+    "inconclusive": "M-3.6,0a3.6,3.6 0 1,0 7.2,0a3.6,3.6 0 1,0 -7.2,0z",
+    "incomparable": "M-3,-3L3,3M-3,3L3,-3",
+}
+"""Markers of figures and of verdicts as SVG paths about zero, in pixels of the page."""

@@ -16,15 +16,21 @@ from tempo.report.figures.export import FORMATS, plates
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import title
 from tempo.report.formats.table import Cell, Column, words
-from tempo.report.pages.page import Banner, Box, Page, Remark, Section, Summary, demonstration, text
-from tempo.report.pages.runs import RunGroup, command
+from tempo.report.pages.page import Page, Section, text
+from tempo.report.pages.runs import MlflowView, RunGroup, command
 from tempo.report.pages.study_page import study_summary, texts
+from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
 from tempo.report.tables import TABLES
 from tempo.report.tables.search_tables import SEARCH_TABLES, interval, spending
 
 SECTIONS = (
-    Section("history", "History", ("figure:history", "table:trials")),
-    Section("confirmation", "On fresh seeds", ("figure:confirmation", "table:confirmation")),
+    Section(
+        "confirmation",
+        "On fresh seeds",
+        ("figure:confirmation", "table:confirmation"),
+        unfolded=True,
+    ),
+    Section("history", "All trials", ("figure:history", "table:trials"), unfolded=True),
     Section("importance", "What mattered", ("figure:importance", "table:importance")),
     Section("front", "Pareto front", ("figure:front",)),
     Section("parameters", "Parameters", ("figure:parallel", "figure:slices", "table:space")),
@@ -34,10 +40,13 @@ SECTIONS = (
 CONFIRMED = Section(
     "results",
     "The confirmed trials on the test split",
-    ("table:results", ("figure:seeds", "figure:forest"), "figure:strip", "gallery", "failures"),
+    ("table:results", "gallery", ("figure:seeds", "figure:forest"), "figure:strip", "failures"),
 )
-RUNS = Section("runs", "Runs", ("trial_runs", "runs"))
-REPRODUCTION = Section("reproduction", "Reproduction", ("search_reproduction",))
+SEARCH = Section("search", "What was searched", ("boxes",), about="the search's facts")
+RUNS = Section("runs", "Runs", ("trial_runs", "runs"), about="the runs of every trial")
+REPRODUCTION = Section(
+    "reproduction", "Reproduction", ("search_reproduction",), about="commands, storage"
+)
 
 FROM_STUDY = ("seeds", "forest", "strip")
 
@@ -66,20 +75,23 @@ def write_search_report(
             summary=summary,
             command=again,
             compare_command=page_command("compare", summary.study),
+            ui=MlflowView.of(summary.study),
         ),
         "runs": "",
     }
-    sections: tuple[Section, ...] = (*SECTIONS, RUNS, REPRODUCTION)
+    sections: tuple[Section, ...] = (*SECTIONS, SEARCH, RUNS, REPRODUCTION)
     if comparison is not None:
         figures |= plates({name: FIGURES[name] for name in FROM_STUDY}, comparison, formats)
         tables["results"] = TABLES["results"](comparison)
-        told |= texts(comparison)
-        sections = (*SECTIONS[:2], CONFIRMED, *SECTIONS[2:], RUNS, REPRODUCTION)
+        told |= texts(comparison, folder=folder)
+        sections = (*SECTIONS[:2], CONFIRMED, *SECTIONS[2:], SEARCH, RUNS, REPRODUCTION)
+    opening = search_summary(summary, comparison)
+    told["boxes"] = text("boxes.html", boxes=opening.boxes)
     page = Page(
         kind="search report",
         title=summary.study,
         question=summary.question,
-        summary=search_summary(summary, comparison),
+        summary=opening,
         sections=sections,
         figures=figures,
         tables=tables,
@@ -128,14 +140,16 @@ def search_summary(summary: SearchSummary, comparison: Comparison | None) -> Sum
         banners=(
             *_partial(summary),
             *warned,
-            *demonstration(summary.profile, "the report of a search"),
+            *demonstration(summary.profile, "this report"),
         ),
         verdict=verdict(summary),
-        also=tuple(_also(summary)),
+        notes=(
+            *(Remark(sentence, is_warning=False) for sentence in _also(summary)),
+            *_failed(summary),
+        ),
         boxes=(
             Box("Search", _facts(summary)),
             Box("Budget used", _used(summary)),
-            Box("Failed", remarks=_failed(summary), empty="No trial failed."),
         ),
     )
 
@@ -159,9 +173,11 @@ def verdict(summary: SearchSummary) -> str:
         return _several(summary)
     info, name = summary.objectives[0], summary.best[0]
     trial = summary.trial(name)
-    value = f"{numbers.fixed(of.finished(trial), info.digits)} {info.unit}".strip()
+    value = numbers.amount(of.finished(trial), info)
     count = len(of.numbered(summary))
-    said = f"{name} is the best of {count} trials: {value} {title(info)} in the search"
+    said = (
+        f"{name} is the best of {count} trials: {value} {title(info)} on validation in the search"
+    )
     found = best(summary)
     if found is None or found.fresh is None:
         return f"{said}, not confirmed on fresh seeds."

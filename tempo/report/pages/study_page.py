@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
 
 from tempo.comparison.comparison import Comparison
 from tempo.core.own_command import page_command
-from tempo.core.seed_stages import SeedStages
+from tempo.core.plugins.parts import names_of
 from tempo.report.figures.export import Made
+from tempo.report.formats.answer_sentence import answer_sentence
 from tempo.report.formats.table import NotApplicable, Table
+from tempo.report.pages.answer import answer_table
 from tempo.report.pages.gallery import BUDGET, gallery
-from tempo.report.pages.page import Banner, Box, Page, Remark, Section, Summary, demonstration, text
-from tempo.report.pages.runs import command, environments, resolved_spec, run_columns, run_groups
+from tempo.report.pages.headlines import Headline, sort_headline
+from tempo.report.pages.held_equal import held_equal
+from tempo.report.pages.page import Page, Section, text
+from tempo.report.pages.runs import (
+    MlflowView,
+    command,
+    environments,
+    failure_links,
+    resolved_spec,
+    run_columns,
+    run_groups,
+)
+from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
 
 SECTIONS = (
-    Section("results", "Results", ("table:results", ("figure:seeds", "figure:forest"))),
+    Section("results", "All results", ("table:results", ("figure:seeds", "figure:forest"))),
+    Section(
+        "samples", "Pictures", ("gallery", "figure:strip"), about="two variants on the same clip"
+    ),
     Section(
         "curves",
         "Learning curves",
@@ -28,8 +44,7 @@ SECTIONS = (
             "table:learning",
         ),
     ),
-    Section("samples", "Samples", ("figure:strip", "gallery")),
-    Section("contrasts", "Contrasts", ("precision", "table:contrasts")),
+    Section("contrasts", "What the numbers can carry", ("precision", "table:contrasts")),
     Section("effects", "Main effects and interactions", ("figure:effects", "table:effects")),
     Section(
         "attribution",
@@ -39,7 +54,7 @@ SECTIONS = (
     Section(
         "cost",
         "Quality and cost",
-        ("figure:pareto", "table:fronts", "table:costs", "table:budgets"),
+        ("figure:pareto", "table:fronts", "table:costs", "table:budgets", "table:same_size"),
     ),
     Section(
         "where",
@@ -52,9 +67,12 @@ SECTIONS = (
     Section("edges", "Edges and flicker", ("figure:edges_and_time",)),
     Section("fairness", "Fairness audit", ("table:fairness",)),
     Section("health", "Training health", ("figure:health", "failures")),
-    Section("claims", "What the upgrade note expects", ("table:claims",)),
-    Section("runs", "Runs", ("runs",)),
-    Section("reproduction", "Reproduction", ("reproduction",)),
+    Section("claims", "What the upgrade note of V3 expects", ("table:claims",)),
+    Section(
+        "facts", "What was run, and what was held equal", ("boxes",), about="the study's facts"
+    ),
+    Section("runs", "Runs", ("runs",), about="every run, with its folder"),
+    Section("reproduction", "Reproduction", ("reproduction",), about="commands, spec, environment"),
 )
 
 
@@ -63,36 +81,58 @@ def study_page(
     figures: Mapping[str, Made],
     tables: Mapping[str, Table | NotApplicable],
     budget: int = BUDGET,
+    folder: Path | None = None,
 ) -> Page:
-    """Return the page of `comparison`; `budget`: most bytes of gallery pictures."""
+    """Return the page of `comparison`.
+
+    Args:
+        budget: most bytes of gallery pictures.
+        folder: where the page will lie, so that it can link to the folders of runs.
+    """
+    summary = study_summary(comparison)
     return Page(
         kind="ablation report",
         title=comparison.study,
         question=comparison.question,
-        summary=study_summary(comparison),
-        sections=SECTIONS,
+        summary=summary,
+        sections=(*SECTIONS[:-2], *_of_plugins(), *SECTIONS[-2:]),
         figures=figures,
         tables=tables,
-        texts=texts(comparison, budget),
+        texts=texts(comparison, budget, folder)
+        | {"boxes": text("boxes.html", boxes=summary.boxes)},
         colophon=f"fingerprint {comparison.fingerprint}",
+        beside=("table.csv",),
     )
 
 
-def texts(comparison: Comparison, budget: int = BUDGET) -> dict[str, str]:
+def _of_plugins() -> tuple[Section, ...]:
+    """Return a section of the figures and tables that plug-ins added; none without any."""
+    places = [f"{kind}:{name}" for kind in ("figure", "table") for name in names_of(kind)]
+    return (Section("own", "From plug-ins", tuple(places)),) if places else ()
+
+
+def texts(
+    comparison: Comparison, budget: int = BUDGET, folder: Path | None = None
+) -> dict[str, str]:
     """Return the parts of the page that are words, pictures and lists of runs, by name."""
     shown = gallery(comparison, budget)
     told = {"comparison": comparison}
     failed = comparison.failures or comparison.exclusions
-    noisy = comparison.noise or comparison.power
+    precision = sort_headline(comparison).precision
     return {
         "gallery": text("gallery.html", gallery=shown) if shown.clips else "",
-        "precision": text("precision.html", **told) if noisy else "",
-        "failures": text("failures.html", **told) if failed else "",
-        "runs": text("runs.html", columns=run_columns(comparison), groups=run_groups(comparison)),
+        "precision": text("precision.html", sentences=precision) if precision else "",
+        "failures": text("failures.html", links=failure_links(comparison, folder), **told)
+        if failed
+        else "",
+        "runs": text(
+            "runs.html", columns=run_columns(comparison), groups=run_groups(comparison, folder)
+        ),
         "reproduction": text(
             "reproduction.html",
             command=command(comparison.source, comparison.profile),
             compare_command=page_command("compare", comparison.study),
+            ui=MlflowView.of(comparison.study),
             spec=resolved_spec(comparison),
             environments=environments(comparison),
             **told,
@@ -101,17 +141,15 @@ def texts(comparison: Comparison, budget: int = BUDGET) -> dict[str, str]:
 
 
 def study_summary(comparison: Comparison) -> Summary:
-    """Return what opens the page of a study; sentences are the comparison's, word for word."""
+    """Return what opens the page of a study: the answer, its table, and each warning once."""
+    said = sort_headline(comparison)
     failed = tuple(Remark(sentence, "#failures") for sentence in _failed(comparison))
-    differs = tuple(
-        Remark(each.sentence, "#fairness")
-        for each in comparison.fairness
-        if each.severity == "unintended"
-    )
     return Summary(
-        banners=(*_banners(comparison), *demonstration(comparison.profile, "a report")),
-        verdict=comparison.headline[0] if comparison.headline else "No run has finished yet.",
-        also=comparison.headline[1:],
+        banners=(*_banners(comparison, said), *demonstration(comparison.profile, "this report")),
+        lead=said.lead,
+        verdict=answer_sentence(comparison),
+        answer=answer_table(comparison),
+        notes=(*failed, *said.notes),
         boxes=(
             Box("Study", _facts(comparison)),
             Box(
@@ -119,24 +157,18 @@ def study_summary(comparison: Comparison) -> Summary:
                 held_equal(comparison),
                 empty="Nothing that the spec names: the variants differ in every part.",
             ),
-            Box(
-                "Failed or differs",
-                remarks=(*failed, *differs),
-                empty="No run failed, and the runs differ in nothing but what the study varies.",
-            ),
         ),
     )
 
 
-def _banners(comparison: Comparison) -> Iterator[Banner]:
+def _banners(comparison: Comparison, said: Headline) -> Iterator[Banner]:
     if not comparison.complete:
         done, planned = comparison.finished_runs, comparison.planned_runs
-        yield Banner(
-            "alert",
-            "Partial",
+        text = (
             f"{done} of {planned} runs have finished. Numbers are of what there is, and will "
-            "change; run the study again to finish it, then rebuild this page.",
+            "change; run the study again to finish it, then rebuild this page."
         )
+        yield Banner("alert", "Partial", " ".join([text, *said.incomplete]))
     for sentence in comparison.stale:
         yield Banner("alert", "Stale", sentence)
     if comparison.exploratory:
@@ -150,7 +182,8 @@ def _banners(comparison: Comparison) -> Iterator[Banner]:
         yield Banner(
             "alert",
             "Different protocols",
-            "The rows were not all evaluated by one protocol: they are shown, but not ranked.",
+            " ".join(said.protocols)
+            or "The rows were not all evaluated by one protocol: they are shown, but not ranked.",
         )
 
 
@@ -184,111 +217,3 @@ def _failed(comparison: Comparison) -> Iterator[str]:
         seed = "" if each.seed is None else f", seed {each.seed}"
         why = each.failure or each.status
         yield f"{each.variant}{seed}: {why} at step {each.step}. {each.message}".strip()
-
-
-def held_equal(comparison: Comparison) -> dict[str, str]:
-    """Return label and value of what every variant shares by the spec; varied fields left out."""
-    recipe, data = _map(comparison.spec.get("recipe")), _map(comparison.spec.get("data"))
-    entries = (
-        ("data", ("data",), _data(data)),
-        ("budget", ("recipe.budget",), _budget(recipe)),
-        ("batch", ("recipe.batch", "recipe.crop"), _batch(recipe)),
-        ("learning rate", ("recipe.lr", "recipe.warmup", "recipe.schedule"), _rate(recipe)),
-        ("optimiser", ("recipe.optimiser",), _kind(recipe.get("optimiser"))),
-        ("gradient clip", ("recipe.grad_clip",), _say(recipe.get("grad_clip"))),
-        ("loss", ("recipe.loss",), _kind(recipe.get("loss"))),
-        ("precision", ("recipe.precision",), _say(recipe.get("precision"))),
-        ("seeds", ("seeds",), _seeds(comparison.spec.get("seeds"))),
-    )
-    varied = set(varied_paths(comparison.spec))
-    return {
-        label: value
-        for label, paths, value in entries
-        if value and not any(_overlap(path, other) for path in paths for other in varied)
-    }
-
-
-def varied_paths(spec: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the dotted paths that a factor or a listed variant sets."""
-    for factor in _map(spec.get("factors")).values():
-        fields = _map(factor)
-        if fields.get("path"):
-            yield str(fields["path"])
-            continue
-        for level in _map(fields.get("levels")).values():
-            yield from _leaves(level)
-    for variant in _variants(spec):
-        yield from _leaves(_map(variant).get("set"))
-
-
-def _variants(spec: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the variants that a spec spells out, in `variants` or under a design."""
-    yield from _map(spec.get("variants")).values()
-    for design in spec.get("design") or ():
-        listed = _map(design).get("variants")
-        yield from (each for each in listed or () if isinstance(each, Mapping))
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[str]:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else str(key))
-    elif path:
-        yield path
-
-
-def _overlap(path: str, other: str) -> bool:
-    return path == other or path.startswith(other + ".") or other.startswith(path + ".")
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _say(value: Any) -> str:
-    """Return a value of a spec in words; nothing for None."""
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_say, value))
-    return "" if value is None else str(value)
-
-
-def _seeds(seeds: Any) -> str:
-    """Return a spec's seeds in words, adaptive ones as a range."""
-    stages = SeedStages.of(seeds)
-    return _say(seeds) if stages is None else str(stages)
-
-
-def _kind(slot: Any) -> str:
-    return _say(slot.get("kind")) if isinstance(slot, Mapping) else _say(slot)
-
-
-def _pair(value: Any, between: str, unit: str) -> str:
-    return between.join(map(_say, value)) + unit if isinstance(value, list | tuple) else _say(value)
-
-
-def _data(data: Mapping[str, Any]) -> str:
-    size, motion = data.get("size"), data.get("motion")
-    parts = [_say(data.get("kind"))]
-    parts += [_pair(size, " × ", " pixels")] if size else []
-    parts += ["motion " + _pair(motion, " to ", " px")] if motion else []
-    return ", ".join(filter(None, parts))
-
-
-def _budget(recipe: Mapping[str, Any]) -> str:
-    given = {name: value for name, value in _map(recipe.get("budget")).items() if value}
-    return ", ".join(f"{_say(value)} {name}" for name, value in given.items())
-
-
-def _batch(recipe: Mapping[str, Any]) -> str:
-    batch, crop = _say(recipe.get("batch")), _say(recipe.get("crop"))
-    return f"{batch} crops of {crop} × {crop} pixels" if batch and crop else ""
-
-
-def _rate(recipe: Mapping[str, Any]) -> str:
-    rate, warmup = _say(recipe.get("lr")), _say(recipe.get("warmup"))
-    if not rate:
-        return ""
-    parts = [rate, _kind(recipe.get("schedule")), f"{warmup} steps of warmup" if warmup else ""]
-    return ", ".join(filter(None, parts))

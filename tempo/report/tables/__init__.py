@@ -5,22 +5,27 @@ A table is a function from a comparison to a `Table`, or to `NotApplicable` with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tempo.comparison.comparison import Comparison
+from tempo.report.formats.own_parts import ReportParts
 from tempo.report.formats.table import NotApplicable, Table
 from tempo.report.tables import claims, costs, differences, results
 
-TABLES: dict[str, Callable[[Comparison], Table | NotApplicable]] = {
-    "results": results.build,
-    "contrasts": differences.contrasts,
-    "effects": differences.effects,
-    "attribution": differences.attribution,
-    "fronts": costs.fronts,
-    "costs": costs.build,
-    "budgets": costs.budgets,
-    "learning": costs.learning,
-    "strata": differences.strata,
-    "fairness": differences.fairness,
-    "claims": claims.build,
-}
+TABLES: Mapping[str, Callable[[Comparison], Table | NotApplicable]] = ReportParts(
+    "table",
+    {
+        "results": results.build,
+        "contrasts": differences.contrasts,
+        "effects": differences.effects,
+        "attribution": differences.attribution,
+        "fronts": costs.fronts,
+        "costs": costs.build,
+        "budgets": costs.budgets,
+        "same_size": costs.same_size,
+        "learning": costs.learning,
+        "strata": differences.strata,
+        "fairness": differences.fairness,
+        "claims": claims.build,
+    },
+)

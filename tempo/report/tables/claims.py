@@ -6,7 +6,7 @@ size, precision and compilation answers once for each of its cells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,34 +14,46 @@ from tempo.comparison.comparison import Comparison, Row
 from tempo.core.config_diff import flatten
 from tempo.report import upgrade_note_claims as expected
 from tempo.report.formats import numbers
-from tempo.report.formats.table import Cell, Line, Table, words
+from tempo.report.formats.table import Cell, Line, NotApplicable, Table, words
 
-NOT_HERE = "not measured here"
 VERSIONS = ("V2", "V3")
 SPEEDS = {"precision": ("fp32", "bf16"), "compiled": ("off", "default")}
 """The settings that a claim of speed is about, slow and fast."""
 
 
-def build(comparison: Comparison) -> Table:
-    """Return one line a claim; expected and measured never share a column."""
-    lines = []
-    for claim in expected.CLAIMS:
-        found = measured(claim, comparison)
-        lines.append(
-            Line.of(
-                Cell(claim.quantity),
-                Cell(claim.expected, tone="expected"),
-                Cell(found, link="#runs") if found else Cell(NOT_HERE, tone="quiet"),
-                Cell(claim.protocol, tone="quiet"),
-                Cell(claim.measured_by, tone="code"),
-            )
+def build(comparison: Comparison) -> Table | NotApplicable:
+    """Return one line a claim that was measured; expected and measured never share a column."""
+    found = [(claim, measured(claim, comparison)) for claim in expected.CLAIMS]
+    lines = tuple(
+        Line.of(
+            Cell(claim.quantity),
+            Cell(claim.expected, tone="expected"),
+            Cell(said, link="#runs"),
+            Cell(claim.protocol, tone="quiet"),
+        )
+        for claim, said in found
+        if said is not None
+    )
+    if not lines:
+        return NotApplicable(
+            "the study measures nothing that the upgrade note of V3 expects, under its protocol"
         )
     caption = (
-        "What the V3 upgrade note expects of V2 and V3. Expectations are not results: a claim "
+        "What the upgrade note of V3 expects of V2 and V3. Expectations are not results: a claim "
         "counts as measured only where this study follows its protocol."
     )
-    columns = words("quantity", "expected", "measured", "protocol", "measured by")
-    return Table("claims", caption, columns, tuple(lines))
+    columns = words("quantity", "expected", "measured", "protocol")
+    return Table("claims", caption, columns, lines, tuple(_elsewhere(found)))
+
+
+def _elsewhere(found: Sequence[tuple[expected.Claim, str | None]]) -> Iterator[str]:
+    """Yield which claims are not measured by this study, and by what they are."""
+    rest: dict[str, list[str]] = {}
+    for claim, said in found:
+        if said is None:
+            rest.setdefault(claim.measured_by, []).append(claim.quantity)
+    for by, quantities in rest.items():
+        yield f"Not measured here, but by {by}: {'; '.join(quantities)}"
 
 
 def measured(claim: expected.Claim, comparison: Comparison) -> str | None:

@@ -61,36 +61,62 @@ def _mac_size(rows: list[Row]) -> str:
     return f"{size[0]} × {size[1]} pixels" if size else ""
 
 
+SIZE = "parameters"
+"""The one budget at which variants are read after training, and so on the split of the results."""
+
+
 def budgets(comparison: Comparison) -> Table | NotApplicable:
-    """Return each variant at equal steps, wall-clock, device hours, parameters: a column each."""
-    views = comparison.budgets
+    """Return each variant on validation at equal steps, wall-clock, device hours: a column each."""
+    views = [view for view in comparison.budgets if view.budget != SIZE]
     if not views:
         return NotApplicable("no validation curve reaches a budget that all variants share")
+    name, split = title(comparison.info(comparison.metric)), _split(views[0])
+    caption = (
+        f"At equal budgets: {name} on {split}; mean ± standard deviation over seeds. A value read "
+        "in mid-schedule understates what a shorter schedule would reach."
+    )
+    return _budgets("budgets", caption, comparison, views)
+
+
+def same_size(comparison: Comparison) -> Table | NotApplicable:
+    """Return the results of the variants that are about as large as the baseline."""
+    views = [view for view in comparison.budgets if view.budget == SIZE]
+    found = sum(each is not None for view in views for each in view.values.values())
+    if found < 2:
+        return NotApplicable("no other variant has about as many parameters as the baseline")
+    name, split = title(comparison.info(comparison.metric)), _split(views[0])
+    caption = (
+        f"At equal size: {name} on {split}, after training; mean ± standard deviation over seeds."
+    )
+    return _budgets("same_size", caption, comparison, views)
+
+
+def _split(view: BudgetView) -> str:
+    return "the test clips" if view.split == "test" else "the validation clips"
+
+
+def _budgets(name: str, caption: str, comparison: Comparison, views: Sequence[BudgetView]) -> Table:
     links, infos = Links.of(comparison), {info.name: info for info in comparison.metrics}
     digits = {view.metric: infos[view.metric].digits if view.metric in infos else 3
               for view in views}  # fmt: skip
     lines = tuple(
         Line.of(
-            links.name(name),
+            links.name(variant),
             *(
                 estimate_cell(
-                    view.values.get(name), digits[view.metric], links.to(name), "never got that far"
+                    view.values.get(variant),
+                    digits[view.metric],
+                    links.to(variant),
+                    "never got that far",
                 )
                 for view in views
             ),
         )
-        for name in (row.variant for row in comparison.trained)
-    )
-    kinds = {
-        f"{title(infos[v.metric]) if v.metric in infos else v.metric} on {v.split}" for v in views
-    }
-    caption = sentences(
-        f"At equal budgets: {', '.join(sorted(kinds))}; mean ± standard deviation over seeds.",
-        "A value read in mid-schedule understates what a shorter schedule would reach.",
+        for variant in (row.variant for row in comparison.trained)
     )
     columns = (*words("variant"), *(Column(_budget(view), hint=view.note) for view in views))
     notes = tuple(f"{view.budget}: {view.note}" for view in views if view.note)
-    return Table("budgets", caption, columns, lines, notes)
+    return Table(name, caption, columns, lines, notes)
 
 
 def _budget(view: BudgetView) -> str:
@@ -126,10 +152,8 @@ def _chance(point: ParetoPoint | None, links: Links) -> Cell:
 
 AT_EPOCH = "PSNR at epoch "
 """How the names of milestones by epoch begin."""
-NOTED = (
-    "Epochs: validation PSNR there, and where it went flat, as runs noted it themselves; means "
-    "over seeds"
-)
+NOTED = "Epochs: validation PSNR there, as runs noted it themselves; means over seeds"
+RISING = "still rising"
 
 
 def learning(comparison: Comparison) -> Table | NotApplicable:
@@ -148,6 +172,7 @@ def learning(comparison: Comparison) -> Table | NotApplicable:
             for level in levels
         ),
         Column("plateau from step"),
+        Column("that is epoch"),
         *(Column(_short(each), each.unit, hint=each.name) for each in milestones),
     )
     lines = []
@@ -158,26 +183,32 @@ def learning(comparison: Comparison) -> Table | NotApplicable:
             links.name(each.variant),
             Cell(numbers.fixed(area, info.digits), area),
             *(_passing(passings.get(level)) for level in levels),
-            Cell("still rising" if each.plateau is None else f"{each.plateau}", each.plateau),
+            Cell(RISING if each.plateau is None else f"{each.plateau}", each.plateau),
+            _epoch(each),
             *(_milestone(each, milestone) for milestone in milestones),
         )
         lines.append(Line(cells))
     notes = tuple(sorted({each.definition for each in found if each.definition}))
     notes += (NOTED,) if milestones else ()
     caption = "Speed of learning, from the validation curves."
-    return Table("learning", caption, columns, tuple(lines), notes)
+    return Table("learning", caption, columns, tuple(lines), notes).without_empty_columns()
+
+
+def _epoch(each: Learning) -> Cell:
+    """Return the epoch of a plateau, which is the same place of the same curve as its step."""
+    if each.plateau_epoch is None:
+        return NONE
+    return Cell(numbers.fixed(each.plateau_epoch, 1), each.plateau_epoch)
 
 
 def _milestones(found: Sequence[Learning]) -> list[Milestone]:
-    """Return one milestone of each name, those by epoch first."""
+    """Return one milestone of each name, in the order of their epochs."""
     seen = {milestone.name: milestone for each in found for milestone in each.milestones}
-    by_epoch = {name: each for name, each in seen.items() if name.startswith(AT_EPOCH)}
-    ordered = sorted(by_epoch, key=lambda name: int(name.removeprefix(AT_EPOCH)))
-    return [seen[name] for name in (*ordered, *(name for name in seen if name not in by_epoch))]
+    return [seen[name] for name in sorted(seen, key=lambda n: int(n.removeprefix(AT_EPOCH)))]
 
 
 def _short(milestone: Milestone) -> str:
-    return milestone.name.removeprefix("PSNR at ").replace("PSNR where the plateau begins", "there")
+    return milestone.name.removeprefix("PSNR at ")
 
 
 def _milestone(learning: Learning, milestone: Milestone) -> Cell:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tempo.comparison.comparison import Comparison
@@ -84,7 +86,7 @@ def _rung(rung: Rung | None, digits: int, links: Links) -> Cell:
     if rung is None:
         return NONE
     if rung.change is None:
-        return Cell(rung.note or "not finished", tone="quiet")
+        return Cell(numbers.MISSING, hint=rung.note or "not finished", tone="quiet")
     hint = f"{rung.variant} against {rung.against}"
     return change_cell(rung.change, digits, links.to(rung.variant), hint)
 
@@ -152,13 +154,25 @@ def contrasts(comparison: Comparison) -> Table | NotApplicable:
         interval_kind(some),
         no_difference(comparison, ""),
     )
-    links = Links.of(comparison)
-    return Table(
-        "contrasts", caption, columns, tuple(_contrast(each, comparison, links) for each in chosen)
-    )
+    links, shared = Links.of(comparison), _shared_reasons(chosen)
+    lines = tuple(_contrast(each, comparison, links, shared) for each in chosen)
+    notes = tuple(f"{_rows(count)}: {reason}" for reason, count in shared.items())
+    return Table("contrasts", caption, columns, lines, notes).without_empty_columns()
 
 
-def _contrast(contrast: Contrast, comparison: Comparison, links: Links) -> Line:
+def _shared_reasons(chosen: Sequence[Contrast]) -> dict[str, int]:
+    """Return the reasons that several verdicts have, and how many: they stand beneath the table."""
+    counts = Counter(each.verdict.reason for each in chosen if each.verdict.reason)
+    return {reason: count for reason, count in counts.items() if count > 1}
+
+
+def _rows(count: int) -> str:
+    return f"{count} rows"
+
+
+def _contrast(
+    contrast: Contrast, comparison: Comparison, links: Links, shared: Mapping[str, int]
+) -> Line:
     info = comparison.info(contrast.metric)
     link = links.to(contrast.variant)
     pairs = zip(contrast.seeds, contrast.values, strict=True)
@@ -170,7 +184,7 @@ def _contrast(contrast: Contrast, comparison: Comparison, links: Links) -> Line:
         Cell(numbers.p_value(contrast.p_adjusted), contrast.p_adjusted, link),
         contrast_cell(contrast, link, brief=True),
         Cell(f"{len(contrast.seeds)}/{contrast.planned_n}", len(contrast.seeds)),
-        Cell(contrast.verdict.reason, tone="quiet"),
+        Cell("" if contrast.verdict.reason in shared else contrast.verdict.reason, tone="quiet"),
     )
 
 

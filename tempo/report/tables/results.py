@@ -43,18 +43,25 @@ def printed(comparison: Comparison) -> Table:
 
 
 def _body(comparison: Comparison, *, alone: bool) -> tuple[tuple[Column, ...], tuple[Line, ...]]:
-    """Return the columns and lines; before the names, group and rank of a table printed alone."""
+    """Return the columns and lines; before the names, group and rank of a table printed alone.
+
+    On a page the verdict stands beside the name, where a phone shows it without scrolling.
+    """
     primary = comparison.info(comparison.metric)
+    found = (
+        Column(f"Δ {title(primary)}", primary.unit, hint="difference from the baseline"),
+        Column("verdict", numeric=False),
+    )
     columns = (
         *((Column("group", numeric=False), Column("#")) if alone else ()),
         Column("variant", numeric=False),
+        *(() if alone else found[::-1]),
         Column("seeds", hint="finished of planned"),
         *(
             Column(f"{title(info)} {ARROWS[info.better]}", info.unit, hint=info.definition)
             for info in comparison.metrics
         ),
-        Column(f"Δ {title(primary)}", primary.unit, hint="difference from the baseline"),
-        Column("verdict", numeric=False),
+        *(found if alone else ()),
         Column("parameters"),
         Column("MACs", detail=True),
         Column("time", hint="training of one run"),
@@ -68,12 +75,14 @@ def _line(row: Row, comparison: Comparison, links: Links, *, alone: bool) -> Lin
     name = numbers.shorten(row.variant, LONGEST) if alone else row.variant
     roles = {"baseline", "reference"} if alone else {"baseline"}
     rank = numbers.MISSING if row.rank is None else str(row.rank)
+    found = _difference(row, comparison, link, brief=not alone)
     cells = (
         *((Cell(row.group or ""), Cell(rank, row.rank)) if alone else ()),
         Cell(f"{name} ({row.role})" if row.role in roles else name, row.variant, link),
+        *(() if alone else found[::-1]),
         _seeds(row),
         *(_metric(row, info, comparison, link) for info in comparison.metrics),
-        *_difference(row, comparison, link, brief=not alone),
+        *(found if alone else ()),
         Cell(numbers.count(cost.parameters), cost.parameters, link),
         Cell(numbers.count(cost.macs), cost.macs, link),
         Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),

@@ -103,14 +103,14 @@ def confirmation(summary: record.SearchSummary) -> Table | NotApplicable:
     columns = (
         *words("trial", "role"),
         Column("fresh seeds"),
-        Column("search", info.unit),
-        Column("fresh", info.unit),
+        Column("search, validation", info.unit),
+        Column("fresh, validation", info.unit),
         Column("shrinkage", info.unit, hint="negative: the search was optimistic"),
         *(
             column
             for name in others
             for column in (
-                Column(f"minus {name}", info.unit),
+                Column(f"minus {name}{_split(summary, name)}", info.unit),
                 Column(f"against {name}", numeric=False),
             )
         ),
@@ -122,6 +122,12 @@ def confirmation(summary: record.SearchSummary) -> Table | NotApplicable:
     )
     caption, notes = _confirmation_caption(summary), tuple(of.without_verdict(summary))
     return Table("confirmation", caption, columns, lines, notes).without_empty_columns()
+
+
+def _split(summary: record.SearchSummary, other: str) -> str:
+    """Return `, test` where the gains over a trial are of the test clips; older ones are not."""
+    gains = [each.gain[other] for each in summary.confirmed if other in each.gain]
+    return ", test" if any(gain.clips for gain in gains) else ""
 
 
 def _confirmation_caption(summary: record.SearchSummary) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 from tempo.core.catalog import nearest
 from tempo.spec.options import (
     AS_WRITTEN,
+    ByKind,
     MappingForm,
     Options,
     OptionsCatalog,
@@ -24,6 +25,7 @@ class Shape(NamedTuple):
 
     `catalog` holds the kinds when the place is a slot. `as_written`: a number stands for its text.
     `mapping`: the section whose keys a mapping there has, where the type itself is no section.
+    `by_kind`: gives the section of a mapping there by its `kind`, which may be left out.
     """
 
     type: Any
@@ -31,6 +33,7 @@ class Shape(NamedTuple):
     as_written: bool = False
     default: Any = None
     mapping: type[Section] | None = None
+    by_kind: ByKind | None = None
 
 
 def _shape(annotation: Any, metadata: Iterable[Any] = (), default: Any = None) -> Shape:
@@ -45,7 +48,8 @@ def _shape(annotation: Any, metadata: Iterable[Any] = (), default: Any = None) -
             forms = [each.section for each in gathered if isinstance(each, MappingForm)]
             mapping = next(iter(forms), None)
             catalog = catalog_of(gathered)
-            return Shape(annotation, catalog, AS_WRITTEN in gathered, default, mapping)
+            by_kind = next((each for each in gathered if isinstance(each, ByKind)), None)
+            return Shape(annotation, catalog, AS_WRITTEN in gathered, default, mapping, by_kind)
         annotation = left[0]
 
 
@@ -66,6 +70,9 @@ def fields(section: type[Section]) -> dict[str, Shape]:
 def section_of(shape: Shape, node: Node | None) -> type[Section] | None:
     """Return the section that `node` must fill at `shape`; None if it is none or unknown."""
     catalog = shape.catalog
+    if shape.by_kind is not None:
+        given = node.get("kind") if isinstance(node, Mapped) else None
+        return shape.by_kind.section(given.value if isinstance(given, Scalar) else None)
     if catalog is None and isinstance(node, Mapped) and shape.mapping is not None:
         return shape.mapping
     if catalog is None:
@@ -116,10 +123,17 @@ def complete(node: Node, shape: Shape | None) -> Node:
 
 
 def _options(shape: Shape) -> Iterator[type[Section]]:
-    if shape.catalog is not None:
+    if shape.by_kind is not None:
+        yield shape.by_kind.otherwise
+        yield from (shape.by_kind.catalog.get(name) for name in shape.by_kind.catalog)
+    elif shape.catalog is not None:
         yield from (shape.catalog.get(name) for name in shape.catalog)
     elif _is_section(shape.type):
         yield shape.type
+
+
+def _open(kind: Any) -> bool:
+    return get_origin(kind) is dict and not _is_section(get_args(kind)[1])
 
 
 def path_problem(root: type[Section], path: str, extra: dict[str, list[str]]) -> str | None:
@@ -130,6 +144,9 @@ def path_problem(root: type[Section], path: str, extra: dict[str, list[str]]) ->
     """
     shapes, walked = [Shape(root)], ""
     for part in path.split("."):
+        if shapes and all(_open(shape.type) for shape in shapes):
+            # A mapping with keys of the user's own, such as the options of a network.
+            return None
         sections = [section for shape in shapes for section in _options(shape)]
         known = {name: None for each in sections for name in fields(each)}
         known |= dict.fromkeys(extra.get(walked, []))

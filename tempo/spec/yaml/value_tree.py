@@ -130,8 +130,23 @@ def merge(under: Node | None, over: Node) -> Node:
     entries = dict(under.entries)
     for key, (place, node) in over.entries.items():
         kept = entries.get(key) if key not in WHOLE else None
-        entries[key] = Entry(place, merge(kept.node if kept else None, node))
+        below = kept.node if kept else None
+        new = merge_network(below, node) if key == NETWORK else merge(below, node)
+        entries[key] = Entry(place, new)
     return Mapped(entries, over.place)
+
+
+NETWORK = "arch"
+"""The section in which a mapping without `kind` is a TEMPO network."""
+
+
+def merge_network(under: Node | None, over: Node) -> Node:
+    """Merge two `arch` sections: fields of TEMPO never mix with those of another network."""
+    if isinstance(under, Mapped) and isinstance(over, Mapped) and "kind" not in under.entries:
+        kind = over.get("kind")
+        if isinstance(kind, Scalar) and kind.value != "tempo":
+            return over
+    return merge(under, over)
 
 
 def _replaces_whole(under: Mapped, over: Mapped) -> bool:

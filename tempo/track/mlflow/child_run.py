@@ -11,6 +11,7 @@ import yaml
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.records.events import AttemptStarted, Evaluated, Finished, Logged, encode
 from tempo.records.layout import Store
+from tempo.records.pruned_runs import status_in
 from tempo.track.mirror_state import ChildState, MirrorState, ShownStatus
 from tempo.track.mlflow.client import attach_text, log_params, log_tags
 from tempo.track.mlflow.metric_points import milliseconds
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class ChildSender:
     """Sends what the records of a plan's runs hold and the store does not.
 
-    `parent_of` gives the parent run for an attempt that began at a time.
+    `parent_of` gives the parent run for an attempt that began at a time. `pruned`: ids of the runs
+    that a search stopped.
     """
 
     client: MlflowClient
@@ -36,6 +38,7 @@ class ChildSender:
     state: MirrorState
     parent_of: Callable[[float], str]
     limits: Limits
+    pruned: frozenset[str] = frozenset()
 
     def send(self, run: PlannedRun, *, over: bool) -> tuple[list[str], bool]:
         """Mirror what is new of `run`; return the files that the records name and do not hold, and
@@ -54,7 +57,7 @@ class ChildSender:
         content = EventSender(self.client, mlflow_id, folder, self.limits)
         final, before = settled(events, over=over), state.shown
         missing = content.send(_without_repeats(final, state))
-        self._send_standing(mlflow_id, state, events, over=over)
+        self._send_standing(run, state, events, over=over)
         if final:
             state.position = advance(state.position, events, final)
         self.state.save_child(run.run_id, state)
@@ -98,7 +101,7 @@ class ChildSender:
         return str(created.info.run_id)
 
     def _send_standing(
-        self, mlflow_id: str, state: ChildState, events: Sequence[Logged], *, over: bool
+        self, run: PlannedRun, state: ChildState, events: Sequence[Logged], *, over: bool
     ) -> None:
         """Send status, attempt, parent and failure as of the newest event, settled or not."""
         now = fold(events, state.shown)
@@ -106,8 +109,9 @@ class ChildSender:
             return
         if over:
             now = reap(now, events[-1].time if events else now.time)
+        now = replace(now, status=status_in(run.run_id, now.status, self.pruned))
         if now != state.shown:
-            show(self.client, mlflow_id, self.parent_of(now.began), now, state.shown)
+            show(self.client, str(state.mlflow_id), self.parent_of(now.began), now, state.shown)
             state.shown = now
 
 

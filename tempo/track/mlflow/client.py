@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from tempo.core.errors import MissingError, TempoError
+from tempo.core.redaction import redacted
 from tempo.records.events import encode
 from tempo.track.mlflow.metric_points import Point
-from tempo.track.store_address import redacted, sqlite_file
+from tempo.track.store_address import sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -189,7 +190,7 @@ def explain(error: Exception, uri: str) -> str:
         text = f"{uri} does not answer"
     else:
         text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    return redacted(text, uri).replace(uri, redacted(uri))
+    return redacted(text, uri)
 
 
 def unreachable(error: BaseException) -> bool:

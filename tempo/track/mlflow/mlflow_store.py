@@ -13,10 +13,12 @@ from filelock import FileLock, Timeout
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun
+from tempo.core.redaction import redacted
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import is_active
 from tempo.records.event_log import NAME
 from tempo.records.layout import Store
+from tempo.records.pruned_runs import pruned_runs
 from tempo.track.mirror_state import Invocations, MirrorState, describe
 from tempo.track.mirror_thread import SyncThread
 from tempo.track.mlflow.child_run import ChildSender
@@ -24,7 +26,8 @@ from tempo.track.mlflow.client import concerns_one_run, connect, explain
 from tempo.track.mlflow.replicate_summary import summarise
 from tempo.track.mlflow.run_content import Limits
 from tempo.track.mlflow.study_run import ParentSender, describe_experiment, ensure_experiment
-from tempo.track.store_address import artifact_location, default_uri, redacted, store_key
+from tempo.track.mlflow.study_view import save_view
+from tempo.track.store_address import artifact_location, default_uri, store_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -148,6 +151,7 @@ class MlflowMirror:
             self.experiment_id = ensure_experiment(client, plan, location, self._state())
             if self._about is not None:
                 describe_experiment(client, self.experiment_id, plan, self._about)
+            save_view(client, self.experiment_id)
             self._client, self._seen = client, {}
         return self._client, self.experiment_id
 
@@ -170,6 +174,7 @@ class MlflowMirror:
             state=book.state,
             parent_of=lambda moment: str(book.parent_at(moment).mlflow_id),
             limits=self._limits,
+            pruned=pruned_runs(self._store, book.plan),
         )
         problems, changed = self._send_children(children, over=over)
         known = book.state.invocations()
@@ -179,6 +184,8 @@ class MlflowMirror:
             parents.show_summary(str(known[-1].mlflow_id), summaries)
             for invocation in closing:
                 parents.finish(invocation, summaries)
+        if closing:
+            save_view(client, experiment)
         return problems
 
     def _send_children(self, sender: ChildSender, *, over: bool) -> tuple[list[str], bool]:

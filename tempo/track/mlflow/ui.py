@@ -1,4 +1,4 @@
-"""Serve the MLflow UI on a study's store, and link to its views."""
+"""Serve the MLflow UI on a study's store, and lead to the view of a study."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
-from urllib.parse import quote, urlencode
+from importlib.util import find_spec
+from typing import IO, TYPE_CHECKING
 
+import psutil
+
+from tempo.core.catalog import nearest
 from tempo.core.errors import MissingError, TempoError
-from tempo.track.store_address import redacted, sqlite_file
+from tempo.core.redaction import redacted
+from tempo.track.mlflow.client import connect, explain
+from tempo.track.mlflow.short_address import HOST, forwarding, host_settings, path_of
+from tempo.track.mlflow.study_view import charts, home, leaderboard, save_view
+from tempo.track.store_address import sqlite_file
 
-HOST = "127.0.0.1"
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 START_SECONDS = 120.0
+LAST_PORT = 65535
 BLOCKED_PORTS = frozenset({5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6697, 10080})
 """Browsers refuse these ports above 1024."""
 
@@ -37,6 +48,19 @@ def free_port() -> int:
             return port
 
 
+def require_free(port: int) -> None:
+    """Raise a TempoError when a port is taken: MLflow would try it for minutes."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+    except OSError as error:
+        raise TempoError(
+            f"port {port} of this machine, where MLflow's pages would be, cannot be used "
+            f"({error.strerror}); choose a --port whose next one is free, or leave --port out"
+        ) from error
+
+
 def command(port: int) -> list[str]:
     """The UI in one process instead of MLflow's default of several, for a quick start.
 
@@ -46,23 +70,90 @@ def command(port: int) -> list[str]:
     return [*server, "--workers", "1"]
 
 
-def serve(uri: str, port: int | None = None, say: Callable[[str], None] = print) -> int:
-    """Run the UI until Ctrl-C or SIGTERM; of a server, which has a UI, only the address is said.
+class Views:
+    """The views of the studies in an MLflow store."""
+
+    def __init__(self, client: MlflowClient, first: str | None = None) -> None:
+        self._client, self._first = client, first
+        self._lock = threading.Lock()
+
+    def find(self, path: str) -> str:
+        """Return the view of a path, `/`, `/STUDY` or `/STUDY/table`, saved as of now.
+
+        Raises:
+            TempoError: the store has no such study.
+        """
+        study, _, part = path.strip("/").partition("/")
+        study = study or self._first or ""
+        if not study:
+            return home()
+        if part not in ("", "table"):
+            raise TempoError(
+                f"{study} has no page {part!r}: /{study} shows its charts and "
+                f"/{study}/table its runs."
+            )
+        with self._lock:
+            number = self._number(study)
+            save_view(self._client, number)
+        return leaderboard(number) if part else charts(number)
+
+    def _number(self, study: str) -> str:
+        found = self._client.get_experiment_by_name(study)
+        if found is not None and found.lifecycle_stage == "active":
+            return str(found.experiment_id)
+        names = {each.name for each in self._client.search_experiments()} - {"Default"}
+        known = f" (it has {', '.join(sorted(names))})" if names else ", nor any other"
+        guess = nearest(study, names)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        raise TempoError(
+            f"MLflow has no study {study!r}{known}.{hint} `tempo sync {study}` sends a study that "
+            "has records."
+        )
+
+
+def serve(
+    uri: str,
+    port: int | None = None,
+    say: Callable[[str], None] = print,
+    *,
+    study: str | None = None,
+) -> int:
+    """Run the UI until Ctrl-C or SIGTERM, on the view of a study; of a server, which has a UI, only
+    the address is said.
+
+    `port`: that of the short address, by default a free one; MLflow's own pages are at the next.
 
     Raises:
         MissingError: when the store does not exist yet.
-        TempoError: when the UI does not come up, or ends by itself.
+        TempoError: when it has no such study, when the UI does not come up, or ends by itself.
     """
+    if port is not None and not 1024 <= port < LAST_PORT:
+        raise TempoError(f"--port {port} cannot be used: choose one from 1024 to {LAST_PORT - 1}")
     if uri.startswith(("http://", "https://")):
-        say(f"MLflow: {redacted(uri)}")
+        rest = f"/{Views(_connected(uri)).find(study)}" if study else ""
+        say(f"MLflow: {redacted(uri).rstrip('/')}{rest}")
         return 0
+    if find_spec("flask") is None:
+        raise MissingError(
+            "The pages of MLflow are not installed here: the package mlflow-skinny has none. "
+            "Install them by `pip install mlflow`, or give --mlflow the address of a server."
+        )
     database = sqlite_file(uri)
     if database is not None and not database.is_file():
         raise MissingError(f"{database} does not exist: run a study first, or `tempo sync` one")
+    views = Views(_connected(uri), study)
+    views.find("/")
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with running(uri, port) as (process, address):
-            say(f"MLflow: {address}/{home()}   (Ctrl-C ends it)")
+        front = free_port() if port is None else port
+        behind = free_port() if port is None else port + 1
+        require_free(behind)
+        with (
+            forwarding(views.find, behind, front) as short,
+            running(uri, behind) as (process, _),
+        ):
+            for line in _said(short, study):
+                say(line)
             process.wait()
     except KeyboardInterrupt:
         say("MLflow UI stopped.")
@@ -70,6 +161,22 @@ def serve(uri: str, port: int | None = None, say: Callable[[str], None] = print)
     finally:
         signal.signal(signal.SIGTERM, before)
     raise TempoError(f"the MLflow UI ended by itself with code {process.returncode}")
+
+
+def _said(short: str, study: str | None) -> Iterator[str]:
+    if study is None:
+        yield f"MLflow: {short}   (all studies; Ctrl-C ends it)"
+        yield f"  {short}STUDY leads to the charts of a study."
+        return
+    yield f"MLflow: {short}   (charts of {study}; Ctrl-C ends it)"
+    yield f"  {short}{path_of(study)}/table lists its runs, best first."
+
+
+def _connected(uri: str) -> MlflowClient:
+    try:
+        return connect(uri)
+    except OSError as error:
+        raise TempoError(f"MLflow cannot be opened: {explain(error, uri)}") from error
 
 
 @contextmanager
@@ -80,7 +187,12 @@ def running(uri: str, port: int | None = None) -> Iterator[tuple[subprocess.Pope
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command(chosen),
-            env=os.environ | _ENVIRONMENT | {"MLFLOW_BACKEND_STORE_URI": uri},
+            env={
+                **os.environ,
+                **_ENVIRONMENT,
+                **host_settings(chosen),
+                "MLFLOW_BACKEND_STORE_URI": uri,
+            },
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -113,55 +225,13 @@ def _answers(address: str) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the server and the workers it started, which are a process group of their own."""
-    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-            return
-
-
-RUNS_ONLY = "tags.role != 'study'"
-"""The filter that hides parent runs."""
-
-MODEL_TRAINING = {"workflowType": "machine_learning"}
-"""Without it MLflow opens its pages for language models."""
-
-
-def home() -> str:
-    """The list of experiments, as the part of an address after the host."""
-    return f"#/experiments?{urlencode(MODEL_TRAINING)}"
-
-
-def leaderboard(experiment_id: str, metric: str = "test/psnr") -> str:
-    """All runs, best first."""
-    return _runs(experiment_id, metric)
-
-
-def charts(experiment_id: str, metric: str = "test/psnr") -> str:
-    """Learning curves, final figures and pictures of all runs, one colour a run."""
-    return _runs(experiment_id, metric, compareRunsMode="CHART")
-
-
-def _runs(experiment_id: str, metric: str, **query: str) -> str:
-    # Ordered by time, MLflow would fold the runs under their parents in spite of the filter.
-    order = {"orderByKey": f"metrics.`{metric}`", "orderByAsc": "false"}
-    query = MODEL_TRAINING | {"searchFilter": RUNS_ONLY} | order | query
-    return f"#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
-
-
-def hints(uri: str, experiment_id: str | None) -> list[str]:
-    """Lines to print at the end of a study: where to look in MLflow.
-
-    For a server they are addresses; for a database they follow what `tempo ui` prints.
-    """
-    if experiment_id is None:
-        return []
-    base = f"{uri.rstrip('/')}/" if uri.startswith(("http://", "https://")) else ""
-    said = "" if base else "tempo ui, then "
-    return [
-        f"Compare in MLflow: {said}{base}{charts(experiment_id)}",
-        f"   best run first: {said}{base}{leaderboard(experiment_id)}",
-        f"   filter: {RUNS_ONLY}",
-    ]
+    """End the server and the workers it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        server = psutil.Process(process.pid)
+        family = [server, *server.children(recursive=True)]
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for each in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(each)
+            _, family = psutil.wait_procs(family, timeout=5.0)
+    process.wait()

@@ -242,6 +242,7 @@ class Validation:
     attempt: int
     first_step: int
     """The step of the first validation: inputs and targets are kept with it."""
+    metrics: tuple[str, ...] = DEFAULT_METRICS
 
     @property
     def clips(self) -> range:
@@ -254,7 +255,7 @@ class Validation:
         rows: list[Row] = []
         images: list[ImageSaved] = []
         mine = share_of(self.clips, self.group)
-        for judged in judge(predict, self.split, mine, self.device, stop):
+        for judged in judge(predict, self.split, mine, self.device, stop, self.metrics):
             rows.append(judged.row)
             if judged.row.index < SAMPLES:
                 images += self._pictures(judged, step)

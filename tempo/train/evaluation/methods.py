@@ -17,19 +17,22 @@ import torch
 from torch import Tensor
 
 from tempo.core.errors import RecordError
+from tempo.core.identity import file_name
+from tempo.core.plugins.description import code_of
 from tempo.core.version import VERSION
 from tempo.data.clips import Clip
 from tempo.metrics.references import REFERENCES
-from tempo.models.family import TempoNet, build_model
+from tempo.models.family import build_model, build_tempo
 from tempo.models.weight_files import load_weights
 from tempo.records.event_log import read_events
 from tempo.records.events import CheckpointSaved
 from tempo.records.layout import load_run
 from tempo.spec.arch import ArchSpec
+from tempo.spec.networks import Network
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.run_evaluation import ensemble
-from tempo.train.optim.averaging import Weights, copy_weights, mean_weights
+from tempo.train.optim.averaging import Weights, copy_weights, live_weights, mean_weights
 from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints, weights_of
 from tempo.train.run.training_loop import Progress, needed
 
@@ -92,7 +95,8 @@ def of_run(folder: Path, name: str) -> Method:
     return Method(
         name=name,
         load=load,
-        identity={"weights": tuple(each.sha256 for each in used), "select": how},
+        identity={"weights": tuple(each.sha256 for each in used), "select": how}
+        | code_of(spec.config),
         records=folder / "evaluations",
         checkpoints=tuple(
             {"path": str(folder / each.path), "sha256": each.sha256, "step": each.step}
@@ -125,10 +129,10 @@ def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> Chec
 
 
 def _network(
-    arch: ArchSpec, states: Sequence[Weights], device: torch.device, *, together: bool = False
+    arch: Network, states: Sequence[Weights], device: torch.device, *, together: bool = False
 ) -> Predictor:
     net = build_model(arch, 0).to(device).eval()
-    live = dict(net.named_parameters())
+    live = live_weights(net)
     if together and len(states) > 1:
         return ensemble(live, net, states)
     copy_weights(live, states[0] if len(states) == 1 else mean_weights(states))
@@ -152,7 +156,7 @@ def of_file(path: Path, root: Path) -> Method:
         raise RecordError(f"{path} is neither a checkpoint nor a weights file of Tempo")
 
     def load(device: torch.device) -> Predictor:
-        net: TempoNet = build_model(ArchSpec.model_validate(saved["arch"]), 0)
+        net = build_tempo(ArchSpec.model_validate(saved["arch"]), 0)
         load_weights(path, net)
         return net.to(device).eval()
 
@@ -160,7 +164,7 @@ def of_file(path: Path, root: Path) -> Method:
         name=path.stem,
         load=load,
         identity={"weights": (digest,)},
-        records=root / "evaluations" / f"{path.stem}-{digest[:8]}",
+        records=root / "evaluations" / f"{file_name(path.stem)}-{digest[:8]}",
         checkpoints=(told,),
     )
 
@@ -190,7 +194,7 @@ def _training_checkpoint(path: Path, saved: Mapping[str, Any], told: dict[str, A
     return Method(
         name=f"{spec.run_id} step {step}",
         load=lambda device: _network(config.arch, [weights_of(saved)], device),
-        identity={"weights": (told["sha256"],), "select": "file"},
+        identity={"weights": (told["sha256"],), "select": "file"} | code_of(spec.config),
         records=folder / "evaluations" / path.stem,
         checkpoints=(told | {"step": step},),
         run_id=spec.run_id,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tempo.core.code_stamp import code_stamp
 from tempo.core.errors import RecordError, RunError
@@ -19,6 +19,7 @@ from tempo.data.testsets.testset import protocol
 from tempo.metrics.metric_table import metric_infos
 from tempo.records.events import Evaluated
 from tempo.records.files import attempt_of, of_attempt, sha256_of
+from tempo.spec.data import data_of
 from tempo.spec.options import Options
 from tempo.train.evaluation.clip_evaluation import (
     Judged,
@@ -33,7 +34,13 @@ from tempo.train.evaluation.evaluator import ClipEvaluator, Motions, ResumeLog, 
 from tempo.train.evaluation.kept_pictures import inputs_and_target, save_gallery, to_pixels
 from tempo.train.evaluation.temporal_sequences import share_of_stretches, stretches
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.averaging import Weights, copy_weights, mean_weights, weights_hash
+from tempo.train.optim.averaging import (
+    Weights,
+    copy_weights,
+    live_weights,
+    mean_weights,
+    weights_hash,
+)
 from tempo.train.run.checkpoints import saved_checkpoints, weights_of
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.training_loop import Training, needed, predictor
@@ -54,12 +61,13 @@ class SpecTestSplit:
     @property
     def protocol(self) -> dict[str, Any]:
         """Return everything that a number on the split means, but for the arithmetic."""
-        digest = self.split.digest
+        digest = self.split.judged_digest
         if self.left_out:
             digest = short_hash([digest, self.left_out], len(digest))
         sizes = {shard.size for shard in self.split.shards}
         size = sizes.pop() if len(sizes) == 1 else None
-        return protocol(self.options, self.split.name, digest, size)
+        judged = data_of(self.options, self.split.name)
+        return protocol(judged, self.split.name, digest, size)
 
     def sequences(self) -> list[range]:
         """Return the ranges of two or more clips whose targets follow each other in time."""
@@ -106,11 +114,11 @@ def select_weights(training: Training) -> SelectedWeights:
         raise RunError("no validation gave a number, so no checkpoint can be chosen", "non_finite")
     states = [_weights(training, step) for step in steps]
     if name == "ensemble":
-        live = dict(training.trainer.model.named_parameters())
+        live = live_weights(training.trainer.model)
         predict = ensemble(live, predictor(training.trainer), states)
     else:
         weights = states[0] if len(states) == 1 else mean_weights(states)
-        copy_weights(dict(training.trainer.model.named_parameters()), weights)
+        copy_weights(live_weights(training.trainer.model), weights)
         predict = predictor(training.trainer)
     label = name if name in {"best", "last"} else f"{name} of {len(steps)}"
     return SelectedWeights(predict, steps[-1], label, weights_hash(states))
@@ -120,8 +128,8 @@ def _weights(training: Training, step: int) -> Weights:
     """Return the weights of the checkpoint at `step`, averaged ones where it holds some."""
     if step == training.progress.step:
         averaged = training.trainer.averaging.weights()
-        live = training.trainer.model.state_dict()
-        return averaged or {name: each.clone() for name, each in live.items()}
+        live = live_weights(training.trainer.model).items()
+        return {**{name: each.detach().clone() for name, each in live}, **(averaged or {})}
     group = training.trainer.group
     return group.share(_stored(training, step) if group.leads else None)  # type: ignore[no-any-return]
 
@@ -135,9 +143,9 @@ def _stored(training: Training, step: int) -> Weights:
 
 
 def ensemble(
-    live: Mapping[str, nn.Parameter], predict: Predictor, states: Sequence[Weights]
+    live: Mapping[str, Tensor], predict: Predictor, states: Sequence[Weights]
 ) -> Predictor:
-    """Average the predictions of several sets of weights, each copied in turn into the parameters
+    """Average the predictions of several sets of weights, each copied in turn into the tensors
     `live` that `predict` uses."""
 
     def mean_prediction(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
+import sys
 from dataclasses import dataclass
+from importlib import import_module
 
+import psutil
 import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
@@ -13,6 +15,7 @@ from torch.utils import deterministic
 
 from tempo.core.errors import MissingError
 from tempo.spec.recipe import Runtime
+from tempo.train.hardware.freed_memory import keep_freed_pages
 
 
 def wants_cuda(runtime: Runtime) -> bool:
@@ -62,6 +65,8 @@ def configure(device: torch.device, threads: int, precision: str) -> None:
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    else:
+        keep_freed_pages()
 
 
 def available_cores() -> int:
@@ -79,7 +84,15 @@ def peak_memory() -> int:
     """Return the peak memory in bytes: of the CUDA device, or of the process without one."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        resource = import_module("resource")
+    except ImportError:
+        # Windows keeps the peak itself.
+        now = psutil.Process().memory_info()
+        return int(getattr(now, "peak_wset", now.rss))
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
 def out_of_memory(error: BaseException) -> bool:

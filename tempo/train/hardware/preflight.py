@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tempo.core.errors import MissingError, SpecError
@@ -20,10 +22,13 @@ from tempo.data.open_dataset import check_available
 from tempo.design.measurements import Width, nearest_width
 from tempo.losses.vgg_network import check_file
 from tempo.metrics.metric_table import evaluate_pair
-from tempo.models.family import TempoNet, build_model
+from tempo.models.family import build_model, unbuilt
+from tempo.models.network_cost import count
 from tempo.models.weight_transfer import copy_weights_of, freeze
 from tempo.spec.arch import ArchSpec
+from tempo.spec.data import any_time, views_of
 from tempo.spec.losses import frozen_files
+from tempo.spec.networks import Network
 from tempo.spec.options import Options
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
@@ -121,15 +126,16 @@ def rehearse(config: RunConfig, parents: Networks = ALONE) -> float:
     runtime = config.runtime.model_copy(update={"compile": "off"})
     trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device, parents)
     _check_crops(trainer, config)
-    batch = random_batch(1)
-    for step in range(trainer.horizon.steps):
-        trainer.advance(batch, step)
+    for step, data in enumerate(config.stage_data):
+        trainer.advance(_batch_like(data), step)
+    batch = _batch_like(config.data)
     with torch.inference_mode():
         pictures = trainer.precision.pictures(batch.frames)
         times, moment = batch.times.to(pictures), batch.target_time.to(pictures)
         with FlopCounterMode(display=False) as counter:
             prediction = trainer.model(pictures, times, moment).float()
-        evaluate_pair(prediction, trainer.precision.pictures(batch.target).float())
+        target = trainer.precision.pictures(batch.target).float()
+        evaluate_pair(prediction, target, config.evaluation.validated)
     return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
 
 
@@ -175,28 +181,43 @@ def _weights_on_meta(network: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
     return _on_meta(RunConfig.model_validate(network["config"]).arch).state_dict()
 
 
-def random_batch(clips: int, side: int = SIDE) -> Batch:
-    """Return clips of noise, `side` pixels square, with two input frames."""
+def _on_meta(arch: Network) -> nn.Module:
+    """Return a network without the values of its weights; one of a plug-in is built whole first,
+    as it may need more than shapes."""
+    return unbuilt(arch) if isinstance(arch, ArchSpec) else build_model(arch, 0).to("meta")
+
+
+def _batch_like(data: Options) -> Batch:
+    """Return a clip of noise with as many frames as those of a data set, at a time it asks for."""
+    batch = random_batch(1, views=views_of(data))
+    if any_time(data):
+        # A network that knows the middle alone must not find that out in its training.
+        batch = replace(batch, target_time=torch.full_like(batch.target_time, 0.25))
+    return batch
+
+
+def random_batch(clips: int, side: int = SIDE, views: int = 2) -> Batch:
+    """Return clips of noise, `side` pixels square, with `views` input frames."""
     random = torch.Generator().manual_seed(0)
-    shape = (clips, 3, 3, side, side)
+    shape = (clips, views + 1, 3, side, side)
     pictures = torch.randint(0, 256, shape, generator=random).to(torch.uint8)
     return Batch(
-        frames=pictures[:, :2],
-        times=torch.tensor([[0.0, 1.0]]).repeat(clips, 1),
-        target=pictures[:, 2],
+        frames=pictures[:, :views],
+        times=torch.linspace(0, 1, views).repeat(clips, 1),
+        target=pictures[:, views],
         target_time=torch.full((clips,), 0.5),
         indices=torch.arange(clips),
     )
 
 
-def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int]) -> Width:
+def same_cost(arch: ArchSpec, target: Network, by: str, crops: tuple[int, int]) -> Width:
     """Return the width at which `arch` has as many parameters or MACs (`by`) as `target`.
 
     `crops` are the sides in pixels of the square pictures that the two are counted for."""
 
-    def cost(one: ArchSpec, side: int) -> float:
+    def cost(one: Network, side: int) -> float:
         if by == "parameters":
-            return float(sum(each.numel() for each in _on_meta(one).parameters()))
+            return float(sum(each.numel() for each in unbuilt(one).parameters()))
         return _macs(one, side)
 
     return nearest_width(
@@ -205,19 +226,16 @@ def same_cost(arch: ArchSpec, target: ArchSpec, by: str, crops: tuple[int, int])
     )
 
 
-def _macs(arch: ArchSpec, side: int) -> float:
+def _macs(arch: Network, side: int) -> float:
     """Return the multiply-accumulates of one forward pass, as `models.network_cost` counts them."""
-    net = _on_meta(arch)
+    if not isinstance(arch, ArchSpec):
+        return float(count(arch, height=side, width=side).macs)
+    net = unbuilt(arch)
     with torch.device("meta"):
         inputs = torch.empty(1, 2, 3, side, side), torch.empty(1, 2), torch.empty(1)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(*inputs)
     return float(counter.get_total_flops()) / 2
-
-
-def _on_meta(arch: ArchSpec) -> TempoNet:
-    with torch.device("meta"):
-        return TempoNet(arch)
 
 
 def device_slots(configs: Iterable[RunConfig]) -> list[dict[str, str]]:

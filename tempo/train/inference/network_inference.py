@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, unflatten
 
 from tempo.core.errors import SpecError
-from tempo.models.family import STRIDE, pad_to_stride, unpad
+from tempo.models.padding import STRIDE, pad_to_stride, unpad
 from tempo.spec.recipe import Runtime
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.methods import Method

@@ -100,11 +100,20 @@ def with_weights(model: nn.Module, weights: Mapping[str, Tensor] | None) -> Iter
         copy_weights(live, kept)
 
 
+def live_weights(model: nn.Module) -> Weights:
+    """Return the tensors of a model that checkpoints hold, by name: the very ones, not copies.
+
+    These are its parameters and, of a network of a plug-in, what it counts beside them, such as
+    the statistics of a batch normalisation.
+    """
+    return model.state_dict(keep_vars=True)
+
+
 @torch.no_grad()
-def copy_weights(live: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
-    """Copy `weights` into the parameters of the same names."""
-    for name, parameter in live.items():
-        parameter.copy_(weights[name])
+def copy_weights(live: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """Copy `weights` into the tensors of the same names."""
+    for name, each in live.items():
+        each.copy_(weights[name])
 
 
 def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> Weights:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from tempo.core.errors import MissingError
+from tempo.spec import recipe
+from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
-from tempo.spec.recipe import AdamW, OneCycle, ScheduleFreeAdamW, StepDecay
+from tempo.spec.recipe import AdamW, Constant, Cosine, OneCycle, ScheduleFreeAdamW, StepDecay
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -52,10 +54,9 @@ def _schedule_free(
     return optimiser
 
 
-OPTIMISERS: dict[str, Callable[[Any, nn.Module, float], torch.optim.Optimizer]] = {
-    "adamw": _adamw,
-    "schedule_free": _schedule_free,
-}
+OPTIMISERS: Implementations[Callable[[Any, nn.Module, float], torch.optim.Optimizer]] = (
+    Implementations(recipe.OPTIMISERS, {AdamW: _adamw, ScheduleFreeAdamW: _schedule_free})
+)
 
 
 def build_optimiser(options: Options, model: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -64,7 +65,7 @@ def build_optimiser(options: Options, model: nn.Module, lr: float) -> torch.opti
     Raises:
         MissingError: when its library is not installed; says what to install.
     """
-    return OPTIMISERS[options.kind](options, model, lr)
+    return OPTIMISERS.make(options, model, lr)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
@@ -80,11 +81,14 @@ def _half_cosine(high: float, low: float, share: float) -> float:
     return low + (high - low) * (1 + math.cos(math.pi * share)) / 2
 
 
-CURVES: dict[str, Curve] = {
-    "constant": lambda options, peak, share: peak,
-    "cosine": lambda options, peak, share: _half_cosine(peak, min(options.min_lr, peak), share),
-    "one_cycle": lambda options, peak, share: _half_cosine(peak, peak / options.end, share),
-}
+CURVES: Implementations[Curve] = Implementations(
+    recipe.SCHEDULES,
+    {
+        Constant: lambda options, peak, share: peak,
+        Cosine: lambda options, peak, share: _half_cosine(peak, min(options.min_lr, peak), share),
+        OneCycle: lambda options, peak, share: _half_cosine(peak, peak / options.end, share),
+    },
+)
 
 
 def learning_rate(options: Options, peak: float, warmup: int, steps: int, step: int) -> float:
@@ -95,7 +99,7 @@ def learning_rate(options: Options, peak: float, warmup: int, steps: int, step: 
     if step < warmup:
         return peak * _rise(options, warmup, step)
     share = (step - warmup) / max(1, steps - warmup)
-    return CURVES[options.kind](options, peak, min(share, 1.0))
+    return float(CURVES.make(options, peak, min(share, 1.0)))
 
 
 def _rise(options: Options, warmup: int, step: int) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tempo.core.plugins.description import described
 from tempo.core.records import Parent
 from tempo.data.cache.splits import SPLITS, Split, SplitName
 from tempo.data.open_dataset import open_split
@@ -20,7 +20,7 @@ from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
 from tempo.records.files import sha256_of
 from tempo.records.parent_runs import PARENTS
 from tempo.records.run_record import effective
-from tempo.spec.arch import ArchSpec
+from tempo.spec.networks import Network
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Validation
 from tempo.train.evaluation.evaluator import Motions
@@ -184,6 +184,9 @@ def _announce(
         "data": dict(digests),
         "data_order": data_order,
     }
+    if context.config.plugins:
+        entries = [each.model_dump() for each in context.config.plugins]
+        environment["plugins"] = described(entries)
     taken = [each for each in (parents or {}).values() if each.parent.run_id]
     if taken:
         environment[PARENTS] = {str(each.parent.run_id): each.sha256 for each in taken}
@@ -236,7 +239,16 @@ def _training(
         trainer=trainer,
         config=config,
         steps=Steps(*trained_on, recipe=config.recipe, horizon=plan, seed=seed, group=group),
-        validation=Validation(val, limit, context.device, group, context.folder, attempt, first),
+        validation=Validation(
+            val,
+            limit,
+            context.device,
+            group,
+            context.folder,
+            attempt,
+            first,
+            config.evaluation.validated,
+        ),
         folder=context.folder,
         journal=context.journal,
         stop=context.stop,
@@ -273,9 +285,15 @@ def _cost(config: RunConfig, split: Split) -> ModelBuilt:
     return ModelBuilt(parameters=cost.parameters, macs=cost.macs, mac_size=(height, width))
 
 
-@cache
-def _count(arch: ArchSpec, frames: int, height: int, width: int) -> Cost:
-    return count(arch, frames=frames, height=height, width=width)
+_counted: dict[tuple[object, ...], Cost] = {}
+"""What was counted before in this process, by the network and the size."""
+
+
+def _count(arch: Network, frames: int, height: int, width: int) -> Cost:
+    key = type(arch), arch.model_dump_json(), frames, height, width
+    if key not in _counted:
+        _counted[key] = count(arch, frames=frames, height=height, width=width)
+    return _counted[key]
 
 
 def _test(context: RunContext, split: Split) -> RunEvaluation:
@@ -285,7 +303,7 @@ def _test(context: RunContext, split: Split) -> RunEvaluation:
         test=SpecTestSplit(split.name, split, config.data),
         metrics=config.evaluation.metrics,
         gallery=choose_gallery(split, config.evaluation.gallery),
-        motions=Motions(context.cache / "motion", split.digest),
+        motions=Motions(context.cache / "motion", split.judged_digest),
         device=context.device,
         group=context.group,
         folder=context.folder,

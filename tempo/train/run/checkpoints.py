@@ -97,7 +97,8 @@ def saved_checkpoints(events: Sequence[Logged]) -> list[CheckpointSaved]:
 def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return the weights in the state of a checkpoint, averaged ones where it holds some."""
     trainer = state["trainer"]
-    return trainer["averaged"] or trainer["model"]  # type: ignore[no-any-return]
+    # An average is of parameters; what a network holds beside them comes from the checkpoint.
+    return {**trainer["model"], **(trainer["averaged"] or {})}
 
 
 @dataclass(frozen=True, slots=True)

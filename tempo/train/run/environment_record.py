@@ -8,10 +8,10 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
-from itertools import islice
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
+from tempo.core.counted import listed_up_to
 from tempo.core.errors import RunError
 from tempo.core.provenance import commit, version_of
 from tempo.data.cache.splits import Split, SplitName
@@ -53,12 +53,11 @@ def left_out(splits: Mapping[SplitName, Split], step: int) -> Iterator[Noted]:
         if not split.skipped:
             continue
         bad, clips = len(split.skipped), len(split) + len(split.skipped)
-        named = ", ".join(islice(split.skipped, NAMED))
-        more = f" and {bad - NAMED} more" if bad > NAMED else ""
+        named = listed_up_to(NAMED, list(split.skipped))
         yield Noted(
             step=step,
             topic="data",
-            message=f"{bad} of {clips} clips of {name} are unreadable and left out: {named}{more}",
+            message=f"{bad} of {clips} clips of {name} are unreadable and left out: {named}",
             values={"split": name, "unreadable": bad, "clips": clips},
         )
 

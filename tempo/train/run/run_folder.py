@@ -24,6 +24,7 @@ from tempo.core.errors import (
 )
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunSpec, RunStatus
+from tempo.core.redaction import redacted
 from tempo.ledger.lease import Lease, kept_renewed, refusal, take
 from tempo.ledger.open import open_ledger
 from tempo.records.event_log import last_attempt
@@ -118,7 +119,8 @@ class _Claim:
         self.lease = take(ledger, self.key, above=above, patience=PATIENCE)
         if self.lease is None:
             hold = ledger.holds([self.key]).get(self.key)
-            print(refusal(hold, self.key), file=sys.stderr, flush=True)
+            claims = str(root_of(self.folder) / "claims")
+            print(refusal(hold, self.key, claims), file=sys.stderr, flush=True)
             return RESUMABLE if hold is not None and hold.asked_to_stop else BUSY
         self.held.callback(self.lease.release)
         # Another worker may have completed the run before the claim; none can from here on.
@@ -148,8 +150,10 @@ def _attempts(context: RunContext, *, reraise: bool) -> int:
     while True:
         begun = time.perf_counter()
         outcome = _outcome(context)
-        if outcome.detail:
-            print(outcome.detail, file=sys.stderr, flush=True)
+        # What failed may quote the address of a database.
+        detail = redacted(outcome.detail)
+        if detail:
+            print(detail, file=sys.stderr, flush=True)
         journal = context.journal
         journal.finish(
             Finished(
@@ -159,8 +163,8 @@ def _attempts(context: RunContext, *, reraise: bool) -> int:
                 train_seconds=journal.train_seconds,
                 peak_memory=peak_memory(),
                 failure=outcome.failure,
-                message=outcome.message,
-                detail=outcome.detail,
+                message=redacted(outcome.message),
+                detail=detail,
             )
         )
         if outcome.error is not None and reraise:

@@ -10,8 +10,15 @@ from types import FrameType
 
 from tempo.core.errors import StoppedError, TempoError
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
-"""Ctrl-C, a scheduler's request to end, and pre-emption notices."""
+SIGNALS = tuple(
+    signal.Signals(getattr(signal, name))
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+)
+"""Ctrl-C, a scheduler's request to end, and pre-emption notices, which Windows does not have."""
+
+WAKE: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+"""The signal by which a thread interrupts the main one."""
 
 PAUSE = 5.0
 """Seconds between two calls of an objection."""
@@ -41,8 +48,8 @@ class StopRequest:
     def ask(self, by: str = "tempo stop") -> None:
         """Request a stop from another thread; a signal interrupts a block of `at_once`."""
         self.signal = self.signal or by
-        if self._wakes:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        if self._wakes and WAKE is not None:
+            signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from tempo.records.events import Noted
 from tempo.records.layout import load_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.losses import Distillation, single_losses
+from tempo.spec.networks import Network
 from tempo.spec.recipe import Recipe
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.methods import opened
@@ -53,7 +54,7 @@ def load_teachers(
     return found, notes
 
 
-def untrained_teachers(recipe: Recipe, networks: Networks, own: ArchSpec) -> dict[str, nn.Module]:
+def untrained_teachers(recipe: Recipe, networks: Networks, own: Network) -> dict[str, nn.Module]:
     """Return networks like the teachers of a recipe, which need not be trained yet.
 
     One that `networks` does not describe is like the network that learns, `own`.
@@ -75,7 +76,7 @@ def untrained_teachers(recipe: Recipe, networks: Networks, own: ArchSpec) -> dic
     return found
 
 
-def arch_in_file(path: Path) -> ArchSpec:
+def arch_in_file(path: Path) -> Network:
     """Return of which network the weights in a file are.
 
     Raises:
@@ -94,11 +95,11 @@ def arch_in_file(path: Path) -> ArchSpec:
     )
 
 
-def _arch_of_run(folder: Path) -> ArchSpec:
+def _arch_of_run(folder: Path) -> Network:
     return RunConfig.model_validate(dict(load_run(folder).config)).arch
 
 
-def _network(arch: ArchSpec, weights: Mapping[str, Any]) -> nn.Module:
+def _network(arch: Network, weights: Mapping[str, Any]) -> nn.Module:
     network = build_model(arch, 0)
     network.load_state_dict(dict(weights))
     return network

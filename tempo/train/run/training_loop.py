@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tempo.core.errors import RunError, StoppedError
 from tempo.data.batches import Batch
 from tempo.records.events import Noted, Validated
 from tempo.records.files import of_attempt, write_atomic
+from tempo.spec.metrics import is_better
 from tempo.spec.recipe import Evaluation
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor, Validation
@@ -178,9 +180,10 @@ class Training:
             values, images = self.validation.run(predictor(self.trainer), step, self.stop)
         self.progress.validated = step
         self.progress.points.append(step)
-        psnr, best = values["psnr"], self.progress.best
-        if not math.isnan(psnr) and (best is None or psnr > best):
-            self.progress.best, self.progress.best_step = psnr, step
+        metric, best = self.config.evaluation.select_by, self.progress.best
+        value = values.get(metric, math.nan)
+        if not math.isnan(value) and (best is None or is_better(metric, value, best)):
+            self.progress.best, self.progress.best_step = value, step
         self.journal.emit(
             Validated(
                 step=step,
@@ -225,11 +228,27 @@ def needed(evaluation: Evaluation, progress: Progress) -> list[int]:
 
 
 def predictor(trainer: Trainer) -> Predictor:
-    """Return the trained network as a predictor: float32 pictures in, pictures out."""
+    """Return the trained network as a predictor: float32 pictures in, pictures out.
+
+    It predicts in evaluation mode, which matters to networks of plug-ins that drop out or
+    normalise over a batch.
+    """
     dtype = trainer.precision.dtype
-    return lambda frames, times, moment: trainer.model(
-        frames.to(dtype), times.to(dtype), moment.to(dtype)
-    )
+
+    def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
+        training = trainer.model.training
+        # Frozen parts stay in evaluation mode while others are trained.
+        still = [each for each in trainer.model.modules() if not each.training]
+        trainer.model.eval()
+        try:
+            out: Tensor = trainer.model(frames.to(dtype), times.to(dtype), moment.to(dtype))
+        finally:
+            trainer.model.train(training)
+            for each in still:
+                each.training = False
+        return out
+
+    return predict
 
 
 MOST_FILES = 20

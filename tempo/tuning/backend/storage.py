@@ -13,11 +13,12 @@ from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 from sqlalchemy import event
 
 from tempo.core.config_diff import ABSENT, at_path, diff
 from tempo.core.errors import MissingError, Place, SpecError
+from tempo.core.redaction import redacted
 from tempo.spec.load import LoadedStudy
 from tempo.spec.search_section import MAXIMISED, SearchSpec
 from tempo.spec.yaml.value_tree import shown
@@ -40,13 +41,6 @@ JOURNAL = "journal.log"
 def journal_url(folder: Path) -> str:
     """Return the path of the journal file, as optuna-dashboard takes it."""
     return str(folder / JOURNAL)
-
-
-def redacted(url: str) -> str:
-    """Return a database URL without its password."""
-    from sqlalchemy.engine import make_url
-
-    return make_url(url).render_as_string(hide_password=True) if "://" in url else url
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:
@@ -110,12 +104,21 @@ def ensure_study(
     if name not in known:
         made = storage.create_new_study(directions, name)
         storage.set_study_user_attr(made, SIGNATURE, dict(signature))
+        _name_objectives(storage, name, search)
         return True
     check_study(storage, name, signature, place)
+    _name_objectives(storage, name, search)
     number = storage.get_study_id_from_name(name)
     if storage.get_study_user_attrs(number).get(SIGNATURE) != signature:
         storage.set_study_user_attr(number, SIGNATURE, dict(signature))
     return False
+
+
+def _name_objectives(storage: BaseStorage, name: str, search: SearchSpec) -> None:
+    """Store the names of the objectives, which dashboards show instead of `Objective 0`."""
+    study = Study(name, storage)
+    if study.metric_names != list(search.objectives):
+        study.set_metric_names(list(search.objectives))
 
 
 def check_study(

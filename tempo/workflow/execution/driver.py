@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from tempo.launch.scheduling.pool import Pool
+from tempo.launch.to_come import NOTHING, ToCome
 from tempo.workflow.observer import Observer
 
 POLL_SECONDS = 0.1
@@ -22,6 +23,7 @@ class Driver:
 
     Args:
         watch: says why everything has to stop, None while it may continue.
+        ahead: says what may follow the runs in the pool.
         detach: one request is enough to leave, and the jobs continue without this process.
     """
 
@@ -31,10 +33,11 @@ class Driver:
         observer: Observer,
         *,
         watch: Callable[[], str | None],
+        ahead: Callable[[], ToCome] = lambda: NOTHING,
         detach: bool = False,
     ) -> None:
         self._pool, self._observer = pool, observer
-        self._watch, self._detach = watch, detach
+        self._watch, self._ahead, self._detach = watch, ahead, detach
         self._requests = self._obeyed = 0
         self._left = False
 
@@ -63,11 +66,13 @@ class Driver:
         """Take in what ended last, unless the jobs continue without this process."""
         if not self._left:
             self._pool.step()
+            self._pool.reconsider_failures()
             self.report()
 
     def report(self) -> None:
         """Show the observer the present state of all runs."""
-        pool = self._pool
+        pool, ahead = self._pool, self._ahead()
+        self._observer.to_come(ahead.runs, ahead.stage)
         self._observer.runs_changed(list(pool.views.values()), pool.width, stopping=pool.stopping)
 
     def _obey(self) -> None:
@@ -86,10 +91,15 @@ class Driver:
 
 @contextmanager
 def driving(
-    pool: Pool, observer: Observer, *, watch: Callable[[], str | None], detach: bool = False
+    pool: Pool,
+    observer: Observer,
+    *,
+    watch: Callable[[], str | None],
+    ahead: Callable[[], ToCome] = lambda: NOTHING,
+    detach: bool = False,
 ) -> Iterator[Driver]:
     """A driver of the pool, while which signals are requests to stop."""
-    driver = Driver(pool, observer, watch=watch, detach=detach)
+    driver = Driver(pool, observer, watch=watch, ahead=ahead, detach=detach)
     with _stop_signals(driver.request_stop):
         try:
             yield driver

@@ -18,6 +18,7 @@ from tempo.core.jobs import RESUMABLE
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunView
+from tempo.launch.to_come import NOTHING, ToCome
 from tempo.records.layout import Store
 from tempo.records.parent_runs import unready_parent
 from tempo.records.seed_log import opened_plan
@@ -57,6 +58,9 @@ class Outcome:
 
     Attributes:
         failures: the runs that failed, with the message that each left.
+        stopped: the runs that were begun and stopped; the same command continues them.
+        losses: runs that lost a worker, because it died or lost its lease, with a sentence for
+            each time.
         left: runs that have no result and were not tried to the end.
         counts: runs by state.
         comparison: what the results mean; None while runs are left.
@@ -72,6 +76,8 @@ class Outcome:
     plan: Plan
     ending: Ending
     failures: Mapping[PlannedRun, str] = field(default_factory=dict)
+    stopped: tuple[PlannedRun, ...] = ()
+    losses: Mapping[PlannedRun, tuple[str, ...]] = field(default_factory=dict)
     left: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     comparison: Comparison | None = None
@@ -87,6 +93,12 @@ class Outcome:
         said = ", ".join(f"{count} {state}" for state, count in self.counts.items())
         lines = [f"{self.plan.study}: {self.ending}" + (f" ({said})" if said else "")]
         lines += [f"  {run.title} failed: {why}" for run, why in self.failures.items()]
+        lines += [f"  {run.title} was stopped" for run in self.stopped]
+        lines += [
+            f"  {run.title} lost its worker: {why}"
+            for run, reasons in self.losses.items()
+            for why in reasons
+        ]
         return "\n".join([*lines, *([f"  report: {self.page}"] if self.page else [])])
 
     def __repr__(self) -> str:
@@ -124,7 +136,8 @@ def execute(
             return _handed_over(plan, pool)
         begin_mirror(mirror, plan, options)
         watch = work.heeding(setup.watch())
-        with closing(pool), driving(pool, observer, watch=watch, detach=setup.queued) as driver:
+        drive = partial(driving, watch=watch, ahead=work.ahead, detach=setup.queued)
+        with closing(pool), drive(pool, observer) as driver:
             driver.run(work.step, lambda: work.busy)
         return _conclude(plan, list(pool.views.values()), options, observer, mirror)
 
@@ -141,6 +154,10 @@ class Work:
     def busy(self) -> bool:
         """Whether runs are left, or a look may add some."""
         return self._pool.busy or not (self._over or self._pool.stopping)
+
+    def ahead(self) -> ToCome:
+        """What later looks may add to the runs of the pool."""
+        return NOTHING if self._looks is None or self._over else self._looks.to_come
 
     def step(self) -> None:
         """Step the pool, once all its runs have ended with those that a look adds."""
@@ -178,8 +195,14 @@ def _conclude(
     failures = {view.run: _message(view) for view in views if view.status is RunStatus.FAILED}
     begun = {RunStatus.COMPLETE, RunStatus.FAILED}
     left = [view for view in views if view.status not in begun and not view.held_back]
-    counts = Counter(str(view.status) for view in views)
-    outcome = partial(Outcome, plan=plan, failures=failures, counts=counts)
+    outcome = partial(
+        Outcome,
+        plan=plan,
+        failures=failures,
+        stopped=tuple(view.run for view in left if view.progress.attempt),
+        losses={view.run: view.losses for view in views if view.losses},
+        counts=Counter(str(view.status) for view in views),
+    )
     if left:
         if mirror is not None:
             mirror.finish(RunStatus.STOPPED)

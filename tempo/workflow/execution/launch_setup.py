@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tempo.core.errors import SpecError
+from tempo.core.catalog import unknown
+from tempo.core.errors import SpecError, UnknownNameError
 from tempo.core.jobs import JobSpec, Launcher, Resources
 from tempo.core.records import Plan, PlannedRun, RunSpec
 from tempo.core.torchrun_command import Processes, launch_command, launch_environment
@@ -62,8 +63,11 @@ class LaunchSetup:
         """The setup of a plan under `options`.
 
         Raises:
+            UnknownNameError: when no launcher is called so; names the known ones.
             SpecError: when a launcher of one machine is asked for several nodes.
         """
+        if options.launcher not in LAUNCHERS:
+            raise UnknownNameError(unknown("launcher", options.launcher, LAUNCHERS))
         site = load_site() if options.launcher in QUEUED else None
         needs = Needs.of(plan.spec, options.ddp, site)
         nodes = needs.wanted.nodes
@@ -138,7 +142,9 @@ class LaunchSetup:
         return [
             (run, spec)
             for run, spec in self.opened.specs()
-            if not reuse_status(self.store.run_dir(run.run_id)).reusable(stale_too=stale_too)
+            if not reuse_status(
+                self.store.run_dir(run.run_id), plugins=spec.config.get("plugins") or ()
+            ).reusable(stale_too=stale_too)
         ]
 
     def guard_budget(self, to_go: Iterable[PlannedRun]) -> None:

@@ -11,7 +11,7 @@ from tempo.core.records import Plan, PlannedRun
 from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
 from tempo.launch.accounting.resource_needs import Needs
 from tempo.launch.launchers.catalog import LauncherContext
-from tempo.launch.launchers.worker_processes import ForkServer
+from tempo.launch.launchers.worker_processes import limits_here, make_start
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import run_requests
 from tempo.launch.worker_command import call_worker
@@ -79,10 +79,12 @@ def _pool(setup: LaunchSetup, observer: Observer, todo: Iterable[str]) -> tuple[
     """An empty pool, once the variants `todo` were checked."""
     plan, store, options, needs = setup.plan, setup.store, setup.options, setup.needs
     checked = Checked(({},), {})
-    server = ForkServer(call_worker, PRELOAD)
+    server = make_start(call_worker, PRELOAD)
     if todo:
         if options.launcher == "local":
             server.warm()
+        if limits := limits_here():
+            observer.note(limits)
         observer.note(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
         there = _as_on_login_node(plan) if setup.queued else plan
         checked = check(there, sorted(todo), options.cache, observer, store)

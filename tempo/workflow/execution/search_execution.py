@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tempo.core.counted import counted
 from tempo.core.errors import SpecError, StoppedError
 from tempo.core.records import Plan, PlannedRun, RunStatus
-from tempo.launch.launchers.worker_processes import ForkServer
+from tempo.launch.launchers.worker_processes import make_start
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest, RunView
+from tempo.launch.to_come import NOTHING, ToCome, to_come
 from tempo.launch.worker_command import call_worker
+from tempo.ledger.folder_use import using
 from tempo.ledger.open import open_ledger
 from tempo.records.prices import Prices
 from tempo.records.search_record import SearchSummary, save_search
@@ -75,9 +78,10 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
     store = options.store
     begun = check_unchanged(loaded, store)
     calibrator = Calibrator(
-        Prices(store.root), options.cache, {}, options.ddp, ForkServer(call_worker, PRELOAD)
+        Prices(store.root), options.cache, {}, options.ddp, make_start(call_worker, PRELOAD)
     )
     with NetworkCosts(calibrator) as costs, ExitStack() as held:
+        held.enter_context(using(store.root, options.cache))
 
         def opened() -> Search:
             ledger = open_ledger(None, store.root)
@@ -91,7 +95,7 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
         held.enter_context(closing(pool))
         search = search or opened()
         for reason, count in search.skipped.items():
-            observer.note(f"warm_start: {count} variants left out ({reason})")
+            observer.note(f"warm_start: {counted(count, 'variant')} left out ({reason})")
         return _Execution(search, pool, options, observer).run()
 
 
@@ -122,21 +126,29 @@ class _Execution:
         self._plan = GrowingPlan(search)
         self._mirror: MirrorProcess | None = None
         self._candidates: tuple[Candidate, ...] = ()
+        self._to_come = NOTHING
 
     def run(self) -> SearchOutcome:
         plan = self._plan.now()
+        self._to_come = to_come(plan, ())
         self._search.store.save_plan(plan)
         with mirroring(self._options) as self._mirror:
             begin_mirror(self._mirror, plan, self._options)
             watch = LaunchSetup.of(plan, self._options).watch()
-            with driving(self._pool, self._observer, watch=watch) as driver:
+            ahead = self._ahead
+            with driving(self._pool, self._observer, watch=watch, ahead=ahead) as driver:
                 self._search_on(driver)
                 if not self._pool.stopping:
                     self._confirm(driver)
             return self._conclude()
 
+    def _ahead(self) -> ToCome:
+        """What may follow the runs that are known: further trials, and the confirmation."""
+        return self._to_come
+
     def _grow(self) -> None:
         plan = self._plan.now(self._candidates)
+        self._to_come = to_come(plan, ())
         self._search.store.save_plan(plan)
         if self._mirror is not None:
             self._mirror.grow(plan)
@@ -224,7 +236,7 @@ class SearchDriver:
         for trial in list(self._active):
             if self._search.observe(trial):
                 self._say(f"pruned    {trial.name} at step {max(trial.steps)}")
-                self._close(trial)
+                self._close(trial, pruned=True)
         if not self._pool.stopping:
             self._fill()
 
@@ -257,6 +269,7 @@ class SearchDriver:
             run = trial.runs[seed]
             self._wanted.setdefault(run.run_id, []).append((trial, seed))
             works.append(RunRequest(run=run, spec=trial.spec(seed)))
+        self._search.mark([each.run.run_id for each in works], pruned=False)
         self._pool.add(works)
 
     def _ended(self, view: RunView) -> None:
@@ -279,12 +292,18 @@ class SearchDriver:
                 self._close(trial)
         self._stopped.discard(view.key)
 
-    def _close(self, trial: Trial) -> None:
+    def _close(self, trial: Trial, *, pruned: bool = False) -> None:
         """End a trial: stop its runs that no other trial waits for."""
         self._active.remove(trial)
+        stopped: list[str] = []
         for run in trial.runs.values():
             view = self._pool.views.get(run.run_id)
             others = [one for one, _ in self._wanted.get(run.run_id, ()) if not one.over]
             if view is not None and not view.ended and not others:
-                self._stopped.add(view.key)
-                self._pool.stop([view.key])
+                stopped.append(view.key)
+                view.pruned = pruned
+        if pruned:
+            # Noted before the runs know: none of them is ever seen as stopped by the user.
+            self._search.mark(stopped, pruned=True)
+        self._stopped |= set(stopped)
+        self._pool.stop(stopped)

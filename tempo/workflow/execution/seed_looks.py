@@ -15,6 +15,7 @@ from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.core.seed_stages import SeedStages
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest
+from tempo.launch.to_come import seeds_to_come
 from tempo.records.event_log import Tail
 from tempo.records.layout import Store
 from tempo.records.reuse import reuse_status
@@ -54,6 +55,8 @@ def unlimited(runs: Sequence[PlannedRun]) -> bool:
 class SeedLooks:
     """The looks that one invocation takes at a study with adaptive seeds.
 
+    `to_come` is what further looks may add, as the last one left it.
+
     Args:
         say: receives the sentence of each look.
         affords: whether the budget covers further runs.
@@ -73,6 +76,7 @@ class SeedLooks:
         self._plan, self._stages, self._store = plan, stages, store
         self._say, self._affords, self._stale_too = say, affords, stale_too
         self._known = {run.run_id for run in self.opened.distinct_runs}
+        self.to_come = seeds_to_come(plan, read_looks(store, plan))
 
     @classmethod
     def of(
@@ -128,6 +132,7 @@ class SeedLooks:
                 self._look()
                 fresh = self._fresh()
         self._known |= {run.run_id for run in fresh}
+        self.to_come = seeds_to_come(self._plan, read_looks(self._store, self._plan))
         return fresh
 
     def _fresh(self) -> tuple[PlannedRun, ...]:

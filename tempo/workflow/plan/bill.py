@@ -12,6 +12,8 @@ from tempo.design.run_cost import RunCost, elapsed, run_cost
 from tempo.launch.scheduling.run_view import chain_costs
 from tempo.records.prices import Price
 from tempo.records.reuse import ReuseStatus
+from tempo.spec.arch import ArchSpec
+from tempo.spec.data import views_of
 from tempo.spec.study import RunConfig
 
 
@@ -101,13 +103,14 @@ def count_all(plan: Plan) -> dict[str, dict[str, int]]:
     the backward pass (float32), of one clip at the training crop."""
     from tempo.models.network_cost import Cost, count
 
-    counted: dict[tuple[str, int], Cost] = {}
+    counted: dict[tuple[str, int, int], Cost] = {}
     out: dict[str, dict[str, int]] = {}
     for name, config in _networks(plan):
         crop = config.recipe.crop
-        key = config.arch.model_dump_json(), crop
+        frames = _frames(config)
+        key = config.arch.model_dump_json(), crop, frames
         if key not in counted:
-            counted[key] = count(config.arch, height=crop, width=crop)
+            counted[key] = count(config.arch, frames=frames, height=crop, width=crop)
         out[name] = asdict(counted[key])
     return out
 
@@ -125,8 +128,13 @@ def describe_networks(plan: Plan) -> dict[str, list[str]]:
             continue
         described[key] = name
         crop = config.recipe.crop
-        out[name] = text(summarise(config.arch, height=crop, width=crop))
+        out[name] = text(summarise(config.arch, frames=_frames(config), height=crop, width=crop))
     return out
+
+
+def _frames(config: RunConfig) -> int:
+    """The frames that a network is counted for: two, and as many as the data shows to another."""
+    return 2 if isinstance(config.arch, ArchSpec) else views_of(config.data)
 
 
 def _networks(plan: Plan) -> Iterator[tuple[str, RunConfig]]:

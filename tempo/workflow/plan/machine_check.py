@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from tempo.core.own_command import own_command
 from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
+from tempo.launch.accounting.gpu_usage import lacks_gpu_driver
 from tempo.launch.worker_command import WORKER
 from tempo.records.layout import Store
 from tempo.spec.data import DATASETS
@@ -33,6 +34,11 @@ class Checked(NamedTuple):
     weights: Mapping[str, float]
     device: str = "cpu"
 
+
+NO_DRIVER = (
+    "runtime.device is cuda, and this machine has no CUDA device: it has no driver of a GPU (set "
+    "runtime.device to auto or cpu)"
+)
 
 PLANNED = ""
 """Stands for the plan itself among names of profiles; none is empty."""
@@ -57,15 +63,18 @@ def check(
     """
     configs = configs_of(plan, variants)
     # Looked for here, because a worker takes seconds to import what it needs for the rest.
-    if absent := _absent_data(configs.values()):
-        raise MissingError(_explain(plan, absent, cache, configs.values()))
+    if absent := _absent(configs.values()):
+        raise MissingError(_explain(plan, absent, cache, observer.note, configs.values()))
+    laws = plan.spec.get("laws", "warning")
     request = {
         "missing": {"": list(configs.values())},
         "rehearse": configs,
         "parents": networks_behind(plan, configs, store),
+        "laws": laws != "off",
     }
     missing: list[str] = []
     broken: list[str] = []
+    unlawful: list[str] = []
     slots: list[dict[str, str]] = []
     weights: dict[str, float] = {}
     device = "cpu"
@@ -78,15 +87,33 @@ def check(
                 weights[answer["rehearsed"]] = answer["weight"]
             elif "broken" in answer:
                 broken.append(f"variant {answer['broken']!r}: {answer['message']}")
+            elif "unlawful" in answer:
+                unlawful.append(f"variant {answer['unlawful']!r}: {answer['message']}")
             elif "prepare" in answer:
                 advance(answer["done"], answer["total"])
     if missing:
-        raise MissingError(_explain(plan, missing, cache))
+        raise MissingError(_explain(plan, missing, cache, observer.note))
     if broken:
         raise SpecError(
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
         )
+    if unlawful and laws == "error":
+        raise SpecError(
+            "these variants break laws of networks, nothing was trained (`laws: warning` only says "
+            "so):\n  " + "\n  ".join(unlawful)
+        )
+    for sentence in unlawful:
+        observer.note(f"warning: {sentence}")
     return Checked(tuple(slots), weights, device)
+
+
+def _absent(configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each data set, and for a GPU, that this machine lacks for certain."""
+    configs = list(configs)
+    found = _absent_data(configs)
+    if any(config["runtime"]["device"] == "cuda" for config in configs) and lacks_gpu_driver():
+        found.append(NO_DRIVER)
+    return found
 
 
 def _absent_data(configs: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -141,13 +168,19 @@ def _explain(
     plan: Plan,
     missing: Sequence[str],
     cache: Path,
+    say: Callable[[str], None],
     unasked: Iterable[Mapping[str, Any]] = (),
 ) -> str:
     """Return what this machine lacks, and the commands of the profiles that would run here.
 
     `unasked` are configs of which a worker has not said yet what they lack beside their data.
     """
-    fitting, more = _fitting_profiles(plan, cache, list(unasked))
+    first = missing[0].partition("; ")[0]
+    waiting = f"Missing here: {first}. Looking which profile would run ..."
+    fitting, more = _fitting_profiles(plan, cache, list(unasked), lambda: say(waiting))
+    # Of a GPU without its driver a worker says that torch finds none: that is said already.
+    said = "runtime.device is cuda" if NO_DRIVER in missing else None
+    more = [each for each in more if said is None or not each.startswith(said)]
     missing = list(dict.fromkeys((*missing, *more)))
     wanted = f"{plan.study} ({'profile ' + plan.profile if plan.profile else 'full size'})"
     text = f"{wanted} cannot run on this machine:\n  " + "\n  ".join(missing)
@@ -158,11 +191,11 @@ def _explain(
 
 
 def _fitting_profiles(
-    plan: Plan, cache: Path, unasked: list[Mapping[str, Any]]
+    plan: Plan, cache: Path, unasked: list[Mapping[str, Any]], waits: Callable[[], None]
 ) -> tuple[list[str], list[str]]:
     """The other profiles of the plan's spec that lack nothing here, and what `unasked` lack.
 
-    A worker takes seconds, so none is started where only data can be lacking.
+    A worker takes seconds, which `waits` says, so none is started where only data can be lacking.
     """
     source = Path(plan.source)
     names = [name for name in load_study(source).profiles if name != plan.profile]
@@ -171,12 +204,14 @@ def _fitting_profiles(
         # What it needs does not depend on what its budgets and widths will turn out to be.
         other = expand(load_study(source, profile=name), Undecided())
         configs = list(configs_of(other).values())
-        if not _absent_data(configs):
+        if not _absent(configs):
             asked[name] = configs
-    if any(config["runtime"]["device"] == "cuda" for config in unasked) or asked:
+    cuda = any(config["runtime"]["device"] == "cuda" for config in unasked)
+    if asked or (cuda and not lacks_gpu_driver()):
         asked[PLANNED] = unasked
     if not asked:
         return [], []
+    waits()
     answers = _ask({"missing": asked, "rehearse": {}}, cache)
     lacking = {answer["missing"]: answer["sentences"] for answer in answers if "missing" in answer}
     fitting = [name for name in names if not lacking.get(name, ["unknown"])]

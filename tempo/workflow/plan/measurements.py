@@ -11,6 +11,7 @@ from typing import Any
 from tempo.core.code_stamp import code_stamp
 from tempo.core.errors import SpecError
 from tempo.core.identity import short_hash
+from tempo.core.plugins.description import code_of
 from tempo.core.records import Parent
 from tempo.design.measurements import Width, file_with_weights, nearest_width
 from tempo.records.files import write_json
@@ -18,6 +19,7 @@ from tempo.records.layout import SHORTEST_ID, Store, load_run
 from tempo.records.prices import Price, Prices
 from tempo.records.reuse import reuse_status
 from tempo.records.run_record import read_run
+from tempo.spec.metrics import best_of
 from tempo.spec.study import StudySpec
 
 Config = Mapping[str, Any]
@@ -92,10 +94,13 @@ class PlanMeasurements:
         if not reuse_status(folder).reusable(stale_too=self.stale_too):
             return None
         run = read_run(folder, without=("train", "image"))
-        found = [each.values["psnr"] for each in run.validations]
+        found = [each.values for each in run.validations]
         if not found:
             return None
-        return found[-1] if run.spec.config["evaluation"]["select"] == "last" else max(found)
+        evaluation = run.spec.config["evaluation"]
+        if evaluation["select"] == "last":
+            return found[-1]["psnr"]
+        return best_of(found, evaluation.get("select_by", "psnr"))["psnr"]
 
     def weights(self, source: str) -> Parent | None:
         found = self._run_called(source)
@@ -126,5 +131,6 @@ def _counted(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What a count depends on: the networks and the crop that they are counted for."""
     both = {name: asked[name] for name in ("config", "target")}
     return {"by": asked["by"]} | {
-        name: {"arch": each["arch"], "crop": each["recipe"]["crop"]} for name, each in both.items()
+        name: {"arch": each["arch"], "crop": each["recipe"]["crop"]} | code_of(each)
+        for name, each in both.items()
     }

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -18,7 +15,13 @@ from tempo.core.errors import TempoError
 from tempo.core.identity import canonical
 from tempo.core.jobs import JobSpec
 from tempo.core.records import Plan, PlannedVariant
-from tempo.launch.launchers.worker_processes import Child, ForkServer
+from tempo.launch.launchers.worker_processes import (
+    KILL,
+    Child,
+    WorkerStart,
+    make_start,
+    signal_group,
+)
 from tempo.launch.worker_command import WORKER, call_worker
 from tempo.records.files import write_json
 from tempo.records.layout import Store
@@ -51,7 +54,7 @@ class Calibrator:
     cache: Path
     environment: Mapping[str, str]
     world: int
-    start: ForkServer
+    start: WorkerStart
     networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def price(self, config: Config) -> Price:
@@ -87,8 +90,7 @@ def _wait(child: Child) -> int:
             time.sleep(POLL_SECONDS)
     finally:
         if code is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            signal_group(child.pid, KILL)
     return code
 
 
@@ -96,7 +98,7 @@ def ready(
     plan: Plan, prices: Prices, cache: Path, world: int, observer: Observer
 ) -> tuple[Checked, Calibrator]:
     """Check the machine; returns what the machine offers, and a calibrator on its first device."""
-    server = ForkServer(call_worker, PRELOAD)
+    server = make_start(call_worker, PRELOAD)
     server.warm()
     names = [variant.name for variant in plan.variants]
     store = Store(prices.root)
@@ -191,7 +193,11 @@ class NetworkCosts:
         return price.step_ms
 
     def _count(self, config: Config) -> dict[str, float]:
-        question = {"arch": config["arch"], "crop": config["recipe"]["crop"]}
+        question = {
+            "arch": config["arch"],
+            "crop": config["recipe"]["crop"],
+            "plugins": config.get("plugins") or [],
+        }
         key = canonical(question)
         if key not in self._counts:
             self._counts[key] = self._ask(question)

@@ -326,7 +326,9 @@ def _found(plan: Plan, store: Store) -> Iterator[tuple[str, ReuseStatus]]:
     """What is recorded of each run that is recorded at all."""
     runs = store.root / "runs"
     there = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
-    runtimes = {variant.name: variant.config["runtime"] for variant in plan.variants}
+    configs = {variant.name: variant.config for variant in plan.variants}
     for run in plan.distinct_runs:
         if run.run_id in there:
-            yield run.run_id, reuse_status(store.run_dir(run.run_id), runtimes[run.variant])
+            config = configs[run.variant]
+            folder, plugins = store.run_dir(run.run_id), config.get("plugins") or ()
+            yield run.run_id, reuse_status(folder, config["runtime"], plugins)

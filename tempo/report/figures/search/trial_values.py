@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.records.search_record import ParameterInfo, SearchSummary, TrialRecord
 from tempo.report import search_trials as of
 from tempo.report.figures import drawing
+from tempo.report.figures.search.trial_points import confirmation_points, trial_point
 from tempo.report.figures.style import BAD, QUIET, RULE, SERIES, TEXT, UNSURE
 from tempo.report.formats import numbers
 from tempo.report.formats.phrases import axis_label, seeds_range, sentences, title
@@ -28,7 +29,8 @@ def draw_history(summary: SearchSummary) -> drawing.Drawing | NotApplicable:
         return NotApplicable("no trial has a value yet")
     count = len(summary.objectives)
     figure, panels = drawing.blank(0.6 + 1.9 * count, count, sharex=True)
-    beyond = [_history(axes, summary, index) for index, axes in enumerate(panels)]
+    told: list[drawing.Point] = []
+    beyond = [_history(axes, summary, index, told) for index, axes in enumerate(panels)]
     panels[-1].set_xlabel("trial")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     drawing.legend(figure, panels[0])
@@ -42,10 +44,12 @@ def draw_history(summary: SearchSummary) -> drawing.Drawing | NotApplicable:
             "a pruned trial stands at its last validation, a failed one at the foot.",
             cut_off(max(beyond)),
         ),
+        told,
     )
 
 
-def _history(axes: Axes, summary: SearchSummary, index: int) -> int:
+def _history(axes: Axes, summary: SearchSummary, index: int, told: list[drawing.Point]) -> int:
+    """Draw one objective and add its points to `told`; return how many lie beyond the axis."""
     info, shown = summary.objectives[index], of.numbered(summary)
     values = [value for trial in shown if (value := of.reached(trial, index)) is not None]
     if not values:
@@ -61,7 +65,9 @@ def _history(axes: Axes, summary: SearchSummary, index: int) -> int:
         if value is None and kind == "failed":
             value = low
         if value is not None:
-            points.append((float(trial.number or 0), min(max(value, low), high), kind))
+            place = float(trial.number or 0), min(max(value, low), high)
+            points.append((*place, kind))
+            told.append(trial_point(summary, trial, index, place, kind))
     steps = of.best_so_far(shown, info, index)
     if steps:
         x, y = [at for at, _ in steps], [value for _, value in steps]
@@ -129,23 +135,27 @@ def draw_front(summary: SearchSummary) -> drawing.Drawing | NotApplicable:
     if not whole:
         return NotApplicable("no trial has all its seeds yet")
     figure, panels = drawing.blank(0.5 + 2.1 * len(others), len(others))
+    told: list[drawing.Point] = []
     for axes, index in zip(panels, others, strict=True):
-        _objectives(axes, summary, index)
+        told += _objectives(axes, summary, index)
     drawing.legend(figure, panels[0])
     caption = sentences(
         f"The {len(whole)} trials that ran all their seeds, on validation, means without",
         f"interval; stars: the {len(summary.front)} that no other beats in every objective.",
         "The line joins them." if len(summary.objectives) == 2 else "",
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, told)
 
 
-def _objectives(axes: Axes, summary: SearchSummary, index: int) -> None:
-    points = []
+def _objectives(axes: Axes, summary: SearchSummary, index: int) -> list[drawing.Point]:
+    points: list[tuple[float, float, str]] = []
+    told: list[drawing.Point] = []
     for trial in summary.trials:
         x, y = of.finished(trial, index), of.finished(trial)
         if x is not None and y is not None:
-            points.append((x, y, kind_of(trial, summary)))
+            kind = kind_of(trial, summary)
+            points.append((x, y, kind))
+            told.append(trial_point(summary, trial, index - 1, (x, y), kind))
     if len(summary.objectives) == 2:
         front = sorted((x, y) for x, y, kind in points if kind in WINNERS)
         later = summary.objectives[1].better == "lower"
@@ -155,6 +165,7 @@ def _objectives(axes: Axes, summary: SearchSummary, index: int) -> None:
     axes.set_ylabel(axis_label(summary.objectives[0]))
     axes.margins(0.08)
     axes.grid()
+    return told
 
 
 MARKS = {
@@ -239,6 +250,7 @@ def draw_confirmation(summary: SearchSummary) -> drawing.Drawing | NotApplicable
     if not shown:
         return NotApplicable("nothing has been run again on fresh seeds")
     figure, (axes,) = drawing.blank(0.8 + 0.34 * len(shown))
+    told: list[drawing.Point] = []
     for label, colour, marker, shift in SIDES:
         again = label != "search"
         found = [
@@ -247,8 +259,11 @@ def draw_confirmation(summary: SearchSummary) -> drawing.Drawing | NotApplicable
             if (each := one.fresh if again else one.search) is not None
         ]
         y, x = [at for at, _ in found], [each.mean for _, each in found]
-        drawing.interval_bars(axes, found, colour)
+        drawing.interval_bars(axes, found, colour, name=label)
         drawing.mark_points(axes, x, y, marker, colour, filled=again, markersize=4.6, label=label)
+        for at, each in found:
+            name = shown[round(at)].trial
+            told += confirmation_points(summary, name, at, each, label)
     drawing.name_rows(axes, [numbers.shorten(each.trial, 24) for each in shown])
     axes.set_xlabel(axis_label(summary.objectives[0]))
     drawing.legend(figure, axes)
@@ -260,4 +275,4 @@ def draw_confirmation(summary: SearchSummary) -> drawing.Drawing | NotApplicable
         f"Bar: 95% t interval of the mean, from two seeds on; it covers {covers}.",
         "The best of many noisy values is too good on average: it falls back on fresh seeds.",
     )
-    return drawing.Drawing(figure, caption)
+    return drawing.Drawing(figure, caption, told)
