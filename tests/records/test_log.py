@@ -90,7 +90,7 @@ def test_a_damaged_line_is_named(folder: Path) -> None:
     first = (folder / "events.jsonl").stat().st_size
     with (folder / "events.jsonl").open("ab") as file:
         file.write(b"not json\n")
-    with pytest.raises(RecordError, match=f"events.jsonl: byte {first}: not an event"):
+    with pytest.raises(RecordError, match=f"events.jsonl: what begins at byte {first} is no event"):
         list(read_events(folder))
 
 
