@@ -65,6 +65,11 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
     add_folder(parser, "--reports", Path("reports"), "folder of the reports (default: %(default)s)")
 
 
+def warn(sentence: str) -> None:
+    """Tell the user, beside the output proper, what was left out of it."""
+    print(sentence, file=sys.stderr)
+
+
 def add_slots(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slots", type=positive, metavar="N", help="runs side by side (default: devices)"

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tempo.cli import shared_options as shared
 from tempo.cli.render.console import duration, make_console, plain_table, say
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
-from tempo.launch.study_status import RunState, StudyStatus, study_status
+from tempo.launch.study_status import UNREADABLE, RunState, StudyStatus, study_status
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Ledger
 from tempo.records.layout import Store
@@ -38,10 +39,16 @@ MANY = 60
 """Runs that are all listed; of more, those that wait or are complete are only counted."""
 UNOPENED = ("waiting", "not needed")
 """States of runs that adaptive seeds do not ask for, or not yet."""
-ORDER = ("running", "stopping", "failed", "stopped", "pruned", "planned", *UNOPENED)
+ORDER = ("running", "stopping", "failed", UNREADABLE, "stopped", "pruned", "planned", *UNOPENED)
 QUIET = {"planned", "complete", *UNOPENED}
 """States that are counted and not listed, where there are many runs."""
-STYLES = {"running": "cyan", "stopping": "yellow", "failed": "red", "complete": "green"}
+STYLES = {
+    "running": "cyan",
+    "stopping": "yellow",
+    "failed": "red",
+    UNREADABLE: "red",
+    "complete": "green",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -83,10 +90,18 @@ def _one(plan: Plan, store: Store, ledger: Ledger, options: argparse.Namespace) 
 
 def _overview(store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
     """One line per study."""
-    plans = [store.load_plan(study) for study in store.studies()]
-    if not plans:
-        raise RecordError(f"{store.root} holds no study yet")
-    found = [study_status(plan, store, ledger, options.metric) for plan in plans]
+    read = store.load_plans()
+    found, problems = [], dict(read.problems)
+    for plan in read.plans:
+        try:
+            found.append(study_status(plan, store, ledger, options.metric))
+        except RecordError as error:
+            problems[plan.study] = str(error)
+    left_out = replace(read, problems=problems).left_out
+    if not found:
+        raise RecordError(left_out or f"{store.root} holds no study yet")
+    if left_out:
+        say(make_console(stderr=True), left_out)
     if options.json:
         print(json.dumps([as_json(each) for each in found], indent=2))
         return
@@ -126,6 +141,8 @@ def _print(standing: StudyStatus, console: Console, records: Path, *, every: boo
         if run.state == "failed" and finish is not None:
             say(console, f"FAILED    {run.run.title} ({finish.failure}): {finish.message}")
             say(console, f"  {suggested('logs', run.run.run_id, records=records)}")
+        if run.problem:
+            say(console, f"UNREADABLE  {run.run.title}: {run.problem}")
     for sentence in standing.rule:
         say(console, sentence)
 
@@ -216,5 +233,5 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "memory_bytes": run.memory,
         "where": run.where or None,
         "failure": finish.failure if finish else None,
-        "message": finish.message if finish else None,
+        "message": finish.message if finish else run.problem or None,
     }

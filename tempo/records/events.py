@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from tempo.core.records import MetricInfo, RunStatus
 from tempo.records.field_types import build
 from tempo.records.files import FORMAT
 from tempo.records.json_text import shown
@@ -264,4 +265,10 @@ def from_json(line: dict[str, Any], end: int = 0) -> Logged:
         raise ValueError(f"time: it is {shown(time)}, not a number of Unix seconds")
     if type(attempt) is not int or not 0 <= attempt < MOST_ATTEMPTS:
         raise ValueError(f"attempt: it is {shown(attempt)}, not the number of an attempt")
-    return Logged(time=time, attempt=attempt, event=build(EVENTS[kind], fields), end=end)
+    event = build(EVENTS[kind], fields)
+    if isinstance(event, Finished) and event.status not in set(RunStatus):
+        raise ValueError(f"status: {shown(event.status)} is no way that an attempt ends")
+    if isinstance(event, Evaluated):
+        for info in event.infos.values():
+            build(MetricInfo, info)
+    return Logged(time=time, attempt=attempt, event=event, end=end)

@@ -6,13 +6,10 @@ to ask again. The checks of a class are made once, from its annotations.
 
 from __future__ import annotations
 
-import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from enum import Enum
-from functools import cache
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tempo.records.json_text import LARGEST, shown
 
@@ -34,12 +31,15 @@ def build(cls: type[T], value: Any) -> T:
     Raises:
         ValueError: naming the field and what it may hold.
     """
-    made: T = _of_record(cls)(value)
+    made: T = (_MADE.get(cls) or _of_record(cls))(value)
     return made
 
 
-@cache
-def _of_record(cls: type[Any]) -> Check:
+_MADE: dict[type[Any], Check] = {}
+"""The checks that were made, by class."""
+
+
+def _of_record(cls: Any) -> Check:
     hints = get_type_hints(cls)
     known = {each.name: _of(hints[each.name]) for each in fields(cls) if each.init}
     needed = tuple(
@@ -56,6 +56,7 @@ def _of_record(cls: type[Any]) -> Check:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(_problem(value, known, needed) or str(error)) from None
 
+    _MADE[cls] = check
     return check
 
 
@@ -77,18 +78,16 @@ def _of(hint: Any) -> Check:
     origin, inside = get_origin(hint), get_args(hint)
     if hint in _PLAIN:
         return _PLAIN[hint]
+    if is_dataclass(hint):
+        return _of_record(hint)
     if origin is Literal:
         return _one_of(inside)
     if origin in (Union, types.UnionType):
         return _any_of(inside)
     if origin is tuple:
         return _items(_of(inside[0])) if inside[-1] is ... else _exactly([*map(_of, inside)])
-    if origin is not None and issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return _mapping(inside[1])
-    if is_dataclass(hint):
-        return _of_record(hint)  # type: ignore[arg-type]
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return _one_of(tuple(each.value for each in hint), hint)
     raise TypeError(f"no check for fields of type {hint}")
 
 
@@ -140,11 +139,11 @@ _PLAIN: dict[Any, Check] = {
 }
 
 
-def _one_of(values: tuple[Any, ...], make: Callable[[Any], Any] = _anything) -> Check:
+def _one_of(values: tuple[Any, ...]) -> Check:
     def check(value: Any) -> Any:
         if not isinstance(value, str | int) or value not in values:
             raise ValueError(f"it is {shown(value)}, none of {', '.join(map(repr, values))}")
-        return make(value)
+        return value
 
     return check
 

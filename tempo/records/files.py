@@ -7,8 +7,9 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from tempo.core.errors import FormatError, RecordError
 from tempo.records.json_text import parse_json, shown
@@ -88,7 +89,7 @@ def is_there(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        if not os.path.islink(path):
+        if not path.is_symlink():
             return False
         raise RecordError(f"{path} is a link that leads nowhere") from None
     except (OSError, ValueError) as error:
@@ -176,7 +177,7 @@ def sha256_of(path: Path) -> str:
         RecordError: as `open_file`.
     """
     with open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
 
 
 def inside(folder: Path, text: str) -> Path:
@@ -199,7 +200,7 @@ def take_format(value: Any, path: Path) -> dict[str, Any]:
         ValueError: when the value is no record.
     """
     if not isinstance(value, dict):
-        raise ValueError(f"it holds {shown(value)}, not a JSON object")
+        raise ValueError(f"it holds {shown(value)}, not a JSON object")  # noqa: TRY004
     number = value.pop("format", 1)
     if type(number) is not int or number < 1:
         raise ValueError(f"its format is {shown(number)}, not a whole number from 1 on")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
+from tempo.records.files import is_there
 from tempo.records.layout import Store, default_root, load_run
 from tempo.records.run_record import RunRecord, read_result, read_run
 from tempo.records.seed_log import opened_plan
@@ -154,14 +155,14 @@ class Run:
     @property
     def status(self) -> RunStatus:
         """How the run ended or stands, by its records alone."""
-        if not (self.folder / "run.json").is_file():
+        if not is_there(self.folder / "run.json"):
             return RunStatus.PLANNED
         return read_result(self.folder).status
 
     @property
     def test(self) -> dict[str, float]:
         """Metrics of the final test evaluation, means over clips; empty before there is one."""
-        if not (self.folder / "run.json").is_file():
+        if not is_there(self.folder / "run.json"):
             return {}
         found = read_result(self.folder).test
         return dict(found.values) if found else {}

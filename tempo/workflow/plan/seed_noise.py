@@ -74,10 +74,9 @@ def _elsewhere(plan: Plan, store: Store) -> SeedNoise | None:
     """From the current plans of other studies, of variants with this study's data and judging."""
     first = next((each.config for each in plan.variants if each.role != "reference"), None)
     found: dict[str, dict[Key, float]] = {}
-    for study in store.studies() if first else ():
-        if study == plan.study:
+    for other in store.load_plans().plans if first else ():
+        if other.study == plan.study:
             continue
-        other = store.load_plan(study)
         alike = {
             each.name
             for each in other.variants
@@ -88,7 +87,7 @@ def _elsewhere(plan: Plan, store: Store) -> SeedNoise | None:
             for run in other.distinct_runs
             if run.variant in alike and is_complete(store.run_dir(run.run_id))
         ]
-        found[study] = _tested(store, runs)
+        found[other.study] = _tested(store, runs)
     return _pooled(found)
 
 
