@@ -256,3 +256,11 @@ def is_complete(folder: Path) -> bool:
     tail.catch_up()
     finish = tail.progress.finish
     return finish is not None and finish.status == RunStatus.COMPLETE
+
+
+def has_readable_result(folder: Path) -> bool:
+    """Whether a run's folder holds a finished result and its record is sound."""
+    try:
+        return is_complete(folder)
+    except RecordError:
+        return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tempo.core.errors import RecordError
@@ -13,7 +12,7 @@ from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.study_status import RunState, StudyStatus, study_status
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Hold, is_active
-from tempo.records.event_log import Tail, is_complete
+from tempo.records.event_log import Tail, has_readable_result
 from tempo.records.layout import Store
 from tempo.records.seed_log import opened_plan
 
@@ -95,8 +94,8 @@ def status_of(plan: Plan, store: Store, metric: str = "psnr") -> Status:
 
 
 def stop_runs(runs: Sequence[PlannedRun], store: Store) -> StopRequest:
-    """Ask runs that are not complete to write a checkpoint and leave."""
-    left = [run for run in runs if not _is_complete(store.run_dir(run.run_id))]
+    """Ask runs that are not complete to write a checkpoint and leave, damaged ones too."""
+    left = [run for run in runs if not has_readable_result(store.run_dir(run.run_id))]
     keys = [run.run_id for run in left]
     with closing(open_ledger(None, store.root)) as ledger:
         ledger.ask_to_stop(keys)
@@ -104,14 +103,6 @@ def stop_runs(runs: Sequence[PlannedRun], store: Store) -> StopRequest:
     asked = [run for run in left if is_active(holds.get(run.run_id))]
     waiting = [run for run in left if run not in asked]
     return StopRequest(tuple(asked), tuple(waiting), holds)
-
-
-def _is_complete(folder: Path) -> bool:
-    """Whether a run has a result; a run whose record is damaged has none, and can be stopped."""
-    try:
-        return is_complete(folder)
-    except RecordError:
-        return False
 
 
 def planned_so_far(plan: Plan, store: Store) -> tuple[PlannedRun, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
+from tempo.launch.study_status import UNREADABLE
 from tempo.records.files import is_there
 from tempo.records.layout import Store, default_root, load_run
 from tempo.records.run_record import RunRecord, read_result, read_run
@@ -67,7 +68,8 @@ class Records:
 
         Of adaptive seeds, those that the looks so far have opened.
 
-        Metrics are means over the test clips, missing while a run has no result.
+        Metrics are means over the test clips, missing while a run has no result. A run whose
+        record is damaged has the status `unreadable`.
         """
         import pandas as pd
 
@@ -76,17 +78,13 @@ class Records:
             if study not in {None, plan.study}:
                 continue
             for run in opened_plan(self.store, plan).runs:
-                found = Run(self.store, run.run_id)
-                rows.append(
-                    {
-                        "study": plan.study,
-                        "variant": run.variant,
-                        "seed": run.seed,
-                        "run_id": run.run_id,
-                        "status": str(found.status),
-                        **found.test,
-                    }
-                )
+                row = {
+                    "study": plan.study,
+                    "variant": run.variant,
+                    "seed": run.seed,
+                    "run_id": run.run_id,
+                }
+                rows.append(row | _state_of(Run(self.store, run.run_id)))
         named = ["study", "variant", "seed", "run_id", "status"]
         metrics = dict.fromkeys(name for row in rows for name in row if name not in named)
         return pd.DataFrame(rows, columns=[*named, *metrics]).astype({"seed": "Int64"})
@@ -122,6 +120,14 @@ class Records:
 
     def _repr_html_(self) -> str:
         return str(self.studies().to_html(index=False, na_rep="-"))
+
+
+def _state_of(run: Run) -> dict[str, Any]:
+    """The status of a run and the metrics of its test."""
+    try:
+        return {"status": str(run.status), **run.test}
+    except RecordError:
+        return {"status": UNREADABLE}
 
 
 class Run:
@@ -199,7 +205,7 @@ class Run:
         return frame
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}, {self.status}>"
+        return f"<Run {self.id}, {_state_of(self)['status']}>"
 
     def _repr_html_(self) -> str:
         return str(self.metrics().to_html(index=False))

@@ -61,7 +61,15 @@ def test_nested_fields_survive(folder: Path) -> None:
         checkpoint="best",
         clips=2,
         values={"psnr": math.inf},
-        infos={"psnr": {"unit": "dB"}},
+        infos={
+            "psnr": {
+                "name": "psnr",
+                "unit": "dB",
+                "better": "higher",
+                "digits": 2,
+                "definition": "mean",
+            }
+        },
         protocol={"size": (4, 5)},
         protocol_hash="h",
         table="clips.parquet",

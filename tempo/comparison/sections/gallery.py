@@ -80,9 +80,8 @@ def disagreements(study: FittedStudy, kept: KeptPictures) -> tuple[Disagreement,
 def _clip(
     study: FittedStudy, clip: str, kept: KeptPictures, spread: Mapping[str, float]
 ) -> GalleryClip:
-    having = [
-        (run, kept.clips[run.run_id][clip]) for run in kept.runs if clip in kept.clips[run.run_id]
-    ]
+    found = [(run, kept.clips[run.run_id].get(clip)) for run in kept.runs]
+    having = [(run, own) for run, own in found if own is not None]
     first = having[0][1]
     own = spread.get(clip)
     clips = study.clips if study.clips and clip in study.clips.clips else None
@@ -99,10 +98,10 @@ def _clip(
                 variant=run.name,
                 seed=run.seed,
                 run_id=run.run_id,
-                path=own_clip.prediction,
+                path=pictures.prediction,
                 values=_values(clips, run, place),
             )
-            for run, own_clip in having
+            for run, pictures in having
         ),
         spread=own,
         rank_overall=None if own is None else 1 + sum(other > own for other in spread.values()),
