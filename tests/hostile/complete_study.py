@@ -89,9 +89,7 @@ def _write_run(
     with EventLog(folder, 1) as log:
         log.append(Claimed(host="here", pid=1))
         steps = 20 if trained else 0
-        log.append(
-            AttemptStarted(resumed_step=0, total_steps=steps, environment=environment)
-        )
+        log.append(AttemptStarted(resumed_step=0, total_steps=steps, environment=environment))
         if trained:
             log.append(ModelBuilt(parameters=1000, macs=10**6, mac_size=(24, 24)))
         for step in (10, 20) if trained else ():
@@ -139,4 +137,7 @@ def _pictures(folder: Path, index: int) -> dict[str, str]:
     (folder / "gallery").mkdir(exist_ok=True)
     for shade, path in enumerate(entry.values()):
         Image.new("RGB", (24, 24), (60 * shade, 90, 120)).save(folder / path)
-    return {"clip": f"clip{index}", "prediction_sha256": sha256_of(folder / entry["prediction"])} | entry
+    return {
+        "clip": f"clip{index}",
+        "prediction_sha256": sha256_of(folder / entry["prediction"]),
+    } | entry
