@@ -6,7 +6,6 @@ do. The numbers are made up.
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from PIL import Image
 
 from tempo.core.code_stamp import code_stamp
 from tempo.core.identity import short_hash
-from tempo.core.records import PlannedRun, PlannedVariant
+from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
 from tempo.design.expand import expand
 from tempo.records.event_log import EventLog
 from tempo.records.events import (
@@ -39,7 +38,8 @@ SPEC = """
 study: hostile
 question: Does what is damaged stop what is not?
 arch: {base_channels: 4, blocks: [1, 1, 1, 1]}
-data: {kind: procedural, size: [24, 24], motion: [1, 2], train_clips: 4, val_clips: 2, test_clips: 6}
+data: {kind: procedural, size: [24, 24], motion: [1, 2], train_clips: 4, val_clips: 2,
+  test_clips: 6}
 recipe: {batch: 2, crop: 16, budget: {steps: 20}}
 evaluation: {val_every: 10, gallery: 2}
 runtime: {device: cpu}
@@ -70,8 +70,6 @@ def write(folder: Path) -> Store:
 def _write_run(
     store: Store, variant: PlannedVariant, run: PlannedRun, rng: np.random.Generator
 ) -> None:
-    from tempo.core.records import RunSpec
-
     folder = store.save_run(RunSpec(run_id=run.run_id, seed=run.seed, config=variant.config))
     trained = run.seed is not None
     environment = {
@@ -83,7 +81,6 @@ def _write_run(
         "world_size": 1,
         "code_stamp": code_stamp(),
     }
-    began = time.time() - 100
     (folder / "attempts").mkdir()
     (folder / "attempts" / "1.log").write_text("a line that the worker printed\n")
     with EventLog(folder, 1) as log:
@@ -102,7 +99,6 @@ def _write_run(
                 status="complete", step=steps, seconds=9.0, train_seconds=8.0, peak_memory=2**28
             )
         )
-    assert began
 
 
 def _evaluated(folder: Path, step: int, rng: np.random.Generator) -> Evaluated:
