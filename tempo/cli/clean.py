@@ -10,6 +10,7 @@ from contextlib import closing
 
 from tempo.cli import shared_options as shared
 from tempo.launch.cleanup import RemovableItem, find_removable
+from tempo.ledger.folder_use import unused
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
 
@@ -46,17 +47,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     store = Store(options.records)
-    with closing(open_ledger(None, store.root)) as ledger:
-        found = find_removable(store, ledger, options.cache, options.reports)
-    chosen = [each for each in found if not options.only or each.kind in options.only]
-    kept = [each for each in chosen if each.cited_by and not options.cited]
+    with unused(store.root) as records_free, unused(options.cache) as cache_free:
+        kept_for = _in_use(options, records_free=records_free, cache_free=cache_free)
+        with closing(open_ledger(None, store.root)) as ledger:
+            found = find_removable(store, ledger, options.cache, options.reports)
+        chosen = [each for each in found if not options.only or each.kind in options.only]
+        for kind in sorted({each.kind for each in chosen} & set(kept_for)):
+            print(f"keep   {kind}: {kept_for[kind]}")
+        chosen = [each for each in chosen if each.kind not in kept_for]
+        return _clean(chosen, cited=options.cited, delete=options.yes)
+
+
+def _in_use(options: argparse.Namespace, *, records_free: bool, cache_free: bool) -> dict[str, str]:
+    """Return why a kind is left alone: a study that begins has not written down what it needs."""
+    kept: dict[str, str] = {}
+    if not records_free:
+        kept["runs"] = f"a process uses {options.records} now; clean again when it has ended"
+    if not cache_free:
+        kept["caches"] = f"a process uses {options.cache} now; clean again when it has ended"
+    return kept
+
+
+def _clean(chosen: Sequence[RemovableItem], *, cited: bool, delete: bool) -> int:
+    """Print what can go, and delete it if told to."""
+    kept = [each for each in chosen if each.cited_by and not cited]
     going = [each for each in chosen if each not in kept]
     for line in _list(going):
         print(line)
     for each in kept:
         print(f"keep   {size(each.bytes):>10}  {each.path}  (cited by {each.cited_by}; --cited)")
     total = size(sum(each.bytes for each in going))
-    if not options.yes:
+    if not delete:
         print(f"{total} can go; nothing was deleted, `tempo clean --yes` does it")
         return 0
     for each in going:

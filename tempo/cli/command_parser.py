@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from tempo.core.catalog import nearest, unknown
+from tempo.core.redaction import redacted
 
 
 class ExamplesFormatter(argparse.RawDescriptionHelpFormatter):
@@ -33,7 +34,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and the command that shows all options; exit code 2."""
-        self.exit(2, f"error: {message}\nAll options: {self.prog} --help\n")
+        self.exit(2, f"error: {redacted(message)}\nAll options: {self.prog} --help\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse a value that is no choice, with the nearest one."""

@@ -16,6 +16,7 @@ from tempo.cli.render.console import make_console, say
 from tempo.cli.render.tables import print_results, print_table
 from tempo.cli.shared_options import add_store, store_of
 from tempo.core.records import Plan
+from tempo.core.redaction import redacted
 from tempo.records.layout import Store
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _show_changes(
     print_table(printed(found), console)
     if not options.no_report:
         plans = (before[0][1], after[0][1])
-        command = shlex.join(["python", "compare.py", *sys.argv[1:]])
+        command = redacted(shlex.join(["python", "compare.py", *sys.argv[1:]]))
         page = write_changes_page(found, plans, options.reports, command=command)
         say(console, f"Report:  {page}")
 

@@ -12,6 +12,7 @@ from tempo import __version__
 from tempo.cli.command_parser import CommandParser, ExamplesFormatter
 from tempo.cli.missing_package import missing_package
 from tempo.core.errors import TempoError
+from tempo.core.redaction import redacted
 from tempo.core.startup import loading
 
 Configure = Callable[[argparse.ArgumentParser], None]
@@ -107,7 +108,7 @@ def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
         print(f"error: {missing_package(error.name or '')}", file=sys.stderr)
         return 2
     except TempoError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redacted(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

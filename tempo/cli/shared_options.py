@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import TempoError
+from tempo.core.redaction import redacted
 from tempo.core.startup import loading
 from tempo.records.layout import default_root
 from tempo.track.store_address import default_uri, store_uri
@@ -38,7 +39,7 @@ def open_study(options: argparse.Namespace) -> Study:
         options.spec,
         profile=options.profile,
         overrides=options.overrides,
-        command=shlex.join(sys.argv),
+        command=redacted(shlex.join(sys.argv)),
         **chosen,
     )
 

@@ -55,6 +55,10 @@ class UnknownNameError(TempoError, ValueError):
     """A name is not in a catalog. A ValueError too, so that pydantic reports it with its place."""
 
 
+class PathNameError(TempoError, ValueError):
+    """A name cannot be that of a file or folder. A ValueError too, so that pydantic reports it."""
+
+
 class NotApplicableError(TempoError):
     """A study has no such figure or table. The message says why."""
 

@@ -1,14 +1,20 @@
-"""Return the canonical text of a config, its short hash, and safe file names of labels."""
+"""Return the canonical text of a config, its short hash, and names that are safe as file names."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import unicodedata
 from typing import Any
+
+from tempo.core.errors import PathNameError
 
 LONGEST_NAME = 60
 """Characters that a file name keeps of a label."""
+
+LONGEST_PATH_NAME = 80
+"""Bytes of a name that people choose and that becomes a file's or a folder's name."""
 
 
 def canonical(value: Any) -> str:
@@ -31,5 +37,46 @@ def file_name(label: str) -> str:
     Letters and digits of ASCII stay, all else becomes `-`; unless nothing was changed, a hash of
     the label follows.
     """
-    plain = re.sub(r"[^A-Za-z0-9_]+", "-", label).strip("-")[:LONGEST_NAME].strip("-")
+    plain = re.sub(r"[^A-Za-z0-9_]+", "-", label).strip("-_")[:LONGEST_NAME].strip("-_")
     return plain if plain and plain == label else f"{plain or 'x'}-{short_hash(label, 8)}"
+
+
+def path_name(name: str, what: str) -> str:
+    """Return `name` unchanged if it is safe as the name of one file or folder.
+
+    Every name that a spec, a command or a record brings and that becomes part of a path goes
+    through here, so that none leads out of its folder: letters and digits of any script, spaces,
+    `_`, `.`, `+`, `=` and `-`; a letter or digit first, no dot or space last.
+
+    Args:
+        what: what the name stands for, for the message: "profile".
+
+    Raises:
+        PathNameError: naming the rule.
+
+    >>> path_name("demo", "profile")
+    'demo'
+    """
+    usable = all(each.isalnum() or each in "_.+=- " for each in name)
+    ends = usable and name[:1].isalnum() and name[-1] not in ". "
+    if not ends or unicodedata.normalize("NFC", name) != name or not _fits(name):
+        short = name if len(name) <= LONGEST_PATH_NAME else f"{name[:LONGEST_PATH_NAME]}..."
+        raise PathNameError(
+            f"the {what} {short!r} cannot be the name of a file or folder: at most "
+            f"{LONGEST_PATH_NAME} bytes of letters, digits, spaces and `_.+=-`, with a letter or "
+            "digit first and no dot or space last"
+        )
+    return name
+
+
+def _fits(name: str) -> bool:
+    return len(name.encode("utf-8", errors="surrogatepass")) <= LONGEST_PATH_NAME
+
+
+def folded(name: str) -> str:
+    """Return what names share that a file system, or a reader, may take for the same.
+
+    Upper and lower case and the forms of Unicode count for nothing: `V2` and `v2` are one name on
+    macOS and Windows.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

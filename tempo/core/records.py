@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal
 
+from tempo.core.identity import path_name
 from tempo.core.seed_stages import SeedStages
 
 FAILURES = ("oom", "non_finite", "data", "interrupted", "node", "bug")
@@ -111,8 +112,12 @@ class Plan:
 
     @property
     def profile_name(self) -> str:
-        """What files and folders call the profile."""
-        return self.profile or "default"
+        """What files and folders call the profile.
+
+        Raises:
+            PathNameError: when the profile's name cannot be part of a path.
+        """
+        return path_name(self.profile or "default", "profile")
 
     @property
     def stages(self) -> SeedStages | None:

@@ -23,6 +23,7 @@ from tempo.data.cache.splits import (
     SplitPlan,
     WindowedSplit,
 )
+from tempo.ledger.folder_use import using
 from tempo.spec import data as options_of
 from tempo.spec.data import Mixture
 from tempo.spec.implementations import Implementations
@@ -105,9 +106,10 @@ def prepare(
             read: after all were tried, naming them.
     """
     check_available(options)
-    build([_place(each, split, cache) for each in _single(options) for split in SPLITS],
-          progress, jobs)  # fmt: skip
-    return {split: open_split(options, split, cache) for split in SPLITS}
+    with using(cache):
+        build([_place(each, split, cache) for each in _single(options) for split in SPLITS],
+              progress, jobs)  # fmt: skip
+        return {split: open_split(options, split, cache) for split in SPLITS}
 
 
 def shard_folders(options: Options, cache: Path) -> list[Path]:

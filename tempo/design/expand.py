@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import Place
-from tempo.core.identity import short_hash
+from tempo.core.identity import folded, short_hash
 from tempo.core.records import Exclusion, Plan, PlannedRun, PlannedVariant
 from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
@@ -74,11 +74,15 @@ def _expanded(study: StudyContext) -> Plan:
 
 @dataclass
 class _Chosen:
-    """The variants kept so far, and the kept variant that each duplicate's name stands for."""
+    """The variants kept so far, and the kept variant that each duplicate's name stands for.
+
+    `folded` is the kept names as file systems that ignore upper and lower case take them.
+    """
 
     variants: dict[str, tuple[Candidate, Resolved]] = field(default_factory=dict)
     references: dict[str, Resolved] = field(default_factory=dict)
     by_key: dict[tuple[str, ...], str] = field(default_factory=dict)
+    folded: dict[str, str] = field(default_factory=dict)
     alias: dict[str, str] = field(default_factory=dict)
     exclusions: dict[str, Exclusion] = field(default_factory=dict)
 
@@ -93,7 +97,14 @@ class _Chosen:
         first = self.by_key.get(resolved.key)
         if first is None and candidate.name in self.variants:
             problems.add(f"two variants are called {candidate.name!r}", candidate.place)
+        elif first is None and (alike := self.folded.get(folded(candidate.name))):
+            problems.add(
+                f"the variants {alike!r} and {candidate.name!r} differ in upper and lower case "
+                "alone, so that files named after them would be one on some systems: rename one",
+                candidate.place,
+            )
         elif first is None:
+            self.folded[folded(candidate.name)] = candidate.name
             self.by_key[resolved.key] = candidate.name
             self.variants[candidate.name] = candidate, resolved
         elif first != candidate.name:

@@ -103,7 +103,8 @@ class FilesLedger:
         """Do nothing: no file is kept open."""
 
     def _folder(self, key: str) -> Path:
-        return self.root / quote(key, safe="")
+        # A key of dots alone would lead out of the folder.
+        return self.root / quote(key, safe="").replace(".", "%2E")
 
     def _claim(self, key: str, token: int) -> Path:
         return self._folder(key) / f"{token}.json"

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tempo.core.errors import RecordError
+from tempo.core.identity import folded, path_name
 from tempo.core.records import Plan, RunSpec
 from tempo.records.field_types import build
 from tempo.records.files import (
@@ -70,13 +71,19 @@ class Store:
     root: Path
 
     def run_dir(self, run_id: str) -> Path:
-        return self.root / "runs" / run_id
+        return self.root / "runs" / path_name(run_id, "run id")
 
     def study_dir(self, study: str) -> Path:
-        return self.root / "studies" / study
+        return self.root / "studies" / path_name(study, "study")
 
     def save_plan(self, plan: Plan) -> None:
-        """Keep the plan under its profile and make it the study's current one."""
+        """Keep the plan under its profile and make it the study's current one.
+
+        Raises:
+            RecordError: when the records hold a study whose name differs in upper and lower case
+                alone, which some file systems take for the same.
+        """
+        self._tell_apart(plan.study)
         folder = self.study_dir(plan.study)
         profile = plan.profile_name
         write_json(folder / "plans" / f"{profile}.json", plan.to_json() | {"format": FORMAT})
@@ -89,6 +96,8 @@ class Store:
             RecordError: when there is none, naming the studies that are there, or when it is
                 damaged.
         """
+        if profile is not None:
+            path_name(profile, "profile")
         folder = self.study_dir(study)
         if profile is None:
             profile = self._current(study)
@@ -134,10 +143,18 @@ class Store:
                 problems[study] = str(error)
         return Plans(tuple(plans), problems)
 
+    def _tell_apart(self, study: str) -> None:
+        alike = [name for name in self.studies() if folded(name) == folded(study) and name != study]
+        if alike:
+            raise RecordError(
+                f"{self.root} holds a study {alike[0]!r}, and {study!r} differs from that name in "
+                "upper and lower case alone: give the study another name, or use other records "
+                "(--records)"
+            )
+
     def studies(self) -> list[str]:
         """List the studies that have a plan."""
-        found = (path.parent.name for path in self.root.glob("studies/*/plans"))
-        return sorted(name for name in found if _FILE_NAME.fullmatch(name))
+        return sorted(path.parent.name for path in self.root.glob("studies/*/plans"))
 
     def save_run(self, spec: RunSpec) -> Path:
         """Write `run.json`, unless it says the same already; returns the run's folder.
@@ -180,11 +197,6 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-_RUN_ID = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.=+-]{0,79}")
-"""Run ids become names of folders."""
-_FILE_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*")
-LONGEST_FILE_NAME = 200
-"""Bytes of a study's or a profile's name, to which endings are added."""
 _MARKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """Characters that control a terminal, which no name holds."""
 
@@ -195,9 +207,8 @@ def _check_plan(plan: Plan) -> None:
     Raises:
         ValueError: naming what does not fit.
     """
-    for name in (plan.study, plan.profile_name):
-        if not _FILE_NAME.fullmatch(name) or len(name.encode()) > LONGEST_FILE_NAME:
-            raise ValueError(f"{shown(name)} is no name of a study or profile")
+    path_name(plan.study, "study")
+    path_name(plan.profile_name, "profile")
     variants = {variant.name for variant in plan.variants}
     labels = (text for each in plan.variants for pair in each.levels.items() for text in pair)
     for name in (*variants, *labels):
@@ -208,16 +219,11 @@ def _check_plan(plan: Plan) -> None:
     for run in plan.runs:
         if run.variant not in variants:
             raise ValueError(f"a run is of variant {shown(run.variant)}, which it does not have")
-        _check_run_id(run.run_id)
+        path_name(run.run_id, "run id")
     try:
         _ = plan.stages
     except (KeyError, TypeError) as error:
         raise ValueError("its seeds are no stages of adaptive seeds") from error
-
-
-def _check_run_id(run_id: str) -> None:
-    if not _RUN_ID.fullmatch(run_id):
-        raise ValueError(f"{shown(run_id)} is no run id, which is a name of letters and digits")
 
 
 def load_run(folder: Path) -> RunSpec:
@@ -232,7 +238,7 @@ def load_run(folder: Path) -> RunSpec:
         raise RecordError(f"{folder} holds no run (run.json is missing)")
     try:
         spec = build(RunSpec, take_format(read_json(path), path))
-        _check_run_id(spec.run_id)
+        path_name(spec.run_id, "run id")
     except ValueError as error:
         raise RecordError(f"{path} is damaged: {error}") from error
     return spec

@@ -107,7 +107,7 @@ def other_studies(store: Store, study: str) -> dict[str, tuple[str, ...]]:
     for name in store.studies():
         if name == study:
             continue
-        for run_id in _planned(store.study_dir(name)):
+        for run_id in _planned(store.root / "studies" / name):
             found[run_id] = (*found.get(run_id, ()), name)
     return found
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.core.catalog import unknown
-from tempo.core.errors import Place, SpecError
+from tempo.core.errors import PathNameError, Place, SpecError
+from tempo.core.identity import folded, path_name
 from tempo.spec.presets import expand_preset, short_form
 from tempo.spec.study import StudySpec
 from tempo.spec.yaml.error_text import validate
@@ -171,7 +172,18 @@ def _profiles(tree: Mapped) -> dict[str, Entry]:
         return {}
     if not isinstance(node, Mapped):
         raise SpecError("`profiles` maps names to the parts of the spec they change", node.place)
-    for name, (_, overlay) in node.entries.items():
+    seen: dict[str, str] = {}
+    for name, (place, overlay) in node.entries.items():
+        try:
+            path_name(name, "profile")
+        except PathNameError as error:
+            raise SpecError(str(error), place) from error
+        if (other := seen.setdefault(folded(name), name)) != name:
+            raise SpecError(
+                f"the profiles {other!r} and {name!r} differ in upper and lower case alone, and "
+                "some file systems take them for one: rename one of them",
+                place,
+            )
         empty = isinstance(overlay, Scalar) and overlay.value is None
         if not isinstance(overlay, Mapped) and not empty:
             raise SpecError(f"profile {name!r} must be a mapping of what it changes", overlay.place)

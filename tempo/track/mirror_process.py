@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from tempo.core.records import Plan
+from tempo.core.redaction import redacted
 from tempo.core.startup import loading
 from tempo.records.layout import Store
 from tempo.track.mlflow.client import adopt, prepare
 from tempo.track.mlflow.mlflow_store import MlflowMirror
 from tempo.track.mlflow.run_content import Limits
-from tempo.track.store_address import default_uri, redacted
+from tempo.track.store_address import default_uri
 
 NICENESS = 10
 LAST_WORDS = 300

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tempo.core.errors import RecordError
+from tempo.core.identity import path_name
 from tempo.core.records import Plan, RunStatus
 from tempo.ledger.port import Owner, is_dead, this_process
 from tempo.records.events import decode, encode
@@ -101,10 +102,10 @@ class MirrorState:
 
     def environment(self, invocation_id: str) -> Path:
         """Return the folder of files that list what an invocation's machine had installed."""
-        return self.folder / "invocations" / invocation_id / "environment"
+        return self.folder / "invocations" / path_name(invocation_id, "invocation") / "environment"
 
     def _path(self, kind: str, name: str) -> Path:
-        return self.folder / kind / f"{name}.json"
+        return self.folder / kind / f"{path_name(name, kind)}.json"
 
     def experiment(self) -> dict[str, str] | None:
         """Return the identity of the experiment that the rest of the state belongs to."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tempo.core.errors import TempoError
 from tempo.core.identity import short_hash
+from tempo.core.redaction import redacted
 
 _SQLITE = "sqlite:///"
 _URI = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|file:|arn:|databricks(?:-uc)?$)")
@@ -27,6 +28,7 @@ def store_uri(text: str) -> str:
         TempoError: for a text that is neither a URI nor such a path.
     """
     if _URI.match(text):
+        _check_readable(text)
         return text
     path = Path(text).expanduser()
     if text and path.is_dir():
@@ -38,6 +40,17 @@ def store_uri(text: str) -> str:
         f"{text!r} is no MLflow store: a URI (http://HOST:PORT, postgresql://..., "
         "sqlite:///FILE), the path of an sqlite file (*.db), or a folder that exists"
     )
+
+
+def _check_readable(uri: str) -> None:
+    try:
+        _ = urlsplit(uri).port
+    except ValueError as error:
+        raise TempoError(
+            f"the address of the MLflow store {redacted(uri)!r} cannot be read: its host is "
+            "HOST:PORT with a number as port, special characters in a password are "
+            "percent-encoded, and brackets enclose an IPv6 address"
+        ) from error
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -60,10 +73,3 @@ def artifact_location(uri: str, root: Path, study: str) -> str | None:
 def store_key(uri: str) -> str:
     """Return a hash that names the store, whatever its password."""
     return short_hash(redacted(uri))
-
-
-def redacted(text: str, uri: str | None = None) -> str:
-    """Return `text` (by default itself a URI) with the password of `uri` replaced by `***`."""
-    if secret := urlsplit(uri or text).password:
-        text = text.replace(f":{secret}@", ":***@").replace(secret, "***")
-    return text

@@ -14,9 +14,10 @@ from optuna.trial import FrozenTrial
 
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant
+from tempo.core.redaction import redacted
 from tempo.design.expand import expand
 from tempo.tuning.backend.samplers import make_sampler, sequence, suggest
-from tempo.tuning.backend.storage import redacted, silence_optuna
+from tempo.tuning.backend.storage import silence_optuna
 from tempo.tuning.confirmation import Candidate
 from tempo.tuning.given_trials import enqueued, named
 from tempo.tuning.session import Search

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
+from tempo.core.redaction import redacted
 from tempo.records import search_record as record
 from tempo.tuning.backend.importance import importances
-from tempo.tuning.backend.storage import journal_url, redacted
+from tempo.tuning.backend.storage import journal_url
 from tempo.tuning.confirmation import Candidate, candidate, confirmations, fresh_seeds
 from tempo.tuning.session import Search
 from tempo.tuning.space import Parameter, Space

@@ -15,6 +15,7 @@ from tempo.core.records import RunSpec
 from tempo.core.startup import loading
 from tempo.core.torchrun_command import RENDEZVOUS, Processes, launch_command
 from tempo.launch.worker_command import WorkerCommand
+from tempo.ledger.folder_use import using
 from tempo.records.layout import Store, load_run, root_of
 from tempo.worker.process_setup import die_with_parent, limit_threads
 
@@ -47,13 +48,14 @@ def execute(options: argparse.Namespace) -> int:
         return run_spread(options.run, processes, _worker(options, cache).rank_target())
     with loading():
         from tempo.train.run.run_folder import run
-    return run(
-        options.run,
-        cache,
-        reuse_stale=options.reuse_stale,
-        reraise=options.reraise,
-        objection=objection,
-    )
+    with using(cache):
+        return run(
+            options.run,
+            cache,
+            reuse_stale=options.reuse_stale,
+            reraise=options.reraise,
+            objection=objection,
+        )
 
 
 def _worker(options: argparse.Namespace, cache: Path) -> WorkerCommand:

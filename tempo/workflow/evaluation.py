@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import SpecError, UnknownNameError
+from tempo.ledger.folder_use import using
 from tempo.records.layout import Store, default_cache, default_root
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
 from tempo.workflow.observer import Observer, advancing, shown
@@ -92,7 +93,7 @@ def evaluate(
     sets = expand_sets([on] if isinstance(on, str) else on)
     metrics = chosen_metrics(settings.metrics)
     watcher = shown(observer)
-    with listening() as stop, stop.at_once():
+    with using(settings.cache), listening() as stop, stop.at_once():
         manner = _manner(settings, metrics)
         store = Store(settings.records)
         found = [each for one in given for each in find_methods(one, store)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import SpecError
 from tempo.core.records import Plan, shallow
+from tempo.ledger.folder_use import using
 from tempo.records.seed_log import opened_plan
 from tempo.spec.load import LoadedStudy
 from tempo.spec.load import load_study as load_spec
@@ -169,7 +170,8 @@ class Study:
         if study.is_search:
             raise SpecError(f"{self.loaded.source} is a search: carry it out by `tempo.search`")
         try:
-            return execute(study.expanded, study.options, shown(observer), wanted)
+            with using(study.options.records, study.options.cache):
+                return execute(study.expanded, study.options, shown(observer), wanted)
         finally:
             self.__dict__.pop("expanded", None)
 

@@ -13,6 +13,7 @@ import pytest
 from tempo.cli.main import main
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
+from tempo.ledger.folder_use import unused, using
 from tempo.ledger.port import this_process
 from tempo.ledger.sql import SqliteLedger
 from tempo.records.event_log import EventLog
@@ -249,6 +250,52 @@ def test_clean_shows_first_and_keeps_what_results_and_reports_need(
     assert [orphan.is_dir() for orphan in orphans] == [False, True]
     assert _clean(study, "--yes", "--cited") == 0
     assert not orphans[1].exists()
+
+
+USER = """
+import sys
+from pathlib import Path
+from tempo.ledger.folder_use import using
+with using(*map(Path, sys.argv[1:])):
+    print("using", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_clean_keeps_what_a_study_that_begins_may_need(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in study.plan.distinct_runs:
+        study.train(run.title, 20, end="complete")
+    orphan = study.store.root / "runs" / ("0" * 12)
+    orphan.mkdir()
+    (orphan / "run.json").write_text("{}")
+    cache = study.folder / "cache"
+    (cache / "procedural" / "train").mkdir(parents=True)
+    command = [sys.executable, "-c", USER, str(cache), str(study.store.root)]
+    user = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert user.stdout is not None and user.stdout.readline() == "using\n"
+    assert _clean(study, "--yes") == 0
+    said = capsys.readouterr().out
+    assert f"a process uses {cache} now" in said and f"uses {study.store.root} now" in said
+    assert orphan.is_dir() and (cache / "procedural" / "train").is_dir()
+    # Killed, it gives its locks back.
+    user.kill()
+    user.wait()
+    assert _clean(study, "--yes") == 0
+    assert not orphan.exists() and not (cache / "procedural" / "train").exists()
+
+
+def test_a_folder_that_is_used_is_left_as_it_was_found(tmp_path: Path) -> None:
+    there, made, filled = tmp_path / "there", tmp_path / "made", tmp_path / "filled"
+    there.mkdir()
+    with using(there, made, filled):
+        with unused(made) as free:
+            assert not free
+        (filled / "file").touch()
+    assert there.is_dir() and not made.exists() and filled.is_dir()
+    with unused(there) as free, unused(made) as absent:
+        assert free and absent
 
 
 def test_clean_leaves_a_held_run_alone(study: Study) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from tempo.core.redaction import redacted
 from tempo.track.mlflow.client import explain
 from tempo.track.mlflow.mlflow_store import MlflowMirror
 from tempo.track.store_address import (
     artifact_location,
     default_uri,
-    redacted,
     sqlite_file,
     store_key,
 )

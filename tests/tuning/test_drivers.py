@@ -76,7 +76,7 @@ def test_no_trial_is_lost_or_doubled_when_drivers_are_killed(
             victim.wait(timeout=30)
             drivers[0] = start(tmp_path, storage)
         for driver in drivers:
-            output, _ = driver.communicate(timeout=240)
+            output, _ = driver.communicate(timeout=600)
             assert driver.returncode == 0, output
         monkeypatch.setenv(VARIABLE, storage)
         loaded = load(tmp_path, settings(storage))

@@ -8,6 +8,8 @@ from datetime import timedelta
 from rich.console import Console
 from rich.table import Table
 
+from tempo.core.redaction import redacted
+
 UNKNOWN_WIDTH = 140
 """Columns where the output is no terminal and nothing says how wide it is: files and logs."""
 
@@ -22,7 +24,7 @@ def make_console(*, stderr: bool = False) -> Console:
 
 def say(console: Console, text: str) -> None:
     """Print a line that is neither wrapped nor taken for markup."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(redacted(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def plain_table(title: str) -> Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tempo.core.jobs import JobStatus
 from tempo.core.records import RunStatus
+from tempo.core.redaction import redacted
 from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Finished
 from tempo.records.run_record import RunRecord, read_run
@@ -107,7 +108,7 @@ def record_worker_death(folder: Path, status: JobStatus, log: Path, *, attempt: 
                 peak_memory=0,
                 failure="node" if status.code is not None and status.code < 0 else "bug",
                 message=_cause(status),
-                detail=output[-TAIL_BYTES:].decode(errors="replace"),
+                detail=redacted(output[-TAIL_BYTES:].decode(errors="replace")),
             ),
             durable=True,
         )

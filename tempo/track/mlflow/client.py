@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from tempo.core.errors import MissingError, TempoError
+from tempo.core.redaction import redacted
 from tempo.records.events import encode
 from tempo.track.mlflow.metric_points import Point
-from tempo.track.store_address import redacted, sqlite_file
+from tempo.track.store_address import sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun
+from tempo.core.redaction import redacted
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import is_active
 from tempo.records.event_log import NAME
@@ -24,7 +25,7 @@ from tempo.track.mlflow.client import concerns_one_run, connect, explain
 from tempo.track.mlflow.replicate_summary import summarise
 from tempo.track.mlflow.run_content import Limits
 from tempo.track.mlflow.study_run import ParentSender, describe_experiment, ensure_experiment
-from tempo.track.store_address import artifact_location, default_uri, redacted, store_key
+from tempo.track.store_address import artifact_location, default_uri, store_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

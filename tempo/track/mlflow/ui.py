@@ -17,7 +17,8 @@ from typing import IO
 from urllib.parse import quote, urlencode
 
 from tempo.core.errors import MissingError, TempoError
-from tempo.track.store_address import redacted, sqlite_file
+from tempo.core.redaction import redacted
+from tempo.track.store_address import sqlite_file
 
 HOST = "127.0.0.1"
 START_SECONDS = 120.0

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.errors import MissingError, RecordError
-from tempo.core.identity import short_hash
+from tempo.core.identity import path_name, short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
+from tempo.core.redaction import redacted
 from tempo.records.event_log import NAME
 from tempo.records.events import (
     AttemptStarted,
@@ -32,7 +33,6 @@ from tempo.records.events import (
 from tempo.records.files import write_atomic
 from tempo.records.layout import Store
 from tempo.track.mlflow_import.mlflow_reader import StoredRun, read_runs
-from tempo.track.store_address import redacted
 
 SEEDS = ("seed", "random_seed", "manual_seed", "torch_seed")
 
@@ -94,7 +94,7 @@ def _plan(
     configs = {name: _config(run) for run, name in zip(runs, names, strict=True)}
     levels = _levels(configs)
     return Plan(
-        study=study or study_name(runs[0].experiment),
+        study=path_name(study or study_name(runs[0].experiment), "study"),
         question="",
         profile=None,
         source=source,

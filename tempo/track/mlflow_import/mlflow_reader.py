@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import MissingError, TempoError
+from tempo.core.redaction import redacted
 from tempo.track.mlflow.client import connect, explain
-from tempo.track.store_address import redacted, sqlite_file
+from tempo.track.store_address import sqlite_file
 from tempo.track.store_names import PARENT
 
 if TYPE_CHECKING:

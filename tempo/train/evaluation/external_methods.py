@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
 import sys
 import uuid
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tempo.core.errors import MissingError, RunError
+from tempo.core.identity import file_name
 from tempo.data.clips import Clip
 from tempo.data.video_io.picture_files import read_picture
 from tempo.records.files import sha256_of
@@ -142,7 +142,7 @@ def of_folder(folder: Path, root: Path) -> Method:
         name=name,
         load=_not_called,
         identity={"pictures": digest.hexdigest()},
-        records=root / "evaluations" / f"{name}-{digest.hexdigest()[:8]}",
+        records=root / "evaluations" / f"{file_name(name)}-{digest.hexdigest()[:8]}",
         pictures=partial(_picture, folder),
         rounded=any(each.suffix != UNROUNDED for each in files),
     )
@@ -156,10 +156,9 @@ def of_function(function: Callable[..., Any], root: Path) -> Method:
     """
     name = getattr(function, "__qualname__", type(function).__name__)
     module = getattr(function, "__module__", type(function).__module__)
-    folder = re.sub(r"[^\w.]+", "_", f"{module}.{name}")
     return Method(
         name=name,
         load=lambda device: _checked(_ready(function, device), name),
         identity={"callable": f"{module}:{name}", "session": uuid.uuid4().hex},
-        records=root / "evaluations" / folder,
+        records=root / "evaluations" / file_name(f"{module}.{name}"),
     )

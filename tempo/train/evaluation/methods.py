@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tempo.core.errors import RecordError
+from tempo.core.identity import file_name
 from tempo.core.version import VERSION
 from tempo.data.clips import Clip
 from tempo.metrics.references import REFERENCES
@@ -157,7 +158,7 @@ def of_file(path: Path, root: Path) -> Method:
         name=path.stem,
         load=load,
         identity={"weights": (digest,)},
-        records=root / "evaluations" / f"{path.stem}-{digest[:8]}",
+        records=root / "evaluations" / f"{file_name(path.stem)}-{digest[:8]}",
         checkpoints=(told,),
     )
 

@@ -24,6 +24,7 @@ from tempo.core.errors import (
 )
 from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
+from tempo.core.redaction import redacted
 from tempo.ledger.lease import Lease, kept_renewed, refusal, take
 from tempo.ledger.open import open_ledger
 from tempo.records.event_log import last_attempt
@@ -137,8 +138,10 @@ def _attempts(context: RunContext, *, reraise: bool) -> int:
     while True:
         begun = time.perf_counter()
         outcome = _outcome(context)
-        if outcome.detail:
-            print(outcome.detail, file=sys.stderr, flush=True)
+        # What failed may quote the address of a database.
+        detail = redacted(outcome.detail)
+        if detail:
+            print(detail, file=sys.stderr, flush=True)
         journal = context.journal
         journal.finish(
             Finished(
@@ -148,8 +151,8 @@ def _attempts(context: RunContext, *, reraise: bool) -> int:
                 train_seconds=journal.train_seconds,
                 peak_memory=peak_memory(),
                 failure=outcome.failure,
-                message=outcome.message,
-                detail=outcome.detail,
+                message=redacted(outcome.message),
+                detail=detail,
             )
         )
         if outcome.error is not None and reraise:

@@ -18,6 +18,7 @@ from sqlalchemy import event
 
 from tempo.core.config_diff import ABSENT, at_path, diff
 from tempo.core.errors import MissingError, Place, SpecError
+from tempo.core.redaction import redacted
 from tempo.spec.load import LoadedStudy
 from tempo.spec.search_section import MAXIMISED, SearchSpec
 from tempo.spec.yaml.value_tree import shown
@@ -40,13 +41,6 @@ JOURNAL = "journal.log"
 def journal_url(folder: Path) -> str:
     """Return the path of the journal file, as optuna-dashboard takes it."""
     return str(folder / JOURNAL)
-
-
-def redacted(url: str) -> str:
-    """Return a database URL without its password."""
-    from sqlalchemy.engine import make_url
-
-    return make_url(url).render_as_string(hide_password=True) if "://" in url else url
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:

@@ -15,6 +15,7 @@ from tempo.launch.launchers.worker_processes import ForkServer
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest, RunView
 from tempo.launch.worker_command import call_worker
+from tempo.ledger.folder_use import using
 from tempo.ledger.open import open_ledger
 from tempo.records.prices import Prices
 from tempo.records.search_record import SearchSummary, save_search
@@ -78,6 +79,7 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
         Prices(store.root), options.cache, {}, options.ddp, ForkServer(call_worker, PRELOAD)
     )
     with NetworkCosts(calibrator) as costs, ExitStack() as held:
+        held.enter_context(using(store.root, options.cache))
 
         def opened() -> Search:
             ledger = open_ledger(None, store.root)
