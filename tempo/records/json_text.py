@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any, Final
 
 DEEPEST = 64
 """Most lists and objects inside each other."""
 LARGEST = 2**63
 """Whole numbers in the fields of a record are smaller, as a column of a table holds them."""
+LARGEST_FRACTION = 1e100
+"""No measurement comes near this number, and sums of squares of smaller ones are finite."""
 
 _SHAPE: Final = bytes.maketrans(b"123456789E", b"000000000e")
 """Makes all digits alike, so that long numbers are found at the speed of a plain search."""
@@ -55,7 +56,7 @@ def _whole_number(text: str) -> int:
 
 
 def _number(text: str) -> float:
-    if not math.isfinite(number := float(text)):
+    if abs(number := float(text)) >= LARGEST_FRACTION:
         raise ValueError(f"the number {shown(text)} is too large")
     return number
 

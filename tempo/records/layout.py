@@ -210,9 +210,9 @@ def _check_plan(plan: Plan) -> None:
     path_name(plan.study, "study")
     path_name(plan.profile_name, "profile")
     variants = {variant.name for variant in plan.variants}
-    labels = (text for each in plan.variants for pair in each.levels.items() for text in pair)
-    for name in (*variants, *labels):
-        if not name or len(name) > LONGEST_NAME or _MARKS.search(name):
+    labels = {text for each in plan.variants for pair in each.levels.items() for text in pair}
+    for name in variants | labels:
+        if (name in variants and not 0 < len(name) <= LONGEST_NAME) or _MARKS.search(name):
             raise ValueError(f"{shown(name)} is no name of a variant, a factor or a level")
     if plan.baseline is not None and plan.baseline not in variants:
         raise ValueError(f"its baseline {shown(plan.baseline)} is none of its variants")
