@@ -97,7 +97,7 @@ def is_there(path: Path) -> bool:
     if stat.S_ISREG(mode):
         return True
     kind = next((name for test, name in _KINDS if test(mode)), "no file")
-    raise RecordError(f"{path} is {kind} where a file belongs; move it away or delete it")
+    raise RecordError(f"{path} is {kind} where a file belongs")
 
 
 def open_file(path: Path, limit: int = LARGE) -> BinaryIO:

@@ -107,3 +107,12 @@ def shown(value: Any, width: int = 60) -> str:
     if type(value) is int:
         return str(value) if abs(value) < LARGEST else "a number that is too large"
     return repr(value)
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error of another library says, on one line that any terminal can show."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "".join(each if each.isprintable() else "?" for each in text[:LONGEST_REASON])
+
+
+LONGEST_REASON = 300

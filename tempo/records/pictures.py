@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tempo.core.errors import RecordError
 from tempo.records.files import MIB, open_file
+from tempo.records.json_text import one_line
 
 LARGEST_FILE = 256 * MIB
 MOST_PIXELS = 2**26
@@ -33,5 +34,7 @@ def picture_size(path: Path) -> tuple[int, int]:
             raise
         except Exception as error:
             # The decoders raise whatever the damage leads to.
-            raise RecordError(f"{path} is no picture that can be read ({error})") from error
+            raise RecordError(
+                f"{path} is no picture that can be read ({one_line(error)})"
+            ) from error
     return width, height

@@ -21,6 +21,7 @@ from tempo.comparison.statistics.seed_source_matrix import (
 )
 from tempo.core.errors import RecordError
 from tempo.records.files import LARGE, inside, read_bytes
+from tempo.records.json_text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -137,7 +138,7 @@ def read_table(path: Path, sha256: str, columns: Sequence[str] | None = None) ->
         return _parsed(content, None if columns is None else list(columns))
     except Exception as error:
         # Arrow raises whatever the damage leads to.
-        raise RecordError(f"{path} is no table of clips ({error})") from error
+        raise RecordError(f"{path} is no table of clips ({one_line(error)})") from error
 
 
 def _parsed(content: bytes, columns: list[str] | None) -> pa.Table:

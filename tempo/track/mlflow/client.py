@@ -76,7 +76,8 @@ def _check_database(database: Path) -> None:
         return
     with open_file(database, sys.maxsize) as file:
         begins = file.read(len(_SQLITE_BEGINS))
-    if begins != _SQLITE_BEGINS:
+    # An empty file becomes a database when it is first written to.
+    if begins not in {b"", _SQLITE_BEGINS}:
         raise TempoError(
             f"{database} is no MLflow store: it is no SQLite database. A store is a URI "
             "(http://HOST:PORT, postgresql://..., sqlite:///FILE) or a database of MLflow (*.db)"

@@ -27,6 +27,7 @@ from tempo.records.files import (
     read_bytes,
     write_atomic,
 )
+from tempo.records.json_text import one_line
 from tempo.records.run_record import effective
 
 KEEP = 2
@@ -99,7 +100,7 @@ def open_checkpoint(path: Path, content: bytes) -> dict[str, Any]:
         state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         # torch raises whatever the damage leads to: zip, pickle, runtime and end-of-file errors.
-        raise RecordError(f"{path} cannot be read as a checkpoint: {error}") from error
+        raise RecordError(f"{path} cannot be read as a checkpoint: {one_line(error)}") from error
     if not isinstance(state, dict):
         raise RecordError(f"{path} is no checkpoint of Tempo")
     return state
