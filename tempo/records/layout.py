@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tempo.core.errors import RecordError
+from tempo.core.errors import PathNameError, RecordError
 from tempo.core.identity import folded, path_name
 from tempo.core.records import Plan, RunSpec
 from tempo.records.field_types import build
@@ -114,9 +114,11 @@ class Store:
         try:
             if not is_there(path):
                 return None
-            name = read_bytes(path, LONGEST_NAME).decode().strip()
+            name = path_name(read_bytes(path, LONGEST_NAME).decode().strip(), "profile")
         except UnicodeDecodeError:
             problem = f"{path} is no UTF-8"
+        except PathNameError as error:
+            problem = f"in {path}, {error}"
         except RecordError as error:
             problem = str(error)
         else:

@@ -35,7 +35,10 @@ COMMANDS = (
 
 
 @pytest.mark.usefixtures("quick_report", "no_training")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.slow] if kind != "plan" else []) for kind in KINDS],
+)
 @settings(suppress_health_check=list(HealthCheck), max_examples=settings.default.max_examples // 5)
 @given(changes=mutations())
 @example(changes=[("replace value", 0.3, b"1e99")])

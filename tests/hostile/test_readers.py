@@ -1,4 +1,4 @@
-"""Whatever a file of records holds, its reader returns or raises a RecordError, and soon.
+"""Whatever a file of records holds, its reader returns or refuses with a sentence, and soon.
 
 The mutations are the same on every run; `make fuzz MINUTES=n` draws new ones. A find becomes an
 `example` here.
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from tempo.core.errors import RecordError
+from tempo.core.errors import FormatError, RecordError
 
 from .damages import DAMAGES
 from .mutations import mutated, mutations
@@ -43,11 +43,11 @@ def _no_hang() -> Iterator[None]:
 
 
 def read(kind: str, path: Path) -> bool:
-    """Read a file of a kind; whether it was taken. Any exception but a RecordError is a fault."""
+    """Read a file of a kind; whether it was taken. Any other exception is a fault."""
     signal.setitimer(signal.ITIMER_REAL, LONGEST)
     try:
         READERS[kind][1](path)
-    except RecordError as error:
+    except (RecordError, FormatError) as error:
         assert str(error).isprintable(), error
         return False
     finally:
