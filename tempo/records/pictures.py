@@ -20,7 +20,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         RecordError: when it is absent, no picture, broken, or larger than `MOST_PIXELS`.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     with open_file(path, LARGEST_FILE) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of pictures that are large: they are judged here.
@@ -32,6 +32,8 @@ def picture_size(path: Path) -> tuple[int, int]:
                 image.convert("RGB")
         except RecordError:
             raise
+        except UnidentifiedImageError as error:
+            raise RecordError(f"{path} is no picture: it has the form of no known kind") from error
         except Exception as error:
             # The decoders raise whatever the damage leads to.
             raise RecordError(

@@ -39,7 +39,7 @@ COMMANDS = (
     "kind",
     [pytest.param(kind, marks=[pytest.mark.slow] if kind != "plan" else []) for kind in KINDS],
 )
-@settings(suppress_health_check=list(HealthCheck), max_examples=settings.default.max_examples // 5)
+@settings(suppress_health_check=list(HealthCheck), max_examples=20)
 @given(changes=mutations())
 @example(changes=[("replace value", 0.3, b"1e99")])
 def test_no_change_ends_a_command(

@@ -90,7 +90,7 @@ def test_every_damage_is_named_by_the_reader(
 
 
 @pytest.mark.parametrize("kind", READERS)
-@settings(suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck), max_examples=settings.default.max_examples // 4)
 @given(changes=mutations())
 @example(changes=[("replace value", 0.0, b"9" * 5000)])
 @example(changes=[("replace value", 0.5, b'{"float": []}')])
