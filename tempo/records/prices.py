@@ -6,15 +6,16 @@ runs reads it here. Nothing here is part of a result.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tempo.core.errors import RecordError
 from tempo.core.identity import short_hash
 from tempo.core.plugins.description import code_of
-from tempo.records.files import write_json
+from tempo.records.field_types import build
+from tempo.records.files import is_there, read_object, write_json
 
 CONFIG_FILE, PRICE_FILE = "config.json", "price.json"
 """What a calibration reads from its folder, and what is written there."""
@@ -81,13 +82,21 @@ class Prices:
         return self.root / "prices" / (f"{name}.json" if world == 1 else f"{name}-x{world}.json")
 
     def get(self, config: Mapping[str, Any], device: str, world: int = 1) -> Price | None:
-        """Read the price measured for a config on a device; None when there is none yet."""
+        """Read the price measured for a config on a device; None when there is none yet.
+
+        Raises:
+            RecordError: when it is damaged.
+        """
         path = self._path(config, device, world)
-        return _read(path) if path.is_file() else None
+        return read_price(path) if is_there(path) else None
 
     def known(self, config: Mapping[str, Any], world: int = 1) -> list[Price]:
-        """Read the prices of a config on all devices it may run on, the newest first."""
-        found = map(_read, (self.root / "prices").glob(f"{price_key(config)}-*.json"))
+        """Read the prices of a config on all devices it may run on, the newest first.
+
+        Raises:
+            RecordError: when one is damaged.
+        """
+        found = map(read_price, (self.root / "prices").glob(f"{price_key(config)}-*.json"))
         kind = config["runtime"]["device"]
         fitting = [
             each
@@ -104,5 +113,16 @@ def _kind(device: str) -> str:
     return "cpu" if device == "cpu" else "cuda"
 
 
-def _read(path: Path) -> Price:
-    return Price(**json.loads(path.read_text()))
+def read_price(path: Path) -> Price:
+    """Read the price in a file.
+
+    Raises:
+        RecordError: when it is absent or damaged; says that it can be measured again.
+    """
+    try:
+        return build(Price, read_object(path))
+    except (RecordError, ValueError) as error:
+        raise RecordError(
+            f"{path} is no price of a step ({error}); delete it, and `tempo plan --price` measures "
+            "it again"
+        ) from error

@@ -24,7 +24,7 @@ from tempo.launch.launchers.worker_processes import (
 )
 from tempo.launch.worker_command import WORKER, call_worker
 from tempo.records.files import write_json
-from tempo.records.prices import CONFIG_FILE, PRICE_FILE, Price, Prices, price_key
+from tempo.records.prices import CONFIG_FILE, PRICE_FILE, Price, Prices, price_key, read_price
 from tempo.workflow.observer import Observer, advancing
 from tempo.workflow.plan.machine_check import Checked, check
 
@@ -62,7 +62,7 @@ class Calibrator:
                 raise TempoError(
                     lines[-1].strip() if lines else f"its process ended with code {code}"
                 )
-            price = Price(**json.loads((folder / PRICE_FILE).read_text()))
+            price = read_price(folder / PRICE_FILE)
         self.prices.save(config, price)
         return price
 
