@@ -85,7 +85,7 @@ def ready(
     """Check the machine; returns what the machine offers, and a calibrator on its first device."""
     server = make_start(call_worker, PRELOAD)
     server.warm()
-    checked = check(plan, [variant.name for variant in plan.variants], cache, observer)
+    checked = check(plan, [variant.name for variant in plan.variants], cache, prices.root, observer)
     names = {name for slot in checked.slots for name in slot}
     together = {
         name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(names)
