@@ -5,16 +5,18 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # One thread each: a run's results are promised per thread count, and two workers share two cores.
 JOBS ?= 2
+MINUTES ?= 10
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 INPUTS := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: help install demo test test-all check bench docs clean
+.PHONY: help install demo test test-all fuzz check bench docs clean
 
 help:
 	@echo "make install   install Tempo and its pinned dependencies into $(VENV)"
 	@echo "make demo      train the demonstration study and write its report (about 6 minutes)"
 	@echo "make test      run the tests (under 12 minutes on 2 cores)"
 	@echo "make test-all  the slow tests too (under 40 minutes)"
+	@echo "make fuzz      damage records at random for MINUTES=10; stops at the first find"
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make bench     print the benchmarks' ratios"
 	@echo "make docs      build the documentation as a site in build/site"
@@ -52,6 +54,14 @@ test: $(VENV)/.installed-test
 
 test-all: $(VENV)/.installed-test
 	$(PYTEST)
+
+# New examples on every round; those that failed are kept in .hypothesis and tried first.
+fuzz: $(VENV)/.installed-test
+	@HYPOTHESIS_PROFILE=explore OMP_NUM_THREADS=1 timeout $(MINUTES)m sh -c 'while \
+	  $(BIN)/python -m pytest tests/hostile -m hypothesis --timeout 0 --exitfirst --quiet; \
+	  do :; done; exit 1'; \
+	code=$$?; [ $$code -eq 124 ] || exit $$code; echo "$(MINUTES) minutes ended without a report of a find." \
+	  "One that was being made smaller is tried first next time."
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec
@@ -293,14 +295,24 @@ def _evaluated(
         protocol_hash=short_hash(protocol),
         table=path.name,
         table_sha256=sha256_of(path),
-        gallery=tuple(_entry(index) for index in range(study.gallery)),
+        gallery=tuple(_entry(folder, index) for index in range(study.gallery)),
     )
 
 
-def _entry(index: int) -> dict[str, str]:
+def _entry(folder: Path, index: int) -> dict[str, str]:
     parts = ("input0", "input1", "target", "prediction")
     paths = {part: f"gallery/{index:05d}-{part}.png" for part in parts}
+    for path in paths.values():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(_grey_picture())
     return {"clip": f"clip{index:05d}"} | paths
+
+
+@cache
+def _grey_picture() -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (16, 12), "grey").save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _ending(arm: Arm, steps: int, seed: int | None, *, failed: bool) -> Finished:

@@ -136,7 +136,7 @@ def _select(
         asked=options.mlflow is not None,
         say=make_console(stderr=True).print,
     )
-    return select(found, options.records, profile)
+    return select(found, options.records, profile, shared.warn)
 
 
 def _question(options: argparse.Namespace) -> dict[str, Any]:

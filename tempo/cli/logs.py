@@ -23,6 +23,7 @@ from tempo.records.events import (
     Trained,
     Validated,
 )
+from tempo.records.files import open_file
 from tempo.records.layout import Store
 from tempo.workflow.names import run_named
 
@@ -75,7 +76,8 @@ def attempts_of(folder: Path) -> list[int]:
 
 def _outputs(folder: Path) -> list[int]:
     found = (folder / "attempts").glob("*.log")
-    return sorted(int(path.stem) for path in found if path.stem.isdigit())
+    names = (path.stem for path in found)
+    return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
 def _follow(page: Page, store: Store, key: str, *, newer: bool) -> None:
@@ -128,7 +130,7 @@ class Page:
         if not numbers:
             return []
         path = self.folder / "attempts" / f"{numbers[-1]}.log"
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file.seek(self._output)
             content = file.read()
         whole = content if self.over else content[: content.rfind(b"\n") + 1]

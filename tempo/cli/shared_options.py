@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -65,6 +66,11 @@ def add_records(parser: argparse.ArgumentParser) -> None:
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
     add_folder(parser, "--reports", Path("reports"), "folder of the reports (default: %(default)s)")
+
+
+def warn(sentence: str) -> None:
+    """Tell the user, beside the output proper, what was left out of it."""
+    print(sentence, file=sys.stderr)
 
 
 def add_slots(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -17,6 +18,7 @@ from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console, say
 from tempo.cli.render.status_table import MANY, StatusTable, headline, troubles
 from tempo.core.errors import RecordError
+from tempo.core.records import Plan
 from tempo.launch.study_status import RunState, StudyStatus, study_status
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Ledger
@@ -69,19 +71,29 @@ class _View:
     def __init__(self, store: Store, ledger: Ledger, options: argparse.Namespace) -> None:
         self._store, self._ledger, self._options = store, ledger, options
 
-    def _look(self) -> list[StudyStatus]:
-        """Read the state of the study that is named, or of all."""
+    def _look(self) -> tuple[list[StudyStatus], str]:
+        """Read the state of the study that is named, or of all; and which cannot be read."""
         store, options = self._store, self._options
         if options.name is not None:
-            plans = [plan_named(options.name, store, options.profile)]
-        else:
-            plans = [store.load_plan(study) for study in store.studies()]
-        return [study_status(plan, store, self._ledger, options.metric) for plan in plans]
+            return [self._state_of(plan_named(options.name, store, options.profile))], ""
+        read = store.load_plans()
+        found, problems = [], dict(read.problems)
+        for plan in read.plans:
+            try:
+                found.append(self._state_of(plan))
+            except RecordError as error:
+                problems[plan.study] = str(error)
+        return found, replace(read, problems=problems).left_out
+
+    def _state_of(self, plan: Plan) -> StudyStatus:
+        return study_status(plan, self._store, self._ledger, self._options.metric)
 
     def _found(self) -> list[StudyStatus]:
-        found = self._look()
+        found, left_out = self._look()
         if not found:
-            raise RecordError(f"{self._store.root} holds no study yet")
+            raise RecordError(left_out or f"{self._store.root} holds no study yet")
+        if left_out:
+            say(make_console(stderr=True), left_out)
         return found
 
     def print_json(self) -> None:
@@ -124,7 +136,7 @@ class _View:
         while True:
             spec = name is not None and is_plan(name, self._store)
             if spec or (name is None and self._store.studies()):
-                return self._look()
+                return self._look()[0]
             shown.wait(f"Waiting for {what} to begin in {root} (Ctrl-C ends this)")
             time.sleep(REFRESH_SECONDS)
 
@@ -208,5 +220,5 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "memory_bytes": run.memory,
         "where": run.where or None,
         "failure": finish.failure if finish else None,
-        "message": finish.message if finish else None,
+        "message": finish.message if finish else run.problem or None,
     }

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 
 from tempo.cli import shared_options as shared
+from tempo.cli.shared_options import warn
 from tempo.core.records import PlannedRun
 from tempo.records.layout import Store
-from tempo.records.seed_log import opened_plan
-from tempo.workflow.control import active_runs, stop_runs
+from tempo.workflow.control import active_runs, planned_so_far, stop_runs
 from tempo.workflow.names import is_plan, plan_named, plans_of, run_named
 
 EPILOG = """examples:
@@ -52,7 +52,7 @@ def execute(options: argparse.Namespace) -> int:
 def _chosen(name: str, store: Store, profile: str | None) -> Sequence[PlannedRun]:
     """The runs that a name means; without one, those of all studies that are going on."""
     if not name:
-        return active_runs(plans_of(store), store)
+        return active_runs(plans_of(store, warn), store)
     if is_plan(name, store):
-        return opened_plan(store, plan_named(name, store, profile)).distinct_runs
+        return planned_so_far(plan_named(name, store, profile), store)
     return [run_named(name, store)]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tempo.comparison.comparison import Comparison, Row
 from tempo.comparison.contrasts import judge
 from tempo.comparison.fitted_study import FittedStudy, fit_study
+from tempo.comparison.loading.kept_pictures import kept_pictures
 from tempo.comparison.loading.load_runs import Sample, load_runs, merge_samples
 from tempo.comparison.query import Query
 from tempo.comparison.registered_rule import SEVERAL, RegisteredRule, check_rule
@@ -126,8 +127,10 @@ def _with_details(comparison: Comparison, study: FittedStudy) -> Comparison:
     """Add what a report shows beyond the table, as far as the records allow."""
     metrics = [info.name for info in study.infos]
     main_effects, interactions, aliases = effects(study)
+    kept = kept_pictures(study.sample)
     return replace(
         comparison,
+        headline=(*comparison.headline, *([kept.sentence] if kept.sentence else [])),
         main_effects=main_effects,
         interactions=interactions,
         aliases=aliases,
@@ -139,8 +142,8 @@ def _with_details(comparison: Comparison, study: FittedStudy) -> Comparison:
         pareto=pareto_fronts(study, comparison.rows),
         strata=strata(study),
         clip_table=clip_table(study.clips, metrics),
-        gallery=gallery(study),
-        disagreements=disagreements(study),
+        gallery=gallery(study, kept),
+        disagreements=disagreements(study, kept),
     )
 
 

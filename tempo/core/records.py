@@ -209,10 +209,6 @@ class RunSpec:
         """The spec as JSON values. The config is shared with the spec, not copied."""
         return _with_parents(shallow(self))
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
-        return cls(**_parents_read(value))
-
 
 def _with_parents(out: dict[str, Any]) -> dict[str, Any]:
     """Write the parents of a run as JSON values; most runs have none, and say nothing of them."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
+from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.accounting.gpu_usage import memory_of
 from tempo.launch.scheduling.run_view import RunView
@@ -27,6 +29,9 @@ from tempo.records.seed_log import (
 )
 from tempo.records.verdict_log import read_log
 
+UNREADABLE = "unreadable"
+"""State of a run whose record is damaged."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
@@ -35,8 +40,9 @@ class RunState:
     Attributes:
         state: a RunStatus, `stopping` while the run is running and was asked to stop, of adaptive
             seeds that no look opened `waiting` or `not needed`, or of a run whose parents have no
-            result `waiting`.
+            result `waiting`; `unreadable` where the record is damaged.
         why: what those wait for or why they are not needed; of a stopped run, what stopped it.
+        problem: how the record is damaged; empty where it can be read.
         value: the metric at the last validation; `common`: at the step that all runs have reached.
         eta: seconds until the run ends, while it is running.
         memory: bytes now, or the peak of a run that ended; None while nothing was measured.
@@ -54,6 +60,7 @@ class RunState:
     memory: float | None
     where: str
     why: str = ""
+    problem: str = ""
 
     @property
     def ended(self) -> bool:
@@ -89,10 +96,9 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     looks = read_looks(store, plan)
     opened = {run.run_id for run in opened_runs(plan, looks)}
     holds = ledger.holds([run.run_id for run in runs])
-    tails = {run.run_id: Tail(store.run_dir(run.run_id)) for run in runs}
-    for tail in tails.values():
-        tail.catch_up()
-    progress = {run_id: tail.progress for run_id, tail in tails.items()}
+    read = {run.run_id: _progress(store.run_dir(run.run_id)) for run in runs}
+    problems = {run_id: problem for run_id, (_, problem) in read.items() if problem}
+    progress = {run_id: found for run_id, (found, _) in read.items()}
     trained = [run for run in runs if run.seed is not None and run.run_id in opened]
     step = common_step([progress[run.run_id] for run in trained])
     owners = [hold.owner for hold in holds.values() if is_active(hold)]
@@ -101,7 +107,16 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     states = tuple(
         _behind_parents(
             store,
-            _state(run, progress[run.run_id], holds.get(run.run_id), metric, step, memory, pruned),
+            _state(
+                run,
+                progress[run.run_id],
+                holds.get(run.run_id),
+                metric,
+                step,
+                memory,
+                pruned,
+                problems.get(run.run_id, ""),
+            ),
         )
         if run.run_id in opened
         else _unopened(run, looks)
@@ -123,6 +138,16 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
         rule=tuple(standing_rule(store, plan)),
         runs=states,
     )
+
+
+def _progress(folder: Path) -> tuple[Progress, str]:
+    """Return how far a run is, and why its record cannot be read; empty where it can be."""
+    tail = Tail(folder)
+    try:
+        tail.catch_up()
+    except RecordError as error:
+        return Progress(), str(error)
+    return tail.progress, ""
 
 
 def common_step(runs: Sequence[Progress]) -> int | None:
@@ -148,8 +173,11 @@ def _state(
     step: int | None,
     memory: Mapping[int, float],
     pruned: frozenset[str],
+    problem: str,
 ) -> RunState:
     status = status_in(run.run_id, _status(progress, hold), pruned)
+    if problem and status is not RunStatus.RUNNING:
+        status = RunStatus.FAILED
     running = status is RunStatus.RUNNING
     asked = hold is not None and hold.asked_to_stop
     last = progress.curve[max(progress.curve)] if progress.curve else {}
@@ -162,7 +190,7 @@ def _state(
     return RunState(
         run=run,
         status=status,
-        state="stopping" if running and asked else str(status),
+        state=UNREADABLE if problem else "stopping" if running and asked else str(status),
         progress=progress,
         value=last.get(metric),
         common=None if step is None else progress.curve.get(step, {}).get(metric),
@@ -171,6 +199,7 @@ def _state(
         memory=(memory.get(owner.pid) if owner is not None else None) or peak or None,
         where=" ".join(map(str, place)),
         why=_stopped(progress) if status is RunStatus.STOPPED else "",
+        problem=problem,
     )
 
 
@@ -183,7 +212,7 @@ def _stopped(progress: Progress) -> str:
 
 def _behind_parents(store: Store, state: RunState) -> RunState:
     """Return the state of a run, which waits as long as a run it builds on has no result."""
-    if not state.run.parents or state.status is not RunStatus.PLANNED:
+    if not state.run.parents or state.problem or state.status is not RunStatus.PLANNED:
         return state
     why = unready_parent(store.root / "runs", state.run.parents)
     return replace(state, state=WAITING, why=why) if why else state
@@ -256,8 +285,13 @@ def study_seconds_left(
 
 
 def standing_rule(store: Store, plan: Plan) -> Iterator[str]:
-    """Yield the recorded rule of a study and how often its verdicts were looked at."""
-    log = read_log(store, plan)
+    """Yield the recorded rule of a study and how often its verdicts were looked at; why not,
+    where the log of verdicts cannot be read."""
+    try:
+        log = read_log(store, plan)
+    except RecordError as error:
+        yield f"The rule of the verdicts cannot be told: {error}."
+        return
     if log.rules:
         yield from rule_history(log.rules[-1].rule, log.rules)
     if said := looks_taken(log):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 from tempo.core.errors import RecordError
 from tempo.core.records import MetricInfo
 from tempo.records.events import decode, encode
-from tempo.records.files import sha256_of, write_json
+from tempo.records.field_types import build
+from tempo.records.files import inside, read_object, sha256_of, write_json
 
 NAME, TABLE = "evaluation.json", "clips.parquet"
 
@@ -76,16 +76,14 @@ def load_evaluation(folder: Path) -> EvaluationRecord:
     """
     path = folder / NAME
     try:
-        given = decode(json.loads(path.read_text()))
-        given["infos"] = {name: MetricInfo(**info) for name, info in given["infos"].items()}
-        compared = given["compared"]
-        given["compared"] = Compared(**compared) if compared else None
-        return EvaluationRecord(**given)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path} is no record of an evaluation ({error!r})") from error
+        return build(EvaluationRecord, decode(read_object(path)))
+    except ValueError as error:
+        raise RecordError(f"{path} is no record of an evaluation: {error}") from error
 
 
 def is_whole(folder: Path, record: EvaluationRecord) -> bool:
     """Whether the table of clips is present and unchanged."""
-    path = folder / record.table
-    return path.is_file() and sha256_of(path) == record.table_sha256
+    try:
+        return sha256_of(inside(folder, record.table)) == record.table_sha256
+    except RecordError:
+        return False

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
@@ -24,9 +24,13 @@ from tempo.records.events import (
     from_json,
     to_json,
 )
-from tempo.records.files import take_format
+from tempo.records.files import LARGE, MIB, is_there, open_file, take_format
+from tempo.records.json_text import parse_json
 
 NAME = "events.jsonl"
+
+LONGEST_LINE = 64 * MIB
+"""Most bytes of one event: the result of a hundred thousand clips takes less."""
 
 
 class EventLog(AbstractContextManager["EventLog"]):
@@ -38,7 +42,7 @@ class EventLog(AbstractContextManager["EventLog"]):
     def __init__(self, folder: Path, attempt: int) -> None:
         self.attempt = attempt
         path = folder / NAME
-        _cut_unfinished(path)
+        _cut_unfinished(path)  # Asks what is there: to open a named pipe would wait for ever.
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def append(self, event: Event, *, durable: bool = False) -> None:
@@ -56,7 +60,7 @@ class EventLog(AbstractContextManager["EventLog"]):
 
 
 def _cut_unfinished(path: Path) -> None:
-    if not path.is_file():
+    if not is_there(path):
         return
     with path.open("rb+") as file:
         content = file.read()
@@ -82,26 +86,39 @@ def read_events(
         FormatError: when a newer version of Tempo wrote the file.
     """
     path = folder / NAME
-    if not path.is_file():
+    if not is_there(path):
         return
-    with path.open("rb") as file:
+    with open_file(path, LARGE) as file:
         file.seek(offset)
         skipped = tuple(f'{{"kind":"{kind}",'.encode() for kind in without)
-        for line in file:
+        for line in _lines(file):
             if not line.endswith(b"\n"):
+                if len(line) > LONGEST_LINE:
+                    raise _no_event(path, offset, f"its line is longer than {LONGEST_LINE:,} bytes")
                 return
             if skipped and line.startswith(skipped):
                 offset += len(line)
                 continue
             try:
-                value = take_format(json.loads(line.decode()), path)
+                value = take_format(parse_json(line), path)
                 logged = from_json(value, offset + len(line))
-            except (ValueError, KeyError, TypeError) as error:
-                raise RecordError(f"{path}: byte {offset}: not an event ({error!r})") from error
+            except ValueError as error:
+                raise _no_event(path, offset, str(error)) from error
             offset = logged.end
             if logged.attempt >= newest:
                 newest = logged.attempt
                 yield logged
+
+
+def _lines(file: BinaryIO) -> Iterable[bytes]:
+    """Return the lines from where a file stands; what is longer than a line may be comes as one."""
+    if os.fstat(file.fileno()).st_size <= LONGEST_LINE:
+        return file
+    return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
+
+
+def _no_event(path: Path, offset: int, why: str) -> RecordError:
+    return RecordError(f"{path}: what begins at byte {offset} is no event: {why}")
 
 
 def last_attempt(folder: Path) -> int:
@@ -175,10 +192,10 @@ BETWEEN = ("train", "image", "checkpoint", "model", "evaluation", "note")
 def _last_trained(folder: Path, offset: int) -> Logged | None:
     """Return the last complete `train` event after `offset`, if it is near the end of the log."""
     path = folder / NAME
-    if not path.is_file():
+    if not is_there(path):
         return None
-    with path.open("rb") as file:
-        start = max(path.stat().st_size - TAIL_BYTES, offset)
+    with open_file(path, LARGE) as file:
+        start = max(os.fstat(file.fileno()).st_size - TAIL_BYTES, offset)
         file.seek(start)
         content = file.read()
     content = content[: content.rfind(b"\n") + 1]
@@ -186,7 +203,10 @@ def _last_trained(folder: Path, offset: int) -> Logged | None:
     if not content.startswith(b'{"kind":"train",', begin):
         return None
     end = content.index(b"\n", begin)
-    return from_json(json.loads(content[begin:end]), start + end + 1)
+    try:
+        return from_json(parse_json(content[begin:end]), start + end + 1)
+    except ValueError as error:
+        raise _no_event(path, start + begin, str(error)) from error
 
 
 class Tail:
@@ -230,8 +250,20 @@ class Tail:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a run's folder holds a finished result."""
+    """Whether a run's folder holds a finished result.
+
+    Raises:
+        RecordError: when its events cannot be read.
+    """
     tail = Tail(folder)
     tail.catch_up()
     finish = tail.progress.finish
     return finish is not None and finish.status == RunStatus.COMPLETE
+
+
+def has_readable_result(folder: Path) -> bool:
+    """Whether a run's folder holds a finished result and its record is sound."""
+    try:
+        return is_complete(folder)
+    except RecordError:
+        return False

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from tempo.core.records import MetricInfo, RunStatus
+from tempo.records.field_types import build
 from tempo.records.files import FORMAT
+from tempo.records.json_text import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,13 +216,24 @@ _PLAIN = frozenset({float, int, str, bool, type(None)})
 
 
 def decode(value: Any) -> Any:
+    """Return a value that `encode` made: lists as tuples, NaN and infinity as numbers.
+
+    Raises:
+        ValueError: when a number that JSON does not have is none that `encode` writes.
+    """
     if isinstance(value, dict):
         if len(value) == 1 and "float" in value:
-            return _SPECIAL[value["float"]]
+            return _special(value["float"])
         return _decode_items(value)
     if isinstance(value, list):
         return tuple(decode(item) for item in value)
     return value
+
+
+def _special(name: Any) -> float:
+    if not isinstance(name, str) or name not in _SPECIAL:
+        raise ValueError(f"{shown(name)} is no number: {', '.join(_SPECIAL)} are")
+    return _SPECIAL[name]
 
 
 def _decode_items(value: dict[str, Any]) -> dict[str, Any]:
@@ -233,9 +247,31 @@ def to_json(logged: Logged) -> dict[str, Any]:
     return head | {key: encode(item) for key, item in asdict(logged.event).items()}
 
 
+LAST_MOMENT = 2e11
+"""Unix seconds: no clock shows a later time, and no calendar goes much further."""
+MOST_ATTEMPTS = 2**31
+
+
 def from_json(line: dict[str, Any], end: int = 0) -> Logged:
-    """The event of a parsed line. KeyError for a kind this version does not know."""
+    """Return the event of a parsed line.
+
+    Raises:
+        ValueError: when it is none that this version knows, or one of its fields is of another type
+            than its class says.
+    """
     fields = _decode_items(line)
     fields.pop("format", None)
-    kind, time, attempt = (fields.pop(name) for name in ("kind", "time", "attempt"))
-    return Logged(time=time, attempt=attempt, event=EVENTS[kind](**fields), end=end)
+    kind, time, attempt = (fields.pop(name, None) for name in ("kind", "time", "attempt"))
+    if not isinstance(kind, str) or kind not in EVENTS:
+        raise ValueError(f"{shown(kind)} is no kind of event")
+    if type(time) not in (float, int) or not 0 <= time < LAST_MOMENT:
+        raise ValueError(f"time: it is {shown(time)}, not a number of Unix seconds")
+    if type(attempt) is not int or not 0 <= attempt < MOST_ATTEMPTS:
+        raise ValueError(f"attempt: it is {shown(attempt)}, not the number of an attempt")
+    event = build(EVENTS[kind], fields)
+    if isinstance(event, Finished) and event.status not in set(RunStatus):
+        raise ValueError(f"status: {shown(event.status)} is no way that an attempt ends")
+    if isinstance(event, Evaluated):
+        for info in event.infos.values():
+            build(MetricInfo, info)
+    return Logged(time=time, attempt=attempt, event=event, end=end)

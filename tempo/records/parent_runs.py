@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tempo.core.errors import RecordError
 from tempo.core.records import Parent, RunStatus
 from tempo.records.event_log import Tail, read_events
 from tempo.records.events import EVENTS, AttemptStarted, Evaluated
+from tempo.records.files import inside, is_there
 from tempo.records.layout import load_run
 from tempo.records.run_record import effective, read_result
 
@@ -35,8 +37,8 @@ def changed_parent(folder: Path, environment: Mapping[str, Any]) -> str | None:
     """
     taken: Mapping[str, str] = environment.get(PARENTS, {})
     for run_id, weights in taken.items():
-        parent = folder.parent / run_id
-        if not (parent / "run.json").is_file():
+        parent = inside(folder.parent, run_id)
+        if not is_there(parent / "run.json"):
             continue
         now = recorded_weights(parent)
         if now not in {"", weights}:
@@ -64,7 +66,7 @@ def hours_behind(folder: Path) -> float | None:
         if parent.run_id is None or parent.run_id in runs:
             continue
         above = folder.parent / parent.run_id
-        if not (above / "run.json").is_file():
+        if not is_there(above / "run.json"):
             return None
         record = read_result(above)
         runs[parent.run_id] = record.device_hours
@@ -80,12 +82,15 @@ def unready_parent(runs: Path, parents: Iterable[Parent]) -> str | None:
     for parent in parents:
         if parent.run_id is None:
             continue
+        name = f"{parent.source} (run {parent.run_id})"
         tail = Tail(runs / parent.run_id)
-        tail.catch_up()
+        try:
+            tail.catch_up()
+        except RecordError as error:
+            return f"it builds on {name}, whose record cannot be read: {error}"
         finish = tail.progress.finish
         if finish is not None and finish.status == RunStatus.COMPLETE:
             continue
-        name = f"{parent.source} (run {parent.run_id})"
         if finish is not None and finish.status == RunStatus.FAILED:
             return f"it builds on {name}, which failed: {finish.message or 'no cause is known'}"
         return f"it builds on {name}, which has no result yet"

@@ -6,15 +6,16 @@ runs reads it here. Nothing here is part of a result.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tempo.core.errors import RecordError
 from tempo.core.identity import short_hash
 from tempo.core.plugins.description import code_of
-from tempo.records.files import write_json
+from tempo.records.field_types import build
+from tempo.records.files import is_there, read_object, write_json
 
 CONFIG_FILE, NETWORKS_FILE, PRICE_FILE = "config.json", "networks.json", "price.json"
 """What a calibration reads from its folder, the networks that teach included, and what is written
@@ -56,7 +57,7 @@ class Price:
     checkpoint_bytes: int | None = None
     micro_batch: int | None = None
     measured: float = 0.0
-    stage_clips: Sequence[int] = ()
+    stage_clips: tuple[int, ...] = ()
 
 
 SINCE: Mapping[str, tuple[str, ...]] = {
@@ -106,13 +107,21 @@ class Prices:
         return self.root / "prices" / (f"{name}.json" if world == 1 else f"{name}-x{world}.json")
 
     def get(self, config: Mapping[str, Any], device: str, world: int = 1) -> Price | None:
-        """Read the price measured for a config on a device; None when there is none yet."""
+        """Read the price measured for a config on a device; None when there is none yet.
+
+        Raises:
+            RecordError: when it is damaged.
+        """
         path = self._path(config, device, world)
-        return _read(path) if path.is_file() else None
+        return read_price(path) if is_there(path) else None
 
     def known(self, config: Mapping[str, Any], world: int = 1) -> list[Price]:
-        """Read the prices of a config on all devices it may run on, the newest first."""
-        found = map(_read, (self.root / "prices").glob(f"{price_key(config)}-*.json"))
+        """Read the prices of a config on all devices it may run on, the newest first.
+
+        Raises:
+            RecordError: when one is damaged.
+        """
+        found = map(read_price, (self.root / "prices").glob(f"{price_key(config)}-*.json"))
         kind = config["runtime"]["device"]
         fitting = [
             each
@@ -129,6 +138,16 @@ def _kind(device: str) -> str:
     return "cpu" if device == "cpu" else "cuda"
 
 
-def _read(path: Path) -> Price:
-    value = json.loads(path.read_text())
-    return Price(**{**value, "stage_clips": tuple(value.get("stage_clips", ()))})
+def read_price(path: Path) -> Price:
+    """Read the price in a file.
+
+    Raises:
+        RecordError: when it is absent or damaged; says that it can be measured again.
+    """
+    try:
+        return build(Price, read_object(path))
+    except (RecordError, ValueError) as error:
+        raise RecordError(
+            f"{path} is no price of a step ({error}); delete it, and `tempo plan --price` measures "
+            "it again"
+        ) from error

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, RunStatus
-from tempo.records.files import FORMAT
+from tempo.records.files import FORMAT, is_there, read_bytes
+from tempo.records.json_text import parse_json
 from tempo.records.layout import Store
 from tempo.records.search_record import load_search, search_dir
 
@@ -30,6 +31,7 @@ def note_pruned(
         return
     path = _path(store, study, profile)
     path.parent.mkdir(parents=True, exist_ok=True)
+    is_there(path)  # Refuses what is no file: writing into a named pipe would wait for ever.
     with path.open("ab") as file:
         # One write, so that lines of several drivers do not mix; a new line first, in case that one
         # of them was killed within a line.
@@ -49,16 +51,26 @@ def pruned_in(store: Store, study: str, profile: str | None) -> frozenset[str]:
     Searches of earlier versions noted none: there the summary of their trials counts.
     """
     known = set(_summarised(store, study, profile))
-    path = _path(store, study, profile)
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
+    for line in _noted(_path(store, study, profile)):
         try:
-            value = json.loads(line)
+            value = parse_json(line)
             run_id, pruned = str(value["run_id"]), bool(value["pruned"])
         except (ValueError, KeyError, TypeError):
             # A driver that was killed left half a line, which tells nothing.
             continue
         (known.add if pruned else known.discard)(run_id)
     return frozenset(known)
+
+
+def _noted(path: Path) -> list[bytes]:
+    """Return the lines of the notes; none where they cannot be read.
+
+    Without them a pruned run is only called stopped, which must not end a report.
+    """
+    try:
+        return read_bytes(path).splitlines() if is_there(path) else []
+    except RecordError:
+        return []
 
 
 def _summarised(store: Store, study: str, profile: str | None) -> Iterator[str]:

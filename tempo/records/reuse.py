@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
+from tempo.core.errors import RecordError
 from tempo.core.plugins.description import stamps as stamps_of
 from tempo.records.event_log import is_complete, read_events
 from tempo.records.events import EVENTS, AttemptStarted
+from tempo.records.files import is_there, read_bytes
 from tempo.records.layout import Store, load_run
 from tempo.records.parent_runs import changed_parent
 
@@ -49,26 +52,43 @@ def reuse_status(
     """Compare the record in a run's folder with the requested `runtime` section and this code.
 
     `plugins` are those of the requested run; None takes those of the recorded one.
+
+    Raises:
+        RecordError: when the record is damaged; says how the run is carried out again.
     """
-    if not (folder / "run.json").is_file():
-        return ReuseStatus()
-    environments = _environments(folder)
+    try:
+        if not is_there(folder / "run.json"):
+            return ReuseStatus()
+        environments, complete = _environments(folder), is_complete(folder)
+        why = _other_code(folder, environments, plugins)
+    except RecordError as error:
+        raise RecordError(
+            f"{error}; move the folder {folder} away, and the run is carried out again"
+        ) from error
     last = environments[-1] if environments else {}
-    # Imported runs carry no stamp: their code is unknown, so they are not called stale.
-    stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
-    why = ""
-    if stamps - {code_stamp()}:
-        why = "made by other code"
-    elif _plugins_changed(folder, environments, plugins):
-        why = "made by other code of its plug-ins"
-    elif (parent := changed_parent(folder, last)) is not None:
+    if not why and (parent := changed_parent(folder, last)) is not None:
         why = f"made from the weights of run {parent}, which was trained again"
     return ReuseStatus(
-        complete=is_complete(folder),
+        complete=complete,
         stale=bool(why),
         why=why,
         beside=tuple(_differences(last, runtime)) if runtime and last else (),
     )
+
+
+def _other_code(
+    folder: Path,
+    environments: Sequence[Mapping[str, Any]],
+    plugins: Sequence[Mapping[str, Any]] | None,
+) -> str:
+    """Return what code a run was made by that has changed since; empty where none has."""
+    # Imported runs carry no stamp: their code is unknown, so they are not called stale.
+    stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
+    if stamps - {code_stamp()}:
+        return "made by other code"
+    if _plugins_changed(folder, environments, plugins):
+        return "made by other code of its plug-ins"
+    return ""
 
 
 def _plugins_changed(
@@ -129,17 +149,28 @@ def planned_run_ids(plan: Path) -> set[str]:
     """Return the run ids in a stored plan.
 
     The file is searched without being parsed: a plan of ten thousand runs takes milliseconds.
+
+    Raises:
+        RecordError: when it cannot be read.
     """
-    return {run_id.decode() for run_id in _RUN_ID.findall(plan.read_bytes())}
+    return {run_id.decode() for run_id in _RUN_ID.findall(read_bytes(plan))}
 
 
 def other_studies(store: Store, study: str) -> dict[str, tuple[str, ...]]:
-    """Return, by run_id, the studies other than `study` that planned the run."""
+    """Return, by run_id, the studies other than `study` that planned the run, of those plans that
+    can be read."""
     found: dict[str, tuple[str, ...]] = {}
     for name in store.studies():
         if name == study:
             continue
-        plans = (store.study_dir(name) / "plans").glob("*.json")
-        for run_id in {run_id for path in plans for run_id in planned_run_ids(path)}:
+        for run_id in _planned(store.root / "studies" / name):
             found[run_id] = (*found.get(run_id, ()), name)
+    return found
+
+
+def _planned(study: Path) -> set[str]:
+    found: set[str] = set()
+    for path in (study / "plans").glob("*.json"):
+        with suppress(RecordError):
+            found |= planned_run_ids(path)
     return found

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tempo.core.errors import RecordError
-from tempo.records.files import write_json
+from tempo.records.field_types import build
+from tempo.records.files import is_there, read_object, write_json
 from tempo.records.layout import Store
 
 KNOWN = 12
@@ -255,22 +255,24 @@ def load_search(store: Store, study: str, profile: str | None = None) -> SearchS
     """Read the summary of a study's search under `profile`, or the one that was written last.
 
     Raises:
-        RecordError: when there is none; names the searches that are there.
+        RecordError: when there is none, naming the searches that are there, or it is damaged.
     """
-    from pydantic import TypeAdapter
-
     if profile is not None:
-        found = [path for path in [_path(store, study, profile)] if path.is_file()]
+        found = [path for path in [_path(store, study, profile)] if is_there(path)]
     else:
-        found = sorted(
-            search_dir(store, study).glob("*/summary.json"), key=lambda path: path.stat().st_mtime
-        )
+        found = sorted(search_dir(store, study).glob("*/summary.json"), key=_written)
     if not found:
         known = ", ".join(searches(store)) or "none"
         under = f" under profile {profile!r}" if profile else ""
         raise RecordError(f"no search {study!r}{under} in {store.root} (known: {known})")
-    value: Any = json.loads(found[-1].read_text())
-    return TypeAdapter(SearchSummary).validate_python(value)
+    try:
+        return build(SearchSummary, read_object(found[-1]))
+    except ValueError as error:
+        raise RecordError(f"{found[-1]} is no summary of a search: {error}") from error
+
+
+def _written(path: Path) -> float:
+    return path.lstat().st_mtime
 
 
 def searches(store: Store) -> list[str]:

@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun
-from tempo.records.files import FORMAT, take_format
+from tempo.records.field_types import build
+from tempo.records.files import FORMAT, is_there, read_bytes, take_format
+from tempo.records.json_text import parse_json
 from tempo.records.layout import Store
 
 State = Literal["open", "decided", "futile", "spent", "failed"]
@@ -85,7 +87,7 @@ def looking(store: Store, plan: Plan) -> Iterator[None]:
 def append_look(store: Store, plan: Plan, look: SeedLook) -> None:
     """Write a look as one whole line; a line that was left unfinished is cut off first."""
     path = log_path(store, plan)
-    content = path.read_bytes() if path.is_file() else b""
+    content = read_bytes(path) if is_there(path) else b""
     if content and not content.endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
     line = json.dumps(asdict(look) | {"format": FORMAT}, allow_nan=False)
@@ -105,22 +107,20 @@ def read_looks(store: Store, plan: Plan) -> tuple[SeedLook, ...]:
         FormatError: when a newer version of Tempo wrote the file.
     """
     path = log_path(store, plan)
-    if plan.stages is None or not path.is_file():
+    if plan.stages is None or not is_there(path):
         return ()
-    *lines, _ = path.read_bytes().split(b"\n")
+    *lines, _ = read_bytes(path).split(b"\n")
     return tuple(_look(path, number, line) for number, line in enumerate(lines, 1))
 
 
 def _look(path: Path, number: int, line: bytes) -> SeedLook:
     try:
-        value: dict[str, Any] = take_format(json.loads(line), path)
-        variants = {
-            name: VariantLook(**{**each, "words": tuple(each["words"])})
-            for name, each in value.pop("variants").items()
-        }
-        return SeedLook(**{**value, "runs": tuple(value["runs"]), "variants": variants})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path}: line {number}: not a look at seeds ({error!r})") from error
+        return build(SeedLook, take_format(parse_json(line), path))
+    except ValueError as error:
+        raise RecordError(
+            f"{path}: line {number} is no look at seeds: {error}; which runs the study asks for "
+            "cannot be told, so restore the file from a copy"
+        ) from error
 
 
 def opened_runs(plan: Plan, looks: tuple[SeedLook, ...]) -> tuple[PlannedRun, ...]:

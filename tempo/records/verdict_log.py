@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,9 @@ from filelock import FileLock
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
 from tempo.core.verdict_rule import Rule
-from tempo.records.files import FORMAT, take_format
+from tempo.records.field_types import build
+from tempo.records.files import FORMAT, is_there, read_bytes, take_format
+from tempo.records.json_text import parse_json, shown
 from tempo.records.layout import Store
 
 By = Literal["run", "compare", "report", "scheduler"]
@@ -139,25 +141,16 @@ def read_log(store: Store, plan: Plan) -> VerdictLog:
         FormatError: when a newer version of Tempo wrote the log.
     """
     path = log_path(store, plan)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return VerdictLog()
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error.strerror or error}") from error
-    return VerdictLog(tuple(_entries(content, path)))
+    return VerdictLog(tuple(_entries(read_bytes(path), path)) if is_there(path) else ())
 
 
 def _entries(content: bytes, path: Path) -> Iterator[Entry]:
-    for number, line in enumerate(content.splitlines(keepends=True), 1):
-        if not line.endswith(b"\n"):
-            return
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
         try:
-            value = take_format(json.loads(line.decode()), path)
-            entry = _from_json(value)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            entry = _from_json(take_format(parse_json(line), path))
+        except ValueError as error:
             raise RecordError(
-                f"{path}: line {number} is no entry of a log of verdicts ({error!r}); the looks "
+                f"{path}: line {number} is no entry of a log of verdicts: {error}; the looks "
                 "it counts cannot be told, so restore the file from a copy"
             ) from error
         yield entry
@@ -225,17 +218,13 @@ def _to_json(entry: Entry) -> dict[str, Any]:
     return {"kind": "look", "format": FORMAT, **asdict(entry)}
 
 
-def _from_json(value: Mapping[str, Any]) -> Entry:
-    given = dict(value)
-    kind = given.pop("kind")
+def _from_json(value: dict[str, Any]) -> Entry:
+    kind = value.pop("kind", None)
     if kind == "rule":
-        return RuleEntry(**{**given, "rule": Rule.from_json(given["rule"])})
+        return build(RuleEntry, value)
     if kind != "look":
-        raise ValueError(f"unknown kind {kind!r}")
-    contrasts = tuple(
-        LookedContrast(**{**each, "pairs": tuple(each["pairs"])}) for each in given["contrasts"]
-    )
-    return Look(**{**given, "contrasts": contrasts})
+        raise ValueError(f"unknown kind {shown(kind)}")
+    return build(Look, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ Losing this folder loses nothing: runs are found again by their tags and resent 
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import time
@@ -22,11 +21,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from tempo.core.errors import RecordError
 from tempo.core.identity import path_name
 from tempo.core.records import Plan, RunStatus
 from tempo.ledger.port import Owner, is_dead, this_process
 from tempo.records.events import decode, encode
-from tempo.records.files import write_atomic, write_json
+from tempo.records.files import is_there, read_json, write_atomic, write_json
 from tempo.records.layout import Store
 from tempo.records.seed_log import opened_plan
 from tempo.track.mlflow.replicate_summary import as_metrics, read_runs, summarise
@@ -116,16 +116,19 @@ class MirrorState:
         write_json(self.folder / "experiment.json", dict(identity))
 
     def child(self, run_id: str) -> ChildState:
-        found = _read(self._path("runs", run_id))
-        return TypeAdapter(ChildState).validate_python(found or {})
+        """Return what was sent of a run; nothing where the file is absent or damaged."""
+        try:
+            return TypeAdapter(ChildState).validate_python(_read(self._path("runs", run_id)) or {})
+        except ValueError:
+            return ChildState()
 
     def save_child(self, run_id: str, state: ChildState) -> None:
         write_json(self._path("runs", run_id), asdict(state))
 
     def invocations(self) -> list[InvocationState]:
-        """List all invocations, oldest first."""
+        """List all invocations that can be read, oldest first."""
         found = [_read(path) for path in self.folder.glob("invocations/*.json")]
-        states = [_invocation(each) for each in map(decode, found) if each]
+        states = [state for each in found if each and (state := _invocation(each))]
         return sorted(states, key=lambda state: (state.started, state.id))
 
     def save_invocation(self, state: InvocationState) -> None:
@@ -140,7 +143,15 @@ class MirrorState:
             self.save_invocation(invocation)
 
 
-def _invocation(found: dict[str, Any]) -> InvocationState:
+def _invocation(written: Any) -> InvocationState | None:
+    """Return the invocation that a file describes; None where it is damaged."""
+    try:
+        return _checked(decode(written))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _checked(found: dict[str, Any]) -> InvocationState:
     process = found["process"] = found.get("process") or None
     if process and "born" in process:
         # Earlier versions wrote another clock's start, which cannot be compared: a process of this
@@ -152,7 +163,11 @@ def _invocation(found: dict[str, Any]) -> InvocationState:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.is_file() else None
+    """Read a file of the folder; None where there is none, or a damaged one: nothing is lost."""
+    try:
+        return read_json(path) if is_there(path) else None
+    except RecordError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,17 +5,16 @@ Offline files cannot be added to later, so a run is written once it has ended, w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tempo.core.errors import MissingError
+from tempo.core.errors import MissingError, RecordError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.records.event_log import read_events
 from tempo.records.events import Finished, ImageSaved, Logged
-from tempo.records.files import write_json
+from tempo.records.files import inside, read_object, write_json
 from tempo.records.layout import Store
 from tempo.records.run_record import effective
 from tempo.track.mirror_thread import SyncThread
@@ -73,7 +72,7 @@ class WandbMirror:
         last = events[-1].event if events else None
         if not isinstance(last, Finished) or last.status == RunStatus.STOPPED:
             return
-        if noted.is_file() and json.loads(noted.read_text())["end"] == events[-1].end:
+        if _end_of(noted) == events[-1].end:
             return
         wandb = require_wandb()
         target = wandb.init(
@@ -93,6 +92,14 @@ class WandbMirror:
         write_json(noted, {"end": events[-1].end})
 
 
+def _end_of(noted: Path) -> Any:
+    """Up to where a run was written before; None where that cannot be told, and it is again."""
+    try:
+        return read_object(noted).get("end")
+    except RecordError:
+        return None
+
+
 def _by_step(
     wandb: Any, folder: Path, events: Sequence[Logged]
 ) -> list[tuple[int, dict[str, Any]]]:
@@ -104,8 +111,9 @@ def _by_step(
         for point in (*points_of(logged), *cost_points(logged, events)):
             once = point.key.startswith(("test/", "cost/"))
             (final if once else rows.setdefault(point.step, {}))[point.key] = point.value
-        if isinstance(event, ImageSaved) and (folder / event.path).is_file():
-            rows.setdefault(event.step, {})[event.key] = wandb.Image(str(folder / event.path))
+        if isinstance(event, ImageSaved) and inside(folder, event.path).is_file():
+            image = wandb.Image(str(inside(folder, event.path)))
+            rows.setdefault(event.step, {})[event.key] = image
     rows.setdefault(max(rows, default=0), {}).update(final)
     return sorted(rows.items())
 

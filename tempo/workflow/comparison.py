@@ -387,12 +387,13 @@ def clip_frame(folder: Path) -> pd.DataFrame | None:
         RecordError: the table is not the one that was evaluated.
     """
     from tempo.comparison.loading.clip_values import read_table
+    from tempo.records.files import inside
     from tempo.records.run_record import read_result
 
     test = read_result(folder).test
     if test is None:
         return None
-    frame: pd.DataFrame = read_table(folder / test.table, test.table_sha256).to_pandas()
+    frame: pd.DataFrame = read_table(inside(folder, test.table), test.table_sha256).to_pandas()
     return frame
 
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
+from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.study_status import RunState, StudyStatus, study_status
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Hold, is_active
-from tempo.records.event_log import Tail, is_complete
+from tempo.records.event_log import Tail, has_readable_result
 from tempo.records.layout import Store
 from tempo.records.seed_log import opened_plan
 
@@ -93,8 +94,8 @@ def status_of(plan: Plan, store: Store, metric: str = "psnr") -> Status:
 
 
 def stop_runs(runs: Sequence[PlannedRun], store: Store) -> StopRequest:
-    """Ask runs that are not complete to write a checkpoint and leave."""
-    left = [run for run in runs if not is_complete(store.run_dir(run.run_id))]
+    """Ask runs that are not complete to write a checkpoint and leave, damaged ones too."""
+    left = [run for run in runs if not has_readable_result(store.run_dir(run.run_id))]
     keys = [run.run_id for run in left]
     with closing(open_ledger(None, store.root)) as ledger:
         ledger.ask_to_stop(keys)
@@ -104,6 +105,15 @@ def stop_runs(runs: Sequence[PlannedRun], store: Store) -> StopRequest:
     return StopRequest(tuple(asked), tuple(waiting), holds)
 
 
+def planned_so_far(plan: Plan, store: Store) -> tuple[PlannedRun, ...]:
+    """The runs of a plan that can be stopped: those that are opened, or all that may be where the
+    looks at adaptive seeds cannot be read."""
+    try:
+        return opened_plan(store, plan).distinct_runs
+    except RecordError:
+        return plan.distinct_runs
+
+
 def active_runs(plans: Sequence[Plan], store: Store) -> list[PlannedRun]:
     """The runs of those plans of which at least one run is being carried out."""
     with closing(open_ledger(None, store.root)) as ledger:
@@ -111,7 +121,7 @@ def active_runs(plans: Sequence[Plan], store: Store) -> list[PlannedRun]:
         for plan in plans:
             holds = ledger.holds([run.run_id for run in plan.distinct_runs])
             if any(is_active(hold) for hold in holds.values()):
-                found += opened_plan(store, plan).distinct_runs
+                found += planned_so_far(plan, store)
         return found
 
 

@@ -6,6 +6,7 @@ id (at least `SHORTEST_ID`, where no other begins so), by its folder, or as VARI
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,18 +60,24 @@ def plan_named(name: str, store: Store, profile: str | None = None) -> Plan:
     return store.load_plan(name, profile)
 
 
-def plans_of(store: Store) -> list[Plan]:
-    """The current plan of each study."""
-    return [store.load_plan(study) for study in store.studies()]
+def plans_of(store: Store, say: Callable[[str], object] = warnings.warn) -> list[Plan]:
+    """The current plan of each study; `say` is told which cannot be read and are left out."""
+    found = store.load_plans()
+    if found.left_out:
+        say(found.left_out)
+    return list(found.plans)
 
 
 def select(
-    names: Sequence[str], records: Path, profile: str | None = None
+    names: Sequence[str],
+    records: Path,
+    profile: str | None = None,
+    say: Callable[[str], object] = warnings.warn,
 ) -> list[tuple[Store, Plan]]:
     """The plans that `names` mean, each in its records; runs together make a plan of their own.
 
-    A name is a study in `records`, a folder of records (all of its studies), a study's or a run's
-    folder in one, or a run.
+    A name is a study in `records`, a folder of records (all of its studies; `say` is told which
+    cannot be read and are left out), a study's or a run's folder in one, or a run.
 
     Raises:
         RecordError: for a name that is nothing of this, with what is there.
@@ -80,7 +87,7 @@ def select(
     found: list[tuple[Store, Plan]] = []
     runs: dict[Path, list[Path]] = {}
     for name in names:
-        plans = _plans(name, Store(records), profile)
+        plans = _plans(name, Store(records), profile, say)
         found += plans
         if not plans:
             folder = _run_folder(name, Store(records))
@@ -88,7 +95,9 @@ def select(
     return found + [(Store(root), adhoc(Store(root), folders)) for root, folders in runs.items()]
 
 
-def _plans(name: str, store: Store, profile: str | None) -> list[tuple[Store, Plan]]:
+def _plans(
+    name: str, store: Store, profile: str | None, say: Callable[[str], object]
+) -> list[tuple[Store, Plan]]:
     """The plans of a study, of a study's folder or of a folder of records; empty for others."""
     folder = Path(name)
     if name in store.studies():
@@ -98,7 +107,9 @@ def _plans(name: str, store: Store, profile: str | None) -> list[tuple[Store, Pl
         return [(inside, inside.load_plan(folder.name, profile))]
     if (folder / "studies").is_dir():
         inside = Store(folder)
-        return [(inside, inside.load_plan(study, profile)) for study in inside.studies()]
+        if profile is not None:
+            return [(inside, inside.load_plan(study, profile)) for study in inside.studies()]
+        return [(inside, plan) for plan in plans_of(inside, say)]
     return []
 
 
@@ -111,7 +122,8 @@ def run_named(name: str, store: Store) -> PlannedRun:
     Raises:
         RecordError: when no run, or more than one, is called so.
     """
-    planned = {run.run_id: run for plan in plans_of(store) for run in plan.runs}
+    left_out: list[str] = []
+    planned = {run.run_id: run for plan in plans_of(store, left_out.append) for run in plan.runs}
     runs = store.root / "runs"
     known = dict(planned)
     for folder in runs.iterdir() if runs.is_dir() else ():
@@ -133,6 +145,7 @@ def run_named(name: str, store: Store) -> PlannedRun:
     raise RecordError(
         f"no run {name!r} in {store.root}{hint} (a run is named by its id, by at least "
         f"{SHORTEST_ID} characters that only its id begins with, or as VARIANT sSEED)"
+        + "".join(f"; {sentence}" for sentence in left_out)
     )
 
 

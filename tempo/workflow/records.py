@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
+from tempo.launch.study_status import UNREADABLE
+from tempo.records.files import is_there
 from tempo.records.layout import Store, default_root, load_run
 from tempo.records.run_record import RunRecord, read_result, read_run
 from tempo.records.seed_log import opened_plan
@@ -66,7 +68,8 @@ class Records:
 
         Of adaptive seeds, those that the looks so far have opened.
 
-        Metrics are means over the test clips, missing while a run has no result.
+        Metrics are means over the test clips, missing while a run has no result. A run whose
+        record is damaged has the status `unreadable`.
         """
         import pandas as pd
 
@@ -75,17 +78,13 @@ class Records:
             if study not in {None, plan.study}:
                 continue
             for run in opened_plan(self.store, plan).runs:
-                found = Run(self.store, run.run_id)
-                rows.append(
-                    {
-                        "study": plan.study,
-                        "variant": run.variant,
-                        "seed": run.seed,
-                        "run_id": run.run_id,
-                        "status": str(found.status),
-                        **found.test,
-                    }
-                )
+                row = {
+                    "study": plan.study,
+                    "variant": run.variant,
+                    "seed": run.seed,
+                    "run_id": run.run_id,
+                }
+                rows.append(row | _state_of(Run(self.store, run.run_id)))
         named = ["study", "variant", "seed", "run_id", "status"]
         metrics = dict.fromkeys(name for row in rows for name in row if name not in named)
         return pd.DataFrame(rows, columns=[*named, *metrics]).astype({"seed": "Int64"})
@@ -123,6 +122,14 @@ class Records:
         return str(self.studies().to_html(index=False, na_rep="-"))
 
 
+def _state_of(run: Run) -> dict[str, Any]:
+    """The status of a run and the metrics of its test."""
+    try:
+        return {"status": str(run.status), **run.test}
+    except RecordError:
+        return {"status": UNREADABLE}
+
+
 class Run:
     """One run as its records tell: config, status, metrics over training, values by clip.
 
@@ -154,14 +161,14 @@ class Run:
     @property
     def status(self) -> RunStatus:
         """How the run ended or stands, by its records alone."""
-        if not (self.folder / "run.json").is_file():
+        if not is_there(self.folder / "run.json"):
             return RunStatus.PLANNED
         return read_result(self.folder).status
 
     @property
     def test(self) -> dict[str, float]:
         """Metrics of the final test evaluation, means over clips; empty before there is one."""
-        if not (self.folder / "run.json").is_file():
+        if not is_there(self.folder / "run.json"):
             return {}
         found = read_result(self.folder).test
         return dict(found.values) if found else {}
@@ -198,7 +205,7 @@ class Run:
         return frame
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}, {self.status}>"
+        return f"<Run {self.id}, {_state_of(self)['status']}>"
 
     def _repr_html_(self) -> str:
         return str(self.metrics().to_html(index=False))

@@ -14,6 +14,7 @@ from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.statistics.random_effects import RandomEffects
 from tempo.comparison.statistics.seed_source_matrix import matrix_of
 from tempo.core.records import Plan
+from tempo.records.events import encode
 from tempo.records.files import sha256_of
 from tempo.records.layout import Store
 
@@ -45,7 +46,7 @@ def _line(line: str, folder: Any, columns: Columns) -> str:
         event["values"] = {
             name: float(columns[name].mean()) for name in event["values"] if name in columns
         }
-    return json.dumps(event) + "\n"
+    return json.dumps(encode(event), allow_nan=False) + "\n"
 
 
 def only(*places: int) -> Callable[[Columns], Columns]:

@@ -67,6 +67,22 @@ def test_names_that_lead_out_are_refused_everywhere(name: str, tmp_path: Path) -
     assert [path.name for path in tmp_path.rglob("*")] == ["names.yaml"]
 
 
+@pytest.mark.parametrize("name", ["-x", "~", "../../outside", "a/b"])
+def test_the_profile_that_was_run_last_is_held_to_the_rule(name: str, tmp_path: Path) -> None:
+    """Even where a plan lies at the place that the file `current` leads to."""
+    store = Store(tmp_path / "records")
+    store.save_plan(expand(load_study(spec(tmp_path, SPEC))))
+    folder = store.study_dir("names")
+    planted = folder / "plans" / f"{name}.json"
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_bytes((folder / "plans" / "default.json").read_bytes())
+    (folder / "current").write_text(f"{name}\n")
+    with pytest.raises(RecordError, match="cannot be the name of a file or folder") as caught:
+        store.load_plan("names")
+    assert "choose one with --profile" in str(caught.value)
+    assert store.load_plan("names", "default").study == "names"
+
+
 @pytest.mark.parametrize("name", ["../../../../name", "..", "a/b", "."])
 def test_commands_refuse_them_in_a_sentence(
     name: str,

@@ -61,7 +61,15 @@ def test_nested_fields_survive(folder: Path) -> None:
         checkpoint="best",
         clips=2,
         values={"psnr": math.inf},
-        infos={"psnr": {"unit": "dB"}},
+        infos={
+            "psnr": {
+                "name": "psnr",
+                "unit": "dB",
+                "better": "higher",
+                "digits": 2,
+                "definition": "mean",
+            }
+        },
         protocol={"size": (4, 5)},
         protocol_hash="h",
         table="clips.parquet",
@@ -90,7 +98,7 @@ def test_a_damaged_line_is_named(folder: Path) -> None:
     first = (folder / "events.jsonl").stat().st_size
     with (folder / "events.jsonl").open("ab") as file:
         file.write(b"not json\n")
-    with pytest.raises(RecordError, match=f"events.jsonl: byte {first}: not an event"):
+    with pytest.raises(RecordError, match=f"events.jsonl: what begins at byte {first} is no event"):
         list(read_events(folder))
 
 

@@ -322,7 +322,7 @@ def test_a_damaged_record_does_not_keep_the_others_back(study: Study) -> None:
     assert not mirror.sync()
     assert mirror.problem is not None
     assert "se=off s0" in mirror.problem
-    assert "not an event" in mirror.problem
+    assert "is no event" in mirror.problem
     assert runs(study)["se=on s0"].info.status == "FINISHED"
 
 

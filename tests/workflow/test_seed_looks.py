@@ -256,7 +256,7 @@ def test_a_damaged_line_is_named(planted: Planted) -> None:
     planted.run()
     path = log_path(planted.store, planted.plan)
     path.write_bytes(b"{}\n" + path.read_bytes())
-    with pytest.raises(RecordError, match=r"default\.jsonl: line 1: not a look at seeds"):
+    with pytest.raises(RecordError, match=r"default\.jsonl: line 1 is no look at seeds"):
         planted.comparison()
 
 

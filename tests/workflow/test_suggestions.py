@@ -83,3 +83,19 @@ def test_an_absent_data_folder_is_told_without_starting_a_worker(
     said = str(caught.value)
     assert "data.root is 'nowhere', which does not exist" in said
     assert said.endswith("No other profile of this spec would run here either.")
+
+
+def test_a_profile_that_would_run_here_is_named_with_the_chosen_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine_check, "lacks_gpu_driver", lambda: True)
+    monkeypatch.chdir(tmp_path)
+    Path("big.yaml").write_text(
+        "study: big\ndata: {kind: procedural, size: [48, 48], train_clips: 8, val_clips: 4}\n"
+        "recipe: {budget: {steps: 2}, crop: 32}\nruntime: {device: cuda}\n"
+        "profiles: {small: {runtime: {device: cpu}}}\n"
+    )
+    study = tempo.load_study("big.yaml", mlflow="off", records="kept")
+    with pytest.raises(tempo.MissingError) as caught:
+        study.run(observer=tempo.SilentObserver())
+    assert str(caught.value).endswith("run big.yaml --profile small --records kept")

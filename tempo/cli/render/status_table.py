@@ -10,7 +10,7 @@ from rich.text import Text
 from tempo.cli.render.console import duration
 from tempo.cli.render.fitted_table import FittedColumn, column, grid, lay_out
 from tempo.core.counted import counted
-from tempo.launch.study_status import RunState, StudyStatus
+from tempo.launch.study_status import UNREADABLE, RunState, StudyStatus
 from tempo.records.seed_log import NOT_NEEDED, WAITING
 
 MANY = 60
@@ -19,11 +19,17 @@ MANY = 60
 UNOPENED = (WAITING, NOT_NEEDED)
 """States of runs that adaptive seeds do not ask for, or not yet."""
 
-ORDER = ("running", "stopping", "failed", "stopped", "pruned", "planned", *UNOPENED)
+ORDER = ("running", "stopping", "failed", UNREADABLE, "stopped", "pruned", "planned", *UNOPENED)
 QUIET = {"planned", "complete", *UNOPENED}
 """States that are counted and not listed, where there are many runs or few lines."""
 
-STYLES = {"running": "cyan", "stopping": "yellow", "failed": "red", "complete": "green"}
+STYLES = {
+    "running": "cyan",
+    "stopping": "yellow",
+    "failed": "red",
+    UNREADABLE: "red",
+    "complete": "green",
+}
 
 LEAST_NAME = 16
 """Characters of a run's name before further columns get room."""
@@ -136,7 +142,9 @@ def troubles(standing: StudyStatus) -> Iterator[tuple[RunState, str]]:
     """Yield what happened to runs that failed, were stopped, or whose worker was lost."""
     for run in standing.runs:
         finish, title = run.progress.finish, run.run.title
-        if run.state == "failed" and finish is not None:
+        if run.problem:
+            yield run, f"UNREADABLE  {title}: {run.problem}"
+        elif run.state == "failed" and finish is not None:
             yield run, f"FAILED    {title} ({finish.failure}): {finish.message}"
         elif run.state == "stopped":
             yield run, f"stopped   {title} at step {run.progress.step}: {run.why}"

@@ -20,11 +20,16 @@ from tempo.comparison.statistics.seed_source_matrix import (
     matrix_of,
 )
 from tempo.core.errors import RecordError
+from tempo.records.files import LARGE, inside, read_bytes
+from tempo.records.json_text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LABELS = ("clip", "source")
+
+MOST_CELLS = 10**8
+"""Rows times columns: a small file can claim more than any memory holds."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +117,9 @@ def read_clips(runs: Sequence[Run], metrics: Sequence[str] | None = None) -> Cli
         try:
             if run.test is None:
                 raise RecordError(f"{run.folder} has no test evaluation")
-            path, digest = run.folder / run.test.table, run.test.table_sha256
+            path, digest = inside(run.folder, run.test.table), run.test.table_sha256
             tables.append((run, read_table(path, digest, columns)))
-        except (RecordError, OSError, ValueError, KeyError) as error:
+        except RecordError as error:
             problems[run.run_id] = str(error)
     return _joined(tables, problems) if tables else None
 
@@ -123,16 +128,40 @@ def read_table(path: Path, sha256: str, columns: Sequence[str] | None = None) ->
     """Read a table of per-clip values.
 
     Raises:
-        RecordError: when the file is not the one of that SHA-256.
-        OSError: when there is none.
+        RecordError: when there is none, when the file is not the one of that SHA-256, or when it
+            is no table of clips.
     """
-    import pyarrow.parquet as pq
-
-    content = path.read_bytes()
+    content = read_bytes(path, LARGE)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise RecordError(f"{path} is not the table that was evaluated (its SHA-256 differs)")
-    wanted = None if columns is None else list(columns)
-    return pq.ParquetFile(BytesIO(content)).read(columns=wanted, use_threads=False)
+    try:
+        return _parsed(content, None if columns is None else list(columns))
+    except Exception as error:
+        # Arrow raises whatever the damage leads to.
+        raise RecordError(f"{path} is no table of clips ({one_line(error)})") from error
+
+
+def _parsed(content: bytes, columns: list[str] | None) -> pa.Table:
+    """Return the table in a Parquet file.
+
+    Raises:
+        ValueError: when it is too large, or lacks what every table of clips has.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(BytesIO(content))
+    cells = file.metadata.num_rows * file.metadata.num_columns
+    if cells > MOST_CELLS:
+        raise ValueError(f"it has {cells:,} cells, and at most {MOST_CELLS:,} are read")
+    table = file.read(columns=columns, use_threads=False)
+    for name in LABELS:
+        if table.column_names.count(name) != 1 or not pa.types.is_string(table[name].type):
+            raise ValueError(f"it has no column of texts called {name!r}")
+    clips = table["clip"]
+    if clips.null_count or len(clips.unique()) != len(clips):
+        raise ValueError("it does not name each clip once")
+    return table
 
 
 def _joined(tables: list[tuple[Run, pa.Table]], problems: dict[str, str]) -> ClipValues:
@@ -195,6 +224,6 @@ def numbers(column: pa.ChunkedArray) -> Array:
     """Return a column as floats, null as NaN."""
     array = column.combine_chunks()
     if array.null_count:
-        array = array.fill_null(float("nan"))
+        array = array.cast("float64").fill_null(float("nan"))
     # Through DLPack: `to_numpy` would import pandas.
     return np.asarray(np.from_dlpack(array), dtype=float)

@@ -16,6 +16,7 @@ from tempo.core.errors import RecordError, TempoError
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
 from tempo.records.events import Evaluated, Validated
+from tempo.records.files import is_there
 from tempo.records.layout import Store, load_run
 from tempo.records.pruned_runs import pruned_runs, searched_status
 from tempo.records.run_record import RunRecord, read_result, read_run
@@ -182,11 +183,11 @@ def _read(
 ) -> Run:
     folder = store.run_dir(planned.run_id).absolute()
     run = Run(planned=planned, variant=variant, folder=folder, record=None)
-    if not (folder / "run.json").is_file():
-        return run
     try:
+        if not is_there(folder / "run.json"):
+            return run
         record = read_run(folder) if whole else read_result(folder)
-    except (RecordError, ValueError, KeyError, TypeError, OSError) as error:
+    except RecordError as error:
         return replace(run, problem=f"records cannot be read: {error}")
     return replace(run, record=record, values=_values(record, query.at, query.metric))
 
@@ -299,9 +300,10 @@ def adhoc(store: Store, folders: Sequence[Path]) -> Plan:
 
 
 def _titles(store: Store) -> dict[str, str]:
-    """The variant that each run of the store's studies belongs to; the first study wins."""
+    """The variant that each run of the store's studies belongs to, as far as their plans can be
+    read; the first study wins."""
     titles: dict[str, str] = {}
-    for study in store.studies():
-        for run in store.load_plan(study).runs:
+    for plan in store.load_plans().plans:
+        for run in plan.runs:
             titles.setdefault(run.run_id, run.variant)
     return titles

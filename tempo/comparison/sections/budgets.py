@@ -11,7 +11,7 @@ from tempo.comparison.comparison import Row
 from tempo.comparison.evidence import BudgetView, Pareto, ParetoPoint
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.load_runs import Run
-from tempo.comparison.sections.curves import Series, validation
+from tempo.comparison.sections.curves import Series, finite, validation
 from tempo.comparison.sections.table import estimate_of
 from tempo.comparison.statistics.quantities import Estimate
 from tempo.comparison.statistics.random_effects import RandomEffects
@@ -56,7 +56,8 @@ def _spent(study: FittedStudy, name: str, unit: str, spent: Spent) -> BudgetView
     sample, metric = study.sample, study.metric
     found: dict[str, list[tuple[Run, Series, np.ndarray]]] = {}
     for run in sample.runs:
-        series = validation(run, metric) if run.values else None
+        whole = validation(run, metric) if run.values else None
+        series = finite(whole) if whole is not None else None
         if series is not None:
             found.setdefault(run.name, []).append((run, series, spent(run, series)))
     ends = {key: fmean(float(each[2][-1]) for each in runs) for key, runs in found.items()}

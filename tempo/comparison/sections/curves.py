@@ -80,7 +80,7 @@ def health_curves(sample: Sample) -> tuple[Curve, ...]:
 
 
 def _curves(sample: Sample, names: Sequence[str], split: Split, read: Read) -> tuple[Curve, ...]:
-    found = {name: by_seed(sample, name, read) for name in names}
+    found = {name: _by_seed(sample, name, read) for name in names}
     return tuple(
         _curve(variant.name, name, split, series, sample.query.coverage, borders(sample, variant))
         for variant in sample.trained
@@ -163,8 +163,28 @@ def _optional(values: Array) -> tuple[float | None, ...]:
     return tuple(None if isnan(each) else each for each in values.tolist())
 
 
-def by_seed(sample: Sample, name: str, read: Read = validation) -> Mapping[str, list[Series]]:
-    """Return the curves of a quantity of each trained variant, one a seed."""
+def by_seed(sample: Sample, name: str) -> Mapping[str, list[Series]]:
+    """Return the validation curves of each trained variant, one a seed, where they are finite.
+
+    A run that diverged for a while is judged by the points that are numbers.
+    """
+    found = _by_seed(sample, name, validation)
+    return {
+        variant: [part for series in own if (part := finite(series)) is not None]
+        for variant, own in found.items()
+    }
+
+
+def finite(series: Series) -> Series | None:
+    """Return the points of a curve that are numbers; None without one."""
+    kept = np.isfinite(series.values)
+    if not kept.any():
+        return None
+    columns = (series.steps, series.epochs, series.seconds, series.values)
+    return Series(series.seed, *(column[kept] for column in columns))
+
+
+def _by_seed(sample: Sample, name: str, read: Read) -> Mapping[str, list[Series]]:
     return {
         variant.name: [series for run in sample.of(variant.name) if (series := read(run, name))]
         for variant in sample.trained

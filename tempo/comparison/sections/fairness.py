@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from math import isfinite, nan
 from statistics import fmean
 from typing import Literal
 
@@ -181,10 +182,11 @@ def _last(field: str, record: RunRecord) -> object:
 
 
 def _logged(runs: Iterable[Run], key: str) -> dict[str, list[float]]:
+    """Return the finite training values of a quantity, by variant."""
     seen: dict[str, list[float]] = {}
     for run in runs:
         for event in run.record.train if run.record else ():
-            if key in event.values:
+            if isfinite(event.values.get(key, nan)):
                 seen.setdefault(run.name, []).append(event.values[key])
     return seen
 
@@ -197,10 +199,14 @@ def _learning_rates(runs: Sequence[Run]) -> Iterator[Difference]:
         yield _meant(
             "lr_trace",
             _varied(runs, *(f"recipe.{field}" for field in fields)),
-            {name: f"{max(rates[name]):.3g} down to {min(rates[name]):.3g}" for name in traces},
+            {name: _range(rates.get(name, [])) for name in traces},
             "the learning rate over the steps differed",
             "though the recipe is the same (rollbacks lower it)",
         )
+
+
+def _range(rates: Sequence[float]) -> str:
+    return f"{max(rates):.3g} down to {min(rates):.3g}" if rates else "no number"
 
 
 def _trace(record: RunRecord) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -11,12 +10,11 @@ import numpy as np
 from tempo.comparison.evidence import ClipTable, Disagreement, GalleryClip, Picture, Stratum
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.clip_values import ClipValues
-from tempo.comparison.loading.load_runs import Run, Sample
+from tempo.comparison.loading.kept_pictures import KeptPictures
+from tempo.comparison.loading.load_runs import Run
 from tempo.comparison.statistics.quantities import Interval
 from tempo.comparison.statistics.random_effects import Combination, RandomEffects
 from tempo.comparison.statistics.seed_source_matrix import Array, Mask
-
-Entry = Mapping[str, str]
 
 MOST = 5
 """Clips named per variant and direction."""
@@ -26,37 +24,13 @@ MIN_CLIPS = 4
 """A stratum of fewer clips says nothing."""
 
 
-def gallery(study: FittedStudy) -> tuple[GalleryClip, ...]:
-    """Return gallery clips, those first on which trained variants differ most.
-
-    One seed is shown throughout, the one that most variants have; a variant without it is shown
-    by its first finished seed, and the picture says so.
-    """
-    sample = study.sample
-    shown = _shown(sample)
-    entries = {run.run_id: _entries(run) for run in shown}
-    first = entries[shown[0].run_id] if shown else {}
+def gallery(study: FittedStudy, kept: KeptPictures) -> tuple[GalleryClip, ...]:
+    """Return gallery clips, those first on which trained variants differ most."""
+    first = kept.clips[kept.runs[0].run_id] if kept.runs else {}
     spread = _spread(study)
-    made = [_clip(study, clip, shown, entries, spread) for clip in first]
+    made = [_clip(study, clip, kept, spread) for clip in first]
     made.sort(key=lambda each: -(each.spread if each.spread is not None else -np.inf))
     return tuple(made)
-
-
-def _shown(sample: Sample) -> list[Run]:
-    """Return one run a variant, in design order, of those that kept pictures."""
-    kept = [run for run in sample.runs if run.values and _entries(run)]
-    votes = Counter(run.seed for run in kept if run.seed is not None)
-    chosen = max(votes, key=lambda seed: (votes[seed], -seed)) if votes else None
-    found = []
-    for variant in sample.variants:
-        mine = [run for run in kept if run.name == variant.name]
-        mine.sort(key=lambda run: run.seed not in (chosen, None))
-        found += mine[:1]
-    return found
-
-
-def _entries(run: Run) -> dict[str, Entry]:
-    return {entry["clip"]: entry for entry in run.test.gallery} if run.test else {}
 
 
 def _spread(study: FittedStudy) -> dict[str, float]:
@@ -73,13 +47,13 @@ def _spread(study: FittedStudy) -> dict[str, float]:
     return dict(zip([clips.clips[place] for place in places], spread, strict=True))
 
 
-def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
+def disagreements(study: FittedStudy, kept: KeptPictures) -> tuple[Disagreement, ...]:
     """Return the clips on which each trained variant gains and loses most against the baseline."""
     clips, baseline, sign = study.clips, study.baseline, study.primary.sign
     means = clips.means(study.metric) if clips else {}
     if clips is None or baseline is None or baseline not in means:
         return ()
-    pictured = {clip for run in _shown(study.sample) for clip in _entries(run)}
+    pictured = {clip for found in kept.clips.values() for clip in found}
     found: list[Disagreement] = []
     for variant in (each.name for each in study.sample.trained if each.name in means):
         with np.errstate(invalid="ignore"):  # infinite on both sides: no number, left out below
@@ -104,15 +78,11 @@ def disagreements(study: FittedStudy) -> tuple[Disagreement, ...]:
 
 
 def _clip(
-    study: FittedStudy,
-    clip: str,
-    shown: list[Run],
-    entries: Mapping[str, Mapping[str, Entry]],
-    spread: Mapping[str, float],
+    study: FittedStudy, clip: str, kept: KeptPictures, spread: Mapping[str, float]
 ) -> GalleryClip:
-    having = [run for run in shown if clip in entries[run.run_id]]
-    first, entry = having[0], entries[having[0].run_id][clip]
-    inputs = sorted((key for key in entry if key.startswith("input")), key=lambda k: (len(k), k))
+    found = [(run, kept.clips[run.run_id].get(clip)) for run in kept.runs]
+    having = [(run, own) for run, own in found if own is not None]
+    first = having[0][1]
     own = spread.get(clip)
     clips = study.clips if study.clips and clip in study.clips.clips else None
     place = clips.clips.index(clip) if clips else 0
@@ -121,17 +91,17 @@ def _clip(
         clip=clip,
         source=clips.sources[place] if clips else "",
         properties={name: float(values[place]) for name, values in properties},
-        inputs=tuple(first.folder / entry[key] for key in inputs),
-        target=first.folder / entry["target"],
+        inputs=first.inputs,
+        target=first.target,
         pictures=tuple(
             Picture(
                 variant=run.name,
                 seed=run.seed,
                 run_id=run.run_id,
-                path=run.folder / entries[run.run_id][clip]["prediction"],
+                path=pictures.prediction,
                 values=_values(clips, run, place),
             )
-            for run in having
+            for run, pictures in having
         ),
         spread=own,
         rank_overall=None if own is None else 1 + sum(other > own for other in spread.values()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from statistics import fmean, stdev
 from typing import Literal
 
@@ -203,7 +204,7 @@ def cost_of(runs: Sequence[Run], gain: float | None) -> Cost:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
+    found = [value for value in values if value is not None and isfinite(value)]
     return fmean(found) if found else None
 
 

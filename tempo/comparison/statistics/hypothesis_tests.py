@@ -222,7 +222,7 @@ def _judge(
         return Verdict(word=Word.INCONCLUSIVE, reason=f"fewer than {MIN_SEEDS} paired seeds")
     p = 1.0 if p is None else p
     amount = f"{value:+.{info.digits + 1}f} {info.unit}".strip()
-    said = f"{amount}, adjusted p = {'< 0.001' if p < 0.001 else f'{p:.2g}'}"
+    said = f"{amount}, adjusted p {'< 0.001' if p < 0.001 else f'= {p:.2g}'}"
     if equal is not None and equal <= alpha and delta is not None:
         within = f"{delta:g} {info.unit}".strip()
         real = "; the difference is real, but smaller than that" if p <= alpha else ""

@@ -61,7 +61,9 @@ def satterthwaite(one: Values, one_df: Values, other: Values, other_df: Values) 
     a = np.asarray(one) * _inflation(one_df)
     b = np.asarray(other) * _inflation(other_df)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = (a + b) ** 2 / (a**2 / one_df + b**2 / other_df)
+        # Shares of the whole, whose squares cannot overflow however large the variances are.
+        share, rest = a / (a + b), b / (a + b)
+        found = 1 / (share**2 / one_df + rest**2 / other_df)
     return np.where(a + b > 0, found, one_df)
 
 

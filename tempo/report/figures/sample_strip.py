@@ -51,7 +51,7 @@ class Sheet:
 
 def draw(comparison: Comparison) -> Drawing | NotApplicable:
     """Draw the gallery clips on which the variants disagree most."""
-    clips = [clip for clip in comparison.gallery if clip.target.is_file()][:CLIPS]
+    clips = [clip for clip in comparison.gallery if clip.inputs and clip.target.is_file()][:CLIPS]
     have = {picture.variant for clip in clips for picture in clip.pictures}
     plain = [row.variant for row in comparison.references if row.variant in have][:1]
     shown = shown_variants(comparison, have, 4, 18)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,6 +20,7 @@ from filelock import FileLock
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.redaction import redacted
 from tempo.records.events import encode
+from tempo.records.files import is_there, open_file
 from tempo.track.mlflow.metric_points import Point
 from tempo.track.store_address import sqlite_file
 
@@ -52,15 +54,34 @@ def connect(uri: str) -> MlflowClient:
     Raises:
         MissingError: when mlflow is not installed.
         OSError: when the server or the database does not accept connections.
+        TempoError: when the file is no database.
     """
     with _IMPORT:
         client_class = _import_client()
     database = sqlite_file(uri)
     if database is not None:
+        _check_database(database)
         _put_once(database, lambda draft: _build(client_class, draft))
     else:
         _knock(uri)
     return client_class(uri)
+
+
+_SQLITE_BEGINS = b"SQLite format 3\0"
+
+
+def _check_database(database: Path) -> None:
+    """Raise a TempoError for a file that is no database: SQLAlchemy would wait for a named pipe."""
+    if not is_there(database):
+        return
+    with open_file(database, sys.maxsize) as file:
+        begins = file.read(len(_SQLITE_BEGINS))
+    # An empty file becomes a database when it is first written to.
+    if begins not in {b"", _SQLITE_BEGINS}:
+        raise TempoError(
+            f"{database} is no MLflow store: it is no SQLite database. A store is a URI "
+            "(http://HOST:PORT, postgresql://..., sqlite:///FILE) or a database of MLflow (*.db)"
+        )
 
 
 def _knock(uri: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo.core.errors import RecordError
 from tempo.core.identity import short_hash
 from tempo.records.event_log import read_events
 from tempo.records.events import (
@@ -22,7 +23,9 @@ from tempo.records.events import (
     Noted,
     encode,
 )
+from tempo.records.files import inside
 from tempo.records.layout import load_run
+from tempo.records.pictures import picture_size
 from tempo.records.run_record import effective
 from tempo.track.mlflow.client import attach_json, attach_text, log_points, log_tags
 from tempo.track.mlflow.metric_points import FINAL, Point, cost_points, milliseconds, points_of
@@ -76,7 +79,7 @@ class EventSender:
 
     def _sample(self, event: ImageSaved, stamp: int) -> Iterator[Picture]:
         """The image and, of a prediction whose target lies beside it, the error map."""
-        path, name = self.folder / event.path, event.key.removesuffix("/prediction")
+        path, name = inside(self.folder, event.path), event.key.removesuffix("/prediction")
         yield Picture(key=event.key, step=event.step, timestamp=stamp, path=path)
         target = path.parent / "target.png"
         if name != event.key and target.is_file():
@@ -85,7 +88,11 @@ class EventSender:
 
     def _gallery(self, event: Evaluated, stamp: int) -> Iterator[Picture]:
         for clip in event.gallery[: self.limits.gallery]:
-            prediction, target = (self.folder / clip[name] for name in ("prediction", "target"))
+            if not clip.keys() >= {"clip", "prediction", "target"}:
+                continue
+            prediction, target = (
+                inside(self.folder, clip[name]) for name in ("prediction", "target")
+            )
             for name in ("prediction", "error", "target"):
                 key = f"test/{clip['clip']}/{name}"
                 path = target if name == "target" else prediction
@@ -127,9 +134,10 @@ class EventSender:
         """Attach a file of the run in the folder `target`; return it where it is missing."""
         if not path:
             return []
-        if not (self.folder / path).is_file():
-            return [self.folder / path]
-        self.client.log_artifact(self.mlflow_id, str(self.folder / path), target)
+        file = inside(self.folder, path)
+        if not file.is_file():
+            return [file]
+        self.client.log_artifact(self.mlflow_id, str(file), target)
         return []
 
     def _attach_table(self, event: Evaluated) -> list[Path]:
@@ -144,7 +152,7 @@ class EventSender:
         events = (each.event for each in read_events(self.folder) if each.end <= logged.end)
         saved = [event for event in events if isinstance(event, CheckpointSaved)]
         chosen = {event.path for event in saved[-1:] + [e for e in saved if e.best][-1:]}
-        paths = [self.folder / path for path in sorted(chosen)]
+        paths = [inside(self.folder, path) for path in sorted(chosen)]
         for path in paths:
             if path.is_file() and path.stat().st_size <= self.limits.checkpoint_mib * 2**20:
                 self.client.log_artifact(self.mlflow_id, str(path), "checkpoints")
@@ -170,7 +178,12 @@ class Picture:
 
     @property
     def exists(self) -> bool:
-        return all(path is None or path.is_file() for path in (self.path, self.against))
+        """Whether the picture can be read, and the one it is held against has its size."""
+        try:
+            sizes = {picture_size(path) for path in (self.path, self.against) if path is not None}
+        except RecordError:
+            return False
+        return len(sizes) == 1
 
     @property
     def stem(self) -> str:

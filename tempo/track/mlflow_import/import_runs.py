@@ -31,11 +31,13 @@ from tempo.records.events import (
     to_json,
 )
 from tempo.records.files import write_atomic
+from tempo.records.json_text import LARGEST_FRACTION
 from tempo.records.layout import Store
 from tempo.track.mlflow_import.mlflow_reader import StoredRun, read_runs
 
 SEEDS = ("seed", "random_seed", "manual_seed", "torch_seed")
 
+_SEED = re.compile(r"[0-9]{1,18}")
 _SEED_SUFFIX = re.compile(r"[\s_-]*(?:s|seed)[\s_=-]?\d+$")
 
 
@@ -78,7 +80,8 @@ def import_runs(
 
 def write_events(folder: Path, events: Iterable[Logged]) -> None:
     """Write a whole record at once, with the times its events already have."""
-    content = "".join(f"{json.dumps(to_json(each))}\n" for each in events).encode()
+    lines = (json.dumps(to_json(each), allow_nan=False) for each in events)
+    content = "".join(f"{line}\n" for line in lines).encode()
     write_atomic(folder / NAME, lambda file: file.write(content))
 
 
@@ -115,8 +118,25 @@ def study_name(experiment: str) -> str:
 
 
 def _config(run: StoredRun) -> dict[str, Any]:
-    params = {name: value for name, value in run.params.items() if name.lower() not in SEEDS}
-    return {"params": params, "experiment": run.experiment}
+    params = {
+        _plain(name): _plain(value, LONGEST_PARAM)
+        for name, value in run.params.items()
+        if name.lower() not in SEEDS
+    }
+    return {"params": params, "experiment": _plain(run.experiment)}
+
+
+LONGEST_PARAM = 6000
+"""Characters of a param, as MLflow cuts them."""
+LONGEST_LABEL = 200
+
+_MARKS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+"""Characters that control a terminal, or that no file can hold."""
+
+
+def _plain(text: str, longest: int = LONGEST_LABEL) -> str:
+    """Return a text of a store that others fill, as records may hold it: on one line, cut off."""
+    return _MARKS.sub(" ", text)[:longest].strip()
 
 
 def _levels(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
@@ -131,7 +151,10 @@ def _variant_names(runs: Sequence[StoredRun]) -> list[str]:
     """Tempo's own name where it is tagged, else the run's name less its seed; a name that stands
     for different params gets their hash."""
     keys = [short_hash(_config(run), 6) for run in runs]
-    names = [run.tags.get("variant") or _SEED_SUFFIX.sub("", run.name) or run.name for run in runs]
+    names = [
+        _plain(run.tags.get("variant") or _SEED_SUFFIX.sub("", run.name) or run.name) or "run"
+        for run in runs
+    ]
     first = dict(reversed(list(zip(keys, names, strict=True))))
     clashing = {name for name in first.values() if list(first.values()).count(name) > 1}
     return [f"{first[key]} {key}" if first[key] in clashing else first[key] for key in keys]
@@ -141,7 +164,7 @@ def _seed(run: StoredRun, taken: set[int | None]) -> int:
     """The seed that was logged; the next free number where none was, or not a new one."""
     logged = [run.tags.get("seed"), *(run.params.get(name) for name in SEEDS)]
     for text in logged:
-        if text is not None and text.isdigit() and int(text) not in taken:
+        if text is not None and _SEED.fullmatch(text) and int(text) not in taken:
             return int(text)
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
@@ -158,7 +181,8 @@ def events_of(run: StoredRun, source: str, rename: Mapping[str, str]) -> Iterato
     """The run's history as a record of one attempt; `source` says where it was imported from."""
     points = _sorted_points(run, rename)
     last = max((step for step, _ in points["train"].keys() | points["val"].keys()), default=0)
-    environment = {"imported_from": source, "mlflow_run_id": run.id, "mlflow_name": run.name}
+    name = _plain(run.name)
+    environment = {"imported_from": source, "mlflow_run_id": run.id, "mlflow_name": name}
     started = AttemptStarted(resumed_step=0, total_steps=last, environment=environment)
     yield _at(run.started, started)
     timed: list[tuple[float, Event]] = []
@@ -195,15 +219,23 @@ def _sorted_points(
     the time of the first."""
     out: dict[str, dict[int, tuple[float, dict[str, float]]]] = {"train": {}, "val": {}, "test": {}}
     for key, history in run.history.items():
-        match = _PREFIX.match(rename.get(key, key))
-        split, name = (SPLITS[match[1]], match[2]) if match else ("train", rename.get(key, key))
+        ours = rename.get(key) or _plain(key)
+        match = _PREFIX.match(ours)
+        split, name = (SPLITS[match[1]], match[2]) if match else ("train", ours)
         for step, time, value in history:
             first, values = out[split].get(step, (math.inf, {}))
-            out[split][step] = (min(first, time), values | {name: value})
+            out[split][step] = (min(first, time), values | {name: _measured(value)})
     return {
         split: {(step, time): values for step, (time, values) in sorted(steps.items())}
         for split, steps in out.items()
     }
+
+
+def _measured(value: float) -> float:
+    """Return a value, infinite where MLflow, which stores no infinity, holds an enormous one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    return math.copysign(math.inf, value) if abs(value) >= LARGEST_FRACTION else float(value)
 
 
 def _at(time: float, event: Event) -> Logged:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tempo.core.catalog import unknown
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.redaction import redacted
+from tempo.records.events import LAST_MOMENT
+from tempo.records.files import is_there
 from tempo.track.mlflow.client import connect, explain
 from tempo.track.store_address import sqlite_file
 from tempo.track.store_names import PARENT
@@ -45,11 +47,11 @@ def read_runs(
     those of `run_ids`, oldest first, with the history of every metric.
 
     Raises:
-        MissingError: for an experiment that the store does not have; names those it has.
+        MissingError: when there is no such store, or for an experiment that it does not have;
+            names those it has.
         TempoError: when the store cannot be reached or does not understand the filter.
     """
-    from mlflow.exceptions import MlflowException
-
+    _require(uri)
     try:
         client = connect(uri)
         names = _experiments(client, experiments)
@@ -57,7 +59,10 @@ def read_runs(
         if experiments or where or not run_ids:
             found |= {run.info.run_id: run for run in search_runs(client, list(names), where)}
         runs = [_stored(client, run, names) for run in found.values()]
-    except (MlflowException, OSError) as error:
+    except TempoError:
+        raise
+    except Exception as error:
+        # What others fill, or answer, raises whatever MLflow and the database make of it.
         raise TempoError(f"cannot read runs from MLflow: {explain(error, uri)}") from error
     return sorted(runs, key=lambda run: (run.started, run.id))
 
@@ -91,19 +96,24 @@ def _stored(client: MlflowClient, run: Any, names: Mapping[str, str]) -> StoredR
     for key in run.data.metrics:
         points = client.get_metric_history(run.info.run_id, key)
         points = sorted(points, key=lambda point: (point.step, point.timestamp))
-        history[key] = tuple((p.step, p.timestamp / 1000, p.value) for p in points)
+        history[key] = tuple((p.step, _seconds(p.timestamp), p.value) for p in points)
     experiment_id = str(run.info.experiment_id)
     return StoredRun(
         id=run.info.run_id,
         name=run.info.run_name or run.info.run_id,
         experiment=names.get(experiment_id) or client.get_experiment(experiment_id).name,
         status=run.info.status,
-        started=(run.info.start_time or 0) / 1000,
-        ended=run.info.end_time / 1000 if run.info.end_time else None,
+        started=_seconds(run.info.start_time or 0),
+        ended=_seconds(run.info.end_time) if run.info.end_time else None,
         params=dict(run.data.params),
         tags=dict(run.data.tags),
         history=history,
     )
+
+
+def _seconds(milliseconds: int) -> float:
+    """Return Unix seconds, within what clocks and calendars can show."""
+    return min(max(milliseconds / 1000, 0.0), LAST_MOMENT - 1)
 
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -137,15 +147,20 @@ def find_runs(uri: str, text: str) -> NamedRuns:
         MissingError: when there is no such store or nothing of this; names the experiments.
         TempoError: when the store cannot be reached or does not understand the filter.
     """
-    from mlflow.exceptions import MlflowException
-
-    database = sqlite_file(uri)
-    if database is not None and not database.is_file():
-        raise MissingError(f"there is no MLflow store at {redacted(uri)}")
+    _require(uri)
     try:
         return _find_runs(connect(uri), redacted(uri), text)
-    except (MlflowException, OSError) as error:
+    except TempoError:
+        raise
+    except Exception as error:
         raise TempoError(f"cannot look {text!r} up in MLflow: {explain(error, uri)}") from error
+
+
+def _require(uri: str) -> None:
+    """Raise a MissingError for a database that does not exist: to read creates none."""
+    database = sqlite_file(uri)
+    if database is not None and not is_there(database):
+        raise MissingError(f"there is no MLflow store at {redacted(uri)}")
 
 
 def _find_runs(client: MlflowClient, uri: str, text: str) -> NamedRuns:

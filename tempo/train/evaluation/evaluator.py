@@ -15,12 +15,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from tempo.core.errors import MissingError
+from tempo.core.errors import MissingError, RecordError
 from tempo.data.clips import Clip
 from tempo.metrics.flow import ESTIMATE, estimate_motion
 from tempo.metrics.metric_table import needs
 from tempo.records.events import decode, encode
-from tempo.records.files import sha256_of, write_atomic, write_json
+from tempo.records.files import (
+    LARGE,
+    inside,
+    is_there,
+    read_bytes,
+    read_object,
+    sha256_of,
+    write_atomic,
+    write_json,
+)
+from tempo.records.json_text import parse_json
 from tempo.train.evaluation.clip_evaluation import (
     Clips,
     Judged,
@@ -68,10 +78,10 @@ class Motions:
     def _read(self) -> Known:
         """Read the file; an absent or damaged one counts as empty, because it is only a cache."""
         try:
-            given = json.loads(self._path.read_text()) if self._path else {}
-        except (OSError, ValueError):
+            given = read_object(self._path) if self._path and is_there(self._path) else {}
+            return {clip: (motion, occlusion) for clip, (motion, occlusion) in given.items()}
+        except (RecordError, TypeError, ValueError):
             return {}
-        return {clip: (motion, occlusion) for clip, (motion, occlusion) in given.items()}
 
     def _write(self) -> None:
         if self._path and self._new:
@@ -151,15 +161,16 @@ class ResumeLog:
 
 
 def _lines(path: Path, key: str) -> Iterator[tuple[str, Any]]:
-    """Yield the lines of a log with this key and what each says, up to one that a killed process
-    left unfinished."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    for line in lines[1:] if lines and lines[0] == json.dumps({"key": key}) else ():
-        try:
-            value = decode(json.loads(line))
-        except ValueError:
-            return
-        yield line, value
+    """Yield the lines of a log with this key and what each says, up to one that is damaged or that
+    a killed process left unfinished: the clips after it are judged again."""
+    try:
+        lines = read_bytes(path, LARGE).decode().splitlines() if is_there(path) else []
+        for line in lines[1:] if lines and lines[0] == json.dumps({"key": key}) else ():
+            value = decode(parse_json(line.encode()))
+            ClipResults().take(value)
+            yield line, value
+    except (RecordError, ValueError, KeyError, TypeError):
+        return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +228,7 @@ class ClipEvaluator:
     def _forget_lost_pictures(self, found: ClipResults) -> None:
         for index in self.gallery:
             entry = found.gallery.get(index, {})
-            path = self.folder / entry.get("prediction", "")
-            if not path.is_file() or sha256_of(path) != entry["prediction_sha256"]:
+            if not _is_kept(self.folder, entry):
                 found.rows.pop(index, None)
 
     def _left(self, found: ClipResults) -> Sequence[int]:
@@ -240,6 +250,15 @@ class ClipEvaluator:
     def _follows(self, before: int, index: int) -> bool:
         temporal = not needs(self.metrics) <= {"frame"}
         return temporal and any(before in each and index in each for each in self.sequences)
+
+
+def _is_kept(folder: Path, entry: Mapping[str, str]) -> bool:
+    """Tell whether the picture of a prediction is there as it was written."""
+    try:
+        digest = sha256_of(inside(folder, entry.get("prediction", "")))
+    except RecordError:
+        return False
+    return digest == entry.get("prediction_sha256")
 
 
 # `pyarrow.array` would import pandas, which takes 0.5 s of every run; these columns are made of the

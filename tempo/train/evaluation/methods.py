@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from tempo.models.family import build_model, build_tempo
 from tempo.models.weight_files import load_weights
 from tempo.records.event_log import read_events
 from tempo.records.events import CheckpointSaved
+from tempo.records.files import LARGE, inside, is_there, read_bytes
 from tempo.records.layout import load_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.networks import Network
@@ -33,7 +33,13 @@ from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.run_evaluation import ensemble
 from tempo.train.optim.averaging import Weights, copy_weights, live_weights, mean_weights
-from tempo.train.run.checkpoints import Checkpoints, newest_sound, saved_checkpoints, weights_of
+from tempo.train.run.checkpoints import (
+    Checkpoints,
+    newest_sound,
+    open_checkpoint,
+    saved_checkpoints,
+    weights_of,
+)
 from tempo.train.run.training_loop import Progress, needed
 
 ReadPicture = Callable[[Clip], Tensor]
@@ -123,7 +129,7 @@ def chosen_checkpoints(folder: Path, config: RunConfig) -> list[CheckpointSaved]
 
 def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> CheckpointSaved:
     found = next((each for each in saved if each.step == step), None)
-    if found is None or not (folder / found.path).is_file():
+    if found is None or not is_there(inside(folder, found.path)):
         raise RecordError(f"{folder}: the checkpoint of step {step}, which is needed, is gone")
     return found
 
@@ -146,9 +152,9 @@ def of_file(path: Path, root: Path) -> Method:
     Raises:
         RecordError: when the file is neither, or is damaged.
     """
-    content = path.read_bytes()
+    content = read_bytes(path, LARGE)
     digest = hashlib.sha256(content).hexdigest()
-    saved = opened(path, content)
+    saved = open_checkpoint(path, content)
     told = {"path": str(path), "sha256": digest}
     if "trainer" in saved:
         return _training_checkpoint(path, saved, told)
@@ -167,18 +173,6 @@ def of_file(path: Path, root: Path) -> Method:
         records=root / "evaluations" / f"{file_name(path.stem)}-{digest[:8]}",
         checkpoints=(told,),
     )
-
-
-def opened(path: Path, content: bytes) -> dict[str, Any]:
-    """Read a saved mapping without running pickled code; a RecordError for anything else."""
-    try:
-        saved = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch raises whatever the damage leads to: zip, pickle, runtime and end-of-file errors.
-        raise RecordError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if not isinstance(saved, dict):
-        raise RecordError(f"{path} is neither a checkpoint nor a weights file of Tempo")
-    return saved
 
 
 def _training_checkpoint(path: Path, saved: Mapping[str, Any], told: dict[str, Any]) -> Method:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,7 +18,16 @@ from torch import Tensor
 from tempo.core.errors import RecordError
 from tempo.core.seeding import stream
 from tempo.records.events import CheckpointSaved, Logged
-from tempo.records.files import attempt_of, of_attempt, write_atomic
+from tempo.records.files import (
+    LARGE,
+    attempt_of,
+    inside,
+    is_there,
+    of_attempt,
+    read_bytes,
+    write_atomic,
+)
+from tempo.records.json_text import one_line
 from tempo.records.run_record import effective
 
 KEEP = 2
@@ -57,20 +67,19 @@ class Checkpoints:
         Raises:
             RecordError: when the file is absent or differs from what was written.
         """
-        path = self.folder / saved.path
-        if not path.is_file():
+        path = inside(self.folder, saved.path)
+        if not is_there(path):
             raise RecordError(f"{path} is gone")
-        content = path.read_bytes()
+        content = read_bytes(path, LARGE)
         if hashlib.sha256(content).hexdigest() != saved.sha256:
             raise RecordError(f"{path} is not what was written (SHA-256 differs): it is damaged")
-        state: dict[str, Any] = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-        return state
+        return open_checkpoint(path, content)
 
     def rotate(self, needed: Iterable[int], newest: int = KEEP) -> None:
         """Delete all but the `newest` newest files and those of the steps `needed`."""
         keep, files = set(needed), self._files()
         for path in files[: max(0, len(files) - newest)]:
-            if _step_of(path) not in keep:
+            if _step_of(path) not in keep and not path.is_dir():
                 path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
@@ -81,8 +90,29 @@ class Checkpoints:
         return sorted(mine, key=lambda path: (attempt_of(path), _step_of(path)))
 
 
+def open_checkpoint(path: Path, content: bytes) -> dict[str, Any]:
+    """Return what a checkpoint of this content holds, on the CPU; nothing in it is executed.
+
+    Raises:
+        RecordError: when it is none.
+    """
+    try:
+        state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch raises whatever the damage leads to: zip, pickle, runtime and end-of-file errors.
+        raise RecordError(f"{path} cannot be read as a checkpoint: {one_line(error)}") from error
+    if not isinstance(state, dict):
+        raise RecordError(f"{path} is no checkpoint of Tempo")
+    return state
+
+
+_STEP = re.compile(r"step-([0-9]{1,15})")
+
+
 def _step_of(path: Path) -> int:
-    return int(path.stem.split("-")[1])
+    """Return the step in a file's name; -1 for a file that Tempo did not name."""
+    found = _STEP.match(path.stem)
+    return int(found[1]) if found else -1
 
 
 def saved_checkpoints(events: Sequence[Logged]) -> list[CheckpointSaved]:
@@ -117,9 +147,9 @@ def newest_sound(checkpoints: Checkpoints, saved: Iterable[CheckpointSaved]) -> 
     """
     damaged: list[str] = []
     for each in saved:
-        if not (checkpoints.folder / each.path).is_file():
-            continue
         try:
+            if not is_there(inside(checkpoints.folder, each.path)):
+                continue
             return Resumable(each, checkpoints.load(each), tuple(damaged))
         except RecordError as error:
             damaged.append(str(error))

@@ -13,14 +13,14 @@ from tempo.core.records import Parent
 from tempo.models.weight_transfer import copy_weights_of, freeze
 from tempo.records.event_log import is_complete
 from tempo.records.events import Noted
-from tempo.records.files import sha256_of
+from tempo.records.files import LARGE, read_bytes, sha256_of
 from tempo.records.layout import load_run
 from tempo.records.parent_runs import recorded_weights
 from tempo.spec.recipe import Recipe
 from tempo.spec.study import RunConfig
-from tempo.train.evaluation.methods import chosen_checkpoints, opened
+from tempo.train.evaluation.methods import chosen_checkpoints
 from tempo.train.optim.averaging import mean_weights, weights_hash
-from tempo.train.run.checkpoints import Checkpoints, weights_of
+from tempo.train.run.checkpoints import Checkpoints, open_checkpoint, weights_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def weights_in_file(path: Path) -> Mapping[str, Tensor]:
     Raises:
         RecordError: when the file is none of these.
     """
-    saved = opened(path, path.read_bytes())
+    saved = open_checkpoint(path, read_bytes(path, LARGE))
     if "trainer" in saved:
         return dict(saved["trainer"]["model"]) | dict(weights_of(saved))
     found = saved.get("state", saved)

@@ -11,13 +11,14 @@ from torch import nn
 from tempo.core.errors import SpecError
 from tempo.models.family import build_model
 from tempo.records.events import Noted
+from tempo.records.files import LARGE, read_bytes
 from tempo.records.layout import load_run
 from tempo.spec.arch import ArchSpec
 from tempo.spec.losses import Distillation, single_losses
 from tempo.spec.networks import Network
 from tempo.spec.recipe import Recipe
 from tempo.spec.study import RunConfig
-from tempo.train.evaluation.methods import opened
+from tempo.train.run.checkpoints import open_checkpoint
 from tempo.train.run.parent_weights import ParentWeights, weights_in_file
 
 Networks = Mapping[str, Mapping[str, Any]]
@@ -83,7 +84,7 @@ def arch_in_file(path: Path) -> Network:
         SpecError: when neither the file nor the folder of a run around it says so.
         RecordError: when it cannot be read.
     """
-    saved = opened(path, path.read_bytes())
+    saved = open_checkpoint(path, read_bytes(path, LARGE))
     if "arch" in saved:
         return ArchSpec.model_validate(saved["arch"])
     folder = path.resolve().parent.parent

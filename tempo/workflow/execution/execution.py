@@ -296,7 +296,9 @@ def _prepare(plan: Plan, runs: Sequence[PlannedRun], store: Store, cache: Path) 
     # The preflight worker is a process of its own and no rank.
     shared = {name: os.environ.pop(name) for name in RANK if name in os.environ}
     try:
-        check(plan, [variant.name for variant in plan.variants], cache, SilentObserver(), store)
+        check(
+            plan, [variant.name for variant in plan.variants], cache, store.root, SilentObserver()
+        )
     finally:
         os.environ.update(shared)
     store.save_plan(plan)

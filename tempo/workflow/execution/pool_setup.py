@@ -87,7 +87,7 @@ def _pool(setup: LaunchSetup, observer: Observer, todo: Iterable[str]) -> tuple[
             observer.note(limits)
         observer.note(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
         there = _as_on_login_node(plan) if setup.queued else plan
-        checked = check(there, sorted(todo), options.cache, observer, store)
+        checked = check(there, sorted(todo), options.cache, store.root, observer)
     asked = options.slots or plan.spec["runtime"]["slots"]
     shared = _shared(plan, store, needs, checked)
     slots = limit_slots(shared, asked, needs.processes.per_node)

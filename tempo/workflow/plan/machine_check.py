@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tempo.core.errors import MissingError, SpecError, TempoError
-from tempo.core.own_command import own_command
 from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
@@ -20,6 +19,7 @@ from tempo.spec.data import DATASETS
 from tempo.spec.load import load_study
 from tempo.workflow.observer import Observer, advancing
 from tempo.workflow.plan.start_costs import networks_behind
+from tempo.workflow.suggestions import suggested
 
 
 class Checked(NamedTuple):
@@ -51,11 +51,12 @@ def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapp
 
 
 def check(
-    plan: Plan, variants: Iterable[str], cache: Path, observer: Observer, store: Store
+    plan: Plan, variants: Iterable[str], cache: Path, records: Path, observer: Observer
 ) -> Checked:
     """Check the machine, build the data caches and rehearse `variants`.
 
-    `store` holds the runs of other studies whose weights are taken.
+    `records` is where the user keeps them, for the runs whose weights are taken and for the
+    commands that an error suggests.
 
     Raises:
         MissingError: the machine lacks something; names the profiles that would run here.
@@ -64,12 +65,12 @@ def check(
     configs = configs_of(plan, variants)
     # Looked for here, because a worker takes seconds to import what it needs for the rest.
     if absent := _absent(configs.values()):
-        raise MissingError(_explain(plan, absent, cache, observer.note, configs.values()))
+        raise MissingError(_explain(plan, absent, cache, records, observer.note, configs.values()))
     laws = plan.spec.get("laws", "warning")
     request = {
         "missing": {"": list(configs.values())},
         "rehearse": configs,
-        "parents": networks_behind(plan, configs, store),
+        "parents": networks_behind(plan, configs, Store(records)),
         "laws": laws != "off",
     }
     missing: list[str] = []
@@ -92,7 +93,7 @@ def check(
             elif "prepare" in answer:
                 advance(answer["done"], answer["total"])
     if missing:
-        raise MissingError(_explain(plan, missing, cache, observer.note))
+        raise MissingError(_explain(plan, missing, cache, records, observer.note))
     if broken:
         raise SpecError(
             "these variants do not work, nothing was trained:\n  " + "\n  ".join(broken)
@@ -168,6 +169,7 @@ def _explain(
     plan: Plan,
     missing: Sequence[str],
     cache: Path,
+    records: Path,
     say: Callable[[str], None],
     unasked: Iterable[Mapping[str, Any]] = (),
 ) -> str:
@@ -185,7 +187,9 @@ def _explain(
     wanted = f"{plan.study} ({'profile ' + plan.profile if plan.profile else 'full size'})"
     text = f"{wanted} cannot run on this machine:\n  " + "\n  ".join(missing)
     if fitting:
-        commands = [own_command("run", plan.source, "--profile", name) for name in fitting]
+        commands = [
+            suggested("run", plan.source, "--profile", name, records=records) for name in fitting
+        ]
         return text + "\nThis would run here:\n  " + "\n  ".join(commands)
     return text + "\nNo other profile of this spec would run here either."
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
-from tempo.core.errors import SpecError
+from tempo.core.errors import RecordError, SpecError
 from tempo.core.identity import short_hash
 from tempo.core.plugins.description import code_of
 from tempo.core.records import Parent
 from tempo.design.measurements import Width, file_with_weights, nearest_width
-from tempo.records.files import write_json
+from tempo.records.field_types import build
+from tempo.records.files import is_there, read_object, write_json
 from tempo.records.layout import SHORTEST_ID, Store, load_run
 from tempo.records.prices import Price, Prices
 from tempo.records.reuse import reuse_status
@@ -68,11 +68,16 @@ class PlanMeasurements:
         asked = {"config": dict(config), "target": dict(target), "by": by}
         key = short_hash({"asked": _counted(asked), "code": code_stamp()})
         path = self.store.root / "prices" / "widths" / f"{key}.json"
-        if not path.is_file():
+        if not is_there(path):
             from tempo.workflow.plan.machine_check import find_width
 
             write_json(path, asdict(find_width(asked, self.cache)))
-        return Width(**json.loads(path.read_text()))
+        try:
+            return build(Width, read_object(path))
+        except (RecordError, ValueError) as error:
+            raise RecordError(
+                f"{path} is no width that was found ({error}); delete it, and it is found again"
+            ) from error
 
     def _width_by_time(self, config: Config, target: Config) -> Width | None:
         def at(width: int) -> float:

@@ -32,6 +32,7 @@ from tempo.records.prices import (
     Price,
     Prices,
     price_key,
+    read_price,
 )
 from tempo.workflow.observer import Observer, advancing
 from tempo.workflow.plan.machine_check import Checked, check
@@ -77,7 +78,7 @@ class Calibrator:
                 raise TempoError(
                     lines[-1].strip() if lines else f"its process ended with code {code}"
                 )
-            price = Price(**json.loads((folder / PRICE_FILE).read_text()))
+            price = read_price(folder / PRICE_FILE)
         self.prices.save(config, price)
         return price
 
@@ -101,9 +102,8 @@ def ready(
     server = make_start(call_worker, PRELOAD)
     server.warm()
     names = [variant.name for variant in plan.variants]
-    store = Store(prices.root)
-    checked = check(plan, names, cache, observer, store)
-    sources = networks_behind(plan, names, store).values()
+    checked = check(plan, names, cache, prices.root, observer)
+    sources = networks_behind(plan, names, Store(prices.root)).values()
     networks = {name: each for found in sources for name, each in found.items()}
     devices = {name for slot in checked.slots for name in slot}
     together = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun
 from tempo.core.t_interval import pooled_variance
-from tempo.records.event_log import is_complete
+from tempo.records.event_log import has_readable_result
 from tempo.records.layout import Store
 from tempo.records.run_record import read_result
 
@@ -74,21 +74,21 @@ def _elsewhere(plan: Plan, store: Store) -> SeedNoise | None:
     """From the current plans of other studies, of variants with this study's data and judging."""
     first = next((each.config for each in plan.variants if each.role != "reference"), None)
     found: dict[str, dict[Key, float]] = {}
-    for study in store.studies() if first else ():
-        if study == plan.study:
+    for other in store.load_plans().plans if first else ():
+        if other.study == plan.study:
             continue
-        other = store.load_plan(study)
         alike = {
             each.name
             for each in other.variants
-            if first and all(each.config[name] == first[name] for name in ("data", "evaluation"))
+            if first
+            and all(each.config.get(name) == first.get(name) for name in ("data", "evaluation"))
         }
         runs = [
             run
             for run in other.distinct_runs
-            if run.variant in alike and is_complete(store.run_dir(run.run_id))
+            if run.variant in alike and has_readable_result(store.run_dir(run.run_id))
         ]
-        found[study] = _tested(store, runs)
+        found[other.study] = _tested(store, runs)
     return _pooled(found)
 
 
