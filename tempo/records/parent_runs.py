@@ -59,16 +59,17 @@ def _environment(folder: Path) -> Mapping[str, Any]:
 
 def hours_behind(folder: Path) -> float | None:
     """Return the device-hours of all recorded runs that the weights of the run in `folder` come
-    from, each once; None where it takes none, or where one of them is gone."""
+    from, each once; None where it takes none, or where one of them is gone or unreadable."""
     runs: dict[str, float] = {}
     waiting = list(load_run(folder).parents)
     for parent in waiting:
         if parent.run_id is None or parent.run_id in runs:
             continue
         above = folder.parent / parent.run_id
-        if not is_there(above / "run.json"):
+        try:
+            record = read_result(above)
+        except RecordError:
             return None
-        record = read_result(above)
         runs[parent.run_id] = record.device_hours
         waiting += record.spec.parents
     return sum(runs.values()) if runs else None

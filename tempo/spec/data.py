@@ -282,6 +282,13 @@ def data_of(options: Options, split: str) -> Options:
     return cast(Options, getattr(options, split))
 
 
+def trained_on(options: Options, judged: Options) -> Separate:
+    """Return a data set with the training clips of `options` and the other splits of `judged`."""
+    return Separate(
+        train=data_of(options, "train"), val=data_of(judged, "val"), test=data_of(judged, "test")
+    )
+
+
 def recorded_data(data: Mapping[str, Any], split: str) -> Mapping[str, Any]:
     """Return the data set that a split's clips are taken from, as `data_of` does, from JSON."""
     if data["kind"] != "separate":

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 from tempo.core.identity import short_hash
 from tempo.core.seed_stages import SeedStages
 from tempo.spec.arch import ArchSpec
-from tempo.spec.data import DATASETS
+from tempo.spec.data import DATASETS, trained_on
 from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.methods import Method, Reference
 from tempo.spec.networks import NETWORK
@@ -67,14 +67,18 @@ class RunConfig(Section):
 
     @property
     def stage_data(self) -> tuple[Options, ...]:
-        """The data set of each stage of training: that of the study where a stage names none."""
-        return (self.data, *(stage.data or self.data for stage in self.recipe.stages))
+        """The data set of each stage of training; all are judged on what the study's is judged on,
+        so that none may train on it."""
+        later = (stage.data for stage in self.recipe.stages)
+        return (
+            self.data,
+            *(self.data if each is None else trained_on(each, self.data) for each in later),
+        )
 
     @property
     def datasets(self) -> tuple[Options, ...]:
-        """Every data set that the run reads: that of the study, then those of later stages."""
-        later = (stage.data for stage in self.recipe.stages)
-        return (self.data, *(each for each in later if each is not None))
+        """Every data set that the run reads, each once; that of the study is the first."""
+        return tuple({each.model_dump_json(): each for each in self.stage_data}.values())
 
 
 class StudySpec(RunConfig):

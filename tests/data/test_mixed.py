@@ -120,6 +120,17 @@ def test_a_part_is_left_out_before_its_start(parts):
         assert len(names(later, epoch)) == len(later) == 14
 
 
+def test_a_start_between_two_samples_is_at_the_nearest_even_one(parts):
+    """As it always was: records hold the order that follows from it."""
+    later = MixedSplit(
+        "train",
+        [Part("a", 1.0, parts["a"]), Part("b", 9.0, parts["b"], 0.491),
+         Part("c", 90.0, parts["c"], 0.5)],
+    ).within(Course((11,), 5))  # fmt: skip
+    seen = [name[0] for epoch in range(3) for name in names(later, epoch)][:55]
+    assert set(seen[:27]) == {"a"} and seen[27] != "c" and "c" in seen[28:]
+
+
 def test_each_clip_of_a_later_part_is_seen_before_any_is_seen_again(parts):
     later = MixedSplit(
         "train", [Part("a", 1.0, parts["a"]), Part("c", 1.0, parts["c"], start=0.3)]

@@ -10,6 +10,7 @@ from tempo.spec.data import DATASETS, Separate, Video, data_of
 from tempo.spec.options import parse_slot
 from tempo.spec.study import RunConfig, identity
 from tempo.train.evaluation.run_evaluation import SpecTestSplit
+from tempo.train.hardware.preflight import missing
 from tests.data.test_video import moving, write_video
 
 RENDERED = {"kind": "procedural", "size": [16, 16], "motion": [1.0, 2.0], "train_clips": 6,
@@ -100,6 +101,21 @@ def test_a_folder_is_no_part_of_the_identity(folder, tmp_path):
         for root in (folder, tmp_path)
     }
     assert len(ids) == 1
+
+
+def test_no_stage_is_trained_on_what_is_judged(folder):
+    data = separate(train=RENDERED, test=videos(folder, test=["*"]))
+    recipe = {"budget": {"steps": 1}, "stages": [{"budget": {"steps": 1}, "data": videos(folder)}]}
+    config = RunConfig.model_validate({"data": data, "recipe": recipe})
+    assert len(config.datasets) == 2
+    (said,) = missing(config)
+    assert "would be in the train split and in the test split" in said
+    apart = videos(folder, val=[], test=["night_*"])
+    config = RunConfig.model_validate(
+        {"data": {**data.model_dump(), "test": apart}, "recipe": recipe | {
+            "stages": [{"budget": {"steps": 1}, "data": apart}]}}
+    )  # fmt: skip
+    assert missing(config) == []
 
 
 @pytest.mark.parametrize("link", [False, True], ids=["folder", "link"])

@@ -19,8 +19,9 @@ from tempo.train.evaluation.methods import of_run
 from tempo.train.hardware.preflight import rehearse
 from tempo.train.run import run_folder as worker
 
-from .conftest import Make, config, start
+from .conftest import Make, config, final_state, start
 from .test_resume import differences, interrupt_at
+from .test_start import child_of, chosen_weights
 
 NET = """
 import torch
@@ -76,6 +77,28 @@ def test_stopped_at_any_step_ends_in_the_same_bits(
     assert worker.run(parts, cache) == 0
     assert read_run(parts).attempts[1].resumed_step == step
     assert differences(whole, parts) == []
+
+
+def test_it_starts_from_another_run_and_learns_from_it_with_frozen_statistics(
+    make: Make, cache: Path, plugin: Any
+) -> None:
+    """Validations between the steps do not set the frozen part to training."""
+    parent = make("parent", **plugin)
+    assert worker.run(parent, cache) == 0
+    weights = chosen_weights(parent)
+    (mean,) = [name for name in weights if name.endswith("running_mean")]
+    frozen = mean.removesuffix(".running_mean")
+    loss = {"kind": "distillation", "teacher": "first"}
+    recipe = {"init": {"from": "first"}, "freeze": [frozen], "loss": loss}
+    child = child_of(parent, {**plugin, "recipe": recipe})
+    network = {"first": {"config": config(plugin).model_dump(mode="json")}}
+    assert rehearse(config({**plugin, "recipe": recipe}), network) > 0
+    assert worker.run(child, cache) == 0
+    record, now = read_run(child), final_state(child)["trainer"]["model"]
+    assert len(record.validations) > 1
+    assert {each.topic for each in record.notes} >= {"init", "freeze", "teacher"}
+    still = {name for name, each in weights.items() if (now[name] == each).all()}
+    assert still == {name for name in weights if name.startswith(f"{frozen}.")}
 
 
 def test_a_worker_imports_what_the_run_names(make: Make, cache: Path, plugin: Any) -> None:

@@ -197,12 +197,23 @@ def _changes(
         if value == other or here == "plugins":
             continue
         if not (isinstance(value, Mapping) and isinstance(other, Mapping)):
-            yield here, json.dumps(value)
+            yield here, json.dumps(_without_nulls(value))
         elif value.get("kind") != other.get("kind"):
             # A network of a plug-in is called by its class.
             yield here, _named(value)
         else:
             yield from _changes(other, value, here)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a value of a config without the fields of its inner mappings that nothing fills."""
+    if isinstance(value, Mapping):
+        return {
+            name: _without_nulls(each)
+            for name, each in value.items()
+            if each is not None and each != []
+        }
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def _named(slot: Mapping[str, Any]) -> str:

@@ -130,8 +130,13 @@ class MixedSplit(Split):
                 inside |= {round(samples * change / CHANGES) for change in range(1, CHANGES)}
             borders = sorted({0, samples} | {each for each in inside if 0 < each < samples})
             for begin, end in pairwise(borders):
-                # By the piece's middle, which lies behind every start that it begins at.
-                weights = self._weights((begin + end) / 2 / samples)
+                middle = (begin + end) / 2 / samples
+                weights = tuple(
+                    part.ramp.at(max(middle, part.start))
+                    if round(part.start * samples) <= begin
+                    else 0.0
+                    for part in self.parts
+                )
                 yield _Piece(first + begin, first + end, weights)
 
     def _of_epoch(self, epoch: int) -> Iterator[tuple[int, tuple[float, ...]]]:

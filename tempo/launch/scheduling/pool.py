@@ -205,7 +205,8 @@ class Pool:
         view.read()
         if view.request.spec.parents and not self._reuse_stale:
             # Its parents may have been trained again since it was added.
-            found = reuse_status(view.tail.folder)
+            plugins = view.request.spec.config.get("plugins") or ()
+            found = reuse_status(view.tail.folder, plugins=plugins)
             view.outdated = view.progress.attempt if found.stale else 0
         if view.complete:
             view.status = RunStatus.COMPLETE

@@ -199,14 +199,18 @@ def _pixels(config: Mapping[str, Any]) -> float:
     recipe = config["recipe"]
     stages = [recipe, *recipe.get("stages", ())]
     sides = [float(stage["crop"] or recipe["crop"]) for stage in stages]
-    clips = [_clips(stage["budget"], config) for stage in stages]
+    datasets = [stage.get("data") or config["data"] for stage in stages]
+    clips = [
+        _clips(stage["budget"], recipe["batch"], data)
+        for stage, data in zip(stages, datasets, strict=True)
+    ]
     return sum(side**2 * count for side, count in zip(sides, clips, strict=True))
 
 
-def _clips(budget: Mapping[str, Any], config: Mapping[str, Any]) -> float:
+def _clips(budget: Mapping[str, Any], batch: int, data: Mapping[str, Any]) -> float:
     if budget.get("steps") is not None:
-        return float(budget["steps"] * config["recipe"]["batch"])
+        return float(budget["steps"] * batch)
     if budget.get("clips") is not None:
         return float(budget["clips"])
-    clips = recorded_data(config["data"], "train").get("train_clips") or 1
+    clips = recorded_data(data, "train").get("train_clips") or 1
     return float(budget["epochs"] * clips)

@@ -150,9 +150,9 @@ def _chance(point: ParetoPoint | None, links: Links) -> Cell:
     return Cell(text, point.probability, links.to(point.variant))
 
 
-AT_EPOCH = "PSNR at epoch "
-"""How the names of milestones by epoch begin."""
-NOTED = "Epochs: validation PSNR there, as runs noted it themselves; means over seeds"
+NOTED = (
+    "Epochs, ends of stages: validation PSNR there, as runs noted it themselves; means over seeds"
+)
 RISING = "still rising"
 
 
@@ -202,9 +202,9 @@ def _epoch(each: Learning) -> Cell:
 
 
 def _milestones(found: Sequence[Learning]) -> list[Milestone]:
-    """Return one milestone of each name, in the order of their epochs."""
+    """Return one milestone of each name: epochs in their order, then stages in theirs."""
     seen = {milestone.name: milestone for each in found for milestone in each.milestones}
-    return [seen[name] for name in sorted(seen, key=lambda n: int(n.removeprefix(AT_EPOCH)))]
+    return sorted(seen.values(), key=lambda each: each.place)
 
 
 def _short(milestone: Milestone) -> str:

@@ -30,6 +30,7 @@ from tempo.train.run.batch_stream import (
     Steps,
     crops,
     horizon,
+    open_stages,
     stream_batches,
 )
 from tempo.train.run.stop_request import StopRequest
@@ -72,8 +73,7 @@ def calibrate(
         return _reference(config, cache, device, begun)
     splits = {name: open_split(config.data, name, cache) for name in SPLITS}
     first = splits["train"]
-    later = (stage.data for stage in config.recipe.stages)
-    trained_on = [first, *(open_split(each, "train", cache) if each else first for each in later)]
+    trained_on = open_stages(config, first, cache)
     clips = [len(each) for each in trained_on]
     trainer = _trainer(config, clips, device, group, networks)
     steps = Steps(*trained_on, recipe=config.recipe, horizon=trainer.horizon, seed=0, group=group)

@@ -34,7 +34,7 @@ from tempo.train.evaluation.run_evaluation import (
 from tempo.train.hardware.device import configure, device_name, pick_device, precision
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import Horizon, Steps, courses, horizon
+from tempo.train.run.batch_stream import Horizon, Steps, courses, horizon, open_stages
 from tempo.train.run.checkpoints import (
     Checkpoints,
     Resumable,
@@ -74,11 +74,7 @@ class RunContext:
 
     def training_splits(self, first: Split) -> list[Split]:
         """Return the training split of each stage; `first` is that of the study's data."""
-        later = (each.data for each in self.config.recipe.stages)
-        return [
-            first,
-            *(open_split(each, "train", self.cache) if each else first for each in later),
-        ]
+        return open_stages(self.config, first, self.cache)
 
 
 def carry_out(context: RunContext) -> None:

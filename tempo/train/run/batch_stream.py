@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -14,7 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from tempo.core.budget_course import Course
 from tempo.data.batches import Batch, TrainBatches
 from tempo.data.cache.splits import Split
+from tempo.data.open_dataset import open_split
 from tempo.spec.recipe import Recipe
+from tempo.spec.study import RunConfig
 from tempo.train.hardware.process_group import Group
 
 AHEAD = 2
@@ -105,6 +108,14 @@ def _steps(recipe: Recipe, train_clips: int) -> int:
         return budget.steps
     clips = budget.clips if budget.clips is not None else (budget.epochs or 0) * train_clips
     return max(1, math.ceil(round(clips / recipe.batch, 9)))
+
+
+def open_stages(config: RunConfig, first: Split, cache: Path) -> list[Split]:
+    """Return the training split of each stage; `first` is that of the study's data."""
+    return [
+        first if data is config.data else open_split(data, "train", cache)
+        for data in config.stage_data
+    ]
 
 
 def courses(splits: Sequence[Split], horizon: Horizon) -> dict[str, Course]:

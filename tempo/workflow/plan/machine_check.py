@@ -15,7 +15,7 @@ from tempo.design.measurements import Undecided, Width
 from tempo.launch.accounting.gpu_usage import lacks_gpu_driver
 from tempo.launch.worker_command import WORKER
 from tempo.records.layout import Store
-from tempo.spec.data import DATASETS
+from tempo.spec.data import DATASETS, recorded_data
 from tempo.spec.load import load_study
 from tempo.workflow.observer import Observer, advancing
 from tempo.workflow.plan.start_costs import networks_behind
@@ -133,9 +133,18 @@ def _absent_data(configs: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _data_of(config: Mapping[str, Any]) -> list[Any]:
-    """Return every data set of a config as JSON values."""
+    """Return every data set of a config as JSON values, as `RunConfig.datasets` does."""
+    data = config["data"]
     later = (stage["data"] for stage in config["recipe"].get("stages", ()))
-    return [config["data"], *(each for each in later if each is not None)]
+    judged = {split: recorded_data(data, split) for split in ("val", "test")}
+    return [
+        data,
+        *(
+            {"kind": "separate", "train": recorded_data(each, "train"), **judged}
+            for each in later
+            if each is not None
+        ),
+    ]
 
 
 def find_width(asked: Mapping[str, Any], cache: Path) -> Width:
