@@ -164,7 +164,8 @@ def _data_order(runs: Sequence[Run]) -> Iterator[Difference]:
 
 def _progress(runs: Sequence[Run]) -> Iterator[Difference]:
     """Compare the steps and clips that finished runs really took."""
-    budget = _varied(runs, *(f"recipe.budget.{unit}" for unit in ("steps", "epochs", "clips")))
+    units = (f"recipe.budget.{unit}" for unit in ("steps", "epochs", "clips"))
+    budget = _varied(runs, *units, "recipe.stages")
     for name, field, meant, what in (
         ("steps", "step", budget, "optimiser steps"),
         ("clips_seen", "clips", budget or _varied(runs, "recipe.batch"), "training clips seen"),
@@ -194,7 +195,7 @@ def _logged(runs: Iterable[Run], key: str) -> dict[str, list[float]]:
 def _learning_rates(runs: Sequence[Run]) -> Iterator[Difference]:
     traces = _by_variant(runs, _trace)
     if _differ(traces):
-        fields = ("lr", "warmup", "batch", "schedule.kind", "budget.steps")
+        fields = ("lr", "warmup", "batch", "schedule.kind", "budget.steps", "stages")
         rates = _logged(runs, "lr")
         yield _meant(
             "lr_trace",
