@@ -109,7 +109,8 @@ def _curve(axes: Axes, curve: Curve, shown: drawing.ShownVariants, axis: Axis) -
         if step in curve.stages and x is not None
     ]
     for x, mean in borders:
-        axes.plot([x], [mean], marker="|", markersize=9, color=options["color"], linestyle="none")
+        (mark,) = axes.plot([x], [mean], marker="|", markersize=9, color=options["color"], lw=0)
+        drawing.belongs_to(mark, options["label"])
     band = [(x, low, high) for x, _, low, high in points if low is not None and high is not None]
     if band:
         x, low, high = zip(*band, strict=True)
@@ -150,8 +151,7 @@ def _borders_told(drawn: list[Curve]) -> str:
     names = dict.fromkeys(name for curve in drawn for name in curve.stages.values())
     if not names:
         return ""
-    listed = ", ".join(names)
-    return f"Upright marks: where stage {listed} of a training begins."
+    return f"Upright marks: where a later stage of training begins ({', '.join(names)})."
 
 
 HEALTH_DIGITS = 4
