@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -36,9 +38,10 @@ LEVELS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def plan_of(study: Any) -> Plan:
     """The plan of a study given as plain values (JSON is YAML)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "read_bytes", lambda _: json.dumps(study).encode())
-        return expand(load_study(Path("s.yaml")))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.yaml"
+        path.write_text(json.dumps(study))
+        return replace(expand(load_study(path)), source="s.yaml")
 
 
 @st.composite
@@ -121,7 +124,8 @@ def config(changes: dict[str, Any]) -> RunConfig:
 GUESSES: tuple[Any, ...] = (
     1, 2, 3, 0, 4, 16, 32, 0.5, 0.25, 2.5, 0.9, 1e-3, "x", "average", "ssim", [], ["a"], [1],
     [1, 2], [3], [2, 1, 1],
-    [0.5], [0.25, 0.5], [64, 64], [0.0, 1.0], [0.5, 0.5], [1.0, 2.0], [[1], [1], [1], [1]],
+    [0.5], [0.25, 0.5], [64, 64], [512, 512], [0.0, 1.0], [0.5, 0.5], [1.0, 2.0],
+    [[1], [1], [1], [1]],
     [{"until": 0.5, "crop": 32}], [{"loss": {"kind": "ssim"}}],
 )  # fmt: skip
 """Values of every shape the schema has. A field takes the first that is valid there."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 
+import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -42,7 +43,7 @@ SIDE = 32
 
 def missing(config: RunConfig) -> list[str]:
     """Return everything that this machine lacks for `config`, each as a sentence."""
-    return [problem for check in (_data, _device, _packages) for problem in check(config)]
+    return [problem for check in (_data, _device, _memory, _packages) for problem in check(config)]
 
 
 def _sentence(action: Callable[[], object]) -> Iterator[str]:
@@ -65,6 +66,20 @@ def _device(config: RunConfig) -> Iterator[str]:
     reason = unsupported(config.recipe.precision, device)
     if config.method == "network" and reason:
         yield reason
+
+
+def _memory(config: RunConfig) -> Iterator[str]:
+    if config.method != "network":
+        return
+    recipe, pictures = config.recipe, views_of(config.data) + 1
+    needed = recipe.batch * pictures * 3 * recipe.crop**2
+    memory = psutil.virtual_memory().total
+    if needed > memory:
+        yield (
+            f"the pictures of one batch ({recipe.batch:,} clips of {pictures} x {recipe.crop} x "
+            f"{recipe.crop} pixels) take {needed / 2**30:,.0f} GiB, and this machine has "
+            f"{memory / 2**30:,.0f} GiB of memory: choose a smaller recipe.batch or recipe.crop"
+        )
 
 
 def _packages(config: RunConfig) -> Iterator[str]:
