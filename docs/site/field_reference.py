@@ -201,8 +201,14 @@ _DOCUMENTED_ONCE = {
     "Separate.val": "data",
     "Separate.test": "data",
     "Term.loss": "recipe.loss",
+    "Distillation.loss": "recipe.loss",
+    "Style.weights": "recipe.loss.perceptual.weights",
+    "Stage.budget": "recipe.budget",
+    "Stage.data": "data",
+    "Stage.loss": "recipe.loss",
+    "Stage.schedule": "recipe.schedule",
 }
-"""Slots inside a kind of their own catalog: the kinds stand where the catalog is used first."""
+"""Slots and sections that a spec can hold at several places: they stand where they are first."""
 
 
 def _section(path: str, title: str, section: type[Section], level: int) -> Iterator[Block]:

@@ -36,6 +36,8 @@ class Cost:
     training of one run; `device_hours` that of each attempt times its devices; `peak_memory` in
     bytes; `step_ms` per optimiser step; `gain_per_hour` is the metric's gain over frame averaging
     per device-hour. `compile_seconds` is compilation, which `train_seconds` leaves out.
+    `hours_behind` are device-hours of the runs whose weights a run takes, and of those behind them;
+    they count in `gain_per_hour` and in nothing else here.
     """
 
     parameters: int | None = None
@@ -48,6 +50,7 @@ class Cost:
     gain_per_hour: float | None = None
     device: str | None = None
     compile_seconds: float | None = None
+    hours_behind: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

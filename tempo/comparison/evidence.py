@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,8 @@ class Curve:
     `split` is `train` or `val`; `steps`, `epochs`, `seconds`, `mean`, `low`, `high` and `counts`
     (seeds behind each point) run in parallel. The band is `band` (a sentence); it is None at
     points with one seed. `lines`: each seed's own validation values at `steps`, None where it has
-    none; training curves keep only mean and band.
+    none; training curves keep only mean and band. `stages`: the steps after which another stage of
+    the training begins, with its name.
     """
 
     variant: str
@@ -32,6 +33,7 @@ class Curve:
     counts: tuple[int, ...]
     band: str
     lines: Mapping[int, tuple[float | None, ...]]
+    stages: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

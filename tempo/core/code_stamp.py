@@ -23,6 +23,7 @@ ENTRY = "train/run/attempt.py"
 """The module that carries out a training and its test evaluation."""
 
 DECIDING = (
+    "core/budget_course.py",
     "core/seeding.py",
     "data",
     "losses",

@@ -66,7 +66,9 @@ class JobSpec:
     """One execution to carry out. `key` is the run_id; `log` receives stdout and stderr.
 
     `grace_s` is how long a job that was asked to leave may take to write its checkpoint. `avoid`
-    holds places, as `JobStatus.where` names them, to be used only where there is no other.
+    holds places, as `JobStatus.where` names them, to be used only where there is no other. `after`
+    holds keys of submitted jobs that have to end before this one begins, however they end; only a
+    backend with a queue of its own is given any.
     """
 
     key: str
@@ -76,6 +78,7 @@ class JobSpec:
     resources: Resources = Resources()
     grace_s: float = 60.0
     avoid: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

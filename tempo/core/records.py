@@ -63,12 +63,33 @@ class PlannedVariant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """Where a run takes trained weights from: another run, or a file with that SHA-256.
+
+    `source` is how the spec names it.
+    """
+
+    source: str
+    run_id: str | None = None
+    sha256: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What counts for the id of a run that takes these weights."""
+        return self.run_id or self.sha256 or self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRun:
-    """Variant x replicate. `seed` is None for references, which have nothing random."""
+    """Variant x replicate. `seed` is None for references, which have nothing random.
+
+    `parents` are the runs and files whose weights the run takes.
+    """
 
     run_id: str
     variant: str
     seed: int | None
+    parents: tuple[Parent, ...] = ()
 
     @property
     def title(self) -> str:
@@ -142,26 +163,29 @@ class Plan:
     def spec_of(self, run: PlannedRun) -> RunSpec:
         """What a worker needs to carry out `run`."""
         config = self.variant(run.variant).config
-        return RunSpec(run_id=run.run_id, seed=run.seed, config=config)
+        return RunSpec(run_id=run.run_id, seed=run.seed, config=config, parents=run.parents)
 
     def specs(self) -> Iterator[tuple[PlannedRun, RunSpec]]:
         """Every distinct run with what a worker needs, in time that grows with the runs alone."""
         configs = {variant.name: variant.config for variant in self.variants}
         for run in self.distinct_runs:
-            yield run, RunSpec(run_id=run.run_id, seed=run.seed, config=configs[run.variant])
+            config = configs[run.variant]
+            spec = RunSpec(run_id=run.run_id, seed=run.seed, config=config, parents=run.parents)
+            yield run, spec
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values. Configs are shared with the plan, not copied."""
         out = shallow(self)
-        for name in ("variants", "runs", "exclusions"):
+        for name in ("variants", "exclusions"):
             out[name] = [shallow(each) for each in out[name]]
+        out["runs"] = [_with_parents(shallow(each)) for each in out["runs"]]
         return out
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Plan:
         given = dict(value)
         given["variants"] = tuple(PlannedVariant(**item) for item in value["variants"])
-        given["runs"] = tuple(PlannedRun(**item) for item in value["runs"])
+        given["runs"] = tuple(PlannedRun(**_parents_read(item)) for item in value["runs"])
         given["exclusions"] = tuple(Exclusion(**item) for item in value["exclusions"])
         given["aliases"] = tuple(tuple(group) for group in value.get("aliases", ()))
         given["notes"] = tuple(value.get("notes", ()))
@@ -173,9 +197,27 @@ class RunSpec:
     """Everything a worker needs to carry out one run: `run.json` in the run's folder.
 
     `config` is a resolved RunConfig as JSON values (method, arch, data, recipe, evaluation,
-    runtime).
+    runtime). `parents` are the runs and files whose weights the run takes.
     """
 
     run_id: str
     seed: int | None
     config: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[Parent, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as JSON values. The config is shared with the spec, not copied."""
+        return _with_parents(shallow(self))
+
+
+def _with_parents(out: dict[str, Any]) -> dict[str, Any]:
+    """Write the parents of a run as JSON values; most runs have none, and say nothing of them."""
+    parents = out.pop("parents")
+    return out | {"parents": [shallow(each) for each in parents]} if parents else out
+
+
+def _parents_read(value: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(value)
+    if "parents" in given:
+        given["parents"] = tuple(Parent(**each) for each in given["parents"])
+    return given

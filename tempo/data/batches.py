@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tempo.core.budget_course import END, Course
 from tempo.core.errors import MissingError, SpecError
 from tempo.core.seeding import stream
 from tempo.data.cache.shards import Entry
@@ -62,7 +63,8 @@ class TrainBatches:
     processes, process `rank` of `world` gets its part of each global batch.
 
     Two variants with one seed see the same samples in one order. `batch` counts clips per step
-    over all processes; `crop` is the side of the square crop in pixels.
+    over all processes; `crop` is the side of the square crop in pixels. `course` says how far the
+    budget is spent at a step, for data that follow a schedule; without it they are as at its end.
 
     Raises:
         SpecError: when the crop does not fit, or the batch cannot be shared among the processes.
@@ -79,11 +81,13 @@ class TrainBatches:
         augment: Augment,
         rank: int = 0,
         world: int = 1,
+        course: Course | None = None,
     ) -> None:
         if not len(split):
             raise MissingError(f"the {split.name} split has no clips to train on")
         _check(split, batch, crop, rank, world)
-        self.split, self.seed, self.crop, self.augment = split, seed, crop, augment
+        self.split = split if course is None else split.within(course)
+        self.seed, self.crop, self.augment, self._course = seed, crop, augment, course
         self._batch, self._share, self._rank = batch, batch // world, rank
         self._orders: dict[int, npt.NDArray[np.int64]] = {}
 
@@ -103,7 +107,12 @@ class TrainBatches:
         """Return the batch of `step`, counted from 0."""
         first = step * self._batch + self._rank * self._share
         samples = [self.sample(first + number) for number in range(self._share)]
-        located = [self.split.draw(index, self.seed, epoch) for epoch, index in samples]
+        moment = self._course.at(step) if self._course else END
+        shown = [self.split.shown(index, moment) for _, index in samples]
+        located = [
+            self.split.draw(clip, self.seed, epoch, moment)
+            for (epoch, _), clip in zip(samples, shown, strict=True)
+        ]
         inputs = len(located[0][1].inputs)
         shape = (self._share, inputs + 1, self.crop, self.crop, 3)
         pixels = np.empty(shape, np.uint8)
@@ -121,7 +130,7 @@ class TrainBatches:
             times=torch.from_numpy(times[:, :inputs]),
             target=pictures[:, inputs],
             target_time=torch.from_numpy(times[:, inputs]),
-            indices=torch.tensor([index for _, index in samples], dtype=torch.int64),
+            indices=torch.tensor(shown, dtype=torch.int64),
         )
 
     def change(self, epoch: int, index: int, entry: Entry, size: tuple[int, int]) -> Augmentation:

@@ -18,6 +18,7 @@ from tempo.data.cache.mixed_split import MixedSplit, Part
 from tempo.data.cache.shards import Shard
 from tempo.data.cache.splits import (
     SPLITS,
+    GradedSplit,
     Split,
     SplitName,
     SplitPlan,
@@ -177,7 +178,7 @@ def _open(options: Options, split: SplitName, cache: Path) -> Split:
     own = data_of(options, split)
     if not isinstance(own, Mixture):
         return opened[0]
-    parts = [Part(part.label, part.weight, one, part.start)
+    parts = [Part(part.label, part.weight, one, part.start, part.final)
              for part, one in zip(own.parts, opened, strict=True)]  # fmt: skip
     return MixedSplit(split, parts)
 
@@ -203,9 +204,11 @@ def open_shards(plan: SplitPlan, folder: Path) -> Split:
     shards = [Shard(folder / shard.name) for shard in plan.shards]
     skipped = [clip for shard in shards for clip in shard.skipped]
     digest = short_hash([plan.digest, skipped], len(plan.digest)) if skipped else plan.digest
-    if plan.window is None:
-        return Split(plan.name, digest, shards)
-    return WindowedSplit(plan.name, digest, shards, plan.window)
+    if plan.window is not None:
+        return WindowedSplit(plan.name, digest, shards, plan.window)
+    if plan.grading is not None:
+        return GradedSplit(plan.name, digest, shards, plan.grading)
+    return Split(plan.name, digest, shards)
 
 
 def _check_readable(split: Split, kind: str, tolerated: float) -> None:

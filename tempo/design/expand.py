@@ -16,11 +16,17 @@ from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
-from tempo.design.run_cost import affordable_steps, run_cost
+from tempo.design.parent_variants import Parents
+from tempo.design.run_cost import (
+    affordable_steps,
+    budget_in,
+    budgets_of,
+    run_cost,
+    stage_steps,
+)
 from tempo.design.study_context import StudyContext
 from tempo.records.prices import Price
 from tempo.spec.load import LoadedStudy
-from tempo.spec.study import run_id
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.value_tree import change, shown
 
@@ -70,7 +76,9 @@ def _expanded(study: StudyContext) -> Plan:
             chosen.variants[name] = chosen.variants[name][0], resolved
     _references(chosen, study)
     study.problems.raise_any()
-    return _plan(study, chosen, baseline)
+    parents = _parents(chosen, study)
+    study.problems.raise_any()
+    return _plan(study, chosen, baseline, parents)
 
 
 @dataclass
@@ -120,15 +128,19 @@ def _check_budgets(chosen: _Chosen, study: StudyContext) -> None:
     unit = study.spec.equal
     if unit == "gpu_hours":
         return
-    first: tuple[str, float] | None = None
+    first: tuple[str, float | None] | None = None
     for name, (candidate, resolved) in chosen.variants.items():
-        amount = resolved.config["recipe"]["budget"].get(unit)
         if unit is None or resolved.method != "network":
             continue
+        amount = budget_in(resolved.config["recipe"], unit)
         first = first or (name, amount)
         if amount is None or amount != first[1]:
-            budget = {k: v for k, v in resolved.config["recipe"]["budget"].items() if v is not None}
-            told = ", ".join(f"{value:g} {key}" for key, value in budget.items())
+            told = " and ".join(
+                f"{value:g} {key}"
+                for budget in budgets_of(resolved.config["recipe"])
+                for key, value in budget.items()
+                if value is not None
+            )
             wanted = "" if first[1] is None else f" like {first[0]!r} ({first[1]:g} {unit})"
             message = f"`equal: {unit}` needs a budget in {unit}{wanted}; {name!r} has {told}"
             study.problems.add(message, candidate.place)
@@ -158,8 +170,14 @@ def equal_hours_configs(
             study.problems.add(message, place)
             continue
         else:
+            price = prices[name]
+            later = sum(stage_steps(resolved.config, price.train_clips, price.stage_clips)[1:])
+            if later >= steps:
+                message = f"{name!r} has {later} steps in its later stages, of {steps} that"
+                study.problems.add(f"{message} {hours:.3g} device-hours pay for", place)
+                continue
             found = study.configs.resolve(
-                (*candidate.overlays, change("recipe.budget", {"steps": steps}, place))
+                (*candidate.overlays, change("recipe.budget", {"steps": steps - later}, place))
             )
             out |= {name: found} if found else {}
         told.append(f"{name} {steps:,} steps")
@@ -220,7 +238,14 @@ def _references(chosen: _Chosen, study: StudyContext) -> None:
             chosen.references[name] = resolved
 
 
-def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None) -> Plan:
+def _parents(chosen: _Chosen, study: StudyContext) -> Parents:
+    """Find out what the variants start from."""
+    configs = {name: resolved for name, (_, resolved) in chosen.variants.items()}
+    places = {name: candidate.place for name, (candidate, _) in chosen.variants.items()}
+    return Parents(study, configs | chosen.references, chosen.alias, places)
+
+
+def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None, parents: Parents) -> Plan:
     spec = study.spec.model_dump(mode="json")
     variants = [
         PlannedVariant(
@@ -246,24 +271,29 @@ def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None) -> Plan:
         spec_hash=short_hash(spec),
         baseline=baseline,
         variants=(*variants, *references),
-        runs=tuple(_runs(configs, study.spec.seeds)),
+        runs=tuple(_runs(configs, study.spec.seeds, parents)),
         exclusions=tuple(chosen.exclusions.values()),
         aliases=tuple(study.aliases),
         notes=tuple(study.notes),
     )
 
 
-def _runs(configs: Mapping[str, Resolved], seeds: Sequence[int]) -> Iterator[PlannedRun]:
+def _runs(
+    configs: Mapping[str, Resolved], seeds: Sequence[int], parents: Parents
+) -> Iterator[PlannedRun]:
     """Yield the runs in the order to start them: references, then replicate by replicate.
 
-    So an early stop leaves whole blocks. Variants that agree in all that can change a result get
-    equal run ids.
+    So an early stop leaves whole blocks. Within a replicate, a variant follows those that it starts
+    from. Variants that agree in all that can change a result get equal run ids.
     """
-
-    def planned(name: str, seed: int | None) -> PlannedRun:
-        one = configs[name]
-        return PlannedRun(run_id=run_id(one.chosen, one.method, seed), variant=name, seed=seed)
-
-    trained = {name: each for name, each in configs.items() if each.method == "network"}
-    yield from (planned(name, None) for name in configs if name not in trained)
-    yield from (planned(name, seed) for seed in seeds for name in trained)
+    for name, one in configs.items():
+        if one.method != "network":
+            yield PlannedRun(run_id=parents.run_id(name, None), variant=name, seed=None)
+    for seed in seeds:
+        for name in parents.order:
+            yield PlannedRun(
+                run_id=parents.run_id(name, seed),
+                variant=name,
+                seed=seed,
+                parents=parents.parents(name, seed),
+            )

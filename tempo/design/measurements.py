@@ -1,4 +1,4 @@
-"""Declare what a plan needs measured: prices, widths and results, each possibly unknown."""
+"""Declare what a plan needs measured: prices, widths, results, weights, each possibly unknown."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
+from tempo.core.records import Parent
+from tempo.records.files import sha256_of
 from tempo.records.prices import Price
 
 Config = Mapping[str, Any]
@@ -46,6 +49,13 @@ class Measured(Protocol):
     def quality(self, run_id: str) -> float | None:
         """Return the validation PSNR in dB of a complete run's chosen checkpoint, else None."""
 
+    def weights(self, source: str) -> Parent | None:
+        """Return the recorded run or the file that a text names; None where it names neither.
+
+        Raises:
+            TempoError: when it could be several runs, or is of no use as a source of weights.
+        """
+
 
 class Unmeasured:
     """No measurement is known."""
@@ -61,11 +71,23 @@ class Unmeasured:
     def quality(self, run_id: str) -> float | None:
         return None
 
+    def weights(self, source: str) -> Parent | None:
+        return file_with_weights(source)
+
 
 class Undecided(Unmeasured):
     """No measurement is known yet; the plan leaves out what measurements decide."""
 
     pricing = True
+
+    def weights(self, source: str) -> Parent | None:
+        return file_with_weights(source) or Parent(source=source, run_id=source)
+
+
+def file_with_weights(source: str) -> Parent | None:
+    """Return the file that a text names, identified by its content; None when there is none."""
+    path = Path(source).expanduser()
+    return Parent(source=source, sha256=sha256_of(path)) if path.is_file() else None
 
 
 NARROWEST, WIDEST = 4, 512

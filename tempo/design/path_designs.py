@@ -10,9 +10,11 @@ from typing import Any
 from tempo.core.catalog import unknown
 from tempo.core.config_diff import at_path
 from tempo.core.errors import Place
+from tempo.design.configs import Resolved
 from tempo.design.factors import Candidate
 from tempo.design.study_context import NamedVariant, StudyContext, Where, named_variant
 from tempo.spec import designs as spec
+from tempo.spec.sections.start import sources_of
 from tempo.spec.study import RESULT_SECTIONS, RunConfig, run_id
 from tempo.spec.yaml.schema_walk import path_problem
 from tempo.spec.yaml.value_tree import change
@@ -183,10 +185,26 @@ def _quality(study: StudyContext, candidate: Candidate) -> float | None:
         return None
     stages = study.spec.stages
     sure = study.spec.seeds if stages is None else study.spec.seeds[: stages.first]
-    ids = [run_id(resolved.chosen, resolved.method, seed) for seed in sure]
+    parents = _parents(study, resolved, candidate)
+    ids = [run_id(resolved.chosen, resolved.method, seed, parents) for seed in sure]
     values = [study.measured.quality(each) for each in ids]
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(values) else None
+
+
+def _parents(study: StudyContext, resolved: Resolved, candidate: Candidate) -> dict[str, str]:
+    """Return what counts for each source of weights of a candidate; other variants are none yet."""
+    found = {}
+    for source in sources_of(resolved.chosen["recipe"]):
+        parent = study.measured.weights(source)
+        if parent is None:
+            study.problems.add(
+                f"a greedy ladder takes weights from runs and files, not from variants of the same "
+                f"study, which it is still choosing: {source!r}",
+                candidate.place,
+            )
+        found[source] = parent.identity if parent is not None else source
+    return found
 
 
 def _so_far(pair: Transition, gains: list[str], rung: int, tried: int, waiting: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +34,45 @@ class RunCost:
     disk: int | None
 
 
-def steps_of(config: Mapping[str, Any], train_clips: int | None) -> int:
-    """Return a run's optimiser steps; a partial last batch counts as a whole one.
+def budgets_of(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the budgets of all stages of a recipe as JSON values.
+
+    Plans and runs from before there were stages say nothing of them.
+    """
+    return [recipe["budget"], *(stage["budget"] for stage in recipe.get("stages", ()))]
+
+
+def budget_in(recipe: Mapping[str, Any], unit: str) -> float | None:
+    """Return the budget of all stages together in a unit; None where one is given in another."""
+    amounts = [budget.get(unit) for budget in budgets_of(recipe)]
+    known = [each for each in amounts if each is not None]
+    return sum(known) if len(known) == len(amounts) else None
+
+
+def steps_of(
+    config: Mapping[str, Any], train_clips: int | None, stage_clips: Sequence[int | None] = ()
+) -> int:
+    """Return a run's optimiser steps in all stages; a partial last batch counts as a whole one.
+
+    `train_clips` is the size of the training split, `stage_clips` that of each later stage.
 
     Raises:
         ValueError: for a budget in epochs where the size of the training split is unknown.
     """
-    budget, batch = config["recipe"]["budget"], config["recipe"]["batch"]
+    return sum(stage_steps(config, train_clips, stage_clips))
+
+
+def stage_steps(
+    config: Mapping[str, Any], train_clips: int | None, stage_clips: Sequence[int | None] = ()
+) -> list[int]:
+    """Return the optimiser steps of each stage; errors as of `steps_of`."""
+    recipe = config["recipe"]
+    budgets = budgets_of(recipe)
+    clips = [train_clips, *(stage_clips or [None] * (len(budgets) - 1))]
+    return [_steps(*each, recipe["batch"]) for each in zip(budgets, clips, strict=True)]
+
+
+def _steps(budget: Mapping[str, Any], train_clips: int | None, batch: int) -> int:
     if budget["steps"] is not None:
         return int(budget["steps"])
     if budget["clips"] is not None:
@@ -57,7 +89,7 @@ def run_cost(config: Mapping[str, Any], price: Price, steps: int | None = None) 
         disk = _pictures(config, validations=0)
         return RunCost(steps=0, seconds=seconds, device_hours=device_hours(seconds), disk=disk)
     if steps is None:
-        steps = steps_of(config, price.train_clips)
+        steps = steps_of(config, price.train_clips, price.stage_clips)
     validations, checkpoints = _times(config, steps)
     seconds = (
         price.setup_s
@@ -83,9 +115,11 @@ def known_cost(config: Mapping[str, Any], price: Price) -> RunCost | None:
 
 
 def _times(config: Mapping[str, Any], steps: int) -> tuple[int, int]:
-    """Return a run's number of validations and of checkpoints (each validation saves one)."""
+    """Return a run's number of validations, counting one more at each border of stages, and of
+    checkpoints (each validation saves one)."""
     val, save = config["evaluation"]["val_every"], config["runtime"]["checkpoint_every"]
-    validations = math.ceil(steps / val)
+    borders = len(config["recipe"].get("stages", ()))
+    validations = math.ceil(steps / val) + borders
     between = steps // save - steps // math.lcm(val, save)
     return validations, validations + between
 

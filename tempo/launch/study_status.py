@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -16,9 +16,17 @@ from tempo.launch.to_come import NOTHING, ToCome, to_come
 from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
+from tempo.records.parent_runs import unready_parent
 from tempo.records.pruned_runs import pruned_runs, status_in
 from tempo.records.rule_sentences import looks_taken, rule_history
-from tempo.records.seed_log import NOT_NEEDED, SeedLook, opened_runs, read_looks, unopened_state
+from tempo.records.seed_log import (
+    NOT_NEEDED,
+    WAITING,
+    SeedLook,
+    opened_runs,
+    read_looks,
+    unopened_state,
+)
 from tempo.records.verdict_log import read_log
 
 UNREADABLE = "unreadable"
@@ -30,9 +38,9 @@ class RunState:
     """One run.
 
     Attributes:
-        state: a RunStatus, `stopping` while the run is running and was asked to stop, or of
-            adaptive seeds that no look opened `waiting` or `not needed`; `unreadable` where the
-            record is damaged.
+        state: a RunStatus, `stopping` while the run is running and was asked to stop, of adaptive
+            seeds that no look opened `waiting` or `not needed`, or of a run whose parents have no
+            result `waiting`; `unreadable` where the record is damaged.
         why: what those wait for or why they are not needed; of a stopped run, what stopped it.
         problem: how the record is damaged; empty where it can be read.
         value: the metric at the last validation; `common`: at the step that all runs have reached.
@@ -97,15 +105,18 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     memory = memory_of([owner.pid for owner in owners if owner.host == socket.gethostname()])
     pruned = pruned_runs(store, plan)
     states = tuple(
-        _state(
-            run,
-            progress[run.run_id],
-            holds.get(run.run_id),
-            metric,
-            step,
-            memory,
-            pruned,
-            problems.get(run.run_id, ""),
+        _behind_parents(
+            store,
+            _state(
+                run,
+                progress[run.run_id],
+                holds.get(run.run_id),
+                metric,
+                step,
+                memory,
+                pruned,
+                problems.get(run.run_id, ""),
+            ),
         )
         if run.run_id in opened
         else _unopened(run, looks)
@@ -197,6 +208,14 @@ def _stopped(progress: Progress) -> str:
     if progress.finish is None:
         return "its worker is gone without a word: it died or lost its lease"
     return progress.finish.message or "stopped on request"
+
+
+def _behind_parents(store: Store, state: RunState) -> RunState:
+    """Return the state of a run, which waits as long as a run it builds on has no result."""
+    if not state.run.parents or state.problem or state.status is not RunStatus.PLANNED:
+        return state
+    why = unready_parent(store.root / "runs", state.run.parents)
+    return replace(state, state=WAITING, why=why) if why else state
 
 
 def _unopened(run: PlannedRun, looks: tuple[SeedLook, ...]) -> RunState:

@@ -12,7 +12,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from tempo.core.budget_course import Ramp
 from tempo.core.errors import PluginError
+from tempo.losses.distillation import Distillation
+from tempo.losses.features import Perceptual, Style
 from tempo.losses.reconstruction import (
     L1,
     Census,
@@ -23,9 +26,18 @@ from tempo.losses.reconstruction import (
     Laplacian,
     Ssim,
 )
+from tempo.losses.vgg_network import VggFeatures
 from tempo.spec import losses as options_of
 from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options
+
+NOTHING: Mapping[str, Tensor] = {}
+"""What is taught where there is no teacher."""
+
+Teachers = Mapping[str, nn.Module]
+"""The trained networks of a recipe's distillations, by how the spec names them."""
+
+ALONE: Teachers = {}
 
 
 class Objective(nn.Module):
@@ -35,16 +47,40 @@ class Objective(nn.Module):
     the caller averages over samples, so that any division of a batch gives the same sum.
     """
 
-    def __init__(self, terms: Mapping[str, nn.Module], weights: Mapping[str, Weight]) -> None:
+    def __init__(self, terms: Mapping[str, nn.Module], weights: Mapping[str, Ramp]) -> None:
         super().__init__()
         self.terms = nn.ModuleDict(terms)
         self.weights = dict(weights)
 
+    @property
+    def smallest(self) -> int:
+        """The shortest side of a picture, in pixels, that every term can measure."""
+        sides = (each.smallest for each in self.modules() if isinstance(each, VggFeatures))
+        return max(sides, default=1)
+
+    def teach(self, frames: Tensor, times: Tensor, moment: Tensor) -> dict[str, Tensor]:
+        """Return what the teachers of terms predict of frames [B, N, 3, H, W], by term."""
+        return {
+            name: term.teach(frames, times, moment)
+            for name, term in self.terms.items()
+            if isinstance(term, Distillation)
+        }
+
     def forward(
-        self, prediction: Tensor, target: Tensor, progress: float
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        progress: float,
+        taught: Mapping[str, Tensor] = NOTHING,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the objective [B] at `progress`, 0 to 1 of the budget, and its bare terms [B]."""
-        values = {name: cast(Tensor, term(prediction, target)) for name, term in self.terms.items()}
+        """Return the objective [B] at `progress`, 0 to 1 of the budget, and its bare terms [B].
+
+        `taught` is what `teach` returned for these samples, which stands in the target's place.
+        """
+        values = {
+            name: cast(Tensor, term(prediction, taught.get(name, target)))
+            for name, term in self.terms.items()
+        }
         total = prediction.new_zeros(prediction.shape[0])
         for name, value in values.items():
             if value.shape != total.shape:
@@ -55,22 +91,6 @@ class Objective(nn.Module):
                 )
             total = total + self.weights[name].at(progress) * value
         return total, {name: value.detach() for name, value in values.items()}
-
-
-class Weight:
-    """A term's weight: 0 before `start`, then linear from `first` to `last` at the end."""
-
-    def __init__(self, first: float = 1.0, last: float | None = None, start: float = 0.0) -> None:
-        self.first = first
-        self.last = first if last is None else last
-        self.start = start
-
-    def at(self, progress: float) -> float:
-        """Return the weight at `progress`, 0 to 1 of the budget."""
-        if progress < self.start:
-            return 0.0
-        share = (progress - self.start) / (1 - self.start)
-        return self.first + (self.last - self.first) * share
 
 
 LOSSES: Implementations[Callable[..., nn.Module]] = Implementations(
@@ -84,16 +104,29 @@ LOSSES: Implementations[Callable[..., nn.Module]] = Implementations(
         options_of.Frequency: Frequency,
         options_of.Census: Census,
         options_of.Ssim: Ssim,
+        options_of.Perceptual: Perceptual,
+        options_of.Style: Style,
     },
 )
 
 
-def build_objective(options: Options) -> Objective:
-    """Return the objective that a recipe's `loss` describes."""
+def build_objective(options: Options, teachers: Teachers = ALONE) -> Objective:
+    """Return the objective that a recipe's `loss` describes.
+
+    Raises:
+        MissingError: when a file of frozen weights is not there, or is another one.
+        SpecError: when it is of no use for the loss.
+    """
     if isinstance(options, options_of.Sum):
-        parts = {term.loss.kind: LOSSES.make(term.loss) for term in options.terms}
+        parts = {term.loss.kind: _term(term.loss, teachers) for term in options.terms}
         weights = {
-            term.loss.kind: Weight(term.weight, term.final, term.start) for term in options.terms
+            term.loss.kind: Ramp(term.weight, term.final, term.start) for term in options.terms
         }
         return Objective(parts, weights)
-    return Objective({options.kind: LOSSES.make(options)}, {options.kind: Weight()})
+    return Objective({options.kind: _term(options, teachers)}, {options.kind: Ramp()})
+
+
+def _term(options: Options, teachers: Teachers) -> nn.Module:
+    if isinstance(options, options_of.Distillation):
+        return Distillation(LOSSES.make(options.loss), teachers[options.teacher])
+    return LOSSES.make(options)

@@ -114,7 +114,8 @@ class Evaluated(Event):
     `protocol`: everything a number means, hashed in `protocol_hash`; `table`: Parquet with one
     row a clip (clip, source, motion, occlusion, then the metrics) and its SHA-256; `gallery`:
     for each kept clip its id, the paths of its pictures (input0, input1, target, prediction) and
-    `prediction_sha256`.
+    `prediction_sha256`; `weights`: SHA-256 of the names and values of the weights that were judged,
+    empty in records of format 2 and before.
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -129,13 +130,15 @@ class Evaluated(Event):
     table: str
     table_sha256: str
     gallery: tuple[Mapping[str, str], ...]
+    weights: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted(Event):
     """Something a reader of the result should know, or a by-product worth finding.
 
-    `topic`: checkpoint, oom, skipped, rollback, data, data_wait, compile, profile or milestones.
+    `topic`: checkpoint, oom, skipped, rollback, data, data_wait, compile, profile, milestones,
+    init, freeze or stage.
     `step` is where it happened; a `lasting` note is not superseded by a resumed attempt. `path` is
     a file with more, if any.
     """

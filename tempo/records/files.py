@@ -14,9 +14,10 @@ from typing import Any, BinaryIO, Final, cast
 from tempo.core.errors import FormatError, RecordError
 from tempo.records.json_text import parse_json, shown
 
-FORMAT = 2
+FORMAT = 3
 """The format that runs, their events and plans are written in. Those without a number are of format
-1, which differs from 2 in nothing else."""
+1, which differs from 2 in nothing else. Format 3 added the parents of runs, and the hash of the
+weights that were judged."""
 
 MIB: Final = 2**20
 SMALL = 64 * MIB

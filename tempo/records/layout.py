@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.core.errors import PathNameError, RecordError
 from tempo.core.identity import folded, path_name
-from tempo.core.records import Plan, RunSpec
+from tempo.core.records import Parent, Plan, RunSpec
 from tempo.records.field_types import build
 from tempo.records.files import (
     FORMAT,
@@ -29,6 +29,9 @@ from tempo.records.files import (
     write_json,
 )
 from tempo.records.json_text import shown
+
+SHORTEST_ID = 4
+"""Characters of a run id that are enough to name the run."""
 
 
 def default_root() -> Path:
@@ -167,7 +170,7 @@ class Store:
         folder = self.run_dir(spec.run_id)
         path = folder / "run.json"
         if not _says(folder, spec):
-            write_json(path, asdict(spec) | {"format": FORMAT})
+            write_json(path, spec.to_json() | {"format": FORMAT})
         return folder
 
 
@@ -221,7 +224,7 @@ def _check_plan(plan: Plan) -> None:
     for run in plan.runs:
         if run.variant not in variants:
             raise ValueError(f"a run is of variant {shown(run.variant)}, which it does not have")
-        path_name(run.run_id, "run id")
+        _check_ids(run.run_id, run.parents)
     try:
         _ = plan.stages
     except (KeyError, TypeError) as error:
@@ -240,7 +243,14 @@ def load_run(folder: Path) -> RunSpec:
         raise RecordError(f"{folder} holds no run (run.json is missing)")
     try:
         spec = build(RunSpec, take_format(read_json(path), path))
-        path_name(spec.run_id, "run id")
+        _check_ids(spec.run_id, spec.parents)
     except ValueError as error:
         raise RecordError(f"{path} is damaged: {error}") from error
     return spec
+
+
+def _check_ids(run_id: str, parents: Iterable[Parent]) -> None:
+    """Raise a ValueError for an id, of a run or of one that it builds on, that is no folder's."""
+    for each in (run_id, *(parent.run_id for parent in parents)):
+        if each is not None:
+            path_name(each, "run id")

@@ -6,7 +6,7 @@ runs reads it here. Nothing here is part of a result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from tempo.core.plugins.description import code_of
 from tempo.records.field_types import build
 from tempo.records.files import is_there, read_object, write_json
 
-CONFIG_FILE, PRICE_FILE = "config.json", "price.json"
-"""What a calibration reads from its folder, and what is written there."""
+CONFIG_FILE, NETWORKS_FILE, PRICE_FILE = "config.json", "networks.json", "price.json"
+"""What a calibration reads from its folder, the networks that teach included, and what is written
+there."""
 
 NOT_PRICED: Mapping[str, tuple[str, ...]] = {
-    "data": ("seed", "motion"),
-    "recipe": ("budget", "lr", "warmup", "grad_clip", "schedule", "guard"),
+    "data": ("seed", "motion", "progressive_motion"),
+    "recipe": ("budget", "lr", "warmup", "grad_clip", "schedule", "guard", "init"),
     "evaluation": ("val_every", "select_by"),
     "runtime": ("device", "slots", "log_every", "checkpoint_every", "profile_steps"),
 }
@@ -35,11 +36,12 @@ turned out to be. Everything else counts, fields that do not exist yet included.
 class Price:
     """Cost of one training step of a config on `device`, at `world_size` processes.
 
-    `step_ms` is the median of `steps` timed steps (of every crop, weighted by its share of the
-    budget); `setup_s` is what comes before the first of them, compilation included; `validation_s`
-    is one validation and `evaluation_s` the final test; `peak_memory` is in bytes. `train_clips`
-    is the size of the training split. `checkpoint_s` and `checkpoint_bytes` are of one checkpoint.
-    `measured` is when, in Unix seconds. None is unknown.
+    `step_ms` is the median of `steps` timed steps (of every stage and crop, weighted by its share
+    of the budget); `setup_s` is what comes before the first of them, compilation included;
+    `validation_s` is one validation and `evaluation_s` the final test; `peak_memory` is in bytes.
+    `train_clips` is the size of the training split, `stage_clips` that of each later stage.
+    `checkpoint_s` and `checkpoint_bytes` are of one checkpoint. `measured` is when, in Unix
+    seconds. None is unknown.
     """
 
     device: str
@@ -55,6 +57,15 @@ class Price:
     checkpoint_bytes: int | None = None
     micro_batch: int | None = None
     measured: float = 0.0
+    stage_clips: tuple[int, ...] = ()
+
+
+SINCE: Mapping[str, tuple[str, ...]] = {
+    "data": ("final", "progressive_motion", "progressive_spacing"),
+    "recipe": ("freeze", "stages"),
+}
+"""Fields that are newer than some prices: empty, they are left out, so that those prices hold.
+Those of data can stand in the parts of a mixture, and in each split of data of its own."""
 
 
 def price_key(config: Mapping[str, Any]) -> str:
@@ -68,7 +79,21 @@ def _priced(section: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     left_out = NOT_PRICED.get(section, ())
-    return {name: each for name, each in value.items() if name not in left_out}
+    kept = {name: each for name, each in value.items() if name not in left_out}
+    return _without_empty(kept, SINCE.get(section, ()))
+
+
+def _without_empty(value: Any, names: Collection[str]) -> Any:
+    """Return a JSON value without the fields of these names that hold nothing, at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            name: _without_empty(each, names)
+            for name, each in value.items()
+            if name not in names or each not in (None, [], ())
+        }
+    if isinstance(value, list | tuple):
+        return [_without_empty(each, names) for each in value]
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Decide whether a recorded run can be reused for a run that is requested now.
 
-A result made by other result-relevant code is stale: it is made again unless the user asks to
-reuse it. Threads, processes, micro-batch, device and compile mode can change a result by rounding
-alone, so a result made under other settings is reused, and the difference is reported.
+A result made by other result-relevant code, that of its plug-ins included, or from weights of a run
+that was trained again since, is stale: it is made again unless the user asks to reuse it. Threads,
+processes, micro-batch, device and compile mode can change a result by rounding alone, so a result
+made under other settings is reused, and the difference is reported.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tempo.records.event_log import is_complete, read_events
 from tempo.records.events import EVENTS, AttemptStarted
 from tempo.records.files import is_there, read_bytes
 from tempo.records.layout import Store, load_run
+from tempo.records.parent_runs import changed_parent
 
 _STARTS_ONLY = tuple(kind for kind in EVENTS if kind != AttemptStarted.kind)
 _RUN_ID = re.compile(rb'"run_id": ?"([0-9A-Za-z]+)"')
@@ -28,11 +30,13 @@ _RUN_ID = re.compile(rb'"run_id": ?"([0-9A-Za-z]+)"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReuseStatus:
-    """What the record of a run offers: a `complete` result or not, made by other code (`stale`) or
-    not, `beside` machine settings other than those requested, as `threads 2 (asked: 1)`."""
+    """What the record of a run offers: a `complete` result or not, made by other code or from
+    weights that were trained again since (`stale`, with the reason in `why`) or not, `beside`
+    machine settings other than those requested, as `threads 2 (asked: 1)`."""
 
     complete: bool = False
     stale: bool = False
+    why: str = ""
     beside: tuple[str, ...] = ()
 
     def reusable(self, *, stale_too: bool) -> bool:
@@ -56,19 +60,35 @@ def reuse_status(
         if not is_there(folder / "run.json"):
             return ReuseStatus()
         environments, complete = _environments(folder), is_complete(folder)
-        changed = _plugins_changed(folder, environments, plugins)
+        why = _other_code(folder, environments, plugins)
     except RecordError as error:
         raise RecordError(
             f"{error}; move the folder {folder} away, and the run is carried out again"
         ) from error
     last = environments[-1] if environments else {}
-    # Imported runs carry no stamp: their code is unknown, so they are not called stale.
-    stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
+    if not why and (parent := changed_parent(folder, last)) is not None:
+        why = f"made from the weights of run {parent}, which was trained again"
     return ReuseStatus(
         complete=complete,
-        stale=bool(stamps - {code_stamp()}) or changed,
+        stale=bool(why),
+        why=why,
         beside=tuple(_differences(last, runtime)) if runtime and last else (),
     )
+
+
+def _other_code(
+    folder: Path,
+    environments: Sequence[Mapping[str, Any]],
+    plugins: Sequence[Mapping[str, Any]] | None,
+) -> str:
+    """Return what code a run was made by that has changed since; empty where none has."""
+    # Imported runs carry no stamp: their code is unknown, so they are not called stale.
+    stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
+    if stamps - {code_stamp()}:
+        return "made by other code"
+    if _plugins_changed(folder, environments, plugins):
+        return "made by other code of its plug-ins"
+    return ""
 
 
 def _plugins_changed(

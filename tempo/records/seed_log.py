@@ -124,7 +124,8 @@ def _look(path: Path, number: int, line: bytes) -> SeedLook:
 
 
 def opened_runs(plan: Plan, looks: tuple[SeedLook, ...]) -> tuple[PlannedRun, ...]:
-    """Return the runs to carry out: those of the first stage, and those that looks opened.
+    """Return the runs to carry out: those of the first stage, those that looks opened, and those
+    that these start from.
 
     All of them, where the plan's seeds are not adaptive.
     """
@@ -132,6 +133,10 @@ def opened_runs(plan: Plan, looks: tuple[SeedLook, ...]) -> tuple[PlannedRun, ..
     if stages is None:
         return plan.runs
     opened = {run_id for look in looks for run_id in look.runs}
+    # Runs follow those that they start from, so that one pass from the end finds all of these.
+    for run in reversed(plan.runs):
+        if run.run_id in opened:
+            opened |= {parent.run_id for parent in run.parents if parent.run_id}
     return tuple(
         run
         for run in plan.runs

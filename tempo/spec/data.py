@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
+from tempo.core.budget_course import Ramp
 from tempo.spec.options import (
     MOST_CLIPS,
     MOST_STEPS,
@@ -17,6 +18,7 @@ from tempo.spec.options import (
     Section,
     Size,
     Slot,
+    check_untils,
     kinds,
     register,
     slot_of,
@@ -27,10 +29,20 @@ _Pixels = Annotated[float, Field(ge=0, le=1024)]
 """A displacement between the outer frames of a rendered clip."""
 
 
+class MotionRange(Section):
+    """A range of motion that training keeps to until a fraction of the budget is spent."""
+
+    until: float = Field(gt=0, lt=1, description="fraction of the budget at which the range ends")
+    motion: Annotated[tuple[float, float], ListOf] = Field(
+        description="least and most displacement between the outer frames, in px"
+    )
+
+
 class Procedural(Options):
     """Photographs cut into moving layers, rendered exactly at any time. Needs no download.
 
-    `motion` bounds the displacement of a layer between the two outer frames, in pixels.
+    `motion` bounds the displacement of a layer between the two outer frames, in pixels; training
+    may keep to parts of that range at first, by the fastest layer of a clip (`progressive_motion`).
     `target_times: any` draws training targets from the open interval between the anchors;
     validation and test targets sit in the middle.
     """
@@ -40,6 +52,9 @@ class Procedural(Options):
     motion: Annotated[tuple[_Pixels, _Pixels], ListOf] = Field(
         (0.0, 24.0),
         description="least and most displacement between the outer frames, in px",
+    )
+    progressive_motion: Annotated[tuple[MotionRange, ...], ListOf] = Field(
+        (), description="parts of that range for the first parts of the budget, in training"
     )
     train_clips: int = Field(4096, ge=1, le=MOST_CLIPS, description="clips of the training split")
     val_clips: int = Field(64, ge=1, le=MOST_CLIPS, description="clips of the validation split")
@@ -58,6 +73,27 @@ class Procedural(Options):
         if value[0] > value[1]:
             raise ValueError(f"motion is the least, then the most displacement, not {list(value)}")
         return value
+
+    @model_validator(mode="after")
+    def _inside(self) -> Procedural:
+        check_untils("progressive_motion", [each.until for each in self.progressive_motion])
+        low, high = self.motion
+        # Levels of motion are spread evenly: no gap between neighbours is wider than this.
+        gap = 2 * (high - low) / self.train_clips
+        for each in self.progressive_motion:
+            first, last = each.motion
+            if not low <= first <= last <= high:
+                raise ValueError(
+                    f"progressive_motion: a range lies within motion, {low:g} to {high:g} px, and "
+                    f"rises; {first:g} to {last:g} does not"
+                )
+            if last - first < gap:
+                raise ValueError(
+                    f"progressive_motion: {first:g} to {last:g} px may hold no clip: with "
+                    f"{self.train_clips} training clips from {low:g} to {high:g} px, a range is at "
+                    f"least {gap:.3g} px wide"
+                )
+        return self
 
 
 class Footage(Options):
@@ -146,12 +182,19 @@ DATASETS = kinds("data set", Procedural, Video, Frames, Vimeo90k, Vimeo90kSeptup
 
 
 class MixturePart(Section):
-    """One data set of a mixture. `name` is needed where two parts are of one kind."""
+    """One data set of a mixture. `name` is needed where two parts are of one kind.
+
+    Its weight is 0 before `start` (a fraction of the budget), then goes from `weight` in a line to
+    `final` at the end of the budget.
+    """
 
     data: Annotated[Slot, slot_of(DATASETS)] = Field(
         description="the data set: a name or a mapping with its options"
     )
-    weight: float = Field(1.0, gt=0, description="share of an epoch, relative to the other parts")
+    weight: float = Field(1.0, ge=0, description="share of an epoch, relative to the other parts")
+    final: float | None = Field(
+        None, ge=0, description="weight at the end of the budget; null keeps the weight"
+    )
     name: str = Field("", description="needed where two parts are of one kind; empty is the kind")
     start: float = Field(
         0.0, ge=0, lt=1, description="fraction of the budget before which nothing of it is seen"
@@ -172,13 +215,19 @@ class MixturePart(Section):
         """Return the name of the part's clips and random streams."""
         return self.name or self.data.kind
 
+    @property
+    def ramp(self) -> Ramp:
+        """The weight over the budget."""
+        return Ramp(self.weight, self.final, self.start)
+
 
 class Mixture(Options):
     """Several data sets trained on as one. An epoch is as long as all of them together, and holds
     each in the share of its `weight`; validation and test see every clip of every part once.
 
     A part with a `start` is left out before that fraction of the budget: rendered clips first,
-    then real ones. How long an epoch is does not depend on it."""
+    then real ones. Weights may change over the budget, too. How long an epoch is does not depend
+    on it."""
 
     kind: Literal["mixture"] = "mixture"
     parts: Annotated[tuple[MixturePart, ...], ListOf] = Field(
@@ -191,11 +240,22 @@ class Mixture(Options):
         labels = [part.label for part in value]
         if len(set(labels)) != len(labels):
             raise ValueError(f"the parts of a mixture need names of their own: {labels}")
-        if value and all(part.start for part in value):
+        for part in value:
+            if not (part.weight or part.final):
+                raise ValueError(
+                    f"the part {part.label!r} of the mixture has no weight, so nothing of it is "
+                    "ever seen: leave it out, or give it a `weight` or a `final` above 0"
+                )
+        if value and not sum(part.ramp.at(0.0) for part in value):
             starts = [part.start for part in value]
             raise ValueError(
-                f"a mixture needs a part to begin with, one with `start: 0`, but its parts start "
-                f"at {starts}"
+                f"a mixture needs a part to begin with, one with `start: 0` and a weight above 0, "
+                f"but its parts start at {starts}"
+            )
+        if value and not sum(part.ramp.end for part in value):
+            raise ValueError(
+                "a mixture needs a part to end with, but the weight of each is 0 at the end of the "
+                "budget: give one a `final` above 0, or none"
             )
         return value
 

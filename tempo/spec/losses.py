@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from tempo.spec.options import ListOf, Options, OptionsCatalog, Section, Slot, kinds, slot_of
+from tempo.spec.options import (
+    NOT_RESULT,
+    PATTERN_IN_WORDS,
+    ListOf,
+    Options,
+    OptionsCatalog,
+    Section,
+    Slot,
+    kinds,
+    register,
+    slot_of,
+)
 
 
 class Charbonnier(Options):
@@ -81,9 +92,105 @@ class Ssim(Options):
         return value
 
 
+class FrozenWeights(Section):
+    """A file of trained weights that a loss looks through, and that stay as they are.
+
+    The file counts by its SHA-256, wherever it lies; a file with another one is refused before
+    anything is trained. Nothing is downloaded.
+    """
+
+    path: str = Field(
+        min_length=1,
+        json_schema_extra=NOT_RESULT,
+        description="the file, relative to the folder in which the command is given",
+    )
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="the file's SHA-256, as `sha256sum FILE` prints it",
+        json_schema_extra={
+            PATTERN_IN_WORDS: "be the 64 hexadecimal digits that `sha256sum FILE` prints"
+        },
+    )
+
+
+LayerWeights = dict[str, Annotated[float, Field(gt=0)]]
+"""By a layer's name, as relu3_2, what its distance is multiplied by."""
+
+LAYERS: LayerWeights = {f"relu{block}_2": 1.0 for block in range(1, 6)}
+"""The layers that are compared where a spec names none; VGG-13, 16 and 19 have them."""
+
+
+class Perceptual(Options):
+    """Distance between the features of a VGG network (Johnson et al. 2016).
+
+    `weights` is a state dict of a VGG network as torchvision names its parameters, with or without
+    batch normalisation. Layers are called conv1_1, relu1_1, ..., pool1, conv2_1, ...
+    """
+
+    kind: Literal["perceptual"] = "perceptual"
+    weights: FrozenWeights = Field(description="the VGG network: a file and its SHA-256")
+    layers: LayerWeights = Field(
+        LAYERS, min_length=1, description="the layers that are compared, with their weights"
+    )
+    distance: Literal["l1", "l2"] = Field(
+        "l1", description="mean absolute or mean squared difference of the features"
+    )
+
+
+class Style(Options):
+    """Squared distance between the Gram matrices of VGG features (Gatys et al. 2016; normalised as
+    by Johnson et al. 2016, so that values are small and their weight in a sum is large)."""
+
+    kind: Literal["style"] = "style"
+    weights: FrozenWeights = Field(description="the VGG network: a file and its SHA-256")
+    layers: LayerWeights = Field(
+        LAYERS, min_length=1, description="the layers that are compared, with their weights"
+    )
+
+
 LOSSES: OptionsCatalog = kinds(
-    "loss", Charbonnier, L1, Laplacian, Edge, Gradient, Census, Frequency, Ssim
+    "loss",
+    Charbonnier,
+    L1,
+    Laplacian,
+    Edge,
+    Gradient,
+    Census,
+    Frequency,
+    Ssim,
+    Perceptual,
+    Style,
 )
+
+
+class Distillation(Options):
+    """Distance from what a trained network, the teacher, predicts of the same frames.
+
+    The teacher stays as it is. It is named as in `recipe.init`: replicate k learns from replicate k
+    of a variant. The target's own losses stand beside this one in a `sum`.
+    """
+
+    kind: Literal["distillation"] = "distillation"
+    teacher: str = Field(
+        min_length=1,
+        description="the trained network: a variant of this study (each seed learns from its own), "
+        "a run's id, or a file written by Tempo",
+    )
+    loss: Annotated[Slot, slot_of(LOSSES)] = Field(
+        L1(), description="the distance between the prediction and the teacher's"
+    )
+
+    @field_validator("loss")
+    @classmethod
+    def _single(cls, value: Options) -> Options:
+        if isinstance(value, Sum | Distillation):
+            raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
+                f"the distance from a teacher's prediction is a single loss, not {value.kind}"
+            )
+        return value
+
+
+register(LOSSES, Distillation)
 
 
 class Term(Section):
@@ -126,4 +233,19 @@ class Sum(Options):
         return value
 
 
-LOSSES.add("sum", Sum)
+register(LOSSES, Sum)
+
+
+def single_losses(loss: Options) -> tuple[Options, ...]:
+    """Return every loss that is computed: the terms of a sum, the distance from a teacher."""
+    if isinstance(loss, Sum):
+        return tuple(each for term in loss.terms for each in single_losses(term.loss))
+    if isinstance(loss, Distillation):
+        return (loss, *single_losses(loss.loss))
+    return (loss,)
+
+
+def frozen_files(loss: Options) -> tuple[FrozenWeights, ...]:
+    """Return the files of frozen weights that a loss looks through."""
+    given = (getattr(each, "weights", None) for each in single_losses(loss))
+    return tuple(each for each in given if isinstance(each, FrozenWeights))

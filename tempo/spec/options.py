@@ -7,7 +7,7 @@ layer that owns it. So a plan can be checked to the last option without importin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -148,6 +148,13 @@ ListOf = BeforeValidator(_as_tuple)
 """Annotate tuple fields with this: YAML has lists, frozen sections keep tuples."""
 
 Slot = SerializeAsAny[Options]
+
+
+def check_untils(field: str, untils: Sequence[float]) -> None:
+    """Raise a ValueError unless the ends of a schedule's parts, fractions of a budget, rise."""
+    if list(untils) != sorted(set(untils)):
+        raise ValueError(f"{field}: `until` rises from entry to entry, not {list(untils)}")
+
 
 AS_WRITTEN = "as written"
 Label = Annotated[

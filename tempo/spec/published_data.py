@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tempo.spec.options import MOST_CLIPS, NOT_RESULT, ListOf, Names, Options, Size
+from tempo.spec.options import (
+    MOST_CLIPS,
+    NOT_RESULT,
+    ListOf,
+    Names,
+    Options,
+    Section,
+    Size,
+    check_untils,
+)
 
 SEPTUPLET = 7
 
@@ -72,6 +81,13 @@ class Vimeo90kSeptuplet(Options):
         return value
 
 
+class Spacing(Section):
+    """A spacing that training keeps to until a fraction of the budget is spent."""
+
+    until: float = Field(gt=0, lt=1, description="fraction of the budget at which the spacing ends")
+    spacing: int = Field(ge=2, le=64, description="frames from one anchor to the other")
+
+
 class X4k1000fps(Options):
     """X-TRAIN of X4K1000FPS (Sim et al. 2021): sequences of 65 frames at 1000 frames a second.
 
@@ -88,6 +104,9 @@ class X4k1000fps(Options):
         description="folder of the decoded training sequences",
     )
     spacing: int = Field(32, ge=2, le=64, description="frames from one anchor to the other")
+    progressive_spacing: Annotated[tuple[Spacing, ...], ListOf] = Field(
+        (), description="other spacings for the first parts of the budget, in training"
+    )
     target_times: Literal["middle", "any"] = Field(
         "any",
         description="training targets: half-way, or each frame between the anchors",
@@ -105,9 +124,11 @@ class X4k1000fps(Options):
 
     @model_validator(mode="after")
     def _halves(self) -> X4k1000fps:
-        if self.target_times == "middle" and self.spacing % 2:
-            raise ValueError(
-                f"target_times: middle needs an even spacing, not {self.spacing}: choose "
-                f"{self.spacing - 1} or {self.spacing + 1}, or target_times: any"
-            )
+        check_untils("progressive_spacing", [each.until for each in self.progressive_spacing])
+        for spacing in (self.spacing, *(each.spacing for each in self.progressive_spacing)):
+            if self.target_times == "middle" and spacing % 2:
+                raise ValueError(
+                    f"target_times: middle needs an even spacing, not {spacing}: choose "
+                    f"{spacing - 1} or {spacing + 1}, or target_times: any"
+                )
         return self

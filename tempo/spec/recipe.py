@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tempo.core.plugins.parts import names_of
+from tempo.spec.data import DATASETS
 from tempo.spec.losses import LOSSES, Charbonnier
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS, METRIC_TABLE, check_validated
 from tempo.spec.options import (
@@ -14,14 +15,15 @@ from tempo.spec.options import (
     MOST_PIXELS,
     MOST_STEPS,
     NOT_RESULT,
-    PATTERN_IN_WORDS,
     ListOf,
     Options,
     Section,
     Slot,
+    check_untils,
     kinds,
     slot_of,
 )
+from tempo.spec.sections.start import Init, part_names
 
 
 class AdamW(Options):
@@ -130,6 +132,36 @@ class CropStage(Section):
     crop: int = Field(ge=8, le=MOST_PIXELS, description="side of the crop in this stage, in pixels")
 
 
+class Stage(Section):
+    """A stage of training that follows the one before it. What is not given is as in the recipe.
+
+    The learning rate goes over the stage's own budget, and so do the weights of losses. A stage on
+    the same data goes on with the clips that the stages before it have not seen yet.
+    """
+
+    name: str = Field(
+        "",
+        description="what curves and notes call it; empty is its number",
+        json_schema_extra=NOT_RESULT,
+    )
+    budget: Budget = Field(description="how long the stage trains")
+    data: Annotated[Slot, slot_of(DATASETS)] | None = Field(
+        None, description="what is trained on; validation and test stay those of the study"
+    )
+    loss: Annotated[Slot, slot_of(LOSSES)] | None = Field(None, description="what is minimised")
+    crop: int | None = Field(
+        None, ge=8, le=MOST_PIXELS, description="side of the training crop, in pixels"
+    )
+    lr: float | None = Field(None, gt=0, le=1000, description="peak learning rate")
+    warmup: int = Field(0, ge=0, le=MOST_STEPS, description="steps of linear warmup")
+    schedule: Annotated[Slot, slot_of(SCHEDULES)] | None = Field(
+        None, description="how the learning rate goes over the stage"
+    )
+    optimiser: Literal["keep", "fresh"] = Field(
+        "keep", description="whether the optimiser's state goes on or starts afresh"
+    )
+
+
 class Guard(Section):
     """What happens when training goes wrong.
 
@@ -187,13 +219,46 @@ class Recipe(Section):
         None, gt=0, lt=1, description="decay of averaged weights, then used for every evaluation"
     )
     guard: Guard = Guard()
+    init: Init | None = Field(
+        None, description="trained weights to start from; null starts from fresh ones"
+    )
+    freeze: Annotated[tuple[str, ...], ListOf] = Field(
+        (), description="parameters or parts that are not trained, by name, as encoder"
+    )
+
+    stages: Annotated[tuple[Stage, ...], ListOf] = Field(
+        (), description="stages that follow: the recipe itself, with its own budget, is the first"
+    )
+
+    @property
+    def stage_recipes(self) -> tuple[Recipe, ...]:
+        """The recipe of each stage, with what the stage changes; this one's first."""
+        first = self.model_copy(update={"stages": ()})
+        return (first, *(first.model_copy(update=_changes(each)) for each in self.stages))
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The name of each stage, or its number."""
+        given = (each.name for each in self.stages)
+        return ("1", *(name or str(number) for number, name in enumerate(given, 2)))
+
+    @field_validator("freeze")
+    @classmethod
+    def _parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return part_names(value)
 
     @model_validator(mode="after")
     def _stages(self) -> Recipe:
-        ends = [stage.until for stage in self.progressive_crop]
-        if ends != sorted(set(ends)):
-            raise ValueError(f"progressive_crop: `until` rises from stage to stage, not {ends}")
+        check_untils("progressive_crop", [stage.until for stage in self.progressive_crop])
         return self
+
+
+def _changes(stage: Stage) -> dict[str, Any]:
+    """Return what a stage changes in the recipe; its crop is one, without smaller ones before."""
+    names = ("loss", "crop", "lr", "schedule")
+    given = {name: getattr(stage, name) for name in names if getattr(stage, name) is not None}
+    own = {"budget": stage.budget, "warmup": stage.warmup, "progressive_crop": ()}
+    return given | own
 
 
 class Evaluation(Section):
@@ -271,46 +336,3 @@ class Runtime(Section):
     profile_steps: Annotated[tuple[int, int], ListOf] | None = Field(
         None, description="first and last step of a recorded profiler trace"
     )
-
-
-class Resources(Section):
-    """What one run gets. Nothing here changes a result, nor a run's identity.
-
-    The fields from `nodes` on are read by the launchers of clusters; `extra` holds further options
-    of the cluster's submit command, name to value.
-    """
-
-    gpus_per_run: int = Field(1, ge=1, description="GPUs of one run, on each of its nodes")
-    runs_per_gpu: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
-        1, description="small runs that share a GPU; auto goes by the memory in their prices"
-    )
-    nodes: int = Field(1, ge=1, description="machines of one run")
-    cpus: int | None = Field(None, ge=1, description="CPUs per node; null follows runtime.threads")
-    mem: str | None = Field(
-        None,
-        pattern=r"^[1-9][0-9]*[KMGT]?$",
-        description="per node, as 32G",
-        json_schema_extra={PATTERN_IN_WORDS: "be a size such as 32G (K, M, G or T)"},
-    )
-    time: str | None = Field(
-        None,
-        pattern=r"^(\d+-)?\d{1,3}(:\d{2}){1,2}$|^\d+$",
-        description="limit of one job: minutes, HH:MM:SS or D-HH:MM:SS",
-        json_schema_extra={PATTERN_IN_WORDS: "be minutes, HH:MM:SS or D-HH:MM:SS"},
-    )
-    partition: str | None = Field(None, description="the cluster's partition (queue)")
-    account: str | None = Field(None, description="what the hours are charged to")
-    constraint: str | None = Field(None, description="feature that nodes must have")
-    extra: dict[str, str] = Field(
-        default_factory=dict, description="further options of the submit command, name to value"
-    )
-
-
-class Limits(Section):
-    """What a study may cost in all: checked against the price before anything is submitted, and
-    against what was spent while it runs."""
-
-    gpu_hours: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="device-hours that all runs may take together; null is no limit"
-    )
-    jobs: int | None = Field(None, ge=1, description="most jobs queued or running at a time")

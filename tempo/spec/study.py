@@ -15,10 +15,20 @@ from tempo.spec.data import DATASETS, shortest_side
 from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.methods import Method, Reference
 from tempo.spec.networks import NETWORK
-from tempo.spec.options import NOT_RESULT, PATTERN_IN_WORDS, ListOf, Section, Slot, slot_of
+from tempo.spec.options import (
+    NOT_RESULT,
+    PATTERN_IN_WORDS,
+    ListOf,
+    Options,
+    Section,
+    Slot,
+    slot_of,
+)
 from tempo.spec.plugins.plugin_list import Plugins, load_of
-from tempo.spec.recipe import Evaluation, Limits, Recipe, Resources, Runtime
+from tempo.spec.recipe import Evaluation, Recipe, Runtime
 from tempo.spec.search_section import SearchSpec
+from tempo.spec.sections.resources import Limits, Resources
+from tempo.spec.sections.start import map_sources
 from tempo.spec.seeds import SeedForms, stages_of
 from tempo.spec.verdict import VerdictSection
 
@@ -65,14 +75,27 @@ class RunConfig(Section):
         data = info.data.get("data")
         if cls is StudySpec or data is None or info.data.get("method") != "network":
             return value
-        side = shortest_side(data)
-        crop = max([value.crop, *(stage.crop for stage in value.progressive_crop)])
-        if side is not None and crop > side:
-            raise ValueError(
-                f"recipe.crop is {crop}, but training pictures are only {side} pixels on their "
-                f"shorter side (data.size): choose a crop of at most {side}, or a larger size"
-            )
+        of_stages = (data, *(stage.data or data for stage in value.stages))
+        for trained_on, stage in zip(of_stages, value.stage_recipes, strict=True):
+            side = shortest_side(trained_on)
+            crop = max([stage.crop, *(each.crop for each in stage.progressive_crop)])
+            if side is not None and crop > side:
+                raise ValueError(
+                    f"recipe.crop is {crop}, but training pictures are only {side} pixels on their "
+                    f"shorter side (data.size): choose a crop of at most {side}, or a larger size"
+                )
         return value
+
+    @property
+    def stage_data(self) -> tuple[Options, ...]:
+        """The data set of each stage of training: that of the study where a stage names none."""
+        return (self.data, *(stage.data or self.data for stage in self.recipe.stages))
+
+    @property
+    def datasets(self) -> tuple[Options, ...]:
+        """Every data set that the run reads: that of the study, then those of later stages."""
+        later = (stage.data for stage in self.recipe.stages)
+        return (self.data, *(each for each in later if each is not None))
 
 
 class StudySpec(RunConfig):
@@ -168,6 +191,9 @@ has neither weights nor a seed."""
 
 _REQUIRED = object()
 
+NO_PARENTS: Mapping[str, str] = {}
+"""Of a run that takes no weights from anywhere."""
+
 
 @cache
 def _counted(section: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
@@ -211,10 +237,20 @@ def _result(value: Any, dumped: Any) -> Any:
     return dumped
 
 
-def run_id(chosen: Mapping[str, Any], method: str, seed: int | None) -> str:
-    """Return the short hash of a config's result fields and a seed."""
+def run_id(
+    chosen: Mapping[str, Any],
+    method: str,
+    seed: int | None,
+    parents: Mapping[str, str] = NO_PARENTS,
+) -> str:
+    """Return the short hash of a config's result fields and a seed.
+
+    `parents` gives what counts for each source of weights: a run's id, or a file's SHA-256.
+    """
     network = method == "network"
     kept = {name: chosen[name] for name in RESULT_SECTIONS[network] if name in chosen}
+    if parents:
+        kept["recipe"] = map_sources(kept["recipe"], lambda source: parents[source])
     counted = seed if network else None
     return short_hash({"version": IDENTITY_VERSION, "config": kept, "seed": counted})
 

@@ -15,6 +15,7 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from tempo.core.records import PlannedRun
+from tempo.design.run_cost import budget_in
 from tempo.ledger.port import Ledger
 from tempo.records.event_log import Tail
 from tempo.records.events import Validated
@@ -88,8 +89,9 @@ class Search:
             self.skipped = add_known(self.space, self.storage, self.name, store)
         self.tickets = Tickets(ledger, self.name, self.spec.heartbeat)
         config = self.space.base.resolved.config
+        steps = budget_in(config["recipe"], "steps")
         self._pruner = make_pruner(
-            self.spec, config["evaluation"]["val_every"], config["recipe"]["budget"]["steps"]
+            self.spec, config["evaluation"]["val_every"], None if steps is None else int(steps)
         )
         self.proposals = Proposals(self.space, self.storage, self.name, self.tickets, costs)
         self._study_id = self.storage.get_study_id_from_name(self.name)

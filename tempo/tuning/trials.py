@@ -14,12 +14,14 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from tempo.core.errors import SpecError
 from tempo.core.records import PlannedRun, PlannedVariant, RunSpec
 from tempo.records.events import Validated
 from tempo.records.run_record import RunRecord, devices_of
 from tempo.records.search_record import ObjectiveInfo
 from tempo.spec.metrics import best_of
 from tempo.spec.search_section import MAXIMISED
+from tempo.spec.sections.start import sources_of
 from tempo.spec.study import run_id
 from tempo.tuning.space import Params, Point
 from tempo.tuning.tickets import Ticket
@@ -139,8 +141,18 @@ def variant_of(name: str, point: Point) -> PlannedVariant:
 
 
 def runs_of(name: str, point: Point, seeds: Sequence[int]) -> dict[int, PlannedRun]:
-    """Return the ordinary runs of a point by seed, under their ordinary run ids."""
+    """Return the ordinary runs of a point by seed, under their ordinary run ids.
+
+    Raises:
+        SpecError: when the point takes weights from elsewhere, which searches do not.
+    """
     resolved = point.resolved
+    if sources := sources_of(resolved.chosen["recipe"]):
+        raise SpecError(
+            f"the trials of a search start from fresh weights and have no teachers, and {name!r} "
+            f"builds on {sources[0]!r}; search without that, then build the variants of an "
+            "ordinary study on it"
+        )
     return {
         seed: PlannedRun(
             run_id=run_id(resolved.chosen, resolved.method, seed), variant=name, seed=seed

@@ -21,7 +21,7 @@ from tempo.core.errors import TempoError
 from tempo.core.torchrun_command import Processes, launch_command, launch_environment
 from tempo.launch.worker_command import MODULE
 from tempo.records.files import write_json
-from tempo.records.prices import CONFIG_FILE, PRICE_FILE
+from tempo.records.prices import CONFIG_FILE, NETWORKS_FILE, PRICE_FILE
 from tempo.worker.arguments import add_cache, add_ddp, add_nodes, add_reuse, add_with_parent
 from tempo.worker.process_setup import die_with_parent, limit_threads
 
@@ -99,7 +99,8 @@ def _calibrate(options: argparse.Namespace) -> int:
 
     whole = RunConfig.model_validate(config)
     group = join_group(cuda=wants_cuda(whole.runtime))
-    price = calibrate(whole, options.cache, group)
+    networks = json.loads((options.folder / NETWORKS_FILE).read_text())
+    price = calibrate(whole, options.cache, group, networks)
     if group.leads:
         write_json(options.folder / PRICE_FILE, asdict(price))
     return 0

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def execute(options: argparse.Namespace) -> int:
     """Read a request from stdin, answer in JSON lines.
 
-    Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}, "laws": whether laws
-    are checked, "widths": [{"config": config, "target": config, "by": "parameters" or "macs"},
-    ...]}. Every width gets
+    Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}, "parents":
+    {variant: {source of weights: {"config": config} or {"path": path}}}, "laws": whether laws are
+    checked, "widths": [{"config": config, "target": config, "by": "parameters" or "macs"}, ...]}.
+    Every width gets
     {"width": ...}, in order. Every label gets {"missing": label, "sentences": [...]}. When nothing
     is missing and there is something to rehearse: {"slots": [environment, ...], "device": name},
     then {"rehearsed": variant, "weight": work a clip} or {"broken": variant, "message": ...} for
@@ -58,7 +59,12 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     device = device_name(pick_device(next(iter(variants.values())).runtime))
     _say(slots=device_slots(variants.values()), device=device)
-    broken = [name for name, config in variants.items() if not _rehearsed(name, config)]
+    parents = request.get("parents", {})
+    broken = [
+        name
+        for name, config in variants.items()
+        if not _rehearsed(name, config, parents.get(name, {}))
+    ]
     if not broken and request.get("laws"):
         _check_laws(variants)
     if not broken:
@@ -81,12 +87,12 @@ def _width(config: dict[str, Any], target: dict[str, Any], by: str) -> dict[str,
     return asdict(same_cost(one.arch, other.arch, by, crops))
 
 
-def _rehearsed(name: str, config: RunConfig) -> bool:
+def _rehearsed(name: str, config: RunConfig, parents: dict[str, Any]) -> bool:
     """Build the variant, train it a step and measure it; returns whether that worked."""
     from tempo.train.hardware.preflight import rehearse
 
     try:
-        weight = rehearse(config)
+        weight = rehearse(config, parents)
     except Exception as error:
         # Whatever a part raises here it would raise in every run, so the user is told now.
         kind = "" if isinstance(error, TempoError) else f"{type(error).__name__}: "
@@ -122,7 +128,7 @@ def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
     def report(done: int, total: int, what: str) -> None:
         _say(prepare=what, done=done, total=total)
 
-    distinct = {config.data.model_dump_json(): config.data for config in configs}
+    distinct = {each.model_dump_json(): each for config in configs for each in config.datasets}
     for data in distinct.values():
         try:
             prepare(data, cache, report, cores())

@@ -107,4 +107,6 @@ def _staged(options: argparse.Namespace, spec: RunSpec) -> Path:
     from tempo.spec.study import RunConfig
 
     config = RunConfig.model_validate(dict(spec.config))
-    return stage(config.data, options.cache, os.path.expandvars(options.scratch), print)
+    scratch = os.path.expandvars(options.scratch)
+    used = {stage(each, options.cache, scratch, print) for each in config.datasets}
+    return used.pop() if len(used) == 1 else options.cache

@@ -173,15 +173,16 @@ def _of_spec(
     path: Path, root: str | None, overrides: Sequence[str], profile: str | None
 ) -> tuple[Options, ...]:
     from tempo.design.expand import expand
+    from tempo.design.measurements import Undecided
     from tempo.spec.load import load_study
     from tempo.spec.study import RunConfig
 
     given = [*overrides, *([] if root is None else [f"data.root={root}"])]
-    plan = expand(load_study(path, profile=profile, overrides=given))
+    plan = expand(load_study(path, profile=profile, overrides=given), Undecided())
     found: dict[str, Options] = {}
     for variant in plan.variants:
-        data = RunConfig.model_validate(variant.config).data
-        found[data.model_dump_json()] = data
+        for data in RunConfig.model_validate(variant.config).datasets:
+            found[data.model_dump_json()] = data
     return tuple(found.values())
 
 

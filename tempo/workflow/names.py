@@ -16,7 +16,7 @@ from tempo.core.counted import counted
 from tempo.core.errors import RecordError
 from tempo.core.identity import short_hash
 from tempo.core.records import Plan, PlannedRun
-from tempo.records.layout import Store, root_of
+from tempo.records.layout import SHORTEST_ID, Store, root_of
 
 if TYPE_CHECKING:
     from tempo.track.mlflow_import.mlflow_reader import FoundRun
@@ -26,9 +26,6 @@ UNPLANNED = "?"
 """The variant of a run that no current plan mentions."""
 
 SPEC_SUFFIXES = {".yaml", ".yml"}
-
-SHORTEST_ID = 4
-"""Characters of a run id that are enough to name the run."""
 
 SHOWN = 8
 """Candidates that a message lists."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tempo.core.budget_course import Course
 from tempo.core.errors import SpecError
 from tempo.data.batches import TrainBatches
 from tempo.data.cache.mixed_split import MixedSplit, Part
@@ -106,7 +107,7 @@ def test_weights_and_parts_are_in_the_digest(parts):
 def test_a_part_is_left_out_before_its_start(parts):
     later = MixedSplit(
         "train", [Part("a", 1.0, parts["a"]), Part("b", 3.0, parts["b"], start=0.5)]
-    ).within(100)
+    ).within(Course((100,), 1))
     seen = [name[0] for epoch in range(8) for name in names(later, epoch)][:100]
     assert set(seen[:50]) == {"a"}
     assert list(later.beginning()) == list(range(10))
@@ -122,7 +123,7 @@ def test_a_part_is_left_out_before_its_start(parts):
 def test_each_clip_of_a_later_part_is_seen_before_any_is_seen_again(parts):
     later = MixedSplit(
         "train", [Part("a", 1.0, parts["a"]), Part("c", 1.0, parts["c"], start=0.3)]
-    ).within(170)
+    ).within(Course((170,), 1))
     counts = Counter(name for epoch in range(10) for name in names(later, epoch))
     for part in "ac":
         found = [count for name, count in counts.items() if name[0] == part]
@@ -134,7 +135,7 @@ def test_a_start_is_in_the_digest_and_no_start_changes_nothing(parts):
     plain = mixed(parts, {"a": 1.0, "b": 2.0})
     later = MixedSplit("train", [Part("a", 1.0, parts["a"]), Part("b", 2.0, parts["b"], 0.5)])
     assert plain.digest != later.digest
-    assert names(plain.within(50), 3) == names(plain, 3)
+    assert names(plain.within(Course((50,), 1)), 3) == names(plain, 3)
     # As it was before parts could start later: records of then hold this order's digest.
     assert names(plain, 1)[:5] == BEFORE
 
@@ -174,8 +175,11 @@ def test_a_mixture_is_opened_from_a_spec(tmp_path):
     [
         ([{"data": "procedural"}, {"data": "procedural"}], "need names of their own"),
         ([], "at least 1 item"),
-        ([{"data": "procedural", "start": 0.2}], "needs a part to begin with"),
-        ([{"data": "procedural", "weight": 0.0}], "greater than 0"),
+        ([{"data": "procedural", "weight": 0.0}], "'procedural' of the mixture has no weight"),
+        ([{"data": "procedural", "weight": -1.0}], "greater than or equal to 0"),
+        ([{"data": "procedural", "start": 0.5}], "needs a part to begin with, one with `start: 0`"),
+        ([{"data": "procedural", "weight": 0.0, "final": 1.0}], "needs a part to begin with"),
+        ([{"data": "procedural", "final": 0.0}], "needs a part to end with"),
         ([{"data": {"kind": "mixture", "parts": [{"data": "procedural"}]}}], "not mixtures"),
     ],
 )

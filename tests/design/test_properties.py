@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -38,10 +36,11 @@ LEVELS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def plan_of(study: Any) -> Plan:
     """The plan of a study given as plain values (JSON is YAML)."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "s.yaml"
-        path.write_text(json.dumps(study))
-        return replace(expand(load_study(path)), source="s.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda _: json.dumps(study).encode())
+        spec = load_study(Path("s.yaml"))
+    # What expanding imports reads files of its own.
+    return expand(spec)
 
 
 @st.composite
@@ -126,7 +125,9 @@ GUESSES: tuple[Any, ...] = (
     [1, 2], [3], [2, 1, 1],
     [0.5], [0.25, 0.5], [64, 64], [512, 512], [0.0, 1.0], [0.5, 0.5], [1.0, 2.0],
     [[1], [1], [1], [1]],
-    [{"until": 0.5, "crop": 32}], [{"loss": {"kind": "ssim"}}],
+    [{"until": 0.5, "crop": 32}], [{"loss": {"kind": "ssim"}}], {"from": "a"},
+    [{"budget": {"steps": 2}}], [{"until": 0.5, "motion": [0.0, 12.0]}],
+    [{"until": 0.5, "spacing": 8}],
 )  # fmt: skip
 """Values of every shape the schema has. A field takes the first that is valid there."""
 

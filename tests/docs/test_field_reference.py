@@ -16,13 +16,14 @@ from tempo.spec.designs import Between, DesignOptions, Range
 from tempo.spec.options import Options, Section
 from tempo.spec.presets import expand_preset
 from tempo.spec.recipe import Recipe
+from tempo.spec.sections.start import FromField
 from tempo.spec.study import RunConfig, StudySpec
 from tempo.spec.yaml.problems import Problems
 from tempo.spec.yaml.schema_walk import Shape, complete
 from tempo.spec.yaml.strict_yaml import read_tree
 from tempo.spec.yaml.value_tree import Entry, Mapped, Node, plain
 
-BASES = {Options, DesignOptions, Between, Footage, RunConfig}
+BASES = {Options, DesignOptions, Between, Footage, RunConfig, FromField}
 """Classes that only others are made from."""
 
 PAGES = {page.name: page for page in reference.pages()}
@@ -133,7 +134,7 @@ def test_docstrings_below_fields_are_meanings_too() -> None:
     ("section", "name", "takes", "default"),
     [
         (Sinusoidal, "octaves", "whole number from 1 to 16", "`10`"),
-        (Recipe, "lr", "number above 0", "`5e-5`"),
+        (Recipe, "lr", "number above 0 and to 1000", "`5e-5`"),
         (Recipe, "grad_clip", "number above 0, or null", "`0.5`"),
         (Recipe, "budget", "section", "required"),
         (Range, "step", "number above 0, or null", "`null`"),

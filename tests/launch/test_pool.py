@@ -9,7 +9,7 @@ import pytest
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
-from tempo.launch.scheduling import pool as pool_module
+from tempo.launch.scheduling import other_drivers as drivers
 from tempo.launch.scheduling import pool as pooling
 from tempo.launch.scheduling.failure_policy import RETRIES
 from tempo.launch.scheduling.pool import Pool
@@ -416,7 +416,7 @@ def test_a_cluster_queues_by_itself_and_jobs_of_an_earlier_driver_are_followed(
 
 @pytest.fixture
 def ledger(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteLedger]:
-    monkeypatch.setattr(pool_module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(drivers, "LOOK_SECONDS", 0.0)
     ledger = SqliteLedger(store.root / "ledger.db")
     yield ledger
     ledger.close()

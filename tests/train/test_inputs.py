@@ -26,7 +26,8 @@ CPU = torch.device("cpu")
 def steps_of(cache: Path, **recipe: Any) -> Steps:
     made = config({"recipe": recipe})
     split = open_split(made.data, "train", cache)
-    return Steps(split, made.recipe, horizon(made.recipe, len(split)), 0, Group())
+    plan = horizon(made.recipe, len(split))
+    return Steps(split, recipe=made.recipe, horizon=plan, seed=0, group=Group())
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -49,7 +50,7 @@ def test_preparing_processes_are_sent_no_pixels(cache: Path) -> None:
     steps = steps_of(cache)
     first = steps[0]
     sent = pickle.dumps(steps)
-    shard, _ = steps._stages[0][1].split.locate(0)
+    shard, _ = steps._parts[0][2].split.locate(0)
     assert len(sent) < shard.pixels.nbytes / 4
     received = pickle.loads(sent)
     assert torch.equal(received[0].frames, first.frames)

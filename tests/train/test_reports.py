@@ -12,8 +12,8 @@ from tempo.records.events import Validated
 from tempo.records.run_record import read_run
 from tempo.train.optim.trainer import Step
 from tempo.train.run import run_folder as worker
-from tempo.train.run.attempt import milestones
 from tempo.train.run.batch_stream import Horizon
+from tempo.train.run.milestones import milestones
 from tempo.train.run.progress_reports import Meters, Reports
 from tempo.train.run.system_metrics import SystemMeter
 

@@ -61,7 +61,7 @@ def test_one_cycle_rises_and_falls() -> None:
 )
 def test_every_unit_of_a_budget_becomes_steps(budget: dict[str, float], steps: int) -> None:
     recipe = Recipe.model_validate({"batch": 4, "budget": budget})
-    plan = horizon(recipe, train_clips=100)
+    plan = horizon(recipe, 100)
     assert plan.steps == steps
     assert plan.clips(plan.steps) == 4 * steps
     assert plan.epoch(25) == 1.0

@@ -55,6 +55,7 @@ def _remarks(view: StudyPlan) -> Iterator[str]:
     for group in plan.aliases:
         yield f"cannot be told apart: {' = '.join(group)}"
     yield from plan.notes
+    yield from view.starts
     if view.seeds is not None:
         yield from view.seeds.sentences()
     yield from view.rule

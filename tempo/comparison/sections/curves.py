@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
@@ -13,9 +12,10 @@ from typing import Literal, TypeVar
 import numpy as np
 from scipy import special
 
-from tempo.comparison.evidence import Curve, Learning, Milestone, Passing
+from tempo.comparison.evidence import Curve, Learning, Passing
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.load_runs import Run, Sample
+from tempo.comparison.sections.milestones import borders, milestones
 from tempo.comparison.statistics.quantities import Interval
 from tempo.comparison.statistics.seed_source_matrix import Array
 from tempo.records.events import Trained, Validated
@@ -26,9 +26,6 @@ HEALTH = ("loss", "lr", "grad_norm", "clip_rate", "skipped", "step_ms", "samples
 """Training metrics that say whether a run is well; loss terms are added."""
 PLATEAU_SHARE = 0.01
 """A plateau's tolerance as a share of the range, where no `equivalent` difference is stated."""
-NOTED = "milestones"
-"""The topic of the notes in which runs record points of their own learning curve."""
-_AT_EPOCH = re.compile(r"psnr_at_epoch_(\d+)")
 
 
 @dataclass(frozen=True)
@@ -85,14 +82,21 @@ def health_curves(sample: Sample) -> tuple[Curve, ...]:
 def _curves(sample: Sample, names: Sequence[str], split: Split, read: Read) -> tuple[Curve, ...]:
     found = {name: _by_seed(sample, name, read) for name in names}
     return tuple(
-        _curve(variant.name, name, split, series, sample.query.coverage)
+        _curve(variant.name, name, split, series, sample.query.coverage, borders(sample, variant))
         for variant in sample.trained
         for name in names
         if (series := found[name][variant.name])
     )
 
 
-def _curve(variant: str, name: str, split: Split, found: Sequence[Series], level: float) -> Curve:
+def _curve(
+    variant: str,
+    name: str,
+    split: Split,
+    found: Sequence[Series],
+    level: float,
+    stages: Mapping[int, str],
+) -> Curve:
     steps = np.unique(np.concatenate([series.steps for series in found]))
     grid = _grid(steps, found, "values")
     mean, low, high, counts = band(grid, level)
@@ -108,6 +112,7 @@ def _curve(variant: str, name: str, split: Split, found: Sequence[Series], level
         high=_optional(high),
         counts=tuple(int(count) for count in counts),
         band=band_sentence(len(found), level),
+        stages=stages,
         lines={}
         if split == "train"
         else {series.seed: _optional(row) for series, row in zip(found, grid, strict=True)},
@@ -291,29 +296,3 @@ def _epoch_at(found: Sequence[Series], step: int | None) -> float | None:
     if step is None:
         return None
     return fmean(float(each.epochs[np.searchsorted(each.steps, step)]) for each in found)
-
-
-def milestones(runs: Sequence[Run]) -> tuple[Milestone, ...]:
-    """Return means over the runs of a variant that noted milestones, in the order of epochs."""
-    seen: dict[str, list[float]] = {}
-    for run in runs:
-        notes = [note for note in (run.record.notes if run.record else ()) if note.topic == NOTED]
-        # A resumed run may have noted its milestones before: its last note counts.
-        for key, value in (notes[-1].values if notes else {}).items():
-            if _epoch(key) >= 0:
-                seen.setdefault(key, []).append(float(value))
-    return tuple(
-        Milestone(
-            name=f"PSNR at epoch {_epoch(key)}",
-            value=fmean(seen[key]),
-            unit="dB",
-            seeds=len(seen[key]),
-        )
-        for key in sorted(seen, key=_epoch)
-    )
-
-
-def _epoch(key: str) -> int:
-    """Return the epoch in the name of a milestone; -1 for a plateau, which `_plateau` defines."""
-    found = _AT_EPOCH.fullmatch(key)
-    return int(found[1]) if found else -1

@@ -29,7 +29,7 @@ ENVIRONMENT = {
     "precision": "the arithmetic precision",
 }
 """Recorded facts that can change a result."""
-SET_BY = {"precision": ("recipe.precision",), "data": ("data",)}
+SET_BY = {"precision": ("recipe.precision",), "data": ("data", "recipe.stages")}
 """Where a study sets such a fact itself: it is then meant to differ."""
 HARMLESS = {
     "threads": "CPU threads",
@@ -68,6 +68,7 @@ def fairness_differences(sample: Sample) -> tuple[Difference, ...]:
         *_seeds(sample),
         *_configured(sample),
         *_environment(runs, HARMLESS, "note"),
+        *_started(runs),
         *_resumed(runs),
         *_noted(runs),
     ]
@@ -247,6 +248,20 @@ def _seeds(sample: Sample) -> Iterator[Difference]:
         what = "got more seeds only while undecided" if adaptive else "finished different seeds"
         said = f"variants {what}; contrasts use the seeds that both sides have"
         yield _difference("seeds", "intended" if adaptive else "unintended", values, said)
+
+
+def _started(runs: Sequence[Run]) -> Iterator[Difference]:
+    """List the variants that take weights, whose training goes beyond the shared budget."""
+    values = {
+        run.name: ", ".join(parent.source for parent in run.planned.parents) or "nothing"
+        for run in runs
+    }
+    if _differ(values):
+        said = (
+            "some variants build on weights trained before, beyond the budget they share with the "
+            "others (the table of costs says what that took)"
+        )
+        yield _difference("init", "intended", values, said)
 
 
 def _resumed(runs: Sequence[Run]) -> Iterator[Difference]:

@@ -14,6 +14,7 @@ from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
 from tempo.comparison.statistics.quantities import Contrast, Estimate
 from tempo.core.records import PlannedVariant, RunStatus
 from tempo.core.t_interval import mean_half_width
+from tempo.records.parent_runs import hours_behind
 from tempo.records.run_record import RunRecord
 from tempo.records.seed_log import end_of
 
@@ -185,6 +186,8 @@ def cost_of(runs: Sequence[Run], gain: float | None) -> Cost:
     trained = [record for record in records if record.model]
     model = trained[0].model if trained else None
     hours = _mean(record.device_hours for record in records)
+    behind = _mean(hours_behind(record.folder) for record in trained if record.spec.parents)
+    whole = (hours or 0.0) + (behind or 0.0)
     return Cost(
         parameters=model.parameters if model else None,
         macs=model.macs if model else None,
@@ -193,9 +196,10 @@ def cost_of(runs: Sequence[Run], gain: float | None) -> Cost:
         device_hours=hours if model else None,
         peak_memory=_peak(trained),
         step_ms=_mean(map(_step_ms, trained)),
-        gain_per_hour=gain / hours if model and hours and gain is not None else None,
+        gain_per_hour=gain / whole if model and hours and gain is not None else None,
         device=_device(records),
         compile_seconds=_mean(map(_compile_seconds, records)),
+        hours_behind=behind,
     )
 
 

@@ -1,4 +1,4 @@
-"""Plan the shards of a split and read its clips: whole, or cut from sequences."""
+"""Plan the shards of a split and read its clips: whole, cut from sequences, or graded by motion."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from tempo.core.budget_course import END, Course, Moment
 from tempo.core.seeding import stream
 from tempo.data.cache.shards import Entry, Shard, ShardWriter
 from tempo.data.clips import Clip, Pixels
@@ -44,10 +45,28 @@ class Window:
 
     The anchors of a clip are `spacing` frames apart; its target is one of the frames between them
     when `any_time`, else the middle one. Training starts anywhere in a sequence, at random.
+    `earlier` gives the spacing until each of some rising fractions of the budget.
     """
 
     spacing: int
     any_time: bool
+    earlier: tuple[tuple[float, int], ...] = ()
+
+    def at(self, moment: Moment) -> int:
+        """Return the spacing at a moment of a training."""
+        passed = moment.passed([until for until, _ in self.earlier])
+        return [*(spacing for _, spacing in self.earlier), self.spacing][passed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grading:
+    """Say which clips a training shows at first, by a level of each, such as its motion.
+
+    `earlier` gives the least and the most level until each of some rising fractions of the budget.
+    """
+
+    levels: tuple[float, ...]
+    earlier: tuple[tuple[float, tuple[float, float]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +74,7 @@ class SplitPlan:
     """Plan the shards of a split. `digest` is the hash of everything that decides its clips.
 
     `tolerated` is the share of its clips that may be unreadable. With a `window`, the shards hold
-    whole sequences.
+    whole sequences; with a `grading`, not all clips are shown from the first step on.
     """
 
     name: SplitName
@@ -63,6 +82,7 @@ class SplitPlan:
     shards: tuple[ShardPlan, ...]
     tolerated: float = 0.0
     window: Window | None = None
+    grading: Grading | None = None
 
 
 class Split:
@@ -83,6 +103,11 @@ class Split:
             self.counts.update(shard.counts)
         self.notes = tuple(note for shard in self.shards for note in shard.notes)
         self.skipped = tuple(clip for shard in self.shards for clip in shard.skipped)
+
+    @property
+    def judged_digest(self) -> str:
+        """Return the hash of what counts where every clip is judged once."""
+        return self.digest
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -108,7 +133,11 @@ class Split:
         number = bisect_right(ends, place)
         return number, place - (ends[number - 1] if number else 0)
 
-    def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
+    def shown(self, index: int, moment: Moment = END) -> int:
+        """Return the clip that a training sees in the place of clip `index`, mostly itself."""
+        return index
+
+    def draw(self, index: int, seed: int, epoch: int, moment: Moment = END) -> tuple[Shard, Entry]:
         """Return clip `index` as trained on in `epoch`; it differs where clips start at random."""
         return self.locate(index)
 
@@ -116,8 +145,8 @@ class Split:
         """Return the clips of one epoch, int64 [len]: a pure function of (seed, epoch)."""
         return np.random.default_rng(stream(seed, "order", epoch)).permutation(len(self))
 
-    def within(self, samples: int) -> Split:
-        """Return the split as a training over `samples` samples draws from it."""
+    def within(self, course: Course) -> Split:
+        """Return the split as a training of that course draws from it."""
         return self
 
     def beginning(self) -> Sequence[int]:
@@ -153,8 +182,8 @@ class Split:
 class WindowedSplit(Split):
     """Cut clips from sequences on access; an entry's `targets` are all its pictures in order.
 
-    One cache serves every spacing. `locate` gives the central window with its middle target;
-    `draw` starts at random, from the stream (seed, "start", epoch, index).
+    One cache serves every spacing. `locate` gives the central window with its middle target, at
+    the last spacing; `draw` starts at random, from the stream (seed, "start", epoch, index).
     """
 
     def __init__(
@@ -168,11 +197,43 @@ class WindowedSplit(Split):
         start = (len(whole.targets) - 1 - self.window.spacing) // 2
         return shard, cut(whole, start, self.window.spacing, any_time=False)
 
-    def draw(self, index: int, seed: int, epoch: int) -> tuple[Shard, Entry]:
+    def draw(self, index: int, seed: int, epoch: int, moment: Moment = END) -> tuple[Shard, Entry]:
         shard, whole = super().locate(index)
         random = np.random.default_rng(stream(seed, "start", epoch, index))
-        start = int(random.integers(len(whole.targets) - self.window.spacing))
-        return shard, cut(whole, start, self.window.spacing, any_time=self.window.any_time)
+        spacing = self.window.at(moment)
+        start = int(random.integers(len(whole.targets) - spacing))
+        return shard, cut(whole, start, spacing, any_time=self.window.any_time)
+
+
+class GradedSplit(Split):
+    """Show a training only the clips whose level lies in a range, which changes over the budget.
+
+    In the place of a clip outside stands one inside: of n clips by rising level, the one of rank r
+    is shown as that of rank floor(r m / n) of the m clips inside. So each of these is seen equally
+    often, to one time an epoch, and the order, the crops and the flips are those without a range.
+    """
+
+    def __init__(
+        self, name: SplitName, digest: str, shards: Sequence[Shard], grading: Grading
+    ) -> None:
+        super().__init__(name, digest, shards)
+        self._untils = [until for until, _ in grading.earlier]
+        levels = np.array(grading.levels)
+        rising = np.argsort(levels, kind="stable")
+        self._shown: list[npt.NDArray[np.int64]] = []
+        for _, (low, high) in grading.earlier:
+            inside = rising[(levels[rising] >= low) & (levels[rising] <= high)]
+            shown = np.empty_like(rising)
+            shown[rising] = inside[np.arange(len(rising)) * len(inside) // len(rising)]
+            self._shown.append(shown)
+
+    def shown(self, index: int, moment: Moment = END) -> int:
+        passed = moment.passed(self._untils)
+        return int(self._shown[passed][index]) if passed < len(self._shown) else index
+
+    def beginning(self) -> Sequence[int]:
+        """Return the clips whose level lies in the first range."""
+        return sorted({int(index) for index in self._shown[0]})
 
 
 def cut(whole: Entry, start: int, spacing: int, *, any_time: bool) -> Entry:

@@ -12,7 +12,7 @@ import numpy as np
 from tempo.core.identity import short_hash
 from tempo.core.seeding import stream
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, Grading, ShardPlan, SplitName, SplitPlan
 from tempo.data.datasets import photographs, scene
 from tempo.data.datasets.photographs import PHOTOGRAPHS, REDUCTIONS, Photograph, Reduction
 from tempo.spec.data import Procedural
@@ -51,7 +51,17 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     for first in range(0, clips[split], CLIPS_PER_SHARD):
         indices = range(first, min(first + CLIPS_PER_SHARD, clips[split]))
         shards.append(_shard(options, split, indices))
-    return SplitPlan(name=split, digest=digest, shards=tuple(shards))
+    if split != "train" or not options.progressive_motion:
+        return SplitPlan(name=split, digest=digest, shards=tuple(shards))
+    # What is rendered is the whole range, whatever part of it is shown at first.
+    earlier = tuple((each.until, each.motion) for each in options.progressive_motion)
+    levels = tuple(level(options, index) for index in range(clips[split]))
+    return SplitPlan(
+        name=split,
+        digest=short_hash([digest, earlier], 16),
+        shards=tuple(shards),
+        grading=Grading(levels=levels, earlier=earlier),
+    )
 
 
 def _digest(options: Procedural, split: SplitName, clips: int) -> str:

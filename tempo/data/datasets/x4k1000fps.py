@@ -76,13 +76,17 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
         _shard(options, dict(found[first : first + SEQUENCES_PER_SHARD]))
         for first in range(0, len(found), SEQUENCES_PER_SHARD)
     ]
-    window = Window(spacing=options.spacing, any_time=options.target_times == "any")
+    any_time = options.target_times == "any"
+    earlier = [(each.until, each.spacing) for each in options.progressive_spacing]
+    if split != "train":
+        any_time, earlier = False, []
+    window = Window(spacing=options.spacing, any_time=any_time, earlier=tuple(earlier))
     chosen = {
         "version": VERSION,
         "split": split,
         "size": options.size,
         "names": [name for name, _ in found],
-        "window": [window.spacing, window.any_time if split == "train" else False],
+        "window": [window.spacing, window.any_time, *earlier],
     }
     return SplitPlan(
         name=split,

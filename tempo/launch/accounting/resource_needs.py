@@ -10,8 +10,9 @@ from tempo.core.jobs import Resources
 from tempo.core.torchrun_command import Processes
 from tempo.launch.launchers.slurm.script import Placement, SlurmPolicy
 from tempo.launch.launchers.slurm.site import Site
-from tempo.spec.recipe import Limits, Runtime
-from tempo.spec.recipe import Resources as Wanted
+from tempo.spec.recipe import Runtime
+from tempo.spec.sections.resources import Limits
+from tempo.spec.sections.resources import Resources as Wanted
 
 _MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 

@@ -14,18 +14,13 @@ from tempo.launch.scheduling.failure_policy import (
     record_worker_death,
     signature,
 )
-from tempo.launch.scheduling.run_view import RunRequest, RunView, precedence
-from tempo.ledger.port import Hold, Ledger, is_active, this_process
+from tempo.launch.scheduling.other_drivers import OtherDrivers
+from tempo.launch.scheduling.run_view import RunRequest, RunView, precedence, why_fallen
+from tempo.ledger.port import Hold, Ledger, is_active
 from tempo.records.event_log import Tail, last_attempt
 from tempo.records.events import Finished
 from tempo.records.layout import Store
 from tempo.records.reuse import reuse_status
-
-LOOK_SECONDS = 1.0
-"""Seconds between two queries of the ledger."""
-
-CLAIM_SECONDS = 30.0
-"""How long the pool claims a run to record the end of its lost worker."""
 
 BUSY_PAUSE = 3.0
 """Seconds before asking again for a run that another invocation is carrying out."""
@@ -118,9 +113,9 @@ class Pool:
         found = reuse_status(folder, config.get("runtime"), config.get("plugins") or ())
         if found.stale and not self._reuse_stale:
             view.outdated = view.attempt
-        if view.complete:
+        if view.complete and not self._to_come(view):
             view.status, view.reused, view.beside = RunStatus.COMPLETE, True, found.beside
-        else:
+        elif not view.complete:
             self.store.save_run(work.spec)
         return view
 
@@ -169,23 +164,52 @@ class Pool:
         self._elsewhere.close()
 
     def _fill(self) -> None:
+        """Begin what can begin. A queue of its own also takes the runs that wait for those."""
+        while jobs := self._next_jobs():
+            self.launcher.submit(jobs)
+            if self.launcher.slots is not None:
+                return
+
+    def _next_jobs(self) -> list[JobSpec]:
         room = self.width - len(self._jobs)
         if room <= 0:
-            return
+            return []
         now = time.monotonic()
-        ready = [v for v in self._waiting() if v.elsewhere is None and v.not_before <= now]
+        free = [v for v in self._waiting() if v.elsewhere is None and v.not_before <= now]
+        ready = [view for view in free if self._may_begin(view)]
         chosen = sorted(ready, key=precedence)[:room]
         for view in chosen:
             self._adopt_result(view)
-        jobs = [self._job(view) for view in chosen if not view.ended]
-        if jobs:
-            self.launcher.submit(jobs)
+        return [self._job(view) for view in chosen if not view.ended]
+
+    def _to_come(self, view: RunView) -> list[RunView]:
+        """Return the parents of a run that this pool has not brought to a result yet."""
+        found = (self._views.get(each.run_id or "") for each in view.request.spec.parents)
+        return [each for each in found if each and each.status is not RunStatus.COMPLETE]
+
+    def _may_begin(self, view: RunView) -> bool:
+        """Return whether a run need not wait for its parents; hold it back if they fell out.
+
+        A backend with a queue of its own lets jobs wait for others, so they are submitted at once.
+        """
+        to_come = self._to_come(view)
+        if fallen := next((each for each in to_come if each.ended), None):
+            view.held_back = why_fallen(fallen)
+            return False
+        if not to_come:
+            return True
+        return self.launcher.slots is None and all(each.key in self._jobs for each in to_come)
 
     def _adopt_result(self, view: RunView) -> None:
         """Take in what another invocation made of a run since it was added."""
         view.read()
+        if view.request.spec.parents and not self._reuse_stale:
+            # Its parents may have been trained again since it was added.
+            found = reuse_status(view.tail.folder)
+            view.outdated = view.progress.attempt if found.stale else 0
         if view.complete:
             view.status = RunStatus.COMPLETE
+            view.reused = view.progress.attempt == view.attempt
         elif view.failed and view.progress.attempt > view.attempt:
             self._fail(view)
 
@@ -203,6 +227,7 @@ class Pool:
             log=view.log,
             resources=self._resources(view.request.spec),
             avoid=view.avoid,
+            after=tuple(each.key for each in self._to_come(view)),
         )
 
     def _began(self, view: RunView) -> None:
@@ -249,6 +274,9 @@ class Pool:
             view.status, view.withdrawn = RunStatus.STOPPED, True
         elif self.stopping or (finish is not None and finish.status == RunStatus.STOPPED):
             view.status = RunStatus.STOPPED
+        elif finish is None and self._to_come(view):
+            # Its worker found no weights to start from, and left: the next step says what follows.
+            view.status = RunStatus.PLANNED
         elif not self._retried(view, status, finish):
             self._record_death(view, status)
 
@@ -299,42 +327,3 @@ class Pool:
         for view in self._waiting():
             if view.elsewhere is None and (len(variants) > 1 or view.run.variant in variants):
                 view.held_back = f"{failed.run.title} failed: {cause}"
-
-
-class OtherDrivers:
-    """The ledger as a pool needs it. Without a ledger there is no other driver."""
-
-    def __init__(self, ledger: Ledger | None) -> None:
-        self._ledger = ledger
-        self._next = 0.0
-
-    def due(self) -> bool:
-        if self._ledger is None or time.monotonic() < self._next:
-            return False
-        self._next = time.monotonic() + LOOK_SECONDS
-        return True
-
-    def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
-        """Return the keys that a live process holds or that were asked to stop."""
-        if self._ledger is None:
-            return {}
-        holds = self._ledger.holds(keys)
-        return {key: hold for key, hold in holds.items() if hold.asked_to_stop or is_active(hold)}
-
-    def allow(self, keys: Iterable[str]) -> None:
-        if self._ledger is not None:
-            self._ledger.ask_to_stop(keys, stop=False)
-
-    def claim(self, key: str) -> int | None:
-        """Claim a run to write into its record; None when another process holds it."""
-        if self._ledger is None:
-            return 0
-        return self._ledger.claim(key, this_process(), CLAIM_SECONDS)
-
-    def release(self, key: str, token: int) -> None:
-        if self._ledger is not None:
-            self._ledger.release(key, token)
-
-    def close(self) -> None:
-        if self._ledger is not None:
-            self._ledger.close()

@@ -120,15 +120,47 @@ def precedence(view: RunView) -> tuple[int, float, int]:
     return view.replicate, float("-inf") if cost is None else -cost, view.position
 
 
+def why_fallen(parent: RunView) -> str:
+    """Say why a run cannot start from the weights of a run that ended without a result."""
+    name = f"it builds on {parent.run.title}"
+    if parent.status is RunStatus.FAILED:
+        finish = parent.progress.finish
+        cause = finish.message if finish is not None else "the worker died"
+        return f"{name}, which failed: {cause}"
+    if parent.held_back:
+        return f"{name}, which was held back: {parent.held_back}"
+    return f"{name}, which was stopped"
+
+
 def run_requests(
     plan: Plan,
     prices: Prices | None = None,
     device: str = "cpu",
     weights: Mapping[str, float] | None = None,
 ) -> list[RunRequest]:
-    """Return a request for each distinct run of a plan, with its expected cost."""
-    cost = variant_costs(plan.variants, prices, device, weights or {})
-    return [RunRequest(run=run, spec=spec, cost=cost[run.variant]) for run, spec in plan.specs()]
+    """Return a request for each distinct run of a plan, with its expected cost.
+
+    A run that others wait for costs what the longest chain behind it takes as well, so that it is
+    not begun last.
+    """
+    alone = variant_costs(plan.variants, prices, device, weights or {})
+    cost = chain_costs({run: alone[run.variant] for run in plan.distinct_runs})
+    return [RunRequest(run=run, spec=spec, cost=cost[run.run_id]) for run, spec in plan.specs()]
+
+
+def chain_costs(alone: Mapping[PlannedRun, float]) -> dict[str, float]:
+    """Return, by run id, the cost of each run with the longest chain of runs that wait for it.
+
+    `alone` holds runs behind those whose weights they take, as a plan does.
+    """
+    behind = dict.fromkeys((run.run_id for run in alone), 0.0)
+    total: dict[str, float] = {}
+    for run, cost in reversed(list(alone.items())):
+        total[run.run_id] = cost + behind[run.run_id]
+        for parent in run.parents:
+            if parent.run_id in behind:
+                behind[parent.run_id] = max(behind[parent.run_id], total[run.run_id])
+    return total
 
 
 def variant_costs(
@@ -154,17 +186,26 @@ def variant_costs(
         return cost | known
     weighted = all(each.name in weights for each in trained)
     for each in trained:
-        work = weights[each.name] if weighted else float(each.config["recipe"]["crop"]) ** 2
-        cost[each.name] = _clips(each.config) * work
+        recipe = each.config["recipe"]
+        whole = float(recipe["crop"]) ** 2
+        work = weights[each.name] / whole if weighted else 1.0
+        cost[each.name] = work * _pixels(each.config)
     return cost
 
 
-def _clips(config: Mapping[str, Any]) -> float:
-    """Return the training clips that a run sees; in epochs where their size is not known."""
+def _pixels(config: Mapping[str, Any]) -> float:
+    """Return the pixels of all training clips that a run sees, in every stage; in those of an epoch
+    where their number is not known."""
     recipe = config["recipe"]
-    budget = recipe["budget"]
+    stages = [recipe, *recipe.get("stages", ())]
+    sides = [float(stage["crop"] or recipe["crop"]) for stage in stages]
+    clips = [_clips(stage["budget"], config) for stage in stages]
+    return sum(side**2 * count for side, count in zip(sides, clips, strict=True))
+
+
+def _clips(budget: Mapping[str, Any], config: Mapping[str, Any]) -> float:
     if budget.get("steps") is not None:
-        return float(budget["steps"] * recipe["batch"])
+        return float(budget["steps"] * config["recipe"]["batch"])
     if budget.get("clips") is not None:
         return float(budget["clips"])
     clips = recorded_data(config["data"], "train").get("train_clips") or 1

@@ -103,6 +103,13 @@ def _curve(axes: Axes, curve: Curve, shown: drawing.ShownVariants, axis: Axis) -
     ]
     options = shown.line(curve.variant)
     axes.plot([x for x, *_ in points], [mean for _, mean, *_ in points], **options)
+    borders = [
+        (x, mean)
+        for step, x, mean in zip(curve.steps, getattr(curve, axis), curve.mean, strict=True)
+        if step in curve.stages and x is not None
+    ]
+    for x, mean in borders:
+        axes.plot([x], [mean], marker="|", markersize=9, color=options["color"], linestyle="none")
     band = [(x, low, high) for x, _, low, high in points if low is not None and high is not None]
     if band:
         x, low, high = zip(*band, strict=True)
@@ -133,9 +140,18 @@ def _caption(
     return sentences(
         f"{names} on the validation clips during training.",
         f"Line: mean over seeds ({seeds_range(counts)}); band: {drawn[0].band}." if drawn else "",
+        _borders_told(drawn),
         "Grey brackets: what the upgrade note expects, not data." if marked else "",
         shown.omitted,
     )
+
+
+def _borders_told(drawn: list[Curve]) -> str:
+    names = dict.fromkeys(name for curve in drawn for name in curve.stages.values())
+    if not names:
+        return ""
+    listed = ", ".join(names)
+    return f"Upright marks: where stage {listed} of a training begins."
 
 
 HEALTH_DIGITS = 4

@@ -27,6 +27,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
         Column("one run"),
         Column("compilation", hint="apart from the training time"),
         Column("device hours", "h"),
+        Column("hours behind", "h", hint="of the runs whose weights it takes"),
         Column("gain per hour", comparison.info(comparison.metric).unit + "/h"),
         *words("device"),
     )
@@ -49,6 +50,7 @@ def _costs(row: Row, links: Links) -> Line:
         Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),
         Cell(numbers.duration(cost.compile_seconds), cost.compile_seconds, link),
         Cell(numbers.three(cost.device_hours), cost.device_hours, link),
+        Cell(numbers.three(cost.hours_behind), cost.hours_behind, link),
         Cell(numbers.three(cost.gain_per_hour), cost.gain_per_hour, link),
         Cell(cost.device or "", cost.device),
     )

@@ -91,13 +91,7 @@ def of_run(folder: Path, name: str) -> Method:
     config = RunConfig.model_validate(spec.config)
     if config.method != "network":
         return reference(config.method, folder.parents[1])
-    saved = saved_checkpoints(list(read_events(folder)))
-    newest = newest_sound(Checkpoints(folder), saved)
-    if newest.saved is None or newest.state is None:
-        raise RecordError(f"{folder}: the run has no checkpoint yet")
-    progress = Progress(**newest.state["progress"])
-    steps = needed(config.evaluation, progress) or [newest.saved.step]
-    used = [_saved_at(folder, saved, step) for step in steps]
+    used = chosen_checkpoints(folder, config)
     how = config.evaluation.select
 
     def load(device: torch.device) -> Predictor:
@@ -116,6 +110,21 @@ def of_run(folder: Path, name: str) -> Method:
         ),
         run_id=spec.run_id,
     )
+
+
+def chosen_checkpoints(folder: Path, config: RunConfig) -> list[CheckpointSaved]:
+    """Return the checkpoints that the evaluation of a run's network chooses, or would choose now.
+
+    Raises:
+        RecordError: when the run has no checkpoint that can be used.
+    """
+    saved = saved_checkpoints(list(read_events(folder)))
+    newest = newest_sound(Checkpoints(folder), saved)
+    if newest.saved is None or newest.state is None:
+        raise RecordError(f"{folder}: the run has no checkpoint yet")
+    progress = Progress(**newest.state["progress"])
+    steps = needed(config.evaluation, progress) or [newest.saved.step]
+    return [_saved_at(folder, saved, step) for step in steps]
 
 
 def _saved_at(folder: Path, saved: Sequence[CheckpointSaved], step: int) -> CheckpointSaved:

@@ -61,7 +61,7 @@ class SpecTestSplit:
     @property
     def protocol(self) -> dict[str, Any]:
         """Return everything that a number on the split means, but for the arithmetic."""
-        digest = self.split.digest
+        digest = self.split.judged_digest
         if self.left_out:
             digest = short_hash([digest, self.left_out], len(digest))
         sizes = {shard.size for shard in self.split.shards}
@@ -239,6 +239,7 @@ class RunEvaluation:
             table=str(self.table),
             table_sha256=sha256_of(self.folder / self.table) if self.group.leads else "",
             gallery=tuple(gallery),
+            weights="" if chosen.name == "none" else chosen.weights,
         )
 
     @property

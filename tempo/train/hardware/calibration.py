@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -14,14 +15,25 @@ from tempo.data.cache.splits import SPLITS, Split
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
 from tempo.models.family import build_model
+from tempo.models.weight_transfer import freeze
 from tempo.records.prices import Price
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor, judge
 from tempo.train.hardware.device import configure, device_name, peak_memory, pick_device, precision
+from tempo.train.hardware.preflight import ALONE
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import AHEAD, Horizon, Steps, horizon, stream_batches
+from tempo.train.run.batch_stream import (
+    AHEAD,
+    Horizon,
+    Span,
+    Steps,
+    crops,
+    horizon,
+    stream_batches,
+)
 from tempo.train.run.stop_request import StopRequest
+from tempo.train.run.teachers import Networks, untrained_teachers
 from tempo.train.run.training_loop import predictor
 
 WARM = 3
@@ -37,11 +49,17 @@ LONG = 10_000
 """Steps of the training that is begun: enough for any number of timed ones."""
 
 
-def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price:  # noqa: B008
+def calibrate(
+    config: RunConfig,
+    cache: Path,
+    group: Group = Group(),  # noqa: B008
+    networks: Networks = ALONE,
+) -> Price:
     """Train `config` for a few steps and judge a few clips; return what each cost.
 
     Everything is as in a run: the data, the crops, the augmentation, the precision, compilation,
-    the micro-batch that fits. Nothing is written but the cache of decoded pictures.
+    the micro-batch that fits; teachers are like those that `networks` describes, and need not be
+    trained yet. Nothing is written but the cache of decoded pictures.
 
     Raises:
         TempoError: what the run itself would raise.
@@ -53,8 +71,12 @@ def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price: 
     if config.method != "network":
         return _reference(config, cache, device, begun)
     splits = {name: open_split(config.data, name, cache) for name in SPLITS}
-    trainer = _trainer(config, len(splits["train"]), device, group)
-    steps = Steps(splits["train"], config.recipe, trainer.horizon, 0, group)
+    first = splits["train"]
+    later = (stage.data for stage in config.recipe.stages)
+    trained_on = [first, *(open_split(each, "train", cache) if each else first for each in later)]
+    clips = [len(each) for each in trained_on]
+    trainer = _trainer(config, clips, device, group, networks)
+    steps = Steps(*trained_on, recipe=config.recipe, horizon=trainer.horizon, seed=0, group=group)
     if device.type == "cuda" or config.runtime.compile != "off":
         trainer.backward.warm_up(steps[0])
     timed, setup_s = _time_steps(config, trainer, steps, begun)
@@ -73,7 +95,8 @@ def calibrate(config: RunConfig, cache: Path, group: Group = Group()) -> Price: 
         * _judging(predict, splits["test"], len(splits["test"]), device)
         / group.world,
         peak_memory=peak_memory(),
-        train_clips=len(splits["train"]),
+        train_clips=len(first),
+        stage_clips=tuple(len(each) for each in trained_on[1:]),
         checkpoint_s=checkpoint_s,
         checkpoint_bytes=checkpoint_bytes,
         micro_batch=trainer.backward.micro,
@@ -97,12 +120,30 @@ def _reference(config: RunConfig, cache: Path, device: torch.device, begun: floa
     )
 
 
-def _trainer(config: RunConfig, train_clips: int, device: torch.device, group: Group) -> Trainer:
-    """Return a trainer of `config` at the start of a long training."""
-    whole = horizon(config.recipe, train_clips)
-    long = Horizon(steps=max(whole.steps, LONG), batch=whole.batch, train_clips=train_clips)
+def _trainer(
+    config: RunConfig,
+    train_clips: Sequence[int],
+    device: torch.device,
+    group: Group,
+    networks: Networks,
+) -> Trainer:
+    """Return a trainer of `config` at the start of a long training, its stages in proportion."""
+    whole = horizon(config.recipe, *train_clips)
+    times = math.ceil(LONG / whole.steps)
+    spans = tuple(
+        Span(each.first * times, each.steps * times, each.train_clips) for each in whole.stages
+    )
+    long = Horizon(spans[-1].end, whole.batch, train_clips[0], spans)
     model = build_model(config.arch, 0)
-    return Trainer(model, config, long, precision(config.recipe.precision, device), group)
+    freeze(model, config.recipe.freeze)
+    return Trainer(
+        model,
+        config,
+        long,
+        precision(config.recipe.precision, device),
+        group,
+        teachers=untrained_teachers(config.recipe, networks, config.arch),
+    )
 
 
 def _time_steps(
@@ -113,7 +154,7 @@ def _time_steps(
     warm = WARM + AHEAD * config.runtime.workers
     out: list[tuple[float, list[float]]] = []
     setup_s = 0.0
-    for share, first in _stages(config, len(steps)):
+    for share, first in _stages(config, trainer.horizon):
         found = _milliseconds(config, trainer, steps, first)
         for _ in range(warm):
             next(found)
@@ -122,13 +163,12 @@ def _time_steps(
     return out, setup_s
 
 
-def _stages(config: RunConfig, total: int) -> Iterator[tuple[float, int]]:
-    """Yield the share of the budget and the first step of each training crop."""
-    ends = [stage.until for stage in config.recipe.progressive_crop] + [1.0]
-    start = 0.0
-    for end in ends:
-        yield end - start, round(start * total)
-        start = end
+def _stages(config: RunConfig, long: Horizon) -> Iterator[tuple[float, int]]:
+    """Yield the share of the steps and the first step of each stage and training crop."""
+    for recipe, span in zip(config.recipe.stage_recipes, long.stages, strict=True):
+        for steps, _ in crops(recipe, span):
+            if steps:
+                yield len(steps) / long.steps, steps.start
 
 
 def _milliseconds(config: RunConfig, trainer: Trainer, steps: Steps, first: int) -> Iterator[float]:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tempo.core.errors import MissingError
+from tempo.core.errors import MissingError, SpecError
 from tempo.core.startup import loading
 from tempo.data.batches import Batch
 from tempo.data.open_dataset import check_available
 from tempo.design.measurements import Width, nearest_width
+from tempo.losses.vgg_network import check_file
 from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.family import build_model, unbuilt
 from tempo.models.network_cost import count
+from tempo.models.weight_transfer import copy_weights_of, freeze
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import any_time, views_of
+from tempo.spec.losses import frozen_files
 from tempo.spec.networks import Network
+from tempo.spec.options import Options
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import (
     available_cores,
@@ -35,15 +42,20 @@ from tempo.train.hardware.device import (
 )
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import Horizon
+from tempo.train.run.batch_stream import Horizon, Span
+from tempo.train.run.parent_weights import weights_in_file
+from tempo.train.run.teachers import Networks, untrained_teachers
 
 SIDE = 32
 """Pixels of the reduced pictures of a rehearsal."""
 
+ALONE: Networks = {}
+
 
 def missing(config: RunConfig) -> list[str]:
     """Return everything that this machine lacks for `config`, each as a sentence."""
-    return [problem for check in (_data, _device, _memory, _packages) for problem in check(config)]
+    checks = (_data, _device, _memory, _packages, _frozen)
+    return [problem for check in checks for problem in check(config)]
 
 
 def _sentence(action: Callable[[], object]) -> Iterator[str]:
@@ -54,7 +66,11 @@ def _sentence(action: Callable[[], object]) -> Iterator[str]:
 
 
 def _data(config: RunConfig) -> Iterator[str]:
-    return _sentence(lambda: check_available(config.data))
+    return (said for each in config.datasets for said in _missing_data(each))
+
+
+def _missing_data(data: Options) -> Iterator[str]:
+    return _sentence(lambda: check_available(data))
 
 
 def _device(config: RunConfig) -> Iterator[str]:
@@ -72,12 +88,13 @@ def _memory(config: RunConfig) -> Iterator[str]:
     if config.method != "network":
         return
     recipe, pictures = config.recipe, views_of(config.data) + 1
-    needed = recipe.batch * pictures * 3 * recipe.crop**2
+    crop = max(stage.crop for stage in recipe.stage_recipes)
+    needed = recipe.batch * pictures * 3 * crop**2
     memory = psutil.virtual_memory().total
     if needed > memory:
         yield (
-            f"the pictures of one batch ({recipe.batch:,} clips of {pictures} x {recipe.crop} x "
-            f"{recipe.crop} pixels) take {needed / 2**30:,.0f} GiB, and this machine has "
+            f"the pictures of one batch ({recipe.batch:,} clips of {pictures} x {crop} x "
+            f"{crop} pixels) take {needed / 2**30:,.0f} GiB, and this machine has "
             f"{memory / 2**30:,.0f} GiB of memory: choose a smaller recipe.batch or recipe.crop"
         )
 
@@ -91,10 +108,20 @@ def _packages(config: RunConfig) -> Iterator[str]:
         yield "runtime.compile needs a C++ compiler on the path (or set runtime.compile to off)"
 
 
-def rehearse(config: RunConfig) -> float:
+def _frozen(config: RunConfig) -> Iterator[str]:
+    if config.method != "network":
+        return
+    files = [each for recipe in config.recipe.stage_recipes for each in frozen_files(recipe.loss)]
+    for given in dict.fromkeys(files):
+        yield from _sentence(lambda given=given: check_file(given))  # type: ignore[misc]
+
+
+def rehearse(config: RunConfig, parents: Networks = ALONE) -> float:
     """Build the network, train one step on small random pictures, predict and measure one picture.
 
-    No data is read. Parts of a spec that do not fit raise their error here, in seconds.
+    No data is read. Parts of a spec that do not fit raise their error here, in seconds. `parents`
+    describes, by source, the networks whose weights are taken: {"config": config of their run} or
+    {"path": file}. Their weights need not exist yet, so names and shapes alone are compared.
 
     Returns:
         About how much work a training clip is: the multiply-accumulates of one forward pass,
@@ -113,12 +140,11 @@ def rehearse(config: RunConfig) -> float:
     configure(device, config.runtime.threads, config.recipe.precision)
     # Compiling takes minutes and belongs to the run: what it would find is not the spec's fault.
     runtime = config.runtime.model_copy(update={"compile": "off"})
-    trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device)
-    batch = random_batch(1, views=views_of(config.data))
-    if any_time(config.data):
-        # A network that knows the middle alone must not find that out in its training.
-        batch = replace(batch, target_time=torch.full_like(batch.target_time, 0.25))
-    trainer.advance(batch, 0)
+    trainer = small_trainer(config.model_copy(update={"runtime": runtime}), device, parents)
+    _check_crops(trainer, config)
+    for step, data in enumerate(config.stage_data):
+        trainer.advance(_batch_like(data), step)
+    batch = _batch_like(config.data)
     with torch.inference_mode():
         pictures = trainer.precision.pictures(batch.frames)
         times, moment = batch.times.to(pictures), batch.target_time.to(pictures)
@@ -129,15 +155,61 @@ def rehearse(config: RunConfig) -> float:
     return float(counter.get_total_flops()) / 2 * (config.recipe.crop / SIDE) ** 2
 
 
-def small_trainer(config: RunConfig, device: torch.device) -> Trainer:
-    """Return a trainer of `config` at the start of a training of one step in one process."""
+def _check_crops(trainer: Trainer, config: RunConfig) -> None:
+    """Raise a SpecError for a crop that is too small for a loss."""
+    for recipe, objective in zip(config.recipe.stage_recipes, trainer.objectives, strict=True):
+        sides = [recipe.crop, *(each.crop for each in recipe.progressive_crop)]
+        if min(sides) < objective.smallest:
+            raise SpecError(
+                f"recipe.crop is {min(sides)}, and the loss needs pictures of at least "
+                f"{objective.smallest} pixels: choose a larger crop, or less deep layers in "
+                "recipe.loss.layers"
+            )
+
+
+def small_trainer(config: RunConfig, device: torch.device, parents: Networks = ALONE) -> Trainer:
+    """Return a trainer of `config` in one process, before the first of one step in each stage.
+
+    Weights of `parents` are compared by name and shape, and not copied.
+    """
+    net = build_model(config.arch, 0)
+    if config.recipe.init is not None and config.recipe.init.source in parents:
+        here = _on_meta(config.arch)
+        copy_weights_of(
+            here, _weights_on_meta(parents[config.recipe.init.source]), config.recipe.init
+        )
+    freeze(net, config.recipe.freeze)
+    stages = tuple(Span(number, 1, 1) for number in range(1 + len(config.recipe.stages)))
     return Trainer(
-        build_model(config.arch, 0),
+        net,
         config,
-        Horizon(steps=1, batch=1, train_clips=1),
+        Horizon(steps=len(stages), batch=1, train_clips=1, spans=stages),
         precision(config.recipe.precision, device),
         Group(),
+        teachers=untrained_teachers(config.recipe, parents, config.arch),
     )
+
+
+def _weights_on_meta(network: Mapping[str, Any]) -> Mapping[str, torch.Tensor]:
+    """Return the names and shapes of a network's weights."""
+    if "path" in network:
+        return weights_in_file(Path(network["path"]).expanduser())
+    return _on_meta(RunConfig.model_validate(network["config"]).arch).state_dict()
+
+
+def _on_meta(arch: Network) -> nn.Module:
+    """Return a network without the values of its weights; one of a plug-in is built whole first,
+    as it may need more than shapes."""
+    return unbuilt(arch) if isinstance(arch, ArchSpec) else build_model(arch, 0).to("meta")
+
+
+def _batch_like(data: Options) -> Batch:
+    """Return a clip of noise with as many frames as those of a data set, at a time it asks for."""
+    batch = random_batch(1, views=views_of(data))
+    if any_time(data):
+        # A network that knows the middle alone must not find that out in its training.
+        batch = replace(batch, target_time=torch.full_like(batch.target_time, 0.25))
+    return batch
 
 
 def random_batch(clips: int, side: int = SIDE, views: int = 2) -> Batch:

@@ -125,8 +125,8 @@ def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> Weights:
 
 
 def weights_hash(states: Sequence[Mapping[str, Tensor]]) -> str:
-    """Return a short SHA-256 of the names and values of several sets of weights."""
+    """Return the SHA-256 of the names and values of several sets of weights, in hex."""
     digest = sha256()
     for name, value in (item for state in states for item in state.items()):
         digest.update(name.encode() + value.cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()

@@ -57,6 +57,10 @@ class Guard:
         acts = self._strikes >= self.options.strikes and self.options.policy != "skip"
         return Verdict.ACT if acts and not excused else Verdict.SKIPPED
 
+    def forget(self) -> None:
+        """Forget the losses so far, as what is minimised changes; strikes in a row stay."""
+        self._losses.clear()
+
     def state(self) -> dict[str, Any]:
         return {"losses": list(self._losses), "strikes": self._strikes}
 

@@ -136,7 +136,9 @@ class Backward:
         moment = part.target_time.to(frames.device, frames.dtype, non_blocking=True)
         with self.precision.autocast():
             prediction = forward(frames, times, moment)
-        total, terms = self.objective(prediction.to(frames.dtype), target, progress)
+            taught = self.objective.teach(frames, times, moment)
+        taught = {name: each.to(frames.dtype) for name, each in taught.items()}
+        total, terms = self.objective(prediction.to(frames.dtype), target, progress, taught)
         loss = total.sum() / clips
         self.phases.mark("forward_ms")
         self.scaler.scale(loss).backward()

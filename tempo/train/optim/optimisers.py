@@ -17,10 +17,13 @@ from tempo.spec.recipe import AdamW, Constant, Cosine, OneCycle, ScheduleFreeAda
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split parameters in two groups: weights of two or more dimensions decay, others do not."""
+    """Split the parameters that are trained in two groups: weights of two or more dimensions decay,
+    others do not."""
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         leaf = name.rpartition(".")[2]
         decays = parameter.ndim >= 2 and "bias" not in leaf and "scale" not in leaf
         (decayed if decays else kept).append(parameter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from tempo.data.batches import Batch
-from tempo.losses import build_objective
+from tempo.losses import ALONE, Objective, Teachers, build_objective
+from tempo.spec.recipe import Recipe
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import Precision
 from tempo.train.hardware.process_group import Group
-from tempo.train.optim.averaging import make_averaging
+from tempo.train.optim.averaging import OptimiserAverage, copy_weights, make_averaging
 from tempo.train.optim.micro_batches import Backward, Sums
 from tempo.train.optim.optimisers import (
     build_optimiser,
@@ -58,6 +59,7 @@ class Trainer:
         micro: clips per backward pass, at most; None is the whole share of this process. The
             recipe's `runtime.micro_batch` overrules it.
         lr_scale: what earlier roll-backs left of the learning rate.
+        teachers: the trained networks that the recipe's losses name.
     """
 
     def __init__(
@@ -70,9 +72,13 @@ class Trainer:
         *,
         micro: int | None = None,
         lr_scale: float = 1.0,
+        teachers: Teachers = ALONE,
     ) -> None:
         self.recipe, self.horizon = config.recipe, horizon
+        self._recipes = config.recipe.stage_recipes
+        self._stage = 0
         self.precision, self.group, self.lr_scale = precision, group, lr_scale
+        self.objectives = _objectives(self._recipes, teachers, precision)
         self.model = model.to(precision.device, precision.dtype)
         self.optimiser = build_optimiser(self.recipe.optimiser, self.model, self.recipe.lr)
         self.averaging = make_averaging(self.model, self.optimiser, self.recipe.ema)
@@ -81,7 +87,7 @@ class Trainer:
         share = max(1, self.recipe.batch // group.world)
         self.backward = Backward(
             self.model,
-            build_objective(self.recipe.loss),
+            self.objectives[0],
             precision,
             self.scaler,
             group,
@@ -89,12 +95,15 @@ class Trainer:
             halves=asked == "auto",
             compile_mode=config.runtime.compile,
         )
-        self._parameters = list(self.model.parameters())
+        self._parameters = [each for each in self.model.parameters() if each.requires_grad]
 
     def lr(self, step: int) -> float:
-        """Return the learning rate of step index `step`."""
-        recipe = self.recipe
-        rate = learning_rate(recipe.schedule, recipe.lr, recipe.warmup, self.horizon.steps, step)
+        """Return the learning rate of step index `step`; it goes over the budget of its stage."""
+        stage = self.horizon.stage(step)
+        recipe, span = self._recipes[stage], self.horizon.stages[stage]
+        rate = learning_rate(
+            recipe.schedule, recipe.lr, recipe.warmup, span.steps, step - span.first
+        )
         return rate * self.lr_scale
 
     def advance(
@@ -112,6 +121,7 @@ class Trainer:
         over processes and micro-batches. `stop` asks all processes to end after this step, a loss
         above `ceiling` leaves it out, `sample` times its phases.
         """
+        self._enter(self.horizon.stage(step))
         lr = self.lr(step)
         set_learning_rate(self.optimiser, lr)
         self.backward.phases.begin(sample=sample)
@@ -121,6 +131,20 @@ class Trainer:
         done = self._apply(sums, norm, lr, step, stop, ceiling)
         self.backward.phases.mark("optimiser_ms")
         return done
+
+    def _enter(self, stage: int) -> None:
+        """Take the loss of a stage, and a fresh optimiser if the stage asks for one."""
+        if stage == self._stage:
+            return
+        self._stage = stage
+        self.backward.objective = self.objectives[stage]
+        if self.recipe.stages[stage - 1].optimiser == "fresh":
+            # An average that the optimiser keeps is where its successor starts.
+            if isinstance(self.averaging, OptimiserAverage):
+                copy_weights(dict(self.model.named_parameters()), self.averaging.weights() or {})
+            self.optimiser = build_optimiser(self.recipe.optimiser, self.model, self.recipe.lr)
+            if isinstance(self.averaging, OptimiserAverage):
+                self.averaging = OptimiserAverage(self.model, self.optimiser)
 
     def _apply(
         self, sums: Sums, norm: Tensor, lr: float, step: int, stop: bool, ceiling: float
@@ -173,6 +197,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "averaged": self.averaging.weights(),
+            "stage": self._stage,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -181,3 +206,18 @@ class Trainer:
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         self.averaging.load(state["averaged"])
+        # Checkpoints from before there were stages are of the first one.
+        self._stage = int(state.get("stage", 0))
+        self.backward.objective = self.objectives[self._stage]
+
+
+def _objectives(
+    recipes: Sequence[Recipe], teachers: Teachers, precision: Precision
+) -> list[Objective]:
+    """Return the objective of each stage; stages with the same loss share one."""
+    made: list[tuple[Recipe, Objective]] = []
+    for recipe in recipes:
+        known = [objective for other, objective in made if other.loss == recipe.loss]
+        objective = known[0] if known else build_objective(recipe.loss, teachers)
+        made.append((recipe, objective.to(precision.device, precision.dtype)))
+    return [objective for _, objective in made]

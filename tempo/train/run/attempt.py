@@ -10,14 +10,16 @@ from typing import Any
 import torch
 
 from tempo.core.plugins.description import described
+from tempo.core.records import Parent
 from tempo.data.cache.splits import SPLITS, Split, SplitName
 from tempo.data.open_dataset import open_split
 from tempo.metrics.references import REFERENCES
 from tempo.models.family import build_model
 from tempo.models.network_cost import Cost, count
-from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted, Validated
+from tempo.records.events import AttemptStarted, Evaluated, ModelBuilt, Noted
 from tempo.records.files import sha256_of
-from tempo.records.run_record import effective, read_run
+from tempo.records.parent_runs import PARENTS
+from tempo.records.run_record import effective
 from tempo.spec.networks import Network
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Validation
@@ -32,7 +34,7 @@ from tempo.train.evaluation.run_evaluation import (
 from tempo.train.hardware.device import configure, device_name, pick_device, precision
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
-from tempo.train.run.batch_stream import Horizon, Steps, horizon
+from tempo.train.run.batch_stream import Horizon, Steps, courses, horizon
 from tempo.train.run.checkpoints import (
     Checkpoints,
     Resumable,
@@ -42,13 +44,17 @@ from tempo.train.run.checkpoints import (
 )
 from tempo.train.run.environment_record import check_same_data, host, left_out, order_digest
 from tempo.train.run.journal import Journal
+from tempo.train.run.milestones import milestone_note
+from tempo.train.run.parent_weights import ParentWeights, loaded_parents, prepare_network
 from tempo.train.run.stop_request import StopRequest
+from tempo.train.run.teachers import load_teachers
 from tempo.train.run.training_loop import Training
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The folder, config, processes, journal and stop request of an attempt."""
+    """The folder, config, processes, journal and stop request of an attempt, and the runs and files
+    that the run takes weights from."""
 
     folder: Path
     cache: Path
@@ -57,6 +63,7 @@ class RunContext:
     group: Group
     journal: Journal
     stop: StopRequest
+    parents: tuple[Parent, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -64,6 +71,14 @@ class RunContext:
 
     def open(self, split: SplitName) -> Split:
         return open_split(self.config.data, split, self.cache)
+
+    def training_splits(self, first: Split) -> list[Split]:
+        """Return the training split of each stage; `first` is that of the study's data."""
+        later = (each.data for each in self.config.recipe.stages)
+        return [
+            first,
+            *(open_split(each, "train", self.cache) if each else first for each in later),
+        ]
 
 
 def carry_out(context: RunContext) -> None:
@@ -99,7 +114,10 @@ def _network(context: RunContext) -> None:
     training.run()
     if not _evaluated(context):
         chosen = select_weights(training)
-        _milestones(context)
+        if context.group.leads and (
+            note := milestone_note(context.folder, training.trainer.horizon)
+        ):
+            context.journal.emit(note)
         context.journal.emit(evaluation.run(chosen, context.stop))
     evaluation.forget()
 
@@ -107,20 +125,25 @@ def _network(context: RunContext) -> None:
 def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
     """Prepare the training up to its first step, resumed from the newest sound checkpoint."""
     splits = {name: context.open(name) for name in SPLITS}
-    plan = horizon(context.config.recipe, len(splits["train"]))
+    trained_on = context.training_splits(splits["train"])
+    plan = horizon(context.config.recipe, *map(len, trained_on))
     evaluation = _test(context, splits["test"])
     found: Resumable = context.group.share(_resumable(context))
     step = found.saved.step if found.saved else 0
-    digests = {name: split.digest for name, split in splits.items()}
+    digests: dict[str, str] = {name: split.digest for name, split in splits.items()}
+    for name, split in zip(context.config.recipe.stage_names[1:], trained_on[1:], strict=True):
+        digests[f"train in stage {name}"] = split.digest
     check_same_data(context.journal.past, digests, step)
-    order = order_digest(splits["train"].within(plan.clips(plan.steps)), context.seed)
-    _announce(context, step, plan.steps, digests, data_order=order)
+    first = splits["train"]
+    order = order_digest(first.within(courses(trained_on, plan)[first.digest]), context.seed)
+    parents = loaded_parents(context.parents, context.folder.parent)
+    _announce(context, step, plan.steps, digests, data_order=order, parents=parents)
     for note in left_out(splits, step):
         context.journal.emit(note)
     for problem in found.damaged:
         message = f"{problem}; resumed from step {step} instead"
         context.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
-    training = _training(context, splits, plan)
+    training = _training(context, splits["val"], trained_on, plan, parents, step)
     if found.state is not None:
         training.resume(found.state)
     _warm_up(context, training)
@@ -140,9 +163,10 @@ def _announce(
     context: RunContext,
     step: int,
     total: int,
-    digests: Mapping[SplitName, str],
+    digests: Mapping[str, str],
     *,
     data_order: str | None = None,
+    parents: Mapping[str, ParentWeights] | None = None,
 ) -> None:
     runtime, recipe = context.config.runtime, context.config.recipe
     environment: dict[str, Any] = {
@@ -163,6 +187,9 @@ def _announce(
     if context.config.plugins:
         entries = [each.model_dump() for each in context.config.plugins]
         environment["plugins"] = described(entries)
+    taken = [each for each in (parents or {}).values() if each.parent.run_id]
+    if taken:
+        environment[PARENTS] = {str(each.parent.run_id): each.sha256 for each in taken}
     started = AttemptStarted(
         resumed_step=step,
         total_steps=total,
@@ -178,12 +205,24 @@ def _lr_scale(context: RunContext) -> float:
     return float(context.config.recipe.guard.lr_factor**context.journal.history.rollbacks)
 
 
-def _training(context: RunContext, splits: Mapping[SplitName, Split], plan: Horizon) -> Training:
+def _training(
+    context: RunContext,
+    val: Split,
+    trained_on: Sequence[Split],
+    plan: Horizon,
+    parents: Mapping[str, ParentWeights],
+    step: int,
+) -> Training:
     config, seed, group = context.config, context.seed, context.group
     seed_everything(seed)
     model = build_model(config.arch, seed)
+    noted = {each.event.message for each in context.journal.past if isinstance(each.event, Noted)}
+    teachers, taught = load_teachers(config.recipe, parents, context.folder.parent)
+    for note in (*prepare_network(model, config.recipe, parents, step), *taught):
+        if note.message not in noted:
+            context.journal.emit(note)
     if group.leads and not any(isinstance(each.event, ModelBuilt) for each in context.journal.past):
-        context.journal.emit(_cost(config, splits["train"]))
+        context.journal.emit(_cost(config, trained_on[0]))
     trainer = Trainer(
         model,
         config,
@@ -192,15 +231,16 @@ def _training(context: RunContext, splits: Mapping[SplitName, Split], plan: Hori
         group,
         micro=context.journal.history.micro,
         lr_scale=_lr_scale(context),
+        teachers=teachers,
     )
     first = min(config.evaluation.val_every, plan.steps)
     limit, attempt = config.evaluation.val_clips, context.journal.attempt
     return Training(
         trainer=trainer,
         config=config,
-        steps=Steps(splits["train"], config.recipe, plan, seed, group),
+        steps=Steps(*trained_on, recipe=config.recipe, horizon=plan, seed=seed, group=group),
         validation=Validation(
-            splits["val"],
+            val,
             limit,
             context.device,
             group,
@@ -263,7 +303,7 @@ def _test(context: RunContext, split: Split) -> RunEvaluation:
         test=SpecTestSplit(split.name, split, config.data),
         metrics=config.evaluation.metrics,
         gallery=choose_gallery(split, config.evaluation.gallery),
-        motions=Motions(context.cache / "motion", split.digest),
+        motions=Motions(context.cache / "motion", split.judged_digest),
         device=context.device,
         group=context.group,
         folder=context.folder,
@@ -281,34 +321,3 @@ def _evaluated(context: RunContext) -> bool:
         return any(path.is_file() and sha256_of(path) == digest for path, digest in paths)
 
     return bool(context.group.share(look() if context.group.leads else None))
-
-
-def _milestones(context: RunContext) -> None:
-    if not context.group.leads:
-        return
-    record = read_run(context.folder)
-    found = milestones(record.validations)
-    if found:
-        step = record.validations[-1].step
-        message = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
-        context.journal.emit(Noted(step=step, topic="milestones", message=message, values=found))
-
-
-MILESTONE_EPOCHS = (20, 50, 100)
-FLAT = 0.05
-"""dB: a curve is flat from where it never again gains more than this."""
-
-
-def milestones(validations: Sequence[Validated]) -> dict[str, float]:
-    """Return the PSNR at the first validation from epochs 20, 50 and 100 on, as far as training
-    went, and the epoch and PSNR of a plateau that at least two more validations followed."""
-    found: dict[str, float] = {}
-    for epoch in MILESTONE_EPOCHS:
-        reached = next((each for each in validations if each.epoch >= epoch), None)
-        if reached is not None:
-            found[f"psnr_at_epoch_{epoch}"] = reached.values["psnr"]
-    for place, each in enumerate(validations[:-2]):
-        later = max(other.values["psnr"] for other in validations[place + 1 :])
-        if later - each.values["psnr"] <= FLAT:
-            return found | {"plateau_epoch": each.epoch, "plateau_psnr": each.values["psnr"]}
-    return found

@@ -70,7 +70,7 @@ def order_digest(split: Split, seed: int) -> str:
     return digest.hexdigest()[:12]
 
 
-def check_same_data(past: Iterable[Logged], digests: Mapping[SplitName, str], step: int) -> None:
+def check_same_data(past: Iterable[Logged], digests: Mapping[str, str], step: int) -> None:
     """Raise when a run that is resumed at `step` was trained on other data so far.
 
     Raises:

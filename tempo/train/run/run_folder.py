@@ -23,13 +23,14 @@ from tempo.core.errors import (
     StoppedError,
 )
 from tempo.core.jobs import BUSY, RESUMABLE
-from tempo.core.records import RunStatus
+from tempo.core.records import RunSpec, RunStatus
 from tempo.core.redaction import redacted
 from tempo.ledger.lease import Lease, kept_renewed, refusal, take
 from tempo.ledger.open import open_ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.events import Finished, Noted
 from tempo.records.layout import load_run, root_of
+from tempo.records.parent_runs import unready_parent
 from tempo.records.reuse import reuse_status
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import out_of_memory, peak_memory, wants_cuda
@@ -69,13 +70,14 @@ def run(
     group = join_group(cuda=wants_cuda(config.runtime))
     try:
         with ExitStack() as held, listening() as stop:
-            claim = _Claim(folder, spec.run_id, held, stop, objection)
+            claim = _Claim(folder, spec, held, stop, objection)
             begun = claim.begin(reuse_stale=reuse_stale) if group.leads else None
             code, afresh = group.share((begun, claim.afresh))
             if code is not None:
                 return int(code)
             journal = Journal(folder, group, claim.lease, afresh=afresh)
-            context = RunContext(folder, cache, spec.seed or 0, config, group, journal, stop)
+            seed, parents = spec.seed or 0, spec.parents
+            context = RunContext(folder, cache, seed, config, group, journal, stop, parents)
             return _attempts(context, reraise=reraise)
     except LeaseLostError as lost:
         print(f"{lost}; leaving", file=sys.stderr, flush=True)
@@ -88,19 +90,28 @@ class _Claim:
     over, otherwise earlier work is resumed."""
 
     folder: Path
-    key: str
+    spec: RunSpec
     held: ExitStack
     stop: StopRequest
     objection: Objection | None
     lease: Lease | None = None
     afresh: bool = False
 
+    @property
+    def key(self) -> str:
+        """The name of the run in the ledger."""
+        return self.spec.run_id
+
     def begin(self, *, reuse_stale: bool) -> int | None:
-        """Claim the run; return an exit code when there is nothing to do."""
+        """Claim the run; return an exit code when there is nothing to do, or nothing yet because a
+        run has no result that this one takes weights from."""
         if reuse_status(self.folder).reusable(stale_too=reuse_stale):
             return COMPLETE
         if self.objection and (why := self.objection()):
             print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
+            return RESUMABLE
+        if why := unready_parent(self.folder.parent, self.spec.parents):
+            print(f"The run waits: {why}; nothing was begun.", file=sys.stderr, flush=True)
             return RESUMABLE
         ledger = open_ledger(None, root_of(self.folder))
         self.held.callback(ledger.close)

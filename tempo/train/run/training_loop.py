@@ -27,6 +27,7 @@ from tempo.train.optim.trainer import Step, Trainer
 from tempo.train.run.batch_stream import Steps, stream_batches
 from tempo.train.run.checkpoints import Checkpoints, rng_state, set_rng_state
 from tempo.train.run.journal import Journal
+from tempo.train.run.milestones import stage_note
 from tempo.train.run.progress_reports import Reports
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.system_metrics import StepProfiler, SystemMeter
@@ -96,6 +97,9 @@ class Training:
         batches = stream_batches(self.steps, progress.step, workers=workers, device=device)
         self.reports.begin(progress.step, progress.seconds)
         while progress.step < total:
+            if progress.step in self.trainer.horizon.borders:
+                # What was a common loss before says nothing of the next stage's.
+                self.guard.forget()
             begun = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - begun
@@ -146,12 +150,15 @@ class Training:
         runtime, evaluation = self.config.runtime, self.config.evaluation
         if step % runtime.log_every == 0 or step == total:
             self._report()
-        due = step > 0 and (step % evaluation.val_every == 0 or step == total)
+        border = step in self.trainer.horizon.borders
+        due = step > 0 and (step % evaluation.val_every == 0 or step == total or border)
         try:
             if due and self.progress.validated < step and not stopping:
                 self._validate()
         except StoppedError:
             stopping = True
+        if border and self._saved < step:
+            self.journal.emit(stage_note(self.config.recipe, self.trainer.horizon, step))
         if self._saved < step and (due or stopping or step % runtime.checkpoint_every == 0):
             self._save()
         if stopping:
@@ -230,11 +237,15 @@ def predictor(trainer: Trainer) -> Predictor:
 
     def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
         training = trainer.model.training
+        # Frozen parts stay in evaluation mode while others are trained.
+        still = [each for each in trainer.model.modules() if not each.training]
         trainer.model.eval()
         try:
             out: Tensor = trainer.model(frames.to(dtype), times.to(dtype), moment.to(dtype))
         finally:
             trainer.model.train(training)
+            for each in still:
+                each.training = False
         return out
 
     return predict

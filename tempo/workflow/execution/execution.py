@@ -20,6 +20,7 @@ from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunView
 from tempo.launch.to_come import NOTHING, ToCome
 from tempo.records.layout import Store
+from tempo.records.parent_runs import unready_parent
 from tempo.records.seed_log import opened_plan
 from tempo.track.mirror_process import MirrorProcess
 from tempo.workflow.execution.driver import driving
@@ -272,6 +273,11 @@ def carry_out_as_rank(plan: Plan, options: RunOptions, observer: Observer) -> No
     while runs := group.share(runs):
         for planned in runs:
             folder = store.run_dir(planned.run_id)
+            if why := group.share(unready_parent(folder.parent, planned.parents)):
+                if leads():
+                    observer.note(f"held back {planned.title}: {why}")
+                codes.append(FAILED)
+                continue
             codes.append(run(folder, options.cache, reuse_stale=options.reuse_stale))
             if codes[-1] == RESUMABLE:
                 raise StoppedError("stopped; the same command continues from the last checkpoint")

@@ -216,7 +216,13 @@ def _scripts(setup: LaunchSetup, specs: Sequence[RunSpec]) -> Iterator[str]:
 def _job(setup: LaunchSetup, spec: RunSpec) -> JobSpec:
     folder = setup.store.run_dir(spec.run_id)
     log = folder / "attempts" / f"{last_attempt(folder) + 1}.log"
-    return JobSpec(key=spec.run_id, argv=setup.argv(spec), log=log, resources=setup.resources(spec))
+    return JobSpec(
+        key=spec.run_id,
+        argv=setup.argv(spec),
+        log=log,
+        resources=setup.resources(spec),
+        after=tuple(each.run_id for each in spec.parents if each.run_id),
+    )
 
 
 def _command(setup: LaunchSetup, spec: RunSpec) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tempo.core.counted import counted
-from tempo.core.errors import MissingError
+from tempo.core.errors import MissingError, RecordError
 from tempo.core.records import Plan, PlannedRun
 from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
 from tempo.launch.accounting.resource_needs import Needs
@@ -17,6 +17,7 @@ from tempo.launch.scheduling.run_view import run_requests
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
+from tempo.records.parent_runs import unready_parent
 from tempo.records.prices import Prices
 from tempo.records.seed_log import opened_runs
 from tempo.workflow.execution.launch_setup import LaunchSetup
@@ -40,12 +41,29 @@ def open_pool(setup: LaunchSetup, observer: Observer, wanted: Wanted | None = No
     store = setup.store
     to_go = [run for run, _ in setup.left_to_do() if not wanted or wanted(store, run)]
     todo = {run.variant for run in to_go}
+    check_parents(setup.plan, to_go, store)
     if todo:
         setup.guard_budget(to_go)
     pool, checked = _pool(setup, observer, todo)
     works = run_requests(setup.opened, Prices(store.root), checked.device, checked.weights)
     pool.add(work for work in works if not wanted or wanted(store, work.run))
     return pool
+
+
+def check_parents(plan: Plan, to_go: Sequence[PlannedRun], store: Store) -> None:
+    """Check that every run to carry out finds its parents: with a result, or among the others.
+
+    Raises:
+        RecordError: naming the run, and the parent that has no result and is not carried out here.
+    """
+    begun = {run.run_id for run in to_go}
+    for run in to_go:
+        absent = [each for each in run.parents if each.run_id not in begun]
+        if why := unready_parent(store.root / "runs", absent):
+            raise RecordError(
+                f"{run.title} cannot be trained: {why}, and it is not carried out by this command; "
+                "carry it out first, or give a command for both"
+            )
 
 
 def open_empty_pool(setup: LaunchSetup, observer: Observer, *, check: bool) -> Pool:

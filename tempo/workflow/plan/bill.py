@@ -9,6 +9,7 @@ from typing import Any
 from tempo.core.records import Plan
 from tempo.design.measurements import Measured
 from tempo.design.run_cost import RunCost, elapsed, run_cost
+from tempo.launch.scheduling.run_view import chain_costs
 from tempo.records.prices import Price
 from tempo.records.reuse import ReuseStatus
 from tempo.spec.arch import ArchSpec
@@ -78,10 +79,12 @@ class Bill:
         ]
         costs = [self.items[run.variant].cost for run in runs]
         disks = [cost.disk for cost in costs]
+        alone = {run: cost.seconds for run, cost in zip(runs, costs, strict=True)}
+        longest = max(chain_costs(alone).values(), default=0.0)
         return Sum(
             runs=len(runs),
             device_hours=sum(cost.device_hours for cost in costs),
-            seconds=elapsed((cost.seconds for cost in costs), self.slots),
+            seconds=max(elapsed(alone.values(), self.slots), longest),
             slots=self.slots,
             disk=None if None in disks else sum(disk or 0 for disk in disks),
         )

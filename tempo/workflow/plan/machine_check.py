@@ -14,9 +14,11 @@ from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
 from tempo.launch.accounting.gpu_usage import lacks_gpu_driver
 from tempo.launch.worker_command import WORKER
+from tempo.records.layout import Store
 from tempo.spec.data import DATASETS
 from tempo.spec.load import load_study
 from tempo.workflow.observer import Observer, advancing
+from tempo.workflow.plan.start_costs import networks_behind
 from tempo.workflow.suggestions import suggested
 
 
@@ -53,7 +55,8 @@ def check(
 ) -> Checked:
     """Check the machine, build the data caches and rehearse `variants`.
 
-    `records` is where the user keeps them, for the commands that an error suggests.
+    `records` is where the user keeps them, for the runs whose weights are taken and for the
+    commands that an error suggests.
 
     Raises:
         MissingError: the machine lacks something; names the profiles that would run here.
@@ -68,6 +71,7 @@ def check(
     request = {
         "missing": {"": list(configs.values())},
         "rehearse": configs,
+        "parents": networks_behind(plan, configs, Store(records)),
         "laws": laws != "off",
     }
     missing: list[str] = []
@@ -122,12 +126,19 @@ def _absent_data(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     from tempo.spec.options import parse_slot
 
     found: dict[str, None] = {}
-    for data in {json.dumps(config["data"], sort_keys=True): config["data"] for config in configs}:
+    distinct = {json.dumps(each, sort_keys=True) for config in configs for each in _data_of(config)}
+    for data in sorted(distinct):
         try:
             check_available(parse_slot(DATASETS, json.loads(data)))
         except MissingError as error:
             found[str(error)] = None
     return list(found)
+
+
+def _data_of(config: Mapping[str, Any]) -> list[Any]:
+    """Return every data set of a config as JSON values."""
+    later = (stage["data"] for stage in config["recipe"].get("stages", ()))
+    return [config["data"], *(each for each in later if each is not None)]
 
 
 def find_width(asked: Mapping[str, Any], cache: Path) -> Width:

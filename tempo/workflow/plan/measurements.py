@@ -1,4 +1,4 @@
-"""Answer what a plan asks of prices, widths and results: from records, by counting or measuring."""
+"""Answer what a plan asks of prices, widths, results and weights: from records, or by measuring."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.code_stamp import code_stamp
-from tempo.core.errors import RecordError
+from tempo.core.errors import RecordError, SpecError
 from tempo.core.identity import short_hash
 from tempo.core.plugins.description import code_of
-from tempo.design.measurements import Width, nearest_width
+from tempo.core.records import Parent
+from tempo.design.measurements import Width, file_with_weights, nearest_width
 from tempo.records.field_types import build
 from tempo.records.files import is_there, read_object, write_json
-from tempo.records.layout import Store
+from tempo.records.layout import SHORTEST_ID, Store, load_run
 from tempo.records.prices import Price, Prices
 from tempo.records.reuse import reuse_status
 from tempo.records.run_record import read_run
@@ -105,6 +106,24 @@ class PlanMeasurements:
         if evaluation["select"] == "last":
             return found[-1]["psnr"]
         return best_of(found, evaluation.get("select_by", "psnr"))["psnr"]
+
+    def weights(self, source: str) -> Parent | None:
+        found = self._run_called(source)
+        if found is None:
+            return file_with_weights(source)
+        if load_run(self.store.run_dir(found)).config["method"] != "network":
+            raise SpecError(f"run {found} is of a method without weights: nothing builds on it")
+        return Parent(source=source, run_id=found)
+
+    def _run_called(self, source: str) -> str | None:
+        """The id of the recorded run that a text names, whole or by how it begins."""
+        if not source.isalnum() or len(source) < SHORTEST_ID:
+            return None
+        runs = self.store.root / "runs"
+        found = [each.parent.name for each in runs.glob(f"{source}*/run.json")]
+        if len(found) > 1 and source not in found:
+            raise SpecError(f"{source!r} could be any of {len(found)} runs: give more of its id")
+        return source if source in found else next(iter(found), None)
 
 
 def processes_of(spec: StudySpec, ddp: int) -> int:

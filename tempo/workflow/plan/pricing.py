@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,19 @@ from tempo.launch.launchers.worker_processes import (
 )
 from tempo.launch.worker_command import WORKER, call_worker
 from tempo.records.files import write_json
-from tempo.records.prices import CONFIG_FILE, PRICE_FILE, Price, Prices, price_key, read_price
+from tempo.records.layout import Store
+from tempo.records.prices import (
+    CONFIG_FILE,
+    NETWORKS_FILE,
+    PRICE_FILE,
+    Price,
+    Prices,
+    price_key,
+    read_price,
+)
 from tempo.workflow.observer import Observer, advancing
 from tempo.workflow.plan.machine_check import Checked, check
+from tempo.workflow.plan.start_costs import networks_behind
 
 POLL_SECONDS = 0.05
 PRELOAD = ("tempo.train.hardware.calibration", "torch._dynamo")
@@ -35,13 +45,18 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Calibrator:
-    """Prices configs on this machine, `world` processes to a run."""
+    """Prices configs on this machine, `world` processes to a run.
+
+    `networks` are those whose weights the configs take, by source, as the check before training
+    describes them.
+    """
 
     prices: Prices
     cache: Path
     environment: Mapping[str, str]
     world: int
     start: WorkerStart
+    networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def price(self, config: Config) -> Price:
         """Measure a config and keep its price.
@@ -52,6 +67,7 @@ class Calibrator:
         with tempfile.TemporaryDirectory(prefix="tempo-price-") as name:
             folder = Path(name)
             write_json(folder / CONFIG_FILE, dict(config))
+            write_json(folder / NETWORKS_FILE, dict(self.networks))
             argv = [*WORKER, "calibrate", name, "--cache", str(self.cache.resolve())]
             world = world_of(config, self.world)
             argv += ["--with-parent", *(["--ddp", str(world)] if world > 1 else [])]
@@ -85,12 +101,15 @@ def ready(
     """Check the machine; returns what the machine offers, and a calibrator on its first device."""
     server = make_start(call_worker, PRELOAD)
     server.warm()
-    checked = check(plan, [variant.name for variant in plan.variants], cache, prices.root, observer)
-    names = {name for slot in checked.slots for name in slot}
+    names = [variant.name for variant in plan.variants]
+    checked = check(plan, names, cache, prices.root, observer)
+    sources = networks_behind(plan, names, Store(prices.root)).values()
+    networks = {name: each for found in sources for name, each in found.items()}
+    devices = {name for slot in checked.slots for name in slot}
     together = {
-        name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(names)
+        name: ",".join(slot[name] for slot in checked.slots[:world]) for name in sorted(devices)
     }
-    return checked, Calibrator(prices, cache, together, world, server)
+    return checked, Calibrator(prices, cache, together, world, server, networks)
 
 
 def price_plan(

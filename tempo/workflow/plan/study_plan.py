@@ -24,6 +24,7 @@ from tempo.workflow.plan.measurements import PlanMeasurements, processes_of
 from tempo.workflow.plan.seed_forecast import PlanForecast, forecast_plan
 from tempo.workflow.plan.seed_noise import SeedNoise, known_noise, power_statement
 from tempo.workflow.plan.seed_range import SeedRange
+from tempo.workflow.plan.start_costs import start_sentences
 from tempo.workflow.run_options import RunOptions
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class StudyPlan:
         power: which difference the seeds can detect; None where nothing tells the seed noise.
         seeds: how many runs adaptive seeds can lead to; None where every run is carried out.
         rule: sentences on what the verdicts will decide by; none of a search.
+        starts: sentences on which variants take whose weights, and what those cost.
         root: the folder of records that `found` is from.
         reuse_stale: results that other code made are taken as they are.
 
@@ -66,6 +68,7 @@ class StudyPlan:
     power: str | None
     seeds: SeedRange | None
     rule: tuple[str, ...]
+    starts: tuple[str, ...]
     root: Path
     reuse_stale: bool
 
@@ -78,16 +81,27 @@ class StudyPlan:
             return unopened
         found = self.found.get(run.run_id, ReuseStatus())
         if found.stale and not self.reuse_stale:
-            return "stale: made by other code, will be made again (or --reuse-stale)"
+            return f"stale: {found.why}, will be made again (or --reuse-stale)"
         if not found.complete:
-            return "planned"
+            return self._planned(run)
         others = self.elsewhere.get(run.run_id, ())
         said = [
             *([f"also of {', '.join(others)}"] if others else []),
-            *(["made by other code"] if found.stale else []),
+            *([found.why] if found.stale else []),
             *found.beside,
         ]
         return f"complete ({'; '.join(said)})" if said else "complete"
+
+    def _planned(self, run: PlannedRun) -> str:
+        """The state of a run without a result: which runs it waits for, if any."""
+        stale_too = self.reuse_stale
+        waits = [
+            each.run_id if each.run_id.startswith(each.source) else f"{each.source} s{run.seed}"
+            for each in run.parents
+            if each.run_id
+            and not self.found.get(each.run_id, ReuseStatus()).reusable(stale_too=stale_too)
+        ]
+        return f"planned, after {' and '.join(waits)}" if waits else "planned"
 
     @property
     def reusable(self) -> list[str]:
@@ -188,6 +202,7 @@ class StudyPlan:
             },
             "power": self.power,
             "rule": rule_of(self.plan).to_json(),
+            "starts": self.starts,
         }
         if self.seeds is not None:
             value["adaptive_seeds"] = self.seeds.to_json()
@@ -210,6 +225,7 @@ class StudyPlan:
             f"{counted(len(plan.distinct_runs), 'run')}"
         )
         said = [f"{head}, {len(self.reusable)} complete"]
+        said += self.starts
         said += self.seeds.sentences() if self.seeds is not None else ()
         return "\n".join([*said, self.table().to_string(index=False)])
 
@@ -293,6 +309,7 @@ def study_plan(
         power=power_statement(plan, noise),
         seeds=SeedRange.of(plan, store),
         rule=tuple(rule_ahead(rule_of(plan), read_log(store, plan))),
+        starts=tuple(start_sentences(plan, bill, store)),
         root=store.root,
         reuse_stale=options.reuse_stale,
     )

@@ -123,11 +123,19 @@ class SlurmLauncher:
         return {job.key: self._tasks[job.key].name for job in jobs}
 
     def scripts(self, jobs: Sequence[JobSpec]) -> list[tuple[str, Sequence[JobSpec]]]:
-        """Return the scripts that `submit` would submit, each with its jobs, without Slurm."""
+        """Return the scripts that `submit` would submit, each with its jobs, without Slurm.
+
+        An array that others wait for is called ARRAY0, ARRAY1 and so on, in order, where its number
+        will stand.
+        """
         self._largest = self._largest or len(jobs)
-        groups = self._grouped(jobs)
-        folders = [self._arrays.root / f"{self._policy.study}-{n}" for n in range(len(groups))]
-        return [(self._script(f, some), some) for f, some in zip(folders, groups, strict=True)]
+        found = []
+        for number, some in enumerate(self._grouped(jobs)):
+            folder = self._arrays.root / f"{self._policy.study}-{number}"
+            found.append((self._script(folder, some), some))
+            for index, job in enumerate(some):
+                self._tasks[job.key] = _Task(f"ARRAY{number}", index)
+        return found
 
     def poll(self) -> Mapping[str, JobStatus]:
         if self._tasks and time.monotonic() >= self._next:
@@ -200,10 +208,11 @@ class SlurmLauncher:
                 self._slurm.start_soon(row.task)
 
     def _grouped(self, jobs: Sequence[JobSpec]) -> list[Sequence[JobSpec]]:
-        """Group jobs of equal resources into arrays of the size that the cluster allows."""
+        """Group jobs of equal resources, which wait for the same jobs, into arrays of the size that
+        the cluster allows."""
         alike: dict[object, list[JobSpec]] = {}
         for job in jobs:
-            asked = (job.resources, tuple(sorted(job.env.items())))
+            asked = (job.resources, tuple(sorted(job.env.items())), job.after)
             alike.setdefault(asked, []).append(job)
         if alike and self._largest is None:
             self._largest = self._slurm.largest_array()
@@ -211,9 +220,11 @@ class SlurmLauncher:
         return [part for some in alike.values() for part in parts(some, most)]
 
     def _script(self, folder: Path, jobs: Sequence[JobSpec]) -> str:
-        earlier = {task.array for task in self._tasks.values() if task.status.state.live}
-        after = ":".join(sorted(earlier)) if self._policy.throttle else None
-        return render(folder.absolute(), jobs, self._policy, after)
+        live = [task for task in self._tasks.values() if task.status.state.live]
+        names = {task.array for task in live} if self._policy.throttle else set()
+        # A job that has gone from the queue has ended, so there is nothing to wait for.
+        names |= {self._tasks[key].name for key in jobs[0].after if self._live(key)}
+        return render(folder.absolute(), jobs, self._policy, ":".join(sorted(names)) or None)
 
     def _submit(self, jobs: Sequence[JobSpec]) -> None:
         folder = self._arrays.new_folder(self._policy.study)

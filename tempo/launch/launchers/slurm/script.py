@@ -136,7 +136,8 @@ def _fields(jobs: Sequence[JobSpec]) -> int:
 def render(folder: Path, jobs: Sequence[JobSpec], policy: SlurmPolicy, after: str | None) -> str:
     """Return the text of the batch script of an array of `jobs`, whose resources are equal.
 
-    `folder` holds its tasks and Slurm's own messages; the array `after` has to end first.
+    `folder` holds its tasks and Slurm's own messages; the jobs `after`, joined by colons, have to
+    end first, however they end.
     """
     needed, notice = jobs[0].resources, max(policy.notice, round(jobs[0].grace_s))
     throttle = f"%{policy.throttle}" if policy.throttle else ""
