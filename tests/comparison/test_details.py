@@ -269,6 +269,18 @@ def test_what_the_study_varies_is_intended(planted: ModuleType, tmp_path: Path) 
     assert not any(each.severity == "unintended" for each in found.fairness)
 
 
+def test_steps_of_a_further_stage_are_intended(planted: ModuleType, tmp_path: Path) -> None:
+    stages = [{"name": "later", "budget": {"steps": 100}}]
+    arms = [
+        planted.Arm(name="a", config={"recipe": {"stages": []}}),
+        planted.Arm(name="b", config={"recipe": {"stages": stages}}, steps=1100),
+    ]
+    found = study(planted, tmp_path, arms)
+    (difference,) = (each for each in found.fairness if each.field == "steps")
+    assert difference.severity == "intended"
+    assert not any(each.severity == "unintended" for each in found.fairness)
+
+
 def test_alike_runs_have_no_differences(pair: Comparison) -> None:
     assert [each for each in pair.fairness if each.severity == "unintended"] == []
     assert pair.stale == ()

@@ -31,7 +31,13 @@ def milestones(runs: Sequence[Run]) -> tuple[Milestone, ...]:
             if _place(key):
                 seen.setdefault(key, []).append(float(value))
     return tuple(
-        Milestone(name=_name(key), value=fmean(seen[key]), unit="dB", seeds=len(seen[key]))
+        Milestone(
+            name=_name(key),
+            value=fmean(seen[key]),
+            unit="dB",
+            seeds=len(seen[key]),
+            place=_place(key),
+        )
         for key in sorted(seen, key=_place)
     )
 
