@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from screens.page_steps import Step, at_smoke_size, steps
 from screens.report_picture import CHROMIUM, browser, first_screen
 from screens.terminal import Terminal
 from screens.terminal_picture import draw
+from screens.verdicts import is_told, verdicts_of
 
 ROOT = Path(__file__).parents[2]
 _REPORT = re.compile(r"^Report:\s+(\S+index\.html)", re.MULTILINE)
@@ -105,12 +105,12 @@ class _Hour:
         if self._report is None:
             yield f"{name}: no command before it has named a report"
             return
-        verdicts = _verdicts(self._report)
+        verdicts = verdicts_of(self._report)
         path = self._recording.pictures / name
         if path.suffix == ".svg":
             path.write_text(draw(self._terminal.screen, "; ".join(lines)))
             text = self._terminal.text()
-            unseen = [each for each in verdicts if not _in_text(*each, text)]
+            unseen = [each for each in verdicts if not is_told(*each, text)]
         elif self._chromium is None:
             self._say(f"  {name}: left out, as no Chromium is on the path")
             return
@@ -123,19 +123,3 @@ class _Hour:
         self._say(f"  {name}: {path.stat().st_size / 1000:.0f} kB, verdicts: {said}")
         for variant, word in unseen:
             yield f"{name}: does not show that {variant} is {word}"
-
-
-def _verdicts(report: Path) -> list[tuple[str, str]]:
-    """Return each variant that the rule asks about with its verdict, from the table of a report."""
-    with (report.parent / "table.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["psnr_kind"] == "rule"]
-    return [(row["variant"], row["psnr_verdict"]) for row in rows]
-
-
-def _in_text(variant: str, word: str, text: str) -> bool:
-    """Return whether a line has the variant and its verdict, or a sentence says it."""
-    row = rf"^{re.escape(variant)} .*\b{word}\b"
-    sentence = rf"(?<!\S){re.escape(variant)} (is )?{word}\b"
-    return bool(
-        re.search(row, text, re.MULTILINE) or re.search(sentence, " ".join(text.split()))
-    )

@@ -34,14 +34,14 @@ class Terminal:
 
     Args:
         folder: where it starts.
-        patience: seconds that a command may take.
+        patience: seconds that a command may take; may be changed.
     """
 
     def __init__(self, folder: Path, *, patience: float = 3600) -> None:
         self.screen = pyte.Screen(COLUMNS, LINES)
         self.printed = ""
         self._stream = pyte.ByteStream(self.screen)
-        self._patience = patience
+        self.patience = patience
         self._unread = b""
         self._process, self._end = _start(folder)
         self._wait()
@@ -80,10 +80,11 @@ class Terminal:
 
     def _wait(self) -> int:
         """Read until the shell is ready; returns how the command ended."""
-        until = time.monotonic() + self._patience
+        until = time.monotonic() + self.patience
         while (found := _READY.search(self._unread)) is None:
             if not select.select([self._end], [], [], max(until - time.monotonic(), 0))[0]:
-                raise TimeoutError(f"no prompt after {self._patience:.0f} s:\n{self.text()}")
+                self._show(self._unread)
+                raise TimeoutError(f"no prompt after {self.patience:.0f} s:\n{self.text()}")
             self._unread += self._read()
         self._show(self._unread[: found.end()])
         self._unread = self._unread[found.end() :]
