@@ -17,8 +17,8 @@ CHROMIUM = next(
     None,
 )
 
-WINDOWS = {1280: (800, 1.0), 390: (844, 2.0)}
-"""Height of a window and dots to a pixel, by width: a laptop's and a telephone's."""
+HEIGHTS = {1280: 800, 390: 844}
+"""Height of a window by its width: a laptop's and a telephone's."""
 
 _IN_SIGHT = """() => [...document.querySelectorAll('#answer tbody tr')].map(row => {
   const word = row.querySelector('td.word'), name = row.querySelector('th');
@@ -59,11 +59,8 @@ def browser() -> Iterator[Any]:
 
 
 def first_screen(chromium: Any, page: Path, width: int) -> FirstScreen:
-    """Open a page in a window of one of the widths of `WINDOWS`, scroll nothing."""
-    height, dots = WINDOWS[width]
-    context = chromium.new_context(
-        viewport={"width": width, "height": height}, device_scale_factor=dots
-    )
+    """Open a page in a window of one of the widths of `HEIGHTS`, scroll nothing."""
+    context = chromium.new_context(viewport={"width": width, "height": HEIGHTS[width]})
     try:
         shown = context.new_page()
         shown.goto(page.resolve().as_uri(), wait_until="load")
