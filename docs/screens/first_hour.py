@@ -19,6 +19,7 @@ from screens.verdicts import is_told, verdicts_of
 ROOT = Path(__file__).parents[2]
 _REPORT = re.compile(r"^Report:\s+(\S+index\.html)", re.MULTILINE)
 _KEPT = {"records", "cache"}
+"""Folders that a later recording uses again."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,7 @@ def _prepare(recording: Recording) -> None:
     """Make a folder that is like a fresh checkout, but for the records of earlier recordings."""
     folder = recording.folder
     folder.mkdir(parents=True, exist_ok=True)
-    for left in (*folder.iterdir(), *folder.glob("*/*")):
-        if left.is_symlink() or left.is_file():
-            left.unlink()
-        elif left.parent != folder and left.name not in _KEPT:
-            shutil.rmtree(left)
+    _clear(folder)
     for name in ("ablations", "experiments"):
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
     for name in ("run_experiment.py", "compare.py"):
@@ -70,6 +67,20 @@ def _prepare(recording: Recording) -> None:
     recording.records.mkdir(parents=True, exist_ok=True)
     (folder / "records").symlink_to(recording.records.resolve())
     recording.pictures.mkdir(parents=True, exist_ok=True)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what is in a folder and in projects in it, but for records and caches.
+
+    A link is removed and never followed: the records behind it are the user's own.
+    """
+    for left in list(folder.iterdir()):
+        if left.is_symlink() or left.is_file():
+            left.unlink()
+        elif left.name == "reports":
+            shutil.rmtree(left)
+        elif left.name not in _KEPT:
+            _clear(left)
 
 
 class _Hour:
