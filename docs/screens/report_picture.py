@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
@@ -65,14 +62,6 @@ def first_screen(chromium: Any, page: Path, width: int) -> FirstScreen:
         shown = context.new_page()
         shown.goto(page.resolve().as_uri(), wait_until="load")
         rows = tuple((name, said, bool(seen)) for name, said, seen in shown.evaluate(_IN_SIGHT))
-        return FirstScreen(_small(shown.screenshot()), rows)
+        return FirstScreen(shown.screenshot(), rows)
     finally:
         context.close()
-
-
-def _small(picture: bytes) -> bytes:
-    """Return a PNG of 256 colours, a third of the size: few colours are on a page."""
-    out = io.BytesIO()
-    image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
-    return out.getvalue()
