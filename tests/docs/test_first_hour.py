@@ -224,7 +224,7 @@ def test_every_command_works_and_every_picture_shows_its_verdicts(
 
 def _a_verdict_that_scrolled_away_is_a_problem(hour: Recording) -> None:
     """On the records made above, a command that fails and one that prints too much."""
-    page = hour.folder / "page.md"
+    page = hour.pictures.parent / "page.md"
     long = "python run_experiment.py ablations/se_dilation.yaml --profile smoke; seq 30"
     page.write_text(f"```bash\n{long}\n```\n![](long.svg)\n```bash\ntempo compare nothing\n```\n")
     again = Recording(
