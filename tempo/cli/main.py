@@ -44,11 +44,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 its options and handler. It is imported only for the command that is asked for."""
 
 EPILOG = """examples:
-  tempo init my_study                                    write a small project to begin with
-  tempo run ablations/se_dilation.yaml --profile demo    train, evaluate, compare, report
-  tempo plan ablations/se_dilation.yaml --counts         what would run, and what it weighs
-  tempo compare se_dilation                              rebuild table and report from records
-  tempo ui                                               browse the runs in MLflow
+  tempo init my_study                                  write a small project
+  tempo run ablations/se_dilation.yaml --profile demo  train, compare, report
+  tempo plan ablations/se_dilation.yaml --counts       what would run, its size
+  tempo compare se_dilation                            the results again
+  tempo ui                                             the runs in MLflow
 """
 
 
