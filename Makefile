@@ -9,7 +9,7 @@ MINUTES ?= 10
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 INPUTS := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: help install demo test test-all fuzz check bench docs clean
+.PHONY: help install demo test test-all fuzz check bench docs screens clean
 
 help:
 	@echo "make install   install Tempo and its pinned dependencies into $(VENV)"
@@ -20,6 +20,7 @@ help:
 	@echo "make check     ruff, mypy --strict, import-linter"
 	@echo "make bench     print the benchmarks' ratios"
 	@echo "make docs      build the documentation as a site in build/site"
+	@echo "make screens   record the first hour again: docs/first_hour.md and its pictures"
 	@echo "make clean     remove what was generated here, but never records/"
 
 $(VENV)/.python:
@@ -76,6 +77,10 @@ bench: $(VENV)/.installed-test
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site: build/site/index.html (with its search: $(BIN)/python -m http.server -d build/site)"
+
+# Records that are there are used; what is missing is trained first, as make demo would.
+screens: $(VENV)/.installed-test
+	PYTHONPATH=docs $(BIN)/python -m screens
 
 clean:
 	rm -rf $(VENV) cache build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -73,6 +73,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument("--again", action="store_true", help="evaluate even what is recorded")
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE|FILE",
+        help="of your own, which adds test sets, metrics or methods (may be given again); those of "
+        "a study are known",
+    )
     shared.add_cache(parser)
     shared.add_records(parser)
     shared.add_formats(parser, ("md", "csv", "json"))
@@ -94,6 +102,7 @@ def execute(options: argparse.Namespace) -> int:
         rounded=options.round,
         check=options.check,
         again=options.again,
+        plugins=options.plugin,
         **inference_options(options),
     )
     _print(found.groups, options.format)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -15,7 +16,14 @@ from tempo.cli.missing_package import missing_package
 from tempo.core.errors import TempoError
 from tempo.core.own_command import given_command
 from tempo.core.redaction import redacted
-from tempo.core.startup import loading
+from tempo.core.startup import loading, print_in_any_encoding
+
+OF_THE_MACHINE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
+)
+"""Errors of the system that no spec and no code causes: a full or write-protected disk, missing
+rights, too many open files."""
+KEPT = "What was finished is kept: once that is mended, the same command goes on."
 
 Configure = Callable[[argparse.ArgumentParser], None]
 
@@ -44,11 +52,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 its options and handler. It is imported only for the command that is asked for."""
 
 EPILOG = """examples:
-  tempo init my_study                                    write a small project to begin with
-  tempo run ablations/se_dilation.yaml --profile demo    train, evaluate, compare, report
-  tempo plan ablations/se_dilation.yaml --counts         what would run, and what it weighs
-  tempo compare se_dilation                              rebuild table and report from records
-  tempo ui                                               browse the runs in MLflow
+  tempo init my_study                                  write a small project
+  tempo run ablations/se_dilation.yaml --profile demo  train, compare, report
+  tempo plan ablations/se_dilation.yaml --counts       what would run, its size
+  tempo compare se_dilation                            the results again
+  tempo ui                                             the runs in MLflow
 """
 
 
@@ -103,6 +111,7 @@ def run_shim(command: str, program: str) -> int:
 
 def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
     options = argparse.Namespace()
+    print_in_any_encoding()
     try:
         with loading():
             options = parse()
@@ -122,6 +131,19 @@ def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
         # The reader of our output (head, less) went away; nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
+            raise
+        print(f"error: {_lacking(error)}. {KEPT}", file=sys.stderr)
+        return 2
+
+
+def _lacking(error: MemoryError | OSError) -> str:
+    """Return what the machine lacks, in the system's words, and the file it was lacking for."""
+    if isinstance(error, MemoryError):
+        return "memory ran out"
+    place = f" ({redacted(str(error.filename))})" if error.filename else ""
+    return f"{error.strerror}{place}"
 
 
 def _say_interrupted(options: argparse.Namespace) -> None:

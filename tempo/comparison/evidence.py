@@ -54,14 +54,15 @@ class Passing:
 class Milestone:
     """A point of the learning curve that runs noted themselves; `value` is the mean over `seeds`.
 
-    `name`: "PSNR at epoch 20"; `unit`: dB; `place`: where it stands among others.
+    `name`: "PSNR at epoch 20"; `unit`: dB; `place`: where it stands among the others, epochs before
+    ends of stages, by number.
     """
 
     name: str
     value: float
     unit: str
     seeds: int
-    place: tuple[int, ...] = ()
+    place: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

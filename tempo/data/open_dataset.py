@@ -205,10 +205,13 @@ def open_shards(plan: SplitPlan, folder: Path) -> Split:
     skipped = [clip for shard in shards for clip in shard.skipped]
     digest = short_hash([plan.digest, skipped], len(plan.digest)) if skipped else plan.digest
     if plan.window is not None:
-        return WindowedSplit(plan.name, digest, shards, plan.window)
-    if plan.grading is not None:
-        return GradedSplit(plan.name, digest, shards, plan.grading)
-    return Split(plan.name, digest, shards)
+        opened: Split = WindowedSplit(plan.name, digest, shards, plan.window)
+    elif plan.grading is not None:
+        opened = GradedSplit(plan.name, digest, shards, plan.grading)
+    else:
+        opened = Split(plan.name, digest, shards)
+    opened.leave_out(plan.left_out)
+    return opened
 
 
 def _check_readable(split: Split, kind: str, tolerated: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from tempo.core.errors import Place, PluginError, SpecError
+from tempo.core.errors import Place, PluginError
 from tempo.spec.methods import NETWORK_METHOD
 from tempo.spec.options import Section
 from tempo.spec.plugins.plugin_list import modules_in, named_by, used
@@ -161,7 +161,12 @@ class Configs:
                 RunConfig.model_validate(values)
                 self._sound[key] = True
             except ValidationError as error:
-                place = overlays[-1].place if overlays else None
-                self.problems.take(SpecError(each["msg"], place) for each in error.errors())
+                for each in error.errors():
+                    section = str(each["loc"][0])
+                    written = self.base[section]
+                    places = [written.key if written else Place(section)]
+                    places += [overlay.place for overlay in overlays]
+                    cause = each.get("ctx", {}).get("error", each["msg"])
+                    self.problems.add(str(cause), places[-1])
                 self._sound[key] = False
         return self._sound[key]

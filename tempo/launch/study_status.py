@@ -18,7 +18,7 @@ from tempo.records.event_log import Progress, Tail
 from tempo.records.layout import Store
 from tempo.records.parent_runs import unready_parent
 from tempo.records.pruned_runs import pruned_runs, status_in
-from tempo.records.rule_sentences import looks_taken, rule_history
+from tempo.records.rule_sentences import last_words, looks_taken, rule_history
 from tempo.records.seed_log import (
     NOT_NEEDED,
     WAITING,
@@ -285,8 +285,8 @@ def study_seconds_left(
 
 
 def standing_rule(store: Store, plan: Plan) -> Iterator[str]:
-    """Yield the recorded rule of a study and how often its verdicts were looked at; why not,
-    where the log of verdicts cannot be read."""
+    """Yield the recorded rule of a study, how often its verdicts were looked at and what they last
+    were; why not, where the log of verdicts cannot be read."""
     try:
         log = read_log(store, plan)
     except RecordError as error:
@@ -294,5 +294,4 @@ def standing_rule(store: Store, plan: Plan) -> Iterator[str]:
         return
     if log.rules:
         yield from rule_history(log.rules[-1].rule, log.rules)
-    if said := looks_taken(log):
-        yield said
+    yield from filter(None, (looks_taken(log), last_words(log)))

@@ -6,8 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from tempo.core.counted import counted
 from tempo.core.verdict_rule import Rule, rule_changes, same_rule
-from tempo.records.verdict_log import RuleEntry, VerdictLog
+from tempo.records.verdict_log import LookedContrast, RuleEntry, VerdictLog
+
+MOST_NAMED = 8
+"""Verdicts that are told in words; the rest are counted."""
+
+_ORDER = ("better", "worse", "equivalent")
+"""Words that are told first, in this order."""
 
 
 def day(time: float) -> str:
@@ -62,3 +69,27 @@ def looks_taken(log: VerdictLog) -> str:
     shown = [str(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]}" for n in counts]
     times = "once" if len(counts) == 1 else f"{len(counts)} times"
     return f"The verdicts were looked at {times}, with {', '.join(shown)} seeds."
+
+
+def last_words(log: VerdictLog) -> str:
+    """Return the verdicts that the last look found, differences first; empty without."""
+    if not log.looks or not log.looks[-1].contrasts:
+        return ""
+    look = log.looks[-1]
+    found = sorted(look.contrasts, key=_place)
+    several = len({each.metric for each in found}) > 1
+    said = "; ".join(_verdict(each, metric=several) for each in found[:MOST_NAMED])
+    if len(found) > MOST_NAMED:
+        said += f"; and {counted(len(found) - MOST_NAMED, 'more verdict')}"
+    baselines = {each.baseline for each in found}
+    against = f" against {baselines.pop()}" if len(baselines) == 1 else ""
+    on = "" if look.time is None else f"was on {day(look.time)} and "
+    return f"The last look {on}found{against}: {said}."
+
+
+def _place(contrast: LookedContrast) -> int:
+    return _ORDER.index(contrast.word) if contrast.word in _ORDER else len(_ORDER)
+
+
+def _verdict(contrast: LookedContrast, *, metric: bool) -> str:
+    return f"{contrast.variant} {contrast.word}" + f" in {contrast.metric}" * metric

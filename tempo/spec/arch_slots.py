@@ -28,8 +28,8 @@ class Swin(Options):
 
     kind: Literal["swin"] = "swin"
     window: int = Field(8, ge=2, le=32, description="side of a window, in pixels of the scale")
-    heads: int = Field(4, ge=1, description="most attention heads")
-    mlp_ratio: float = Field(2.0, gt=0, description="hidden over feature channels")
+    heads: int = Field(4, ge=1, le=256, description="most attention heads")
+    mlp_ratio: float = Field(2.0, gt=0, le=64, description="hidden over feature channels")
 
 
 BLOCKS = kinds("block", PreAct, PostAct, Swin)
@@ -45,7 +45,7 @@ class SqueezeExcite(Options):
     """Squeeze-and-excitation (Hu et al. 2018)."""
 
     kind: Literal["squeeze_excite"] = "squeeze_excite"
-    reduction: int = Field(8, ge=1, description="features over hidden channels")
+    reduction: int = Field(8, ge=1, le=4096, description="features over hidden channels")
 
 
 CHANNEL_ATTENTION = kinds("channel attention", NoChannelAttention, SqueezeExcite)
@@ -98,7 +98,7 @@ class FilmAttention(Options):
         "identity", description="identity starts as no change; seed as a plain random layer"
     )
     hidden_layers: int = Field(2, ge=0, le=4, description="layers before gamma and beta")
-    reduction: int = Field(8, ge=1, description="features over the map's hidden channels")
+    reduction: int = Field(8, ge=1, le=4096, description="features over the map's hidden channels")
 
 
 CONDITIONING = kinds("conditioning", NoConditioning, Film, FilmAttention)
@@ -114,7 +114,7 @@ class Sinusoidal(Options):
         le=16,
         description="frequencies, doubling from 1/8 cycle on",
     )
-    channels: int = Field(64, ge=4, description="width of a time code")
+    channels: int = Field(64, ge=4, le=4096, description="width of a time code")
 
 
 class SinusoidalOctaves(Options):
@@ -127,7 +127,7 @@ class SinusoidalOctaves(Options):
         le=16,
         description="frequencies, doubling from 1 cycle on",
     )
-    channels: int = Field(64, ge=4, description="width of a time code")
+    channels: int = Field(64, ge=4, le=4096, description="width of a time code")
 
 
 class TimeTransformer(Options):
@@ -140,8 +140,8 @@ class TimeTransformer(Options):
         le=16,
         description="frequencies, doubling from 1/8 cycle on",
     )
-    channels: int = Field(64, ge=4, description="width of a time code")
-    heads: int = Field(4, ge=1, description="most attention heads")
+    channels: int = Field(64, ge=4, le=4096, description="width of a time code")
+    heads: int = Field(4, ge=1, le=256, description="most attention heads")
     layers: int = Field(1, ge=1, le=4, description="transformer layers")
 
 
@@ -180,7 +180,7 @@ class WindowAttention(Options):
 
     kind: Literal["window_attention"] = "window_attention"
     window: int = Field(8, ge=2, le=32, description="side of a window, in pixels of the scale")
-    heads: int = Field(4, ge=1, description="most attention heads")
+    heads: int = Field(4, ge=1, le=256, description="most attention heads")
 
 
 class DeformableAttention(Options):
@@ -188,7 +188,7 @@ class DeformableAttention(Options):
 
     kind: Literal["deformable_attention"] = "deformable_attention"
     points: int = Field(4, ge=1, le=16, description="places that a head looks at in each view")
-    heads: int = Field(4, ge=1, description="most attention heads")
+    heads: int = Field(4, ge=1, le=256, description="most attention heads")
 
 
 FUSIONS = kinds("fusion", WeightedFusion, WindowAttention, DeformableAttention)
@@ -219,7 +219,7 @@ class BlockHead(Options):
     """conv, blocks, conv (V2)."""
 
     kind: Literal["blocks"] = "blocks"
-    blocks: int = Field(2, ge=0, description="blocks between the two convolutions")
+    blocks: int = Field(2, ge=0, le=64, description="blocks between the two convolutions")
 
 
 class TaperHead(Options):
@@ -275,7 +275,7 @@ class GroupNorm(Options):
     """
 
     kind: Literal["group"] = "group"
-    groups: int = Field(8, ge=1, description="most groups of channels")
+    groups: int = Field(8, ge=1, le=4096, description="most groups of channels")
 
 
 class NoNorm(Options):

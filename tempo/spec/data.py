@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from tempo.core.budget_course import Ramp
 from tempo.spec.options import (
+    MOST_CLIPS,
+    MOST_STEPS,
     NOT_RESULT,
     ListOf,
     Names,
@@ -22,6 +24,9 @@ from tempo.spec.options import (
     slot_of,
 )
 from tempo.spec.published_data import Vimeo90k, Vimeo90kSeptuplet, X4k1000fps
+
+_Pixels = Annotated[float, Field(ge=0, le=1024)]
+"""A displacement between the outer frames of a rendered clip."""
 
 
 class MotionRange(Section):
@@ -44,21 +49,30 @@ class Procedural(Options):
 
     kind: Literal["procedural"] = "procedural"
     size: Size = Field((256, 256), description="height and width of a frame, in pixels")
-    motion: Annotated[tuple[float, float], ListOf] = Field(
+    motion: Annotated[tuple[_Pixels, _Pixels], ListOf] = Field(
         (0.0, 24.0),
         description="least and most displacement between the outer frames, in px",
     )
     progressive_motion: Annotated[tuple[MotionRange, ...], ListOf] = Field(
         (), description="parts of that range for the first parts of the budget, in training"
     )
-    train_clips: int = Field(4096, ge=1, description="clips of the training split")
-    val_clips: int = Field(64, ge=1, description="clips of the validation split")
-    test_clips: int = Field(128, ge=1, description="clips of the test split")
+    train_clips: int = Field(4096, ge=1, le=MOST_CLIPS, description="clips of the training split")
+    val_clips: int = Field(64, ge=1, le=MOST_CLIPS, description="clips of the validation split")
+    test_clips: int = Field(128, ge=1, le=MOST_CLIPS, description="clips of the test split")
     target_times: Literal["middle", "any"] = Field(
         "middle",
         description="training targets: in the middle, or four times of each clip",
     )
-    seed: int = Field(0, ge=0, description="of the clips themselves; runs have seeds of their own")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="of the clips themselves; runs have seeds of their own"
+    )
+
+    @field_validator("motion")
+    @classmethod
+    def _rising(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"motion is the least, then the most displacement, not {list(value)}")
+        return value
 
     @model_validator(mode="after")
     def _inside(self) -> Procedural:
@@ -105,8 +119,12 @@ class Footage(Options):
     size: Size = Field(
         (256, 448), description="height and width that frames are scaled and cut to, in pixels"
     )
-    stride: int = Field(1, ge=1, description="frames between an anchor and the middle of the clip")
-    every: int = Field(3, ge=1, description="distance between the first frames of two clips")
+    stride: int = Field(
+        1, ge=1, le=10_000, description="frames between an anchor and the middle of the clip"
+    )
+    every: int = Field(
+        3, ge=1, le=MOST_STEPS, description="distance between the first frames of two clips"
+    )
     target_times: Literal["middle", "any"] = Field(
         "middle",
         description="training targets: half-way, or each frame between (stride 2 or more)",
@@ -114,11 +132,13 @@ class Footage(Options):
     static: float = Field(
         0.5,
         ge=0,
+        le=255,
         description="a clip that changes less is left out; grey levels of 255",
     )
     cut: float = Field(
         36.0,
         gt=0,
+        le=255,
         description="a clip with a larger change is left out; grey levels of 255",
     )
     val: Names = Field(
@@ -313,3 +333,11 @@ def any_time(data: Options) -> bool:
     if isinstance(data, Mixture):
         return any(any_time(part.data) for part in data.parts)
     return getattr(data, "target_times", "middle") == "any"
+
+
+def shortest_side(data: Options) -> int | None:
+    """Return the pixels of the shorter side of training pictures; None where a spec has no size."""
+    data = data_of(data, "train")
+    parts = [part.data for part in data.parts] if isinstance(data, Mixture) else [data]
+    sizes = [size for part in parts if isinstance(size := getattr(part, "size", None), tuple)]
+    return min(map(min, sizes), default=None)

@@ -27,6 +27,10 @@ When = dict[str, Labels]
 """A condition: for each named factor, the levels under which something applies."""
 
 
+MOST_VALUES = 1_000_000
+"""Values of a range with a step."""
+
+
 class Range(Section):
     """An interval to draw levels from. `log`: evenly on a logarithmic scale."""
 
@@ -54,6 +58,11 @@ class Range(Section):
             raise ValueError("a logarithmic range has no step")
         if self.whole and not self.step.is_integer():
             raise ValueError(f"a range of whole numbers needs a whole step, not {self.step:g}")
+        if (self.high - self.low) / self.step > MOST_VALUES:
+            raise ValueError(
+                f"a step of {self.step:g} makes more than {MOST_VALUES:,} values from "
+                f"{self.low:g} to {self.high:g}; leave it out for a range without steps"
+            )
         if self.step > self.high - self.low:
             raise ValueError(f"a step of {self.step:g} is wider than the range")
         return self

@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     JsonValue,
     SerializeAsAny,
     WithJsonSchema,
@@ -163,7 +164,18 @@ Label = Annotated[
 
 Names = Annotated[tuple[Label, ...], ListOf]
 
-Size = Annotated[tuple[int, int], ListOf]
+MOST_STEPS = 1_000_000_000
+"""Steps that a run can have: with a millisecond each they take eleven days."""
+
+MOST_CLIPS = 10_000_000
+"""Clips that a split can have: of 64 x 64 pixels each they fill 370 GB."""
+
+MOST_PIXELS = 8192
+"""Side of a picture: that of 8K video."""
+
+_Side = Annotated[int, Field(ge=8, le=MOST_PIXELS)]
+
+Size = Annotated[tuple[_Side, _Side], ListOf]
 """(height, width) in pixels."""
 
 PATTERN_IN_WORDS = "patternErrorMessage"

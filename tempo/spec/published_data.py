@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tempo.spec.options import NOT_RESULT, ListOf, Names, Options, Section, Size, check_untils
+from tempo.spec.options import (
+    MOST_CLIPS,
+    NOT_RESULT,
+    ListOf,
+    Names,
+    Options,
+    Section,
+    Size,
+    check_untils,
+)
 
 SEPTUPLET = 7
 
@@ -25,7 +34,9 @@ class Vimeo90k(Options):
         json_schema_extra=NOT_RESULT,
         description="folder of the published archive",
     )
-    val_clips: int = Field(512, ge=1, description="training sequences held out for validation")
+    val_clips: int = Field(
+        512, ge=1, le=MOST_CLIPS, description="training sequences held out for validation"
+    )
     test_limit: int | None = Field(
         None, ge=1, description="first clips of the test list that are used; null is all"
     )
@@ -51,7 +62,9 @@ class Vimeo90kSeptuplet(Options):
         "middle",
         description="training targets: frame 4, or each frame between the outer ones",
     )
-    val_clips: int = Field(512, ge=1, description="training sequences held out for validation")
+    val_clips: int = Field(
+        512, ge=1, le=MOST_CLIPS, description="training sequences held out for validation"
+    )
     test_limit: int | None = Field(
         None, ge=1, description="first clips of the test list that are used; null is all"
     )

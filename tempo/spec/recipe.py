@@ -11,6 +11,9 @@ from tempo.spec.data import DATASETS
 from tempo.spec.losses import LOSSES, Charbonnier
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS, METRIC_TABLE, check_validated
 from tempo.spec.options import (
+    MOST_CLIPS,
+    MOST_PIXELS,
+    MOST_STEPS,
     NOT_RESULT,
     ListOf,
     Options,
@@ -109,9 +112,9 @@ class Budget(Section):
     An epoch is one pass over the training split; a clip is one training sample seen.
     """
 
-    steps: int | None = Field(None, ge=1, description="optimiser steps")
-    epochs: float | None = Field(None, gt=0, description="passes over the training split")
-    clips: int | None = Field(None, ge=1, description="training samples seen")
+    steps: int | None = Field(None, ge=1, le=MOST_STEPS, description="optimiser steps")
+    epochs: float | None = Field(None, gt=0, le=1e6, description="passes over the training split")
+    clips: int | None = Field(None, ge=1, le=10**12, description="training samples seen")
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
@@ -126,7 +129,7 @@ class CropStage(Section):
     """A smaller training crop until a fraction of the budget is spent."""
 
     until: float = Field(gt=0, lt=1, description="fraction of the budget at which the stage ends")
-    crop: int = Field(ge=8, description="side of the crop in this stage, in pixels")
+    crop: int = Field(ge=8, le=MOST_PIXELS, description="side of the crop in this stage, in pixels")
 
 
 class Stage(Section):
@@ -146,9 +149,11 @@ class Stage(Section):
         None, description="what is trained on; validation and test stay those of the study"
     )
     loss: Annotated[Slot, slot_of(LOSSES)] | None = Field(None, description="what is minimised")
-    crop: int | None = Field(None, ge=8, description="side of the training crop, in pixels")
-    lr: float | None = Field(None, gt=0, description="peak learning rate")
-    warmup: int = Field(0, ge=0, description="steps of linear warmup")
+    crop: int | None = Field(
+        None, ge=8, le=MOST_PIXELS, description="side of the training crop, in pixels"
+    )
+    lr: float | None = Field(None, gt=0, le=1000, description="peak learning rate")
+    warmup: int = Field(0, ge=0, le=MOST_STEPS, description="steps of linear warmup")
     schedule: Annotated[Slot, slot_of(SCHEDULES)] | None = Field(
         None, description="how the learning rate goes over the stage"
     )
@@ -170,27 +175,31 @@ class Guard(Section):
         "rollback",
         description="what follows from strikes: go back to a checkpoint, end the run, or go on",
     )
-    strikes: int = Field(3, ge=1, description="bad steps in a row before the policy acts")
+    strikes: int = Field(
+        3, ge=1, le=MOST_STEPS, description="bad steps in a row before the policy acts"
+    )
     lr_factor: float = Field(
         0.5, gt=0, lt=1, description="what a rollback multiplies the learning rate by"
     )
-    rollbacks: int = Field(2, ge=0, description="most rollbacks of a run")
+    rollbacks: int = Field(2, ge=0, le=1000, description="most rollbacks of a run")
     divergence: float | None = Field(
         None,
         gt=1,
         description="a loss this many times the median of the last is a strike; null is off",
     )
-    window: int = Field(50, ge=5, description="losses that the median is taken over")
+    window: int = Field(50, ge=5, le=100_000, description="losses that the median is taken over")
 
 
 class Recipe(Section):
     """How a network is trained."""
 
-    lr: float = Field(5e-5, gt=0, description="peak learning rate")
-    warmup: int = Field(2000, ge=0, description="steps of linear warmup")
+    lr: float = Field(5e-5, gt=0, le=1000, description="peak learning rate")
+    warmup: int = Field(2000, ge=0, le=MOST_STEPS, description="steps of linear warmup")
     grad_clip: float | None = Field(0.5, gt=0, description="global gradient norm; null is off")
-    batch: int = Field(16, ge=1, description="global batch: clips per optimiser step")
-    crop: int = Field(256, ge=8, description="side of the square training crop, in pixels")
+    batch: int = Field(16, ge=1, le=65_536, description="global batch: clips per optimiser step")
+    crop: int = Field(
+        256, ge=8, le=MOST_PIXELS, description="side of the square training crop, in pixels"
+    )
     progressive_crop: Annotated[tuple[CropStage, ...], ListOf] = Field(
         (), description="smaller crops for the first part of the budget, stage by stage"
     )
@@ -259,8 +268,10 @@ class Evaluation(Section):
     or the mean of their predictions.
     """
 
-    val_every: int = Field(1000, ge=1, description="steps between validations")
-    val_clips: int | None = Field(None, ge=1, description="first clips of the split; null is all")
+    val_every: int = Field(1000, ge=1, le=MOST_STEPS, description="steps between validations")
+    val_clips: int | None = Field(
+        None, ge=1, le=MOST_CLIPS, description="first clips of the split; null is all"
+    )
     select: Literal["best", "last", "average", "ensemble"] = Field(
         "best",
         description="which checkpoints are reported: the best on validation, the last, or several",
@@ -269,7 +280,7 @@ class Evaluation(Section):
         "psnr", description="the validation metric by which the best checkpoint is chosen"
     )
     over: int = Field(5, ge=2, le=50, description="checkpoints that average and ensemble use")
-    gallery: int = Field(24, ge=0, description="test clips whose predictions are kept")
+    gallery: int = Field(24, ge=0, le=10_000, description="test clips whose predictions are kept")
     metrics: Annotated[tuple[str, ...], ListOf] = Field(
         DEFAULT_METRICS,
         json_schema_extra=NOT_RESULT,
@@ -305,14 +316,20 @@ class Runtime(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes a GPU where there is one"
     )
-    threads: int = Field(1, ge=1, description="CPU threads per run")
-    slots: int | None = Field(None, ge=1, description="runs side by side; null is all devices")
-    log_every: int = Field(20, ge=1, description="steps between logged training metrics")
-    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
-    micro_batch: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+    threads: int = Field(1, ge=1, le=1024, description="CPU threads per run")
+    slots: int | None = Field(
+        None, ge=1, le=4096, description="runs side by side; null is all devices"
+    )
+    log_every: int = Field(
+        20, ge=1, le=MOST_STEPS, description="steps between logged training metrics"
+    )
+    checkpoint_every: int = Field(500, ge=1, le=MOST_STEPS, description="steps between checkpoints")
+    micro_batch: Literal["auto"] | Annotated[int, Field(ge=1, le=65_536)] = Field(
         "auto", description="clips per backward pass and process; auto halves on lack of memory"
     )
-    workers: int = Field(0, ge=0, description="processes that prepare batches; 0 is in the run")
+    workers: int = Field(
+        0, ge=0, le=256, description="processes that prepare batches; 0 is in the run"
+    )
     compile: Literal["off", "default", "max-autotune"] = Field(
         "off", description="compile the network with torch.compile, in this mode"
     )

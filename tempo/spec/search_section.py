@@ -9,7 +9,7 @@ from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from tempo.spec.options import Label, ListOf, Options, Section, Slot, kinds, slot_of
+from tempo.spec.options import MOST_STEPS, Label, ListOf, Options, Section, Slot, kinds, slot_of
 from tempo.spec.yaml.value_tree import shown
 
 Objective = Literal["psnr", "ssim", "step_time", "parameters", "macs"]
@@ -25,29 +25,37 @@ class Tpe(Options):
     """Tree-structured Parzen estimator over all factors together (Bergstra et al. 2011)."""
 
     kind: Literal["tpe"] = "tpe"
-    startup: int = Field(10, ge=0, description="random trials before the first proposal")
-    candidates: int = Field(24, ge=1, description="points that a proposal is chosen from")
+    startup: int = Field(
+        10, ge=0, le=1_000_000, description="random trials before the first proposal"
+    )
+    candidates: int = Field(
+        24, ge=1, le=1_000_000, description="points that a proposal is chosen from"
+    )
 
 
 class Gp(Options):
     """Gaussian process with expected improvement. For few, costly trials; no conditions."""
 
     kind: Literal["gp"] = "gp"
-    startup: int = Field(10, ge=1, description="random trials before the first proposal")
+    startup: int = Field(
+        10, ge=1, le=1_000_000, description="random trials before the first proposal"
+    )
 
 
 class CmaEs(Options):
     """Covariance matrix adaptation (Hansen 2016), numeric factors only; the others are random."""
 
     kind: Literal["cmaes"] = "cmaes"
-    startup: int = Field(1, ge=1, description="random trials before the first proposal")
+    startup: int = Field(
+        1, ge=1, le=1_000_000, description="random trials before the first proposal"
+    )
 
 
 class Nsga2(Options):
     """Non-dominated sorting genetic algorithm (Deb et al. 2002), meant for several objectives."""
 
     kind: Literal["nsga2"] = "nsga2"
-    population: int = Field(20, ge=2, description="trials of one generation")
+    population: int = Field(20, ge=2, le=100_000, description="trials of one generation")
 
 
 class RandomSearch(Options):
@@ -60,7 +68,7 @@ class Grid(Options):
     """Every combination once, in a shuffled order. A range is cut into `points` values."""
 
     kind: Literal["grid"] = "grid"
-    points: int = Field(5, ge=2, description="values of a range without a step")
+    points: int = Field(5, ge=2, le=65_536, description="values of a range without a step")
 
 
 class Qmc(Options):
@@ -76,16 +84,22 @@ class Median(Options):
     """Stop a trial below the median of the trials before it at the same step."""
 
     kind: Literal["median"] = "median"
-    startup: int = Field(5, ge=1, description="complete trials before any is stopped")
-    warmup: int = Field(0, ge=0, description="steps within which no trial is stopped")
+    startup: int = Field(5, ge=1, le=1_000_000, description="complete trials before any is stopped")
+    warmup: int = Field(
+        0, ge=0, le=MOST_STEPS, description="steps within which no trial is stopped"
+    )
 
 
 class Hyperband(Options):
     """Brackets of successive halving (Li et al. 2018), in steps."""
 
     kind: Literal["hyperband"] = "hyperband"
-    min_steps: int | None = Field(None, ge=1, description="null is `evaluation.val_every`")
-    reduction: int = Field(3, ge=2, description="one trial of this many goes on to the next rung")
+    min_steps: int | None = Field(
+        None, ge=1, le=MOST_STEPS, description="null is `evaluation.val_every`"
+    )
+    reduction: int = Field(
+        3, ge=2, le=1000, description="one trial of this many goes on to the next rung"
+    )
 
 
 class NoPruner(Options):
@@ -134,7 +148,9 @@ class Bound(Section):
 class SearchBudget(Section):
     """What the search may spend; whatever is reached first ends it. At least one is given."""
 
-    trials: int | None = Field(None, ge=1, description="trials, those that are enqueued included")
+    trials: int | None = Field(
+        None, ge=1, le=1_000_000, description="trials, those that are enqueued included"
+    )
     gpu_hours: float | None = Field(None, gt=0, description="hours of devices (or CPU slots)")
     hours: float | None = Field(None, gt=0, description="hours in which a trial was running")
 
@@ -184,8 +200,8 @@ class SearchSpec(Section):
     warm_start: Annotated[tuple[str, ...], ListOf] = Field(
         (), description="earlier studies whose complete runs count as trials"
     )
-    confirm: int = Field(0, ge=0, description="fresh seeds for the best trials; 0 is none")
-    top: int = Field(1, ge=1, description="how many of the best trials are confirmed")
+    confirm: int = Field(0, ge=0, le=1000, description="fresh seeds for the best trials; 0 is none")
+    top: int = Field(1, ge=1, le=1000, description="how many of the best trials are confirmed")
     storage: str | None = Field(None, description="database URL; null is a journal file")
     heartbeat: float = Field(
         30.0, ge=1, description="seconds of silence after which a trial is taken over"

@@ -15,6 +15,10 @@ from pydantic import (
 
 from tempo.core.seed_stages import DECIDED, FEWEST, SeedStages
 from tempo.spec.options import MappingForm, Section
+from tempo.spec.yaml.value_tree import shown
+
+MOST = 10_000
+"""Seeds of a variant."""
 
 FORMS = "a count, a list of whole numbers, or a mapping with `from` and `to`"
 
@@ -27,8 +31,8 @@ class AdaptiveSeeds(Section):
     """
 
     first: int = Field(alias="from", description="seeds that every variant gets")
-    to: int = Field(description="most seeds of a variant")
-    by: int = Field(1, ge=1, description="seeds that are added at a time")
+    to: int = Field(le=MOST, description="most seeds of a variant")
+    by: int = Field(1, ge=1, le=MOST, description="seeds that are added at a time")
     until: Literal["decided"] = Field(DECIDED, description="what ends it: a verdict")
 
     @model_validator(mode="after")
@@ -68,16 +72,18 @@ def read_seeds(value: Any, listed: ValidatorFunctionWrapHandler) -> tuple[int, .
         given = AdaptiveSeeds.model_validate(dict(value))
         return StagedSeeds(SeedStages(first=given.first, last=given.to, step=given.by))
     if type(value) is int:
-        if value < 1:
-            raise ValueError(f"seeds is a count of at least 1 or a list, not {value}")
+        if not 1 <= value <= MOST:
+            raise ValueError(f"seeds is a count from 1 to {MOST:,} or a list, not {shown(value)}")
         return tuple(range(value))
     if not isinstance(value, list | tuple):
         raise ValueError(  # noqa: TRY004 (pydantic gives a ValueError its place)
             f"seeds is {FORMS}, not {value!r}"
         )
     seeds: tuple[int, ...] = listed(tuple(value))
-    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
-        raise ValueError(f"seeds are distinct whole numbers from 0, not {list(seeds)}")
+    if not seeds or len(set(seeds)) != len(seeds) or not 0 <= min(seeds) <= max(seeds) < 2**63:
+        raise ValueError(
+            f"seeds are distinct whole numbers from 0 to 2**63 - 1, not {shown(list(seeds))}"
+        )
     return seeds
 
 

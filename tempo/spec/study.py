@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 from tempo.core.identity import short_hash
 from tempo.core.seed_stages import SeedStages
 from tempo.spec.arch import ArchSpec
-from tempo.spec.data import DATASETS, trained_on
+from tempo.spec.data import DATASETS, shortest_side, trained_on
 from tempo.spec.designs import Design, Exclude, Factor, Variant
 from tempo.spec.methods import Method, Reference
 from tempo.spec.networks import NETWORK
@@ -63,6 +63,27 @@ class RunConfig(Section):
     @classmethod
     def _import_plugins(cls, value: Any) -> Any:
         load_of(value)
+        return value
+
+    @field_validator("recipe")
+    @classmethod
+    def _crop_fits(cls, value: Recipe, info: ValidationInfo) -> Recipe:
+        """Check that training crops can be cut from pictures whose size the spec gives.
+
+        A study as it is written may leave that to its variants.
+        """
+        data = info.data.get("data")
+        if cls is StudySpec or data is None or info.data.get("method") != "network":
+            return value
+        of_stages = (data, *(stage.data or data for stage in value.stages))
+        for learned, stage in zip(of_stages, value.stage_recipes, strict=True):
+            side = shortest_side(learned)
+            crop = max([stage.crop, *(each.crop for each in stage.progressive_crop)])
+            if side is not None and crop > side:
+                raise ValueError(
+                    f"recipe.crop is {crop}, but training pictures are only {side} pixels on their "
+                    f"shorter side (data.size): choose a crop of at most {side}, or a larger size"
+                )
         return value
 
     @property

@@ -38,7 +38,7 @@ def export(summary: SearchSummary, trial: TrialRecord, loaded: LoadedStudy, path
     draft = path.with_name(f".{path.name}.draft")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        draft.write_text(text)
+        draft.write_text(text, encoding="utf-8")
         plan = expand(load_study(draft, profile=summary.profile))
     finally:
         draft.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.errors import TempoError
+from tempo.core.startup import print_in_any_encoding
 from tempo.core.torchrun_command import Processes, launch_command, launch_environment
 from tempo.launch.worker_command import MODULE
 from tempo.records.files import write_json
@@ -179,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Execute a worker command; returns the exit code (see `tempo.core.jobs`)."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser(*(word for word in words[:1] if word in COMMANDS)).parse_args(words)
+    print_in_any_encoding()
     try:
         return int(options.handler(options))
     except TempoError as error:

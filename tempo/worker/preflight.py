@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tempo.core.errors import TempoError
+from tempo.core.errors import MissingError, TempoError
 from tempo.core.startup import loading
 from tempo.worker.process_setup import die_with_parent, limit_threads
 
@@ -30,7 +30,8 @@ def execute(options: argparse.Namespace) -> int:
     is missing and there is something to rehearse: {"slots": [environment, ...], "device": name},
     then {"rehearsed": variant, "weight": work a clip} or {"broken": variant, "message": ...} for
     each, {"unlawful": variant, "message": ...} for each law that parts of plug-ins in it break,
-    then {"prepare": what, "done": n, "total": n} while data is cached.
+    then {"prepare": what, "done": n, "total": n} while data is cached, which may end with
+    another {"missing": ...} or with {"unprepared": message}.
     """
     limit_threads(1)
     if options.with_parent:
@@ -129,4 +130,11 @@ def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
 
     distinct = {each.model_dump_json(): each for config in configs for each in config.datasets}
     for data in distinct.values():
-        prepare(data, cache, report, cores())
+        try:
+            prepare(data, cache, report, cores())
+        except MissingError as error:
+            _say(missing="", sentences=[str(error)])
+            return
+        except TempoError as error:
+            _say(unprepared=str(error))
+            return

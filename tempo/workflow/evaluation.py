@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import SpecError, UnknownNameError
+from tempo.core.plugins.loading import find, installed, load, load_recorded
 from tempo.ledger.folder_use import using
 from tempo.records.layout import Store, default_cache, default_root
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
@@ -40,6 +41,8 @@ class EvaluationOptions:
         rounded: round every prediction to 8 bit before all metrics.
         check: clips on which `precision` and `tile` are compared with float32 on whole frames.
         again: evaluate even what is recorded.
+        plugins: modules and files of your own that add test sets, metrics or methods; those of a
+            study that is named, and of installed packages, are known without.
     """
 
     records: Path = field(default_factory=default_root)
@@ -54,6 +57,7 @@ class EvaluationOptions:
     rounded: bool = False
     check: int = 8
     again: bool = False
+    plugins: Sequence[str] = ()
 
 
 def evaluate(
@@ -77,6 +81,7 @@ def evaluate(
     Raises:
         RecordError: a method is nothing that can be evaluated.
         MissingError: a test set is not there.
+        PluginError: a plug-in cannot be imported.
 
     >>> import tempo
     >>> def first(frames, times, target_time):
@@ -90,12 +95,13 @@ def evaluate(
 
     settings = options_from(EvaluationOptions, options)
     given = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
+    store = Store(settings.records)
+    _load_plugins(settings.plugins, given, store)
     sets = expand_sets([on] if isinstance(on, str) else on)
     metrics = chosen_metrics(settings.metrics)
     watcher = shown(observer)
     with using(settings.cache), listening() as stop, stop.at_once():
         manner = _manner(settings, metrics)
-        store = Store(settings.records)
         found = [each for one in given for each in find_methods(one, store)]
         tests = [_open(name, settings) for name in sets]
         records = [
@@ -104,6 +110,15 @@ def evaluate(
             for method in _distinct(found)
         ]
     return Evaluations(records, metrics[0])
+
+
+def _load_plugins(named: Sequence[str], methods: Sequence[Any], store: Store) -> None:
+    """Import what may add to an evaluation: plug-ins named, installed, and of studies."""
+    installed()
+    for text in named:
+        load(find(text, Path()))
+    for study in {each for each in methods if isinstance(each, str)} & set(store.studies()):
+        load_recorded(store.load_plan(study).spec.get("plugins") or ())
 
 
 class Evaluations:

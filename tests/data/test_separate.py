@@ -80,9 +80,9 @@ def test_what_is_judged_alone_decides_the_protocol(folder, tmp_path):
     ]
     assert protocols[0] == protocols[1]
     assert protocols[0]["data_set"] == "video"
+    recipe = {"crop": 16, "budget": {"steps": 1}}
     ids = [
-        identity(RunConfig.model_validate({"data": each, "recipe": {"budget": {"steps": 1}}}), 0)
-        for each in every
+        identity(RunConfig.model_validate({"data": each, "recipe": recipe}), 0) for each in every
     ]
     assert ids[0] != ids[1]
 
@@ -93,7 +93,7 @@ def test_a_folder_is_no_part_of_the_identity(folder, tmp_path):
             RunConfig.model_validate(
                 {
                     "data": separate(train=RENDERED, test=videos(root, test=["*"])),
-                    "recipe": {"budget": {"steps": 1}},
+                    "recipe": {"crop": 16, "budget": {"steps": 1}},
                 }
             ),
             0,

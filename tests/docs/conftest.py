@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "site"))
+DOCS = Path(__file__).parents[2] / "docs"
+sys.path[:0] = [str(DOCS / "site"), str(DOCS)]

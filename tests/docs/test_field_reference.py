@@ -134,7 +134,7 @@ def test_docstrings_below_fields_are_meanings_too() -> None:
     ("section", "name", "takes", "default"),
     [
         (Sinusoidal, "octaves", "whole number from 1 to 16", "`10`"),
-        (Recipe, "lr", "number above 0", "`5e-5`"),
+        (Recipe, "lr", "number above 0 and to 1000", "`5e-5`"),
         (Recipe, "grad_clip", "number above 0, or null", "`0.5`"),
         (Recipe, "budget", "section", "required"),
         (Range, "step", "number above 0, or null", "`null`"),

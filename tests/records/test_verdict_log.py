@@ -12,7 +12,7 @@ from tempo.core.errors import FormatError, RecordError
 from tempo.core.records import Plan
 from tempo.core.verdict_rule import Rule
 from tempo.records.layout import Store
-from tempo.records.rule_sentences import looks_taken, rule_ahead, rule_history
+from tempo.records.rule_sentences import last_words, looks_taken, rule_ahead, rule_history
 from tempo.records.verdict_log import (
     Look,
     LookedContrast,
@@ -200,3 +200,20 @@ def test_looks_are_told_with_their_seeds() -> None:
     assert looks_taken(VerdictLog()) == ""
     assert looks_taken(VerdictLog((look(3),))).endswith("looked at once, with 3 seeds.")
     assert "looked at 2 times, with 3, 4 seeds" in looks_taken(VerdictLog((look(3), look(4))))
+
+
+def test_the_last_look_is_told_in_words_differences_first() -> None:
+    assert last_words(VerdictLog()) == ""
+    later = replace(look(4), contrasts=(contrast(4), replace(contrast(4, "worse"), variant="c")))
+    assert last_words(VerdictLog((look(3, "better"), later))) == (
+        "The last look was on 1970-01-05 and found against a: c worse; b inconclusive."
+    )
+    mixed = replace(contrast(4, "better"), baseline="z", metric="ssim")
+    both = replace(later, time=None, contrasts=(contrast(4), mixed))
+    assert last_words(VerdictLog((both,))) == (
+        "The last look found: b better in ssim; b inconclusive in psnr."
+    )
+    many = tuple(replace(contrast(4), variant=f"v{k}") for k in range(10))
+    assert last_words(VerdictLog((replace(later, contrasts=many),))).endswith(
+        "v7 inconclusive; and 2 more verdicts."
+    )

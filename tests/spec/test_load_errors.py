@@ -68,7 +68,7 @@ ARCH = MINIMAL + "arch: {%s}\n"
         (MINIMAL.replace("procedural", "{root: x}"), "2:7", ["a data set needs `kind`", "video"]),
         (MINIMAL.replace("minimal", "a/b"), "1:8", ["study must be at most 80 letters"]),
         (MINIMAL + "seeds: [1, 1]\n", "4:8", ["seeds are distinct whole numbers from 0"]),
-        (MINIMAL + "seeds: 0\n", "4:8", ["a count of at least 1 or a list, not 0"]),
+        (MINIMAL + "seeds: 0\n", "4:8", ["a count from 1 to 10,000 or a list, not 0"]),
         ("data: procedural\nrecipe: {budget: {steps: 2}}\n", "1:1", ["the spec needs 'study'"]),
         # the file
         ("", "1:1", ["the file is empty: a study needs `study`, `data` and `recipe`"]),

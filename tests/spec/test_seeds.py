@@ -76,7 +76,7 @@ def test_stages_can_be_set_from_the_command_line(spec_of) -> None:
         ("seeds: {from: 3, to: 4, until: x}", "4:32: seeds.until must be 'decided', not 'x'"),
         ("seeds: x", "seeds is a count, a list of whole numbers, or a mapping with `from`"),
         ("seeds: [1, a]", "4:12: seeds.1 must be a whole number, not 'a'"),
-        ("seeds: [1, 1]", "seeds are distinct whole numbers from 0, not [1, 1]"),
+        ("seeds: [1, 1]", "seeds are distinct whole numbers from 0 to 2**63 - 1, not [1, 1]"),
         (
             "seeds: {from: 3, to: 4}\nsearch: {budget: {trials: 3}}",
             "5:9: a search has a fixed number of seeds, because it ends hopeless trials itself",

@@ -11,6 +11,7 @@ from tempo.cli.render.answer import lead, remaining
 from tempo.cli.render.fitted_table import FittedColumn, column, grid, lay_out
 from tempo.cli.render.tables import COLOURS, plain
 from tempo.comparison.comparison import Comparison, Row
+from tempo.comparison.sections.sentence_openings import RANK_TESTS
 from tempo.report.formats import numbers
 from tempo.report.formats.answer_sentence import LONGEST
 from tempo.report.formats.cells import contrast_cell
@@ -27,7 +28,7 @@ LEAST_GROUP = 8
 LAST_LINES = 3
 """Lines of a terminal that are left for the place of the report and the prompt."""
 
-BACKGROUND = ("Numbers are of", "Rule, ")
+BACKGROUND = ("Numbers are of", "Rule, ", RANK_TESTS)
 """How notes begin that a page may say alone, beside what noise and power say."""
 
 

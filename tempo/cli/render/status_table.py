@@ -111,7 +111,9 @@ def _columns(runs: Sequence[RunState], standing: StudyStatus) -> Iterator[Fitted
         ],
     )
     yield column("step", _texts(steps), kind="number")
-    yield column(standing.metric, _texts(_number(run.value) for run in runs), kind="number")
+    yield column(
+        f"val {standing.metric}", _texts(_number(run.value) for run in runs), kind="number"
+    )
     if standing.step is not None:
         common = _texts(_number(run.common) for run in runs)
         yield column(f"at {standing.step}", common, 1, kind="number")

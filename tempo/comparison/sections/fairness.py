@@ -155,7 +155,7 @@ def _data_order(runs: Sequence[Run]) -> Iterator[Difference]:
     if values:
         yield _meant(
             "data_order",
-            _varied(runs, "data"),
+            _varied(runs, *SET_BY["data"]),
             {name: ", ".join(texts) for name, texts in values.items()},
             "the order of training clips differed between variants at one seed",
             "so these pairs did not learn from the same batches",
@@ -164,8 +164,7 @@ def _data_order(runs: Sequence[Run]) -> Iterator[Difference]:
 
 def _progress(runs: Sequence[Run]) -> Iterator[Difference]:
     """Compare the steps and clips that finished runs really took."""
-    units = (f"recipe.budget.{unit}" for unit in ("steps", "epochs", "clips"))
-    budget = _varied(runs, *units, "recipe.stages")
+    budget = _varied(runs, "recipe.budget", "recipe.stages")
     for name, field, meant, what in (
         ("steps", "step", budget, "optimiser steps"),
         ("clips_seen", "clips", budget or _varied(runs, "recipe.batch"), "training clips seen"),
@@ -195,7 +194,7 @@ def _logged(runs: Iterable[Run], key: str) -> dict[str, list[float]]:
 def _learning_rates(runs: Sequence[Run]) -> Iterator[Difference]:
     traces = _by_variant(runs, _trace)
     if _differ(traces):
-        fields = ("lr", "warmup", "batch", "schedule.kind", "budget.steps", "stages")
+        fields = ("lr", "warmup", "batch", "schedule", "budget", "stages")
         rates = _logged(runs, "lr")
         yield _meant(
             "lr_trace",

@@ -115,7 +115,7 @@ def _power(study: FittedStudy, power: Sequence[Power], contrasts: Sequence[Contr
     seeds = max((len(each.seeds) for each in contrasts if each.seeds), default=0)
     own = [each.sentence for each in power if each.seeds == seeds]
     if seeds == 3:
-        own.append("With 3 seeds no rank test can ever be significant, so none is used.")
+        own.append(f"{begin.RANK_TESTS} can ever be significant, so none is used.")
     return own
 
 

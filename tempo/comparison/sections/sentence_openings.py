@@ -7,6 +7,7 @@ ALONE = "Nothing to compare: "
 INCOMPLETE = "Incomplete: "
 NOT_ALIKE = "Not alike: "
 EXPLORATORY = "Exploratory: "
+RANK_TESTS = "With 3 seeds no rank test"
 PROTOCOLS = " protocols: "
 """What stands after the number of protocols."""
 

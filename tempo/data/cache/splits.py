@@ -74,7 +74,8 @@ class SplitPlan:
     """Plan the shards of a split. `digest` is the hash of everything that decides its clips.
 
     `tolerated` is the share of its clips that may be unreadable. With a `window`, the shards hold
-    whole sequences; with a `grading`, not all clips are shown from the first step on.
+    whole sequences; with a `grading`, not all clips are shown from the first step on. `left_out`
+    names what lies among the sources and is none, a sentence each.
     """
 
     name: SplitName
@@ -83,6 +84,7 @@ class SplitPlan:
     tolerated: float = 0.0
     window: Window | None = None
     grading: Grading | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class Split:
@@ -103,6 +105,12 @@ class Split:
             self.counts.update(shard.counts)
         self.notes = tuple(note for shard in self.shards for note in shard.notes)
         self.skipped = tuple(clip for shard in self.shards for clip in shard.skipped)
+
+    def leave_out(self, sentences: Sequence[str]) -> None:
+        """Count what lies among the sources and is none, and note a sentence each."""
+        if sentences:
+            self.counts["files left out"] += len(sentences)
+            self.notes = (*self.notes, *sentences)
 
     @property
     def judged_digest(self) -> str:

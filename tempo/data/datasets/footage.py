@@ -239,11 +239,13 @@ def shard_name(options: Footage, name: str, content: str, version: int, split: S
     return f"{stem}-{short_hash(chosen, 16)}"
 
 
-def plan_sources(split: SplitName, version: int, shards: Iterable[ShardPlan]) -> SplitPlan:
+def plan_sources(
+    split: SplitName, version: int, shards: Iterable[ShardPlan], left_out: tuple[str, ...] = ()
+) -> SplitPlan:
     """Return the plan of a split with one shard for each source, identified by their names."""
     shards = tuple(shards)
     chosen = {"version": version, "split": split, "shards": [shard.name for shard in shards]}
-    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards)
+    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards, left_out=left_out)
 
 
 def write_clips(

@@ -21,6 +21,7 @@ from tempo.data.datasets.footage import (
     shard_name,
     write_clips,
 )
+from tempo.data.video_io.media_files import NAMED, MediaFiles, media_files
 from tempo.data.video_io.picture_files import (
     SUFFIXES,
     cover,
@@ -33,7 +34,7 @@ from tempo.records.files import sha256_of
 from tempo.spec.data import Frames
 from tempo.spec.options import Options
 
-VERSION = 1
+VERSION = 2
 """Raised when the same pictures and options would give other clips."""
 
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
@@ -51,6 +52,11 @@ def sources(options: Options, split: SplitName) -> Iterable[Path]:
     return (folder.resolve() for folder in folders_by_split(options, (split,))[split].values())
 
 
+def _pictures(options: Frames) -> tuple[Path, MediaFiles]:
+    root = resolve_root(options.root, "the folder of picture sequences")
+    return root, media_files(root, SUFFIXES)
+
+
 def folders_by_split(
     options: Frames, needed: Sequence[SplitName] = SPLITS
 ) -> dict[SplitName, dict[str, Path]]:
@@ -59,12 +65,13 @@ def folders_by_split(
     Raises:
         MissingError: no pictures, a named folder that is not there, or too few for `needed`.
     """
-    root = resolve_root(options.root, "the folder of picture sequences")
-    holding = {file.parent for file in root.rglob("*") if file.suffix.lower() in SUFFIXES}
+    root, found = _pictures(options)
+    holding = {file.parent for file in found.files}
     if not holding:
         raise MissingError(
             f"no folder of pictures under {root} (looked for {', '.join(SUFFIXES)}); "
             "set data.root to a folder that has some"
+            + "".join(f"\n  {each}" for each in found.left_out[:NAMED])
         )
     folders = sorted(holding, key=lambda folder: natural(folder.as_posix()))
     named = {folder.relative_to(root).as_posix(): folder for folder in folders}
@@ -78,7 +85,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
         _shard(options, name, folder, split)
         for name, folder in folders_by_split(options, (split,))[split].items()
     )
-    return plan_sources(split, VERSION, shards)
+    return plan_sources(split, VERSION, shards, _pictures(options)[1].left_out)
 
 
 def _shard(options: Frames, name: str, folder: Path, split: SplitName) -> ShardPlan:

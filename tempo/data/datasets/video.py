@@ -24,6 +24,8 @@ from tempo.data.datasets.footage import (
     shard_name,
     write_clips,
 )
+from tempo.data.video_io.media_files import NAMED, MediaFiles, media_files
+from tempo.data.video_io.picture_files import shape_problem
 from tempo.data.video_io.video_stream import thumbnail
 from tempo.spec.data import Video
 from tempo.spec.options import Options
@@ -38,6 +40,9 @@ FRAME_BYTES = 10_000
 
 TRANSFERS = {16: "PQ (SMPTE 2084)", 18: "HLG (ARIB STD-B67)"}
 """Transfer characteristics (ITU-T H.273) of high dynamic range."""
+
+SPARE = 2
+"""Frames that a header may count more than are shown: some containers count those of an edit."""
 
 STEADY = 1.5
 """The longest distance of two frames may be this many times the shortest. Timestamps in whole
@@ -58,14 +63,19 @@ def sources(options: Options, split: SplitName) -> Iterable[Path]:
 
 def find_files(options: Video) -> dict[str, Path]:
     """Return the video files under the root: path relative to it, with slashes, to file, sorted."""
-    root = resolve_root(options.root, "the folder of videos")
-    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES)
-    if not files:
+    root, found = _videos(options)
+    if not found.files:
         raise MissingError(
             f"no video file under {root} (looked for {', '.join(SUFFIXES)}); "
             "set data.root to a folder that has some"
+            + "".join(f"\n  {each}" for each in found.left_out[:NAMED])
         )
-    return {file.relative_to(root).as_posix(): file for file in files}
+    return {file.relative_to(root).as_posix(): file for file in found.files}
+
+
+def _videos(options: Video) -> tuple[Path, MediaFiles]:
+    root = resolve_root(options.root, "the folder of videos")
+    return root, media_files(root, SUFFIXES)
 
 
 def files_by_split(
@@ -93,7 +103,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
         )
         for (name, file), content in zip(files.items(), hashes, strict=True)
     )
-    return plan_sources(split, VERSION, shards)
+    return plan_sources(split, VERSION, shards, _videos(options)[1].left_out)
 
 
 def _guess(options: Video, file: Path) -> int:
@@ -123,7 +133,7 @@ def _readable(frames: Iterator[Frame], broken: Callable[[str], None]) -> Iterato
     """
     try:
         yield from frames
-    except (av.FFmpegError, OSError) as error:
+    except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
         broken(getattr(error, "strerror", None) or str(error))
 
 
@@ -135,13 +145,16 @@ def decode(
     `facts` sees every frame. With `any_time` all frames between a clip's anchors are needed.
 
     Raises:
-        av.FFmpegError, OSError: when the file is not a video or breaks off.
+        av.FFmpegError, OSError: when the file is not a video, breaks off, or has pictures that are
+            too large or strips.
     """
     facts = facts or StreamFacts()
     with av.open(str(file)) as container:
         if not container.streams.video:
             raise OSError(f"{file} holds no picture")
         stream = container.streams.video[0]
+        if problem := shape_problem(stream.width, stream.height):
+            raise OSError(f"each of its pictures {problem}")
         stream.thread_type = "AUTO"
         for number, frame in enumerate(container.decode(stream)):
             facts.see(frame)
@@ -152,6 +165,7 @@ def decode(
                 thumbnail=thumbnail(frame),
                 pixels=cover(frame, options.size) if wanted else None,
             )
+        facts.promised = stream.frames
 
 
 def cover(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
@@ -174,6 +188,7 @@ class StreamFacts:
 
     def __init__(self) -> None:
         self.frames = 0
+        self.promised = 0
         self.interlaced = 0
         self.untimed = 0
         self.shortest = float("inf")
@@ -206,6 +221,8 @@ class StreamFacts:
         """Yield (kind, sentence) for each unusual property."""
         if self.frames and self.frames < 3:
             yield "short", f"{self.frames} frames, and a clip needs at least 3"
+        if self.promised > self.frames + SPARE:
+            yield "truncated", f"{self.frames} frames are there of {self.promised} in its header"
         if self.rotation:
             turned = "turned upright" if self.rotation % 90 == 0 else "not turned: no quarter turn"
             yield "rotated", f"its metadata turn it by {self.rotation} degrees; {turned}"

@@ -12,13 +12,13 @@ from tempo.comparison.sections.sentence_openings import (
     INCOMPLETE,
     NOT_ALIKE,
     PROTOCOLS,
+    RANK_TESTS,
     against,
 )
 from tempo.records.rule_sentences import rule_history
 from tempo.report.pages.summary import Remark
 
 VERDICTS = (AGAINST, ALONE)
-RANK_TESTS = "no rank test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def sort_headline(comparison: Comparison) -> Headline:
             incomplete.append(sentence)
         elif PROTOCOLS in sentence[:20]:
             protocols.append(sentence)
-        elif RANK_TESTS in sentence:
+        elif sentence.startswith(RANK_TESTS):
             carried = (*carried, sentence)
         elif sentence not in carried:
             if not seen_verdict and not is_verdict and _opens(sentence, comparison):

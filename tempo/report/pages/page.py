@@ -95,8 +95,8 @@ def render(page: Page) -> str:
         absent=absent,
         colours=style.css_variables(),
         fonts=font_faces(),
-        css=(TEMPLATES / "page.css").read_text(),
-        js="\n".join((TEMPLATES / name).read_text() for name in SCRIPTS),
+        css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        js="\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS),
         numbering=numbering,
         markers=MARKERS,
         figures={

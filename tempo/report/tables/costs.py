@@ -150,9 +150,7 @@ def _chance(point: ParetoPoint | None, links: Links) -> Cell:
     return Cell(text, point.probability, links.to(point.variant))
 
 
-NOTED = (
-    "Epochs, ends of stages: validation PSNR there, as runs noted it themselves; means over seeds"
-)
+NOTED = "Epochs and ends of stages: validation PSNR there, as runs noted it; means over seeds"
 RISING = "still rising"
 
 
@@ -202,9 +200,9 @@ def _epoch(each: Learning) -> Cell:
 
 
 def _milestones(found: Sequence[Learning]) -> list[Milestone]:
-    """Return one milestone of each name: epochs in their order, then stages in theirs."""
+    """Return one milestone of each name, in order: epochs, then ends of stages."""
     seen = {milestone.name: milestone for each in found for milestone in each.milestones}
-    return sorted(seen.values(), key=lambda each: each.place)
+    return sorted(seen.values(), key=lambda milestone: milestone.place)
 
 
 def _short(milestone: Milestone) -> str:
@@ -214,7 +212,9 @@ def _short(milestone: Milestone) -> str:
 def _milestone(learning: Learning, milestone: Milestone) -> Cell:
     own = next((each for each in learning.milestones if each.name == milestone.name), None)
     if own is None:
-        return Cell("not reached", None, tone="quiet")
+        # A variant without stages has no end of one, and every complete run reached those it has.
+        at_epoch = milestone.place[0] == 0
+        return Cell("not reached", None, tone="quiet") if at_epoch else NONE
     seeds = "1 seed" if own.seeds == 1 else f"mean of {own.seeds} seeds"
     return Cell(numbers.fixed(own.value, 2 if own.unit else 1), own.value, hint=seeds)
 

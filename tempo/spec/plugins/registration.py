@@ -62,9 +62,17 @@ NAMED_TABLES = {
     "figure": "a function of a comparison",
     "table": "a function of a comparison",
     "launcher": "a function of a LauncherContext",
-    "notifier": "a function of an event",
+    "notifier": "a function of a notice",
 }
 """What `register_named` adds to: parts without options, chosen by their names."""
+
+NAMED_FUNCTIONS = {
+    "figure": "comparison",
+    "table": "comparison",
+    "launcher": "context",
+    "notifier": "notice",
+}
+"""What the functions of such a table are called with."""
 
 
 def register(slot: str, options: type[Options], implementation: Implementation) -> None:
@@ -205,7 +213,7 @@ def register_method(name: str, function: Implementation) -> None:
 
 
 def register_named(table: str, name: str, value: Any) -> None:
-    """Add a part without options: a test set, figure, table or launcher.
+    """Add a part without options: a test set, figure, table, launcher or notifier.
 
     Args:
         table: `test set`, `figure`, `table`, `launcher` or `notifier`.
@@ -213,11 +221,13 @@ def register_named(table: str, name: str, value: Any) -> None:
         value: what implements it, or its place as the text `module:name`.
 
     Raises:
-        PluginError: for an unknown table or a name that is taken.
+        PluginError: for an unknown table, a taken name, or a function that cannot be called so.
     """
     if table not in NAMED_TABLES:
         raise PluginError(unknown("table of parts", table, NAMED_TABLES))
     _check_name(table, name)
+    if table in NAMED_FUNCTIONS:
+        _check_function(f"the {table} {name!r}", value, (NAMED_FUNCTIONS[table],))
     add_part(table, name, value)
 
 

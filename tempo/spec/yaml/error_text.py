@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -39,10 +39,10 @@ RULES = {
     "dict_type": "be a mapping",
     "model_type": "be a mapping",
     "literal_error": "be {expected}",
-    "greater_than": "be greater than {gt:g}",
-    "greater_than_equal": "be at least {ge:g}",
-    "less_than": "be less than {lt:g}",
-    "less_than_equal": "be at most {le:g}",
+    "greater_than": "be greater than {gt}",
+    "greater_than_equal": "be at least {ge}",
+    "less_than": "be less than {lt}",
+    "less_than_equal": "be at most {le}",
     "string_pattern_mismatch": "match the pattern {pattern}",
     "string_too_short": "have at least {min_length} characters",
     "string_too_long": "have at most {max_length} characters",
@@ -166,7 +166,16 @@ def _rule(error: ErrorDetails, spot: Spot) -> str:
     if error["type"] == "string_pattern_mismatch" and (words := _pattern_in_words(spot)):
         return words
     rule = RULES.get(error["type"])
-    return rule.format_map(error.get("ctx", {})) if rule else f"be otherwise ({error['msg']})"
+    if rule is None:
+        return f"be otherwise ({error['msg']})"
+    return rule.format_map({name: _plainly(each) for name, each in error.get("ctx", {}).items()})
+
+
+def _plainly(value: Any) -> Any:
+    """Return a bound as a sentence writes it: 10,000,000 rather than 1e+07."""
+    if not isinstance(value, int | float):
+        return value
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
 def _pattern_in_words(spot: Spot) -> str | None:

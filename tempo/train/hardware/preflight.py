@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -53,7 +54,7 @@ ALONE: Networks = {}
 
 def missing(config: RunConfig) -> list[str]:
     """Return everything that this machine lacks for `config`, each as a sentence."""
-    checks = (_data, _device, _packages, _frozen)
+    checks = (_data, _device, _memory, _packages, _frozen)
     return [problem for check in checks for problem in check(config)]
 
 
@@ -81,6 +82,21 @@ def _device(config: RunConfig) -> Iterator[str]:
     reason = unsupported(config.recipe.precision, device)
     if config.method == "network" and reason:
         yield reason
+
+
+def _memory(config: RunConfig) -> Iterator[str]:
+    if config.method != "network":
+        return
+    recipe, pictures = config.recipe, views_of(config.data) + 1
+    crop = max(stage.crop for stage in recipe.stage_recipes)
+    needed = recipe.batch * pictures * 3 * crop**2
+    memory = psutil.virtual_memory().total
+    if needed > memory:
+        yield (
+            f"the pictures of one batch ({recipe.batch:,} clips of {pictures} x {crop} x "
+            f"{crop} pixels) take {needed / 2**30:,.0f} GiB, and this machine has "
+            f"{memory / 2**30:,.0f} GiB of memory: choose a smaller recipe.batch or recipe.crop"
+        )
 
 
 def _packages(config: RunConfig) -> Iterator[str]:

@@ -16,6 +16,7 @@ from tempo.comparison.comparison import Comparison
 from tempo.core.errors import RunError, StoppedError
 from tempo.core.jobs import RESUMABLE
 from tempo.core.records import Plan, PlannedRun, RunStatus
+from tempo.core.redaction import redacted
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunView
 from tempo.launch.to_come import NOTHING, ToCome
@@ -25,6 +26,7 @@ from tempo.records.seed_log import opened_plan
 from tempo.track.mirror_process import MirrorProcess
 from tempo.workflow.execution.driver import driving
 from tempo.workflow.execution.launch_setup import LaunchSetup
+from tempo.workflow.execution.notices import Notice, send
 from tempo.workflow.execution.pool_setup import Wanted, open_pool
 from tempo.workflow.execution.seed_looks import SeedLooks
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
@@ -111,7 +113,26 @@ class Outcome:
 def execute(
     plan: Plan, options: RunOptions, observer: Observer, wanted: Wanted | None = None
 ) -> Outcome:
-    """Carry out the runs of a plan that have no result, all or the `wanted` ones, and report."""
+    """Carry out the runs of a plan that have no result, all or the `wanted` ones, and report.
+
+    The notifiers of plug-ins are told how it ended.
+    """
+    outcome = _carry_out(plan, options, observer, wanted)
+    if leads():
+        notice = Notice(
+            study=plan.study,
+            profile=plan.profile,
+            ending=outcome.ending,
+            text=redacted(str(outcome)),
+            page=outcome.page,
+        )
+        send(notice, observer.note)
+    return outcome
+
+
+def _carry_out(
+    plan: Plan, options: RunOptions, observer: Observer, wanted: Wanted | None
+) -> Outcome:
     store = options.store
     if started_by_torchrun():
         carry_out_as_rank(plan, options, observer)

@@ -33,6 +33,7 @@ from tempo.workflow.confirmation import with_gains
 from tempo.workflow.execution.driver import Driver, driving
 from tempo.workflow.execution.execution import FAILED, Ending, started_by_torchrun
 from tempo.workflow.execution.launch_setup import LaunchSetup
+from tempo.workflow.execution.notices import Notice, send
 from tempo.workflow.execution.pool_setup import open_empty_pool
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
 from tempo.workflow.observer import Observer
@@ -68,7 +69,7 @@ class SearchOutcome:
 
 
 def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer) -> SearchOutcome:
-    """Carry a search out, or continue it, to its budget; then confirm, report, mirror.
+    """Carry a search out, or continue it, to its budget; then confirm, report, mirror, notify.
 
     Raises:
         SpecError: the search was begun with another space.
@@ -96,7 +97,17 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
         search = search or opened()
         for reason, count in search.skipped.items():
             observer.note(f"warm_start: {counted(count, 'variant')} left out ({reason})")
-        return _Execution(search, pool, options, observer).run()
+        outcome = _Execution(search, pool, options, observer).run()
+    trials = counted(len(outcome.summary.trials), "trial")
+    notice = Notice(
+        study=outcome.summary.study,
+        profile=outcome.summary.profile,
+        ending=outcome.ending,
+        text=f"{outcome.summary.study}: {outcome.ending} ({trials})",
+        page=outcome.page,
+    )
+    send(notice, observer.note)
+    return outcome
 
 
 def _is_over(search: Search, options: RunOptions) -> bool:

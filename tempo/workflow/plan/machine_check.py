@@ -61,6 +61,7 @@ def check(
     Raises:
         MissingError: the machine lacks something; names the profiles that would run here.
         SpecError: a variant cannot be built, trained a step or evaluated.
+        TempoError: its data cannot be prepared.
     """
     configs = configs_of(plan, variants)
     # Looked for here, because a worker takes seconds to import what it needs for the rest.
@@ -90,6 +91,8 @@ def check(
                 broken.append(f"variant {answer['broken']!r}: {answer['message']}")
             elif "unlawful" in answer:
                 unlawful.append(f"variant {answer['unlawful']!r}: {answer['message']}")
+            elif "unprepared" in answer:
+                raise TempoError(answer["unprepared"])
             elif "prepare" in answer:
                 advance(answer["done"], answer["total"])
     if missing:
