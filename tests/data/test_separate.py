@@ -105,7 +105,8 @@ def test_a_folder_is_no_part_of_the_identity(folder, tmp_path):
 
 def test_no_stage_is_trained_on_what_is_judged(folder):
     data = separate(train=RENDERED, test=videos(folder, test=["*"]))
-    recipe = {"budget": {"steps": 1}, "stages": [{"budget": {"steps": 1}, "data": videos(folder)}]}
+    stages = [{"budget": {"steps": 1}, "data": videos(folder)}]
+    recipe = {"budget": {"steps": 1}, "crop": 16, "stages": stages}
     config = RunConfig.model_validate({"data": data, "recipe": recipe})
     assert len(config.datasets) == 2
     (said,) = missing(config)

@@ -94,12 +94,14 @@ def test_a_family_is_planned_trained_compared_and_made_again_with_its_parent(
 
 @pytest.mark.timeout(300)
 def test_a_failed_parent_holds_its_children_back_on_the_command_line(tmp_path: Path) -> None:
-    broken = SPEC.replace("parent: {}", "parent: {set: {recipe.crop: 64}}")
+    guard = "{policy: fail, strikes: 1, divergence: 2, window: 5}"
+    change = f"recipe: {{lr: 1000, warmup: 0, budget: {{steps: 12}}, guard: {guard}}}"
+    broken = SPEC.replace("parent: {}", f"parent: {{set: {{{change}}}}}")
     (tmp_path / "starts.yaml").write_text(broken.replace("references: []\n", ""))
     done = command(tmp_path)
     assert done.returncode == 1, done.stderr
     said = " ".join((done.stdout + done.stderr).split())
-    why = "it builds on parent s0, which failed: SpecError: recipe.crop is 64"
+    why = "it builds on parent s0, which failed: RunError: 1 steps in a row"
     assert f"held back child s0: {why}" in said
 
 
