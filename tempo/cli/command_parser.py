@@ -32,6 +32,13 @@ class CommandParser(argparse.ArgumentParser):
         found: argparse.Namespace = options
         return found
 
+    def check_options(self, words: Sequence[str]) -> None:
+        """Refuse options of which this parser has none, before it asks for a command."""
+        for word in words:
+            name = word.partition("=")[0]
+            if name not in self._option_string_actions:
+                self._refuse(name, argparse.Namespace())
+
     def error(self, message: str) -> NoReturn:
         """Print the sentence and the command that shows all options; exit code 2."""
         self.exit(2, f"error: {redacted(message)}\nAll options: {self.prog} --help\n")

@@ -100,6 +100,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # The command is the first word that is no option of the program itself.
     named = [word for word in words if not word.startswith("-")][:1]
     known = [word for word in named if word in COMMANDS]
+    if not named:
+        print_in_any_encoding()
+        parser().check_options(words)
     return _carry_out(lambda: parser(*(known or list(COMMANDS)[:1])).parse_args(words))
 
 

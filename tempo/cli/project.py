@@ -73,9 +73,10 @@ def configure_schema(parser: argparse.ArgumentParser) -> None:
 
 def schema(options: argparse.Namespace) -> int:
     """Print the schema, or write it to a file."""
-    from tempo.workflow.project import load_plugins, schema_text, write_schema
+    from tempo.core.plugins.loading import load_named
+    from tempo.workflow.project import schema_text, write_schema
 
-    load_plugins(options.plugins)
+    load_named(options.plugins)
     if options.out is None:
         print(schema_text(), end="")
         return 0

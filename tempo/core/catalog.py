@@ -22,7 +22,7 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
     names = list(known)
     guess = nearest(str(name), names)
     hint = f"; did you mean {guess!r}?" if guess else ""
-    return f"unknown {what} {name!r}{hint} (known: {', '.join(names)})"
+    return f"unknown {what} {name!r}{hint} (known: {', '.join(names) or 'none'})"
 
 
 class Catalog(Generic[T]):

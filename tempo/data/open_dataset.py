@@ -83,6 +83,20 @@ def _place(options: Options, split: SplitName, cache: Path) -> SplitFolder:
     return SplitFolder(plan, folder_of(cache, options.kind))
 
 
+def planned_digest(options: Options, split: SplitName, cache: Path) -> str | None:
+    """Return the digest of a split, decoding nothing; None for a mixture, which has to be opened.
+
+    Clips that cannot be read change the digest, which is known only once they were tried.
+
+    Raises:
+        MissingError: when the data set is not on this machine.
+    """
+    own = data_of(options, split)
+    if isinstance(own, Mixture):
+        return None
+    return _source(own).plan_split(own, split, cache).digest
+
+
 def _places(options: Options, cache: Path) -> list[SplitFolder]:
     return [_place(each, split, cache) for split in SPLITS for each in _single(options, split)]
 

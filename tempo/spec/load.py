@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tempo.core.catalog import unknown
+from tempo.core.catalog import nearest, unknown
 from tempo.core.errors import PathNameError, Place, SpecError
 from tempo.core.identity import folded, path_name
 from tempo.spec.plugins.plugin_list import import_listed
@@ -113,13 +113,20 @@ def _mapping(node: Node) -> Mapped:
     return node
 
 
+def _beside(path: Path) -> str:
+    """Return the nearest name among the specs of the folder, as a hint; empty without one."""
+    known = [each.name for each in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    guess = nearest(path.name, known)
+    return f"; did you mean {path.parent / guess}?" if guess else ""
+
+
 def _read(path: Path) -> Mapped:
     """Read one file's tree."""
     source, start = str(path), Place(str(path), 1, 1)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise SpecError("there is no such file", Place(source)) from None
+        raise SpecError(f"there is no such file{_beside(path)}", Place(source)) from None
     except IsADirectoryError:
         raise SpecError("a folder, not a YAML file", Place(source)) from None
     except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import SpecError, UnknownNameError
-from tempo.core.plugins.loading import find, installed, load, load_recorded
+from tempo.core.plugins.loading import installed, load_named, load_recorded
 from tempo.ledger.folder_use import using
 from tempo.records.layout import Store, default_cache, default_root
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS
@@ -115,8 +115,7 @@ def evaluate(
 def _load_plugins(named: Sequence[str], methods: Sequence[Any], store: Store) -> None:
     """Import what may add to an evaluation: plug-ins named, installed, and of studies."""
     installed()
-    for text in named:
-        load(find(text, Path()))
+    load_named(named)
     for study in {each for each in methods if isinstance(each, str)} & set(store.studies()):
         load_recorded(store.load_plan(study).spec.get("plugins") or ())
 

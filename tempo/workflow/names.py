@@ -123,7 +123,9 @@ def run_named(name: str, store: Store) -> PlannedRun:
         RecordError: when no run, or more than one, is called so.
     """
     left_out: list[str] = []
-    planned = {run.run_id: run for plan in plans_of(store, left_out.append) for run in plan.runs}
+    plans = plans_of(store, left_out.append)
+    planned = {run.run_id: run for plan in plans for run in plan.runs}
+    studies = {run.run_id: plan.study for plan in plans for run in plan.runs}
     runs = store.root / "runs"
     known = dict(planned)
     for folder in runs.iterdir() if runs.is_dir() else ():
@@ -137,8 +139,13 @@ def run_named(name: str, store: Store) -> PlannedRun:
     if len(found) == 1:
         return found[0]
     if found:
-        listed = ", ".join(f"{run.run_id} ({run.title})" for run in found[:SHOWN])
-        raise RecordError(f"{name!r} could be any of {len(found)} runs: {listed}")
+        listed = ", ".join(
+            f"{run.run_id} ({run.title} of {studies.get(run.run_id, 'no study')})"
+            for run in found[:SHOWN]
+        )
+        raise RecordError(
+            f"{name!r} could be any of {len(found)} runs, so name one by id: {listed}"
+        )
     titles = sorted({run.title for run in planned.values()})
     guess = nearest(name, titles)
     hint = f"; did you mean {guess!r}?" if guess else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from tempo.core.counted import listed_up_to
@@ -11,6 +11,9 @@ from tempo.core.errors import MissingError, TempoError
 from tempo.core.plugins import loading
 from tempo.records.files import write_atomic
 from tempo.spec.json_schema import study_schema
+
+OWN_BLOCK = "./own_block.py"
+"""The plug-in of the project that is written."""
 
 SCHEMA = "study.schema.json"
 """The schema that specs name in their first line, for editors: beside a spec, or one folder up."""
@@ -43,21 +46,22 @@ def init_project(folder: str | Path = ".", *, specs: bool = False) -> list[Path]
     """
     folder = Path(folder)
     files = _shipped() if specs else _project()
-    files[Path(SCHEMA)] = schema_text()
-    _check_free(folder, files)
+    schema = Path(SCHEMA)
+    _check_free(folder, [*files, schema])
     for path, text in files.items():
         _write(folder / path, text)
-    return [folder / path for path in files]
+    _write(folder / schema, schema_text() if specs else _schema_with(folder, OWN_BLOCK))
+    return [folder / path for path in (*files, schema)]
 
 
-def load_plugins(names: Iterable[str]) -> None:
-    """Import plug-ins, modules or files, so that the schema knows their parts.
-
-    Raises:
-        PluginError: when one is not there or fails.
-    """
-    for name in names:
-        loading.load(loading.find(name, Path()))
+def _schema_with(folder: Path, plugin: str) -> str:
+    """Return the schema that knows the parts of a plug-in in `folder`, which is then forgotten."""
+    source = loading.find(plugin, folder)
+    loading.load(source)
+    try:
+        return schema_text()
+    finally:
+        loading.forget(source.name)
 
 
 def schema_text() -> str:
@@ -101,7 +105,7 @@ def _shipped() -> dict[Path, str]:
     }
 
 
-def _check_free(folder: Path, files: Mapping[Path, str]) -> None:
+def _check_free(folder: Path, files: Iterable[Path]) -> None:
     for above in (folder, *folder.parents):
         if above.exists() and not above.is_dir():
             raise ExistsError(f"{above} is a file, so no folder can be made there; name another")

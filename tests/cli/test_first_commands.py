@@ -15,6 +15,7 @@ import pytest
 
 from tempo.cli.main import COMMANDS, main
 from tempo.spec.json_schema import study_schema
+from tempo.workflow.project import schema_text
 
 from .conftest import ROOT
 
@@ -214,3 +215,24 @@ def test_a_wheel_carries_the_specs_and_the_project(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "specs/ablations").iterdir()} == shipped
     assert (tmp_path / "project/study.yaml").exists()
     assert (tmp_path / "project/own_block.py").exists()
+
+
+def test_a_mistyped_option_of_the_program_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--versoin"])
+    assert caught.value.code == 2
+    assert "tempo has no option --versoin; did you mean --version?" in capsys.readouterr().err
+
+
+def test_the_nearest_spec_of_the_folder_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "se_dilation.yaml").write_text("")
+    assert main(["plan", str(tmp_path / "se_dilaton.yaml")]) == 2
+    assert f"did you mean {tmp_path / 'se_dilation.yaml'}?" in capsys.readouterr().err
+
+
+def test_the_schema_of_a_new_project_knows_its_block(tmp_path: Path) -> None:
+    assert main(["init", str(tmp_path / "new")]) == 0
+    assert '"depthwise"' in (tmp_path / "new" / "study.schema.json").read_text()
+    assert '"depthwise"' not in schema_text()

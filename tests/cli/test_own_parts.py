@@ -174,3 +174,12 @@ def test_a_broken_law_is_a_warning_or_an_error_by_the_specs_choice(folder: Folde
     warned = folder.run("run_experiment.py", *words)
     assert warned.returncode == 0
     assert f"warning: {sentence}" in warned.stdout + warned.stderr
+
+
+def test_the_worked_example_takes_at_most_40_lines() -> None:
+    """Counted as its user writes them: the adapter of the network, and the study."""
+    folder = ROOT / "examples" / "own_network"
+    code = (folder / "cain.py").read_text()
+    adapter = code[code.index("class CainLike") :].splitlines()
+    spec = (folder / "study.yaml").read_text().splitlines()
+    assert 10 < len([line for line in (*adapter, *spec) if line.strip()]) <= 40

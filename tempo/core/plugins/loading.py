@@ -251,6 +251,16 @@ def _line(file: Path | str, error: BaseException) -> str:
     return f"line {lines[-1].lineno} of {file}: " if lines else ""
 
 
+def load_named(names: Iterable[str]) -> None:
+    """Import plug-ins by the names of modules, or by files relative to the current folder.
+
+    Raises:
+        PluginError: when one is not there or fails.
+    """
+    for name in names:
+        load(find(name, Path()))
+
+
 def load_recorded(entries: Iterable[Any]) -> None:
     """Import the plug-ins that a recorded config names: mappings with `name` and `root`."""
     for each in entries:

@@ -165,10 +165,16 @@ def log_points(client: MlflowClient, mlflow_id: str, points: Sequence[Point]) ->
 
 
 def log_params(client: MlflowClient, mlflow_id: str, params: dict[str, str]) -> None:
-    """Send params; MLflow refuses a second value for a name."""
+    """Send the params that a run has no value for yet; MLflow refuses a second value for a name.
+
+    The same run is described anew when a folder moved, or a version of Tempo has further options:
+    its spec, which is attached, then holds the new values.
+    """
     from mlflow.entities import Param
 
-    for batch in batches(params.items(), TEXTS_PER_BATCH):
+    known = client.get_run(mlflow_id).data.params
+    fresh = {name: value for name, value in params.items() if name not in known}
+    for batch in batches(fresh.items(), TEXTS_PER_BATCH):
         client.log_batch(mlflow_id, params=[Param(name, value) for name, value in batch])
 
 

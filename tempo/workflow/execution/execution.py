@@ -32,6 +32,7 @@ from tempo.workflow.execution.seed_looks import SeedLooks
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
 from tempo.workflow.observer import Observer, SilentObserver
 from tempo.workflow.plan.machine_check import check
+from tempo.workflow.plan.recorded_data import check_recorded_data, reads_folders
 from tempo.workflow.reports import write_study_report
 from tempo.workflow.run_options import RunOptions
 from tempo.workflow.verdicts import record_rule
@@ -142,6 +143,16 @@ def _carry_out(
             begin_mirror(mirror, plan, options)
             return _conclude(plan, [], options, observer, mirror)
     setup = LaunchSetup.of(plan, options)
+    if reads_folders(plan):
+        left = {run.run_id for run, _ in setup.left_to_do()}
+        check_recorded_data(
+            plan,
+            [run for run in setup.opened.distinct_runs if run.run_id not in left],
+            store,
+            options.cache,
+            observer.note,
+            reuse_stale=options.reuse_stale,
+        )
     with mirroring(options) as mirror:
         for text in plan.notes:
             observer.note(text)
