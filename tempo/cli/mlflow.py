@@ -69,6 +69,7 @@ def configure_import(parser: argparse.ArgumentParser) -> None:
 def _ui(options: argparse.Namespace) -> int:
     from tempo.track.mlflow.ui import serve
 
+    say(make_console(stderr=True), "Starting the MLflow UI; this takes some seconds ...")
     return serve(store_of(options), options.port, study=options.study)
 
 

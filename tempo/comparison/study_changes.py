@@ -93,15 +93,21 @@ def changes(
                 verdict=judged.verdict,
                 same_runs={run.folder for run in old.of(name)}
                 == {run.folder for run in new.of(name)},
-                config=diff(flatten(was[name].config), flatten(now[name].config)),
+                config=diff(_settings(was[name].config), _settings(now[name].config)),
                 runs_before=_finished(study, BEFORE, name),
                 runs_after=_finished(study, AFTER, name),
             )
             for name, judged in holm_family(tested, study.primary).items()
         ),
-        spec=diff(flatten(before[1].spec), flatten(after[1].spec)),
+        spec=diff(_settings(before[1].spec), _settings(after[1].spec)),
         info=study.infos[0],
     )
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a config or spec by dotted path, without its list of plug-ins: where
+    these lie says nothing, and a run's record holds which code they were."""
+    return flatten({name: value for name, value in config.items() if name != "plugins"})
 
 
 def _title(plan: Plan) -> str:

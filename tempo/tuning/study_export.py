@@ -72,7 +72,9 @@ def _text(summary: SearchSummary, trial: TrialRecord, point: Point, path: Path) 
     if summary.profile is None:
         value |= changes
     else:
-        value["profiles"] = {summary.profile: {**changes, "seeds": list(summary.seeds)}}
+        # The profile of the search may describe a search of its own.
+        own = {**changes, "search": None, "seeds": list(summary.seeds)}
+        value["profiles"] = {summary.profile: own}
     head = "".join(f"# {line}".rstrip() + "\n" for line in _comment(summary, trial, path))
     body = yaml.safe_dump(value, sort_keys=False, width=100, default_flow_style=None)
     return head + body

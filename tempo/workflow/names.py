@@ -119,6 +119,8 @@ def _plans(
 def run_named(name: str, store: Store) -> PlannedRun:
     """The run with this id, the one whose id begins so, or `VARIANT sSEED` of any study.
 
+    `STUDY/VARIANT sSEED` names it where several studies have a run that is called so.
+
     Raises:
         RecordError: when no run, or more than one, is called so.
     """
@@ -130,7 +132,11 @@ def run_named(name: str, store: Store) -> PlannedRun:
     known = dict(planned)
     for folder in runs.iterdir() if runs.is_dir() else ():
         known.setdefault(folder.name, PlannedRun(run_id=folder.name, variant=UNPLANNED, seed=None))
-    exact = [run for run in known.values() if name in {run.run_id, run.title}]
+    exact = [
+        run
+        for run_id, run in known.items()
+        if name in {run_id, run.title, f"{studies.get(run_id)}/{run.title}"}
+    ]
     found = exact or [
         run
         for run in known.values()
@@ -144,15 +150,16 @@ def run_named(name: str, store: Store) -> PlannedRun:
             for run in found[:SHOWN]
         )
         raise RecordError(
-            f"{name!r} could be any of {len(found)} runs, so name one by id: {listed}"
+            f"{name!r} could be any of {len(found)} runs; name one by its id, or as "
+            f"'STUDY/{name}': {listed}"
         )
     titles = sorted({run.title for run in planned.values()})
     guess = nearest(name, titles)
     hint = f"; did you mean {guess!r}?" if guess else ""
     raise RecordError(
         f"no run {name!r} in {store.root}{hint} (a run is named by its id, by at least "
-        f"{SHORTEST_ID} characters that only its id begins with, or as VARIANT sSEED)"
-        + "".join(f"; {sentence}" for sentence in left_out)
+        f"{SHORTEST_ID} characters that only its id begins with, or as VARIANT sSEED, "
+        "or STUDY/VARIANT sSEED)" + "".join(f"; {sentence}" for sentence in left_out)
     )
 
 

@@ -137,6 +137,25 @@ def test_the_winner_becomes_a_study_of_the_same_runs(
     assert set(plan["complete"]) >= {run.run_id for run in best.runs}
 
 
+def test_a_winner_found_under_a_profile_is_a_study_there(
+    tmp_path: Path, shared_cache: Path
+) -> None:
+    small = "{search: {budget: {trials: 1}, enqueue: [V3], confirm: 0}}"
+    folder = searching(tmp_path, shared_cache, f"{SEARCH}profiles: {{small: {small}}}\n")
+    done = folder.run("run_experiment.py", "hunt.yaml", "--profile", "small")
+    assert done.returncode == 0, done.stderr
+    argv = [sys.executable, "-m", "tempo.cli.main", "search", "export", "hunt", "-o", "found.yaml"]
+    done = subprocess.run(
+        argv, cwd=folder.path, env=folder.environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    done = folder.run("run_experiment.py", "found.yaml", "--profile", "small", "--plan", "--json")
+    assert done.returncode == 0, done.stderr
+    best = summary_of(folder).best[0]
+    ran = {run.run_id for run in summary_of(folder).trial(best).runs}
+    assert ran <= set(json.loads(done.stdout)["complete"])
+
+
 def test_the_plan_shows_space_rules_and_first_trials(folder: Folder) -> None:
     (folder.path / "hunt.yaml").write_text(SEARCH)
     done = folder.run("run_experiment.py", "hunt.yaml", "--plan", "--counts")
