@@ -80,6 +80,7 @@ OPTIONS = {
         "--metrics",
         "--check",
         "--again",
+        "--plugin",
         "--cache",
         "--records",
         "--md",

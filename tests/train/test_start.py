@@ -152,10 +152,10 @@ def test_a_run_whose_parent_has_no_result_is_not_begun(
 
 
 def test_a_run_whose_parent_failed_says_why(tmp_path: Path, cache: Path) -> None:
-    failing = save_run(tmp_path, 0, {"data": {"train_clips": 2}, "recipe": {"crop": 64}})
+    failing = save_run(tmp_path, 0, {"recipe": {"freeze": ["nothing"]}})
     assert worker.run(failing, cache) == 1
     said = unready_parent(failing.parent, [Parent(source="first", run_id=failing.name)])
-    assert said is not None and "which failed: SpecError: recipe.crop is 64" in said
+    assert said is not None and "which failed: SpecError: recipe.freeze: this network has" in said
 
 
 def test_a_parent_that_was_trained_again_makes_a_run_stale_and_the_run_is_made_again(
