@@ -24,6 +24,9 @@ from tempo.records.files import is_there, read_bytes
 from tempo.records.layout import Store, load_run
 from tempo.records.parent_runs import changed_parent
 
+OTHER_CODE = "made by other code"
+"""Why a result is stale that another version of Tempo's own code made."""
+
 _STARTS_ONLY = tuple(kind for kind in EVENTS if kind != AttemptStarted.kind)
 _RUN_ID = re.compile(rb'"run_id": ?"([0-9A-Za-z]+)"')
 
@@ -82,13 +85,11 @@ def _other_code(
     plugins: Sequence[Mapping[str, Any]] | None,
 ) -> str:
     """Return what code a run was made by that has changed since; empty where none has."""
+    if _plugins_changed(folder, environments, plugins):
+        return "made by other code of plug-ins"
     # Imported runs carry no stamp: their code is unknown, so they are not called stale.
     stamps = {each["code_stamp"] for each in environments if "code_stamp" in each}
-    if stamps - {code_stamp()}:
-        return "made by other code"
-    if _plugins_changed(folder, environments, plugins):
-        return "made by other code of its plug-ins"
-    return ""
+    return OTHER_CODE if stamps - {code_stamp()} else ""
 
 
 def _plugins_changed(

@@ -106,6 +106,9 @@ def test_own_parts_go_from_an_empty_folder_to_the_report(installed: Path, tmp_pa
     net.write_text(net.read_text().replace("nn.GELU()", "nn.ReLU()"))
     changed = run(installed, tmp_path, "plan", "own_parts.yaml", "--profile", "smoke")
     assert "6 runs, 5 complete, 1 stale" in changed.stdout
+    compared = run(installed, tmp_path, "compare", "own_parts", "--no-report")
+    said = " ".join(compared.stdout.split())
+    assert "May change: our network s0 was made by other code of plug-ins, and shown" in said
 
 
 @pytest.mark.slow

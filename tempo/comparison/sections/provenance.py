@@ -8,9 +8,16 @@ from collections.abc import Mapping
 from tempo.comparison.comparison import Failure, Protocol
 from tempo.comparison.evidence import RunInfo
 from tempo.comparison.loading.load_runs import Run, Sample
+from tempo.core.counted import listed_up_to
+from tempo.core.errors import PluginError, RecordError
 from tempo.core.identity import short_hash
+from tempo.core.plugins.loading import PluginSource
 from tempo.core.records import RunStatus
 from tempo.records.event_log import NAME
+from tempo.records.reuse import OTHER_CODE, reuse_status
+
+MOST_NAMED = 5
+"""Most runs that a sentence names."""
 
 PRUNED = "its search found that it is not worth finishing; the work so far is kept"
 
@@ -101,10 +108,38 @@ def fingerprint(sample: Sample) -> str:
 
 
 def staleness(sample: Sample) -> tuple[str, ...]:
-    """Return why these numbers may soon change: runs that have not ended, or not begun."""
+    """Return why these numbers may soon change: runs that have not ended or not begun, and results
+    of other code of plug-ins, or of parents that were trained again."""
     counts = Counter(run.status for run in sample.runs)
     running, waiting = counts[RunStatus.RUNNING], counts[RunStatus.PLANNED]
     said = [f"{running} runs have not ended"] if running else []
     if waiting:
         said.append(f"{waiting} of {len(sample.runs)} planned runs have not started")
+    outdated: dict[str, list[str]] = {}
+    for run in sample.runs:
+        if why := _outdated(run):
+            outdated.setdefault(why, []).append(run.planned.title)
+    for why, titles in outdated.items():
+        verb = "was" if len(titles) == 1 else "were"
+        said.append(
+            f"{listed_up_to(MOST_NAMED, titles)} {verb} {why}, and shown until made again by the "
+            "next run of the study"
+        )
     return tuple(said)
+
+
+def _outdated(run: Run) -> str:
+    """Return why a result is outdated; empty where it is not, or where it cannot be told.
+
+    Code of Tempo itself changes with every version, and results of former ones stay what they are.
+    """
+    plugins = run.variant.config.get("plugins") or ()
+    if not run.values or not (plugins or run.planned.parents):
+        return ""
+    if any(PluginSource(str(each["name"]), each.get("root")).file is None for each in plugins):
+        return ""
+    try:
+        why = reuse_status(run.folder, plugins=plugins).why
+    except (RecordError, PluginError):
+        return ""
+    return "" if why == OTHER_CODE else why
