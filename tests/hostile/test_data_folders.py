@@ -18,21 +18,9 @@ from tempo.data.datasets import video
 from tempo.data.open_dataset import prepare
 from tempo.data.video_io.picture_files import natural, read_picture
 from tempo.spec.data import Frames, Video
+from tests.moving_noise import picture, sequence
 
 SIZE = (32, 48)
-
-
-def picture(number: int) -> Image.Image:
-    """A noise picture that moves by two pixels a frame."""
-    noise = np.random.default_rng(0).integers(0, 256, (64, 160, 3), dtype=np.uint8)
-    return Image.fromarray(noise[:, 2 * number : 2 * number + 96])
-
-
-def sequence(folder: Path, frames: int = 7) -> Path:
-    folder.mkdir(parents=True)
-    for number in range(frames):
-        picture(number).save(folder / f"{number:03d}.png")
-    return folder
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -81,7 +69,7 @@ NO_PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     for name in "abcd":
-        sequence(tmp_path / "pictures" / name)
+        sequence(tmp_path / "pictures" / name, frames=7)
     return tmp_path / "pictures"
 
 

@@ -9,6 +9,8 @@ import pytest
 import tempo
 from tempo.plugins import PluginError, register_named
 
+from .heard import Heard
+
 SPEC = """
 study: told
 plugins: [./mine.py]
@@ -40,23 +42,13 @@ register_named("notifier", "to_file", to_file)
 """
 
 
-class Notes(tempo.SilentObserver):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-
 def test_notifiers_are_told_how_a_study_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("told.yaml").write_text(SPEC)
     Path("mine.py").write_text(PLUGIN)
-    notes = Notes()
+    notes = Heard()
     outcome = tempo.load_study("told.yaml", mlflow="off").run(observer=notes)
     assert outcome.complete
     study, profile, ending, page, *text = Path("endings.txt").read_text().strip().split("|")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import tempo
 from tempo.cli.main import main
 from tempo.core.plugins.parts import remove_part
+from tests.moving_noise import sequence
 
 PLUGIN = """
 from tempo.data.testsets.testset import Facts, Item, triplets
@@ -36,10 +35,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current folder, with a plug-in and the pictures of its test set."""
     monkeypatch.chdir(tmp_path)
     Path("lab_sets.py").write_text(PLUGIN)
-    Path("frames").mkdir()
-    noise = np.random.default_rng(0).integers(0, 256, (64, 120, 3), dtype=np.uint8)
-    for number in range(7):
-        Image.fromarray(noise[:, 2 * number : 2 * number + 96]).save(f"frames/{number}.png")
+    sequence(Path("frames"), frames=7)
     yield tmp_path
     remove_part("test set", "lab")
 

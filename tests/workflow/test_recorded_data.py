@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import tempo
+from tests.moving_noise import sequence
+
+from .heard import Heard
 
 SPEC = """
 study: folder
@@ -22,24 +23,10 @@ references: [average]
 """
 
 
-class Notes(tempo.SilentObserver):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-
 def draw(root: Path, seed: int) -> Path:
-    """Write four sequences of noise that moves by two pixels a frame."""
-    noise = np.random.default_rng(seed).integers(0, 256, (48, 96, 3), dtype=np.uint8)
+    """Write four sequences of moving pictures."""
     for name in "abcd":
-        (root / name).mkdir(parents=True)
-        for number in range(5):
-            picture = Image.fromarray(noise[:, 2 * number : 2 * number + 64])
-            picture.save(root / name / f"{number}.png")
+        sequence(root / name, frames=5, seed=seed)
     return root
 
 
@@ -51,7 +38,7 @@ def test_another_content_is_refused_and_a_moved_folder_is_not(
 
     def run(root: Path, **options: bool) -> tuple[bool, list[str]]:
         monkeypatch.setenv("PICTURES", str(root))
-        notes = Notes()
+        notes = Heard()
         study = tempo.load_study("folder.yaml", mlflow="off", **options)
         return study.run(observer=notes).complete, [s for s in notes.said if "recorded" in s]
 
