@@ -26,10 +26,16 @@ variants:
   child: {set: {recipe: {init: {from: parent}, freeze: [encoder]}}}
   parent: {}
   orphan: {set: {recipe: {init: {from: broken}}}}
-  broken: {set: {recipe.crop: 64}}
+  broken:
+    set:
+      recipe:
+        lr: 1000
+        warmup: 0
+        budget: {steps: 12}
+        guard: {policy: fail, strikes: 1, divergence: 2, window: 5}
 resources: {cpus: 2, mem: 1G}
 """
-"""`broken` fails, as its crop is larger than the pictures."""
+"""`broken` fails, as its learning rate makes it diverge."""
 
 
 @pytest.mark.slow

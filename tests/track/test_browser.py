@@ -214,6 +214,7 @@ def test_ctrl_c_ends_the_ui_and_all_it_started(empty_database: Path) -> None:
         try:
             assert ui.stdout is not None
             assert ui.stdout.readline().startswith("MLflow: http://127.0.0.1:")
+            assert "leads to the charts of a study" in ui.stdout.readline()
             started = psutil.Process(ui.pid).children(recursive=True)
             assert started
             ui.send_signal(signal.SIGINT)
