@@ -22,7 +22,7 @@ GENERATOR = Path(__file__).parents[1] / "tests" / "record_generator.py"
 
 TABLE = """
 from rich.console import Console
-from tempo.cli.render.tables import print_results
+from tempo.cli.render.results import print_results
 print_results(compare(store, plan, Query(detail="table")), Console(width=140))
 """
 FULL = """
