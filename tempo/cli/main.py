@@ -95,13 +95,13 @@ def shim(command: str, program: str) -> CommandParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code (0 done, 1 a run failed, 2 bad input, 130 stopped)."""
+    print_in_any_encoding()
     words = sys.argv[1:] if argv is None else list(argv)
     words = words or ["--help"]
     # The command is the first word that is no option of the program itself.
     named = [word for word in words if not word.startswith("-")][:1]
     known = [word for word in named if word in COMMANDS]
     if not named:
-        print_in_any_encoding()
         parser().check_options(words)
     return _carry_out(lambda: parser(*(known or list(COMMANDS)[:1])).parse_args(words))
 
@@ -109,12 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_shim(command: str, program: str) -> int:
     """Carry out run_experiment.py or compare.py, which Ctrl-C may end while they import."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    print_in_any_encoding()
     return _carry_out(lambda: shim(command, program).parse_args())
 
 
 def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
     options = argparse.Namespace()
-    print_in_any_encoding()
     try:
         with loading():
             options = parse()

@@ -151,5 +151,5 @@ def test_what_is_called_a_film_and_is_no_file_is_left_out(tmp_path: Path) -> Non
         film(folder / f"{name}.mp4")
     os.mkfifo(folder / "pipe.mp4")
     (folder / "link.mkv").symlink_to("nowhere")
-    found = video.find_files(Video(root=str(folder)))
+    found, _ = video.find_files(Video(root=str(folder)))
     assert sorted(found) == ["a.mp4", "b.mp4", "c.mp4"]

@@ -7,20 +7,16 @@ from pathlib import Path
 import pytest
 
 from tempo.records.run_record import read_run
+from tests.tiny_study import TINY
 from tests.workflow.test_adaptive_study import Place
 
 from .slurm_cluster import Cluster, wait_until
 
 QUEUE_PATIENCE = 200.0
 
-FAMILY = """
-study: family
-data: {kind: procedural, size: [32, 32], train_clips: 8, val_clips: 2, test_clips: 3}
-arch: {base_channels: 4, blocks: [0, 0, 1, 1], decoder: {kind: refined, refine: [0, 0, 1]}}
-recipe: {lr: 1e-3, warmup: 2, batch: 4, crop: 16, budget: {steps: 4}}
-evaluation: {val_every: 2, gallery: 0}
-runtime: {device: cpu}
-references: []
+FAMILY = (
+    f"\nstudy: family\n{TINY}"
+    + """\
 variants:
   late: {set: {recipe: {init: {from: child}}}}
   child: {set: {recipe: {init: {from: parent}, freeze: [encoder]}}}
@@ -35,6 +31,7 @@ variants:
         guard: {policy: fail, strikes: 1, divergence: 2, window: 5}
 resources: {cpus: 2, mem: 1G}
 """
+)
 """`broken` fails, as its learning rate makes it diverge."""
 
 

@@ -104,6 +104,22 @@ def start(folder: Path, cache: Path, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 
 
+def broken_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill the next run of this process once, when it has done `step` steps."""
+    from tempo.train.run.training_loop import Training
+
+    original = Training._step
+    seen: list[int] = []
+
+    def die(self: Any, batch: Any) -> Any:
+        if self.progress.step == step and not seen:
+            seen.append(step)
+            raise KeyboardInterrupt
+        return original(self, batch)
+
+    monkeypatch.setattr(Training, "_step", die)
+
+
 def final_state(folder: Path) -> dict[str, Any]:
     """The newest checkpoint of a run."""
     import torch

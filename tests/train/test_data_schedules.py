@@ -17,7 +17,7 @@ from tempo.train.hardware.process_group import Group
 from tempo.train.run import run_folder as worker
 from tempo.train.run.batch_stream import Steps, courses, horizon, stream_batches
 
-from .conftest import TINY, Make, config, merged, save_run
+from .conftest import TINY, Make, broken_at, config, merged, save_run
 from .test_resume import differences, interrupt_at
 
 SLOW = {**TINY["data"], "progressive_motion": [{"until": 0.5, "motion": [0.0, 0.8]}]}
@@ -67,16 +67,7 @@ def test_killed_anywhere_and_resumed_equals_undisturbed(
     whole: Path, tmp_path: Path, cache: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = save_run(tmp_path, 0, OVER)
-    advance = worker.carry_out.__globals__["Training"]._step
-    seen: list[int] = []
-
-    def die(self: Any, batch: Any) -> Any:
-        if self.progress.step == step and not seen:
-            seen.append(step)
-            raise KeyboardInterrupt
-        return advance(self, batch)
-
-    monkeypatch.setattr("tempo.train.run.training_loop.Training._step", die)
+    broken_at(step, monkeypatch)
     assert worker.run(broken, cache) == 1
     assert worker.run(broken, cache) == 0
     assert differences(whole, broken) == []

@@ -26,7 +26,7 @@ from tempo.train.run.parent_weights import load_parent
 from tempo.train.run.teachers import load_teachers
 from tests.reference_vgg import small_vgg
 
-from .conftest import Make, config, final_state, save_run
+from .conftest import Make, broken_at, config, final_state, save_run
 from .test_resume import differences
 from .test_start import chosen_weights, note
 
@@ -59,20 +59,6 @@ def teacher(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     folder = save_run(tmp_path_factory.mktemp("school"), 0, arch)
     assert worker.run(folder, cache) == 0
     return folder
-
-
-def broken_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kill the next run of this process once, when it has done `step` steps."""
-    original = worker.carry_out.__globals__["Training"]._step
-    seen: list[int] = []
-
-    def die(self: Any, batch: Any) -> Any:
-        if self.progress.step == step and not seen:
-            seen.append(step)
-            raise KeyboardInterrupt
-        return original(self, batch)
-
-    monkeypatch.setattr("tempo.train.run.training_loop.Training._step", die)
 
 
 @pytest.mark.parametrize("step", [2, 7])

@@ -19,7 +19,7 @@ from tempo.train.optim.optimisers import learning_rate
 from tempo.train.run import run_folder as worker
 from tempo.train.run.batch_stream import Steps, horizon
 
-from .conftest import Make, config, final_state, save_run
+from .conftest import Make, broken_at, config, final_state, save_run
 from .test_resume import differences
 
 OTHER = {
@@ -147,16 +147,7 @@ def test_killed_around_a_border_and_resumed_equals_undisturbed(
     whole: Path, tmp_path: Path, cache: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = save_run(tmp_path, 0, STAGES)
-    advance = worker.carry_out.__globals__["Training"]._step
-    seen: list[int] = []
-
-    def die(self: Any, batch: Any) -> Any:
-        if self.progress.step == step and not seen:
-            seen.append(step)
-            raise KeyboardInterrupt
-        return advance(self, batch)
-
-    monkeypatch.setattr("tempo.train.run.training_loop.Training._step", die)
+    broken_at(step, monkeypatch)
     assert worker.run(broken, cache) == 1
     assert worker.run(broken, cache) == 0
     assert differences(whole, broken) == []
@@ -211,16 +202,7 @@ def test_other_data_of_a_stage_are_refused_when_they_changed(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = save_run(tmp_path, 0, STAGES)
-    from tempo.train.run import attempt
-
-    original = attempt.Training._step
-
-    def die(self: Any, batch: Any) -> Any:
-        if self.progress.step == 10:
-            raise KeyboardInterrupt
-        return original(self, batch)
-
-    monkeypatch.setattr("tempo.train.run.training_loop.Training._step", die)
+    broken_at(10, monkeypatch)
     assert worker.run(folder, cache) == 1
     events = folder / "events.jsonl"
     events.write_text(

@@ -19,7 +19,7 @@ from tempo.spec.study import identity
 from tempo.train.run import run_folder as worker
 from tempo.train.run.stop_request import StopRequest
 
-from .conftest import config, final_state, save_run
+from .conftest import broken_at, config, final_state, save_run
 from .test_resume import differences
 
 
@@ -108,16 +108,7 @@ def test_resumed_equals_undisturbed_after_a_start_and_with_frozen_parts(
     family.mkdir()
     (family / parent.name).symlink_to(parent)
     broken = child_of(parent, over, tmp_path)
-    advance = worker.carry_out.__globals__["Training"]._step
-    seen: list[int] = []
-
-    def die(self: Any, batch: Any) -> Any:
-        if self.progress.step == step and not seen:
-            seen.append(step)
-            raise KeyboardInterrupt
-        return advance(self, batch)
-
-    monkeypatch.setattr("tempo.train.run.training_loop.Training._step", die)
+    broken_at(step, monkeypatch)
     assert worker.run(broken, cache) == 1
     assert worker.run(broken, cache) == 0
     assert differences(whole, broken) == []

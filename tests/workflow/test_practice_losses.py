@@ -13,17 +13,13 @@ import tempo
 from tempo.records.files import sha256_of
 from tempo.records.run_record import read_run
 from tests.reference_vgg import ReferenceVgg, saved
+from tests.tiny_study import TINY
 
 from .conftest import ROOT
 
-SPEC = """
-study: practice
-data: {kind: procedural, size: [32, 32], train_clips: 8, val_clips: 2, test_clips: 3}
-arch: {base_channels: 4, blocks: [0, 0, 1, 1], decoder: {kind: refined, refine: [0, 0, 1]}}
-recipe: {lr: 1e-3, warmup: 2, batch: 4, crop: 16, budget: {steps: 4}}
-evaluation: {val_every: 2, gallery: 0}
-runtime: {device: cpu}
-references: []
+SPEC = (
+    f"\nstudy: practice\n{TINY}"
+    + """\
 variants:
   pupil:
     set:
@@ -37,6 +33,7 @@ variants:
   plain: {}
 baseline: plain
 """
+)
 
 
 @pytest.fixture

@@ -12,22 +12,19 @@ import pytest
 
 import tempo
 from tempo.records.run_record import read_run
+from tests.tiny_study import TINY
 
 from .conftest import ROOT
 
-SPEC = """
-study: starts
-data: {kind: procedural, size: [32, 32], train_clips: 8, val_clips: 2, test_clips: 3}
-arch: {base_channels: 4, blocks: [0, 0, 1, 1], decoder: {kind: refined, refine: [0, 0, 1]}}
-recipe: {lr: 1e-3, warmup: 2, batch: 4, crop: 16, budget: {steps: 4}}
-evaluation: {val_every: 2, gallery: 0}
-runtime: {device: cpu}
-references: []
+SPEC = (
+    f"\nstudy: starts\n{TINY}"
+    + """\
 variants:
   child: {set: {recipe: {init: {from: parent}, freeze: [encoder]}}}
   parent: {}
 baseline: parent
 """
+)
 
 
 def study(folder: Path, text: str = SPEC, **options: Any) -> tempo.Study:

@@ -24,6 +24,8 @@ from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
+from tempo.data.dataset_roots import resolve_root
+from tempo.data.video_io.media_files import MediaFiles, media_files
 from tempo.spec.data import Footage
 from tempo.spec.published_data import X4k1000fps
 
@@ -141,6 +143,29 @@ def _times(window: Sequence[Frame], inside: range) -> tuple[float, ...] | None:
         return None
     span = known[-1] - known[0]
     return tuple(round((known[place] - known[0]) / span, 4) for place in inside)
+
+
+NAMED = 5
+"""Most files that were left out of which an error tells."""
+
+
+def media_below(
+    options: Footage, place: str, what: str, suffixes: Sequence[str]
+) -> tuple[Path, MediaFiles]:
+    """Return the root of footage and the files below it; `place` and `what` are for messages.
+
+    Raises:
+        MissingError: no such folder, or none of these files in it.
+    """
+    root = resolve_root(options.root, place)
+    found = media_files(root, suffixes)
+    if not found.files:
+        raise MissingError(
+            f"no {what} under {root} (looked for {', '.join(suffixes)}); "
+            "set data.root to a folder that has some"
+            + "".join(f"\n  {each}" for each in found.left_out[:NAMED])
+        )
+    return root, found
 
 
 HELD_OUT = 0.1

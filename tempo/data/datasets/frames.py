@@ -11,17 +11,16 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
-from tempo.data.dataset_roots import resolve_root
 from tempo.data.datasets.footage import (
     Frame,
     any_time,
     by_split,
+    media_below,
     needed,
     plan_sources,
     shard_name,
     write_clips,
 )
-from tempo.data.video_io.media_files import NAMED, MediaFiles, media_files
 from tempo.data.video_io.picture_files import (
     SUFFIXES,
     cover,
@@ -52,11 +51,6 @@ def sources(options: Options, split: SplitName) -> Iterable[Path]:
     return (folder.resolve() for folder in folders_by_split(options, (split,))[split].values())
 
 
-def _pictures(options: Frames) -> tuple[Path, MediaFiles]:
-    root = resolve_root(options.root, "the folder of picture sequences")
-    return root, media_files(root, SUFFIXES)
-
-
 def folders_by_split(
     options: Frames, needed: Sequence[SplitName] = SPLITS
 ) -> dict[SplitName, dict[str, Path]]:
@@ -65,27 +59,31 @@ def folders_by_split(
     Raises:
         MissingError: no pictures, a named folder that is not there, or too few for `needed`.
     """
-    root, found = _pictures(options)
+    return _split(_found(options)[0], options, needed)
+
+
+def _found(options: Frames) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Return the folders that hold pictures, by name, and what lies there and is no picture."""
+    place = "the folder of picture sequences"
+    root, found = media_below(options, place, "folder of pictures", SUFFIXES)
     holding = {file.parent for file in found.files}
-    if not holding:
-        raise MissingError(
-            f"no folder of pictures under {root} (looked for {', '.join(SUFFIXES)}); "
-            "set data.root to a folder that has some"
-            + "".join(f"\n  {each}" for each in found.left_out[:NAMED])
-        )
     folders = sorted(holding, key=lambda folder: natural(folder.as_posix()))
-    named = {folder.relative_to(root).as_posix(): folder for folder in folders}
-    return by_split(named, options, "picture folder", needed, options.test_share)
+    return {folder.relative_to(root).as_posix(): folder for folder in folders}, found.left_out
+
+
+def _split(
+    folders: dict[str, Path], options: Frames, needed: Sequence[SplitName]
+) -> dict[SplitName, dict[str, Path]]:
+    return by_split(folders, options, "picture folder", needed, options.test_share)
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     """Plan one shard for each folder, named by its content (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Frames)
-    shards = (
-        _shard(options, name, folder, split)
-        for name, folder in folders_by_split(options, (split,))[split].items()
-    )
-    return plan_sources(split, VERSION, shards, _pictures(options)[1].left_out)
+    folders, left_out = _found(options)
+    chosen = _split(folders, options, (split,))[split]
+    shards = (_shard(options, name, folder, split) for name, folder in chosen.items())
+    return plan_sources(split, VERSION, shards, left_out)
 
 
 def _shard(options: Frames, name: str, folder: Path, split: SplitName) -> ShardPlan:

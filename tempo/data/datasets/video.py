@@ -10,21 +10,20 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from tempo.core.errors import MissingError
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
-from tempo.data.dataset_roots import Fingerprints, resolve_root
+from tempo.data.dataset_roots import Fingerprints
 from tempo.data.datasets.footage import (
     Frame,
     any_time,
     by_split,
+    media_below,
     needed,
     plan_sources,
     shard_name,
     write_clips,
 )
-from tempo.data.video_io.media_files import NAMED, MediaFiles, media_files
 from tempo.data.video_io.picture_files import shape_problem
 from tempo.data.video_io.video_stream import thumbnail
 from tempo.spec.data import Video
@@ -61,21 +60,11 @@ def sources(options: Options, split: SplitName) -> Iterable[Path]:
     return (file.resolve() for file in files_by_split(options, (split,))[split].values())
 
 
-def find_files(options: Video) -> dict[str, Path]:
-    """Return the video files under the root: path relative to it, with slashes, to file, sorted."""
-    root, found = _videos(options)
-    if not found.files:
-        raise MissingError(
-            f"no video file under {root} (looked for {', '.join(SUFFIXES)}); "
-            "set data.root to a folder that has some"
-            + "".join(f"\n  {each}" for each in found.left_out[:NAMED])
-        )
-    return {file.relative_to(root).as_posix(): file for file in found.files}
-
-
-def _videos(options: Video) -> tuple[Path, MediaFiles]:
-    root = resolve_root(options.root, "the folder of videos")
-    return root, media_files(root, SUFFIXES)
+def find_files(options: Video) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Return the video files under the root, sorted, by path relative to it with slashes, and what
+    lies there and is no such file."""
+    root, found = media_below(options, "the folder of videos", "video file", SUFFIXES)
+    return {file.relative_to(root).as_posix(): file for file in found.files}, found.left_out
 
 
 def files_by_split(
@@ -86,13 +75,20 @@ def files_by_split(
     Raises:
         MissingError: no files, a named file that is not there, or too few for `needed`.
     """
-    return by_split(find_files(options), options, "video file", needed, options.test_share)
+    return _split(find_files(options)[0], options, needed)
+
+
+def _split(
+    files: dict[str, Path], options: Video, needed: Sequence[SplitName]
+) -> dict[SplitName, dict[str, Path]]:
+    return by_split(files, options, "video file", needed, options.test_share)
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     """Plan one shard for each file, named by its content (see `open_dataset.DatasetModule`)."""
     assert isinstance(options, Video)
-    files = files_by_split(options, (split,))[split]
+    found, left_out = find_files(options)
+    files = _split(found, options, (split,))[split]
     hashes = Fingerprints(cache).of(list(files.values()))
     shards = (
         ShardPlan(
@@ -103,7 +99,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
         )
         for (name, file), content in zip(files.items(), hashes, strict=True)
     )
-    return plan_sources(split, VERSION, shards, _videos(options)[1].left_out)
+    return plan_sources(split, VERSION, shards, left_out)
 
 
 def _guess(options: Video, file: Path) -> int:

@@ -7,9 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-NAMED = 5
-"""Most files that an error names."""
-
 
 @dataclass(frozen=True, slots=True)
 class MediaFiles:
