@@ -28,7 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from tempo.data.batches import Batch
-from tempo.ledger.lease import LeaseKeeper, take
+from tempo.ledger.lease import take
+from tempo.ledger.lease_keeper import LeaseKeeper
 from tempo.ledger.open import open_ledger
 from tempo.losses import build_objective
 from tempo.models.family import build_model
@@ -267,7 +268,7 @@ def lightning(config: RunConfig, device: torch.device) -> Run:
             picture = self.model(frames.float().div_(255), times, moment)
             return parts.loss(picture, target.float().div_(255))
 
-        def configure_gradient_clipping(self, optimizer: Any, *rest: Any) -> None:
+        def configure_gradient_clipping(self, optimizer: Any, *rest: Any, **more: Any) -> None:
             # Lightning's own clipping refuses the fused AdamW that everyone else uses on a GPU.
             torch.nn.utils.clip_grad_norm_(self.parameters(), config.recipe.grad_clip or 1e9)
 

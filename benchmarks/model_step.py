@@ -8,6 +8,9 @@ All candidates take turns within each round, so what slows the machine for a whi
 and a ratio compares neighbours in time. Printed is the median over rounds, with the range.
 The plain build is written as one would write the table of docs/models.md down: NCHW, a loop over
 views, torch.nn.GroupNorm.
+
+Fused kernels have rows of their own on a GPU. With TRITON_INTERPRET=1 they have them on a CPU too,
+where Triton runs the kernels in Python: a rehearsal at the smallest sizes, whose times say nothing.
 """
 
 from __future__ import annotations
@@ -18,14 +21,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from plain import PlainTempo
 from torch import Tensor, nn
 
+from tempo.kernels.selection import NAMES, interpreted, using
+from tempo.losses import Charbonnier
 from tempo.models.family import build_model
 from tempo.models.network_cost import count
 from tempo.spec.arch import ArchSpec
+from tempo.spec.losses import Charbonnier as CharbonnierOptions
 from tempo.spec.presets import PRESETS
 
 NETS = {"v2": "tempo_v2", "v3": "tempo_v3"}
@@ -42,10 +49,11 @@ class Candidate:
     mode: str
     norm: str = "group"
     layout: str = "channels-last"
+    kernels: str = "plain"
 
     @property
     def label(self) -> str:
-        return f"{self.net} {self.build:5} {self.mode:8} {self.norm:7} {self.layout}"
+        return f"{self.net} {self.build:5} {self.mode:8} {self.norm:7} {self.kernels} {self.layout}"
 
 
 def options() -> argparse.Namespace:
@@ -67,6 +75,17 @@ def options() -> argparse.Namespace:
         default="group",
         help="which norms are compiled too; compiling takes minutes on a CPU",
     )
+    parser.add_argument(
+        "--cudnn-benchmark",
+        choices=("on", "off"),
+        default="on",
+        help="let cuDNN time its convolutions and take the fastest, as the engine does",
+    )
+    parser.add_argument(
+        "--peak",
+        type=float,
+        help="TFLOP/s that the share is of; by default what NVIDIA states of the card in bf16",
+    )
     parser.add_argument("--forward-only", action="store_true", help="inference, no gradients")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     return parser.parse_args()
@@ -74,15 +93,17 @@ def options() -> argparse.Namespace:
 
 def candidates(asked: argparse.Namespace) -> Iterator[Candidate]:
     """The plain build in both layouts, ours with each norm; eager, then compiled."""
+    fuses = asked.device.startswith("cuda") or interpreted()
     for net in asked.nets:
         yield Candidate(net, "plain", "eager", layout="NCHW")
         if asked.compile != "none":
             yield Candidate(net, "plain", "compiled", layout="NCHW")
         yield Candidate(net, "plain", "eager")
         for norm in asked.norms:
-            yield Candidate(net, "tempo", "eager", norm)
-            if asked.compile in {norm, "all"}:
-                yield Candidate(net, "tempo", "compiled", norm)
+            for kernels in ("plain", "fused") if fuses else ("plain",):
+                yield Candidate(net, "tempo", "eager", norm, kernels=kernels)
+                if asked.compile in {norm, "all"}:
+                    yield Candidate(net, "tempo", "compiled", norm, kernels=kernels)
 
 
 def arch_of(asked: argparse.Namespace, net: str, norm: str = "group") -> ArchSpec:
@@ -105,6 +126,7 @@ def network(asked: argparse.Namespace, each: Candidate) -> nn.Module:
 def stepper(asked: argparse.Namespace, each: Candidate) -> Callable[[], None]:
     """A function that runs one step: forward, Charbonnier loss, backward."""
     net = network(asked, each)
+    fused = NAMES if each.kernels == "fused" else ()
     run = torch.compile(net, fullgraph=True, dynamic=False) if each.mode == "compiled" else net
     shape = (asked.batch, 2, 3, asked.size, asked.size)
     frames = torch.rand(shape, device=asked.device)
@@ -112,20 +134,21 @@ def stepper(asked: argparse.Namespace, each: Candidate) -> Callable[[], None]:
     target = torch.full((asked.batch,), 0.4, device=asked.device)
     wanted = torch.rand_like(frames[:, 0])
     kind = TYPES[asked.precision]
+    loss = Charbonnier(CharbonnierOptions())
 
     def forward() -> Tensor:
         half = kind is not torch.float32
         with torch.autocast(asked.device, kind) if half else nullcontext():
             out: Tensor = run(frames, times, target)
-        return ((out.float() - wanted).square() + 1e-6).sqrt().mean()
+        total: Tensor = loss(out.float(), wanted).mean()
+        return total
 
     def step() -> None:
-        if asked.forward_only:
-            with torch.no_grad():
-                forward()
-            return
         net.zero_grad(set_to_none=True)
-        forward().backward()
+        with using(fused), torch.set_grad_enabled(not asked.forward_only):
+            total = forward()
+        if not asked.forward_only:
+            total.backward()
 
     return step
 
@@ -165,11 +188,18 @@ def measure(asked: argparse.Namespace, group: list[Candidate]) -> dict[Candidate
 def report(asked: argparse.Namespace, times: dict[Candidate, list[float]]) -> None:
     """Samples per second, and how many times faster than the plain build, round by round."""
     passes = 1 if asked.forward_only else 3
-    print(f"{'':52} samples/s  TFLOP/s   x plain eager        x plain compiled")
+    peak = peak_of(asked)
+    if peak is not None:
+        print(f"of peak: products of a step a second as a share of {peak.said}")
+    share = "" if peak is None else "  of peak"
+    print(f"{'':58} samples/s  TFLOP/s{share}   x plain eager        x plain compiled")
     for each, own in times.items():
         rate = asked.batch / statistics.median(own)
         macs = count(arch_of(asked, each.net), height=asked.size, width=asked.size).macs
-        cells = [f"  {each.label:50} {rate:9.2f} {2 * passes * macs * rate / 1e12:8.3f}"]
+        done = 2 * passes * macs * rate / 1e12
+        cells = [f"  {each.label:56} {rate:9.2f} {done:8.3g}"]
+        if peak is not None:
+            cells.append(f"{100 * done / peak.teraflops:7.2f} %")
         for mode in ("eager", "compiled"):
             plain = times.get(Candidate(each.net, "plain", mode, layout="NCHW"))
             if plain is None:
@@ -179,10 +209,47 @@ def report(asked: argparse.Namespace, times: dict[Candidate, list[float]]) -> No
         print("  ".join(cells))
 
 
+AMPERE = "NVIDIA A100 Tensor Core GPU datasheet, dense"
+HALF = "NVIDIA {} Tensor Core GPU datasheet: {} TFLOPS with 2:4 sparsity, half of it dense"
+PEAKS = {
+    "NVIDIA H100 80GB HBM3": (989.5, HALF.format("H100", "1,979")),
+    "NVIDIA H100 PCIe": (756.5, HALF.format("H100", "1,513")),
+    "NVIDIA H200": (989.5, HALF.format("H200", "1,979")),
+    "NVIDIA A100-SXM4-40GB": (312.0, AMPERE),
+    "NVIDIA A100-SXM4-80GB": (312.0, AMPERE),
+    "NVIDIA A100-PCIE-40GB": (312.0, AMPERE),
+    "NVIDIA A100 80GB PCIe": (312.0, AMPERE),
+}
+"""Dense TFLOP/s in bf16 with sums in float32, and who states them, by the name that CUDA gives the
+card; cards of one family differ."""
+
+
+class Peak(NamedTuple):
+    """A peak that shares are of, and the words that state it."""
+
+    teraflops: float
+    said: str
+
+
+def peak_of(asked: argparse.Namespace) -> Peak | None:
+    """The peak that is given, or stated for this card in this precision; else None."""
+    if asked.peak is not None:
+        return Peak(asked.peak, f"{asked.peak:g} TFLOP/s (--peak)")
+    if not asked.device.startswith("cuda") or asked.precision != "bf16":
+        return None
+    name = torch.cuda.get_device_name()
+    if name not in PEAKS:
+        return None
+    teraflops, source = PEAKS[name]
+    return Peak(teraflops, f"{teraflops:g} TFLOP/s in bf16 ({name}; {source})")
+
+
 def main() -> None:
     """Measure each network apart, so that only its own candidates share the memory."""
     asked = options()
     torch.set_num_threads(asked.threads)
+    # As the engine sets it (tempo/train/hardware/device.py): the same convolutions are measured.
+    torch.backends.cudnn.benchmark = asked.cudnn_benchmark == "on"
     device = torch.cuda.get_device_name() if asked.device.startswith("cuda") else "CPU"
     print(
         f"torch {torch.__version__}, {device}, {asked.precision}, batch {asked.batch}, "

@@ -31,6 +31,7 @@ BASES = {
 }
 CHANGES: tuple[tuple[str, object], ...] = (
     ("guidance", True),
+    ("motion", "flow"),
     ("fusion", "window_attention"),
     ("fusion", "deformable_attention"),
     ("time_encoder", "sinusoidal_octaves"),

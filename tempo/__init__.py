@@ -37,9 +37,19 @@ if TYPE_CHECKING:
     from tempo.workflow.conformance import PartCheck, check_part
     from tempo.workflow.control import Status
     from tempo.workflow.datasets import describe_data, prepare_data
-    from tempo.workflow.evaluation import Evaluations, evaluate
+    from tempo.workflow.disk.cleaning import Cleaning, clean
+    from tempo.workflow.disk.disk_use import DiskUse, disk_use
+    from tempo.workflow.evaluation import evaluate
     from tempo.workflow.execution.execution import Outcome
+    from tempo.workflow.inspection.differences import Diff, diff
+    from tempo.workflow.inspection.doctor import Diagnosis, doctor
+    from tempo.workflow.inspection.foreign_results import import_runs
+    from tempo.workflow.inspection.notification import notify
     from tempo.workflow.interpolation import interpolate_pictures, interpolate_video
+    from tempo.workflow.live.watch import LivePage, watch
+    from tempo.workflow.method_results.card_check import CardCheck, verify_card
+    from tempo.workflow.method_results.latency import Latencies, bench
+    from tempo.workflow.method_results.ranked_methods import Evaluations
     from tempo.workflow.observer import Observer, SilentObserver
     from tempo.workflow.plan.study_plan import StudyPlan
     from tempo.workflow.project import init_project
@@ -63,9 +73,19 @@ _PLACES = {
     "workflow.conformance": ("PartCheck", "check_part"),
     "workflow.control": ("Status",),
     "workflow.datasets": ("describe_data", "prepare_data"),
-    "workflow.evaluation": ("Evaluations", "evaluate"),
+    "workflow.disk.cleaning": ("Cleaning", "clean"),
+    "workflow.disk.disk_use": ("DiskUse", "disk_use"),
+    "workflow.evaluation": ("evaluate",),
+    "workflow.method_results.latency": ("Latencies", "bench"),
+    "workflow.method_results.ranked_methods": ("Evaluations",),
+    "workflow.method_results.card_check": ("CardCheck", "verify_card"),
     "workflow.execution.execution": ("Outcome",),
+    "workflow.inspection.differences": ("Diff", "diff"),
+    "workflow.inspection.doctor": ("Diagnosis", "doctor"),
+    "workflow.inspection.foreign_results": ("import_runs",),
+    "workflow.inspection.notification": ("notify",),
     "workflow.interpolation": ("interpolate_pictures", "interpolate_video"),
+    "workflow.live.watch": ("LivePage", "watch"),
     "workflow.observer": ("Observer", "SilentObserver"),
     "workflow.run_options": ("RunOptions",),
     "workflow.plan.study_plan": ("StudyPlan",),
@@ -93,15 +113,31 @@ __all__ = [  # noqa: RUF022 (grouped by use)
     "compare",
     "Comparison",
     "Verdict",
+    "diff",
+    "Diff",
     "evaluate",
     "Evaluations",
+    "bench",
+    "Latencies",
+    "verify_card",
+    "CardCheck",
+    "import_runs",
     "search",
     "SearchResult",
     "interpolate_video",
     "interpolate_pictures",
     "prepare_data",
     "describe_data",
+    "watch",
+    "LivePage",
+    "disk_use",
+    "DiskUse",
+    "clean",
+    "Cleaning",
     "init_project",
+    "doctor",
+    "Diagnosis",
+    "notify",
     "check_part",
     "PartCheck",
     "study_schema",

@@ -104,6 +104,7 @@ class Arm:
     environment: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
     chosen: Mapping[int, tuple[int, float]] = field(default_factory=dict)
+    cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,17 +132,23 @@ class Study:
 
 def write_study(root: Path, study: Study) -> Plan:
     """Write plan and runs under `root`; returns the plan."""
-    store = Store(root)
     plan = plan_of(study)
+    write_records(Store(root), study, plan)
+    return plan
+
+
+def write_records(store: Store, study: Study, plan: Plan) -> None:
+    """Write `plan` and its runs, whose variants are the arms of `study` by name.
+
+    The plan may be one that a spec expands to: its runs are then complete for every command.
+    """
     store.save_plan(plan)
     arms = {arm.name: arm for arm in study.arms}
     draw = Draw(study)
-    for run in plan.runs:
+    for run, spec in plan.specs():
         arm = arms[run.variant]
-        if run.seed in arm.absent:
-            continue
-        _write_run(store, study, arm, run, plan.variant(run.variant).config, draw)
-    return plan
+        if run.seed not in arm.absent:
+            _write_run(store, study, arm, run, spec.config, draw)
 
 
 def plan_of(study: Study) -> Plan:
@@ -334,6 +341,7 @@ def _ending(arm: Arm, steps: int, seed: int | None, *, failed: bool) -> Finished
         seconds=seconds + 5,
         train_seconds=seconds,
         peak_memory=2**30,
+        cpu_seconds=arm.cpu_seconds,
     )
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tempo.cli import shared_options as shared
+from tempo.cli.render.column_blocks import block_parts
 from tempo.cli.render.console import make_console, say
 from tempo.cli.render.results import print_results
 from tempo.cli.render.tables import print_table
 from tempo.cli.shared_options import add_store, store_of
+from tempo.core.errors import RecordError
 from tempo.core.own_command import page_command
 from tempo.core.records import Plan
 from tempo.records.layout import Store
@@ -31,6 +33,8 @@ EPILOG = """examples:
   tempo compare se_dilation --baseline V2 --metric ssim,psnr
   tempo compare se_dilation --at 300 --where 'se = on'
   tempo compare se_dilation --latex > table.tex     also --md, --csv, --json
+  tempo compare se_dilation --on snu_film:hard      the whole comparison on a further test set
+  tempo compare se_dilation --paper-table --latex   rows by test sets, for a paper
   tempo compare after --against before              two studies: what got better or worse
   tempo compare search_v3                           of a search: its page
   tempo compare se_dilation --example reports/example      a small report, to be kept
@@ -60,6 +64,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_formats(parser, ("md", "csv", "json", "latex"), " and write no report")
     shared.add_reports(parser)
     parser.add_argument("--no-report", action="store_true", help="print the table only")
+    parser.add_argument(
+        "--weights",
+        action="store_true",
+        help="have the page tell how far weights are from the baseline's (loads torch)",
+    )
     parser.add_argument(
         "--example",
         type=Path,
@@ -93,6 +102,12 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attribution", nargs=2, metavar=("FROM", "TO"), help="explain TO minus FROM by factors"
     )
+    parser.add_argument("--on", metavar="SET", help="compare on a further test set of the study")
+    parser.add_argument(
+        "--paper-table",
+        action="store_true",
+        help="print the table of a paper: all test sets, the best marked by verdict",
+    )
     parser.add_argument("--gate", metavar="RULE", help="exit 1 unless every variant keeps a rule")
 
 
@@ -104,13 +119,28 @@ def execute(options: argparse.Namespace) -> int:
     question = _question(options)
     if options.gate:
         parse_gate(options.gate)
+    if options.weights and (options.against or options.no_report or options.paper_table):
+        raise RecordError(
+            "--weights is for the page of one study and its JSON: leave out --against, --no-report "
+            "and --paper-table"
+        )
     chosen = _select(options.names, options, options.profile)
     console = make_console()
     if options.against:
+        for name in ("on", "paper_table"):
+            if getattr(options, name):
+                raise RecordError(
+                    f"--{name.replace('_', '-')} is of one study, and --against compares two; "
+                    "leave one of them out"
+                )
         _show_changes(options, chosen, question, console)
         return 0
-    comparison = compare_plans(chosen, **question)
-    if options.format:
+    comparison = compare_plans(chosen, on=options.on, **question)
+    if options.weights:
+        comparison = comparison.with_weights(make_console(stderr=True).print)
+    if options.paper_table:
+        _print_paper_table(comparison.data, options.format, console)
+    elif options.format:
         print(_text(comparison.data, options.format), end="")
     elif options.no_report:
         print_results(comparison.data, console)
@@ -157,6 +187,29 @@ def _text(comparison: Comparison, name: str) -> str:
     return WRITERS[name](data(comparison) if name == "csv" else printed(comparison))
 
 
+def _print_paper_table(comparison: Comparison, name: str | None, console: Console) -> None:
+    """Print the table of a paper, in a terminal without a format.
+
+    Raises:
+        RecordError: nothing was judged on test clips.
+    """
+    from tempo.report.formats.table import NotApplicable
+    from tempo.report.formats.writers import WRITERS, json_text
+    from tempo.report.tables import paper
+
+    table = paper.build(comparison)
+    if isinstance(table, NotApplicable):
+        raise RecordError(f"{comparison.study} has no table for a paper: {table.reason}")
+    if name is None:
+        for part in block_parts(table, console.width):
+            console.print(part)
+    elif name in ("csv", "json"):
+        programs = paper.data(comparison)
+        print(json_text(programs) if name == "json" else WRITERS[name](programs), end="")
+    else:
+        print(WRITERS[name](table), end="")
+
+
 def _show_changes(
     options: argparse.Namespace,
     after: Sequence[tuple[Store, Plan]],
@@ -164,7 +217,6 @@ def _show_changes(
     console: Console,
 ) -> None:
     from tempo.comparison.study_changes import changes
-    from tempo.core.errors import RecordError
     from tempo.report.tables.changes import printed
     from tempo.workflow.comparison import make_query
     from tempo.workflow.reports import changes_as_text, write_changes_page

@@ -46,8 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--x",
         type=int,
-        choices=(2, 4, 8),
-        help="with --video: frames out for one in (default: 2); n frames give (n - 1) x + 1",
+        metavar="X",
+        help="with --video: frames out for one in, 2 to 16 (default: 2); n frames give "
+        "(n - 1) X + 1",
     )
     parser.add_argument(
         "-n",
@@ -67,6 +68,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="Q",
         help="with --video: quality of the encoder, 0 (lossless) to 51 (default: 17)",
+    )
+    parser.add_argument(
+        "--allow-truncated",
+        action="store_true",
+        help="with --video: use what can be decoded of a file that is not whole",
     )
     add_inference(parser)
     shared.add_records(parser)
@@ -122,7 +128,12 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     from tempo.workflow.interpolation import interpolate_video
 
-    given = {"factor": options.x, "cut": options.cut, "crf": options.crf}
+    given = {
+        "factor": options.x,
+        "cut": options.cut,
+        "crf": options.crf,
+        "allow_truncated": options.allow_truncated or None,
+    }
     chosen = {name: value for name, value in given.items() if value is not None}
     written = interpolate_video(options.method, options.video, options.output, **chosen, **common)
     for note in written.notes:
@@ -141,7 +152,12 @@ def _check(options: argparse.Namespace) -> None:
         MissingError: naming the options and what they need.
     """
     pictures = options.between is not None
-    needs = {"--x": options.x, "--cut": options.cut, "--crf": options.crf}
+    needs = {
+        "--x": options.x,
+        "--cut": options.cut,
+        "--crf": options.crf,
+        "--allow-truncated": options.allow_truncated or None,
+    }
     wrong = [name for name, given in needs.items() if pictures and given is not None]
     wrong += ["-n"] if not pictures and options.n is not None else []
     if wrong:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from tempo import __version__
 from tempo.cli.command_parser import CommandParser, ExamplesFormatter
+from tempo.cli.inspection.version_action import VersionAction
 from tempo.cli.missing_package import missing_package
-from tempo.core.errors import TempoError
+from tempo.core.errors import TempoError, lacking_on_machine
 from tempo.core.own_command import given_command
 from tempo.core.redaction import redacted
 from tempo.core.startup import loading, print_in_any_encoding
 
-OF_THE_MACHINE = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
-)
-"""Errors of the system that no spec and no code causes: a full or write-protected disk, missing
-rights, too many open files."""
 KEPT = "What was finished is kept: once that is mended, the same command goes on."
 
 Configure = Callable[[argparse.ArgumentParser], None]
@@ -31,19 +25,26 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("carry out a study: train, evaluate, compare, report", "run:configure"),
     "plan": ("list variants and runs of a spec, and what they weigh", "plan:configure"),
     "compare": ("rebuild table, figures and page from records, offline", "compare:configure"),
+    "diff": ("in what two runs, variants or studies differ", "inspection.diff:configure"),
     "search": ("show what a search found, export the winner", "search:configure"),
     "data": ("prepare data sets, and look at them", "data:configure"),
     "evaluate": ("methods on test sets, by the field's protocols", "evaluate:configure"),
+    "bench": ("milliseconds a frame of networks, side by side", "inference.bench:configure"),
     "interpolate": ("new frames for a video, or between two pictures", "interpolate:configure"),
     "status": ("how the runs of a study stand, from any terminal", "status:configure"),
+    "watch": ("the page of a running study, in a browser", "watch:configure"),
     "logs": ("what a run did, and what its worker printed", "logs:configure"),
     "stop": ("ask runs to checkpoint and leave", "stop:configure"),
+    "tend": ("follow what a cluster has; submit again what it lost", "cluster.tend:configure"),
     "retry": ("carry out the failed runs of a study again", "run:configure_retry"),
-    "clean": ("delete what nothing needs any more; shows it first", "clean:configure"),
+    "disk": ("what takes space: checkpoints, galleries, caches, by study", "disk.usage:configure"),
+    "clean": ("delete what nothing needs any more; shows it first", "disk.clean:configure"),
     "ui": ("browse the runs in the MLflow UI", "mlflow:configure_ui"),
     "sync": ("complete the MLflow mirror from the records", "mlflow:configure_sync"),
-    "import": ("write runs that others logged to MLflow as records", "mlflow:configure_import"),
+    "import": ("write runs that others logged as records", "mlflow:configure_import"),
     "check": ("whether a network or part of your own obeys the laws", "check:configure"),
+    "doctor": ("check this machine, and say what would fail", "inspection.doctor:configure"),
+    "notify": ("send a notice by hand, as your profile says", "inspection.notify:configure"),
     "init": ("write a small project that runs, or the specs that ship", "project:configure_init"),
     "schema": ("print the JSON schema of specs, for editors", "project:configure_schema"),
     "completion": ("print a script that completes commands in a shell", "completion:configure"),
@@ -76,7 +77,8 @@ def parser(*commands: str) -> CommandParser:
         epilog=EPILOG,
         formatter_class=ExamplesFormatter,
     )
-    top.add_argument("--version", action="version", version=f"tempo {__version__}")
+    about = "print version, commit, code stamp and packages (first line: tempo VERSION)"
+    top.add_argument("--version", action=VersionAction, help=about)
     added = top.add_subparsers(required=True, metavar="COMMAND")
     for name, (line, _) in COMMANDS.items():
         one = added.add_parser(name, help=line)
@@ -134,19 +136,12 @@ def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
         # The reader of our output (head, less) went away; nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (MemoryError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
+    except Exception as error:
+        lacking = lacking_on_machine(error)
+        if lacking is None:
             raise
-        print(f"error: {_lacking(error)}. {KEPT}", file=sys.stderr)
+        print(f"error: {redacted(lacking)} {KEPT}", file=sys.stderr)
         return 2
-
-
-def _lacking(error: MemoryError | OSError) -> str:
-    """Return what the machine lacks, in the system's words, and the file it was lacking for."""
-    if isinstance(error, MemoryError):
-        return "memory ran out"
-    place = f" ({redacted(str(error.filename))})" if error.filename else ""
-    return f"{error.strerror}{place}"
 
 
 def _say_interrupted(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Run `tempo ui`, `tempo sync` and `tempo import`: browse, complete and read MLflow stores."""
+"""Run `tempo ui`, `tempo sync` and `tempo import`: browse and complete stores, read others'."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import argparse
 
 from tempo.cli import shared_options as shared
 from tempo.cli.render.console import make_console, say
-from tempo.cli.shared_options import add_checkpoints, add_store, add_wandb, store, store_of
+from tempo.cli.shared_options import add_checkpoints, add_store, add_wandb, store_of
 from tempo.core.counted import counted
 from tempo.core.errors import TempoError
 from tempo.records.layout import Store
 from tempo.workflow.suggestions import suggested
+
+IMPORT_EPILOG = """examples:
+  tempo import http://127.0.0.1:5000 --experiment old --rename psnr=test/psnr
+  tempo import runs/                      event files of TensorBoard, a run a folder
+  tempo import wandb/                     offline runs of W&B
+  tempo import theirs.csv                 columns clip, source, variant, seed and metrics
+  tempo import results/ --study theirs    a JSON file a run
+"""
 
 
 def configure_ui(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +54,20 @@ def configure_sync(parser: argparse.ArgumentParser) -> None:
 
 
 def configure_import(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Write runs that others logged to MLflow as records, to compare them."
-    parser.epilog = (
-        "example:\n  tempo import http://127.0.0.1:5000 --experiment old --rename psnr=test/psnr"
+    parser.description = (
+        "Write runs that others logged as records, to compare them: of an MLflow store, "
+        "TensorBoard event files, offline runs of W&B, tables of values by clip, or folders of "
+        "JSON files."
     )
-    parser.add_argument("uri", metavar="URI", type=store, help="the MLflow store to read")
+    parser.epilog = IMPORT_EPILOG
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a file, a folder, or the URI of an MLflow store"
+    )
+    parser.add_argument(
+        "--kind",
+        choices=("mlflow", "tensorboard", "wandb", "clips", "json"),
+        help="what SOURCE is (default: told from its content)",
+    )
     parser.add_argument("--study", help="name of the study they become (default: the experiment)")
     parser.add_argument("--experiment", action="append", default=[], metavar="NAME")
     parser.add_argument("--run", action="append", default=[], metavar="ID", help="an MLflow run id")
@@ -95,16 +112,17 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from tempo.track.mlflow_import.import_runs import import_runs
+    from tempo.workflow.inspection.foreign_results import import_plan
 
     pairs = [text.partition("=") for text in options.rename]
     for theirs, equals, ours in pairs:
         if not (theirs and equals and ours):
             raise TempoError(f"--rename is THEIRS=OURS, not {theirs + equals + ours!r}")
-    plan = import_runs(
+    plan = import_plan(
+        options.source,
         Store(options.records),
-        options.uri,
         study=options.study,
+        kind=options.kind,
         experiments=options.experiment,
         where=options.filter,
         run_ids=options.run,

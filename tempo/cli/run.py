@@ -20,6 +20,9 @@ EPILOG = """examples:
   tempo run ablations/se_dilation.yaml --plan --counts
   tempo run experiments/tempo_v3.yaml --set recipe.lr=1e-4 --set seeds=3
   tempo run ablations/v2_to_v3.yaml --launcher slurm --dry-run
+  tempo run ablations/v2_to_v3.yaml --launcher ray --ray-address http://HEAD:8265
+  tempo run paper.yaml --evaluate           judge what is trained on further test sets
+  tempo run urgent.yaml --priority 10 --preempt     before what else runs on this machine
 
 Stop with Ctrl-C and run the same command again: it finishes only what is missing.
 """
@@ -34,11 +37,20 @@ class OpenChoices(tuple[str, ...]):
         return super().__contains__(name) or (name.isidentifier() and nearest(name, self) is None)
 
 
-LAUNCHERS = ("local", "inline", "torchrun", "slurm")
+LAUNCHERS = ("local", "inline", "torchrun", "slurm", "ray")
 """The names in `tempo.launch.launchers.catalog`, which planning does not import."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    _configure(parser)
+    parser.add_argument(
+        "--evaluate",
+        action="store_true",
+        help="train nothing: evaluate the finished runs on evaluation.test_sets, then report",
+    )
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Carry out a study: plan, check, train every variant, compare, report."
     parser.epilog = EPILOG
     shared.add_spec(parser)
@@ -48,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shared.add_reports(parser)
     shared.add_cache(parser)
     shared.add_slots(parser)
+    shared.add_priority(parser)
     _add_launching(parser)
     shared.add_profile_steps(parser)
     shared.add_reuse(parser)
@@ -64,8 +77,9 @@ def _add_launching(parser: argparse.ArgumentParser) -> None:
         choices=OpenChoices(LAUNCHERS),
         default="local",
         help="what carries out the runs: processes of this machine (default), this very process "
-        "(for a debugger), a fresh torchrun for each, or a Slurm cluster",
+        "(for a debugger), a fresh torchrun for each, a Slurm or a Ray cluster",
     )
+    shared.add_ray_address(parser)
     shared.add_ddp(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="print what would be launched, launch nothing"
@@ -73,11 +87,7 @@ def _add_launching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait", action="store_true", help="stay until the cluster is done, then report"
     )
-    parser.add_argument(
-        "--scratch",
-        metavar="DIR",
-        help="a node's own disk, to copy the data cache to (as $TMPDIR, expanded on the node)",
-    )
+    shared.add_scratch(parser)
 
 
 def execute(options: argparse.Namespace, wanted: Wanted | None = None) -> int:
@@ -99,6 +109,8 @@ def execute(options: argparse.Namespace, wanted: Wanted | None = None) -> int:
         return show_search_outcome(
             execute_search(study.loaded, study.options, observer), study.options
         )
+    if getattr(options, "evaluate", False):
+        return show_outcome(study.evaluate(observer=observer), study.options)
     return show_outcome(study.run(observer=observer, wanted=wanted), study.options)
 
 
@@ -118,7 +130,7 @@ RETRY_EPILOG = """examples:
 
 
 def configure_retry(parser: argparse.ArgumentParser) -> None:
-    configure(parser)
+    _configure(parser)
     parser.description = "Carry out the failed runs of a study again, and no other."
     parser.epilog = RETRY_EPILOG
     parser.add_argument(

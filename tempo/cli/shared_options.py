@@ -79,6 +79,39 @@ def add_slots(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_ray_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ray-address",
+        metavar="URL",
+        help="the Ray cluster of --launcher ray, as http://HEAD:8265 (default: $RAY_ADDRESS, or "
+        "`address` in ~/.config/tempo/ray.yaml, or a cluster on this machine)",
+    )
+
+
+def add_scratch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scratch",
+        metavar="DIR",
+        help="a node's own disk, to copy the data cache to (as $TMPDIR, expanded on the node)",
+    )
+
+
+def add_priority(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--priority",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of these runs among all that share this machine: the highest takes the next slot "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--preempt",
+        action="store_true",
+        help="have runs of lower priority write a checkpoint and leave; they go on later",
+    )
+
+
 def add_profile_steps(parser: argparse.ArgumentParser) -> None:
     """Add `--profile-steps`: a profiler trace, as one more override of the spec."""
     parser.add_argument(

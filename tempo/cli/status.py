@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -210,8 +210,10 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "state": run.state,
         "why": run.why or None,
         "attempt": progress.attempt or None,
-        "broken_off": progress.broken_off,
+        "broken_off": len(progress.lost),
+        "lost_attempts": [asdict(each) for each in progress.lost],
         "step": progress.step,
+        "checkpoint_step": progress.saved,
         "steps": progress.total or None,
         "value": run.value,
         "value_at_common_step": run.common,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tempo.comparison import evidence
+from tempo.comparison.differences.difference import Differences
 from tempo.comparison.statistics import quantities
 from tempo.core.records import Exclusion, MetricInfo
 from tempo.core.verdict_rule import Rule
@@ -35,9 +36,13 @@ class Cost:
     `macs` is one forward pass over `mac_size` (height, width) pixels; `train_seconds` wall-clock
     training of one run; `device_hours` that of each attempt times its devices; `peak_memory` in
     bytes; `step_ms` per optimiser step; `gain_per_hour` is the metric's gain over frame averaging
-    per device-hour. `compile_seconds` is compilation, which `train_seconds` leaves out.
+    per device-hour. `compile_seconds` is all compilation of one run, which `train_seconds` leaves
+    out; `cold_compile_seconds` is one compilation that had to build something,
+    `warm_compile_seconds` one that found everything in the cache.
     `hours_behind` are device-hours of the runs whose weights a run takes, and of those behind them;
-    they count in `gain_per_hour` and in nothing else here.
+    they count in `gain_per_hour` and in nothing else here. `latency_ms` is the time of one
+    predicted frame in the last session of `tempo bench`, `latency_at` says of what.
+    `cpu_seconds` is processor time of one run, user and system, evaluation included.
     """
 
     parameters: int | None = None
@@ -50,7 +55,12 @@ class Cost:
     gain_per_hour: float | None = None
     device: str | None = None
     compile_seconds: float | None = None
+    cold_compile_seconds: float | None = None
+    warm_compile_seconds: float | None = None
     hours_behind: float | None = None
+    latency_ms: float | None = None
+    latency_at: str = ""
+    cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +129,14 @@ class Comparison:
 
     `metric` is the primary one; `metrics` those of the table, primary first; `panels` further ones
     (of edges and of time) that rows have estimates of but no contrasts. `at` says which
-    checkpoint the numbers are of, as a sentence. `headline` holds the sentences to read first;
-    `fingerprint` identifies the records that went in, by the lengths of their event logs.
+    checkpoint the numbers are of, as a sentence; `split` what its clips are called; `test_set` is
+    the name of the further test set that this is a comparison on. `headline` holds the
+    sentences to read first; `fingerprint` identifies the records that went in, by the lengths of
+    their event logs.
+    `best`: by metric the best row and those not shown to be worse. `test_sets`: the same variants
+    on further sets, in the plan's order, `on_sets` what these say together, sentence by sentence.
     `disagreements`: per variant the clips that differ most from the baseline, gains then losses.
+    `from_baseline`: per variant in what its runs differ from the baseline's, of settings to cost.
     `complete`: every planned run finished. `rankable`: one protocol covers every row.
 
     `rule` is what the study asks, `rules` when it was fixed and changed; `exploratory` says in what
@@ -147,6 +162,7 @@ class Comparison:
     level: float
     at: str
     split: str
+    test_set: str | None = None
     complete: bool
     planned_runs: int
     finished_runs: int
@@ -182,6 +198,15 @@ class Comparison:
     stale: tuple[str, ...] = ()
     disagreements: tuple[evidence.Disagreement, ...] = ()
     panels: tuple[MetricInfo, ...] = ()
+    best: tuple[evidence.Best, ...] = ()
+    test_sets: tuple[SetComparison, ...] = ()
+    on_sets: tuple[str, ...] = ()
+    from_baseline: tuple[Differences, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The study's name, with the further test set that this is a comparison on."""
+        return self.study if self.test_set is None else f"{self.study} on {self.split}"
 
     @property
     def trained(self) -> list[Row]:
@@ -210,3 +235,28 @@ class Comparison:
             if curve.variant == variant and curve.name == name:
                 return curve
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetComparison:
+    """The variants of a study on a further test set.
+
+    `title` is what people call the set. `found` holds rows, contrasts, protocol and strata like the
+    comparison of any study, with the verdicts of the family that all sets share; None where no
+    evaluation has finished. `finished_runs` of `planned_runs` evaluations have. `sentences` say
+    what is missing here, and where the clips are of too few sources. `methods`
+    are the names of methods of others, which have no seeds.
+    """
+
+    name: str
+    title: str
+    planned_runs: int
+    finished_runs: int
+    found: Comparison | None
+    sentences: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned evaluation has finished."""
+        return self.finished_runs == self.planned_runs

@@ -10,7 +10,11 @@ from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.load_runs import Sample
 from tempo.comparison.looks import Key
 from tempo.comparison.registered_rule import RuleCheck
-from tempo.comparison.statistics.hypothesis_tests import TestResult, holm_family
+from tempo.comparison.statistics.hypothesis_tests import (
+    AdjustedResult,
+    TestResult,
+    holm_family,
+)
 from tempo.comparison.statistics.quantities import Contrast, Verdict
 from tempo.records.verdict_log import Look, LookAt, decided, earlier_looks, past_looks
 
@@ -169,36 +173,45 @@ class _Judging:
         return {key: self._contrast(key, label) for key in self._tested}
 
     def _contrast(self, key: Key, label: str) -> Contrast:
-        sample, judged = self._study.sample, self._judged[key]
-        pair = (key[0], self._baseline)
-        test, model = judged.test, self._study.models.get(key[1])
-        combination = test.combination if test else None
-        matrix = model.matrix if test and model else None
-        seeds = combination.seeds if combination else ()
         found = self.standing.get(key)
-        return Contrast(
-            variant=pair[0],
-            baseline=pair[1],
-            metric=key[1],
-            difference=judged.interval,
-            p=judged.p,
-            p_adjusted=judged.p_adjusted,
-            verdict=judged.verdict,
-            delta=self._settings[key[1]].delta,
-            family=label,
-            components=combination.components if combination else None,
-            seeds=seeds,
-            planned_n=self._planned[key],
-            clips=matrix.clips if matrix else 0,
-            sources=matrix.sources if matrix and matrix.clips else 0,
-            values=combination.per_seed if combination else (),
-            run_ids=tuple(
-                (_run_id(sample, pair[0], seed), _run_id(sample, pair[1], seed)) for seed in seeds
-            ),
+        made = contrast_of(self._study, key, self._baseline, self._judged[key], label)
+        return replace(
+            made,
             kind=self._check.kind(key[1], trained=self._family.label == "variants"),
-            looked=past_looks(self.earlier.get(key, ()), len(seeds)),
+            looked=past_looks(self.earlier.get(key, ()), len(made.seeds)),
             decided_at=found.contrast.seeds if found else None,
         )
+
+
+def contrast_of(
+    study: FittedStudy, key: Key, baseline: str, judged: AdjustedResult, family: str
+) -> Contrast:
+    """Return the contrast of a variant in a metric, as it was judged within `family`."""
+    sample, (variant, metric) = study.sample, key
+    test, model = judged.test, study.models.get(metric)
+    combination = test.combination if test else None
+    matrix = model.matrix if test and model else None
+    seeds = combination.seeds if combination else ()
+    return Contrast(
+        variant=variant,
+        baseline=baseline,
+        metric=metric,
+        difference=judged.interval,
+        p=judged.p,
+        p_adjusted=judged.p_adjusted,
+        verdict=judged.verdict,
+        delta=study.settings(study.info(metric)).delta,
+        family=family,
+        components=combination.components if combination else None,
+        seeds=seeds,
+        planned_n=planned_pairs(sample, (variant, baseline)),
+        clips=matrix.clips if matrix else 0,
+        sources=matrix.sources if matrix and matrix.clips else 0,
+        values=combination.per_seed if combination else (),
+        run_ids=tuple(
+            (_run_id(sample, variant, seed), _run_id(sample, baseline, seed)) for seed in seeds
+        ),
+    )
 
 
 def planned_pairs(sample: Sample, pair: tuple[str, str]) -> int:
@@ -209,4 +222,5 @@ def planned_pairs(sample: Sample, pair: tuple[str, str]) -> int:
 
 
 def _run_id(sample: Sample, name: str, seed: int | None) -> str:
-    return sample.run_ids.get((name, seed)) or sample.run_ids[name, None]
+    run = sample.by_key.get((name, seed)) or sample.by_key[name, None]
+    return run.run_id

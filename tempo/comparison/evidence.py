@@ -226,3 +226,20 @@ class RunInfo:
     environment: Mapping[str, Any]
     table: Path | None = None
     table_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The row with the best mean of a metric, and what can be told apart from it.
+
+    `behind` are differences from the best by row, each with the p value after Holm over all rows,
+    None where nothing can be tested; `worse` are the rows that are worse at the error rate `alpha`,
+    `not_worse` the others that were judged under the same protocol.
+    """
+
+    metric: str
+    best: str
+    alpha: float
+    behind: Mapping[str, tuple[float, float | None]]
+    worse: tuple[str, ...]
+    not_worse: tuple[str, ...]

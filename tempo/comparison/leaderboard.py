@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tempo.core.records import MetricInfo
-from tempo.records.evaluations import EvaluationRecord
+from tempo.records.method_results.evaluations import EvaluationRecord
 
 
 @dataclass(frozen=True, slots=True)

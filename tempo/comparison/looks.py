@@ -23,7 +23,7 @@ def pairs_of(sample: Sample, variant: str, baseline: str, test: TestResult) -> t
     Of the run and of its mean values: a run that was made again with another result is another
     one, and a run that was resumed or evaluated again to the same result is the same.
     """
-    results = {run.key: run for run in sample.runs}
+    results = sample.by_key
     found = []
     for seed in test.combination.seeds:
         sides = []

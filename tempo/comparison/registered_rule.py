@@ -17,6 +17,10 @@ from tempo.spec.verdict import know_metrics, listed, rule_of
 
 ONE_BY_ONE = "the runs were chosen one by one, and no rule was fixed for them"
 IMPORTED = "the runs were imported, and no rule was fixed for them"
+MEANS_ALONE = (
+    "the runs were imported with their means alone, so that intervals speak of seeds and not of "
+    "clips, and no rule was fixed for them"
+)
 OF_A_SEARCH = "the variants are trials of a search, and no rule was fixed for them"
 SEVERAL = "several studies are compared at once, and each one's rule is for itself alone"
 
@@ -40,7 +44,8 @@ class RegisteredRule:
         if not plan.spec:
             return cls(rule_of(plan), unfixed=ONE_BY_ONE)
         if plan.spec.get("imported"):
-            return cls(rule_of(plan), unfixed=IMPORTED)
+            by_clip = plan.spec["imported"].get("clips")
+            return cls(rule_of(plan), unfixed=IMPORTED if by_clip else MEANS_ALONE)
         if plan.spec.get("search"):
             return cls(rule_of(plan), unfixed=OF_A_SEARCH)
         log = read_log(store, plan)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tempo.core.provenance import PACKAGE
 
@@ -23,9 +24,11 @@ ENTRY = "train/run/attempt.py"
 """The module that carries out a training and its test evaluation."""
 
 DECIDING = (
+    "backbones",
     "core/budget_course.py",
     "core/seeding.py",
     "data",
+    "kernels",
     "losses",
     "metrics",
     "models",
@@ -39,39 +42,66 @@ NOT_DECIDING = {
     "data/testsets": "published test sets and names of protocols, which no training reads",
     "models/network_cost.py": "counts parameters and operations",
     "train/run/environment_record.py": "records the machine and the data, or refuses other data",
+    "train/run/processor_time.py": "counts the seconds of processors",
     "train/run/run_folder.py": "claims a run, starts and ends its attempts",
     "train/run/stop_request.py": "stops a run",
     "train/run/system_metrics.py": "times steps and measures how busy the machine is",
 }
 """What of them a worker loads and decides nothing, with the reason."""
 
-CACHE = Path("core") / "__pycache__" / "code_stamp.txt"
-"""Holds a hash of all sources and their stamp, because parsing the sources takes a while."""
+CACHE = Path("core") / "__pycache__" / "code_stamp.json"
+"""Holds a hash of all sources and what was computed of them, because parsing them takes a while."""
+
+
+class Stamped(NamedTuple):
+    """The stamp of a package, and the hash of each stamped module by its path in the package."""
+
+    stamp: str
+    modules: Mapping[str, str]
 
 
 @cache
+def _own() -> Stamped:
+    """Return the stamps of this package, as its sources were when they were first asked for."""
+    return stamped(PACKAGE)
+
+
 def code_stamp() -> str:
     """Return the stamp of this package's sources, 16 hex digits."""
-    return stamp_of(PACKAGE)
+    return _own().stamp
 
 
 def stamp_of(package: Path) -> str:
-    """Return the stamp of the sources in the folder `package`, remembered beside them."""
+    """Return the stamp of the sources in the folder `package`."""
+    return stamped(package).stamp
+
+
+def stamped(package: Path) -> Stamped:
+    """Return the stamps of the sources in the folder `package`, remembered beside them."""
     sources = _sources(package)
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for name, content in sources.items():
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     key, path = digest.hexdigest(), package / CACHE
-    with suppress(OSError, ValueError):
-        if found := re.fullmatch(rf"{key} ([0-9a-f]{{16}})\n", path.read_text()):
-            return found[1]
-    stamp = _stamp(sources)
+    if known := _remembered(path, key):
+        return known
+    made = _stamp(sources)
     with suppress(OSError):  # An installed package may not be writable.
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(f"{key} {stamp}\n")
+        temporary.write_text(json.dumps({"sources": key, **made._asdict()}))
         temporary.replace(path)
-    return stamp
+    return made
+
+
+def _remembered(path: Path, key: str) -> Stamped | None:
+    """Return what was computed before of the sources with this hash; None where none is whole."""
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        found = json.loads(path.read_text())
+        hashes = [found["stamp"], *found["modules"].values()]
+        if found["sources"] == key and all(re.fullmatch(r"[0-9a-f]{16}", each) for each in hashes):
+            return Stamped(found["stamp"], found["modules"])
+    return None
 
 
 def stamped_modules(package: Path = PACKAGE) -> list[str]:
@@ -79,11 +109,28 @@ def stamped_modules(package: Path = PACKAGE) -> list[str]:
     return sorted(_reached(_sources(package)))
 
 
-def _stamp(sources: dict[str, bytes]) -> str:
+def module_stamps() -> Mapping[str, str]:
+    """Return a hash of each stamped module by its path below the package, 16 hex digits each.
+
+    Of two stamps these tell which modules differ.
+    """
+    return _own().modules
+
+
+def is_deciding(module: str) -> bool:
+    """Whether a module, by its path below the package, can decide a result."""
+    above = {str(each) for each in (Path(module), *Path(module).parents)}
+    return bool(above & set(DECIDING)) and not above & NOT_DECIDING.keys()
+
+
+def _stamp(sources: dict[str, bytes]) -> Stamped:
     digest = hashlib.sha256()
+    modules = {}
     for name, tree in sorted(_reached(sources).items()):
-        digest.update(f"{name}\0{''.join(tokens(tree))}\0".encode())
-    return digest.hexdigest()[:16]
+        text = "".join(tokens(tree))
+        digest.update(f"{name}\0{text}\0".encode())
+        modules[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Stamped(digest.hexdigest()[:16], modules)
 
 
 def _sources(package: Path) -> dict[str, bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,7 +66,8 @@ class NotApplicableError(TempoError):
 
 
 class PluginError(TempoError):
-    """A plug-in cannot be imported, or adds what does not fit. The message says what to change."""
+    """Code of a user cannot be imported, fails, or adds what does not fit: a plug-in, or a method
+    that is called. The message says where, and what to change."""
 
 
 class MissingError(TempoError):
@@ -105,3 +108,38 @@ class StoppedError(TempoError):
     """The user asked to stop (Ctrl-C or a signal)."""
 
     exit_code = 130
+
+
+OF_THE_MACHINE = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM,
+        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
+        errno.ELOOP, errno.ENAMETOOLONG,
+    }
+)  # fmt: skip
+"""Errors of the system that no spec and no code causes: a full, broken or write-protected disk, a
+limit on files, missing rights, too many open files, another kind of file where one belongs."""
+
+NO_TEMPORARY = "No usable temporary directory found"
+"""How Python begins to say that no folder for temporary files can be written."""
+
+
+def lacking_on_machine(error: BaseException) -> str | None:
+    """Return what the machine lacks, as a sentence; None where the error has another cause.
+
+    It is in the system's words, with the file it was lacking for.
+    """
+    if isinstance(error, MemoryError):
+        return "memory ran out."
+    if isinstance(error, FileNotFoundError) and str(error.strerror).startswith(NO_TEMPORARY):
+        return (
+            "no folder for temporary files can be written: set TMPDIR to a folder with room that "
+            "you may write in."
+        )
+    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{place}."
+    psutil = sys.modules.get("psutil")
+    if psutil is not None and isinstance(error, psutil.Error):
+        return f"a process ended, or hid itself, while it was looked at ({error})."
+    return None

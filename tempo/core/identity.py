@@ -57,6 +57,8 @@ def path_name(name: str, what: str) -> str:
     >>> path_name("demo", "profile")
     'demo'
     """
+    if name.isascii() and name.isalnum() and len(name) <= LONGEST_PATH_NAME:
+        return name
     usable = all(each.isalnum() or each in "_.+=- " for each in name)
     ends = usable and name[:1].isalnum() and name[-1] not in ". "
     if not ends or unicodedata.normalize("NFC", name) != name or not _fits(name):

@@ -6,19 +6,27 @@ ledger, and what a backend says of a job is a hint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 # Exit codes are the protocol between a worker and whatever started it (the pool, torchrun's ranks,
 # a Slurm batch script): every other code but 0 is a failure.
 RESUMABLE = 85
 """Exit code of a worker that stopped on request and can be resumed from its checkpoint."""
 
+NOTHING_BEGUN = "; nothing was begun"
+"""Ends the last line, the reason, that a worker prints when it leaves with RESUMABLE before it
+began and would again, as when a budget is used up."""
+
 BUSY = 75
 """Exit code of a worker that found its run held by another worker (EX_TEMPFAIL)."""
+
+
+HIGHEST_PRIORITY = 1_000
+"""Priorities of runs and invocations lie between this and its negative."""
 
 
 class JobState(StrEnum):
@@ -91,6 +99,27 @@ class JobStatus:
     state: JobState
     code: int | None = None
     where: str = ""
+
+
+@runtime_checkable
+class SharingLauncher(Protocol):
+    """What a launcher has besides that shares its slots with other invocations."""
+
+    @property
+    def holders(self) -> Sequence[str]:
+        """What others have of the slots that a job waits for, in words."""
+
+    def reserve(self, priority: int, avoid: Collection[str] = ()) -> bool:
+        """Reserve a slot for the job that is submitted next; False where the job has to wait."""
+
+    def withdraw(self) -> None:
+        """Wait for a slot no more."""
+
+    def asked_back(self) -> Mapping[str, str]:
+        """The keys of the jobs whose slots a higher priority waits for, and for whom."""
+
+    def close(self) -> None:
+        """Give all slots back to the other invocations."""
 
 
 class Launcher(Protocol):

@@ -31,6 +31,13 @@ def commit() -> dict[str, Any]:
     return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
 
 
+def changed_sources(before: str, after: str) -> list[str] | None:
+    """The package's modules, by their paths below it, that two commits of a checkout have different
+    or that only one of them has; None where a commit is not known here."""
+    found = _git("diff", "--name-only", "--relative", before, after, "--", ".")
+    return None if found is None else [name for name in found.splitlines() if name.endswith(".py")]
+
+
 def version_of(package: str) -> str | None:
     """The installed version of a package; None when it is not installed."""
     try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
 
 from tempo.core.identity import path_name
 from tempo.core.seed_stages import SeedStages
 
-FAILURES = ("oom", "non_finite", "data", "interrupted", "node", "bug")
+FAILURES = ("oom", "non_finite", "data", "interrupted", "node", "lease", "bug")
 """Classes of failure, as an attempt records them."""
 
 
@@ -98,6 +98,22 @@ class PlannedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTestSet:
+    """A further test set that the runs of a study are evaluated on, each once it is complete.
+
+    `title` is what people call the set, `options` its entry in the spec. `runs` are evaluations:
+    each is recorded like a run, and the run whose network it judges is its only parent. `methods`
+    are methods of others, which stand beside the references on this set.
+    """
+
+    name: str
+    title: str
+    options: Mapping[str, Any]
+    runs: tuple[PlannedRun, ...]
+    methods: tuple[PlannedVariant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
     """A combination ruled out, with its reason. `variant` is the name it would have had."""
 
@@ -115,7 +131,8 @@ class Plan:
     `runs` holds every run that may happen; which of them do, the looks decide. `spec` is the
     resolved StudySpec as JSON values; `spec_hash` is the hash of it. Each of `aliases` is a group
     of effects (`a`, `a:b`) that a fractional design cannot tell apart. `notes` say what was decided
-    by measurement, and what is planned only once more is measured.
+    by measurement, and what is planned only once more is measured. `test_sets` are further sets
+    that finished runs are evaluated on, beside the study's own test split.
     """
 
     study: str
@@ -130,6 +147,26 @@ class Plan:
     exclusions: tuple[Exclusion, ...] = ()
     aliases: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    test_sets: tuple[PlannedTestSet, ...] = ()
+
+    def on(self, test_set: str) -> Plan:
+        """The plan of the evaluations on a further test set: the same variants, judged there.
+
+        Its runs are recorded like those of any plan, so that they are carried out, followed and
+        compared in the same way. KeyError when the plan has no such set.
+        """
+        found = {each.name: each for each in self.test_sets}[test_set]
+        told = {"test_set": dict(found.options)}
+        judged = (replace(each, config={**each.config, **told}) for each in self.variants)
+        return replace(
+            self,
+            variants=(*judged, *found.methods),
+            runs=found.runs,
+            exclusions=(),
+            aliases=(),
+            notes=(),
+            test_sets=(),
+        )
 
     @property
     def profile_name(self) -> str:
@@ -152,6 +189,16 @@ class Plan:
         for run in self.runs:
             first.setdefault(run.run_id, run)
         return tuple(first.values())
+
+    @property
+    def evaluations(self) -> tuple[PlannedRun, ...]:
+        """The evaluations on all further test sets, each called after its set as well."""
+        named: dict[str, PlannedRun] = {}
+        for test_set in self.test_sets:
+            for run in test_set.runs:
+                title = f"{run.variant} on {test_set.title}"
+                named.setdefault(run.run_id, replace(run, variant=title))
+        return tuple(named.values())
 
     def variant(self, name: str) -> PlannedVariant:
         """The variant called `name`; KeyError when the plan has none."""
@@ -179,7 +226,10 @@ class Plan:
         for name in ("variants", "exclusions"):
             out[name] = [shallow(each) for each in out[name]]
         out["runs"] = [_with_parents(shallow(each)) for each in out["runs"]]
-        return out
+        test_sets = out.pop("test_sets")
+        return (
+            out | {"test_sets": [_test_set_out(each) for each in test_sets]} if test_sets else out
+        )
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Plan:
@@ -189,6 +239,7 @@ class Plan:
         given["exclusions"] = tuple(Exclusion(**item) for item in value["exclusions"])
         given["aliases"] = tuple(tuple(group) for group in value.get("aliases", ()))
         given["notes"] = tuple(value.get("notes", ()))
+        given["test_sets"] = tuple(map(_test_set_read, value.get("test_sets", ())))
         return cls(**given)
 
 
@@ -208,6 +259,25 @@ class RunSpec:
     def to_json(self) -> dict[str, Any]:
         """The spec as JSON values. The config is shared with the spec, not copied."""
         return _with_parents(shallow(self))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
+        """The spec that `to_json` wrote."""
+        return cls(**_parents_read(value))
+
+
+def _test_set_out(test_set: PlannedTestSet) -> dict[str, Any]:
+    out = shallow(test_set)
+    out["runs"] = [_with_parents(shallow(each)) for each in test_set.runs]
+    out["methods"] = [shallow(each) for each in test_set.methods]
+    return out
+
+
+def _test_set_read(value: Mapping[str, Any]) -> PlannedTestSet:
+    given = dict(value)
+    given["runs"] = tuple(PlannedRun(**_parents_read(each)) for each in value["runs"])
+    given["methods"] = tuple(PlannedVariant(**each) for each in value["methods"])
+    return PlannedTestSet(**given)
 
 
 def _with_parents(out: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Start a process well: import large libraries quickly, and print under any character encoding."""
+"""Start a process well: import quickly, print under any encoding, know if memory can be shared."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
 
 PLAIN = {
     "Δ": "D", "−": "-", "–": "-", "—": "-", "─": "-", "±": "+-", "≈": "~", "×": "x", "…": "...",
     "↑": "^", "↓": "v", "▴": "^", "▾": "v", "○": "o", "●": "o", "·": ".", "≤": "<=", "≥": ">=",
-    "’": "'", "“": '"', "”": '"',
+    "†": "+", "’": "'", "“": '"', "”": '"',
 }  # fmt: skip
 """What is printed instead of characters that a terminal's encoding does not have."""
 
 _HANDLER = "tempo_plain"
+
+SHARED = Path("/dev/shm")
+"""Where Linux keeps memory that processes share."""
 
 
 @contextmanager
@@ -32,6 +37,25 @@ def loading() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def lacks_shared_memory() -> str | None:
+    """Return why processes cannot share memory here, as part of a sentence; None where they can.
+
+    A container, or a file system that went read-only, may leave /dev/shm without write access.
+    """
+    from multiprocessing import get_all_start_methods, get_context
+
+    kind = "fork" if "fork" in get_all_start_methods() else "spawn"
+    try:
+        get_context(kind).Lock()
+        if SHARED.is_dir():
+            with TemporaryFile(dir=SHARED):
+                return None
+    except (OSError, ImportError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return f"processes cannot share memory on this machine ({SHARED}: {reason})"
+    return None
 
 
 def print_in_any_encoding() -> None:

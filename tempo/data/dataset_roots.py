@@ -1,18 +1,12 @@
-"""Resolve the folder of a data set's files, read its lists of clips, and hash its files."""
+"""Resolve the folder of a data set's files and read its lists of clips."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from pathlib import Path
-
-from filelock import FileLock
+from pathlib import Path, PurePosixPath
 
 from tempo.core.errors import MissingError
-from tempo.records.files import sha256_of, write_json
-
-UNREADABLE = "unreadable"
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -58,6 +52,24 @@ def _absence(full: str, text: str) -> str:
     return f"{what} (looked at {full}{chosen})"
 
 
+def as_spelled(root: Path, name: str) -> Path:
+    """Return `root`/`name`, whose parts may lie there in other upper and lower case.
+
+    Where nothing lies there in any spelling, or two things do, the path is as it was asked for.
+    """
+    asked = root / name
+    if asked.exists() or not root.is_dir():
+        return asked
+    here = root
+    for part in PurePosixPath(name).parts:
+        exact = here / part
+        if not exact.exists() and here.is_dir():
+            like = [each for each in here.iterdir() if each.name.lower() == part.lower()]
+            exact = like[0] if len(like) == 1 else exact
+        here = exact
+    return here if here.exists() else asked
+
+
 def read_lines(path: Path, what: str, help_: str) -> list[str]:
     """Return the lines that are not blank, stripped, in order.
 
@@ -76,43 +88,3 @@ def read_lines(path: Path, what: str, help_: str) -> list[str]:
     if not lines:
         raise MissingError(f"{what}: {path} names no sequence; {help_}")
     return lines
-
-
-class Fingerprints:
-    """Hash files by SHA-256, kept in `cache` by path, size and modification time.
-
-    Hashing a terabyte at every start would be slow.
-    """
-
-    def __init__(self, cache: Path) -> None:
-        self._path = cache / "fingerprints.json"
-
-    def of(self, files: list[Path]) -> list[str]:
-        """Return the hash of each file, in order, or the reason why it cannot be read."""
-        known = self._read()
-        keys = [self._key(file) for file in files]
-        new = {key: _hash(file) for key, file in zip(keys, files, strict=True) if key not in known}
-        readable = {key: text for key, text in new.items() if not text.startswith(UNREADABLE)}
-        if readable:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._path.with_suffix(".lock")):
-                write_json(self._path, self._read() | readable)
-        return [(known | new)[key] for key in keys]
-
-    def _read(self) -> dict[str, str]:
-        if not self._path.exists():
-            return {}
-        known: dict[str, str] = json.loads(self._path.read_text())
-        return known
-
-    @staticmethod
-    def _key(file: Path) -> str:
-        state = file.stat()
-        return f"{file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
-
-
-def _hash(file: Path) -> str:
-    try:
-        return sha256_of(file)
-    except OSError as error:
-        return f"{UNREADABLE}: {error.strerror}"

@@ -83,10 +83,10 @@ def _place(options: Options, split: SplitName, cache: Path) -> SplitFolder:
     return SplitFolder(plan, folder_of(cache, options.kind))
 
 
-def planned_digest(options: Options, split: SplitName, cache: Path) -> str | None:
-    """Return the digest of a split, decoding nothing; None for a mixture, which has to be opened.
+def planned_split(options: Options, split: SplitName, cache: Path) -> SplitPlan | None:
+    """Plan a split, decoding nothing; None for a mixture, which has to be opened.
 
-    Clips that cannot be read change the digest, which is known only once they were tried.
+    Clips that cannot be read change its digest, which is known only once they were tried.
 
     Raises:
         MissingError: when the data set is not on this machine.
@@ -94,7 +94,7 @@ def planned_digest(options: Options, split: SplitName, cache: Path) -> str | Non
     own = data_of(options, split)
     if isinstance(own, Mixture):
         return None
-    return _source(own).plan_split(own, split, cache).digest
+    return _source(own).plan_split(own, split, cache)
 
 
 def _places(options: Options, cache: Path) -> list[SplitFolder]:
@@ -184,6 +184,25 @@ def open_split(options: Options, split: SplitName, cache: Path) -> Split:
     """
     check_available(options)
     return _open(options, split, cache)
+
+
+def open_alone(options: Options, split: SplitName, cache: Path) -> Split:
+    """Open the only split that is asked of a data set, which needs no clips for the others.
+
+    Raises:
+        MissingError: as `open_split`.
+    """
+    check_alone(options, split)
+    return _open(options, split, cache)
+
+
+def check_alone(options: Options, split: SplitName) -> None:
+    """Check that one split of a single data set is on this machine, reading nothing large.
+
+    Raises:
+        MissingError: as `check_available`.
+    """
+    _source(options).check_available(options, (split,))
 
 
 def _open(options: Options, split: SplitName, cache: Path) -> Split:

@@ -17,6 +17,7 @@ from tempo.design.design_kinds import candidates
 from tempo.design.factors import Candidate
 from tempo.design.measurements import Measured, Unmeasured
 from tempo.design.parent_variants import Parents
+from tempo.design.priorities import unmatched
 from tempo.design.run_cost import (
     affordable_steps,
     budget_in,
@@ -25,6 +26,7 @@ from tempo.design.run_cost import (
     stage_steps,
 )
 from tempo.design.study_context import StudyContext
+from tempo.design.test_sets import planned_test_sets
 from tempo.records.prices import Price
 from tempo.spec.load import LoadedStudy
 from tempo.spec.yaml.problems import Problems
@@ -75,6 +77,7 @@ def _expanded(study: StudyContext) -> Plan:
         for name, resolved in equal_hours_configs(chosen.variants, control, study).items():
             chosen.variants[name] = chosen.variants[name][0], resolved
     _references(chosen, study)
+    _check_priorities(chosen, study)
     study.problems.raise_any()
     parents = _parents(chosen, study)
     study.problems.raise_any()
@@ -245,6 +248,13 @@ def _parents(chosen: _Chosen, study: StudyContext) -> Parents:
     return Parents(study, configs | chosen.references, chosen.alias, places)
 
 
+def _check_priorities(chosen: _Chosen, study: StudyContext) -> None:
+    """Check that every name and pattern of `priority` is that of a planned variant."""
+    names = [*chosen.variants, *chosen.alias, *chosen.references]
+    for pattern, problem in unmatched(study.spec.priority, names):
+        study.problems.add(problem, study.factors.place("priority", pattern))
+
+
 def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None, parents: Parents) -> Plan:
     spec = study.spec.model_dump(mode="json")
     variants = [
@@ -262,6 +272,9 @@ def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None, parents: P
     ]
     configs = {name: resolved for name, (_, resolved) in chosen.variants.items()}
     configs |= chosen.references
+    runs = tuple(_runs(configs, study.spec.seeds, parents))
+    test_sets = tuple(planned_test_sets(study, list(chosen.variants), runs))
+    study.problems.raise_any()
     return Plan(
         study=study.spec.study,
         question=study.spec.question,
@@ -271,10 +284,11 @@ def _plan(study: StudyContext, chosen: _Chosen, baseline: str | None, parents: P
         spec_hash=short_hash(spec),
         baseline=baseline,
         variants=(*variants, *references),
-        runs=tuple(_runs(configs, study.spec.seeds, parents)),
+        runs=runs,
         exclusions=tuple(chosen.exclusions.values()),
         aliases=tuple(study.aliases),
         notes=tuple(study.notes),
+        test_sets=test_sets,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -11,12 +11,15 @@ from statistics import fmean
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.launch.accounting.gpu_usage import memory_of
+from tempo.launch.lost_workers import last_checkpoint, silence
 from tempo.launch.scheduling.run_view import RunView
 from tempo.launch.to_come import NOTHING, ToCome, to_come
 from tempo.ledger.port import Hold, Ledger, is_active
-from tempo.records.event_log import Progress, Tail
+from tempo.records.event_log import progress_of
 from tempo.records.layout import Store
+from tempo.records.memory.derived_values import remembering
 from tempo.records.parent_runs import unready_parent
+from tempo.records.progress import Progress
 from tempo.records.pruned_runs import pruned_runs, status_in
 from tempo.records.rule_sentences import last_words, looks_taken, rule_history
 from tempo.records.seed_log import (
@@ -92,6 +95,11 @@ class StudyStatus:
 
 def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr") -> StudyStatus:
     """Read the state of every run of `plan`, with `metric` of its validations."""
+    with remembering(store.root):
+        return _study_status(plan, store, ledger, metric)
+
+
+def _study_status(plan: Plan, store: Store, ledger: Ledger, metric: str) -> StudyStatus:
     runs = plan.distinct_runs
     looks = read_looks(store, plan)
     opened = {run.run_id for run in opened_runs(plan, looks)}
@@ -122,6 +130,7 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
         else _unopened(run, looks)
         for run in runs
     )
+    states += tuple(_evaluation_states(plan, store, ledger, opened, metric))
     running = sum(each.status is RunStatus.RUNNING for each in states)
     following = to_come(plan, looks)
     return StudyStatus(
@@ -140,14 +149,25 @@ def study_status(plan: Plan, store: Store, ledger: Ledger, metric: str = "psnr")
     )
 
 
+def _evaluation_states(
+    plan: Plan, store: Store, ledger: Ledger, opened: Collection[str], metric: str
+) -> Iterator[RunState]:
+    """Yield the states of the evaluations, on further test sets, of the runs that are opened."""
+    runs = [run for run in plan.evaluations if all(each.run_id in opened for each in run.parents)]
+    holds = ledger.holds([run.run_id for run in runs]) if runs else {}
+    for run in runs:
+        progress, problem = _progress(store.run_dir(run.run_id))
+        hold = holds.get(run.run_id)
+        state = _state(run, progress, hold, metric, None, {}, frozenset(), problem)
+        yield _behind_parents(store, state)
+
+
 def _progress(folder: Path) -> tuple[Progress, str]:
     """Return how far a run is, and why its record cannot be read; empty where it can be."""
-    tail = Tail(folder)
     try:
-        tail.catch_up()
+        return progress_of(folder), ""
     except RecordError as error:
         return Progress(), str(error)
-    return tail.progress, ""
 
 
 def common_step(runs: Sequence[Progress]) -> int | None:
@@ -198,16 +218,17 @@ def _state(
         device=str(about.get("device", "")),
         memory=(memory.get(owner.pid) if owner is not None else None) or peak or None,
         where=" ".join(map(str, place)),
-        why=_stopped(progress) if status is RunStatus.STOPPED else "",
+        why=_stopped(progress, hold) if status is RunStatus.STOPPED else "",
         problem=problem,
     )
 
 
-def _stopped(progress: Progress) -> str:
+def _stopped(progress: Progress, hold: Hold | None) -> str:
     """Return what stopped a run whose newest attempt is over and has no result."""
-    if progress.finish is None:
-        return "its worker is gone without a word: it died or lost its lease"
-    return progress.finish.message or "stopped on request"
+    if not progress.loses and progress.finish is not None:
+        return progress.finish.message or "stopped on request"
+    why = progress.finish.message if progress.finish is not None else silence(hold)
+    return f"{why}; {last_checkpoint(progress)}"
 
 
 def _behind_parents(store: Store, state: RunState) -> RunState:

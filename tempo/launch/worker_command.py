@@ -34,6 +34,11 @@ def exit_state(code: int) -> JobState:
     return known.get(code, JobState.LOST if code < 0 else JobState.FAILED)
 
 
+def shell_code(code: int) -> int:
+    """Return an exit code as a shell reports it with signals as negative numbers."""
+    return -(code - 128) if 128 < code < 160 else code
+
+
 def call_worker(arguments: Sequence[str]) -> int:
     """Execute a worker command in this process; returns its exit code.
 

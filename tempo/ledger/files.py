@@ -15,7 +15,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
@@ -84,6 +84,11 @@ class FilesLedger:
     def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
         found = {key: self._hold(key) for key in dict.fromkeys(keys)}
         return {key: hold for key, hold in found.items() if hold is not None}
+
+    def standing(self, keys: Collection[str]) -> Mapping[str, Hold]:
+        claimed = {each.name for each in self.root.iterdir()} if self.root.is_dir() else set()
+        holds = self.holds(key for key in keys if self._folder(key).name in claimed)
+        return {key: hold for key, hold in holds.items() if hold.held or hold.asked_to_stop}
 
     def spans(self, key: str) -> tuple[Span, ...]:
         """Return the spans as recorded, each cut where a later claim began."""

@@ -1,27 +1,28 @@
-"""Hold a key of the ledger: claim and renew its lease, and exit before another can take over."""
+"""Hold a key of the ledger: claim its lease, renew it, and check it before anything is written.
+
+`tempo.ledger.lease_keeper` renews it beside the work, and ends the process before another one can
+take over.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import math
 import os
 import shlex
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
-import psutil
-
 from tempo.core.errors import LeaseLostError, LedgerError
-from tempo.core.jobs import BUSY
 from tempo.ledger.port import Hold, Ledger, this_process
 
 T = TypeVar("T")
 
 VARIABLE = "TEMPO_LEASE_SECONDS"
 DEFAULT_TTL = 15.0
+DANGER = 0.5
+"""Share of its time to live below which a lease is in danger: renewals are due at a sixth."""
 RETRY = 0.1
 """Seconds between two tries to claim a key that somebody is about to give back."""
 
@@ -57,7 +58,10 @@ class Lease:
 
     def __init__(self, ledger: Ledger, key: str, token: int, ttl: float, since: float) -> None:
         self.ledger, self.key, self.token, self.ttl = ledger, key, token, ttl
+        self.problem = ""
+        """Why the last renewal failed; empty when it succeeded."""
         self._end = since + ttl
+        self._saved = math.inf
         self._lock = threading.Lock()
 
     @property
@@ -66,13 +70,39 @@ class Lease:
         return self._end - now()
 
     def renew(self) -> Hold | None:
-        """Extend the lease by its time to live; None when another process took the key over."""
+        """Extend the lease by its time to live; None when another process took the key over.
+
+        Raises:
+            LedgerError: when the ledger does not answer; `problem` holds why.
+        """
         with self._lock:
             begun = now()
-            hold = self.ledger.renew(self.key, self.token, self.ttl)
+            try:
+                hold = self.ledger.renew(self.key, self.token, self.ttl)
+            except (LedgerError, OSError, ValueError) as error:
+                # Claim files are read without a database that would word what goes wrong.
+                self.problem = str(error)
+                raise LedgerError(self.problem) from error
+            self.problem = ""
             if hold is not None:
                 self._end = begun + self.ttl
             return hold
+
+    def danger(self) -> str | None:
+        """Return why work should be saved now; None while the lease is safe.
+
+        It may be lost when the last renewal failed, or less than `DANGER` of its time to live is
+        left. As long as that lasts the answer is given once each quarter of the time to live.
+        """
+        left = self.left
+        if not self.problem and left >= DANGER * self.ttl:
+            self._saved = math.inf
+            return None
+        if self._saved - left < self.ttl / 4:
+            return None
+        self._saved = left
+        why = f" ({self.problem})" if self.problem else ""
+        return f"the lease of {self.key} was not renewed{why} and has {max(left, 0):.1f} s left"
 
     def check(self) -> None:
         """Call before anything is written. A process that was frozen past the lease's end asks the
@@ -169,100 +199,3 @@ def refusal(hold: Hold | None, run: str, claims: str = "claims") -> str:
         f"{run} is held by {hold.owner}; unless that goes on it can be taken over "
         f"in {max(hold.left, 0):.0f} s"
     )
-
-
-TICKS = 12
-"""Checks of the clock during one time to live."""
-
-
-def leave(reason: str) -> None:
-    """End this process and its children at once, whatever they are doing."""
-    print(reason, file=sys.stderr, flush=True)
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                child.kill()
-    os._exit(BUSY)
-
-
-class LeaseKeeper:
-    """Renews a lease in the background, and ends the process when that fails.
-
-    One thread renews at a third of the time to live. The other, which makes no request and cannot
-    hang, ends the process before the lease does when renewing fails: on the second tick in a row
-    that finds the end near. So a process that was frozen past the end, and finds itself there at
-    once, is given one tick to ask the ledger whether another process took the key over meanwhile.
-
-    Args:
-        asked: called once when the ledger asks for the key's holder to stop.
-        leave: ends the process; must not return outside tests.
-    """
-
-    def __init__(
-        self, lease: Lease, asked: Callable[[], object], leave: Callable[[str], None] = leave
-    ) -> None:
-        self._lease, self._asked, self._leave = lease, asked, leave
-        self._over, self._wake = threading.Event(), threading.Event()
-        self._problem = ""
-        self._threads = [
-            threading.Thread(target=work, name=f"tempo-lease-{work.__name__}", daemon=True)
-            for work in (self._renew, self._watch)
-        ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """End both threads, without waiting for a renewal that hangs."""
-        self._over.set()
-        self._wake.set()
-        for thread in self._threads:
-            thread.join(timeout=1.0)
-
-    def _renew(self) -> None:
-        calm, told = self._lease.ttl / 3, False
-        pause = calm
-        while True:
-            self._wake.wait(pause)
-            self._wake.clear()
-            if self._over.is_set():
-                return
-            try:
-                hold = self._lease.renew()
-            except LedgerError as error:
-                self._problem, pause = f" ({error})", self._lease.ttl / TICKS
-                continue
-            pause = calm
-            if hold is None:
-                self._end(f"{self._lease.key} was taken over by another worker; leaving")
-            elif hold.asked_to_stop and not told:
-                told = True
-                self._asked()
-
-    def _watch(self) -> None:
-        tick, near = self._lease.ttl / TICKS, False
-        while not self._over.wait(tick):
-            if self._lease.left > 2 * tick:
-                near = False
-            elif near:
-                key = self._lease.key
-                self._end(f"the lease of {key} could not be renewed{self._problem}; leaving")
-            else:
-                near = True
-                self._wake.set()
-
-    def _end(self, reason: str) -> None:
-        if not self._over.is_set():
-            self._leave(reason)
-
-
-@contextmanager
-def kept_renewed(lease: Lease, asked: Callable[[], object]) -> Iterator[None]:
-    """Renew `lease` in the background for the time of the block."""
-    keeper = LeaseKeeper(lease, asked)
-    keeper.start()
-    try:
-        yield
-    finally:
-        keeper.stop()

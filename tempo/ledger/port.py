@@ -2,16 +2,17 @@
 
 A key is a run_id (or a search's ticket). Claiming a key gives a token, larger with every claim; a
 claim succeeds when nobody holds the key, the holder's lease expired, or the holder is known to be
-dead. A holder renews at a third of the time to live and ends itself before the lease can be taken
+dead. A holder renews at a sixth of the time to live and ends itself before the lease can be taken
 over when it cannot; so a holder that is merely slow keeps its key, and one that was frozen finds
 its token outdated when it wakes: `publish` fails for it, and nothing it writes counts any more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -124,6 +125,12 @@ class Ledger(Protocol):
     def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
         """Return the rows of those keys that were ever claimed or asked to stop."""
 
+    def standing(self, keys: Collection[str]) -> Mapping[str, Hold]:
+        """Return the rows of those keys that are held or asked to stop.
+
+        A pool of ten thousand runs asks every second, and almost none of them has such a row.
+        """
+
     def spans(self, key: str) -> tuple[Span, ...]:
         """What each claim of a run published, in order."""
 
@@ -146,7 +153,10 @@ def is_dead(owner: Owner) -> bool:
     does not share, nothing is known; a frozen process is not dead, a zombie is."""
     if not owner.space or owner.space != _space(os.getpid()):
         return False
-    return _started(owner.pid) != owner.started
+    try:
+        return _started(owner.pid) != owner.started
+    except PermissionError:
+        return False
 
 
 def is_active(hold: Hold | None) -> bool:
@@ -165,15 +175,30 @@ def _space(pid: int) -> str:
 
 
 def _started(pid: int) -> float | None:
-    """Return a process's start in seconds since boot; None when it is gone or a zombie."""
+    """Return a process's start in seconds since boot; None when it is gone or a zombie.
+
+    Raises:
+        PermissionError: when the process is there, and hidden from this user.
+    """
     if not Path("/proc/self/stat").is_file():
         return _started_elsewhere(pid)
     try:
         # The name of the command, in brackets, may hold anything.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
+        _check_hidden(pid)
         return None
     return None if fields[0] in "ZX" else int(fields[19]) / _TICKS
+
+
+def _check_hidden(pid: int) -> None:
+    """Check that a process that /proc does not show is gone.
+
+    Raises:
+        PermissionError: when the process is there: /proc may hide the processes of other users.
+    """
+    with contextlib.suppress(ProcessLookupError, OverflowError):
+        os.kill(pid, 0)
 
 
 def _started_elsewhere(pid: int) -> float | None:
@@ -183,3 +208,5 @@ def _started_elsewhere(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except psutil.NoSuchProcess:
         return None
+    except psutil.AccessDenied as error:
+        raise PermissionError(str(error)) from error

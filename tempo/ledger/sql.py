@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,8 @@ STOP = """INSERT INTO tempo_lease
 
 ALLOW = "UPDATE tempo_lease SET stop = 0 WHERE key = :key AND stop = 1 RETURNING token"
 
+STANDING = f"SELECT {_ROW} FROM tempo_lease WHERE held = 1 OR stop = 1"
+
 SPANS = """SELECT key, host, pid, started, space, token, first, last FROM tempo_span
     WHERE key = :key ORDER BY token"""
 
@@ -194,6 +196,12 @@ class SqlLedger(ABC):
             rows = self._run(select_rows(values), **values)
             found |= {str(row[0]): _hold(row) for row in rows}
         return found
+
+    def standing(self, keys: Collection[str]) -> Mapping[str, Hold]:
+        # Few rows are held at a time: to ask for all of them is one statement, for any number of
+        # keys.
+        rows = self._run(STANDING)
+        return {str(row[0]): _hold(row) for row in rows if row[0] in keys}
 
     def spans(self, key: str) -> tuple[Span, ...]:
         return tuple(_span(row) for row in self._run(SPANS, key=key))

@@ -12,6 +12,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from tempo.backbones.vgg_network import VggFeatures
 from tempo.core.budget_course import Ramp
 from tempo.core.errors import PluginError
 from tempo.losses.distillation import Distillation
@@ -26,7 +27,6 @@ from tempo.losses.reconstruction import (
     Laplacian,
     Ssim,
 )
-from tempo.losses.vgg_network import VggFeatures
 from tempo.spec import losses as options_of
 from tempo.spec.implementations import Implementations
 from tempo.spec.options import Options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tempo.losses.vgg_network import load_vgg
+from tempo.backbones.vgg_network import load_vgg
 from tempo.spec import losses as options
 
 

@@ -67,10 +67,16 @@ def _inverse_search() -> Any:
     return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
-def farneback_flow(first: Grey, second: Grey) -> Flow:
-    """Estimate flow by polynomial expansion (Farneback 2003) with the settings of TecoGAN's tOF."""
+def farneback_flow(first: Grey, second: Grey, *, gaussian: bool = False) -> Flow:
+    """Estimate flow by polynomial expansion (Farneback 2003) with the settings of TecoGAN's tOF.
+
+    `gaussian` averages over a Gaussian window instead of a square one, as PSNR_DIV does.
+    """
     empty = np.zeros((*first.shape, 2), np.float32)
-    flow: Flow = opencv().calcOpticalFlowFarneback(first, second, empty, 0.5, 3, 15, 3, 5, 1.2, 0)
+    window = opencv().OPTFLOW_FARNEBACK_GAUSSIAN if gaussian else 0
+    flow: Flow = opencv().calcOpticalFlowFarneback(
+        first, second, empty, 0.5, 3, 15, 3, 5, 1.2, window
+    )
     return flow
 
 

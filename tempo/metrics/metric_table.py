@@ -15,6 +15,8 @@ from tempo.core.errors import PluginError
 from tempo.core.plugins.parts import OpenCatalog, implementation, part_of
 from tempo.core.records import MetricInfo
 from tempo.metrics import fidelity, similarity, temporal
+from tempo.metrics.flolpips import flolpips
+from tempo.metrics.perceptual import perceptual
 from tempo.metrics.temporal import Moment
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS, METRIC_TABLE
 
@@ -98,8 +100,12 @@ _frame("ssim_matlab", similarity.ssim_matlab)
 _frame("ms_ssim", similarity.ms_ssim)
 _frame("ie", fidelity.interpolation_error)
 _frame("edge", fidelity.edge_error)
+for _name in ("lpips_alex", "lpips_vgg", "dists"):
+    _frame(_name, perceptual(_name))
+_temporal("flolpips", flolpips, "pair")
 _temporal("tof", temporal.tof, "pair")
 _temporal("warping", temporal.warping_error, "pair")
+_temporal("psnr_div", temporal.psnr_div, "pair")
 _temporal("flicker", temporal.flicker, "sequence")
 
 

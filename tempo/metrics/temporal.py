@@ -6,10 +6,12 @@ output video the inputs stand where they were, and predictions stand for the tar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from tempo.metrics import flow
@@ -33,7 +35,8 @@ class Moment:
     `before` and `after` are the frames next to it in the output video: the input, or the
     prediction for another time between the same inputs. `earlier` and `later` are the predictions
     for the set's consecutive targets, whether an input stands between or not; None at the ends of
-    a sequence, and throughout where a set has single clips.
+    a sequence, and throughout where a set has single clips. `device` is where networks that look
+    at the frames compute; the frames themselves are on the CPU.
     """
 
     frame: Frame
@@ -41,6 +44,7 @@ class Moment:
     after: Frame
     earlier: Frame | None = None
     later: Frame | None = None
+    device: str = "cpu"
 
     @property
     def steps(self) -> tuple[tuple[Frame, Frame], tuple[Frame, Frame]]:
@@ -100,6 +104,47 @@ def flicker(moment: Moment) -> float | None:
 def _change_gap(first: Frame, second: Frame) -> float:
     gap = (second.output - second.truth) - (first.output - first.truth)
     return 255 * gap.abs().double().mean().item()
+
+
+LUMA_709 = (0.2126, 0.7152, 0.0722)
+"""Weights of R, G, B in the luma of ITU-R BT.709."""
+
+DIVERGING = 0.01
+"""Share of the largest divergence above which a pixel counts in PSNR_DIV."""
+
+
+def psnr_div(moment: Moment) -> float | None:
+    """Return PSNR in dB over the pixels where the predicted motion diverges (Daly et al. 2025).
+
+    As the authors' code (arXiv 2510.01361, github.com/conalld/psnr-div) computes it: the flow
+    (Farneback, Gaussian window) goes from the prediction to the next frame of the output video;
+    pixels count whose divergence exceeds a hundredth of the largest; the error is that of BT.709
+    luma, 8 bit, fractions cut off. inf if equal there; None where nothing diverges.
+    """
+    ahead, here = moment.after.output, moment.frame.output
+    size = _divergence(flow.farneback_flow(flow.grey(here), flow.grey(ahead), gaussian=True))
+    counts = size > DIVERGING * size.max()
+    if not counts.any():
+        return None
+    levels = [_luma(each) for each in (here, moment.frame.truth)]
+    error = np.square(levels[0] - levels[1])[counts].mean(dtype=np.float64)
+    return float(10 * np.log10(255**2 / error)) if error else math.inf
+
+
+def _divergence(motion: flow.Flow) -> flow.Flow:
+    """Return the size of the divergence at each pixel, by central differences.
+
+    The authors' code differentiates the part of the flow across the picture down its columns, and
+    the part down the picture along its rows; so does this, or numbers would be others than theirs.
+    """
+    down = np.gradient(motion[..., 0], axis=0)
+    across = np.gradient(motion[..., 1], axis=1)
+    return np.asarray(np.abs(down + across), np.float32)
+
+
+def _luma(picture: Tensor) -> npt.NDArray[np.float64]:
+    rows = (flow.pixels(picture) * 255).round().astype(np.float64)
+    return np.asarray(np.floor(rows @ np.array(LUMA_709) + 1e-9))
 
 
 def _mean(steps: Sequence[float | None]) -> float | None:

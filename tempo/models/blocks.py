@@ -8,14 +8,16 @@ table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, is_grad_enabled, nn
 from torch.utils.checkpoint import checkpoint
 
-from tempo.models.layers import Parameterless, Site, conv, make_activation
+from tempo.kernels.gated_sum import gated_sum
+from tempo.kernels.selection import takes
+from tempo.models.layers import Parameterless, Site, activated, conv, make_activation
 from tempo.models.norms import NORMS
 from tempo.models.windows import RelativeBias, Windows, attend, head_count, split_heads
 from tempo.spec import arch_slots as slots
@@ -43,9 +45,15 @@ class SqueezeExcite(nn.Module):
         self.excite = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor, change: Tensor) -> Tensor:
+        gate = self.gate(change)
+        if x.dtype == change.dtype and takes("gated_sum", x, options=(False,)):
+            return gated_sum(x, change, gate)
+        return torch.addcmul(x, change, gate[..., None, None].to(x.dtype))
+
+    def gate(self, change: Tensor) -> Tensor:
+        """Return the gate of each channel, [B, C], in (0, 1)."""
         hidden = F.leaky_relu(self.squeeze(change.mean((2, 3))), 0.01)
-        gate = torch.sigmoid(self.excite(hidden))[..., None, None]
-        return torch.addcmul(x, change, gate.to(x.dtype))
+        return torch.sigmoid(self.excite(hidden))
 
 
 CHANNEL_ATTENTION: Implementations[Callable[..., nn.Module]] = Implementations(
@@ -71,7 +79,7 @@ class PostAct(nn.Module):
         self.sum = CHANNEL_ATTENTION.make(site.channel_attention, site.channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        change = self.act(self.norm1(self.conv1(x)))
+        change = activated(self.conv1(x), self.norm1, self.act)
         change = self.norm2(self.conv2(change))
         out: Tensor = self.act(self.sum(x, change))
         return out
@@ -95,9 +103,13 @@ class PreAct(nn.Module):
         self.sum = CHANNEL_ATTENTION.make(site.channel_attention, site.channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        change = self.conv1(self.act(self.norm1(x)))
-        change = self.conv2(self.act(self.norm2(change)))
-        out: Tensor = self.sum(x, change)
+        out: Tensor = self.sum(x, self.change(x))
+        return out
+
+    def change(self, x: Tensor) -> Tensor:
+        """Return what the block adds to `x`, before its channel attention."""
+        change = self.conv1(activated(x, self.norm1, self.act))
+        out: Tensor = self.conv2(activated(change, self.norm2, self.act))
         return out
 
 
@@ -175,6 +187,10 @@ class LearnableGroup(nn.Module):
     def forward(self, start: Tensor, end: Tensor) -> Tensor:
         return torch.lerp(start, end, self.scale.to(end.dtype))
 
+    def factor(self, start: Tensor) -> Tensor:
+        """Return the scale."""
+        return self.scale
+
 
 class FixedGroup(nn.Module):
     """start + s * (end - start) with a constant s."""
@@ -185,6 +201,10 @@ class FixedGroup(nn.Module):
 
     def forward(self, start: Tensor, end: Tensor) -> Tensor:
         return torch.lerp(start, end, self.scale)
+
+    def factor(self, start: Tensor) -> Tensor:
+        """Return the scale, beside `start`."""
+        return torch.full((), self.scale, device=start.device)
 
 
 RESIDUAL_GROUPS: Implementations[Callable[..., nn.Module]] = Implementations(
@@ -219,11 +239,40 @@ class Chain(nn.Module):
         )
         self.group = RESIDUAL_GROUPS.make(group)
         self.checkpointing = checkpointing
+        self.region: Callable[[nn.Module, Tensor], Tensor] | None = None
+        """What applies a block as a region that a compiler compiles once for equal blocks."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.checkpointing and is_grad_enabled():
             end = checkpoint(self.blocks, x, use_reentrant=False, preserve_rng_state=False)
+        elif self._ends_fused and takes("gated_sum", x, options=(True,)):
+            return self._fused(x)
         else:
-            end = self.blocks(x)
+            end = self._applied(self.blocks, x)
         out: Tensor = self.group(x, end)
         return out
+
+    def _applied(self, blocks: Iterable[nn.Module], x: Tensor) -> Tensor:
+        for block in blocks:
+            x = block(x) if self.region is None else self.region(block, x)
+        return x
+
+    @property
+    def _ends_fused(self) -> bool:
+        """Whether one kernel can carry out the last block's gated sum and the residual group."""
+        last = self.blocks[-1] if len(self.blocks) else None
+        gated = isinstance(last, PreAct) and isinstance(last.sum, SqueezeExcite)
+        return gated and isinstance(self.group, LearnableGroup | FixedGroup)
+
+    def _fused(self, start: Tensor) -> Tensor:
+        *before, last = self.blocks
+        x = self._applied(before, start)
+        assert isinstance(last, PreAct)
+        assert isinstance(last.sum, SqueezeExcite)
+        assert isinstance(self.group, LearnableGroup | FixedGroup)
+        change = last.change(x)
+        if not start.dtype == x.dtype == change.dtype:
+            out: Tensor = self.group(start, last.sum(x, change))
+            return out
+        gate = last.sum.gate(change)
+        return gated_sum(x, change, gate, start, self.group.factor(start))

@@ -1,4 +1,4 @@
-"""Define TempoNet: predict a frame at any time from N frames at given times, without flow.
+"""Define TempoNet: predict a frame at any time from N frames at given times.
 
 Each module's parameters come from a generator seeded with (seed, "init", its path). Modules that
 two variants share therefore start equal to the last bit, whatever else differs between the two.
@@ -19,6 +19,7 @@ from tempo.core.seeding import stream
 from tempo.models.blocks import Chain
 from tempo.models.fusion import PyramidFusion
 from tempo.models.layers import ConvNormAct, conv, double, site_of
+from tempo.models.motion import MOTIONS
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.own_networks import build_own, make_network
 from tempo.models.padding import pad_to_stride, unpad
@@ -49,7 +50,7 @@ class EncoderStage(nn.Module):
                     count,
                     dilations=arch.dilations,
                     group=arch.residual_group,
-                    checkpointing=arch.checkpointing,
+                    checkpointing=arch.checkpointing is True,
                 )
                 for count in arch.blocks[scale]
             )
@@ -91,7 +92,7 @@ class PlainStage(nn.Module):
         self.outputs = 2 * channels
         self.up = conv(inputs, channels)
         self.chain = Chain(
-            arch.block, site_of(arch, channels), blocks, checkpointing=arch.checkpointing
+            arch.block, site_of(arch, channels), blocks, checkpointing=arch.checkpointing is True
         )
         self.conditioning = CONDITIONING.make(arch.conditioning, channels, time_channels)
 
@@ -111,7 +112,7 @@ class RefinedStage(nn.Module):
         self.outputs = channels
         self.up = ConvNormAct(inputs, site)
         self.merge = conv(2 * channels, channels)
-        self.chain = Chain(arch.block, site, blocks, checkpointing=arch.checkpointing)
+        self.chain = Chain(arch.block, site, blocks, checkpointing=arch.checkpointing is True)
         self.conditioning = CONDITIONING.make(arch.conditioning, channels, time_channels)
 
     def forward(self, x: Tensor, skip: Tensor, code: Tensor) -> Tensor:
@@ -157,7 +158,7 @@ MOST_VIEWS = 16
 
 
 class TempoNet(nn.Module):
-    """Run encoder, fusion per scale, decoder and head, each as `arch` describes."""
+    """Run motion, encoder, fusion per scale, decoder and head, each as `arch` describes."""
 
     def __init__(self, arch: ArchSpec) -> None:
         super().__init__()
@@ -169,6 +170,7 @@ class TempoNet(nn.Module):
         )
         width = int(self.time_encoder.channels)  # type: ignore[arg-type]
         self.temporal_weights = TEMPORAL_WEIGHTS.make(arch.temporal_weights, width)
+        self.motion = MOTIONS.make(arch.motion)
         self.encoder = Encoder(arch, width)
         self.fusion = PyramidFusion(arch)
         self.decoder = Decoder(arch, width)
@@ -206,12 +208,13 @@ class TempoNet(nn.Module):
         moments = relative(times, target_time, mask)
         codes, target = self.time_encoder(moments)
         weights = self.temporal_weights(codes, moments)
-        padded, margins = pad_to_stride(frames.flatten(0, 1) - 0.5)
+        aligned, shares = self.motion(frames, weights, moments)
+        padded, margins = pad_to_stride(aligned.flatten(0, 1) - 0.5)
         pyramid = self.encoder(padded, codes.flatten(0, 1))
         by_view = [unflatten(features, 0, (batch, views)) for features in pyramid]
         fused = self.fusion(by_view, weights, moments.mask)
         change = unpad(self.head(self.decoder(fused, target)), margins)
-        picture = self.output(change, frames, weights)
+        picture = self.output(change, aligned, shares)
         out: Tensor = self.scene_cut(picture, frames, moments)
         return out
 

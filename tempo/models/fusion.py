@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
 
+from tempo.kernels.blend import blend
+from tempo.kernels.selection import takes
 from tempo.models.layers import Parameterless, conv, double
 from tempo.models.windows import OUTSIDE, RelativeBias, Windows, attend, head_count, split_heads
 from tempo.spec import arch_slots as slots
@@ -30,6 +32,9 @@ def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
 
     Summed with channels innermost, because a sum over five axes forgets its input's layout.
     """
+    by_view = weights.shape[2:] == (1, 1)
+    if takes("blend", features, options=(by_view, True)):
+        return blend(features, weights[..., 0, 0] if by_view else weights)
     pixels = features.permute(0, 1, 3, 4, 2) * weights.to(features.dtype).unsqueeze(-1)
     return pixels.sum(1).permute(0, 3, 1, 2)
 

@@ -105,6 +105,9 @@ def _parts(net: nn.Module, cost: Callable[..., Cost]) -> tuple[Stage, ...]:
 def _stages(arch: ArchSpec, cost: Callable[..., Cost]) -> tuple[Stage, ...]:
     widths = arch.channels
     rows = [Stage("time", 0, (), (), "", cost("time_encoder", "temporal_weights"))]
+    if arch.motion.kind != "none":
+        width = getattr(arch.motion, "channels", 0)
+        rows.append(Stage("motion", width, (), (), "", cost("motion")))
     for scale, groups in enumerate(arch.blocks):
         longest = max(groups, default=0)
         pattern = tuple(arch.dilations[i % len(arch.dilations)] for i in range(longest))

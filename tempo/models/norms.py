@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, unflatten
 
+from tempo.kernels.group_norm import group_norm_act
+from tempo.kernels.selection import takes
 from tempo.spec import arch_slots as slots
 from tempo.spec.implementations import Implementations
 
@@ -116,13 +118,17 @@ class _Eager(torch.autograd.Function):
         slope = -deviation.square() * mean_along
         offset = -deviation * mean_total - centre * slope
         own = _affine(x, slope.expand_as(total), offset.expand_as(total))
-        grad_x = own.addcmul_(grad, _over_pixels(gain * deviation).to(x.dtype))
+        grad_x = own.addcmul_(grad, _over_pixels(gain * deviation))
         return grad_x, along.sum(0).flatten(), total.sum(0).flatten(), None, None
 
 
 def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Return x * scale + shift per sample and channel, in the type and layout of `x`."""
-    return torch.addcmul(_over_pixels(shift).to(x.dtype), x, _over_pixels(scale).to(x.dtype))
+    """Return x * scale + shift per sample and channel, in the type and layout of `x`.
+
+    Scale and shift stay wide, and the result is rounded once.
+    """
+    out = torch.empty_like(x)
+    return torch.addcmul(_over_pixels(shift), x, _over_pixels(scale), out=out)
 
 
 def group_count(groups: int, channels: int) -> int:
@@ -153,7 +159,16 @@ class GroupNorm(AffineNorm):
         self.groups = group_count(options.groups, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        fused = self.fused(x, "none")
+        if fused is not None:
+            return fused
         return group_norm(x, self.groups, self.weight, self.bias, EPS)
+
+    def fused(self, x: Tensor, activation: str, slope: float = 0.0) -> Tensor | None:
+        """Return the activation of the normalised `x` by the fused kernel, where that is in use."""
+        if not takes("group_norm", x, options=(self.groups, activation, slope)):
+            return None
+        return group_norm_act(x, self.weight, self.bias, self.groups, EPS, activation, slope)
 
 
 class Layer2d(AffineNorm):

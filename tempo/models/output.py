@@ -8,6 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from tempo.kernels.blend import blend as fused_blend
+from tempo.kernels.selection import takes
 from tempo.models.blocks import Chain
 from tempo.models.layers import Parameterless, conv, make_activation, site_of
 from tempo.models.temporal.weighting import Moments, even_weights, neighbours
@@ -24,7 +26,10 @@ class BlockHead(nn.Module):
         width = arch.channels[0]
         self.first = conv(inputs, width)
         self.chain = Chain(
-            arch.block, site_of(arch, width), options.blocks, checkpointing=arch.checkpointing
+            arch.block,
+            site_of(arch, width),
+            options.blocks,
+            checkpointing=arch.checkpointing is True,
         )
         self.last = conv(width, 3)
 
@@ -56,8 +61,14 @@ HEADS: Implementations[Callable[..., BlockHead | TaperHead]] = Implementations(
 
 
 def blend(frames: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sum over views: [B, N, C, H, W] and [B, N] -> [B, C, H, W]."""
-    return (frames * weights.to(frames.dtype)[..., None, None, None]).sum(1)
+    """Return the weighted sum over views: [B, N, C, H, W] and weights -> [B, C, H, W].
+
+    The weights are [B, N] or, by pixel, [B, N, H, W].
+    """
+    if takes("blend", frames, options=(weights.dim() == 2, False)):
+        return fused_blend(frames, weights)
+    by_pixel = weights if weights.dim() == 4 else weights[..., None, None]
+    return (frames * by_pixel.to(frames.dtype).unsqueeze(2)).sum(1)
 
 
 class ResidualBlend(Parameterless):

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from tempo.core.errors import RecordError
 from tempo.core.records import RunStatus
-from tempo.records.events import (
-    AttemptStarted,
-    Claimed,
-    Event,
-    Finished,
-    Logged,
-    Trained,
-    Validated,
-    from_json,
-    to_json,
-)
+from tempo.records.events import Event, Logged, from_json, to_json
 from tempo.records.files import LARGE, MIB, is_there, open_file, take_format
 from tempo.records.json_text import parse_json
+from tempo.records.memory.derived_values import Source
+from tempo.records.memory.kept_progress import from_bytes, to_bytes
+from tempo.records.progress import Progress
 
 NAME = "events.jsonl"
 
@@ -46,9 +40,18 @@ class EventLog(AbstractContextManager["EventLog"]):
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def append(self, event: Event, *, durable: bool = False) -> None:
-        """Write an event; `durable` waits until it is on the disk."""
+        """Write an event; `durable` waits until it is on the disk.
+
+        Raises:
+            OSError: when the disk is full. What it took of the line is removed, so that a shorter
+                line can follow.
+        """
         line = to_json(Logged(time=time.time(), attempt=self.attempt, event=event))
-        os.write(self._file, (json.dumps(line, separators=(",", ":")) + "\n").encode())
+        content = (json.dumps(line, separators=(",", ":")) + "\n").encode()
+        written = os.write(self._file, content)
+        if written < len(content):
+            os.ftruncate(self._file, os.lseek(self._file, 0, os.SEEK_CUR) - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), NAME)
         if durable:
             os.fsync(self._file)
 
@@ -130,62 +133,7 @@ TAIL_BYTES = 1 << 16
 """More than the last lines of a log take, a traceback included."""
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far a run is, from the events read so far. Steps and times are of the last attempt.
-
-    `curve` holds the metrics of each validation that counts, by step; `environment` is where the
-    last attempt runs; `broken_off` counts earlier attempts that did not say how they ended.
-    """
-
-    attempt: int = 0
-    step: int = 0
-    total: int = 0
-    started: float = 0.0
-    first_step: int = 0
-    updated: float = 0.0
-    finish: Finished | None = None
-    curve: dict[int, Mapping[str, float]] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    broken_off: int = 0
-
-    def take(self, logged: Logged) -> None:
-        if logged.attempt < self.attempt:
-            # Fencing: written by a process that was taken for dead, after a newer attempt began.
-            return
-        event: Event = logged.event
-        if 0 < self.attempt < logged.attempt and self.finish is None:
-            self.broken_off += 1
-        self.attempt, self.updated = logged.attempt, logged.time
-        if isinstance(event, Claimed):
-            self.started, self.finish = logged.time, None
-            self.first_step = self.step
-        elif isinstance(event, AttemptStarted):
-            self.started, self.finish = logged.time, None
-            self.step = self.first_step = event.resumed_step
-            self.total, self.environment = event.total_steps, event.environment
-            self.curve = {step: v for step, v in self.curve.items() if step <= self.step}
-        elif isinstance(event, Trained):
-            self.step = event.step
-        elif isinstance(event, Validated):
-            self.step = event.step
-            self.curve[event.step] = event.values
-        elif isinstance(event, Finished):
-            self.finish = event
-
-    @property
-    def psnr(self) -> float | None:
-        """Of the last validation that counts."""
-        return self.curve[max(self.curve)].get("psnr") if self.curve else None
-
-    @property
-    def rate(self) -> float | None:
-        """Steps per second of this attempt so far; None before the first step was reported."""
-        done, took = self.step - self.first_step, self.updated - self.started
-        return done / took if done > 0 and took > 0 else None
-
-
-BETWEEN = ("train", "image", "checkpoint", "model", "evaluation", "note")
+BETWEEN = ("train", "image", "model", "evaluation", "note")
 """Kinds of event that tell nothing of how far a run is that later ones do not tell."""
 
 
@@ -219,7 +167,30 @@ class Tail:
 
     def catch_up(self) -> None:
         """Update `progress` from a log that was not followed: of the steps between two
-        validations only the last is looked at, so that long logs are read quickly."""
+        validations only the last is looked at, so that long logs are read quickly.
+
+        Of a run that ended the progress is remembered: see `remembering`.
+        """
+        source = Source(self.folder / NAME)
+        if self._offset or not self._recalled(source):
+            self._catch_up()
+            if self.progress.finish is not None and self._offset == source.size:
+                source.keep("progress", to_bytes(self.progress, self._offset))
+
+    def _recalled(self, source: Source) -> bool:
+        """Take the progress that is remembered of a run, if it is."""
+        kept = source.recall("progress")
+        if kept is None:
+            return False
+        try:
+            progress, offset = from_bytes(kept)
+        except (KeyError, TypeError, ValueError):
+            return False
+        if offset == source.size:
+            self.progress, self._offset = progress, offset
+        return offset == source.size
+
+    def _catch_up(self) -> None:
         end, before = self._offset, replace(self.progress, curve=dict(self.progress.curve))
         trained = last = _last_trained(self.folder, self._offset)
         for logged in read_events(self.folder, self._offset, BETWEEN, self.progress.attempt):
@@ -249,15 +220,24 @@ class Tail:
             yield logged
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether a run's folder holds a finished result.
+def progress_of(folder: Path) -> Progress:
+    """Return how far a run is, from a log that was not followed: see `Tail.catch_up`.
 
     Raises:
         RecordError: when its events cannot be read.
     """
     tail = Tail(folder)
     tail.catch_up()
-    finish = tail.progress.finish
+    return tail.progress
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a run's folder holds a finished result.
+
+    Raises:
+        RecordError: when its events cannot be read.
+    """
+    finish = progress_of(folder).finish
     return finish is not None and finish.status == RunStatus.COMPLETE
 
 

@@ -138,7 +138,8 @@ class Noted(Event):
     """Something a reader of the result should know, or a by-product worth finding.
 
     `topic`: checkpoint, oom, skipped, rollback, data, data_wait, compile, profile, milestones,
-    init, freeze or stage.
+    init, freeze, stage, lease (the lease was in danger, so a checkpoint was written at once) or
+    lost (the attempt before ended without a word).
     `step` is where it happened; a `lasting` note is not superseded by a resumed attempt. `path` is
     a file with more, if any.
     """
@@ -152,11 +153,18 @@ class Noted(Event):
     lasting: bool = False
 
 
+LOST_LEASE = "lease"
+"""The failure of an attempt that stopped because its lease could not be renewed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Event):
     """The attempt ends. `status`: complete, failed or stopped. Seconds are of this attempt.
 
-    `failure` is one of `tempo.core.records.FAILURES`; `detail` is the traceback, if any.
+    `failure` is one of `tempo.core.records.FAILURES`, for one that stopped None or `LOST_LEASE`;
+    `detail` is the traceback, if any.
+    `cpu_seconds` are user and system seconds of its processes on this machine and of their
+    children, over the same span as `seconds`; None in older records and where it was killed.
     """
 
     kind: ClassVar[str] = "finish"
@@ -168,6 +176,7 @@ class Finished(Event):
     failure: str | None = None
     message: str = ""
     detail: str = ""
+    cpu_seconds: float | None = None
 
 
 EVENTS: dict[str, type[Event]] = {

@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from tempo.core.errors import FormatError, RecordError
+from tempo.records.drafts import abandoned_drafts, draft_of
 from tempo.records.json_text import parse_json, shown
 
 FORMAT = 3
@@ -35,19 +37,53 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
         RecordError: when a folder stands where the file belongs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = draft_of(path)
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write several files, by their paths in `folder`; where one cannot be, none is changed.
+
+    All are on the disk under temporary names before the first takes its place, so a disk that is
+    full leaves what was there. The last named is replaced last. What a process left that was killed
+    in the middle of this is removed.
+
+    Raises:
+        OSError, RecordError: as `write_atomic`.
+    """
+    for left in abandoned_drafts(folder):
+        left.unlink(missing_ok=True)
+    drafts: dict[Path, Path] = {}
+    try:
+        for name, content in files.items():
+            path = folder / name
+            draft = drafts[path] = draft_of(path)
+            write_atomic(draft, partial(_write, content))
+        for path, draft in drafts.items():
+            _replace(draft, path)
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
+
+
+def _replace(draft: Path, path: Path) -> None:
+    try:
+        draft.replace(path)
     except IsADirectoryError as error:
         raise RecordError(
             f"{path} is a folder where a file belongs; move it away or delete it"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def of_attempt(path: Path, attempt: int) -> Path:

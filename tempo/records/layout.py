@@ -2,16 +2,18 @@
 
 <root>/runs/<run_id>/      run.json, events.jsonl, clips-a<n>.parquet, gallery/, images/,
                            checkpoints/, attempts/<n>.log; test-clips-<rank>-a<n>.jsonl while
-                           the test evaluation is not done
+                           the test evaluation is not done; removed.json of what was removed
 <root>/studies/<study>/    plans/<profile>.json, current, verdicts/<profile>.jsonl,
                            seeds/<profile>.jsonl
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from tempo.records.files import (
     write_json,
 )
 from tempo.records.json_text import shown
+from tempo.records.memory.derived_values import Source
 
 SHORTEST_ID = 4
 """Characters of a run id that are enough to name the run."""
@@ -105,6 +108,12 @@ class Store:
         if profile is None:
             profile = self._current(study)
         path = folder / "plans" / f"{profile}.json"
+        if profile is None and study in self.studies():
+            raise RecordError(
+                f"the study {study!r} in {self.root} has not been planned to its end, so none of "
+                f"its profiles is the current one ({folder / 'current'} is missing): run it, or "
+                f"choose one with --profile ({', '.join(self._profiles(study)) or 'there is none'})"
+            )
         if profile is None or not is_there(path):
             known = ", ".join(self.studies()) or "none"
             under = f" under profile {profile!r}" if profile else ""
@@ -241,11 +250,16 @@ def load_run(folder: Path) -> RunSpec:
     path = folder / "run.json"
     if not is_there(path):
         raise RecordError(f"{folder} holds no run (run.json is missing)")
+    source = Source(path)
+    if (kept := source.recall("spec")) is not None:
+        with suppress(AttributeError, TypeError, ValueError):
+            return RunSpec.from_json(json.loads(kept))
     try:
         spec = build(RunSpec, take_format(read_json(path), path))
         _check_ids(spec.run_id, spec.parents)
     except ValueError as error:
         raise RecordError(f"{path} is damaged: {error}") from error
+    source.keep("spec", json.dumps(spec.to_json()).encode())
     return spec
 
 

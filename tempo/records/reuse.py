@@ -18,8 +18,8 @@ from typing import Any
 from tempo.core.code_stamp import code_stamp
 from tempo.core.errors import RecordError
 from tempo.core.plugins.description import stamps as stamps_of
-from tempo.records.event_log import is_complete, read_events
-from tempo.records.events import EVENTS, AttemptStarted
+from tempo.core.records import RunStatus
+from tempo.records.event_log import progress_of
 from tempo.records.files import is_there, read_bytes
 from tempo.records.layout import Store, load_run
 from tempo.records.parent_runs import changed_parent
@@ -27,7 +27,6 @@ from tempo.records.parent_runs import changed_parent
 OTHER_CODE = "made by other code"
 """Why a result is stale that another version of Tempo's own code made."""
 
-_STARTS_ONLY = tuple(kind for kind in EVENTS if kind != AttemptStarted.kind)
 _RUN_ID = re.compile(rb'"run_id": ?"([0-9A-Za-z]+)"')
 
 
@@ -62,7 +61,8 @@ def reuse_status(
     try:
         if not is_there(folder / "run.json"):
             return ReuseStatus()
-        environments, complete = _environments(folder), is_complete(folder)
+        progress = progress_of(folder)
+        environments, finish = progress.environments, progress.finish
         why = _other_code(folder, environments, plugins)
     except RecordError as error:
         raise RecordError(
@@ -72,7 +72,7 @@ def reuse_status(
     if not why and (parent := changed_parent(folder, last)) is not None:
         why = f"made from the weights of run {parent}, which was trained again"
     return ReuseStatus(
-        complete=complete,
+        complete=finish is not None and finish.status == RunStatus.COMPLETE,
         stale=bool(why),
         why=why,
         beside=tuple(_differences(last, runtime)) if runtime and last else (),
@@ -120,22 +120,13 @@ def _outdated(made: Mapping[str, str], now: Mapping[str, str]) -> bool:
     )
 
 
-def _environments(folder: Path) -> list[Mapping[str, Any]]:
-    """Return the recorded environments of the attempts whose work counts, in order."""
-    found: list[Mapping[str, Any]] = []
-    for logged in read_events(folder, without=_STARTS_ONLY):
-        assert isinstance(logged.event, AttemptStarted)
-        if logged.event.afresh:
-            found = []
-        if logged.event.environment:
-            found.append(logged.event.environment)
-    return found
-
-
 def _differences(was: Mapping[str, Any], runtime: Mapping[str, Any]) -> Iterator[str]:
     for name in ("threads", "compile"):
         if name in was and was[name] != runtime[name]:
             yield f"{name} {was[name]} (asked: {runtime[name]})"
+    asked = runtime.get("kernels", "auto")
+    if asked != "auto" and str(was.get("kernels", "plain")).partition(":")[0] != asked:
+        yield f"kernels {was.get('kernels', 'plain')} (asked: {asked})"
     asked = runtime["micro_batch"]
     if asked != "auto" and was.get("micro_batch", asked) != asked:
         yield f"micro_batch {was['micro_batch']} (asked: {asked})"

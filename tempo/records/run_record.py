@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+import struct
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tempo.core.records import RunSpec, RunStatus
-from tempo.records.event_log import read_events
+from tempo.records.event_log import NAME, read_events
 from tempo.records.events import (
     AttemptStarted,
     CheckpointSaved,
     Claimed,
     Evaluated,
+    Event,
     Finished,
     ImageSaved,
     Logged,
@@ -23,6 +26,9 @@ from tempo.records.events import (
     Validated,
 )
 from tempo.records.layout import load_run
+from tempo.records.memory.derived_values import Source
+from tempo.records.memory.kept_curves import field_of, packed, unpacked
+from tempo.records.memory.kept_events import events_from, events_to_bytes
 
 
 def device_hours(seconds: float, devices: float = 1) -> float:
@@ -77,8 +83,8 @@ class RunRecord:
     status: RunStatus
     attempts: tuple[Attempt, ...]
     model: ModelBuilt | None
-    train: tuple[Trained, ...]
-    validations: tuple[Validated, ...]
+    train: Sequence[Trained]
+    validations: Sequence[Validated]
     images: tuple[ImageSaved, ...]
     checkpoints: tuple[CheckpointSaved, ...]
     evaluations: tuple[Evaluated, ...]
@@ -97,7 +103,7 @@ class RunRecord:
     @property
     def step(self) -> int:
         """The last step that counts."""
-        trained = max((event.step for event in self.train), default=0)
+        trained = max(field_of(self.train, "step"), default=0)
         saved = max((event.step for event in self.checkpoints), default=0)
         return max(trained, saved)
 
@@ -111,6 +117,16 @@ class RunRecord:
     def train_seconds(self) -> float:
         """Seconds spent training in all attempts whose work is part of the result."""
         return sum(attempt.train_seconds for attempt in self.lineage)
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor seconds of all attempts whose work is part of the result.
+
+        None when one of them recorded none: a sum without it would be too small.
+        """
+        ends = [attempt.finish for attempt in self.lineage]
+        spent = [end.cpu_seconds for end in ends if end and end.cpu_seconds is not None]
+        return sum(spent) if spent and len(spent) == len(ends) else None
 
     @property
     def device_hours(self) -> float:
@@ -184,22 +200,92 @@ CURVES = ("train", "val", "image", "checkpoint")
 def read_result(folder: Path) -> RunRecord:
     """A run without its curves, images and checkpoints: what a table needs, read far quicker.
 
-    A killed attempt's end is its last event of any kind, so such a run is read whole.
+    A killed attempt's end is its last event of any kind, so such a run is read whole. Of others
+    the events that were read are remembered: see `remembering`.
     """
-    run = read_run(folder, without=CURVES)
-    if all(attempt.finish for attempt in run.attempts):
+    source = Source(folder / NAME)
+    kept = source.recall("result")
+    everything = None if kept is None else events_from(kept)
+    if everything is None:
+        everything = list(read_events(folder, without=CURVES))
+        run = _record(folder, load_run(folder), everything)
+        if run.attempts and not _ended(run):
+            return read_run(folder)
+        source.keep("result", events_to_bytes(everything))
         return run
-    return read_run(folder)
+    return _record(folder, load_run(folder), everything)
 
 
 def read_run(folder: Path, without: Collection[str] = ()) -> RunRecord:
     """Read a run's folder. Events of a kind in `without` are left out, and unknown to the result.
 
+    Of a run that ended the events that were read are remembered, its curves in columns: see
+    `remembering`.
+
     Raises:
         RecordError: when the folder holds no run or its events cannot be read.
     """
     spec = load_run(folder)
+    source = Source(folder / NAME)
+    if not without and (kept := _recalled(folder, spec, source)) is not None:
+        return kept
     everything = list(read_events(folder, without=without))
+    run = _record(folder, spec, everything)
+    if not without and source.remembered and _ended(run):
+        source.keep("result", events_to_bytes(_of_result(everything)))
+        beside = [
+            [[each.number, each.ended, each.last_step] for each in run.attempts],
+            events_to_bytes(_of_steps(everything, (*run.images, *run.checkpoints))).decode(),
+        ]
+        curves = packed([(Trained, run.train), (Validated, run.validations)], beside)
+        source.keep("curves", curves)
+        # As columns they take a fraction of the memory, from the first time on.
+        (train, validations), _ = unpacked(curves, (Trained, Validated))
+        run = replace(run, train=train, validations=validations)
+    return run
+
+
+def _recalled(folder: Path, spec: RunSpec, source: Source) -> RunRecord | None:
+    """Return the record of a run by what is remembered of it; None where that is not all."""
+    result, curves = source.recall("result"), source.recall("curves")
+    everything = None if result is None or curves is None else events_from(result)
+    if everything is None or curves is None:
+        return None
+    with suppress(TypeError, ValueError, struct.error):
+        (train, validations), (ends, others) = unpacked(curves, (Trained, Validated))
+        saved = [each.event for each in events_from(others.encode()) or ()]
+        run = _record(folder, spec, everything)
+        return replace(
+            run,
+            attempts=tuple(
+                replace(each, number=number, ended=ended, last_step=last)
+                for each, (number, ended, last) in zip(run.attempts, ends, strict=True)
+            ),
+            train=train,
+            validations=validations,
+            images=tuple(e for e in saved if isinstance(e, ImageSaved)),
+            checkpoints=tuple(e for e in saved if isinstance(e, CheckpointSaved)),
+        )
+    return None
+
+
+def _ended(run: RunRecord) -> bool:
+    """Return whether all attempts of a run that began recorded their ends."""
+    return bool(run.attempts) and all(attempt.finish for attempt in run.attempts)
+
+
+def _of_result(events: Iterable[Logged]) -> list[Logged]:
+    return [each for each in events if each.event.kind not in CURVES]
+
+
+def _of_steps(events: Iterable[Logged], chosen: Collection[Event]) -> list[Logged]:
+    """Return those of the events that are among the `chosen` ones themselves."""
+    there = {id(event) for event in chosen}
+    return [each for each in events if id(each.event) in there]
+
+
+def _record(folder: Path, spec: RunSpec, everything: list[Logged]) -> RunRecord:
+    """Return the record that the events of a run amount to, superseded ones included."""
     attempts = _attempts(everything)
     events = [logged.event for logged in effective(everything)]
     return RunRecord(

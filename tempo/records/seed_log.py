@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan, PlannedRun
 from tempo.records.field_types import build
@@ -78,6 +76,9 @@ def log_path(store: Store, plan: Plan) -> Path:
 @contextmanager
 def looking(store: Store, plan: Plan) -> Iterator[None]:
     """Let one process at a time look at a study and decide what follows."""
+    # Imported late: whoever only reads the looks must not wait for it.
+    from filelock import FileLock
+
     path = log_path(store, plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):

@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-
-from filelock import FileLock
 
 from tempo.core.errors import RecordError
 from tempo.core.records import Plan
@@ -82,7 +82,7 @@ class LookedContrast:
         return self.seeds >= self.planned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """All contrasts of the rule's family as they were shown at `time`, None while not recorded.
 
@@ -97,10 +97,11 @@ class Look:
 
     def of(self, variant: str, baseline: str, metric: str) -> LookedContrast | None:
         """Return what the look showed of one contrast."""
-        for each in self.contrasts:
-            if (each.variant, each.baseline, each.metric) == (variant, baseline, metric):
-                return each
-        return None
+        return self._by_name.get((variant, baseline, metric))
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str, str], LookedContrast]:
+        return {(e.variant, e.baseline, e.metric): e for e in reversed(self.contrasts)}
 
 
 Entry = RuleEntry | Look
@@ -164,7 +165,7 @@ def append(store: Store, plan: Plan, entry: Entry) -> None:
     """
     path = log_path(store, plan)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    with _locked(path):
         _write(path, entry)
 
 
@@ -180,7 +181,7 @@ def append_look(store: Store, plan: Plan, look: Look) -> Look:
     """
     path = log_path(store, plan)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    with _locked(path):
         known = read_log(store, plan).look_at(look.data, look.rule)
         if known is not None:
             return known
@@ -193,6 +194,14 @@ def append_look(store: Store, plan: Plan, look: Look) -> Look:
         )
         _write(path, made)
         return made
+
+
+def _locked(path: Path) -> AbstractContextManager[object]:
+    """Let one process at a time write a log."""
+    # Imported late: whoever only reads a log must not wait for it.
+    from filelock import FileLock
+
+    return FileLock(f"{path}.lock")
 
 
 def _write(path: Path, entry: Entry) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from tempo.comparison.comparison import Comparison
-from tempo.records.files import write_atomic
+from tempo.records.files import write_together
 from tempo.report.figures import FIGURES
 from tempo.report.figures.export import FORMATS, Plate, plates
-from tempo.report.formats.table import Table
-from tempo.report.formats.writers import csv_text, escape_markdown, latex, markdown_lines
+from tempo.report.formats.table import NotApplicable, Table
+from tempo.report.formats.writers import (
+    csv_text,
+    escape_markdown,
+    latex,
+    markdown,
+    markdown_lines,
+)
 from tempo.report.pages.gallery import BUDGET
 from tempo.report.pages.page import Page, render
 from tempo.report.pages.study_page import study_page
 from tempo.report.pages.summary import Box
-from tempo.report.tables import TABLES, results
+from tempo.report.pages.test_set_panels import set_figures, set_tables
+from tempo.report.tables import TABLES, paper, results
 
 PAGE = "index.html"
 
@@ -33,26 +38,45 @@ def write_report(
     formats: Sequence[str] = tuple(FORMATS),
     limit: int = LIMIT,
 ) -> Path:
-    """Write `index.html`, `report.md`, `table.csv`, `figures/` and `tables/`; return the page.
+    """Write a page, `report.md`, `table.csv`, `paper_table.*`, `figures/` and `tables/`.
+
+    Returns the page, `index.html`.
 
     Args:
         formats: of the figures beside the page, of `png`, `pdf` and `svg`.
-        limit: bytes that the page should stay under; gallery pictures are left out for it.
+        limit: bytes that the page should stay under; gallery pictures are left out for it, and
+            below the default the strata of further test sets too.
     """
-    figures = plates(FIGURES, comparison, formats)
+    figures = plates(
+        {**FIGURES, **set_figures(comparison, with_strata=limit >= LIMIT)}, comparison, formats
+    )
     tables = {name: build(comparison) for name, build in TABLES.items()}
+    tables |= set_tables(comparison)
     drawn = sum(plate.size for plate in figures.values() if isinstance(plate, Plate))
     left_for_pictures = min(BUDGET, max(0, limit - drawn - WORDS))
     page = study_page(comparison, figures, tables, left_for_pictures, folder)
-    return write_page(page, folder, {"table.csv": csv_text(results.data(comparison)).encode()})
+    beside = {"table.csv": csv_text(results.data(comparison))} | _paper(comparison, tables)
+    return write_page(page, folder, {name: text.encode() for name, text in beside.items()})
+
+
+def _paper(comparison: Comparison, tables: Mapping[str, Table | NotApplicable]) -> dict[str, str]:
+    """Return the table of a paper as files by name; nothing where the study has none."""
+    table = tables[paper.NAME]
+    if isinstance(table, NotApplicable):
+        return {}
+    return {
+        f"{paper.NAME}.md": markdown(table),
+        f"{paper.NAME}.csv": csv_text(paper.data(comparison)),
+        f"{paper.NAME}.tex": latex(table),
+    }
 
 
 def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = None) -> Path:
     """Write any page with its figures and tables, and `extra` files beside the page.
 
-    Everything is rendered before anything is written, and each file is replaced as a whole, the
-    page last: a report that breaks half-way leaves the old page, complete. Figures and tables of
-    an earlier report that no longer apply are removed.
+    Everything is rendered and on the disk before the first file is replaced, the page last: a
+    report that breaks half-way, or for which the disk is full, leaves the old one, complete.
+    Figures and tables of an earlier report that no longer apply are removed.
     """
     files = dict(extra or {})
     for plate in page.figures.values():
@@ -68,13 +92,8 @@ def write_page(page: Page, folder: Path, extra: Mapping[str, bytes] | None = Non
     return folder / PAGE
 
 
-def _write(data: bytes, file: BinaryIO) -> None:
-    file.write(data)
-
-
 def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        write_atomic(folder / name, partial(_write, data))
+    write_together(folder, files)
     for place, suffixes in (("figures", tuple(FORMATS)), ("tables", ("tex", "csv"))):
         for path in (folder / place).glob("*"):
             if f"{place}/{path.name}" not in files and path.suffix[1:] in suffixes:

@@ -93,6 +93,8 @@ class ArchSpec(Section):
     """how a time becomes a code"""
     temporal_weights: Annotated[Slot, slot_of(slots.TEMPORAL_WEIGHTS)] = slots.LearnedWeights()
     """how much each view counts at the target time"""
+    motion: Annotated[Slot, slot_of(slots.MOTIONS)] = slots.NoMotion()
+    """whether optical flow aligns the frames with the target time before they are encoded"""
     fusion: Annotated[Slot, slot_of(slots.FUSIONS)] = slots.WeightedFusion()
     """how the features of several views become one"""
     guidance: bool = Field(False, description="coarser scales modulate the fusion of finer ones")
@@ -108,9 +110,10 @@ class ArchSpec(Section):
     """normalisation beside the convolutions"""
     activation: Literal["gelu", "leaky_relu"] = "gelu"
     """the nonlinearity of all blocks"""
-    checkpointing: bool = Field(
+    checkpointing: Literal["auto"] | bool = Field(
         False,
-        description="recompute activations in the backward pass to save memory",
+        description="recompute activations in the backward pass to save memory; auto does so "
+        "where the batch does not fit into memory otherwise",
         json_schema_extra=NOT_RESULT,
     )
 

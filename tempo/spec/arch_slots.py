@@ -169,6 +169,26 @@ class UniformWeights(Options):
 TEMPORAL_WEIGHTS = kinds("temporal weighting", LearnedWeights, LinearWeights, UniformWeights)
 
 
+class NoMotion(Options):
+    """The frames as they are: no optical flow (V2 and V3)."""
+
+    kind: Literal["none"] = "none"
+
+
+class FlowMotion(Options):
+    """Frames warped to the target time by a light coarse-to-fine optical flow, with a mask."""
+
+    kind: Literal["flow"] = "flow"
+    channels: int = Field(32, ge=4, le=512, description="feature channels of the flow head")
+    levels: int = Field(
+        3, ge=1, le=6, description="scales of the flow: 1/2 of the frame, and halves of that"
+    )
+    iterations: int = Field(1, ge=1, le=8, description="corrections of the flow at each scale")
+
+
+MOTIONS = kinds("motion", NoMotion, FlowMotion)
+
+
 class WeightedFusion(Options):
     """The sum of the views' features under the temporal weights."""
 

@@ -19,7 +19,7 @@ _INFOS: dict[str, tuple[tuple[str, str, Literal["higher", "lower"], int], str]] 
     ),
     "psnr_uint8": (
         ("PSNR, 8 bit", "dB", "higher", 2),
-        "peak signal-to-noise ratio over RGB of pictures rounded to 8 bits",
+        "peak signal-to-noise ratio over RGB of pictures rounded to 8 bits, halves to even",
     ),
     "ssim": (
         ("SSIM", "", "higher", 4),
@@ -44,11 +44,30 @@ _INFOS: dict[str, tuple[tuple[str, str, Literal["higher", "lower"], int], str]] 
     ),
     "ie": (
         ("IE", "grey levels", "lower", 2),
-        "mean absolute difference of pictures rounded to 8 bits",
+        "mean absolute difference of pictures rounded to 8 bits, halves to even",
     ),
     "edge": (
         ("edge error", "grey levels/px", "lower", 3),
         ("mean absolute difference of the Sobel gradient magnitudes of luma (BT.601, 0 to 255)"),
+    ),
+    "lpips_alex": (
+        ("LPIPS (Alex)", "", "lower", 4),
+        "learned perceptual image patch similarity 0.1 through AlexNet, whole pictures",
+    ),
+    "lpips_vgg": (
+        ("LPIPS (VGG)", "", "lower", 4),
+        "learned perceptual image patch similarity 0.1 through VGG-16, whole pictures",
+    ),
+    "dists": (
+        ("DISTS", "", "lower", 4),
+        "deep image structure and texture similarity, a distance, through VGG-16, whole pictures",
+    ),
+    "flolpips": (
+        ("FloLPIPS", "", "lower", 4),
+        (
+            "LPIPS (Alex) weighted by how much the flow (PWC-Net) to the neighbouring output "
+            "frames differs from the true one, mean of both neighbours (Danier et al. 2022)"
+        ),
     ),
     "tof": (
         ("tOF", "px", "lower", 3),
@@ -62,6 +81,13 @@ _INFOS: dict[str, tuple[tuple[str, str, Literal["higher", "lower"], int], str]] 
         (
             "mean squared difference (RGB, data range 1) between neighbouring output frames, "
             "one warped to the other by the flow (DIS) of the true frames, where not occluded"
+        ),
+    ),
+    "psnr_div": (
+        ("PSNR-DIV", "dB", "higher", 2),
+        (
+            "peak signal-to-noise ratio of luma (BT.709, 8 bit) over the pixels where the flow "
+            "(Farneback) from the prediction to the next output frame diverges (Daly et al. 2025)"
         ),
     ),
     "flicker": (
@@ -89,6 +115,17 @@ one target."""
 
 OWN_METRICS = tuple(_INFOS)
 """Tempo's own metrics, without those of plug-ins."""
+
+PERCEPTUAL = {
+    "lpips_alex": ("alexnet",),
+    "lpips_vgg": ("vgg16",),
+    "dists": ("vgg16",),
+    "flolpips": ("alexnet", "pwcnet"),
+}
+"""Metrics that look through networks of others, and which; their weights are given by file."""
+
+BACKBONES = tuple(dict.fromkeys(each for every in PERCEPTUAL.values() for each in every))
+"""The networks that perceptual metrics look through."""
 
 METRIC_TABLE = "metric"
 """The table that plug-ins add metrics to: of a frame against its target."""
@@ -121,9 +158,14 @@ def check_validated(name: str) -> None:
     """Check that a validation can measure a metric.
 
     Raises:
-        UnknownNameError: when there is no such metric, or it needs more than one frame.
+        UnknownNameError: when there is no such metric, or validations do not measure it.
     """
     METRIC_INFOS.get(name)
+    if name in PERCEPTUAL:
+        raise UnknownNameError(
+            f"{name} is measured when a network is tested, not in validation, so no checkpoint can "
+            f"be chosen by it (possible: {', '.join(validation_metrics())})"
+        )
     if name not in validation_metrics():
         raise UnknownNameError(
             f"{name} needs more frames than a validation predicts, so no checkpoint can be chosen "

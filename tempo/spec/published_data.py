@@ -20,6 +20,9 @@ from tempo.spec.options import (
 
 SEPTUPLET = 7
 
+NAME = Field("", description="what these pictures are called; part of the identity")
+"""Tells apart two folders of one layout, such as an archive and a noisy copy of it."""
+
 
 class Vimeo90k(Options):
     """Vimeo-90K triplets (Xue et al. 2019) in their published layout.
@@ -29,6 +32,7 @@ class Vimeo90k(Options):
     """
 
     kind: Literal["vimeo90k"] = "vimeo90k"
+    name: str = NAME
     root: str = Field(
         "${TEMPO_DATASETS:-datasets}/vimeo_triplet",
         json_schema_extra=NOT_RESULT,
@@ -50,6 +54,7 @@ class Vimeo90kSeptuplet(Options):
     """
 
     kind: Literal["vimeo90k_septuplet"] = "vimeo90k_septuplet"
+    name: str = NAME
     root: str = Field(
         "${TEMPO_DATASETS:-datasets}/vimeo_septuplet",
         json_schema_extra=NOT_RESULT,
@@ -98,6 +103,7 @@ class X4k1000fps(Options):
     """
 
     kind: Literal["x4k1000fps"] = "x4k1000fps"
+    name: str = NAME
     root: str = Field(
         "${TEMPO_DATASETS:-datasets}/x4k1000fps/train",
         json_schema_extra=NOT_RESULT,

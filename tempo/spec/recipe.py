@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tempo.core.plugins.parts import names_of
 from tempo.spec.data import DATASETS
-from tempo.spec.losses import LOSSES, Charbonnier
+from tempo.spec.losses import LOSSES, Charbonnier, FrozenWeights
 from tempo.spec.metrics import DEFAULT_METRICS, METRIC_INFOS, METRIC_TABLE, check_validated
 from tempo.spec.options import (
     MOST_CLIPS,
@@ -24,6 +24,7 @@ from tempo.spec.options import (
     slot_of,
 )
 from tempo.spec.sections.start import Init, part_names
+from tempo.spec.sections.test_sets import OneMethod, OneTestSet
 
 
 class AdamW(Options):
@@ -261,6 +262,13 @@ def _changes(stage: Stage) -> dict[str, Any]:
     return given | own
 
 
+class Backbone(FrozenWeights):
+    """A file with the published weights of the network that a perceptual metric looks through.
+
+    The file counts by its SHA-256, which is part of the protocol. Nothing is downloaded.
+    """
+
+
 class Evaluation(Section):
     """How a network is judged: the checkpoint is chosen on validation, reported on test.
 
@@ -285,6 +293,22 @@ class Evaluation(Section):
         DEFAULT_METRICS,
         json_schema_extra=NOT_RESULT,
         description="what the test evaluation measures; psnr always is",
+    )
+    backbones: dict[Literal["alexnet", "vgg16", "pwcnet"], Backbone] = Field(
+        {},
+        json_schema_extra=NOT_RESULT,
+        description="the networks that perceptual metrics look through, as torchvision and "
+        "pytorch-pwc write them: a file and its SHA-256 each",
+    )
+    test_sets: Annotated[tuple[OneTestSet, ...], ListOf] = Field(
+        (),
+        json_schema_extra=NOT_RESULT,
+        description="further test sets, on which every finished run is evaluated",
+    )
+    methods: Annotated[tuple[OneMethod, ...], ListOf] = Field(
+        (),
+        json_schema_extra=NOT_RESULT,
+        description="methods that are not trained here, evaluated on the further test sets",
     )
 
     @field_validator("select_by")
@@ -330,8 +354,15 @@ class Runtime(Section):
     workers: int = Field(
         0, ge=0, le=256, description="processes that prepare batches; 0 is in the run"
     )
-    compile: Literal["off", "default", "max-autotune"] = Field(
-        "off", description="compile the network with torch.compile, in this mode"
+    compile: Literal["off", "default", "regions", "max-autotune"] = Field(
+        "off",
+        description="compile the network with torch.compile, in this mode; regions compiles equal "
+        "blocks once, for runs of one process",
+    )
+    kernels: Literal["auto", "fused", "plain"] = Field(
+        "auto",
+        description="fused GPU kernels: auto takes those that agree with the plain form on this "
+        "run's shapes, fused demands all of them, plain takes none; a CPU has none",
     )
     profile_steps: Annotated[tuple[int, int], ListOf] | None = Field(
         None, description="first and last step of a recorded profiler trace"

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from tempo.core.identity import short_hash
+from tempo.core.jobs import HIGHEST_PRIORITY
+from tempo.core.plugins.loading import load_of
 from tempo.core.seed_stages import SeedStages
 from tempo.spec.arch import ArchSpec
 from tempo.spec.data import DATASETS, shortest_side, trained_on
@@ -24,9 +26,10 @@ from tempo.spec.options import (
     Slot,
     slot_of,
 )
-from tempo.spec.plugins.plugin_list import Plugins, load_of
+from tempo.spec.plugins.plugin_list import Plugins
 from tempo.spec.recipe import Evaluation, Recipe, Runtime
 from tempo.spec.search_section import SearchSpec
+from tempo.spec.sections.keep import Keep
 from tempo.spec.sections.resources import Limits, Resources
 from tempo.spec.sections.start import map_sources
 from tempo.spec.seeds import SeedForms, stages_of
@@ -34,6 +37,9 @@ from tempo.spec.verdict import VerdictSection
 
 REFERENCES: tuple[Reference, ...] = ("average", "nearest")
 """Methods without weights that every table shows, judged by the same evaluator."""
+
+
+Priority = Annotated[int, Field(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
 
 
 class RunConfig(Section):
@@ -138,8 +144,14 @@ class StudySpec(RunConfig):
     seeds: Annotated[tuple[int, ...], *SeedForms] = Field(
         (0,), description="replicates of every variant: a count, a list, or as many as it takes"
     )
+    priority: dict[Annotated[str, Field(min_length=1, max_length=300)], Priority] = Field(
+        default_factory=dict,
+        description="which runs take the next slot: a variant's name, or a pattern such as "
+        "`se=off *`, to a number; the highest first, 0 without one; never part of a run's identity",
+    )
     resources: Resources = Resources()
     budget: Limits = Limits()
+    keep: Keep = Keep()
     search: SearchSpec | None = Field(
         None, description="a hyperparameter search over the factors, instead of a design"
     )
@@ -162,6 +174,16 @@ class StudySpec(RunConfig):
                 "a search has a fixed number of seeds, because it ends hopeless trials itself "
                 "(`race`), so `seeds` is a count or a list such as `seeds: 3`; `confirm` says how "
                 "many fresh seeds the best trials get"
+            )
+        return value
+
+    @field_validator("search")
+    @classmethod
+    def _has_one_priority(cls, value: SearchSpec | None, info: ValidationInfo) -> SearchSpec | None:
+        if value is not None and info.data.get("priority"):
+            raise ValueError(
+                "the trials of a search have no names before they begin, so that `priority` names "
+                "none of them; give the whole search a priority by `tempo run --priority N`"
             )
         return value
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from tempo.core.plugins.loading import load_of
 from tempo.core.records import MetricInfo, Plan
 from tempo.core.verdict_rule import Rule, Spending, share
 from tempo.spec.metrics import METRIC_INFOS
 from tempo.spec.options import ListOf, Section
-from tempo.spec.plugins.plugin_list import load_of
 
 DECIBELS = 0.05
 SIMILARITY = 0.001

@@ -11,22 +11,33 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from tempo.core.records import Plan
 from tempo.core.redaction import redacted
 from tempo.core.startup import loading
 from tempo.records.layout import Store
+from tempo.spec.user.notify import Notify
 from tempo.track.mlflow.client import adopt, prepare
 from tempo.track.mlflow.mlflow_store import MlflowMirror
 from tempo.track.mlflow.run_content import Limits
+from tempo.track.notices.message import Message
+from tempo.track.notices.outbox import Postman, put
 from tempo.track.store_address import default_uri
 
 NICENESS = 10
+PREFIX = "tempo-mirror-"
+"""How the temporary folder of a mirror is called, before the id of the process that made it."""
+FAREWELL = 6.0
+"""Seconds that messages may take to be delivered once the parent asks no more; what is left is kept
+for the next study. Less than `stop` waits."""
 LAST_WORDS = 300
 """Characters of a dead process's error output that are reported."""
 
@@ -47,7 +58,8 @@ class MirrorProcess:
         self._opening: dict[str, Any] | None = None
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[bytes] | None = None
-        self._begun = False
+        self._folder: Path | None = None
+        self._begun = self._opened = False
         self.problem: str | None = None
         self.experiment_id: str | None = None
 
@@ -58,9 +70,26 @@ class MirrorProcess:
 
     def warm(self) -> None:
         """Start the process, which imports MLflow, prepares a store and then waits for `start`."""
-        if self._process is not None:
-            return
+        if self._process is None:
+            self._spawn()
+            self._tell("warm", uri=self._uri, folder=str(self._folder))
+
+    def notify(self, message: Message, notify: Notify) -> None:
+        """Have the process deliver a message; it is on the disk before, and never waited for.
+
+        The process is started for this alone where nothing is mirrored.
+        """
+        put(self._store.root, message, notify)
+        if self._process is not None and self._process.poll() is not None:
+            self.stop()
+        if self._process is None:
+            self._spawn()
+        self._begun = True
+        self._tell("notify", records=str(self._store.root), notify=notify.model_dump(mode="json"))
+
+    def _spawn(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (`stop` closes it)
+        self._folder = _own_folder()
         self._process = subprocess.Popen(
             self._argv,
             stdin=subprocess.PIPE,
@@ -69,7 +98,6 @@ class MirrorProcess:
             text=True,
             start_new_session=True,
         )
-        self._tell("warm", uri=self._uri)
 
     def open(self, plan: Plan, invocation: Mapping[str, Any] | None) -> None:
         """Mirror `plan`, which is saved in the store, from now on; see Tracker."""
@@ -87,7 +115,7 @@ class MirrorProcess:
             raise RuntimeError("open a plan first")
         self.warm()
         self._tell("open", **self._opening)
-        self._begun = True
+        self._begun = self._opened = True
 
     def grow(self, plan: Plan) -> None:
         """Mirror a larger plan from now on, which is saved in the store."""
@@ -117,6 +145,7 @@ class MirrorProcess:
         """End the process, if there is one; a request under way is waited for. One that only made
         itself ready has nothing to finish."""
         process, self._process = self._process, None
+        self._opened = False
         if process is None:
             return
         if not self._begun:
@@ -129,11 +158,13 @@ class MirrorProcess:
         if self._errors is not None:
             self._errors.close()
             self._errors = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _revive(self) -> None:
         if self._process is not None and self._process.poll() is not None:
             self.stop()
-        if self._process is None:
+        if self._process is None or not self._opened:
             self.start()
 
     def _ask(self, what: str, **message: Any) -> bool:
@@ -177,27 +208,45 @@ class MirrorProcess:
         return redacted(f"the mirror's process ended: {said or 'without a word'}", self._uri)
 
 
+def _own_folder() -> Path:
+    """Make a temporary folder; those of processes that were killed together are removed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = left.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+
+
 def serve(requests: IO[str], answers: IO[str]) -> None:
     """Carry out the requests of the parent process until it closes the stream."""
-    with tempfile.TemporaryDirectory(prefix="tempo-mirror-") as folder:
-        server = _Server(answers, Path(folder))
-        try:
-            for line in requests:
-                message = json.loads(line)
-                getattr(server, f"do_{message.pop('do')}")(**message)
-        finally:
-            server.close()
+    server = _Server(answers)
+    try:
+        for line in requests:
+            message = json.loads(line)
+            getattr(server, f"do_{message.pop('do')}")(**message)
+    finally:
+        server.close()
 
 
 class _Server:
     """Carries out requests in the child process, a method for each kind."""
 
-    def __init__(self, answers: IO[str], folder: Path) -> None:
-        self._answers, self._folder = answers, folder
+    def __init__(self, answers: IO[str]) -> None:
+        self._answers = answers
+        self._folder: Path | None = None
         self._draft: Path | None = None
         self._mirror: MlflowMirror | None = None
+        self._postman: Postman | None = None
 
-    def do_warm(self, uri: str) -> None:
+    def do_notify(self, records: str, notify: dict[str, Any]) -> None:
+        """Deliver what lies in the outbox of the records, now and from now on."""
+        if self._postman is None:
+            self._postman = Postman(Path(records), Notify.model_validate(notify))
+        else:
+            self._postman.hurry()
+
+    def do_warm(self, uri: str, folder: str) -> None:
+        self._folder = Path(folder)
         # An error here will occur again, and be reported, when the store is needed.
         with contextlib.suppress(Exception), loading():
             self._draft = prepare(uri, self._folder)
@@ -237,6 +286,11 @@ class _Server:
     def close(self) -> None:
         if self._mirror is not None:
             self._mirror.stop()
+        if self._postman is not None:
+            self._postman.leave(FAREWELL)
+        # The parent deletes the folder as well: either side may be killed.
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def _opened(self) -> MlflowMirror:

@@ -60,14 +60,18 @@ class ChildState:
     """One run in one store.
 
     `mlflow_id` None: not created yet; `described`: hash of the spec whose params were sent;
-    `evaluated`: the splits whose final figures were sent; `shown`: the status and tags it has.
+    `evaluated`: the splits whose final figures were sent; `test_sets`: by evaluation on a further
+    set the time of the result that was sent; `shown`: the status and tags it has; `removed`: up to
+    when what was removed from the records was deleted there, Unix seconds.
     """
 
     mlflow_id: str | None = None
     described: str | None = None
     position: Position | None = None
     evaluated: list[str] = field(default_factory=list)
+    test_sets: dict[str, float] = field(default_factory=dict)
     shown: ShownStatus | None = None
+    removed: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -255,9 +259,9 @@ class Invocations:
 @cache
 def installed() -> str:
     """Return the installed distributions as `name==version` lines, as `pip freeze` does."""
-    found = {
-        f"{each.metadata['Name']}=={each.version}" for each in distributions() if each.metadata
-    }
+    # Each look at `metadata` reads the file again.
+    told = [each.metadata for each in distributions()]
+    found = {f"{each['Name']}=={each['Version']}" for each in told if each}
     return "".join(f"{line}\n" for line in sorted(found, key=str.lower))
 
 

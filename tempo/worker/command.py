@@ -17,7 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tempo.core.errors import TempoError
+from tempo.core.errors import TempoError, lacking_on_machine
+from tempo.core.redaction import redacted
 from tempo.core.startup import print_in_any_encoding
 from tempo.core.torchrun_command import Processes, launch_command, launch_environment
 from tempo.launch.worker_command import MODULE
@@ -80,6 +81,16 @@ def _add_network_cost(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(handler=_count_networks)
 
 
+def _add_weight_distance(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Measure how far weights are apart: two folders a line in, JSON out."
+    parser.set_defaults(handler=_measure_distances)
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Print the devices that torch finds, and whether they compute, as JSON."
+    parser.set_defaults(handler=_describe_machine)
+
+
 def _add_mirror(parser: argparse.ArgumentParser) -> None:
     parser.description = "Mirror a study into MLflow while it runs, as its parent asks over a pipe."
     parser.set_defaults(handler=_mirror)
@@ -126,10 +137,10 @@ def _count_networks(options: argparse.Namespace) -> int:
 
 def _cost(question: dict[str, Any]) -> dict[str, Any]:
     """Parameters and MACs of {"arch", "crop", "plugins"}, or why the network cannot be built."""
+    from tempo.core.plugins.loading import load_of
     from tempo.models.network_cost import count
     from tempo.spec.networks import BY_KIND
     from tempo.spec.options import parse_by_kind
-    from tempo.spec.plugins.plugin_list import load_of
 
     try:
         crop = question["crop"]
@@ -139,6 +150,30 @@ def _cost(question: dict[str, Any]) -> dict[str, Any]:
         # Whatever a part raises here it would raise in the run; the parent reports it.
         return {"broken": f"{type(error).__name__}: {error}"}
     return {"parameters": cost.parameters, "macs": cost.macs}
+
+
+def _measure_distances(options: argparse.Namespace) -> int:
+    limit_threads(1)
+    die_with_parent()
+    from tempo.train.evaluation.weight_distance import weight_distance
+
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = weight_distance(Path(question["before"]), Path(question["after"]))
+        except (TempoError, ValueError) as error:
+            answer = {"problem": redacted(str(error))}
+        print(json.dumps(answer), flush=True)
+    return 0
+
+
+def _describe_machine(options: argparse.Namespace) -> int:
+    limit_threads(1)
+    die_with_parent()
+    from tempo.train.hardware.machine_facts import machine_facts
+
+    print(json.dumps(machine_facts()), flush=True)
+    return 0
 
 
 def _mirror(options: argparse.Namespace) -> int:
@@ -160,6 +195,8 @@ COMMANDS: dict[str, tuple[str, Configure]] = {
     "preflight": ("check what a plan needs", _add_preflight),
     "calibrate": ("measure what a config costs", _add_calibrate),
     "network-cost": ("count networks", _add_network_cost),
+    "weight-distance": ("measure how far weights are apart", _add_weight_distance),
+    "machine": ("say which devices compute", _add_machine),
     "mirror": ("mirror a study into MLflow", _add_mirror),
 }
 """Each command: its line in the help, and the function that adds its options and handler."""
@@ -188,3 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        lacking = lacking_on_machine(error)
+        if lacking is None or getattr(options, "reraise", False):
+            raise
+        print(f"error: {redacted(lacking)}", file=sys.stderr)
+        return 2

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tempo.core.errors import MissingError, TempoError
+from tempo.core.errors import MissingError, TempoError, lacking_on_machine
 from tempo.core.startup import loading
 from tempo.worker.process_setup import die_with_parent, limit_threads
 
@@ -24,9 +24,11 @@ def execute(options: argparse.Namespace) -> int:
 
     Request: {"missing": {label: [config, ...]}, "rehearse": {variant: config}, "parents":
     {variant: {source of weights: {"config": config} or {"path": path}}}, "laws": whether laws are
-    checked, "widths": [{"config": config, "target": config, "by": "parameters" or "macs"}, ...]}.
-    Every width gets
-    {"width": ...}, in order. Every label gets {"missing": label, "sentences": [...]}. When nothing
+    checked, "widths": [{"config": config, "target": config, "by": "parameters" or "macs"}, ...],
+    "slots": [config, ...]}.
+
+    Every width gets {"width": ...}, in order; configs of which nothing is to be rehearsed get
+    {"slots": ...} as below. Every label gets {"missing": label, "sentences": [...]}. When nothing
     is missing and there is something to rehearse: {"slots": [environment, ...], "device": name},
     then {"rehearsed": variant, "weight": work a clip} or {"broken": variant, "message": ...} for
     each, {"unlawful": variant, "message": ...} for each law that parts of plug-ins in it break,
@@ -44,6 +46,8 @@ def execute(options: argparse.Namespace) -> int:
 
     for asked in request.get("widths", ()):
         _say(width=_width(**asked))
+    if alone := [RunConfig.model_validate(each) for each in request.get("slots", ())]:
+        _say(slots=device_slots(alone), device=device_name(pick_device(alone[0].runtime)))
     lacking = False
     for label, configs in request["missing"].items():
         sentences: dict[str, None] = {}
@@ -135,6 +139,9 @@ def _prepare(configs: Iterable[RunConfig], cache: Path) -> None:
         except MissingError as error:
             _say(missing="", sentences=[str(error)])
             return
-        except TempoError as error:
-            _say(unprepared=str(error))
+        except Exception as error:
+            said = str(error) if isinstance(error, TempoError) else lacking_on_machine(error)
+            if said is None:
+                raise
+            _say(unprepared=said)
             return

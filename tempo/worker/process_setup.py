@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 
 PR_SET_PDEATHSIG = 1
 """Option of prctl(2): the signal that this process receives when its parent dies."""
@@ -23,6 +24,9 @@ def die_with_parent() -> None:
 
 
 def limit_threads(count: int) -> None:
-    """Fix the size of every thread pool; only works before torch and numpy are imported."""
+    """Fix the size of every thread pool; those that numpy opened when it was imported stay."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(count)
+    # A fork of a server has torch loaded, which looks at the environment no more.
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)

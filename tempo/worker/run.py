@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tempo.core.errors import MissingError
-from tempo.core.jobs import RESUMABLE
+from tempo.core.jobs import NOTHING_BEGUN, RESUMABLE
 from tempo.core.records import RunSpec
 from tempo.core.startup import loading
 from tempo.core.torchrun_command import RENDEZVOUS, Processes, launch_command
 from tempo.launch.worker_command import WorkerCommand
 from tempo.ledger.folder_use import using
 from tempo.records.layout import Store, load_run, root_of
+from tempo.records.provenance.module_stamps import note_modules
 from tempo.worker.process_setup import die_with_parent, limit_threads
 
 
@@ -36,7 +37,7 @@ def execute(options: argparse.Namespace) -> int:
         # A rank could only tell torchrun that it failed, so ask for the budget before there is one.
         why = why or objection()
     if why:
-        print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
+        print(f"{why}{NOTHING_BEGUN}", file=sys.stderr, flush=True)
         return RESUMABLE
     limit_threads(spec.config["runtime"]["threads"])
     if options.with_parent:
@@ -48,6 +49,7 @@ def execute(options: argparse.Namespace) -> int:
         return run_spread(options.run, processes, _worker(options, cache).rank_target())
     with loading():
         from tempo.train.run.run_folder import run
+    note_modules(root_of(options.run))
     with using(cache):
         return run(
             options.run,
@@ -104,9 +106,9 @@ def _budget(options: argparse.Namespace) -> Callable[[], str | None] | None:
 def _staged(options: argparse.Namespace, spec: RunSpec) -> Path:
     """The cache to use on this node; prints what was copied, or why nothing was."""
     from tempo.data.cache.staging import stage
-    from tempo.spec.study import RunConfig
+    from tempo.spec.sections.test_run import config_of
 
-    config = RunConfig.model_validate(dict(spec.config))
+    config = config_of(spec.config)
     scratch = os.path.expandvars(options.scratch)
     used = {stage(each, options.cache, scratch, print) for each in config.datasets}
     return used.pop() if len(used) == 1 else options.cache

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from html import escape
 from inspect import signature
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import PluginError, UnknownNameError
+from tempo.core.plugins.loading import load_of
 from tempo.core.records import Plan
 from tempo.core.verdict_rule import Rule
 from tempo.records.layout import Store, default_root
-from tempo.spec.plugins.plugin_list import load_of
+from tempo.records.memory.derived_values import remembering
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ def compare(
     *,
     records: str | Path | None = None,
     profile: str | None = None,
+    on: str | None = None,
     **question: Any,
 ) -> Comparison:
     """Compare the recorded results of studies, folders of records or single runs, offline.
@@ -41,6 +43,7 @@ def compare(
         names: studies, folders of records, run ids or how they begin; several are put together.
         records: folder of the records (default: `$TEMPO_RECORDS` or `records`).
         profile: which plan of a study (default: the last one that was run).
+        on: a further test set of the study (default: its own test clips).
         question: `metric` ("psnr", or several: "psnr,ssim"), `baseline` (a variant), `at`
             ("final", "best-val" or a step), `where` ("se = on and seed < 3"), `group_by`
             (a factor), `delta` (half-width of `equivalent`), `level` (coverage of intervals),
@@ -59,17 +62,16 @@ def compare(
 
     chosen = [names] if isinstance(names, str) else list(names)
     root = default_root() if records is None else Path(records)
-    return compare_plans(select(chosen, root, profile), **question)
+    return compare_plans(select(chosen, root, profile), on=on, **question)
 
 
-def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Comparison:
+def compare_plans(
+    plans: Sequence[tuple[Store, Plan]], *, on: str | None = None, **question: Any
+) -> Comparison:
     """Compare the recorded results of plans, each in its records; see `compare`.
 
     Where the verdicts of a study's own rule are among the answers, that is a look, and recorded.
     """
-    from tempo.comparison.build import compare_all
-    from tempo.workflow.verdicts import record_look
-
     known = list(signature(make_query).parameters)
     for name in question:
         if name not in known:
@@ -79,10 +81,33 @@ def compare_plans(plans: Sequence[tuple[Store, Plan]], **question: Any) -> Compa
         # For its figures and tables; what cannot be done without is asked for again.
         with suppress(PluginError):
             load_of(plan.spec)
-    data = compare_all(list(plans), query)
-    if len(plans) == 1:
-        data = record_look(*plans[0], data, "compare")
+    return _compared(plans, query, on)
+
+
+def _compared(plans: Sequence[tuple[Store, Plan]], query: Query, on: str | None) -> Comparison:
+    """Return the comparison that `query` asks for; a look at the rule's verdicts is recorded."""
+    from tempo.workflow.verdicts import record_look
+
+    with ExitStack() as stack:
+        for store, _ in plans:
+            stack.enter_context(remembering(store.root))
+        data = _data(plans, query, on)
+        if len(plans) == 1:
+            data = record_look(*plans[0], data, "compare")
     return Comparison(data, plans, query)
+
+
+def _data(plans: Sequence[tuple[Store, Plan]], query: Query, on: str | None) -> ComparisonData:
+    from tempo.comparison.build import compare_all, compare_on
+
+    if on is None:
+        return compare_all(list(plans), query)
+    if len(plans) != 1:
+        raise UnknownNameError(
+            f"a test set is one of a single study, and {len(plans)} studies are compared; name "
+            f"the one to look at on {on!r}"
+        )
+    return compare_on(*plans[0], on, query)
 
 
 def make_query(
@@ -233,35 +258,42 @@ class Comparison:
         `kind`: `rule` where the study's rule asks for the contrast, `secondary` beside it,
         `exploratory` where it was asked otherwise.
         """
-        import pandas as pd
+        from tempo.workflow.comparison_frames import contrast_frame
 
-        rows = []
-        for row in self.data.rows:
-            for contrast in row.contrasts.values():
-                change = contrast.difference
-                rows.append(
-                    {
-                        "variant": contrast.variant,
-                        "baseline": contrast.baseline,
-                        "metric": contrast.metric,
-                        "difference": change.value if change else None,
-                        "low": change.low if change else None,
-                        "high": change.high if change else None,
-                        "level": change.level if change else None,
-                        "p": contrast.p,
-                        "p_adjusted": contrast.p_adjusted,
-                        "verdict": contrast.verdict.word.value,
-                        "kind": contrast.kind,
-                        "reason": contrast.verdict.reason,
-                        "delta": contrast.delta,
-                        "family": contrast.family,
-                        "seeds": len(contrast.seeds),
-                        "planned_seeds": contrast.planned_n,
-                        "clips": contrast.clips,
-                        "sources": contrast.sources,
-                    }
-                )
-        return pd.DataFrame(rows)
+        return contrast_frame(self.data)
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """The further test sets of the study, by the names that `on` takes."""
+        return tuple(each.name for each in self.data.test_sets)
+
+    def on(self, test_set: str) -> Comparison:
+        """The whole comparison on a further test set, with the verdicts of all sets together.
+
+        Raises:
+            UnknownNameError: several studies are compared, each of which has sets of its own.
+            TempoError: the study has no such set, or nothing has finished there.
+        """
+        return _compared(self.plans, self.query, test_set)
+
+    def test_set_contrasts(self) -> pd.DataFrame:
+        """One row a test set, variant and metric, with the columns of `contrasts`.
+
+        All of them are one family of contrasts, beside that of the study's own test clips.
+        """
+        from tempo.workflow.comparison_frames import test_set_frame
+
+        return test_set_frame(self.data)
+
+    def paper_table(self) -> pd.DataFrame:
+        """One row a variant or method: by test set and metric the mean, its verdict and its mark.
+
+        `_mark` is `best`, `not worse` (a paired test does not tell it from the best), `worse`, or
+        missing where the row is not ranked; then parameters, MACs and latency.
+        """
+        from tempo.workflow.comparison_frames import paper_frame
+
+        return paper_frame(self.data)
 
     def clips(self) -> pd.DataFrame:
         """One row a run and clip: variant, seed, run_id, clip, source, motion and every metric.
@@ -331,7 +363,6 @@ class Comparison:
         Raises:
             TempoError: the rule cannot be read, or names no metric or variant of the table.
         """
-        from tempo.comparison.build import compare_all
         from tempo.comparison.gate import check, control_of, parse_gate
 
         gate = parse_gate(rule)
@@ -339,7 +370,7 @@ class Comparison:
         if control is None:
             return check(self.data, gate)
         query = replace(self.query, baseline=control, detail="table")
-        return check(compare_all(self.plans, query), gate)
+        return check(_data(self.plans, query, self.data.test_set), gate)
 
     def figure(self, name: str) -> Figure:
         """Draw a figure of the report (`forest`, `learning_curves`, `pareto` ...).
@@ -353,6 +384,21 @@ class Comparison:
         figure = draw(self.data, name)
         _show_figures_in_notebooks()
         return figure
+
+    def with_weights(self, say: Callable[[str], object] = lambda _: None) -> Comparison:
+        """Return this comparison with how far the weights of variants are from the baseline's.
+
+        Its page tells that among what variants differ in. A process that loads torch reads the
+        checkpoints of every pair of runs of one seed. `say` is told that this takes a while.
+
+        >>> import tempo
+        >>> found = tempo.compare("v2_to_v3", baseline="V2").with_weights()
+        >>> found.data.from_baseline[0].weights[0].relative > 0
+        True
+        """
+        from tempo.workflow.inspection.weight_distances import measure_from_baseline
+
+        return Comparison(measure_from_baseline(self.data, say), self.plans, self.query)
 
     def report(self, folder: str | Path = "reports") -> Path:
         """Write page, figures and tables below `folder`; returns the page."""
@@ -386,8 +432,8 @@ def clip_frame(folder: Path) -> pd.DataFrame | None:
     Raises:
         RecordError: the table is not the one that was evaluated.
     """
-    from tempo.comparison.loading.clip_values import read_table
     from tempo.records.files import inside
+    from tempo.records.memory.clip_tables import read_table
     from tempo.records.run_record import read_result
 
     test = read_result(folder).test

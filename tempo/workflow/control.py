@@ -55,8 +55,9 @@ class Status:
     def table(self) -> pd.DataFrame:
         """One row a run: state, attempt, step of steps, last validation, ETA in seconds, place.
 
-        `why` says of runs that adaptive seeds do not ask for what they wait for, or why they are
-        not needed.
+        `lost` counts earlier attempts that lost their leases or died without a word;
+        `runs[...].progress.lost` tells each. `why` says of runs that adaptive seeds do not ask for
+        what they wait for, or why they are not needed.
         """
         import pandas as pd
 
@@ -68,6 +69,7 @@ class Status:
                 "state": each.state,
                 "why": each.why,
                 "attempt": each.progress.attempt,
+                "lost": len(each.progress.lost),
                 "step": each.progress.step,
                 "steps": each.progress.total,
                 self.data.metric: each.value,
@@ -109,9 +111,9 @@ def planned_so_far(plan: Plan, store: Store) -> tuple[PlannedRun, ...]:
     """The runs of a plan that can be stopped: those that are opened, or all that may be where the
     looks at adaptive seeds cannot be read."""
     try:
-        return opened_plan(store, plan).distinct_runs
+        return (*opened_plan(store, plan).distinct_runs, *plan.evaluations)
     except RecordError:
-        return plan.distinct_runs
+        return (*plan.distinct_runs, *plan.evaluations)
 
 
 def active_runs(plans: Sequence[Plan], store: Store) -> list[PlannedRun]:
@@ -119,7 +121,8 @@ def active_runs(plans: Sequence[Plan], store: Store) -> list[PlannedRun]:
     with closing(open_ledger(None, store.root)) as ledger:
         found: list[PlannedRun] = []
         for plan in plans:
-            holds = ledger.holds([run.run_id for run in plan.distinct_runs])
+            every = (*plan.distinct_runs, *plan.evaluations)
+            holds = ledger.holds([run.run_id for run in every])
             if any(is_active(hold) for hold in holds.values()):
                 found += planned_so_far(plan, store)
         return found

@@ -235,7 +235,7 @@ def _prepare_test_set(name: str, settings: DatasetOptions, observer: Observer) -
     from tempo.data.cache.cache_builder import cores
     from tempo.data.testsets import open_test_set, unreadable
 
-    clips = open_test_set(name, settings.root)
+    clips = open_test_set(name, settings.root, cache=settings.cache)
     with advancing(observer, f"reading {clips.facts.title}", "pictures") as advance:
         bad = unreadable(clips, settings.jobs or cores(), advance)
     return {
@@ -275,7 +275,7 @@ def _describe_test_set(name: str, settings: DatasetOptions, observer: Observer) 
     from tempo.data.clip_statistics import per_source
     from tempo.data.testsets import open_test_set
 
-    clips = open_test_set(name, settings.root)
+    clips = open_test_set(name, settings.root, cache=settings.cache)
     facts = clips.facts
     return {
         "name": name,

@@ -126,8 +126,8 @@ def run_named(name: str, store: Store) -> PlannedRun:
     """
     left_out: list[str] = []
     plans = plans_of(store, left_out.append)
-    planned = {run.run_id: run for plan in plans for run in plan.runs}
-    studies = {run.run_id: plan.study for plan in plans for run in plan.runs}
+    planned = {run.run_id: run for plan in plans for run in (*plan.runs, *plan.evaluations)}
+    studies = {run.run_id: plan.study for plan in plans for run in (*plan.runs, *plan.evaluations)}
     runs = store.root / "runs"
     known = dict(planned)
     for folder in runs.iterdir() if runs.is_dir() else ():

@@ -11,6 +11,7 @@ from tempo.core.errors import RecordError
 from tempo.core.identity import file_name
 from tempo.core.records import Plan
 from tempo.records.layout import Store
+from tempo.records.memory.derived_values import remembering
 from tempo.records.search_record import SearchSummary, load_search, search_dir
 from tempo.records.verdict_log import By
 from tempo.spec.verdict import rule_of
@@ -33,18 +34,24 @@ def write_study_report(
     from tempo.comparison.build import compare
     from tempo.workflow.verdicts import record_look
 
-    comparison = record_look(store, plan, compare(store, plan), by)
+    with remembering(store.root):
+        comparison = record_look(store, plan, compare(store, plan), by)
     return comparison, write_page(comparison, (), reports)
 
 
 def write_page(comparison: Comparison, chosen: Sequence[tuple[Store, Plan]], reports: Path) -> Path:
-    """Write the report of a comparison: of the search where the one study chosen is a search."""
+    """Write the report of a comparison: of the search where the one study chosen is a search.
+
+    The report on a further test set lies in a folder of its own beside that of the study.
+    """
     from tempo.report.document import write_report
 
-    search = find_search(*chosen[0]) if len(chosen) == 1 else None
+    whole = len(chosen) == 1 and comparison.test_set is None
+    search = find_search(*chosen[0]) if whole else None
     if search is not None:
         return write_search_page(chosen[0][0], search, reports)
-    return write_report(comparison, reports / file_name(comparison.study))
+    on = "" if comparison.test_set is None else f"_on_{comparison.test_set}"
+    return write_report(comparison, reports / file_name(f"{comparison.study}{on}"))
 
 
 def write_example(comparison: Comparison, folder: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import SpecError, UnknownNameError
+from tempo.core.jobs import HIGHEST_PRIORITY
 from tempo.records.layout import Store, default_cache, default_root
 
 Options = TypeVar("Options")
@@ -26,12 +27,19 @@ class RunOptions:
         reports: folder of the reports.
         cache: folder of decoded pictures (default: `$TEMPO_CACHE` or `cache`).
         launcher: `local` (processes of this machine), `inline` (this very process, for a
-            debugger), `torchrun` (a fresh torchrun for each run) or `slurm`.
+            debugger), `torchrun` (a fresh torchrun for each run), `slurm` or `ray`.
+        ray_address: the cluster of `ray`, as `http://HEAD:8265` (default: `$RAY_ADDRESS`, else the
+            site profile's, else one on this machine).
         slots: runs side by side; None: one for each device.
         ddp: processes per run.
+        priority: of these runs among all invocations on this machine; a higher one takes the next
+            slot. The spec's `priority` of a variant is added.
+        preempt: have runs of lower priority write a checkpoint and leave, where all slots are
+            taken; they go on when slots are free.
         fail_fast: stop at the first failed run.
         reuse_stale: take results that other code made, instead of making them again.
         wait: stay until a cluster's queue is done; otherwise submit and return.
+        checked: an earlier command checked this machine and every variant: begin at once.
         scratch: a node's own disk, to which the cache is copied first.
         mlflow: the MLflow store; None: the SQLite file beside the records; `off`: no mirror.
         mlflow_checkpoints: send the best and last checkpoint up to this size in MiB; 0: none.
@@ -40,7 +48,7 @@ class RunOptions:
         overrides: the overrides of the spec, as an invocation notes them.
 
     >>> from tempo.workflow.run_options import RunOptions
-    >>> RunOptions(slots=2, mlflow="off").launcher
+    >>> RunOptions(slots=2, priority=10, mlflow="off").launcher
     'local'
     """
 
@@ -48,11 +56,15 @@ class RunOptions:
     reports: Path = Path("reports")
     cache: Path = field(default_factory=default_cache)
     launcher: str = "local"
+    ray_address: str | None = None
     slots: int | None = None
     ddp: int = 1
+    priority: int = 0
+    preempt: bool = False
     fail_fast: bool = False
     reuse_stale: bool = False
     wait: bool = False
+    checked: bool = False
     scratch: str | None = None
     mlflow: str | None = None
     mlflow_checkpoints: float = 0.0
@@ -66,6 +78,12 @@ class RunOptions:
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
             if not (whole or (value is None and name == "slots")):
                 raise SpecError(f"{name} is a whole number from 1, not {value!r}")
+
+        if type(self.priority) is not int or abs(self.priority) > HIGHEST_PRIORITY:
+            raise SpecError(
+                f"priority is a whole number from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}, not "
+                f"{self.priority!r}"
+            )
 
     @property
     def store(self) -> Store:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from tempo.core.errors import SpecError
 from tempo.core.records import Plan, shallow
 from tempo.ledger.folder_use import using
-from tempo.records.seed_log import opened_plan
 from tempo.spec.load import LoadedStudy
 from tempo.spec.load import load_study as load_spec
 from tempo.spec.study import StudySpec
@@ -20,10 +19,12 @@ from tempo.workflow.plan.study_plan import StudyPlan, make_plan, price_study, st
 from tempo.workflow.run_options import RunOptions, options_from
 
 if TYPE_CHECKING:
+    from tempo.launch.retention.expired import Found
     from tempo.workflow.comparison import Comparison
     from tempo.workflow.control import Status
     from tempo.workflow.execution.execution import Outcome
     from tempo.workflow.execution.pool_setup import Wanted
+    from tempo.workflow.live.watch import LivePage
 
 
 def load_study(
@@ -181,6 +182,41 @@ class Study:
 
         return self.run(observer=observer, wanted=has_failed, **changes)
 
+    def evaluate(self, *, observer: Observer | None = None, **changes: Any) -> Outcome:
+        """Evaluate the finished runs on the test sets of the spec, and train none; then report.
+
+        What `evaluation.test_sets` and `evaluation.methods` name is judged once for each run: an
+        evaluation that was stopped goes on where it was, one that is recorded is not repeated.
+        `run` does the same beside training.
+
+        Raises:
+            SpecError: the spec names no further test sets.
+            MissingError: a set, or a folder of pictures, is not on this machine.
+        """
+        if not self.expanded.test_sets:
+            raise SpecError(
+                f"{self.loaded.source} names no test sets to evaluate on: add "
+                "`evaluation: {test_sets: [vimeo90k, snu_film:hard]}`"
+            )
+        own = {each.run_id for each in self.expanded.evaluations}
+        return self.run(observer=observer, wanted=lambda _, run: run.run_id in own, **changes)
+
+    def tend(self, *, observer: Observer | None = None, **changes: Any) -> Outcome:
+        """Follow the runs that a cluster has to their end, as `run(wait=True)`, but without
+        checking anything before: join jobs, submit again what was lost, compare and report.
+
+        Raises:
+            SpecError: the launcher (of the study's options, or of `changes`) has no cluster.
+        """
+        from tempo.workflow.execution.tending import tend
+
+        study = self.with_options(**changes)
+        try:
+            with using(study.options.records, study.options.cache):
+                return tend(study.expanded, study.options, shown(observer))
+        finally:
+            self.__dict__.pop("expanded", None)
+
     def dry_run(self, **changes: Any) -> str:
         """The commands, or for a cluster the scripts, that `run` would execute; nothing is run."""
         from tempo.workflow.execution.launch_setup import launch_lines
@@ -194,17 +230,55 @@ class Study:
 
         return status_of(self.expanded, self.options.store, metric)
 
+    def watch(self, *, port: int | None = None, metric: str = "psnr") -> LivePage:
+        """Serve the study's page to browsers of this machine; see `tempo.watch`.
+
+        Call it before `run`, and open its `address`: the page follows the study.
+        """
+        from tempo.workflow.live.watch import DEFAULT, watch
+
+        return watch(
+            self.name,
+            profile=self.loaded.profile or DEFAULT,
+            records=self.options.records,
+            reports=self.options.reports,
+            metric=metric,
+            port=port,
+        )
+
     def stop(self) -> list[str]:
         """Ask the study's running workers to write a checkpoint and leave.
 
         Returns:
             The ids of the runs that are being carried out and were asked.
         """
-        from tempo.workflow.control import stop_runs
+        from tempo.workflow.control import planned_so_far, stop_runs
 
         store = self.options.store
-        found = stop_runs(opened_plan(store, self.expanded).distinct_runs, store)
+        found = stop_runs(planned_so_far(self.expanded, store), store)
         return [run.run_id for run in found.asked]
+
+    def apply_keep(self) -> Found:
+        """Remove now what the study's keep policy lets go, as `run` does when runs end.
+
+        The policy is the spec's `keep:`, over that of the user's profile. What results, reports,
+        other runs and evaluations need stays.
+
+        Returns:
+            What was removed: `expired`, a record a file, its `bytes` in all, and in `problems` why
+            something could not be judged or removed.
+
+        >>> import tempo
+        >>> study = tempo.load_study("ablations/v2_to_v3.yaml", profile="smoke", mlflow="off",
+        ...                          overrides={"keep.checkpoints": "best"})
+        >>> study.apply_keep().problems
+        ()
+        """
+        from tempo.spec.user.user_profile import load_user_profile
+        from tempo.workflow.disk.keeping import apply_keep
+
+        profile = load_user_profile().keep
+        return apply_keep(self.options.store, self.expanded, self.options.reports, profile)
 
     def compare(self, **question: Any) -> Comparison:
         """Compare the results recorded so far; see `tempo.compare` for the arguments.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,3 +97,15 @@ def finished(
     """The tiny study, carried out undisturbed once; and what its command printed."""
     folder = make_folder(tmp_path_factory.mktemp("undisturbed"), shared_cache)
     return folder, folder.run("run_experiment.py", "tiny.yaml")
+
+
+@pytest.fixture
+def without_backbones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A folder of one's own, in which no weights of perceptual metrics are given."""
+    from tempo.metrics.metric_weights import use_backbones
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("ALEXNET", "VGG16", "PWCNET"):
+        monkeypatch.delenv(f"TEMPO_BACKBONE_{name}", raising=False)
+    yield
+    use_backbones({})

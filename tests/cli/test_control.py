@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import tempo
 from tempo.cli.main import main
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
@@ -17,11 +19,20 @@ from tempo.ledger.folder_use import unused, using
 from tempo.ledger.port import this_process
 from tempo.ledger.sql import SqliteLedger
 from tempo.records.event_log import EventLog
-from tempo.records.events import AttemptStarted, CheckpointSaved, Evaluated, Finished, Validated
+from tempo.records.events import (
+    LOST_LEASE,
+    AttemptStarted,
+    CheckpointSaved,
+    Finished,
+    Validated,
+)
 from tempo.records.layout import Store
 from tempo.spec.load import load_study
 from tempo.workflow.control import has_failed as failed
+from tempo.workflow.control import status_of
+from tempo.workflow.disk.keeping import size_text
 from tempo.workflow.verdicts import record_rule
+from tests.plain_evaluation import evaluated
 
 from .conftest import ROOT, TINY
 
@@ -51,12 +62,12 @@ class Study:
             for step in steps:
                 values = {"psnr": 20 + step / 10}
                 log.append(Validated(step=step, clips=step, epoch=0.1, seconds=1.0, values=values))
-                path = f"checkpoints/step-{step:08d}.pt"
+                path = f"checkpoints/step-{step:08d}-a0001.pt"
                 (folder / "checkpoints").mkdir(exist_ok=True)
                 (folder / path).write_bytes(b"x" * MIB)
                 log.append(CheckpointSaved(step=step, path=path, sha256="", best=True))
             if end == "complete":
-                log.append(_evaluated(max(steps)))
+                log.append(evaluated(max(steps)))
             if end:
                 log.append(_finished(end, max(steps, default=0)))
         (folder / "attempts").mkdir(exist_ok=True)
@@ -70,22 +81,6 @@ class Study:
 
     def call(self, *argv: str) -> int:
         return main([*argv, "--records", str(self.store.root)])
-
-
-def _evaluated(step: int) -> Evaluated:
-    return Evaluated(
-        split="test",
-        step=step,
-        checkpoint="best",
-        clips=1,
-        values={"psnr": 30.0},
-        infos={},
-        protocol={},
-        protocol_hash="p",
-        table="clips.parquet",
-        table_sha256="",
-        gallery=(),
-    )
 
 
 def _finished(status: str, step: int) -> Finished:
@@ -243,7 +238,9 @@ def test_clean_shows_first_and_keeps_what_results_and_reports_need(
     assert "cited by" in said and "cache" not in said
     assert _files(study) == before
     assert _clean(study, "--yes") == 0
-    assert [path.name for path in (complete / "checkpoints").iterdir()] == ["step-00000040.pt"]
+    assert [path.name for path in (complete / "checkpoints").iterdir()] == [
+        "step-00000040-a0001.pt"
+    ]
     assert not list((complete / "attempts").iterdir())
     assert len(list((resumable / "checkpoints").iterdir())) == 2
     assert (resumable / "attempts" / "1.log").is_file()
@@ -286,6 +283,57 @@ def test_clean_keeps_what_a_study_that_begins_may_need(
     assert not orphan.exists() and not (cache / "procedural" / "train").exists()
 
 
+def test_clean_lets_go_what_a_cluster_was_asked_for_once_its_runs_are_complete(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = {run.title: run.run_id for run in study.plan.distinct_runs}
+    asked = {
+        "ray/done": {"metadata": {"tempo_run": ids["se=on s0"]}},
+        "ray/paused": {"metadata": {"tempo_run": ids["se=on s1"]}},
+        "ray/to-come": {"metadata": {"tempo_run": ids["se=off s1"]}},
+        "ray/tend": {"entrypoint": "tempo tend tiny"},
+        "slurm/both": {"keys": [ids["se=on s0"], ids["se=on s1"]]},
+    }
+    for name, text in asked.items():
+        folder = study.store.root / name
+        folder.mkdir(parents=True)
+        kind = "request" if name.startswith("ray") else "array"
+        (folder / f"{kind}.json").write_text(json.dumps(text))
+    study.train("se=on s0", 20, end="complete")
+    study.train("se=on s1", 20)
+    left = lambda: {name for name in asked if (study.store.root / name).is_dir()}  # noqa: E731
+    assert _clean(study, "--only", "submissions", "--yes") == 0
+    assert "1 x: what a cluster was asked for" in capsys.readouterr().out
+    assert left() == set(asked) - {"ray/done"}
+    study.train("se=on s1", 40, end="complete")
+    assert _clean(study, "--only", "submissions", "--yes") == 0
+    assert left() == {"ray/to-come", "ray/tend"}, (
+        "what tends the study is needed by what is to come"
+    )
+    for title in set(ids) - {"se=on s0", "se=on s1"}:
+        study.train(title, 20, end="complete")
+    assert _clean(study, "--only", "submissions", "--yes") == 0
+    assert left() == set()
+
+
+def test_cleaning_in_python_is_that_of_the_command(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete = study.train("se=on s0", 20, 40, end="complete")
+    folders = {"reports": study.folder / "reports", "cache": study.folder / "cache"}
+    found = tempo.clean(study.store.root, **folders)
+    assert _clean(study) == 0
+    assert f"{size_text(found.bytes)} can go" in capsys.readouterr().out
+    assert not found.deleted and set(found.table()["kind"]) == {"checkpoints", "logs"}
+    assert (complete / "attempts" / "1.log").is_file()
+    gone = tempo.clean(study.store.root, **folders, only=["logs"], delete=True)
+    assert gone.deleted and [item.path for item in gone.items] == [complete / "attempts" / "1.log"]
+    assert not (complete / "attempts" / "1.log").exists()
+    assert len(list((complete / "checkpoints").iterdir())) == 2
+    with pytest.raises(tempo.RecordError, match=r"unknown kind of file 'log'.*logs"):
+        tempo.clean(study.store.root, **folders, only=["log"], delete=True)  # type: ignore[list-item]
+
+
 def test_a_folder_that_is_used_is_left_as_it_was_found(tmp_path: Path) -> None:
     there, made, filled = tmp_path / "there", tmp_path / "made", tmp_path / "filled"
     there.mkdir()
@@ -324,3 +372,36 @@ def test_control_imports_nothing_heavy(study: Study, argv: list[str]) -> None:
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert "tempo.launch.scheduling.pool" in imported or "tempo.ledger.port" in imported
     assert not {"torch", "mlflow", "optuna", "matplotlib", "pandas"} & imported
+
+
+def test_a_lost_attempt_is_told_by_status(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the record alone: in the headline, under the table, in JSON, and in Python."""
+    title = study.plan.distinct_runs[0].title
+    folder = study.train(title, 10, 20)
+    why = "the lease of x could not be renewed (no route to host)"
+    with EventLog(folder, 1) as log:
+        log.append(replace(_finished("stopped", 25), failure=LOST_LEASE, message=why))
+    assert study.call("status", study.plan.study) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{why}; it goes on from its last checkpoint, of step 20" in said
+    with EventLog(folder, 2) as log:
+        log.append(AttemptStarted(resumed_step=20, total_steps=60))
+        log.append(_finished("stopped", 30))
+    assert study.call("status", study.plan.study) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert ", 1 attempt lost" in said
+    assert f"{title}: attempt 1 was lost: {why}, and the next one went on from step 20" in said
+    with EventLog(folder, 3) as log:
+        log.append(AttemptStarted(resumed_step=20, total_steps=60))
+        log.append(evaluated(60))
+        log.append(_finished("complete", 60))
+    assert study.call("status", study.plan.study) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{title}: attempt 1 was lost: {why}, and the next one went on from step 20" in said
+    assert study.call("status", study.plan.study, "--json") == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    (run,) = [each for each in runs if each["lost_attempts"]]
+    assert run["lost_attempts"] == [{"attempt": 1, "why": why, "next_step": 20}]
+    assert run["broken_off"] == 1
+    table = status_of(study.plan, study.store).table()
+    assert list(table["lost"][table["run_id"] == run["run_id"]]) == [1]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tempo as api
 from tempo.cli.main import main
 
 from .conftest import ROOT
@@ -90,6 +91,7 @@ def test_references_a_callable_and_pictures_share_one_table(tmp_path: Path, tree
         (["average", "--on", "vimeo"], "vimeo90k"),
         (["average", "--on", "davis", "--root", "davis"], "--root is SET=DIR"),
         (["average", "--on", "davis", "--root", "davis=nowhere"], "nowhere"),
+        (["average", "--on", "davis", "--root", "davsi={tree}"], "did you mean 'davis'"),
         (["average", "--on", "davis", "--metrics", "psmr"], "did you mean 'psnr'"),
         (["avarage", "--on", "davis", "--root", "davis={tree}"], "did you mean 'average'"),
         (["average", "--on", "davis", "--root", "davis={tree}", "--tile", "60"], "multiple of 8"),
@@ -103,6 +105,99 @@ def test_mistakes_are_one_sentence(
     assert main(["evaluate", *argv, "--records", str(tmp_path), "--device", "cpu"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and said in error and "Traceback" not in error
+
+
+OWN = """
+import json
+import torch
+
+def nothing(frames, times, t):
+    return frames[:, 0] * float("nan")
+
+def broken(frames, times, t):
+    return helper(frames)
+
+def helper(frames):
+    return json.loads("{")
+
+class Unmade:
+    def __init__(self):
+        raise ValueError("no weights\\n  here")
+"""
+
+
+def test_a_method_without_numbers_says_so(
+    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("own_nan.py").write_text(OWN)
+    words = ["--on", "davis", "--root", f"davis={tree}", "--device", "cpu", "--metrics", "psnr,ie"]
+    assert main(["evaluate", "own_nan:nothing", *words]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "own_nan:nothing on davis: every one of 3 predictions gives a metric that is no" in out
+    # Once more, from the record.
+    assert main(["evaluate", "own_nan:nothing", "average", *words]) == 1
+    assert "every one of 3 predictions" in " ".join(capsys.readouterr().out.split())
+    assert main(["evaluate", "average", *words]) == 0
+    assert "no number" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "said"),
+    [
+        ("broken", 12, "calling own_broken:broken with frames of shape [3, 2, 3, 40, 48] failed"),
+        ("Unmade", 16, "making own_broken:Unmade failed"),
+    ],
+)
+def test_an_error_in_code_of_a_user_has_its_place_and_a_log(
+    name: str,
+    line: int,
+    said: str,
+    tmp_path: Path,
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("own_broken.py").write_text(OWN)
+    words = ["--on", "davis", "--root", f"davis={tree}", "--device", "cpu", "--metrics", "psnr"]
+    assert main(["evaluate", f"own_broken:{name}", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error and f"own_broken.py:{line}: " in error and "Traceback" not in error
+    log = Path("records/evaluations") / f"own_broken.{name}" / "error.log"
+    assert str(log) in error and "Traceback" in log.read_text()
+
+
+def test_a_module_that_fails_on_import_has_its_place(
+    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("own_syntax.py").write_text("x = 1\ndef f(:\n")
+    Path("own_failing.py").write_text("x = 1\ny = x / 0\n")
+    words = ["--on", "davis", "--root", f"davis={tree}", "--device", "cpu"]
+    for module, place in (("own_syntax", 2), ("own_failing", 2)):
+        assert main(["evaluate", f"{module}:f", *words]) == 2
+        error = capsys.readouterr().err
+        assert f"importing {module} failed at " in error and f"{module}.py:{place}: " in error
+
+
+def test_from_python_the_cause_of_an_error_is_kept(tmp_path: Path, tree: Path) -> None:
+    def mine(frames: object, times: object, t: object) -> object:
+        raise KeyError("weights")
+
+    with pytest.raises(api.PluginError, match="mine with frames of shape") as caught:
+        api.evaluate(
+            mine,
+            on="davis",
+            roots={"davis": tree},
+            records=tmp_path / "records",
+            observer=api.SilentObserver(),
+        )
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert f"{__file__}:" in str(caught.value)
 
 
 SLOW = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from tempo.core.jobs import RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.records.layout import Store
 from tempo.records.run_record import RunRecord, read_run
+from tests.gpu_time import spend_gpu_hours
 
 from .conftest import Folder
 
@@ -32,6 +32,7 @@ def curve(record: RunRecord) -> list[tuple[int, float]]:
     return [(event.step, event.values["loss"]) for event in record.train]
 
 
+@pytest.mark.slow
 def test_a_study_in_this_process_is_that_of_a_worker(folder: Folder) -> None:
     done = folder.run("run_experiment.py", "tiny.yaml", *SHORT, "--launcher", "inline")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -103,6 +104,7 @@ def test_a_study_beyond_its_gpu_hours_needs_a_price_first(folder: Folder) -> Non
     assert "tempo plan tiny.yaml --price" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_job_heeds_what_its_whole_study_has_spent(folder: Folder) -> None:
     options = (*SHORT, "--set", "seeds=2", "--set", "budget.gpu_hours=1")
     done = folder.run("run_experiment.py", "tiny.yaml", *options)
@@ -110,12 +112,7 @@ def test_a_job_heeds_what_its_whole_study_has_spent(folder: Folder) -> None:
     store = Store(folder.records)
     first, second = [store.run_dir(run.run_id) for run in store.load_plan("tiny").distinct_runs]
     # As if the first had taken two hours of a GPU, and the second were still to be done.
-    events = [json.loads(line) for line in (first / "events.jsonl").read_text().splitlines()]
-    events[0]["time"] -= 7200
-    for event in events:
-        if event["kind"] == "attempt":
-            event["environment"]["device"] = "NVIDIA H100 80GB HBM3"
-    (first / "events.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in events))
+    spend_gpu_hours(first, 2)
     (second / "events.jsonl").unlink()
     for processes in ("1", "2"):
         argv = [sys.executable, "-m", "tempo.worker", "run", str(second), "--ddp", processes]

@@ -147,6 +147,7 @@ def test_the_worked_example_is_short() -> None:
     assert len([line for line in lines if line.strip()]) <= 40
 
 
+@pytest.mark.slow
 def test_the_worked_example_is_trained_beside_v2(folder: Folder) -> None:
     for file in ("cain.py", "study.yaml"):
         shutil.copy(EXAMPLE / file, folder.path)
@@ -161,6 +162,7 @@ def test_the_worked_example_is_trained_beside_v2(folder: Folder) -> None:
     assert "CAIN-like" in (folder.path / "reports/own_network/index.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_broken_law_is_a_warning_or_an_error_by_the_specs_choice(folder: Folder) -> None:
     shutil.copy(EXAMPLE / "study.yaml", folder.path)
     code = (EXAMPLE / "cain.py").read_text()

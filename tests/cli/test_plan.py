@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import tempo
 from tests.cli.conftest import Folder, make_folder
 
 EQUAL = """
@@ -162,3 +163,18 @@ def test_a_plan_shows_the_rule_before_it_is_fixed(tmp_path: Path, shared_cache: 
     assert "10 % error rate over all contrasts" in " ".join(shown.stdout.split())
     assert plan_of(folder, "tiny.yaml", *rule)["rule"]["metrics"] == ["psnr", "ssim"]
     assert not folder.records.exists() or not list(folder.records.glob("studies/*/verdicts"))
+
+
+def test_a_plan_shows_the_priorities_that_the_spec_gives(folder: Folder) -> None:
+    spec = (folder.path / "tiny.yaml").read_text()
+    done = folder.run("run_experiment.py", "tiny.yaml", "--plan")
+    assert done.returncode == 0 and "priority" not in done.stdout, done.stderr
+    assert plan_of(folder, "tiny.yaml")["priorities"] == {}
+    (folder.path / "tiny.yaml").write_text(spec + "priority: {'se=on': 7}\n")
+    done = folder.run("run_experiment.py", "tiny.yaml", "--plan")
+    rows = {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines() if "se=" in line}
+    assert "priority" in done.stdout and rows["se=on"] == "7", done.stdout
+    assert plan_of(folder, "tiny.yaml")["priorities"]["se=on"] == 7
+    table = tempo.load_study(folder.path / "tiny.yaml", records=folder.records).plan().table()
+    assert set(table.loc[table["variant"] == "se=on", "priority"]) == {7}
+    assert set(table.loc[table["variant"] != "se=on", "priority"]) == {0}

@@ -137,6 +137,7 @@ def test_the_winner_becomes_a_study_of_the_same_runs(
     assert set(plan["complete"]) >= {run.run_id for run in best.runs}
 
 
+@pytest.mark.slow
 def test_a_winner_found_under_a_profile_is_a_study_there(
     tmp_path: Path, shared_cache: Path
 ) -> None:

@@ -218,6 +218,7 @@ def test_sigkill_of_everything_loses_at_most_a_checkpoint_interval(
     assert results(folder) == undisturbed
 
 
+@pytest.mark.slow
 def test_sigkill_of_the_parent_alone_leaves_no_orphan(
     folder: Folder, undisturbed: dict[str, object]
 ) -> None:
@@ -233,6 +234,7 @@ def test_sigkill_of_the_parent_alone_leaves_no_orphan(
     assert results(folder) == undisturbed
 
 
+@pytest.mark.slow
 def test_the_death_of_the_fork_server_is_survived(
     folder: Folder, undisturbed: dict[str, object]
 ) -> None:

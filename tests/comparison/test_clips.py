@@ -140,6 +140,7 @@ def test_no_clip_with_a_finite_value_in_all_runs(planted: ModuleType, tmp_path: 
     assert any(said.startswith("No clip has a finite psnr") for said in found.headline)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )

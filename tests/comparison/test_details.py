@@ -6,6 +6,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tempo.comparison.build import compare
 from tempo.comparison.comparison import Comparison
@@ -129,6 +131,25 @@ def test_equal_points_are_both_on_the_front() -> None:
     cost = np.array([1.0, 1.0, 2.0, 2.0])
     gain = np.array([[5.0, 5.0, 5.0, 6.0]])
     assert on_front(cost, gain).tolist() == [[True, True, False, True]]
+
+
+GAINS = st.sampled_from([-np.inf, 0.0, 1.0, 2.0, np.inf, np.nan])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), GAINS, GAINS), min_size=1, max_size=7))
+def test_the_front_is_what_nothing_dominates(points: list[tuple[int, float, float]]) -> None:
+    cost, *draws = (np.array(each, dtype=float) for each in zip(*points, strict=True))
+    expected = [
+        [
+            not any(
+                price <= own_price and gain >= own and (price < own_price or gain > own)
+                for price, gain in zip(cost, gains, strict=True)
+            )
+            for own_price, own in zip(cost, gains, strict=True)
+        ]
+        for gains in draws
+    ]
+    assert on_front(cost, np.stack(draws)).tolist() == expected
 
 
 def test_strata_partition_the_clips(pair: Comparison) -> None:

@@ -129,6 +129,39 @@ def test_compilation_is_shown_apart_from_training(planted: ModuleType, tmp_path:
     assert "12.5" in table.lines[1].cells[place].text
 
 
+def compiled(seconds: float, *, cold: bool) -> Noted:
+    values = {"seconds": seconds, "cold": float(cold)}
+    return Noted(step=0, topic="compile", message="", values=values)
+
+
+def test_cold_and_warm_compilation_are_shown_apart(planted: ModuleType, tmp_path: Path) -> None:
+    """Of each kind the mean over its compilations; a kind that never was has no time."""
+    both = [compiled(200.0, cold=True), compiled(8.0, cold=False)]
+    found = compared(planted, tmp_path, {"a": both, "b": [compiled(9.0, cold=False)]})
+    a, b = (found.row(name).cost for name in ("a", "b"))
+    assert (a.cold_compile_seconds, a.warm_compile_seconds) == (200.0, 8.0)
+    assert (b.cold_compile_seconds, b.warm_compile_seconds) == (None, 9.0)
+    assert (a.compile_seconds, b.compile_seconds) == (208.0, 9.0)
+    table = costs_table.build(found)
+    labels = [column.label for column in table.columns]
+    cold, warm = labels.index("cold compilation"), labels.index("warm compilation")
+    assert table.lines[0].cells[cold].text == "3\N{THIN SPACE}min 20\N{THIN SPACE}s"
+    assert table.lines[1].cells[cold].value is None
+    assert [line.cells[warm].value for line in table.lines] == [8.0, 9.0]
+
+
+def test_older_records_do_not_say_whether_a_compilation_was_cold(
+    planted: ModuleType, tmp_path: Path
+) -> None:
+    note = Noted(step=0, topic="compile", message="", values={"seconds": 12.5})
+    found = compared(planted, tmp_path, {"a": [note], "b": [note]})
+    cost = found.row("b").cost
+    assert (cost.cold_compile_seconds, cost.warm_compile_seconds) == (None, None)
+    labels = [column.label for column in costs_table.build(found).columns]
+    assert "compilation" in labels
+    assert not {"cold compilation", "warm compilation"} & set(labels)
+
+
 def order(*, same: bool) -> dict[str, Any]:
     return {
         name: {"environment": {"data_order": "0a" if same or name == "a" else "0b"}}
@@ -156,3 +189,17 @@ def test_a_precision_that_the_study_varies_is_meant(
         for name, precision in (("a", "fp32"), ("b", "bf16"))
     }
     assert difference(compared(planted, tmp_path, {}, **arms), "precision").severity == severity
+
+
+def test_processor_time_stands_beside_the_time_of_a_run(
+    planted: ModuleType, tmp_path: Path
+) -> None:
+    found = compared(planted, tmp_path, {}, b={"cpu_seconds": 125.0})
+    a, b = (found.row(name).cost for name in ("a", "b"))
+    assert (a.cpu_seconds, b.cpu_seconds) == (None, 125.0)
+    table = costs_table.build(found)
+    labels = [column.label for column in table.columns]
+    assert labels.index("processor") == labels.index("one run") + 1
+    cells = [line.cells[labels.index("processor")] for line in table.lines]
+    assert [cell.value for cell in cells] == [None, 125.0]
+    assert cells[1].text.split() == ["2", "min", "05", "s"]

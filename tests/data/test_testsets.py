@@ -11,6 +11,7 @@ from PIL import Image
 
 from tempo.core.errors import MissingError, UnknownNameError
 from tempo.core.identity import short_hash
+from tempo.data.fingerprints import PIECE
 from tempo.data.testsets import (
     TEST_SETS,
     TestSet,
@@ -18,7 +19,7 @@ from tempo.data.testsets import (
     facts_of,
     open_test_set,
 )
-from tempo.data.testsets.testset import central_half, half_by_area
+from tempo.data.testsets.transforms import central_half, half_by_area
 
 SMALL = (216, 408)
 
@@ -102,6 +103,34 @@ def test_middlebury_has_scenes_of_several_sizes(tmp_path):
     assert clips.expected == 12
 
 
+def test_middlebury_may_be_flat(tmp_path):
+    for n, name in enumerate(("frame10", "frame11", "frame10i11")):
+        published = tmp_path / "two" / ("other-gt-interp" if n == 2 else "other-data")
+        for folder in (published, tmp_path / "one"):
+            save(folder / "Walking" / f"{name}.png", noise(n, (48, 64)))
+    (tmp_path / "one" / "Army").mkdir()
+    two, one = (open_test_set("middlebury", tmp_path / each) for each in ("two", "one"))
+    np.testing.assert_array_equal(one[0].target, noise(2, (48, 64)))
+    np.testing.assert_array_equal(one[0].frames, two[0].frames)
+    assert one.protocol == two.protocol
+
+
+def test_upper_and_lower_case_may_differ(tmp_path):
+    root = vimeo(tmp_path / "a", "tri_testlist.txt", (1, 2, 3))
+    other = vimeo(tmp_path / "b", "Tri_TestList.txt", (1, 2, 3))
+    (other / "sequences").rename(other / "Sequences")
+    for file in sorted(other.rglob("im*.png")):
+        file.rename(file.with_name(file.name.upper()))
+    spelled = open_test_set("vimeo90k", other)
+    assert spelled.protocol == open_test_set("vimeo90k", root).protocol
+    assert spelled[0].target.shape == (256, 448, 3)
+    # Where two files differ in case alone, neither is chosen.
+    twice = other / "Sequences" / "00001" / "0002"
+    (twice / "Im1.png").write_bytes(b"")
+    with pytest.raises(MissingError, match=r"im1\.png"):
+        open_test_set("vimeo90k", other)
+
+
 @pytest.fixture
 def snu(tmp_path):
     for n in range(1, 18):
@@ -124,6 +153,94 @@ def test_snu_film_has_four_levels_and_the_authors_paths(snu):
         assert facts_of(name).expected == 310
     hashes = {short_hash(open_test_set(name, snu).protocol) for name in names}
     assert len(hashes) == 4
+
+
+def test_snu_film_arb_asks_for_every_frame_between(snu):
+    lists = {4: "medium", 8: "hard", 16: "extreme"}
+    names = expand_names(["snu_film_arb"])
+    assert names == [f"snu_film_arb_{distance}x" for distance in lists]
+    for name, distance in zip(names, lists, strict=True):
+        clips = open_test_set(name, snu)
+        assert len(clips) == distance - 1
+        assert facts_of(name).expected == 310 * (distance - 1)
+        for step, clip in enumerate(clips, 1):
+            np.testing.assert_array_equal(clip.target, noise(1 + step, (36, 64)))
+            np.testing.assert_array_equal(clip.frames[0], noise(1, (36, 64)))
+            np.testing.assert_array_equal(clip.frames[1], noise(1 + distance, (36, 64)))
+            assert clip.target_time == step / distance
+        assert clips.sequences() == [range(distance - 1)]
+        # The list's own middle frame is the one at half time.
+        (middle,) = open_test_set(f"snu_film_{lists[distance]}", snu)
+        half = next(clip for clip in clips if clip.target_time == 0.5)
+        np.testing.assert_array_equal(half.target, middle.target)
+
+
+def test_snu_film_arb_refuses_a_list_of_other_distances(snu):
+    (snu / "test-medium.txt").write_bytes((snu / "test-hard.txt").read_bytes())
+    with pytest.raises(MissingError, match="are 8 frames apart, not 4"):
+        open_test_set("snu_film_arb_4x", snu)
+
+
+def gopro(root, frames):
+    for n in range(frames):
+        save(root / "GOPR0410_11_00" / f"{n + 100:06d}.png", noise(n, (720, 1280)))
+
+
+def cut(n):
+    return noise(n, (720, 1280))[104:616, 384:896]
+
+
+@pytest.mark.parametrize("place", ["", "test"])
+def test_gopro_asks_for_seven_frames_between(tmp_path, place):
+    gopro(tmp_path / place, 18)  # Two windows of 9, and one frame more.
+    clips = open_test_set("gopro_8x", tmp_path)
+    assert len(clips) == 14
+    assert [clip.target_time for clip in clips][:7] == [step / 8 for step in range(1, 8)]
+    assert clips.sequences() == [range(7), range(7, 14)]
+    clip = clips[9]
+    np.testing.assert_array_equal(clip.frames, [cut(8), cut(16)])
+    np.testing.assert_array_equal(clip.target, cut(11))
+    assert clip.target_time == 3 / 8
+    assert clips.protocol["transform"] == "central 512x512"
+
+
+def test_gopro_with_four_inputs_asks_in_the_middle(tmp_path):
+    gopro(tmp_path, 33)
+    clips = open_test_set("gopro_8x_four", tmp_path)
+    assert len(clips) == 14
+    clip = clips[7]
+    np.testing.assert_array_equal(clip.frames, [cut(n) for n in (8, 16, 24, 32)])
+    np.testing.assert_array_equal(clip.target, cut(17))
+    assert clip.times == (0.0, 1 / 3, 2 / 3, 1.0)
+    assert clip.target_time == 9 / 24
+
+
+def test_ucf101_with_four_inputs(tmp_path):
+    names = ["frame0", "frame1", "frame2", "frame3", "framet"]
+    for folder in ("2", "10"):
+        for n, name in enumerate(names):
+            save(tmp_path / folder / f"{name}.png", noise(n + int(folder), (225, 231)))
+    clips = open_test_set("ucf101_four", tmp_path)
+    assert [clip.id for clip in clips] == ["2", "10"]
+    # torchvision's CenterCrop: half of 1 rounds to 0, half of 7 to 4.
+    expected = [noise(n + 10, (225, 231))[0:224, 4:228] for n in range(5)]
+    np.testing.assert_array_equal(clips[1].frames, expected[:4])
+    np.testing.assert_array_equal(clips[1].target, expected[4])
+    assert (clips[1].times, clips[1].target_time) == ((0.0, 1 / 3, 2 / 3, 1.0), 0.5)
+
+
+def test_davis_with_four_inputs(tmp_path):
+    for n in range(10):
+        save(tmp_path / "bear" / f"{n:05d}.png", noise(n, (480, 854)))
+    clips = open_test_set("davis_four", tmp_path)
+    assert [clip.id for clip in clips] == ["bear/00003", "bear/00005"]
+    np.testing.assert_array_equal(
+        clips[1].frames, [noise(n, (480, 854))[:, 7:847] for n in (2, 4, 6, 8)]
+    )
+    np.testing.assert_array_equal(clips[1].target, noise(5, (480, 854))[:, 7:847])
+    save(tmp_path / "bear" / "00005.png", noise(5, (480, 800)))
+    with pytest.raises(MissingError, match="is 800x480, of which no central 840x480"):
+        open_test_set("davis_four", tmp_path)[1]
 
 
 def test_a_line_that_is_no_triplet_is_shown(snu):
@@ -186,6 +303,15 @@ def test_x_test_asks_for_seven_times(tmp_path, monkeypatch):
         open_test_set("x_test", tmp_path)
 
 
+@pytest.mark.parametrize("place", ["", "test", "x4k1000fps/test", "Test"])
+def test_x_test_may_lie_below_the_root(tmp_path, place, monkeypatch):
+    shrink(monkeypatch, ["x_test"])
+    scene = tmp_path / place / "Type1" / "TEST01_003_f0433"
+    for n in range(33):
+        save(scene / f"{n:04d}.png", noise(n % 3, SMALL))
+    assert len(open_test_set("x_test", tmp_path)) == 7
+
+
 def test_davis_asks_for_every_second_frame_of_each_folder(tmp_path):
     base = tmp_path / "JPEGImages" / "480p"
     for n in range(6):
@@ -231,6 +357,34 @@ def test_the_digest_does_not_depend_on_the_machine(tmp_path):
     one = open_test_set("vimeo90k", vimeo(tmp_path / "a", "tri_testlist.txt", (1, 2, 3)))
     two = open_test_set("vimeo90k", vimeo(tmp_path / "b", "tri_testlist.txt", (1, 2, 3)))
     assert one.digest == two.digest
+
+
+def test_other_pictures_under_the_same_names_are_another_set(tmp_path):
+    root, cache = vimeo(tmp_path / "set", "tri_testlist.txt", (1, 2, 3)), tmp_path / "cache"
+    before = open_test_set("vimeo90k", root, cache=cache).protocol
+    assert open_test_set("vimeo90k", root, cache=cache).protocol == before
+    assert open_test_set("vimeo90k", root).protocol == before
+    path = root / "sequences" / "00004/0001" / "im2.png"
+    kept = path.read_bytes()
+    Image.fromarray(255 - np.asarray(Image.open(path))).save(path, compress_level=1)
+    assert short_hash(open_test_set("vimeo90k", root, cache=cache).protocol) != short_hash(before)
+    path.write_bytes(kept)
+    assert open_test_set("vimeo90k", root, cache=cache).protocol == before
+
+
+def test_of_many_pictures_the_ends_are_looked_at(tmp_path, monkeypatch):
+    root = vimeo(tmp_path, "tri_testlist.txt", (1, 2, 3))
+    whole = open_test_set("vimeo90k", root).digest
+    monkeypatch.setattr("tempo.data.fingerprints.SMALL", 0)
+    before = open_test_set("vimeo90k", root).digest
+    assert before != whole
+    path = root / "sequences" / "00004/0001" / "im2.png"
+    pixels, size = np.array(Image.open(path)), path.stat().st_size
+    assert size > 4 * PIECE
+    # One pixel far from the beginning, the middle and the end of the file: its checksum differs.
+    pixels[64, 0] ^= 255
+    Image.fromarray(pixels).save(path, compress_level=1)
+    assert open_test_set("vimeo90k", root).digest != before
 
 
 def test_few_pictures_are_held_and_a_set_can_be_sent_to_a_process(tmp_path):
@@ -321,7 +475,7 @@ def test_an_empty_folder_has_no_clips(tmp_path):
     for name in ("ucf101", "xiph_2k", "x_test", "davis"):
         with pytest.raises(MissingError, match="no clip under"):
             open_test_set(name, tmp_path)
-    with pytest.raises(MissingError, match="other-gt-interp is not a folder"):
+    with pytest.raises(MissingError, match=r"holds no <scene>/frame10i11\.png"):
         open_test_set("middlebury", tmp_path)
 
 

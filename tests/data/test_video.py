@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tempo.core.errors import MissingError
-from tempo.data.dataset_roots import Fingerprints, resolve_root
+from tempo.data.dataset_roots import resolve_root
 from tempo.data.datasets import video
 from tempo.data.datasets.footage import Frame, find_clips, needed
+from tempo.data.fingerprints import Fingerprints
 from tempo.data.open_dataset import check_available, open_split, prepare
 from tempo.data.video_io.picture_files import THUMBNAIL
 from tempo.spec.data import Video

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tempo.core.errors import MissingError
+from tempo.core.identity import short_hash
 from tempo.data.datasets import vimeo90k
 from tempo.data.datasets.photographs import PHOTOGRAPHS, read_rgb
 from tempo.data.open_dataset import (
@@ -165,18 +166,46 @@ def test_too_many_bad_triplets_are_an_error_that_names_them_all(root, tmp_path):
     assert "at most 1% may be" in str(caught.value)
 
 
-def test_a_repaired_triplet_is_read_again_when_asked(root, tmp_path):
-    name = vimeo90k.sequences(options(root), "train")[0]
+def test_a_repaired_triplet_is_read_again_when_asked(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempo.data.fingerprints.CHECKED", 1)
+    name = vimeo90k.sequences(options(root), "train")[1]
     path = root / "sequences" / name / "im2.png"
     kept = path.read_bytes()
     damage(root, name, "truncated")
     assert len(open_split(options(root), "train", tmp_path)) == 2
     path.write_bytes(kept)
-    # A study never sees its data change under it; preparation looks again.
+    # A sequence that is not looked into is read again by preparation.
     assert len(open_split(options(root), "train", tmp_path)) == 2
     assert forget_unreadable(options(root), tmp_path) == 1
     assert len(open_split(options(root), "train", tmp_path)) == 3
     assert forget_unreadable(options(root), tmp_path) == 0
+
+
+def inverted(folder):
+    """Invert every picture below a folder, under the same names."""
+    for path in folder.rglob("*.png"):
+        Image.fromarray(255 - read_rgb(path)).save(path, compress_level=1)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_other_pictures_under_the_same_names_are_another_split(root, tmp_path, split):
+    before = open_split(options(root), split, tmp_path / "cache")
+    assert open_split(options(root), split, tmp_path / "cache").digest == before.digest
+    first = before[0]
+    inverted(root / "sequences")
+    after = open_split(options(root), split, tmp_path / "cache")
+    assert after.digest != before.digest
+    np.testing.assert_array_equal(after[0].target, 255 - first.target)
+
+
+def test_a_copy_elsewhere_is_the_same_split_and_records_of_names_are_known(root, tmp_path):
+    here = vimeo90k.plan_split(options(root), "test", tmp_path)
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    there = vimeo90k.plan_split(options(copy), "test", tmp_path)
+    assert there.digest == here.digest
+    # What Tempo recorded before it looked into the pictures.
+    assert here.digest_of_names == short_hash({"split": "test", "names": TEST}, 16)
+    assert here.digest_of_names != here.digest
 
 
 def test_what_is_missing_is_named_with_how_to_get_it(root, tmp_path):

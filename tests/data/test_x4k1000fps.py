@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from tempo.core.errors import MissingError
 from tempo.data.batches import TrainBatches
 from tempo.data.cache.shards import Shard
+from tempo.data.cache.splits import SPLITS
 from tempo.data.datasets import x4k1000fps
 from tempo.data.open_dataset import check_available, open_split, prepare
 from tempo.spec.data import X4k1000fps
@@ -126,3 +127,35 @@ def test_what_is_missing_is_named(root, tmp_path):
         check_available(options(root, val=("012",)))
     with pytest.raises(ValidationError, match="even spacing, not 5: choose 4 or 6"):
         options(root, spacing=5, target_times="middle")
+
+
+def test_other_pictures_under_the_same_names_are_another_split(root, tmp_path):
+    before = {name: x4k1000fps.plan_split(options(root), name, tmp_path) for name in SPLITS}
+    for path in root.rglob("0032.png"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    for name, plan in before.items():
+        after = x4k1000fps.plan_split(options(root), name, tmp_path)
+        assert after.digest != plan.digest
+        assert after.digest_of_names == plan.digest_of_names
+        # The cache of the pictures that were there is not read for those that are there now.
+        assert {shard.name for shard in after.shards}.isdisjoint(
+            {shard.name for shard in plan.shards}
+        )
+
+
+@pytest.mark.parametrize("above", [1, 2])
+def test_the_archive_around_the_training_part_may_be_given(root, tmp_path, above):
+    (root.parent / "test").mkdir()
+    place = root.parent
+    if above == 2:
+        place = tmp_path / "outer"
+        place.mkdir()
+        root.rename(place / "moved")
+        (place / "x4k").mkdir()
+        (place / "moved").rename(place / "x4k" / "train")
+    found = x4k1000fps.scenes_by_split(options(place))
+    assert {name: [*scenes] for name, scenes in found.items()} == {
+        "train": ["002", "003"],
+        "val": ["010"],
+        "test": ["011"],
+    }

@@ -33,6 +33,9 @@ BLOCKS = [block for page in PAGES.values() for block in page.blocks]
 def sections(base: type[Section] = Section) -> Iterator[type[Section]]:
     """Yield every section and kind that a spec can hold."""
     for each in base.__subclasses__():
+        # A config of an evaluation is recorded, and nobody writes it; a user's profile is no spec.
+        if each.__name__ == "TestRunConfig" or each.__module__.startswith("tempo.spec.user."):
+            continue
         if each.__module__.startswith("tempo.spec."):
             yield each
             yield from sections(each)
@@ -68,6 +71,13 @@ CONTEXT = {
     "Factor.when": "levels: {a: 1}",
     "Factor.when_level": "levels: {seed: 1}",
     "Footage.target_times": "stride: 2",
+    "OtherMethod.name": "method: flow",
+    "TestSetEntry.size": "clips: my/videos",
+    "TestSetEntry.stride": "clips: my/videos",
+    "TestSetEntry.every": "clips: my/videos",
+    "TestSetEntry.root": "set: ucf101",
+    "TestSetEntry.subset": "set: ucf101",
+    "TestSetEntry.name": "set: ucf101",
     "Range.whole": "{low: 0, high: 4000}",
     "Range.step": "{low: 0, high: 4000}",
 }

@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from tempo.comparison.loading.clip_values import read_table
 from tempo.core.records import MetricInfo, Plan, RunSpec
 from tempo.core.verdict_rule import Rule
 from tempo.records import seed_log, verdict_log
-from tempo.records.evaluations import EvaluationRecord, load_evaluation
 from tempo.records.event_log import Tail, read_events
 from tempo.records.events import CheckpointSaved, encode
 from tempo.records.files import sha256_of, write_json
 from tempo.records.layout import Store, load_run, read_plan
+from tempo.records.memory.clip_tables import read_table
+from tempo.records.method_results.evaluations import EvaluationRecord, load_evaluation
 from tempo.records.pictures import picture_size
 from tempo.records.prices import Price, read_price
 from tempo.records.pruned_runs import note_pruned, pruned_in

@@ -71,6 +71,7 @@ def test_only_variants_need_a_crop_that_fits(tmp_path: Path) -> None:
     assert [each.config["recipe"]["crop"] for each in trained] == [32, 48]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "rule"),
     [

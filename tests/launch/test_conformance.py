@@ -1,4 +1,4 @@
-"""What every launcher promises, against real processes and a real Slurm."""
+"""What every launcher promises, against real processes, a real Slurm and a real Ray."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, JobStatus, Launc
 from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
 from tempo.launch.launchers.inline import InlineLauncher
 from tempo.launch.launchers.local import LocalLauncher
+from tempo.launch.launchers.ray.launcher import RayLauncher
+from tempo.launch.launchers.ray.request import RayPolicy
 from tempo.launch.launchers.slurm.launcher import SlurmLauncher
 from tempo.launch.launchers.slurm.script import SlurmPolicy
 from tempo.launch.launchers.torchrun import TorchrunLauncher
@@ -27,6 +29,9 @@ from tempo.launch.worker_command import WORKER
 from .slurm_cluster import Cluster, wait_until
 
 PATIENCE = 60.0
+
+CLUSTERS = {"slurm": "cluster", "ray": "ray_cluster"}
+"""The fixture that starts what a launcher needs."""
 
 HOSTILE = (
     "a b'\"$(touch pwned)`touch pwned`\n\t\\é*?[!]~#&;|<>{},%j %%a",
@@ -109,12 +114,14 @@ class Bench:
 def make_bench(name: str, folder: Path, entry: Callable[[Sequence[str]], int]) -> Bench:
     slots: list[dict[str, str]] = [{}, {}, {}]
     manner = SlurmPolicy(study="conformance", poll=0.2, notice=10)
+    ray = RayPolicy(study="conformance", poll=0.2, notice=10)
     makers: dict[str, Callable[[], Launcher]] = {
         "inline": lambda: InlineLauncher(entry),
         "local": lambda: LocalLauncher(slots, spawn),
         "forked": lambda: LocalLauncher(slots, ForkServer(entry, ["json"])),
         "torchrun": lambda: TorchrunLauncher(slots),
         "slurm": lambda: SlurmLauncher(folder / "sub 'mitted' %j", manner),
+        "ray": lambda: RayLauncher(folder / "sub 'mitted' %j é", ray),
     }
     prefix = WORKER if name in {"inline", "forked"} else [sys.executable]
     return Bench(name, makers[name], prefix, folder)
@@ -139,8 +146,8 @@ def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence
 def bench(
     request: pytest.FixtureRequest, tmp_path: Path, entry: Callable[[Sequence[str]], int]
 ) -> Iterator[Bench]:
-    if request.param == "slurm":
-        request.getfixturevalue("cluster")
+    if request.param in CLUSTERS:
+        request.getfixturevalue(CLUSTERS[request.param])
     bench = make_bench(request.param, tmp_path, entry)
     yield bench
     bench.launcher.kill(list(bench.launcher.poll()))
@@ -148,20 +155,21 @@ def bench(
 
 # A torchrun takes seconds to begin: in the quick tests it only shows what it does with arguments.
 SLOW_TORCHRUN = pytest.param("torchrun", marks=pytest.mark.slow)
+RAY = pytest.param("ray", marks=pytest.mark.slow)
 EVERY = pytest.mark.parametrize(
-    "bench", ["inline", "local", "forked", "torchrun", "slurm"], indirect=True
+    "bench", ["inline", "local", "forked", "torchrun", "slurm", RAY], indirect=True
 )
 MOST = pytest.mark.parametrize(
-    "bench", ["inline", "local", "forked", SLOW_TORCHRUN, "slurm"], indirect=True
+    "bench", ["inline", "local", "forked", SLOW_TORCHRUN, "slurm", RAY], indirect=True
 )
 BESIDE = pytest.mark.parametrize(
-    "bench", ["local", "forked", SLOW_TORCHRUN, "slurm"], indirect=True
+    "bench", ["local", "forked", SLOW_TORCHRUN, "slurm", RAY], indirect=True
 )
 """Launchers whose jobs go on beside their driver."""
 
 
 def test_every_launcher_of_the_catalog_is_tested_here() -> None:
-    assert set(LAUNCHERS) == {"inline", "local", "torchrun", "slurm"}
+    assert set(LAUNCHERS) == {"inline", "local", "torchrun", "slurm", "ray"}
     setting = LauncherContext(entry=lambda arguments: 0)
     for name, kind in {"inline": InlineLauncher, "torchrun": TorchrunLauncher}.items():
         assert type(LAUNCHERS.get(name)(setting)) is kind
@@ -208,7 +216,7 @@ def test_a_run_held_elsewhere_is_neither_done_nor_failed(bench: Bench) -> None:
     assert bench.until("x", JobState.PENDING, JobState.RUNNING).state.live
 
 
-@pytest.mark.parametrize("bench", ["local", "forked", SLOW_TORCHRUN, "slurm"], indirect=True)
+@pytest.mark.parametrize("bench", ["local", "forked", SLOW_TORCHRUN, "slurm", RAY], indirect=True)
 def test_output_goes_to_the_log(bench: Bench) -> None:
     job = bench.job("x", "import sys; print('out', flush=True); print('err', file=sys.stderr)")
     bench.submit(job)
@@ -223,7 +231,7 @@ def test_a_key_is_carried_out_once(bench: Bench, tmp_path: Path) -> None:
     job = bench.job("x", code, str(counted))
     first = bench.submit(job)
     assert bench.submit(job, job) == first
-    if bench.name == "slurm":
+    if bench.name in CLUSTERS:
         assert bench.make().submit([job]) == first, "another driver joins the job in the queue"
     assert bench.end("x").state is JobState.OK
     assert counted.read_text() == "x"
@@ -293,6 +301,12 @@ def _writers(log: str) -> list[int]:
     return out
 
 
+def worker_of(log: Path) -> psutil.Process:
+    """The program whose output goes to a log, and not the shell that started it."""
+    found = [psutil.Process(pid) for pid in _writers(str(log))]
+    return next(each for each in found if each.name() != "sh")
+
+
 @BESIDE
 def test_another_driver_takes_over_what_outlives_the_first(bench: Bench, tmp_path: Path) -> None:
     begun = tmp_path / "begun"
@@ -300,7 +314,7 @@ def test_another_driver_takes_over_what_outlives_the_first(bench: Bench, tmp_pat
     pid_in(begun)
     later = bench.make()
     found = later.attach(["x", "never submitted"])
-    if bench.name != "slurm":
+    if bench.name not in CLUSTERS:
         assert found == {}, "jobs of this machine leave with their driver"
         return
     assert found == first
@@ -310,12 +324,15 @@ def test_another_driver_takes_over_what_outlives_the_first(bench: Bench, tmp_pat
     assert bench.make().attach(["x"]) == {}, "what ended is not taken over"
 
 
-@pytest.mark.parametrize("bench", ["local", "forked", SLOW_TORCHRUN], indirect=True)
+@pytest.mark.parametrize("bench", ["local", "forked", SLOW_TORCHRUN, RAY], indirect=True)
 def test_a_death_is_no_success(bench: Bench, tmp_path: Path) -> None:
     begun = tmp_path / "begun"
-    bench.submit(bench.job("x", POLITE, str(begun)))
-    psutil.Process(pid_in(begun)).kill()
-    assert bench.end("x") == JobStatus(state=JobState.LOST, code=-9)
+    job = bench.job("x", POLITE, str(begun))
+    bench.submit(job)
+    number = pid_in(begun)
+    worker_of(job.log).kill() if bench.name == "ray" else psutil.Process(number).kill()
+    end = bench.end("x")
+    assert end == JobStatus(state=JobState.LOST, code=-9, where=end.where)
 
 
 @pytest.mark.slow  # Slurm takes ten seconds to miss a node, and makes its jobs wait
@@ -392,7 +409,7 @@ def test_a_controller_that_is_away_changes_nothing(
     bench.submit(bench.job("x", POLITE, str(begun)))
     pid_in(begun)
     assert isinstance(bench.launcher, SlurmLauncher)
-    bench.launcher._say = told.append
+    bench.launcher._contact._say = told.append
     bench.until("x", JobState.RUNNING)
     bench.launcher._slurm._pause = 0.1
     cluster.processes["slurmctld"].send_signal(signal.SIGSTOP)

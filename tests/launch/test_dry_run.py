@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -100,3 +101,49 @@ def test_several_machines_without_a_scheduler_are_refused(tmp_path: Path) -> Non
     )
     assert done.returncode == 2
     assert "choose --launcher slurm" in done.stderr
+
+
+def ray_requests(text: str) -> list[dict[str, object]]:
+    """The requests that a dry run printed."""
+    plain = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while plain[at:].strip():
+        at += len(plain[at:]) - len(plain[at:].lstrip())
+        value, at = decoder.raw_decode(plain, at)
+        found.append(value)
+    return found
+
+
+def test_the_exact_requests_to_ray(tmp_path: Path) -> None:
+    profile = tmp_path / "config" / "tempo" / "ray.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("address: http://head.cluster:8265\nmem: 64G\nlabels: {kind: h100}\n")
+    text = dry_run(tmp_path, "--launcher", "ray", "--set", "resources.gpus_per_run=4")
+    assert text.startswith("# POST http://head.cluster:8265/api/jobs/\n# average")
+    average, _, network = ray_requests(text)
+    assert average["entrypoint_num_gpus"] == 1 and network["entrypoint_num_gpus"] == 4
+    assert network["entrypoint_memory"] == 64 * 2**30
+    assert network["entrypoint_label_selector"] == {"kind": "h100"}
+    words = shlex.split(str(network["entrypoint"]))
+    assert words[:2] == ["cd", str(tmp_path)] and "tempo.worker" in words
+    assert words[words.index("--ddp") + 1] == "4"
+
+
+def test_runs_that_share_a_gpu_ask_ray_for_a_part_of_one(tmp_path: Path) -> None:
+    text = dry_run(tmp_path, "--launcher", "ray", "--set", "resources.runs_per_gpu=4")
+    assert {each["entrypoint_num_gpus"] for each in ray_requests(text)} == {0.25}
+
+
+def test_a_ray_job_on_several_nodes_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    spec = str(ROOT / "experiments" / "tempo_v3.yaml")
+    argv = [sys.executable, str(ROOT / "run_experiment.py"), spec, "--launcher", "ray"]
+    done = subprocess.run(
+        [*argv, "--dry-run", "--set", "resources.nodes=2"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2 and not list(tmp_path.iterdir())
+    assert "a Ray job reserves one node" in done.stderr

@@ -52,7 +52,7 @@ def test_a_spec_prevails_over_the_site_and_the_site_over_defaults() -> None:
     assert own.resources().mem_mb == 4096
     assert own.resources().time_s == 3600
     assert own.resources().cpus == 5
-    placement = own.manner("s").placement
+    placement = own.slurm_policy("s").placement
     assert placement.partition == "debug"
     assert placement.extra == {"qos": "high", "nice": "5"}
     assert needs(gpus_per_run=4).resources().cpus == 4 * (2 + 3)
@@ -76,9 +76,9 @@ def test_a_reference_takes_one_process() -> None:
 
 def test_the_tighter_bound_on_jobs_counts() -> None:
     limited = Needs.of({"budget": {"jobs": 4}})
-    assert limited.manner("s").throttle == 4
-    assert limited.manner("s", slots=2).throttle == 2
-    assert needs().manner("s").throttle is None
+    assert limited.slurm_policy("s").throttle == 4
+    assert limited.slurm_policy("s", slots=2).throttle == 2
+    assert needs().slurm_policy("s").throttle is None
 
 
 def config(budget: dict[str, int]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_a_queue_takes_all_runs_at_once_each_behind_its_parent(store: Store) -> 
     launcher = FakeLauncher(slots=None)
     pool = pool_of(store, launcher)
     pool.step()
-    assert launcher.started == ["first", "other", "middle", "last"]
+    assert launcher.started == ["first", "middle", "last", "other"]
     assert {key: job.after for key, job in launcher.specs.items()} == {
         "first": (),
         "other": (),

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tempo.core.jobs import RESUMABLE
+from tempo.core.jobs import RESUMABLE, JobState, JobStatus
 from tempo.core.records import RunSpec
 from tempo.launch.launchers.slurm.script import RESTARTS
-from tempo.launch.scheduling.failure_policy import FRUITLESS, fruitless
+from tempo.launch.scheduling.failure_policy import (
+    FRUITLESS,
+    fruitless,
+    record_worker_death,
+)
 from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Finished
 from tempo.records.layout import Store
@@ -76,3 +80,22 @@ def test_a_worker_leaves_such_a_run_alone(tmp_path: Path) -> None:
     assert done.returncode == RESUMABLE, done.stderr
     assert "got past step 7; give each of them more time" in done.stderr
     assert (folder / "events.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "failure", "words"),
+    [
+        (JobState.LOST, -9, "node", "killed by SIGKILL"),
+        (JobState.LOST, None, "node", "the cluster lost the worker, or its node"),
+        (JobState.UNKNOWN, None, "node", "the cluster lost the worker, or its node"),
+        (JobState.FAILED, 3, "bug", "exited with code 3"),
+        (JobState.FAILED, None, "bug", "has no exit code"),
+    ],
+)
+def test_what_a_cluster_lost_is_no_bug_of_the_variant(
+    tmp_path: Path, state: JobState, code: int | None, failure: str, words: str
+) -> None:
+    folder = stopped_at(tmp_path, [None])
+    record_worker_death(folder, JobStatus(state=state, code=code), tmp_path / "log", attempt=1)
+    finish = read_run(folder).attempts[-1].finish
+    assert finish is not None and finish.failure == failure and words in finish.message

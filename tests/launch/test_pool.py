@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tempo.cli.render.run_changes import Changes
 from tempo.core.jobs import JobSpec, JobState, JobStatus
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
 from tempo.launch.scheduling import other_drivers as drivers
@@ -18,7 +20,7 @@ from tempo.launch.study_status import study_seconds_left
 from tempo.ledger.port import this_process
 from tempo.ledger.sql import SqliteLedger
 from tempo.records.event_log import EventLog
-from tempo.records.events import AttemptStarted, Finished, Trained
+from tempo.records.events import LOST_LEASE, AttemptStarted, CheckpointSaved, Finished, Trained
 from tempo.records.layout import Store
 from tempo.records.run_record import read_run
 
@@ -255,8 +257,8 @@ def test_a_run_locked_elsewhere_is_asked_for_later(
         (
             "Traceback of something earlier\nthe lease of r0 could not be renewed; leaving\n",
             (
-                "the lease of r0 could not be renewed; the run is tried again from its last "
-                "checkpoint",
+                "step 0: the lease of r0 could not be renewed; it has no checkpoint yet, so it "
+                "begins again at step 0",
             ),
         ),
         ("r0 is held by process 7 on far; unless that goes on it can be taken over in 3 s\n", ()),
@@ -275,6 +277,85 @@ def test_a_lease_that_was_lost_is_known_to_the_study(
     launcher.end("r0", JobState.BUSY, 75)
     assert step(pool)
     assert pool.views["r0"].losses == losses
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_a_run_whose_worker_refuses_it_has_stopped_and_is_not_begun_again(
+    store: Store, *, began: bool
+) -> None:
+    launcher = FakeLauncher(slots=None)
+    pool = make(store, launcher, runs=1)
+    pool.step()
+    if began:
+        finish(store, "r0", "stopped")
+        launcher.end("r0", JobState.STOPPED, 85)
+        assert step(pool) and launcher.started == ["r0", "r0"], "a job that was stopped goes on"
+    log = launcher.specs["r0"].log
+    log.parent.mkdir(parents=True)
+    log.write_text("staging data\nbudget.gpu_hours is 3, and 4 were spent; nothing was begun\n")
+    launcher.end("r0", JobState.STOPPED, 85)
+    assert not step(pool)
+    view = pool.views["r0"]
+    assert (view.status, view.refused) == (
+        RunStatus.STOPPED,
+        "budget.gpu_hours is 3, and 4 were spent",
+    )
+    assert len(launcher.started) == 1 + began
+    (line,) = Changes().since([view])
+    assert line == "stopped   v s0 before it began: budget.gpu_hours is 3, and 4 were spent"
+
+
+def test_a_lost_lease_that_the_record_tells_needs_no_log(store: Store) -> None:
+    launcher = FakeLauncher(slots=1)
+    pool = make(store, launcher, runs=1)
+    pool.step()
+    with EventLog(store.run_dir("r0"), 1) as log:
+        log.append(AttemptStarted(resumed_step=0, total_steps=10))
+        log.append(Trained(step=6, clips=1, epoch=0.1, values={}))
+        log.append(CheckpointSaved(step=4, path="checkpoints/4.pt", sha256="", best=False))
+        log.append(
+            Finished(
+                status="stopped",
+                step=6,
+                seconds=5.0,
+                train_seconds=4.0,
+                peak_memory=0,
+                failure=LOST_LEASE,
+                message="the lease of r0 could not be renewed",
+            )
+        )
+    launcher.end("r0", JobState.BUSY, 75)
+    assert step(pool)
+    (loss,) = pool.views["r0"].losses
+    assert loss == (
+        "step 6: the lease of r0 could not be renewed; it goes on from its last checkpoint, of "
+        "step 4"
+    )
+
+
+def test_a_worker_that_does_not_renew_its_lease_is_silent(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "LOOK_SECONDS", 0.0)
+    ledger = SqliteLedger(store.root / "ledger.db")
+    launcher = FakeLauncher(slots=1)
+    pool = Pool(store, launcher, ledger, command=lambda spec: ["run", spec.run_id])
+    pool.add(run_requests(make_plan(1)))
+    pool.step()
+    token = ledger.claim("r0", this_process(), 60.0)
+    assert token is not None
+    pool.step()
+    assert pool.views["r0"].silent == ""
+    ledger._run("UPDATE tempo_lease SET expires = expires - 100 RETURNING key")
+    pool.step()
+    said = pool.views["r0"].silent
+    assert said.startswith(f"its worker, {this_process()}, is frozen, starved or cut off from")
+    assert said.endswith("the ledger: its lease ended 40 s ago")
+    assert launcher.started == ["r0"]
+    ledger.renew("r0", token, 60.0)
+    pool.step()
+    assert pool.views["r0"].silent == ""
+    pool.close()
 
 
 def test_the_estimate_counts_what_is_left_on_the_slots_there_are(store: Store) -> None:
@@ -368,7 +449,7 @@ def test_a_lost_run_is_tried_elsewhere(store: Store) -> None:
     assert launcher.specs["a0"].avoid == ("GPU 3",)
     (loss,) = pool.views["a0"].losses
     assert loss.startswith("step 0: the worker was killed by SIGKILL")
-    assert loss.endswith("; the run is tried again")
+    assert loss.endswith("; it has no checkpoint yet, so it begins again at step 0")
 
 
 def test_a_bug_that_two_variants_share_holds_everything_back(store: Store) -> None:
@@ -525,3 +606,80 @@ def test_a_death_is_not_recorded_for_a_run_that_another_carries_on(
     assert read_run(store.run_dir("a0")).attempts == ()
     pool.step()
     assert pool.views["a0"].elsewhere == this_process()
+
+
+class SharedLauncher(FakeLauncher):
+    """Grants slots as the test says, and asks for those of `back`."""
+
+    def __init__(self, slots: int = 2) -> None:
+        super().__init__(slots)
+        self.grants = slots
+        self.back: dict[str, str] = {}
+        self.priorities: list[int] = []
+        self.holders: tuple[str, ...] = ()
+
+    def reserve(self, priority: int, avoid: Collection[str] = ()) -> bool:
+        self.priorities.append(priority)
+        self.holders = () if self.grants else ("1 run of other",)
+        self.grants -= self.grants > 0
+        return not self.holders
+
+    def withdraw(self) -> None:
+        self.holders = ()
+
+    def asked_back(self) -> Mapping[str, str]:
+        return self.back
+
+    def close(self) -> None:
+        self.grants = -1
+
+
+def test_the_highest_priority_begins_first(store: Store) -> None:
+    launcher = SharedLauncher(slots=1)
+    pool = Pool(store, launcher, command=lambda spec: [], priority=2)
+    first, second, third = (work(name, 0, cost) for name, cost in (("a", 9), ("b", 5), ("c", 1)))
+    pool.add([first, second, replace(third, priority=3)])
+    for key in ("c0", "a0", "b0"):
+        launcher.grants = 1
+        pool.step()
+        finish(store, key, "complete")
+        launcher.end(key, JobState.OK, 0)
+    pool.step()
+    assert launcher.started == ["c0", "a0", "b0"]
+    assert [each for each in launcher.priorities if each == 5] == [5]
+    assert set(launcher.priorities) == {5, 2}
+
+
+def test_a_run_waits_for_the_slots_of_others(store: Store) -> None:
+    launcher = SharedLauncher(slots=2)
+    launcher.grants = 1
+    pool = make_pool(store, launcher, work("a", 0), work("a", 1))
+    pool.step()
+    assert launcher.started == ["a0"]
+    assert pool.waits_for == "1 run of other"
+    pool.stop()
+    pool.step()
+    assert pool.waits_for == ""
+    pool.close()
+    assert launcher.grants == -1
+
+
+def test_a_run_that_gives_way_is_begun_again(store: Store) -> None:
+    launcher = SharedLauncher(slots=1)
+    pool = make_pool(store, launcher, work("a", 0))
+    pool.step()
+    launcher.back = {"a0": "urgent (priority 9)"}
+    pool.step()
+    pool.step()
+    assert launcher.asked == ["a0"]
+    launcher.back = {}
+    finish(store, "a0", "stopped")
+    launcher.end("a0", JobState.STOPPED, 85)
+    assert pool.step() == ()
+    view = pool.views["a0"]
+    assert view.status is RunStatus.STOPPED and view.gives_way == "urgent (priority 9)"
+    assert pool.busy and not view.withdrawn
+    launcher.grants = 1
+    pool.step()
+    assert launcher.started == ["a0", "a0"]
+    assert view.status is RunStatus.RUNNING and view.gives_way == ""

@@ -11,11 +11,12 @@ import pytest
 from tempo.core.errors import MissingError, SpecError, TempoError
 from tempo.core.jobs import BUSY, RESUMABLE, JobSpec, JobState, Resources
 from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
+from tempo.launch.launchers.cluster.contact import AwayError
+from tempo.launch.launchers.cluster.site_profile import profile_path
 from tempo.launch.launchers.slurm.commands import (
     DEAD,
     GOING_ON,
     WAITING,
-    AwayError,
     Row,
     Slurm,
     exit_code,
@@ -30,7 +31,7 @@ from tempo.launch.launchers.slurm.script import (
     directive,
     options,
 )
-from tempo.launch.launchers.slurm.site import Site, load_site, site_path
+from tempo.launch.launchers.slurm.site import Site, load_site
 
 
 class FakeSlurm(Slurm):
@@ -214,7 +215,7 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     path = tmp_path / "tempo" / "slurm.yaml"
     path.parent.mkdir()
-    assert site_path() == path
+    assert profile_path("slurm") == path
     return path
 
 

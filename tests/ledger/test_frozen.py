@@ -100,6 +100,7 @@ def quick_leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_leases")
 def test_a_frozen_worker_is_replaced_and_publishes_nothing(
     make: Make, undisturbed: Make, cache: Path

@@ -142,6 +142,13 @@ class Laws(RuleBasedStateMachine):
                 assert hold.left == pytest.approx(row.left, abs=90)
 
     @invariant()
+    def what_stands_is_held_or_asked_to_stop(self) -> None:
+        rows = self.rows.items()
+        asked = {key for key, row in rows if row.owner is not None or row.stop}
+        assert self.ledger.standing([*self.rows, "never claimed"]).keys() == asked
+        assert not self.ledger.standing(["never claimed"])
+
+    @invariant()
     def spans_do_not_overlap(self) -> None:
         for key in self.rows:
             published = [

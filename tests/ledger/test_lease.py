@@ -10,7 +10,8 @@ import pytest
 
 from tempo.core.errors import LeaseLostError, LedgerError
 from tempo.ledger import lease as leases
-from tempo.ledger.lease import Lease, LeaseKeeper, default_ttl, refusal, take
+from tempo.ledger.lease import Lease, default_ttl, refusal, take
+from tempo.ledger.lease_keeper import LeaseKeeper
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import Hold, Ledger
 
@@ -101,8 +102,11 @@ class Kept:
         self.lease = Lease(ledger, "run", 1, ttl, leases.now())  # type: ignore[arg-type]
         self.asked: list[str] = []
         self.left: list[str] = []
+        self.words: list[str] = []
         self._over = threading.Event()
-        self._keeper = LeaseKeeper(self.lease, lambda: self.asked.append("stop"), self._leave)
+        self._keeper = LeaseKeeper(
+            self.lease, lambda: self.asked.append("stop"), self.words.append, self._leave
+        )
         self._keeper.start()
 
     def _leave(self, reason: str) -> None:

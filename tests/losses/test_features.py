@@ -10,10 +10,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from tempo.backbones.frozen_files import check_file
+from tempo.backbones.vgg_network import load_vgg
 from tempo.core.errors import MissingError, SpecError
 from tempo.losses import build_objective
 from tempo.losses.features import gram
-from tempo.losses.vgg_network import check_file, load_vgg
 from tempo.spec.losses import LOSSES, FrozenWeights, frozen_files
 from tempo.spec.options import parse_slot
 from tests.reference_vgg import CONFIGURATIONS, ReferenceVgg, saved, small_vgg

@@ -2,6 +2,7 @@
 
 import math
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tempo.metrics import fidelity, similarity
 from tempo.metrics.metric_table import METRICS, evaluate_pair, metric_infos
 from tempo.metrics.similarity import WINDOW, Workspace, gaussian, shifted_means
-from tempo.spec.metrics import METRIC_INFOS
+from tempo.spec.metrics import METRIC_INFOS, PERCEPTUAL
 
-FRAME = [name for name in METRICS if METRICS.get(name).needs == "frame"]
+FRAME = [name for name in METRICS if METRICS.get(name).needs == "frame" and name not in PERCEPTUAL]
 CLIPS = Path(os.environ.get("TEMPO_CLIPS", "../shared/data/clips"))
 KIND = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
 
@@ -74,7 +75,8 @@ def test_psnr_is_scikit_images(pairs):
         expected = peak_signal_noise_ratio(one.astype(float), other.astype(float), data_range=1)
         value = fidelity.psnr(stack([one]), stack([other])).item()
         assert value == pytest.approx(expected, rel=1e-6)
-        eight = [np.rint(each * 255).astype(np.uint8) for each in (one, other)]
+        parts = [np.rint(255 * 1024 * each.astype(float)) / 1024 for each in (one, other)]
+        eight = [np.rint(each).astype(np.uint8) for each in parts]
         value = fidelity.psnr_uint8(stack([one]), stack([other])).item()
         assert value == pytest.approx(peak_signal_noise_ratio(*eight), rel=1e-6)
         value = fidelity.interpolation_error(stack([one]), stack([other])).item()
@@ -134,6 +136,53 @@ def test_half_a_grey_level_is_nothing_after_rounding():
     values = evaluate_pair(target + 0.4 / 255, target)
     assert math.isinf(values["psnr_uint8"].item())
     assert values["psnr"].item() == pytest.approx(20 * math.log10(255 / 0.4), abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_averages_of_8_bit_frames_are_rounded_as_whole_numbers_are(seed):
+    """Half of all pixels of an average lie half-way between two levels."""
+    random = np.random.default_rng(seed)
+    first, second, truth = (random.integers(0, 256, (64, 80, 3), dtype=np.uint8) for _ in range(3))
+    total = first.astype(np.int64) + second  # Exact: no float takes part.
+    expected = total // 2 + ((total % 2 == 1) & (total // 2 % 2 == 1))
+    assert (expected == np.rint(total / 2)).all()
+    frames = [stack([each / np.float32(255)]) for each in (first, second)]
+    for average in (
+        (frames[0] + frames[1]) / 2,
+        torch.stack(frames).mean(0),
+        0.5 * frames[0] + 0.5 * frames[1],
+        (frames[0].double() + frames[1].double()) / 2,
+    ):
+        levels = fidelity.grey_levels(average)[0].permute(1, 2, 0).numpy()
+        np.testing.assert_array_equal(levels, expected)
+        gap = expected - truth.astype(np.int64)
+        target = stack([truth / 255])
+        found = fidelity.interpolation_error(average, target).item()
+        assert found == pytest.approx(np.abs(gap).mean(), rel=1e-6)
+        found = fidelity.psnr_uint8(average, target).item()
+        assert found == pytest.approx(10 * np.log10(255**2 / (gap**2).mean()), rel=1e-6)
+
+
+def test_every_level_and_every_half_is_known():
+    levels = torch.arange(256, dtype=torch.float64)
+    for kind in (torch.float32, torch.float64):
+        pictures = (levels / 255).to(kind)
+        assert fidelity.grey_levels(pictures).tolist() == levels.tolist()
+        halves = ((levels[:-1] + 0.5) / 255).to(kind)
+        assert fidelity.grey_levels(halves).tolist() == np.rint(np.arange(255) + 0.5).tolist()
+        near = ((levels[:-1] + 0.499) / 255).to(kind)
+        assert fidelity.grey_levels(near).tolist() == levels[:-1].tolist()
+
+
+def test_pictures_with_all_values_are_rounded_exactly():
+    """By whole numbers: a float32 in 0 to 1 is a multiple of 2**-149, a Fraction without error."""
+    picture = torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(5))
+    # Half a 1024th beside a half level, where a product that is rounded itself falls a level apart.
+    near = (torch.arange(255) + 0.5 - 1 / 2048)[:, None] + torch.linspace(-2e-5, 2e-5, 41)
+    for pictures in (picture, (near / 255).float()):
+        expected = [round(Fraction(round(Fraction(v) * 255 * 1024), 1024))
+                    for v in pictures.flatten().tolist()]  # fmt: skip
+        assert fidelity.grey_levels(pictures).flatten().tolist() == expected
 
 
 @settings(max_examples=20, deadline=None)

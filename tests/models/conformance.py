@@ -17,6 +17,7 @@ from tempo.models.blocks import BLOCKS, CHANNEL_ATTENTION, RESIDUAL_GROUPS
 from tempo.models.family import DECODERS, TempoNet, build_model
 from tempo.models.fusion import FUSIONS
 from tempo.models.laws import TimeReversed
+from tempo.models.motion import MOTIONS
 from tempo.models.norms import NORMS
 from tempo.models.output import HEADS, OUTPUTS, SCENE_CUTS
 from tempo.models.temporal.conditioning import CONDITIONING
@@ -34,6 +35,7 @@ SLOT_TABLES: dict[str, Implementations[Any]] = {
     "decoder": DECODERS,
     "fusion": FUSIONS,
     "head": HEADS,
+    "motion": MOTIONS,
     "norm": NORMS,
     "output": OUTPUTS,
     "residual_group": RESIDUAL_GROUPS,
@@ -58,6 +60,9 @@ def points() -> dict[str, ArchSpec]:
             found[f"{slot}={kind}"] = small(**{slot: kind})
     for name in ("guidance", "checkpointing"):
         found[name] = small(**{name: True})
+    found["motion=flow+iterations"] = small(
+        motion={"kind": "flow", "levels": 2, "iterations": 2}, temporal_weights="linear"
+    )
     found["guidance+deformable"] = small(guidance=True, fusion="deformable_attention")
     return found
 

@@ -8,8 +8,10 @@ from typing import TypeGuard
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.backends.common import aot_autograd
 
 from tempo.models.family import TempoNet, build_model
+from tempo.models.layers import double, gathered_double
 from tempo.models.norms import GroupNorm, eager_group_norm, fusible_group_norm
 from tempo.spec import arch_slots as slots
 from tempo.spec.arch import ArchSpec
@@ -121,7 +123,9 @@ def test_group_norm_for_cuda_keeps_half_types(form: Callable[..., Tensor]) -> No
     out = form(x, 2, torch.ones(8), torch.zeros(8), 1e-5)
     exact = nn.functional.group_norm(x.detach().double(), 2, eps=1e-5)
     assert out.dtype == torch.bfloat16
-    assert float((out.detach().double() - exact).abs().max()) < 0.05
+    # Scale and shift stay wide: the result is the exact one, rounded once to 8 bits.
+    error = (out.detach().double() - exact).abs()
+    assert bool((error <= exact.abs() * 2**-8 + 1e-5).all())
     (grad,) = torch.autograd.grad(out.sum(), x)
     assert grad.dtype == torch.bfloat16
 
@@ -173,7 +177,7 @@ def check_compiled(arch: ArchSpec, backend: str, tolerance: float) -> None:
 
 @pytest.mark.parametrize(
     "point",
-    ["tempo_v2", "norm=group", "guidance+deformable"],
+    ["tempo_v2", "norm=group", "guidance+deformable", "motion=flow+iterations"],
 )
 def test_one_graph(point: str) -> None:
     check_compiled(POINTS[point], "eager", 1e-5)
@@ -192,3 +196,44 @@ def test_compiled_code_agrees() -> None:
     """With the compiler's own kernels; few blocks, because it takes minutes on a CPU."""
     few = small(blocks=[1, 1, [], 1], decoder={"kind": "refined", "refine": [0, 0, 1]})
     check_compiled(few, "inductor", 1e-4)
+
+
+def bilinear(x: Tensor) -> Tensor:
+    return nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 16, 8, 33), (2, 4, 1, 9), (1, 8, 1, 1)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_doubling_by_gathering_is_interpolation(
+    shape: tuple[int, ...], layout: torch.memory_format
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    single = torch.randn(shape, generator=generator).contiguous(memory_format=layout)
+    assert torch.allclose(gathered_double(single), bilinear(single), rtol=0, atol=5e-7)
+    # Here every product is exact, so that fused multiply-adds of PyTorch's kernel change nothing.
+    x = single.double()
+    for exact in (x, single.bfloat16()):
+        assert torch.equal(gathered_double(exact), bilinear(exact))
+    pull = torch.randn_like(bilinear(x))
+    grads = [
+        torch.autograd.grad(form(leaf := x.clone().requires_grad_()), leaf, pull)[0]
+        for form in (gathered_double, bilinear)
+    ]
+    assert torch.allclose(*grads, rtol=0, atol=1e-14)
+
+
+def test_compiled_doubling_adds_nothing_atomically() -> None:
+    """The graph of the backward pass holds neither a scatter nor an accumulating index."""
+    graphs: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, inputs: object) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    compiled = torch.compile(double, fullgraph=True, backend=aot_autograd(fw_compiler=keep))
+    x = torch.randn(1, 4, 3, 5, requires_grad=True)
+    compiled(x).sum().backward()
+    called = {str(node.target) for graph in graphs for node in graph.graph.nodes}
+    assert len(graphs) == 2
+    assert not {name for name in called if "index_put" in name or "scatter_add" in name}
+    assert not {name for name in called if "upsample" in name}

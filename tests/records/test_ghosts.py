@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tempo.core.records import RunSpec, RunStatus
-from tempo.records.event_log import EventLog, Progress, Tail, is_complete, read_events
+from tempo.records.event_log import EventLog, Tail, is_complete, read_events
 from tempo.records.events import (
     AttemptStarted,
     Claimed,
@@ -24,6 +24,7 @@ from tempo.records.events import (
 )
 from tempo.records.files import attempt_of, of_attempt
 from tempo.records.layout import Store
+from tempo.records.progress import Progress
 from tempo.records.run_record import read_result, read_run
 
 

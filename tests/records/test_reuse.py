@@ -34,8 +34,15 @@ def started(environment: Mapping[str, Any], *, step: int = 0, afresh: bool = Fal
     return AttemptStarted(resumed_step=step, total_steps=9, environment=environment, afresh=afresh)
 
 
-def finished(status: str = "complete", step: int = 9) -> Event:
-    return Finished(status=status, step=step, seconds=10, train_seconds=8, peak_memory=1)
+def finished(status: str = "complete", step: int = 9, *, cpu_seconds: float | None = None) -> Event:
+    return Finished(
+        status=status,
+        step=step,
+        seconds=10,
+        train_seconds=8,
+        peak_memory=1,
+        cpu_seconds=cpu_seconds,
+    )
 
 
 def worked(loss: float, step: int = 9) -> list[Event]:
@@ -101,6 +108,28 @@ def test_a_fresh_start_leaves_nothing_of_the_old_attempt(folder: Path) -> None:
     write(folder, 3, [started(MINE, step=4), *worked(3), finished()])
     assert reuse_status(folder).reusable(stale_too=False)
     assert [each.number for each in read_run(folder).lineage] == [2, 3]
+
+
+def test_processor_time_is_that_of_the_attempts_that_count(folder: Path) -> None:
+    write(folder, 1, [started(OTHER), finished("stopped", cpu_seconds=100)])
+    write(folder, 2, [started(MINE, afresh=True), finished("stopped", cpu_seconds=7)])
+    write(folder, 3, [started(MINE, step=4), *worked(3), finished(cpu_seconds=4)])
+    assert read_run(folder).cpu_seconds == 11
+
+
+def test_processor_time_is_unknown_where_an_attempt_recorded_none(folder: Path) -> None:
+    write(folder, 1, [started(MINE), *worked(1, step=3)])
+    write(folder, 2, [started(MINE, step=3), *worked(2), finished(cpu_seconds=4)])
+    assert read_run(folder).cpu_seconds is None, "a killed attempt"
+
+
+def test_records_from_before_processor_time_are_read(folder: Path) -> None:
+    write(folder, 1, [started(MINE), *worked(1), finished()])
+    path = folder / "events.jsonl"
+    old = path.read_text().replace(', "cpu_seconds": null', "").replace(',"cpu_seconds":null', "")
+    assert "cpu_seconds" not in old
+    path.write_text(old)
+    assert read_run(folder).cpu_seconds is None
 
 
 def test_imported_runs_carry_no_stamp_and_are_not_stale(folder: Path) -> None:

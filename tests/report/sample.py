@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from PIL import Image
 
 from tempo.comparison import comparison as c
 from tempo.comparison import evidence as e
+from tempo.comparison.differences import difference as d
 from tempo.comparison.statistics import quantities as q
 from tempo.core.records import Exclusion, MetricInfo
 from tempo.core.verdict_rule import Rule
@@ -501,6 +502,7 @@ def comparison(
                 sentence="SE adds parameters: 120 k against 165 k.",
             ),
         ),
+        from_baseline=tuple(_from_baseline(names)),
         failures=(),
         exclusions=(Exclusion(levels={"se": "on", "norm": "none"}, reason="SE needs a norm"),),
         curves=(*psnr, *ssim),
@@ -534,6 +536,40 @@ def comparison(
         runs=_runs(rows, folder),
         fingerprint="feedc0ffee12",
     )
+
+
+def _from_baseline(names: Sequence[str]) -> Iterator[d.Differences]:
+    """In what every variant differs from the first, with the variants' names as values."""
+    first = d.Item(name=names[0], kind="variant", runs=3, finished=3)
+    for name in names[1:]:
+        yield d.Differences(
+            before=first,
+            after=replace(first, name=name),
+            config=(d.FieldChange(path="arch.se.kind", before=names[0], after=name),),
+            code=d.CodeChange(
+                before=("0123456789abcdef",),
+                after=("fedcba9876543210",),
+                commits_before=(),
+                commits_after=(),
+                modules=(d.ModuleChange(module="models/blocks.py", how="changed"),),
+                source="stamps",
+            ),
+            costs=(d.AmountChange(name="parameters", unit="", before=120e3, after=165e3),),
+            curves=(
+                d.CurveParting(
+                    pair="s0",
+                    curve="train loss",
+                    points=20,
+                    step=50,
+                    equal_until=None,
+                    before=0.1,
+                    after=0.12,
+                    last_step=1000,
+                    at_end=-0.01,
+                ),
+            ),
+            pairs=3,
+        )
 
 
 def partial(folder: Path) -> c.Comparison:
@@ -597,6 +633,7 @@ def bare(folder: Path) -> c.Comparison:
         noise=(),
         power=(),
         fairness=(),
+        from_baseline=(),
         curves=(),
         health=(),
         learning=(),

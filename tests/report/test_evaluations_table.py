@@ -10,7 +10,7 @@ from typing import Any
 
 from tempo.comparison.leaderboard import leaderboards
 from tempo.core.records import MetricInfo
-from tempo.records.evaluations import Compared, EvaluationRecord
+from tempo.records.method_results.evaluations import Compared, EvaluationRecord
 from tempo.report.formats.writers import csv_text, markdown
 from tempo.report.tables.evaluations import build, data, evaluations_json, notes
 

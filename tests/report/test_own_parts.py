@@ -51,7 +51,8 @@ def test_parts_of_plugins_follow_those_of_tempo() -> None:
 @pytest.mark.usefixtures("added")
 def test_a_launcher_of_a_plugin_is_found_and_named() -> None:
     assert LAUNCHERS.get("own_launcher") is told
-    with pytest.raises(UnknownNameError, match="known: local, inline, torchrun, slurm, own_launch"):
+    known = "known: local, inline, torchrun, slurm, ray, own_launcher"
+    with pytest.raises(UnknownNameError, match=known):
         LAUNCHERS.get("elsewhere")
 
 

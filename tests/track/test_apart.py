@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -82,6 +83,43 @@ def test_a_mirror_that_is_killed_is_started_again_and_nothing_is_lost(study: Stu
     (parent,) = client.search_runs([experiment.experiment_id], "tags.role = 'study'")
     listed = client.list_artifacts(parent.info.run_id, "report")
     assert [file.path for file in listed] == ["report/index.html"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_mirror_that_is_killed_leaves_no_temporary_file(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """A study that is stopped before its first run kills the mirror, too."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mirror = MirrorProcess(study.store, None, ARGV)
+    mirror.open(study.plan, {"id": "abc", "git_commit": "c0ffee"})
+    mirror.warm()
+    (folder,) = tmp_path.glob("tempo-mirror-*")
+    if begun:
+        mirror.start()
+        os.kill(child(mirror), signal.SIGKILL)
+    mirror.stop()
+    assert not folder.exists()
+
+
+def test_the_folder_of_a_mirror_that_was_killed_with_its_study_is_removed_by_the_next(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = "import os, tempfile; print(tempfile.mkdtemp(prefix=f'tempo-mirror-{os.getpid()}-'))"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    left = Path(done.stdout.decode().strip())
+    assert left.is_dir()
+    mirror = MirrorProcess(study.store, None, ARGV)
+    mirror.open(study.plan, {"id": "abc", "git_commit": "c0ffee"})
+    mirror.warm()
+    try:
+        (own,) = tmp_path.glob("tempo-mirror-*")
+        assert own != left
+    finally:
+        mirror.stop()
+    assert list(tmp_path.glob("tempo-mirror-*")) == []
 
 
 def test_a_mirror_that_dies_whenever_it_is_asked_is_given_up(study: Study) -> None:

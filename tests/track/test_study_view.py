@@ -54,6 +54,20 @@ def test_psnr_stands_first_and_costs_are_folded() -> None:
     assert "metrics.`test/psnr`" in view["selectedColumns"]
 
 
+def test_further_test_sets_stand_beside_the_own_test_split_with_a_column_each() -> None:
+    sets = [f"test/{name}/{metric}" for name in ("ucf101", "davis") for metric in ("psnr", "ssim")]
+    view = view_of([*COSTS, "val/ie", "test/ie", *sets])
+    names = [each["name"] for each in view["compareRunSections"] if each["display"]]
+    assert names == ["psnr and ssim", "val", "test", "test/davis", "test/ucf101"]
+    assert view["selectedColumns"][:5] == [
+        "metrics.`test/psnr`",
+        "metrics.`test/ssim`",
+        "metrics.`val/psnr`",
+        "metrics.`test/davis/psnr`",
+        "metrics.`test/ucf101/psnr`",
+    ]
+
+
 def test_a_packed_view_is_what_was_packed_and_fits_into_a_tag() -> None:
     view = view_of(f"{part}/metric_{n}" for part in ("val", "test", "train") for n in range(40))
     assert unpacked(packed(view)) == json.loads(json.dumps(view))

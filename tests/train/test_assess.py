@@ -16,16 +16,16 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from tempo.core.errors import MissingError, RecordError, RunError, SpecError
+from tempo.core.errors import MissingError, PluginError, RecordError, RunError, SpecError
 from tempo.core.identity import short_hash
 from tempo.data.testsets import open_test_set
 from tempo.data.testsets.testset import TestSet
 from tempo.metrics.references import REFERENCES
 from tempo.models.family import build_model
 from tempo.models.weight_files import save_weights
-from tempo.records.evaluations import is_whole, load_evaluation
 from tempo.records.files import sha256_of
 from tempo.records.layout import Store
+from tempo.records.method_results.evaluations import is_whole, load_evaluation
 from tempo.train.evaluation import clip_evaluation as evaluate
 from tempo.train.evaluation import method_evaluation as differences
 from tempo.train.evaluation.kept_pictures import save_png, to_pixels
@@ -110,7 +110,7 @@ def test_a_record_holds_everything_that_the_numbers_mean(
     assert record.checkpoints[0]["sha256"] == sha256_of(tmp_path / "weights.pt")
     table = pd.read_parquet(done.folder / record.table)
     assert list(table.columns) == [
-        "clip", "source", "motion", "occlusion", "psnr", "ssim", "flicker",
+        "clip", "source", "motion", "occlusion", "target_time", "psnr", "ssim", "flicker",
     ]  # fmt: skip
     assert table["clip"].tolist() == [test_set.clip_id(index) for index in range(len(test_set))]
     assert record.values["psnr"] == pytest.approx(table["psnr"].mean())
@@ -139,6 +139,22 @@ def test_what_is_recorded_is_not_judged_again(
     (first.folder / "clips.parquet").write_bytes(b"")
     assert not evaluate_method(other, test_set, more, quiet).reused
     assert is_whole(first.folder, load_evaluation(first.folder))
+
+
+def test_other_pictures_under_the_same_names_are_judged_anew(
+    tmp_path: Path, tree: Path, settings: EvaluationSettings
+) -> None:
+    method, cache = reference("nearest", tmp_path), tmp_path / "cache"
+    first = evaluate_method(method, open_test_set("davis", tree, cache=cache), settings, quiet)
+    again = evaluate_method(method, open_test_set("davis", tree, cache=cache), settings, quiet)
+    assert again.reused
+    for path in tree.rglob("*.png"):
+        pixels = np.asarray(Image.open(path))
+        Image.fromarray(255 - pixels // 2).save(path)
+    other = evaluate_method(method, open_test_set("davis", tree, cache=cache), settings, quiet)
+    assert not other.reused
+    assert other.record.values["psnr"] > first.record.values["psnr"] + 5
+    assert load_evaluation(first.folder) == first.record  # What was recorded stays.
 
 
 def test_an_interrupted_evaluation_goes_on_and_ends_the_same(
@@ -347,7 +363,7 @@ def test_a_callable_that_does_not_fit_says_so(
     external: str, tmp_path: Path, test_set: TestSet, settings: EvaluationSettings
 ) -> None:
     store = Store(tmp_path)
-    with pytest.raises(RunError, match=r"must return a tensor of shape \[\d, 3, 48, 56\]"):
+    with pytest.raises(PluginError, match=r"must return a tensor of shape \[\d, 3, 48, 56\]"):
         evaluate_method(find_one(f"{external}:small", store), test_set, settings, quiet)
     with pytest.raises(MissingError, match="which cannot be called"):
         find_one(f"{external}:limit", store)

@@ -82,12 +82,14 @@ def test_the_gallery_spreads_over_motion_and_depends_on_the_split_alone(split: S
 def test_unknown_motion_stays_unknown(tmp_path: Path) -> None:
     rows = [
         Row(0, "a", "s", None, None, {"psnr": 30.0}),
-        Row(1, "b", "s", 1.5, 0.25, {"psnr": 20.0}),
+        Row(1, "b", "s", 1.5, 0.25, {"psnr": 20.0}, target_time=0.125),
     ]
     write_clip_table(tmp_path / "clips.parquet", rows)
     table = pd.read_parquet(tmp_path / "clips.parquet")
     assert table["motion"].isna().tolist() == [True, False]
     assert table["occlusion"][1] == 0.25
+    assert table["target_time"].isna().tolist() == [True, False]
+    assert table["target_time"][1] == 0.125
     assert means(rows) == {"psnr": 25.0}
 
 

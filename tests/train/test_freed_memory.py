@@ -47,6 +47,7 @@ def trained(pages: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GLIBC, reason="mallopt is glibc's")
 def test_keeping_freed_pages_saves_page_faults_and_changes_no_bit() -> None:
     returned, kept = trained("returned"), trained("kept")

@@ -60,7 +60,7 @@ def written(path: Path) -> tuple[list[float], list[Fraction]]:
         )
 
 
-@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
 def test_frames_divide_the_time_between_their_neighbours(tmp_path: Path, factor: int) -> None:
     times = [0, 100, 300, 340]
     source = make_video(tmp_path / "in.mp4", [40, 60, 80, 70], times)
@@ -89,6 +89,33 @@ def test_a_cut_is_held_and_not_blended(tmp_path: Path) -> None:
     blended = InterpolationSettings(factor=4, cut=255.0, crf=4)
     assert not interpolate_video(average, source, tmp_path / "b.mp4", blended, CPU, quiet).cuts
     assert written(tmp_path / "b.mp4")[0][6] == pytest.approx(122, abs=3)
+
+
+def test_a_network_sees_as_many_frames_as_it_was_trained_on(tmp_path: Path) -> None:
+    """Two before a gap and two behind it, none of another scene, at the times of its training."""
+    seen: list[tuple[list[int], list[float], float]] = []
+
+    def watching(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
+        levels = [round(255 * float(each.mean()) / 10) for each in frames[0]]
+        seen.append((levels, times[0].tolist(), float(moment)))
+        return frames[:, 1]
+
+    levels = [40, 50, 60, 70, 170, 180, 190]
+    source = make_video(tmp_path / "in.mp4", levels)
+    settings = InterpolationSettings(factor=2, cut=CUT, crf=1, views=4)
+    done = interpolate_video(watching, source, tmp_path / "out.mp4", settings, CPU, quiet)
+    assert (done.read, done.frames, done.cuts) == (7, 13, (3,))
+    assert [shown for shown, _, _ in seen] == [
+        [4, 4, 5, 6],
+        [4, 5, 6, 7],
+        [5, 6, 7, 7],
+        [17, 17, 18, 19],
+        [17, 18, 19, 19],
+    ]
+    assert all(times == pytest.approx([0, 1 / 3, 2 / 3, 1]) for _, times, _ in seen)
+    assert {round(moment, 4) for _, _, moment in seen} == {0.5}
+    found, _ = written(tmp_path / "out.mp4")
+    assert found[0::2] == pytest.approx(levels, abs=2.5)
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:

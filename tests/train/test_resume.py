@@ -100,10 +100,10 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Ask the next worker of this process to stop after `step` steps."""
     original = loop.Training._after_step
 
-    def after(self: loop.Training, *, stopping: bool) -> None:
+    def after(self: loop.Training, *, stopping: bool, saving: bool = False) -> None:
         if self.progress.step == step and not stopping and self.journal.train_seconds:
             self.stop.signal, stopping = "SIGTERM", True
-        original(self, stopping=stopping)
+        original(self, stopping=stopping, saving=saving)
 
     monkeypatch.setattr(loop.Training, "_after_step", after)
 

@@ -55,6 +55,7 @@ def test_two_processes_equal_one_at_the_same_global_batch(
         torch.testing.assert_close(two[name], weights, rtol=0, atol=1e-10)
     mine, theirs = read_run(alone), read_run(folder)
     assert theirs.attempts[0].environment["world_size"] == 2
+    assert mine.cpu_seconds and theirs.cpu_seconds
     for a, b in zip(mine.train, theirs.train, strict=True):
         assert b.values["loss"] == pytest.approx(a.values["loss"], abs=1e-12)
         assert b.values["grad_norm"] == pytest.approx(a.values["grad_norm"], abs=1e-10)

@@ -164,12 +164,12 @@ def test_stopped_at_a_border_and_resumed_equals_undisturbed(
     after = worker.carry_out.__globals__["Training"]._after_step
     stops = [5, 9]
 
-    def stopping(self: Any, *, stopping: bool) -> None:
+    def stopping(self: Any, *, stopping: bool, saving: bool = False) -> None:
         if stops and self.progress.step == stops[0]:
             stops.pop(0)
             self.stop.ask()
             stopping = True
-        after(self, stopping=stopping)
+        after(self, stopping=stopping, saving=saving)
 
     monkeypatch.setattr("tempo.train.run.training_loop.Training._after_step", stopping)
     for _ in range(2):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 
 from tempo.core.errors import RunError
@@ -41,6 +44,7 @@ def test_a_run_leaves_a_whole_record(undisturbed: Make) -> None:
     assert set(environment["data"]) == {"train", "val", "test"}
     assert record.model is not None and record.model.parameters > 0
     assert all((folder / image.path).is_file() for image in record.images)
+    assert record.cpu_seconds is not None and record.cpu_seconds > 0.05
 
 
 def test_the_table_and_the_gallery_are_those_of_the_event(undisturbed: Make) -> None:
@@ -49,8 +53,9 @@ def test_the_table_and_the_gallery_are_those_of_the_event(undisturbed: Make) -> 
     assert test is not None
     assert sha256_of(folder / test.table) == test.table_sha256
     table = pd.read_parquet(folder / test.table)
-    assert list(table.columns[:4]) == ["clip", "source", "motion", "occlusion"]
-    assert list(table.columns[4:]) == list(test.values)
+    known = ["clip", "source", "motion", "occlusion", "target_time"]
+    assert list(table.columns) == [*known, *test.values]
+    assert (table["target_time"] == 0.5).all()
     # What these clips are too small for has a meaning and no value.
     assert [name for name in test.infos if name in test.values] == list(test.values)
     assert set(test.infos) - set(test.values) == {"ms_ssim"}
@@ -201,6 +206,55 @@ def test_a_failure_is_classified_and_explained(
     assert finish.message == "MemoryError: no more" and "Traceback" in finish.detail
 
 
+def test_a_loader_that_is_killed_is_a_lost_process_and_no_bug(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system short of memory kills one of the processes that prepare batches."""
+    advance, done = trainer.Trainer.advance, []
+
+    def kill_loader(self: trainer.Trainer, *given: Any, **named: Any) -> Any:
+        done.append(1)
+        if len(done) == 3:
+            for loader in psutil.Process().children():
+                loader.kill()
+        return advance(self, *given, **named)
+
+    monkeypatch.setattr(trainer.Trainer, "advance", kill_loader)
+    folder = make(runtime={"workers": 1})
+    assert worker.run(folder, cache) == 1
+    finish = read_run(folder).finish
+    assert finish is not None and finish.failure == "node", finish
+    monkeypatch.undo()
+    assert worker.run(folder, cache) == 0
+
+
+def test_a_second_loader_that_dies_does_not_disturb_the_record_of_the_first(
+    make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TwoLoadersError(RuntimeError):
+        def __str__(self) -> str:
+            os.kill(os.getpid(), signal.SIGCHLD)
+            return "DataLoader worker (pid 7) is killed by signal: Killed."
+
+    def raise_for_loader(_signal: int, _frame: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 8) is killed by signal: Killed.")
+
+    def lose_loaders(_context: object) -> None:
+        signal.signal(signal.SIGCHLD, raise_for_loader)
+        raise TwoLoadersError
+
+    before = signal.getsignal(signal.SIGCHLD)
+    monkeypatch.setattr(worker, "carry_out", lose_loaders)
+    try:
+        folder = make()
+        assert worker.run(folder, cache) == 1
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    finish = read_run(folder).finish
+    assert finish is not None and finish.failure == "node", finish
+    assert "pid 7" in finish.message and "pid 8" not in finish.message + finish.detail
+
+
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
@@ -208,6 +262,7 @@ def test_a_failure_is_classified_and_explained(
         (MemoryError(), "oom"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "oom"),
         (RuntimeError("Connection closed by peer"), "node"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "node"),
         (FileNotFoundError("im1.png"), "data"),
         (KeyboardInterrupt(), "interrupted"),
         (ValueError("x"), "bug"),

@@ -108,6 +108,7 @@ def test_minimising_a_loss_equals_maximising_its_opposite(monkeypatch: pytest.Mo
     assert shares == {name: each.share for name, each in of(up, "ped_anova").items()}
 
 
+@pytest.mark.slow
 def test_pure_noise_is_above_its_level_one_time_in_twenty(monkeypatch: pytest.MonkeyPatch) -> None:
     small_forests(monkeypatch)
     rng, searches = np.random.default_rng(7), 12

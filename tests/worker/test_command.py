@@ -27,6 +27,8 @@ OPTIONS = {
     "preflight": {"--cache", "--with-parent"},
     "calibrate": {"--cache", "--ddp", "--with-parent"},
     "network-cost": set(),
+    "weight-distance": set(),
+    "machine": set(),
     "mirror": set(),
 }
 

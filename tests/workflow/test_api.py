@@ -55,6 +55,21 @@ def test_the_table_equals_what_the_command_line_prints_to_the_last_digit(toured:
             assert _same(text, ours[name]), (name, text, ours[name])
 
 
+@pytest.mark.slow
+def test_a_page_tells_how_far_weights_are_apart_when_asked(toured: Toured, tmp_path: Path) -> None:
+    folder, _ = toured
+    found = json.loads(_compare(folder, "--weights", "--json"))["from_baseline"]
+    pairs = tempo.diff("V2", "V3", records=folder / "records").weights()
+    (apart,) = [each["weights"] for each in found if each["after"]["name"] == "V3"]
+    assert [each["pair"] for each in apart] == pairs["pair"].tolist() == ["s0", "s1"]
+    assert [each["relative"] for each in apart] == pairs["relative"].tolist()
+    comparison = tempo.compare("v2_to_v3", records=folder / "records")
+    page = comparison.with_weights().report(tmp_path).read_text()
+    assert page.count("weights of s0 apart by") == len(found) > 1
+    assert f"{100 * apart[0]['relative']:.3g} % of their norm" in page
+    assert "apart by" not in comparison.report(tmp_path / "without").read_text()
+
+
 def _same(text: str, other: str) -> bool:
     """Equal texts, or texts of the very same number."""
     try:
@@ -138,15 +153,31 @@ PUBLIC = [
     "compare",
     "Comparison",
     "Verdict",
+    "diff",
+    "Diff",
     "evaluate",
     "Evaluations",
+    "bench",
+    "Latencies",
+    "verify_card",
+    "CardCheck",
+    "import_runs",
     "search",
     "SearchResult",
     "interpolate_video",
     "interpolate_pictures",
     "prepare_data",
     "describe_data",
+    "watch",
+    "LivePage",
+    "disk_use",
+    "DiskUse",
+    "clean",
+    "Cleaning",
     "init_project",
+    "doctor",
+    "Diagnosis",
+    "notify",
     "check_part",
     "PartCheck",
     "study_schema",

@@ -14,6 +14,7 @@ from .conftest import ROOT
 NOTEBOOK = ROOT / "docs" / "first_study.ipynb"
 
 
+@pytest.mark.slow
 def test_the_example_notebook_runs_from_its_first_cell_to_its_last(
     sandbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

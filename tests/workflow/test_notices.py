@@ -42,6 +42,7 @@ register_named("notifier", "to_file", to_file)
 """
 
 
+@pytest.mark.slow
 def test_notifiers_are_told_how_a_study_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_pupil_follows_its_teacher_from_the_plan_to_the_comparison(
     folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -78,6 +79,7 @@ def test_a_pupil_follows_its_teacher_from_the_plan_to_the_comparison(
     assert terms == {"loss/charbonnier", "loss/distillation", "loss/perceptual"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_pupil_is_priced_before_its_teacher_is_trained(folder: Path) -> None:
     done = command(folder, "--plan", "--price")

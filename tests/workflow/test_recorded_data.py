@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import tempo
-from tests.moving_noise import sequence
+from tempo.data.open_dataset import planned_split
+from tempo.spec.data import Vimeo90k
+from tests.moving_noise import picture, sequence
 
 from .heard import Heard
 
@@ -30,17 +33,23 @@ def draw(root: Path, seed: int) -> Path:
     return root
 
 
+def carried_out(
+    spec: str, word: str, monkeypatch: pytest.MonkeyPatch, root: Path, **options: object
+) -> tuple[bool, list[str]]:
+    """Carry a study out on the pictures in `root`; whether it is complete, and the notes with
+    `word` in them."""
+    monkeypatch.setenv("PICTURES", str(root))
+    notes = Heard()
+    study = tempo.load_study(spec, mlflow="off", **options)
+    return study.run(observer=notes).complete, [said for said in notes.said if word in said]
+
+
 def test_another_content_is_refused_and_a_moved_folder_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("folder.yaml").write_text(SPEC)
-
-    def run(root: Path, **options: bool) -> tuple[bool, list[str]]:
-        monkeypatch.setenv("PICTURES", str(root))
-        notes = Heard()
-        study = tempo.load_study("folder.yaml", mlflow="off", **options)
-        return study.run(observer=notes).complete, [s for s in notes.said if "recorded" in s]
+    run = partial(carried_out, "folder.yaml", "recorded", monkeypatch)
 
     first = draw(tmp_path / "first", seed=0)
     assert run(first) == (True, [])
@@ -54,3 +63,53 @@ def test_another_content_is_refused_and_a_moved_folder_is_not(
     assert run(moved) == (True, [])
     complete, (said,) = run(tmp_path / "nowhere")
     assert complete and said.startswith("Results are shown as recorded: ")
+
+
+VIMEO = """
+study: triplets
+data: {kind: vimeo90k, root: "${PICTURES}", val_clips: 1}
+arch: {preset: tempo_v2, base_channels: 4}
+recipe: {warmup: 1, batch: 2, crop: 32, budget: {steps: 2}}
+evaluation: {val_every: 2, val_clips: 1, gallery: 0, metrics: [psnr]}
+runtime: {device: cpu}
+"""
+
+
+def vimeo(root: Path, seed: int) -> Path:
+    """Write four sequences in the published layout, of which the last is tested on."""
+    names = [f"0000{number}/0001" for number in range(1, 5)]
+    for number, name in enumerate(names):
+        folder = root / "sequences" / name
+        folder.mkdir(parents=True)
+        for frame in (1, 2, 3):
+            drawn = picture(frame, size=(256, 448), seed=seed + number)
+            drawn.save(folder / f"im{frame}.png", compress_level=1)
+    (root / "tri_trainlist.txt").write_text("\n".join(names[:3]))
+    (root / "tri_testlist.txt").write_text(names[3])
+    return root
+
+
+def test_published_sets_are_known_by_their_pictures_and_early_records_by_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("triplets.yaml").write_text(VIMEO)
+    run = partial(carried_out, "triplets.yaml", "record", monkeypatch)
+
+    first, other = vimeo(tmp_path / "first", seed=0), vimeo(tmp_path / "other", seed=9)
+    assert run(first) == (True, [])
+    with pytest.raises(tempo.RecordError, match="was measured on other test clips than"):
+        run(other)
+    # The remedy that the sentence offers.
+    named = tempo.load_study("triplets.yaml", overrides=["data.name=noisy"], mlflow="off")
+    assert named.plan().reusable == []
+    # As it was recorded when a published set was known by its names.
+    plan = planned_split(Vimeo90k(root=str(first), val_clips=1), "test", Path("cache"))
+    assert plan is not None and plan.digest_of_names is not None
+    for events in Path("records").rglob("events.jsonl"):
+        text = events.read_text()
+        assert plan.digest in text
+        events.write_text(text.replace(plan.digest, plan.digest_of_names))
+    for root in (first, other):
+        complete, (said,) = run(root)
+        assert complete and "known by their names alone" in said

@@ -51,6 +51,7 @@ def states(made: tempo.Study) -> dict[str, str]:
     return dict(zip(table["variant"], table["state"], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_family_is_planned_trained_compared_and_made_again_with_its_parent(
     tmp_path: Path,
@@ -89,6 +90,7 @@ def test_a_family_is_planned_trained_compared_and_made_again_with_its_parent(
     assert set(states(made).values()) == {"complete"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_failed_parent_holds_its_children_back_on_the_command_line(tmp_path: Path) -> None:
     guard = "{policy: fail, strikes: 1, divergence: 2, window: 5}"

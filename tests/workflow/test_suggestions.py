@@ -44,7 +44,7 @@ def test_an_absent_gpu_is_told_without_starting_a_worker(
     def started(*_: object, **__: object) -> None:
         raise AssertionError("a worker was started, which takes seconds")
 
-    monkeypatch.setattr(machine_check.subprocess, "Popen", started)
+    monkeypatch.setattr(machine_check, "_ask", started)
     monkeypatch.setattr(machine_check, "lacks_gpu_driver", lambda: True)
     monkeypatch.chdir(tmp_path)
     Path("absent.yaml").write_text(SPEC)
@@ -74,7 +74,7 @@ def test_an_absent_data_folder_is_told_without_starting_a_worker(
     def started(*_: object, **__: object) -> None:
         raise AssertionError("a worker was started, which takes seconds")
 
-    monkeypatch.setattr(machine_check.subprocess, "Popen", started)
+    monkeypatch.setattr(machine_check, "_ask", started)
     monkeypatch.chdir(tmp_path)
     Path("absent.yaml").write_text(SPEC)
     study = tempo.load_study("absent.yaml", mlflow="off")

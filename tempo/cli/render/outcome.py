@@ -60,6 +60,18 @@ def _show_stopped(outcome: Outcome, options: RunOptions, console: Console) -> No
     say(console, f"  {options.command}")
 
 
+def _tending(outcome: Outcome, options: RunOptions) -> Iterator[str]:
+    """Yield what happens to jobs that a Ray cluster loses: it starts none again by itself."""
+    if options.launcher != "ray":
+        return
+    if outcome.tender is not None:
+        yield "A job on Ray's head submits again what Ray loses, and reports at the end; its log:"
+        yield f"  {options.records / 'ray' / outcome.tender / 'tend.log'}"
+    else:
+        yield "Ray starts a job once; this submits again what it loses (--submit: on its head):"
+        yield f"  {suggested('tend', outcome.plan.study, records=options.records)}"
+
+
 def _show_submitted(outcome: Outcome, options: RunOptions, console: Console) -> None:
     plan, records = outcome.plan, options.records
     said = ", ".join(f"{count} {what}" for what, count in outcome.counts.items())
@@ -72,6 +84,7 @@ def _show_submitted(outcome: Outcome, options: RunOptions, console: Console) -> 
         f"  {suggested('status', plan.source, records=records)}   what each run is doing",
         f"  {suggested('logs', 'RUN', '-f', records=records)}   the log of one of them",
         f"  {suggested('stop', plan.study, records=records)}   checkpoint and leave",
+        *_tending(outcome, options),
         f"When all runs are complete, the same command {then} (--wait stays):",
         f"  {options.command}",
     ):

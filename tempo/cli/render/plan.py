@@ -112,12 +112,16 @@ def _variants(view: StudyPlan) -> Table:
     table = plain_table("variants")
     table.add_column("variant", overflow="fold")
     table.add_column("role", no_wrap=True)
+    priority = view.priorities
+    if priority:
+        table.add_column("priority", justify="right", no_wrap=True)
     control = plan.variant(plan.baseline or plan.variants[0].name).config
     for variant in plan.variants[:MOST_ROWS]:
         label = Text(variant.name)
         if variant.role != "reference":
             label.append(_difference(control, variant.config), style="dim")
-        table.add_row(label, Text(variant.role))
+        ranked = [Text(str(priority[variant.name]))] if priority else []
+        table.add_row(label, Text(variant.role), *ranked)
     return table
 
 

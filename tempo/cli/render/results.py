@@ -1,4 +1,5 @@
-"""Print the results of a study in a terminal: the answer, the table that fits, what to know."""
+"""Print the results of a study in a terminal: the answer, the table that fits, the verdicts on
+further test sets, what to know."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from tempo.cli.render.answer import lead, remaining
+from tempo.cli.render.column_blocks import test_set_parts
 from tempo.cli.render.fitted_table import FittedColumn, column, grid, lay_out
 from tempo.cli.render.tables import COLOURS, plain
 from tempo.comparison.comparison import Comparison, Row
@@ -39,7 +41,7 @@ def print_results(comparison: Comparison, console: Console, *, on_page: bool = F
     says what the rule, the noise and the numbers are.
     """
     question = " ".join(comparison.question.split())
-    heading = plain(": ".join(filter(None, (comparison.study, question))), "bold")
+    heading = plain(": ".join(filter(None, (comparison.title, question))), "bold")
     layout = lay_out(list(_columns(comparison)), console.width)
     said: list[RenderableType] = [
         heading,
@@ -47,6 +49,7 @@ def print_results(comparison: Comparison, console: Console, *, on_page: bool = F
         Text(),
         grid(layout),
         Text(),
+        *test_set_parts(comparison, console.width),
     ]
     notes = list(_notes(comparison, layout.left_out))
     if on_page and console.is_terminal:

@@ -14,6 +14,9 @@ from tempo.launch.scheduling.failure_policy import POLICIES
 from tempo.launch.scheduling.run_view import RunView
 from tempo.records.pruned_runs import searched_status
 
+UNLESS = "; should it not go on, end that process, and the run is tried again"
+"""What to do about a worker that is silent."""
+
 LEAST_NAME = 12
 """Characters down to which a run's name is cut, so that its line fits into a terminal."""
 
@@ -77,6 +80,7 @@ class Changes:
         self._width = width
         self._last: dict[str, object] = {}
         self._told: dict[str, int] = {}
+        self._silent: set[str] = set()
 
     def since(self, views: Sequence[RunView]) -> list[str]:
         """Return a line for each change since this was asked last."""
@@ -84,14 +88,29 @@ class Changes:
         names = [view.run.title for view in views]
         for view in views:
             away = view.elsewhere is not None
-            state = (view.status, away, len(view.losses), view.withdrawn, bool(view.held_back))
-            before = self._last.get(view.key, (RunStatus.PLANNED, False, 0, False, False))
+            flags = (view.withdrawn, bool(view.held_back))
+            if silence := self._silence(view):
+                lines += silence.lines(self._width(), names)
+            state = (view.status, away, len(view.losses), flags)
+            before = self._last.get(view.key, (RunStatus.PLANNED, False, 0, (False, False)))
             self._last[view.key] = state
             if state == before:
                 continue
             for change in (*self._losses(view), _change(view)):
                 lines += change.lines(self._width(), names) if change else ()
         return lines
+
+    def _silence(self, view: RunView) -> Change | None:
+        """Return what to say of a worker that has just begun, or ceased, to be silent."""
+        if bool(view.silent) == (view.key in self._silent):
+            return None
+        if view.silent:
+            self._silent.add(view.key)
+            return Change("silent", view.run.title, f": {view.silent}{UNLESS}")
+        self._silent.discard(view.key)
+        if view.status is not RunStatus.RUNNING:
+            return None
+        return Change("running", view.run.title, " again: its worker renewed its lease")
 
     def _losses(self, view: RunView) -> Iterator[Change]:
         """Yield the losses of a run that were not told yet."""
@@ -117,6 +136,11 @@ def _underway(view: RunView) -> Change | None:
     title, step = view.run.title, view.progress.step
     if view.status is RunStatus.RUNNING:
         return Change("stopping", title, ", as was asked") if view.withdrawn else _started(view)
+    if view.gives_way and not view.withdrawn:
+        rest = f" at step {step} for {view.gives_way}; it goes on from there when a slot is free"
+        return Change("gave way", title, rest)
+    if view.refused:
+        return Change("stopped", title, f" before it began: {view.refused}")
     if view.withdrawn or view.status is RunStatus.STOPPED:
         return Change("stopped", title, f" at step {step}")
     return None

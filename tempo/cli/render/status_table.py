@@ -37,6 +37,9 @@ LEAST_NAME = 16
 SHORT_ID = 6
 """Characters of an id where there is no room for the whole: enough to name a run by."""
 
+MOST_LOST = 3
+"""Lost attempts of a run that are told; the earlier ones are counted."""
+
 FRAME_LINES = 4
 """Lines of a terminal that are no rows: what was typed, the headings, and what is left out."""
 
@@ -49,10 +52,12 @@ def headline(standing: StudyStatus) -> str:
     of = f"{states.count('complete')} of {wanted} complete"
     ahead = standing.to_come
     stage = [ahead.stage] if ahead.stage and ahead.runs else []
+    lost = sum(len(run.progress.lost) for run in standing.runs)
+    attempts = [f"{counted(lost, 'attempt')} lost"] if lost else []
     bound = "at most " if ahead.runs else ""
     eta = [] if standing.eta is None else [f"ETA {bound}{duration(standing.eta)}"]
     profile = f" ({standing.profile})" if standing.profile else ""
-    return f"{standing.study}{profile}: " + ", ".join([of, *counts, *stage, *eta])
+    return f"{standing.study}{profile}: " + ", ".join([of, *counts, *attempts, *stage, *eta])
 
 
 class StatusTable:
@@ -150,10 +155,7 @@ def troubles(standing: StudyStatus) -> Iterator[tuple[RunState, str]]:
             yield run, f"FAILED    {title} ({finish.failure}): {finish.message}"
         elif run.state == "stopped":
             yield run, f"stopped   {title} at step {run.progress.step}: {run.why}"
-        elif run.progress.broken_off:
-            times = counted(run.progress.broken_off, "attempt")
-            yield (
-                run,
-                f"lost      {title}: {times} ended without a word (the worker died or lost its "
-                "lease); a later attempt went on from the last checkpoint",
-            )
+        if not run.problem and (lost := run.progress.lost):
+            earlier = f"{counted(len(lost) - MOST_LOST, 'earlier attempt')} and "
+            more = earlier if len(lost) > MOST_LOST else ""
+            yield run, f"lost      {title}: {more}{'; '.join(map(str, lost[-MOST_LOST:]))}"

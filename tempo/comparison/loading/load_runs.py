@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -98,8 +96,18 @@ class Sample:
         return read_looks(self.store, self.plan)
 
     @cached_property
-    def run_ids(self) -> Mapping[Key, str]:
-        return {run.key: run.run_id for run in self.runs}
+    def twins(self) -> Mapping[str, str]:
+        """The variants that differ in nothing from an earlier one, with the first of those: both
+        have the same runs."""
+        first: dict[frozenset[str], str] = {}
+        runs = {each.name: frozenset(run.run_id for run in self.of(each.name))
+                for each in self.variants}  # fmt: skip
+        found = {name: first.setdefault(ids, name) for name, ids in runs.items()}
+        return {name: twin for name, twin in found.items() if twin != name}
+
+    @cached_property
+    def by_key(self) -> Mapping[Key, Run]:
+        return {run.key: run for run in self.runs}
 
     def of(self, variant: str) -> list[Run]:
         return self._by_variant.get(variant, [])
@@ -108,7 +116,14 @@ class Sample:
         """Return the seeds that a variant may get: of adaptive seeds all, opened or not."""
         if self.plan.stages is None:
             return {run.seed for run in self.of(variant)}
-        return {run.seed for run in self.plan.runs if run.variant == variant}
+        return self._seeds_in_plan.get(variant, set())
+
+    @cached_property
+    def _seeds_in_plan(self) -> Mapping[str, set[int | None]]:
+        found: dict[str, set[int | None]] = {}
+        for run in self.plan.runs:
+            found.setdefault(run.variant, set()).add(run.seed)
+        return found
 
     def done(self, variant: str) -> list[Run]:
         return [run for run in self.of(variant) if run.values]
@@ -149,9 +164,8 @@ def load_runs(store: Store, plan: Plan, query: Query) -> Sample:
     """
     whole = query.detail == "full" or query.at.kind != "final"
     variants = {variant.name: variant for variant in plan.variants}
-    with _no_collection():
-        wanted = opened_plan(store, plan).runs
-        runs = [_read(store, each, variants[each.variant], query, whole) for each in wanted]
+    wanted = opened_plan(store, plan).runs
+    runs = [_read(store, each, variants[each.variant], query, whole) for each in wanted]
     gone = pruned_runs(store, plan)
     runs = [replace(each, pruned=True) if each.run_id in gone else each for each in runs]
     if query.where:
@@ -164,18 +178,6 @@ def load_runs(store: Store, plan: Plan, query: Query) -> Sample:
         variants=tuple(variant for variant in plan.variants if variant.name in kept),
         runs=tuple(runs),
     )
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause garbage collection, a third of the time of reading: records hold no cycles."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _read(
@@ -265,6 +267,7 @@ def merge_samples(samples: Sequence[tuple[str, Sample]], *, always: bool = False
         variants=tuple(variants),
         runs=tuple(run.planned for run in runs),
         exclusions=tuple(each for plan in plans for each in plan.exclusions),
+        test_sets=(),
     )
     return replace(samples[0][1], plan=plan, variants=tuple(variants), runs=tuple(runs))
 

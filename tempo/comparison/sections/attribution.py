@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tempo.comparison.fitted_study import FittedStudy
-from tempo.comparison.sections.attribution_arms import Arms, find_arms
+from tempo.comparison.sections.attribution_arms import ArmFinder, Arms
 from tempo.comparison.statistics.hypothesis_tests import run_test
 from tempo.comparison.statistics.quantities import Attribution, Interval, Rung, TestSettings
 from tempo.comparison.statistics.random_effects import RandomEffects
@@ -30,11 +30,11 @@ def attribution(study: FittedStudy) -> Attribution | None:
         for name in asked:
             if name not in trained:
                 raise TempoError(unknown("variant", name, trained))
-        return _attribution(study, find_arms(trained, *asked))
+        return _attribution(study, ArmFinder(trained, asked[0]).to(asked[1]))
     if study.baseline not in trained or study.baseline is None:
         return None
-    others = [name for name in trained if name != study.baseline]
-    found = [find_arms(trained, study.baseline, name) for name in others]
+    finder = ArmFinder(trained, study.baseline)
+    found = [finder.to(name) for name in trained if name != study.baseline]
     useful = [arms for arms in found if len(arms.factors) > 1 and _between(arms) >= 2]
     if not useful:
         return None

@@ -34,17 +34,40 @@ def _fields(variant: PlannedVariant) -> dict[str, str]:
     }
 
 
-def find_arms(trained: Mapping[str, PlannedVariant], start: str, end: str) -> Arms:
-    """Return the variants that differ from `start` only in what `end` has otherwise."""
-    fields = {name: _fields(variant) for name, variant in trained.items()}
-    low, high = fields[start], fields[end]
-    differing = [field for field in low | high if low.get(field) != high.get(field)]
-    patterns: dict[str, tuple[str, ...]] = {}
-    for name, own in fields.items():
-        sides = tuple(_side(own.get(f), low.get(f), high.get(f)) for f in differing)
-        elsewhere = any(own.get(f) != low.get(f) for f in low | own if f not in differing)
-        if "?" not in sides and not elsewhere:
-            patterns[name] = sides
+class ArmFinder:
+    """Finds the variants that lie between `start` and others."""
+
+    def __init__(self, trained: Mapping[str, PlannedVariant], start: str) -> None:
+        self._trained, self._start = trained, start
+        self._fields = {name: _fields(variant) for name, variant in trained.items()}
+        low = self._fields[start]
+        self._apart = {
+            name: frozenset(f for f in low | own if own.get(f) != low.get(f))
+            for name, own in self._fields.items()
+        }
+
+    def to(self, end: str) -> Arms:
+        """Return the variants that differ from the start only in what `end` has otherwise."""
+        low, high = self._fields[self._start], self._fields[end]
+        differing = [field for field in low | high if low.get(field) != high.get(field)]
+        patterns: dict[str, tuple[str, ...]] = {}
+        for name, own in self._fields.items():
+            if self._apart[name] <= self._apart[end]:
+                sides = tuple(_side(own.get(f), low.get(f), high.get(f)) for f in differing)
+                if "?" not in sides:
+                    patterns[name] = sides
+        return _arms(self._trained, (self._start, end), (low, high), differing, patterns)
+
+
+def _arms(
+    trained: Mapping[str, PlannedVariant],
+    ends: tuple[str, str],
+    fields: tuple[Mapping[str, str], Mapping[str, str]],
+    differing: Sequence[str],
+    patterns: Mapping[str, tuple[str, ...]],
+) -> Arms:
+    """Return the arms between two ends with their `fields`; `patterns` tells for each arm, of which
+    end it has each of the `differing` fields."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for place, field in enumerate(differing):
         column = tuple(sides[place] for sides in patterns.values())
@@ -55,9 +78,10 @@ def find_arms(trained: Mapping[str, PlannedVariant], start: str, end: str) -> Ar
         side = dict(zip(differing, sides, strict=True))
         own_factors = frozenset(key for key, group in factors.items() if side[group[0]] == "end")
         taken.setdefault(own_factors, name)
+    low, high = fields
     changes = {name: (_shown(low, group), _shown(high, group)) for name, group in factors.items()}
-    taken[frozenset()], taken[frozenset(factors)] = start, end
-    return Arms(start, end, factors, taken, changes)
+    taken[frozenset()], taken[frozenset(factors)] = ends
+    return Arms(*ends, factors, taken, changes)
 
 
 def _side(value: str | None, low: str | None, high: str | None) -> str:

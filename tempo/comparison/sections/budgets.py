@@ -27,6 +27,7 @@ COSTS = {
     "peak_memory": "bytes",
     "step_ms": "ms",
     "device_hours": "h",
+    "latency_ms": "ms",
 }
 
 Spent = Callable[[Run, Series], np.ndarray]
@@ -175,13 +176,14 @@ def on_front(cost: Array, gain: Array) -> Array:
         cost: (variants,) lower is better.
         gain: (draws, variants) higher is better.
     """
-    order = np.lexsort((cost,))
     member = np.ones(gain.shape, dtype=bool)
-    for index in order:
-        no_more = cost <= cost[index]
-        no_less = gain >= gain[:, [index]]
-        better = (cost < cost[index])[None] | (gain > gain[:, [index]])
-        member[:, index] = ~(no_more[None] & no_less & better).any(axis=1)
+    cheaper = np.full((len(gain), 1), np.nan)  # the most that anything cheaper gains
+    for price in np.unique(cost):
+        alike = np.flatnonzero(cost == price)
+        own = gain[:, alike]
+        most = np.fmax.reduce(own, axis=1, keepdims=True)
+        member[:, alike] = ~((cheaper >= own) | (most > own))
+        cheaper = np.fmax(cheaper, most)
     return member
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from statistics import fmean, median, stdev
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from scipy import special
@@ -18,9 +18,7 @@ from tempo.comparison.loading.load_runs import Run, Sample
 from tempo.comparison.sections.milestones import borders, milestones
 from tempo.comparison.statistics.quantities import Interval
 from tempo.comparison.statistics.seed_source_matrix import Array
-from tempo.records.events import Trained, Validated
-
-Event = TypeVar("Event", Trained, Validated)
+from tempo.records.memory.kept_curves import columns
 
 HEALTH = ("loss", "lr", "grad_norm", "clip_rate", "skipped", "step_ms", "samples_per_s")
 """Training metrics that say whether a run is well; loss terms are added."""
@@ -40,24 +38,21 @@ class Series:
 
 
 def validation(run: Run, name: str) -> Series | None:
-    events = run.record.validations if run.record else ()
-    return _series(run, events, name, lambda each: each.seconds)
+    points = run.record.validations if run.record else ()
+    return _series(run, columns(points, name, ("step", "epoch", "seconds")))
 
 
 def training(run: Run, name: str) -> Series | None:
-    return _series(run, run.record.train if run.record else (), name, lambda _: nan)
+    points = run.record.train if run.record else ()
+    steps, epochs, values = columns(points, name, ("step", "epoch"))
+    return _series(run, (steps, epochs, [nan] * len(steps), values))
 
 
-def _series(
-    run: Run, logged: Sequence[Event], name: str, seconds: Callable[[Event], float | None]
-) -> Series | None:
-    events = [each for each in logged if name in each.values]
-    if not events or run.seed is None:
+def _series(run: Run, found: Sequence[Sequence[float]]) -> Series | None:
+    """Return steps, epochs, seconds and values as one seed's series; None without a point."""
+    if not len(found[0]) or run.seed is None:
         return None
-    columns = zip(
-        *((each.step, each.epoch, seconds(each), each.values[name]) for each in events), strict=True
-    )
-    return Series(run.seed, *(np.array(column, dtype=float) for column in columns))
+    return Series(run.seed, *(np.array(column, dtype=float) for column in found))
 
 
 Split = Literal["train", "val"]
@@ -180,8 +175,8 @@ def finite(series: Series) -> Series | None:
     kept = np.isfinite(series.values)
     if not kept.any():
         return None
-    columns = (series.steps, series.epochs, series.seconds, series.values)
-    return Series(series.seed, *(column[kept] for column in columns))
+    found = (series.steps, series.epochs, series.seconds, series.values)
+    return Series(series.seed, *(column[kept] for column in found))
 
 
 def _by_seed(sample: Sample, name: str, read: Read) -> Mapping[str, list[Series]]:

@@ -219,5 +219,5 @@ def _effect(
         cells=len(cells.present),
         planned_cells=len(cells.grid.cells),
         note=note,
-        run_ids=tuple(study.sample.run_ids[key] for key in keys) if judged.test else (),
+        run_ids=tuple(study.sample.by_key[key].run_id for key in keys) if judged.test else (),
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from math import isfinite, nan
+from functools import lru_cache, partial
+from math import isfinite
 from statistics import fmean
 from typing import Literal
 
 from tempo.comparison.comparison import Difference
 from tempo.comparison.loading.load_runs import Run, Sample
 from tempo.core.config_diff import flatten
+from tempo.records.memory.kept_curves import columns, field_of
 from tempo.records.run_record import RunRecord
 
 CLIP_RATE_GAP = 0.1
@@ -25,6 +26,7 @@ ENVIRONMENT = {
     "data": "the data",
     "world_size": "the number of processes",
     "compile": "compilation",
+    "kernels": "fused kernels",
     "channels_last": "the memory format",
     "precision": "the arithmetic precision",
 }
@@ -43,10 +45,12 @@ HARMLESS = {
 """Recorded facts that change time or rounding at most."""
 NOTES = {
     "oom": "memory ran out, so the micro-batch was halved (the global batch stayed as it was)",
+    "checkpointing": "the batch did not fit into memory, so activations were recomputed",
     "rollback": "training went back to a checkpoint and went on with a lower learning rate",
     "skipped": "steps were left out because of their loss or gradient",
     "checkpoint": "a damaged checkpoint was passed over and an older one used",
     "data": "clips could not be read and were left out",
+    "kernels": "a fused kernel differed from the plain form or did not build, and was left out",
     "data_wait": "training waited for its data",
 }
 """Topics of notes that bear on fairness, and what they mean."""
@@ -111,8 +115,9 @@ def _meant(
 
 def _varied(runs: Sequence[Run], *paths: str) -> bool:
     """Return whether the study itself varies one of these fields of the config, or one below."""
-    configs = [flatten(run.variant.config) for run in runs]
-    return any(len({_values_below(config, path) for config in configs}) > 1 for path in paths)
+    configs = {run.name: run.variant.config for run in runs}
+    flat = [flatten(config) for config in configs.values()]
+    return any(len({_values_below(config, path) for config in flat}) > 1 for path in paths)
 
 
 def _values_below(config: Mapping[str, object], path: str) -> tuple[tuple[str, str], ...]:
@@ -175,9 +180,9 @@ def _progress(runs: Sequence[Run]) -> Iterator[Difference]:
 
 
 def _last(field: str, record: RunRecord) -> object:
-    events = [*record.train, *record.validations]
-    if events:
-        return max(getattr(event, field) for event in events)
+    found = [*field_of(record.train, field), *field_of(record.validations, field)]
+    if found:
+        return max(found)
     return record.finish.step if record.finish and field == "step" else None
 
 
@@ -185,9 +190,9 @@ def _logged(runs: Iterable[Run], key: str) -> dict[str, list[float]]:
     """Return the finite training values of a quantity, by variant."""
     seen: dict[str, list[float]] = {}
     for run in runs:
-        for event in run.record.train if run.record else ():
-            if isfinite(event.values.get(key, nan)):
-                seen.setdefault(run.name, []).append(event.values[key])
+        (values,) = columns(run.record.train if run.record else (), key)
+        if kept := [value for value in values if isfinite(value)]:
+            seen.setdefault(run.name, []).extend(kept)
     return seen
 
 
@@ -210,8 +215,15 @@ def _range(rates: Sequence[float]) -> str:
 
 
 def _trace(record: RunRecord) -> object:
-    trace = [(e.step, float(f"{e.values['lr']:.6g}")) for e in record.train if "lr" in e.values]
-    return hash(tuple(trace)) if trace else None
+    steps, rates = columns(record.train, "lr", ("step",))
+    trace = tuple(zip(steps, map(_rounded, rates), strict=True))
+    return hash(trace) if trace else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _rounded(rate: float) -> float:
+    """Return a rate to six digits; the runs of a study have most of theirs in common."""
+    return float(f"{rate:.6g}")
 
 
 def _clip_rates(runs: Sequence[Run]) -> Iterator[Difference]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 
+from tempo.comparison.clip_bins import MIN_CLIPS, bins
 from tempo.comparison.evidence import ClipTable, Disagreement, GalleryClip, Picture, Stratum
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.clip_values import ClipValues
@@ -14,14 +14,10 @@ from tempo.comparison.loading.kept_pictures import KeptPictures
 from tempo.comparison.loading.load_runs import Run
 from tempo.comparison.statistics.quantities import Interval
 from tempo.comparison.statistics.random_effects import Combination, RandomEffects
-from tempo.comparison.statistics.seed_source_matrix import Array, Mask
+from tempo.comparison.statistics.seed_source_matrix import Mask
 
 MOST = 5
 """Clips named per variant and direction."""
-BINS = 4
-"""Strata of one property."""
-MIN_CLIPS = 4
-"""A stratum of fewer clips says nothing."""
 
 
 def gallery(study: FittedStudy, kept: KeptPictures) -> tuple[GalleryClip, ...]:
@@ -116,31 +112,16 @@ def _values(clips: ClipValues | None, run: Run, place: int) -> dict[str, float]:
 
 
 def strata(study: FittedStudy) -> tuple[Stratum, ...]:
-    """Return quarters of the clips by every property that varies, lowest first."""
+    """Return the bins of the clips by every property that varies, lowest first."""
     clips = study.clips
     if clips is None or study.metric not in clips.values:
         return ()
     found = (
         _stratum(study, clips, name, low, high, inside)
         for name, values in clips.properties.items()
-        for low, high, inside in _quarters(values)
+        for low, high, inside in bins(name, values)
     )
     return tuple(each for each in found if each)
-
-
-def _quarters(values: Array) -> list[tuple[float, float, Mask]]:
-    """Return bounds and clips of up to `BINS` equally full bins, fewer where values are equal."""
-    known = values[np.isfinite(values)]
-    if len(known) < 2 * MIN_CLIPS or np.ptp(known) == 0:
-        return []
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)))
-    found = []
-    for place, (low, high) in enumerate(pairwise(edges)):
-        last = place == len(edges) - 2
-        inside = (values >= low) & ((values <= high) if last else (values < high))
-        if inside.sum() >= MIN_CLIPS:
-            found.append((float(low), float(high), inside))
-    return found
 
 
 def _stratum(

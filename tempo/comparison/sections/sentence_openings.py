@@ -8,6 +8,8 @@ INCOMPLETE = "Incomplete: "
 NOT_ALIKE = "Not alike: "
 EXPLORATORY = "Exploratory: "
 RANK_TESTS = "With 3 seeds no rank test"
+SETS_DISAGREE = "The sets disagree: "
+PARTLY_DECIDED = "Decided on some sets alone: "
 PROTOCOLS = " protocols: "
 """What stands after the number of protocols."""
 

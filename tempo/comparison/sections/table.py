@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from statistics import fmean, stdev
@@ -11,9 +11,11 @@ from typing import Literal
 from tempo.comparison.comparison import Cost, Row
 from tempo.comparison.fitted_study import FittedStudy
 from tempo.comparison.loading.load_runs import Run, Sample, ranked_protocol
+from tempo.comparison.sections.frame_times import latencies
 from tempo.comparison.statistics.quantities import Contrast, Estimate
 from tempo.core.records import PlannedVariant, RunStatus
 from tempo.core.t_interval import mean_half_width
+from tempo.records.memory.kept_curves import columns
 from tempo.records.parent_runs import hours_behind
 from tempo.records.run_record import RunRecord
 from tempo.records.seed_log import end_of
@@ -57,10 +59,17 @@ def table_rows(
 ) -> tuple[Row, ...]:
     """Return a row per variant, in design order; references last. `contrasts[variant][metric]`."""
     average = _average(study)
+    timed, at = latencies(study.sample)
     ordered = sorted(study.sample.variants, key=lambda variant: variant.role == "reference")
-    return tuple(
+    rows = (
         _row(study, variant, metrics, contrasts.get(variant.name, {}), average)
         for variant in ordered
+    )
+    return tuple(
+        replace(row, cost=replace(row.cost, latency_ms=timed[row.variant], latency_at=at))
+        if row.variant in timed
+        else row
+        for row in rows
     )
 
 
@@ -131,7 +140,7 @@ def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
     without = [run for run in runs if not run.values]
     ended = end_of(variant.name, sample.looks)
     if not without:
-        twin = _twin(sample, variant)
+        twin = sample.twins.get(variant.name)
         return f"the very same runs as {twin}" if twin else ended
     if variant.role == "reference" and sample.query.at.kind != "final":
         return "references are judged on the test split only"
@@ -143,17 +152,6 @@ def _note(sample: Sample, variant: PlannedVariant, runs: Sequence[Run]) -> str:
     done = len(runs) - len(without)
     parts += [ended] if ended else []
     return f"{done} of {len(runs)} seeds; {'; '.join(parts)}"
-
-
-def _twin(sample: Sample, variant: PlannedVariant) -> str | None:
-    """Return an earlier variant that differs in nothing and so has the same runs."""
-    own = {run.run_id for run in sample.of(variant.name)}
-    for other in sample.variants:
-        if other.name == variant.name:
-            return None
-        if {run.run_id for run in sample.of(other.name)} == own:
-            return other.name
-    return None
 
 
 def rank_rows(
@@ -199,7 +197,10 @@ def cost_of(runs: Sequence[Run], gain: float | None) -> Cost:
         gain_per_hour=gain / whole if model and hours and gain is not None else None,
         device=_device(records),
         compile_seconds=_mean(map(_compile_seconds, records)),
+        cold_compile_seconds=_mean(_compilations(records, cold=True)),
+        warm_compile_seconds=_mean(_compilations(records, cold=False)),
         hours_behind=behind,
+        cpu_seconds=_mean(record.cpu_seconds for record in trained),
     )
 
 
@@ -212,6 +213,14 @@ def _compile_seconds(record: RunRecord) -> float | None:
     """Return the seconds of all attempts: each compiles anew, if from a cache."""
     seconds = [float(note.values["seconds"]) for note in record.notes if note.topic == "compile"]
     return sum(seconds) if seconds else None
+
+
+def _compilations(records: Iterable[RunRecord], *, cold: bool) -> Iterator[float]:
+    """Yield the seconds of each compilation that was cold, or warm; older records do not say."""
+    for record in records:
+        for note in record.notes:
+            if note.topic == "compile" and note.values.get("cold") == float(cold):
+                yield float(note.values["seconds"])
 
 
 def _device(records: Sequence[RunRecord]) -> str | None:
@@ -229,8 +238,8 @@ def _peak(records: Sequence[RunRecord]) -> int | None:
 
 def _step_ms(record: RunRecord) -> float | None:
     """Return milliseconds per optimiser step, by the training log, else by the training time."""
-    logged = [each.values["step_ms"] for each in record.train if "step_ms" in each.values]
-    if logged:
-        return sorted(logged)[len(logged) // 2]
+    (logged,) = columns(record.train, "step_ms")
+    if len(logged):
+        return float(sorted(logged)[len(logged) // 2])
     steps = sum(each.finish.step - each.resumed_step for each in record.lineage if each.finish)
     return 1000 * record.train_seconds / steps if steps > 0 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -81,11 +82,11 @@ class PowerFunction:
     """
 
     def __init__(self, noise: ExpectedNoise, seeds: int, alpha: float) -> None:
-        rng = np.random.default_rng(8)
         contrasts = min(max(noise.variants - 1, 1), MOST_MODERATED)
-        runs = rng.normal(size=(DRAWS, contrasts + 1, seeds)) * np.sqrt(noise.seed / 2)
-        found = moderate(runs[:, 1:] - runs[:, :1])
-        source = self._source(noise, seeds, rng)
+        normal, chi_square = _draws(contrasts, seeds, noise.source_df)
+        runs = normal * np.sqrt(noise.seed / 2)
+        found = moderate(runs[:, 1:] - runs[:, :1], first=1)
+        source = self._source(noise, seeds, chi_square)
         self._critical = _critical(
             found.variance[:, 0] / seeds,
             found.df[:, 0],
@@ -97,11 +98,11 @@ class PowerFunction:
         self._sd = float(np.sqrt(noise.seed / seeds + noise.source))
 
     @staticmethod
-    def _source(noise: ExpectedNoise, seeds: int, rng: np.random.Generator) -> np.ndarray:
+    def _source(noise: ExpectedNoise, seeds: int, chi_square: np.ndarray | None) -> np.ndarray:
         expected = noise.source + noise.both / seeds
-        if not np.isfinite(noise.source_df) or expected == 0:
+        if chi_square is None or expected == 0:
             return np.full(DRAWS, expected if noise.source else 0.0)
-        return np.asarray(expected * rng.chisquare(noise.source_df, DRAWS) / noise.source_df)
+        return np.asarray(expected * chi_square / noise.source_df)
 
     def power(self, difference: float) -> float:
         """Return the chance of a significant result when the true difference is `difference`."""
@@ -120,6 +121,15 @@ class PowerFunction:
             middle = (low + high) / 2
             low, high = (low, middle) if self.power(middle) >= power else (middle, high)
         return high
+
+
+@lru_cache(maxsize=1)
+def _draws(contrasts: int, seeds: int, source_df: float) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return standard normal draws of runs, and those of the variance between sources; None where
+    that is known. One noise after the other is asked for with the same number of seeds."""
+    rng = np.random.default_rng(8)
+    normal = rng.normal(size=(DRAWS, contrasts + 1, seeds))
+    return normal, rng.chisquare(source_df, DRAWS) if np.isfinite(source_df) else None
 
 
 def _critical(

@@ -159,9 +159,9 @@ class Components:
     test: str = ""
 
 
-Kind = Literal["rule", "secondary", "exploratory"]
-"""Whether a contrast is of the family that the study's rule was fixed for, beside that family, or
-asked otherwise than the rule says."""
+Kind = Literal["rule", "test sets", "secondary", "exploratory"]
+"""Whether a contrast is of the family that the study's rule was fixed for, of the families that all
+further test sets share, beside these, or asked otherwise than the rule says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ allows for sources of unequal size (see `source_variance`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import sqrt
 
 import numpy as np
@@ -31,22 +31,27 @@ from tempo.comparison.statistics.variance_moderation import moderate_one
 SAME_RUNS = "the very same runs"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Combination:
     """A linear combination of variants: its value, variance parts, and how they were made.
 
     `per_seed` are the values of `seeds`, whose mean is `value`, and `paired` (seeds, sources) their
     parts; without them where the weights differ from run to run (unbalanced designs). `unvaried`
-    are the variants whose runs are the same under every seed.
+    are the variants whose runs are the same under every seed. `describe` works its components out.
     """
 
     value: float
     parts: VarianceParts
-    components: Components
+    describe: Callable[[], Components]
     seeds: tuple[int, ...]
     per_seed: tuple[float, ...]
     paired: Array | None
     unvaried: tuple[str, ...] = ()
+
+    @cached_property
+    def components(self) -> Components:
+        """What the uncertainty consists of: as costly as all the rest, and asked for by few."""
+        return self.describe()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +160,10 @@ class RandomEffects:
         parts = VarianceParts(
             seed.variance / count, seed.df, source, matrix.source_df, seed.both / count
         )
-        components = self._components(weights, seeds, parts, seed)
         values = tuple(float(each) for each in per_seed)
         unvaried = () if seed.said == SAME_RUNS else matrix.unvaried(list(weights))
-        return Combination(
-            float(combined.sum()), parts, components, seeds, values, paired, unvaried
-        )
+        describe = partial(self._components, weights, seeds, parts, seed)
+        return Combination(float(combined.sum()), parts, describe, seeds, values, paired, unvaried)
 
     def _per_clip(self, weights: Mapping[str, float], seeds: tuple[int, ...]) -> Array | None:
         """Return the combination's value per clip, averaged over seeds; None without clips."""
@@ -266,7 +269,7 @@ class RandomEffects:
             prior_df=float(df),
             test="pooled over variants: weights differ from run to run",
         )
-        return Combination(float(combined.sum()), parts, spread, (), (), None)
+        return Combination(float(combined.sum()), parts, lambda: spread, (), (), None)
 
 
 def _dummies(index: Index) -> Array:

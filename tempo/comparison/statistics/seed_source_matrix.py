@@ -161,8 +161,10 @@ def matrix_of(
     """
     variants = tuple(dict.fromkeys(name for name, _ in keys))
     seeds = tuple(dict.fromkeys(seed for _, seed in keys))
-    index = np.array([variants.index(name) for name, _ in keys], dtype=np.intp)
-    order = np.array([seeds.index(seed) for _, seed in keys], dtype=np.intp)
+    variant_at = {name: place for place, name in enumerate(variants)}
+    seed_at = {seed: place for place, seed in enumerate(seeds)}
+    index = np.array([variant_at[name] for name, _ in keys], dtype=np.intp)
+    order = np.array([seed_at[seed] for _, seed in keys], dtype=np.intp)
     fixed = variants, seeds, index, order
     if sources is None:
         parts = np.asarray(values, dtype=float).reshape(len(keys), 1)

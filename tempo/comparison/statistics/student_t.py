@@ -9,7 +9,7 @@ mends that: 94.1 to 96.5 % over 3 to 9 seeds and seed noise from none to ten tim
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +70,14 @@ def satterthwaite(one: Values, one_df: Values, other: Values, other_df: Values) 
 def _inflation(df: Values) -> Array:
     known = np.isinf(df)
     finite = np.where(known, 1.0, df)
-    return np.where(known, 1.0, finite / special.chdtri(finite, SHARE_CONFIDENCE))
+    bound = of_each(lambda each: special.chdtri(each, SHARE_CONFIDENCE), finite)
+    return np.where(known, 1.0, finite / bound)
+
+
+def of_each(function: Callable[[Array], npt.ArrayLike], values: Array) -> Array:
+    """Return a costly function of every element, worked out once for equal ones."""
+    distinct, place = np.unique(values, return_inverse=True)
+    return np.asarray(function(distinct), dtype=float)[place]
 
 
 def tail(t: float, df: float) -> float:

@@ -24,7 +24,7 @@ import numpy as np
 from scipy import special
 
 from tempo.comparison.statistics.seed_source_matrix import Array
-from tempo.comparison.statistics.student_t import satterthwaite
+from tempo.comparison.statistics.student_t import of_each, satterthwaite
 
 PRIOR_LIMIT = 2.0
 """The most own degrees of freedom that a prior counts for, as a multiple."""
@@ -52,25 +52,28 @@ class ModeratedVariances:
     prior_df: Array
 
 
-def moderate(differences: Array) -> ModeratedVariances:
+def moderate(differences: Array, first: int | None = None) -> ModeratedVariances:
     """Return the moderated seed variance of each contrast with one control.
 
     `differences`: (..., contrasts, seeds) of variant minus control; NaN where a pair is missing.
-    A contrast with fewer than two pairs has the prior alone; without any prior, NaN.
+    A contrast with fewer than two pairs has the prior alone; without any prior, NaN. `first`: of
+    how many contrasts that is returned, the others being there to borrow from (default: of all).
     """
     present = np.isfinite(differences)
-    own_df = np.maximum(present.sum(axis=-1) - 1, 0).astype(float)
-    own = _variance(differences)
-    squares = np.where(own_df > 0, own * own_df, 0.0)
-    others_df = own_df.sum(axis=-1, keepdims=True) - own_df
+    every_df = np.maximum(present.sum(axis=-1) - 1, 0).astype(float)
+    every = _variance(differences)
+    every_squares = np.where(every_df > 0, every * every_df, 0.0)
+    fitted, most = _fitted(every, every_df), _most(every_df)
+    own, own_df, squares = (each[..., :first] for each in (every, every_df, every_squares))
+    others_df = every_df.sum(axis=-1, keepdims=True) - own_df
     with np.errstate(invalid="ignore", divide="ignore"):
-        prior = (squares.sum(axis=-1, keepdims=True) - squares) / others_df
-    prior_df = _trusted(own, own_df, prior, others_df)
+        prior = (every_squares.sum(axis=-1, keepdims=True) - squares) / others_df
+    prior_df = _trusted(fitted, own, own_df, prior, others_df)
     total = own_df + prior_df
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = (squares + np.where(prior_df > 0, prior * prior_df, 0.0)) / total
     shared = np.minimum(_shared(differences, own_df), variance)
-    shared_df = np.where(own_df > 0, own_df, _most(own_df))
+    shared_df = np.where(own_df > 0, own_df, most)
     df = _degrees(shared, shared_df, variance - shared, total)
     return ModeratedVariances(variance, df, own, own_df, prior, prior_df)
 
@@ -97,13 +100,15 @@ def _variance(differences: Array) -> Array:
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         # A contrast with a single pair has no variance: NaN, which callers know by its df.
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanvar(differences, axis=-1, ddof=1))
+        # The same number, sooner where nothing is missing.
+        of = np.nanvar if np.isnan(differences).any() else np.var
+        return np.asarray(of(differences, axis=-1, ddof=1))
 
 
-def _trusted(own: Array, own_df: Array, prior: Array, others_df: Array) -> Array:
-    """Return the degrees of freedom that the prior counts for."""
+def _trusted(fitted: Array, own: Array, own_df: Array, prior: Array, others_df: Array) -> Array:
+    """Return the degrees of freedom that the prior counts for; `fitted` are those it could."""
     limit = np.where(own_df > 0, PRIOR_LIMIT * own_df, others_df)
-    most = np.minimum(np.minimum(_fitted(own, own_df), others_df), limit)
+    most = np.minimum(np.minimum(fitted, others_df), limit)
     trust = np.where(own_df > 0, _trust(own, own_df, prior, others_df), 1.0)
     return np.where(others_df > 0, most * trust, 0.0)
 
@@ -125,11 +130,12 @@ def _fitted(own: Array, own_df: Array) -> Array:
     count = usable.sum(axis=-1, keepdims=True)
     half = np.where(usable, own_df, 1.0) / 2
     logs = np.where(usable, np.log(np.where(usable, own, 1.0)), 0.0)
-    scores = np.where(usable, logs - special.digamma(half) + np.log(half), 0.0)
+    scores = np.where(usable, logs - of_each(special.digamma, half) + np.log(half), 0.0)
     safe = np.maximum(count, 2)
     centre = scores.sum(axis=-1, keepdims=True) / safe
     spread = np.where(usable, (scores - centre) ** 2, 0.0).sum(axis=-1, keepdims=True) / (safe - 1)
-    chance = np.where(usable, special.polygamma(1, half), 0.0).sum(axis=-1, keepdims=True) / safe
+    trigamma = of_each(lambda each: special.polygamma(1, each), half)
+    chance = np.where(usable, trigamma, 0.0).sum(axis=-1, keepdims=True) / safe
     excess = spread - chance
     fitted = np.interp(-excess, -_TRIGAMMA, _DEGREES)
     found = np.where(excess <= _TRIGAMMA[-1], np.inf, fitted)
@@ -139,12 +145,12 @@ def _fitted(own: Array, own_df: Array) -> Array:
 def _shared(differences: Array, own_df: Array) -> Array:
     """Return the variance of what a contrast has in common with the others: its control's noise.
 
-    That of the mean over all contrasts, seed by seed, at the contrast's own seeds.
+    That of the mean over all contrasts, seed by seed, at the own seeds of those with an `own_df`.
     """
     present = np.isfinite(differences)
     count = np.maximum(present.sum(axis=-2, keepdims=True), 1)
     mean = np.where(present, differences, 0.0).sum(axis=-2, keepdims=True) / count
-    at_own = np.where(present, mean, np.nan)
+    at_own = np.where(present[..., : own_df.shape[-1], :], mean, np.nan)
     return np.where(own_df > 0, _variance(at_own), 0.0)
 
 

@@ -271,6 +271,16 @@ def load_recorded(entries: Iterable[Any]) -> None:
                 load(source)
 
 
+def load_of(recorded: Any) -> None:
+    """Import the plug-ins of a recorded config or spec, so that it can be validated.
+
+    Raises:
+        PluginError: when one is gone or fails.
+    """
+    if isinstance(recorded, Mapping):
+        load_recorded(recorded.get("plugins") or ())
+
+
 @cache
 def installed() -> tuple[PluginSource, ...]:
     """Import the plug-ins that installed packages offer, and return them.

@@ -20,6 +20,7 @@ from time import sleep
 from filelock import FileLock
 
 from tempo.core.errors import MissingError, TempoError
+from tempo.core.startup import lacks_shared_memory
 from tempo.data.cache.shards import FORMAT, write_shard
 from tempo.data.cache.splits import ShardPlan, SplitPlan
 
@@ -116,7 +117,8 @@ def _build(places: Sequence[SplitFolder], folder: Path, progress: Progress, jobs
         _check_room(shards, folder)
         report = _Report(progress, sum(shard.clips for shard in shards))
         jobs = min(jobs, len(shards))
-        if jobs > 1 and sum(shard.clips for shard in shards) >= WORTH_PROCESSES:
+        worth = jobs > 1 and sum(shard.clips for shard in shards) >= WORTH_PROCESSES
+        if worth and lacks_shared_memory() is None:
             _side_by_side(shards, folder, report, jobs)
         else:
             for split, shard in missing.values():

@@ -75,7 +75,8 @@ class SplitPlan:
 
     `tolerated` is the share of its clips that may be unreadable. With a `window`, the shards hold
     whole sequences; with a `grading`, not all clips are shown from the first step on. `left_out`
-    names what lies among the sources and is none, a sentence each.
+    names what lies among the sources and is none, a sentence each. `digest_of_names` is the
+    digest that early records hold of a published set, whose content was not looked into.
     """
 
     name: SplitName
@@ -85,6 +86,7 @@ class SplitPlan:
     window: Window | None = None
     grading: Grading | None = None
     left_out: tuple[str, ...] = ()
+    digest_of_names: str | None = None
 
 
 class Split:

@@ -13,7 +13,6 @@ from av.video.frame import VideoFrame
 from tempo.data.cache.shards import ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
-from tempo.data.dataset_roots import Fingerprints
 from tempo.data.datasets.footage import (
     Frame,
     any_time,
@@ -24,8 +23,10 @@ from tempo.data.datasets.footage import (
     shard_name,
     write_clips,
 )
+from tempo.data.fingerprints import Fingerprints
 from tempo.data.video_io.picture_files import shape_problem
-from tempo.data.video_io.video_stream import thumbnail
+from tempo.data.video_io.video_length import missing_part
+from tempo.data.video_io.video_reader import thumbnail
 from tempo.spec.data import Video
 from tempo.spec.options import Options
 
@@ -39,9 +40,6 @@ FRAME_BYTES = 10_000
 
 TRANSFERS = {16: "PQ (SMPTE 2084)", 18: "HLG (ARIB STD-B67)"}
 """Transfer characteristics (ITU-T H.273) of high dynamic range."""
-
-SPARE = 2
-"""Frames that a header may count more than are shown: some containers count those of an edit."""
 
 STEADY = 1.5
 """The longest distance of two frames may be this many times the shortest. Timestamps in whole
@@ -112,11 +110,14 @@ def _fill(writer: ShardWriter, options: Video, name: str, file: Path, split: Spl
     facts = StreamFacts()
 
     def broken(reason: str) -> None:
+        facts.broken = True
         writer.count("broken files")
         writer.notes.append(f"{name}: cannot be decoded to its end ({reason})")
 
     frames = decode(file, options, facts, any_time=any_time(options, split))
     write_clips(writer, options, name, _readable(frames, broken), split)
+    if not facts.broken:
+        facts.missing = missing_part(file)
     for kind, note in facts.notes():
         writer.count(f"{kind} files")
         writer.notes.append(f"{name}: {note}")
@@ -145,7 +146,7 @@ def decode(
             too large or strips.
     """
     facts = facts or StreamFacts()
-    with av.open(str(file)) as container:
+    with av.open(str(file), metadata_errors="replace") as container:
         if not container.streams.video:
             raise OSError(f"{file} holds no picture")
         stream = container.streams.video[0]
@@ -161,7 +162,6 @@ def decode(
                 thumbnail=thumbnail(frame),
                 pixels=cover(frame, options.size) if wanted else None,
             )
-        facts.promised = stream.frames
 
 
 def cover(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
@@ -184,7 +184,8 @@ class StreamFacts:
 
     def __init__(self) -> None:
         self.frames = 0
-        self.promised = 0
+        self.broken = False
+        self.missing: str | None = None
         self.interlaced = 0
         self.untimed = 0
         self.shortest = float("inf")
@@ -217,8 +218,8 @@ class StreamFacts:
         """Yield (kind, sentence) for each unusual property."""
         if self.frames and self.frames < 3:
             yield "short", f"{self.frames} frames, and a clip needs at least 3"
-        if self.promised > self.frames + SPARE:
-            yield "truncated", f"{self.frames} frames are there of {self.promised} in its header"
+        if self.missing:
+            yield "truncated", self.missing
         if self.rotation:
             turned = "turned upright" if self.rotation % 90 == 0 else "not turned: no quarter turn"
             yield "rotated", f"its metadata turn it by {self.rotation} degrees; {turned}"

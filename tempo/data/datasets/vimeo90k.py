@@ -11,8 +11,9 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
-from tempo.data.dataset_roots import read_lines, resolve_root
+from tempo.data.dataset_roots import as_spelled, read_lines, resolve_root
 from tempo.data.datasets.footage import hash_order
+from tempo.data.fingerprints import Fingerprints, looked_into
 from tempo.data.video_io.picture_files import read_picture
 from tempo.spec.options import Options
 from tempo.spec.published_data import SEPTUPLET, Vimeo90k, Vimeo90kSeptuplet
@@ -98,9 +99,9 @@ def check_available(options: Options, splits: Sequence[SplitName] = SPLITS) -> N
     root, layout = _root(options), layout_of(options)
     # Training and validation are made from one list.
     for split in {layout.listed(each): each for each in reversed(splits)}.values():
-        first = read_list(root / layout.listed(split), layout)[0]
+        first = read_list(root, layout.listed(split), layout)[0]
         for frame in shown(options, split).files:
-            file = root / "sequences" / first / f"im{frame}.png"
+            file = _sequences(root) / first / f"im{frame}.png"
             if not file.is_file():
                 raise MissingError(
                     f"{layout.title}: {file} is missing, the first entry of "
@@ -111,7 +112,7 @@ def check_available(options: Options, splits: Sequence[SplitName] = SPLITS) -> N
 def sources(options: Options, split: SplitName) -> Iterable[Path]:
     """Return the folders of the sequences of a split, whatever way leads to them."""
     assert isinstance(options, Either)
-    folder = _root(options).resolve() / "sequences"
+    folder = _sequences(_root(options).resolve())
     return (folder / name for name in sequences(options, split))
 
 
@@ -120,20 +121,25 @@ def _root(options: Either) -> Path:
     return resolve_root(options.root, layout.title, help_=layout.help)
 
 
-def read_list(path: Path, layout: Layout) -> list[str]:
+def _sequences(root: Path) -> Path:
+    return as_spelled(root, "sequences")
+
+
+def read_list(root: Path, name: str, layout: Layout) -> list[str]:
     """Return the sequences that a list names, in order.
 
     Raises:
         MissingError: no such list, or an empty one.
     """
-    return [line.strip("/") for line in read_lines(path, layout.title, layout.help)]
+    lines = read_lines(as_spelled(root, name), layout.title, layout.help)
+    return [line.strip("/") for line in lines]
 
 
 def lists(options: Either) -> dict[str, tuple[Path, int, int]]:
     """Return each published list: its file, its number of sequences, and the published number."""
     root, layout = _root(options), layout_of(options)
     return {
-        name: (root / name, len(read_list(root / name, layout)), published)
+        name: (as_spelled(root, name), len(read_list(root, name, layout)), published)
         for name, published in zip((layout.train, layout.test), layout.published, strict=True)
     }
 
@@ -145,7 +151,7 @@ def sequences(options: Either, split: SplitName) -> list[str]:
     sequence is left for training.
     """
     layout = layout_of(options)
-    names = read_list(_root(options) / layout.listed(split), layout)
+    names = read_list(_root(options), layout.listed(split), layout)
     if split == "test":
         return names[: options.test_limit]
     if len(names) <= options.val_clips:
@@ -160,17 +166,21 @@ def sequences(options: Either, split: SplitName) -> list[str]:
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     """Plan shards of `CLIPS_PER_SHARD` sequences (`tempo.data.open_dataset.DatasetModule`).
 
-    The digest is the hash of the sequences' names: the published pictures never change. A shard's
-    name also holds where they were read, so that another copy gets a cache of its own.
+    The digest is the hash of the sequences' names and of the content of their pictures: of all that
+    are tested on, of some of the others (`looked_into`). A shard's name also holds where they were
+    read, so that another copy gets a cache of its own.
     """
     assert isinstance(options, Either)
     root, names, clip = _root(options), sequences(options, split), shown(options, split)
     title = layout_of(options).title
     asked = {} if isinstance(options, Vimeo90k) else {"frames": [clip.inputs, clip.targets]}
+    contents = _contents(root, looked_into(names, every=split == "test"), clip, cache)
     shards = []
     for first in range(0, len(names), CLIPS_PER_SHARD):
         part = names[first : first + CLIPS_PER_SHARD]
-        chosen = {"root": str(root.resolve()), "split": split, "names": part} | asked
+        pictures = [contents[name] for name in part if name in contents]
+        place = {"root": str(root.resolve()), "split": split, "names": part}
+        chosen = place | asked | {"contents": pictures}
         shards.append(
             ShardPlan(
                 name=f"{split}-{first:06d}-{short_hash(chosen, 16)}",
@@ -180,19 +190,31 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
                 fill=partial(_fill, root=root, names=part, clip=clip, title=title),
             )
         )
+    named = {"split": split, "names": names} | asked
     return SplitPlan(
         name=split,
-        digest=short_hash({"split": split, "names": names} | asked, 16),
+        digest=short_hash(named | {"contents": [*contents.values()]}, 16),
+        digest_of_names=short_hash(named, 16),
         shards=tuple(shards),
         tolerated=0.0 if split == "test" else TOLERATED,
     )
+
+
+def _contents(
+    root: Path, names: Sequence[str], clip: FrameChoice, cache: Path
+) -> dict[str, list[str]]:
+    """Return a hash of each picture of some sequences, by the sequence."""
+    folder, count = _sequences(root), len(clip.files)
+    files = [folder / name / f"im{frame}.png" for name in names for frame in clip.files]
+    hashes = Fingerprints(cache).contents_of(files)
+    return {name: hashes[place * count :][:count] for place, name in enumerate(names)}
 
 
 def _fill(
     writer: ShardWriter, root: Path, names: Sequence[str], clip: FrameChoice, title: str
 ) -> None:
     for name in names:
-        folder = root / "sequences" / name
+        folder = _sequences(root) / name
         try:
             pictures = {
                 frame: read_picture(folder / f"im{frame}.png", title, SIZE) for frame in clip.files

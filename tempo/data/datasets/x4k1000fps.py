@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,8 +11,9 @@ from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
 from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan, Window
-from tempo.data.dataset_roots import resolve_root
+from tempo.data.dataset_roots import as_spelled, resolve_root
 from tempo.data.datasets.footage import by_split, hash_order
+from tempo.data.fingerprints import Fingerprints, looked_into
 from tempo.data.video_io.picture_files import cover, natural, numbered, read_picture
 from tempo.spec.options import Options
 from tempo.spec.published_data import X4k1000fps
@@ -51,7 +52,10 @@ def scenes_by_split(
     Raises:
         MissingError: no scenes, a named one that is not there, or too few for `needed`.
     """
+    # The training part itself, or the archive around it with a test part beside.
     root = resolve_root(options.root, TITLE, help_=HELP)
+    below = [as_spelled(root, "train"), *sorted(root.glob("*/train"))]
+    root = next((each for each in below if each.is_dir()), root)
     scenes = {each.name: each for each in root.iterdir() if each.is_dir()}
     if not scenes:
         raise MissingError(f"{TITLE}: {root} holds no folder; {HELP}")
@@ -69,11 +73,17 @@ def sequences(options: X4k1000fps, split: SplitName) -> dict[str, Path]:
 
 
 def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
-    """Plan shards of whole sequences, independent of spacing and target times."""
+    """Plan shards of whole sequences, independent of spacing and target times.
+
+    The digest is the hash of the sequences' names and, of those that are `looked_into`, of the
+    content of three frames and the sizes of all.
+    """
     assert isinstance(options, X4k1000fps)
-    found = list(sequences(options, split).items())
+    folders = sequences(options, split)
+    found = list(folders.items())
+    contents = _contents(folders, looked_into([*folders], every=split == "test"), cache)
     shards = [
-        _shard(options, dict(found[first : first + SEQUENCES_PER_SHARD]))
+        _shard(options, dict(found[first : first + SEQUENCES_PER_SHARD]), contents)
         for first in range(0, len(found), SEQUENCES_PER_SHARD)
     ]
     any_time = options.target_times == "any"
@@ -90,16 +100,39 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     }
     return SplitPlan(
         name=split,
-        digest=short_hash(chosen, 16),
+        digest=short_hash(chosen | {"contents": [*contents.values()]}, 16),
+        digest_of_names=short_hash(chosen, 16),
         shards=tuple(shards),
         tolerated=0.0 if split == "test" else TOLERATED,
         window=window,
     )
 
 
-def _shard(options: X4k1000fps, part: dict[str, Path]) -> ShardPlan:
+Contents = dict[str, list[object]]
+"""What tells the content of a sequence, by its name."""
+
+
+def _contents(folders: Mapping[str, Path], names: Sequence[str], cache: Path) -> Contents:
+    """Return the sizes of all frames and a hash of three, of some sequences."""
+    frames = {name: numbered(folders[name], (".png",)) for name in names}
+    first_middle_last = {
+        name: [files[place] for place in (0, len(files) // 2, -1)] if files else []
+        for name, files in frames.items()
+    }
+    read = [file for files in first_middle_last.values() for file in files]
+    hashes = dict(zip(read, Fingerprints(cache).pieces_of(read), strict=True))
+    return {
+        name: [[file.stat().st_size for file in files]]
+        + [hashes[file] for file in first_middle_last[name]]
+        for name, files in frames.items()
+    }
+
+
+def _shard(options: X4k1000fps, part: dict[str, Path], contents: Contents) -> ShardPlan:
     folders = [str(folder.resolve()) for folder in part.values()]
-    key = short_hash({"version": VERSION, "size": options.size, "folders": folders}, 16)
+    chosen = {"version": VERSION, "size": options.size, "folders": folders}
+    chosen |= {"contents": [contents[name] for name in part if name in contents]}
+    key = short_hash(chosen, 16)
     stem = next(iter(part)).replace("/", "-").replace(".", "_")
     return ShardPlan(
         name=f"{stem}-{key}",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from tempo.core.catalog import Catalog
 from tempo.core.counted import listed_up_to
 from tempo.core.errors import MissingError
 from tempo.core.plugins.parts import OpenCatalog
-from tempo.data.dataset_roots import resolve_root
-from tempo.data.testsets import triplet_sets, video_sets
+from tempo.data.dataset_roots import as_spelled, resolve_root
+from tempo.data.testsets import multi_frame_sets, triplet_sets, video_sets
 from tempo.data.testsets.testset import Facts, Item, TestSet
 from tempo.data.video_io.picture_files import read_picture
 
@@ -29,11 +30,13 @@ __all__ = [
 ]
 
 TEST_SETS: Catalog[Facts] = OpenCatalog(
-    "test set", {facts.name: facts for facts in (*triplet_sets.SETS, *video_sets.SETS)}
+    "test set",
+    {facts.name: facts for facts in (*triplet_sets.SETS, *video_sets.SETS, *multi_frame_sets.SETS)},
 )
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "snu_film": tuple(facts.name for facts in triplet_sets.SNU_FILM),
+    "snu_film_arb": tuple(facts.name for facts in multi_frame_sets.SNU_FILM_ARB),
     "xiph": tuple(facts.name for facts in video_sets.XIPH),
 }
 """Names that stand for several sets."""
@@ -66,7 +69,9 @@ def facts_of(name: str) -> Facts:
     return TEST_SETS.get(name)
 
 
-def open_test_set(name: str, root: str | Path | None = None) -> TestSet:
+def open_test_set(
+    name: str, root: str | Path | None = None, *, cache: Path | None = None
+) -> TestSet:
     """Open the test set called `name`: check that its files exist, decode none.
 
     Args:
@@ -74,6 +79,8 @@ def open_test_set(name: str, root: str | Path | None = None) -> TestSet:
         root: its folder; may hold `~`, `${NAME}` and `${NAME:-default}`. Without one it is
             `$TEMPO_<NAME>` if that is set (TEMPO_UCF101), else the set's usual place below
             `$TEMPO_DATASETS`, or below `datasets`.
+        cache: the folder that keeps the hashes of its pictures, by path, size and time; without one
+            they are computed each time that its digest is asked for.
 
     Raises:
         UnknownNameError: no such set.
@@ -82,12 +89,12 @@ def open_test_set(name: str, root: str | Path | None = None) -> TestSet:
     facts = facts_of(name)
     folder = _root(facts, root)
     try:
-        items = facts.find(facts, folder)
+        items = [_as_spelled(item, folder) for item in facts.find(facts, folder)]
         _check_files(facts, items)
     except OSError as error:
         where = f"cannot read {error.filename} ({error.strerror})"
         raise MissingError(f"{facts.title}: {where}; {facts.help}") from None
-    return TestSet(facts, folder, items)
+    return TestSet(facts, folder, items, cache=cache)
 
 
 def _root(facts: Facts, root: str | Path | None) -> Path:
@@ -98,8 +105,16 @@ def _root(facts: Facts, root: str | Path | None) -> Path:
     return resolve_root(str(root), facts.title, "its root", help_)
 
 
+def _as_spelled(item: Item, root: Path) -> Item:
+    """Return a clip with its files named as they are, in whatever upper and lower case."""
+    if all(map(Path.is_file, item.files)) or not all(root in file.parents for file in item.files):
+        return item
+    found = [as_spelled(root, file.relative_to(root).as_posix()) for file in item.files]
+    return replace(item, inputs=tuple(found[:-1]), target=found[-1])
+
+
 def _check_files(facts: Facts, items: Iterable[Item]) -> None:
-    wanted = dict.fromkeys(file for item in items for file in (*item.inputs, item.target))
+    wanted = dict.fromkeys(file for item in items for file in item.files)
     missing = [file for file in wanted if not file.is_file()]
     if missing:
         named = listed_up_to(NAMED, list(map(str, missing)))
@@ -117,7 +132,7 @@ def unreadable(
     Every picture is decoded once, in `jobs` threads: decoding runs outside Python's lock. `told`
     is called with the number done and the number of all.
     """
-    files = list(dict.fromkeys(f for item in clips.items for f in (*item.inputs, item.target)))
+    files = list(dict.fromkeys(file for item in clips.items for file in item.files))
 
     def problem(file: Path) -> str | None:
         try:

@@ -6,8 +6,9 @@ Numbers of different protocols are never ranked.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +17,16 @@ import numpy as np
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.clips import Clip, Pixels
+from tempo.data.fingerprints import Fingerprints
+from tempo.data.testsets.subsets import Subset, read_subset
+from tempo.data.testsets.transforms import TRANSFORMS, TransformName
 from tempo.data.video_io.picture_files import read_picture
 from tempo.spec.options import Options
 
 SHARED: dict[str, Any] = {
     "colour_space": "RGB as stored, gamma-encoded",
     "data_range": 1.0,
-    "prediction": "clamped to [0, 1]; rounded to 8 bit only where a metric says so",
+    "prediction": "clamped to [0, 1]; rounded to 8 bit (halves to even) where a metric says so",
     "padding": "replicate to what the network needs, removed before the metrics",
     "tiling": "none",
     "test_time_augmentation": "none",
@@ -50,44 +54,6 @@ def _split(name: str, split: str, digest: str, size: tuple[int, int] | None) -> 
     }
 
 
-TransformName = Literal["none", "half", "centre"]
-
-
-@dataclass(frozen=True, slots=True)
-class Transform:
-    """Pair a function of uint8 [H, W, 3] with its description in a protocol."""
-
-    meaning: str
-    apply: Callable[[Pixels], Pixels]
-
-
-def half_by_area(pixels: Pixels) -> Pixels:
-    """Return the picture at half size, each pixel the rounded mean of four; H and W are even.
-
-    This is what OpenCV's INTER_AREA gives for a factor of exactly two, to the last bit.
-    """
-    height, width, channels = pixels.shape
-    boxes = pixels.reshape(height // 2, 2, width // 2, 2, channels)
-    total = boxes[:, 0, :, 0].astype(np.uint16)
-    for row, column in ((0, 1), (1, 0), (1, 1)):
-        total += boxes[:, row, :, column]
-    return ((total + 2) >> 2).astype(np.uint8)
-
-
-def central_half(pixels: Pixels) -> Pixels:
-    """Return the middle half of rows and columns; H and W are multiples of 4."""
-    height, width = pixels.shape[:2]
-    middle = pixels[height // 4 : height - height // 4, width // 4 : width - width // 4]
-    return np.ascontiguousarray(middle)
-
-
-TRANSFORMS: Mapping[TransformName, Transform] = {
-    "none": Transform("none", lambda pixels: pixels),
-    "half": Transform("resized to half by area", half_by_area),
-    "centre": Transform("central half of rows and columns", central_half),
-}
-
-
 Rounding = Literal["8 bit", "none", "both"]
 
 
@@ -101,7 +67,7 @@ class Facts:
     numbers on it round predictions to 8 bit first (quote `psnr_uint8`) or not (quote `psnr`).
     `consecutive` tells that targets of one source follow each other in time, so that flicker can
     be measured. `reference` names who defined it, `help` how to get it and what the root is.
-    `find` returns the clips below a root; `content` what beside the names identifies a clip.
+    `find` returns the clips below a root.
     """
 
     name: str
@@ -117,7 +83,6 @@ class Facts:
     reference: str
     help: str
     find: Callable[[Facts, Path], list[Item]]
-    content: Callable[[Item], object] = lambda item: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +101,11 @@ class Item:
     target_time: float = 0.5
     sequence: str | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The pictures that are shown, and the one that is asked for."""
+        return (*self.inputs, self.target)
+
 
 def triplets(frames: Sequence[Path]) -> Iterator[tuple[Path, Path, Path]]:
     """Yield every two even frames with the odd one between them.
@@ -150,7 +120,7 @@ class TestSet:
 
     Only `KEPT` decoded pictures are held at a time, enough for the frames that neighbouring clips
     share: about 110 MB at 4096x2160. Reading a clip raises MissingError with the file's name and
-    what is wrong with it.
+    what is wrong with it. The hashes that the digest needs are kept in `cache`.
     """
 
     __test__ = False
@@ -163,18 +133,21 @@ class TestSet:
         items: Sequence[Item],
         *,
         notes: Sequence[str] = (),
+        cache: Path | None = None,
+        subset: Subset | None = None,
     ) -> None:
         if not items:
             raise MissingError(f"{facts.title}: no clip under {root}; {facts.help}")
         self.facts, self.root = facts, root
         self.items: tuple[Item, ...] = tuple(items)
         self._notes = tuple(notes)
+        self._cache, self._subset = cache, subset
         self._pictures: OrderedDict[Path, Pixels] = OrderedDict()
 
     @property
     def name(self) -> str:
-        """The name that `open_test_set` takes."""
-        return self.facts.name
+        """The name that `open_test_set` takes, and that of the list for a subset."""
+        return f"{self.facts.name}.{self._subset.name}" if self._subset else self.facts.name
 
     @property
     def expected(self) -> int | None:
@@ -189,14 +162,20 @@ class TestSet:
         text = f"{len(self)} clips where {self.expected} were published: do not quote its numbers"
         return (*self._notes, f"{self.facts.title}: {text}")
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """The hash of the clips and their times."""
+        """The hash of the clips, their times, and the content of their pictures as it is now.
+
+        All content counts where the pictures are few (`tempo.data.fingerprints.SMALL`), else size,
+        beginning, middle and end of each file.
+        """
+        files = list(dict.fromkeys(file for item in self.items for file in item.files))
+        hashes = Fingerprints(self._cache).contents_of(files)
+        contents = dict(zip(files, hashes, strict=True))
         asked = [
-            [item.id, item.times, item.target_time, [file.name for file in item.inputs],
-             item.target.name, self.facts.content(item)]
+            [item.id, item.times, item.target_time, [contents[file] for file in item.files]]
             for item in self.items
-        ]  # fmt: skip
+        ]
         return short_hash([self.facts.transform, asked], 16)
 
     @property
@@ -208,7 +187,8 @@ class TestSet:
             "transform": TRANSFORMS[facts.transform].meaning,
             "rounding": facts.rounding,
         }
-        return _split(facts.name, "test", self.digest, facts.size) | laid_down | SHARED
+        listed = self._subset.protocol if self._subset else {}
+        return _split(facts.name, "test", self.digest, facts.size) | listed | laid_down | SHARED
 
     def sequences(self) -> list[range]:
         """Return the stretches of at least two clips whose targets follow each other in time."""
@@ -228,7 +208,20 @@ class TestSet:
         """Return the set without some clips, with a note that says so."""
         left = [item for item in self.items if item.id not in ids]
         notes = (*self._notes, note)
-        return TestSet(self.facts, self.root, left, notes=notes)
+        return TestSet(
+            self.facts, self.root, left, notes=notes, cache=self._cache, subset=self._subset
+        )
+
+    def subset(self, path: Path) -> TestSet:
+        """Return the clips that a list names, in the order of the set.
+
+        Raises:
+            MissingError: when the list cannot be read, or names a clip that the set does not have.
+        """
+        chosen = read_subset(path, [item.id for item in self.items], self.facts.title)
+        kept = [item for item in self.items if item.id in chosen.clips]
+        facts = replace(self.facts, expected=None)
+        return TestSet(facts, self.root, kept, notes=self.notes, cache=self._cache, subset=chosen)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -260,6 +253,12 @@ class TestSet:
         if pixels is None:
             stored = read_picture(path, self.facts.title, self.facts.stored)
             pixels = TRANSFORMS[self.facts.transform].apply(stored)
+            if self.facts.size not in (None, pixels.shape[:2]):
+                asked = TRANSFORMS[self.facts.transform].meaning
+                raise MissingError(
+                    f"{self.facts.title}: {path} is {stored.shape[1]}x{stored.shape[0]}, of which "
+                    f"no {asked} can be taken"
+                )
             pixels.flags.writeable = False
         self._pictures[path] = pixels
         if len(self._pictures) > self.KEPT:

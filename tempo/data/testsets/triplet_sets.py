@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from tempo.core.errors import MissingError
-from tempo.data.dataset_roots import read_lines
+from tempo.data.dataset_roots import as_spelled, read_lines
 from tempo.data.testsets.testset import Facts, Item
 from tempo.data.video_io.picture_files import natural
+from tempo.spec.sections.test_sets import TITLES
 
 VIMEO_SIZE = (256, 448)
 VIMEO_LAYOUT = {
@@ -19,7 +20,8 @@ VIMEO_LAYOUT = {
 def find_vimeo90k(facts: Facts, root: Path) -> list[Item]:
     """Return the sequences of the published list, in its order."""
     listed, inputs, target = VIMEO_LAYOUT[facts.name]
-    names = [line.strip("/") for line in read_lines(root / listed, facts.title, facts.help)]
+    lines = read_lines(as_spelled(root, listed), facts.title, facts.help)
+    names = [line.strip("/") for line in lines]
     first, last = inputs[0], inputs[-1]
     return [
         Item(
@@ -36,7 +38,7 @@ def find_vimeo90k(facts: Facts, root: Path) -> list[Item]:
 TRIPLET = Facts(
     find=find_vimeo90k,
     name="vimeo90k",
-    title="Vimeo-90K triplets",
+    title=TITLES["vimeo90k"],
     folder="vimeo_triplet",
     expected=3782,
     stored=VIMEO_SIZE,
@@ -50,7 +52,7 @@ TRIPLET = Facts(
 SEPTUPLET = Facts(
     find=find_vimeo90k,
     name="vimeo90k_septuplet",
-    title="Vimeo-90K septuplets",
+    title=TITLES["vimeo90k_septuplet"],
     folder="vimeo_septuplet",
     expected=7824,
     stored=VIMEO_SIZE,
@@ -63,12 +65,16 @@ SEPTUPLET = Facts(
 )
 
 
-def find_ucf101(facts: Facts, root: Path) -> list[Item]:
-    """Return the triplet of every folder, by number; other files are outputs of other methods."""
-    folders = sorted(
+def ucf101_folders(root: Path) -> list[Path]:
+    """Return the folders of the clips, by number."""
+    return sorted(
         (each for each in root.iterdir() if each.is_dir() and not each.name.startswith(".")),
         key=lambda folder: natural(folder.name),
     )
+
+
+def find_ucf101(facts: Facts, root: Path) -> list[Item]:
+    """Return the triplet of every folder, by number; other files are outputs of other methods."""
     return [
         Item(
             id=folder.name,
@@ -76,14 +82,14 @@ def find_ucf101(facts: Facts, root: Path) -> list[Item]:
             inputs=(folder / "frame_00.png", folder / "frame_02.png"),
             target=folder / "frame_01_gt.png",
         )
-        for folder in folders
+        for folder in ucf101_folders(root)
     ]
 
 
 UCF101 = Facts(
     find=find_ucf101,
     name="ucf101",
-    title="UCF101",
+    title=TITLES["ucf101"],
     folder="ucf101_interp_ours",
     expected=379,
     stored=(256, 256),
@@ -97,16 +103,22 @@ UCF101 = Facts(
 
 
 def find_middlebury(facts: Facts, root: Path) -> list[Item]:
-    """Return the scenes that have a true middle frame; the others are for flow only."""
-    truth = root / "other-gt-interp"
+    """Return the scenes that have a true middle frame; the others are for flow only.
+
+    The two folders as published, or one with all three frames of each scene.
+    """
+    shown, truth = as_spelled(root, "other-data"), as_spelled(root, "other-gt-interp")
     if not truth.is_dir():
-        raise MissingError(f"{facts.title}: {truth} is not a folder; {facts.help}")
-    scenes = sorted(each.name for each in truth.iterdir() if (each / "frame10i11.png").is_file())
+        shown = truth = root
+    targets = [as_spelled(each, "frame10i11.png") for each in truth.iterdir()]
+    scenes = sorted(target.parent.name for target in targets if target.is_file())
+    if not scenes:
+        raise MissingError(f"{facts.title}: {truth} holds no <scene>/frame10i11.png; {facts.help}")
     return [
         Item(
             id=scene,
             source=scene,
-            inputs=tuple(root / "other-data" / scene / f"frame{n}.png" for n in (10, 11)),
+            inputs=tuple(shown / scene / f"frame{n}.png" for n in (10, 11)),
             target=truth / scene / "frame10i11.png",
         )
         for scene in scenes
@@ -116,7 +128,7 @@ def find_middlebury(facts: Facts, root: Path) -> list[Item]:
 MIDDLEBURY = Facts(
     find=find_middlebury,
     name="middlebury",
-    title="Middlebury OTHER",
+    title=TITLES["middlebury"],
     folder="middlebury",
     expected=12,
     inputs="frame10, frame11 -> frame10i11",
@@ -124,25 +136,43 @@ MIDDLEBURY = Facts(
     reference="Baker et al. 2011, A Database and Evaluation Methodology for Optical Flow; "
     "quoted as ie, the mean absolute difference of rounded 8-bit pictures",
     help="published at vision.middlebury.edu/flow (other-color-twoframes, other-gt-interp); "
-    "the root holds other-data/ and other-gt-interp/",
+    "the root holds other-data/ and other-gt-interp/, or a folder a scene with frame10.png, "
+    "frame10i11.png and frame11.png",
 )
 
 
 def find_snu_film(facts: Facts, root: Path) -> list[Item]:
-    """Return the triplets of a list, in its order.
+    """Return the triplets of a list, in its order."""
+    triplets = snu_film_triplets(facts, root, facts.name.rsplit("_", 1)[1])
+    return [
+        Item(
+            id=f"{target.parent.name}/{first.stem}-{target.stem}-{last.stem}",
+            source=target.parent.name,
+            inputs=(first, last),
+            target=target,
+        )
+        for first, target, last in triplets
+    ]
+
+
+def snu_film_triplets(facts: Facts, root: Path, level: str) -> list[tuple[Path, Path, Path]]:
+    """Return the files of each line of the list of a level: first, middle and last frame.
 
     The published lists name files as the authors' machine had them (data/SNU-FILM/test/...), so
     leading folders are dropped until the first file is there.
     """
-    path = root / f"test-{facts.name.rsplit('_', 1)[1]}.txt"
+    path = as_spelled(root, f"test-{level}.txt")
     lines = read_lines(path, facts.title, facts.help)
     triplets = [_triplet(line, path, facts) for line in lines]
     dropped = _leading(triplets[0][0], root)
-    return [_item(triplet, dropped, root) for triplet in triplets]
+    return [
+        (_below(root, first, dropped), _below(root, middle, dropped), _below(root, last, dropped))
+        for first, middle, last in triplets
+    ]
 
 
-def _triplet(line: str, path: Path, facts: Facts) -> list[PurePosixPath]:
-    files = [PurePosixPath(text) for text in line.split()]
+def _triplet(line: str, path: Path, facts: Facts) -> tuple[PurePosixPath, ...]:
+    files = tuple(PurePosixPath(text) for text in line.split())
     if len(files) != 3:
         raise MissingError(f"{facts.title}: {path} has a line that is not three paths: {line!r}")
     return files
@@ -150,34 +180,31 @@ def _triplet(line: str, path: Path, facts: Facts) -> list[PurePosixPath]:
 
 def _leading(file: PurePosixPath, root: Path) -> int:
     """Return how many leading folders to drop, 0 when no number finds the file."""
-    depths = range(len(file.parts))
-    return next((n for n in depths if root.joinpath(*file.parts[n:]).is_file()), 0)
+    ends = ("/".join(file.parts[n:]) for n in range(len(file.parts)))
+    return next((n for n, end in enumerate(ends) if as_spelled(root, end).is_file()), 0)
 
 
-def _item(triplet: list[PurePosixPath], dropped: int, root: Path) -> Item:
-    first, target, last = (root.joinpath(*file.parts[dropped:]) for file in triplet)
-    middle = triplet[1]
-    return Item(
-        id=f"{middle.parent.name}/{triplet[0].stem}-{middle.stem}-{triplet[2].stem}",
-        source=middle.parent.name,
-        inputs=(first, last),
-        target=target,
-    )
+def _below(root: Path, file: PurePosixPath, dropped: int) -> Path:
+    return root.joinpath(*file.parts[dropped:])
 
+
+SNU_FILM_HELP = (
+    "published at myungsub.github.io/CAIN; the root holds test-easy.txt to test-extreme.txt and "
+    "test/"
+)
 
 SNU_FILM = tuple(
     Facts(
         find=find_snu_film,
         name=f"snu_film_{level}",
-        title=f"SNU-FILM {level}",
+        title=TITLES[f"snu_film_{level}"],
         folder="snu_film",
         expected=310,
         inputs=f"first, third path of a line of test-{level}.txt -> second",
         rounding="8 bit",
         reference="Choi et al. 2020, Channel Attention Is All You Need for Video Frame "
         "Interpolation",
-        help="published at myungsub.github.io/CAIN; the root holds test-easy.txt to "
-        "test-extreme.txt and test/",
+        help=SNU_FILM_HELP,
     )
     for level in ("easy", "medium", "hard", "extreme")
 )

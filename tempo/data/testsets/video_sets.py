@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from tempo.core.errors import MissingError
-from tempo.data.testsets.testset import Facts, Item, TransformName, triplets
+from tempo.data.dataset_roots import as_spelled
+from tempo.data.testsets.testset import Facts, Item, triplets
+from tempo.data.testsets.transforms import TransformName
 from tempo.data.video_io.picture_files import natural, numbered
+from tempo.spec.sections.test_sets import TITLES
 
 XIPH_CLIPS = (
     "BoxingPractice",
@@ -23,11 +27,11 @@ XIPH_FRAMES = 100
 STORED = (2160, 4096)
 
 
-def _xiph(name: str, title: str, transform: TransformName) -> Facts:
+def _xiph(name: str, transform: TransformName) -> Facts:
     return Facts(
         find=find_xiph,
         name=name,
-        title=title,
+        title=TITLES[name],
         folder="xiph",
         expected=len(XIPH_CLIPS) * 49,
         stored=STORED,
@@ -59,7 +63,8 @@ def find_xiph(facts: Facts, root: Path) -> list[Item]:
 
 def _xiph_frames(root: Path, clip: str, facts: Facts) -> list[Path]:
     """Return the first 100 frames; a missing one is an error, since it would shift targets."""
-    inside = numbered(root / clip, (".png",)) if (root / clip).is_dir() else []
+    folder = as_spelled(root, clip)
+    inside = numbered(folder, (".png",)) if folder.is_dir() else []
     files = inside or [
         root / f"{clip}-{n:03d}.png" for n in range(1, XIPH_FRAMES + 1)
         if (root / f"{clip}-{n:03d}.png").is_file()
@@ -72,17 +77,17 @@ def _xiph_frames(root: Path, clip: str, facts: Facts) -> list[Path]:
     return files
 
 
-XIPH = (_xiph("xiph_2k", "Xiph 2K", "half"), _xiph("xiph_4k", "Xiph 4K", "centre"))
+XIPH = (_xiph("xiph_2k", "half"), _xiph("xiph_4k", "centre"))
 
 
 DISTANCE, STEP = 32, 4
 
 
-def _x_test(name: str, title: str, transform: TransformName, size: tuple[int, int]) -> Facts:
+def _x_test(name: str, transform: TransformName, size: tuple[int, int]) -> Facts:
     return Facts(
         find=find_x_test,
         name=name,
-        title=title,
+        title=TITLES[name],
         folder="x4k1000fps/test",
         expected=15 * (DISTANCE // STEP - 1),
         stored=STORED,
@@ -99,11 +104,23 @@ def _x_test(name: str, title: str, transform: TransformName, size: tuple[int, in
 
 def find_x_test(facts: Facts, root: Path) -> list[Item]:
     """Return seven targets for each scene, in the order of their times."""
-    if (root / "test").is_dir():
-        root = root / "test"
-    folders = [scene for kind in sorted(root.glob("Type*")) for scene in kind.iterdir()]
+    kinds = next(filter(None, map(_x_test_kinds, _x_test_roots(root))), [])
+    folders = [scene for kind in kinds for scene in kind.iterdir()]
     scenes = sorted((each for each in folders if each.is_dir()), key=lambda s: natural(s.name))
     return [item for scene in scenes for item in _x_test_items(scene, facts)]
+
+
+def _x_test_roots(root: Path) -> Iterator[Path]:
+    """Yield where the test part may lie: at the root, or one or two folders below."""
+    yield root
+    yield as_spelled(root, "test")
+    yield from (as_spelled(each, "test") for each in sorted(root.iterdir()) if each.is_dir())
+
+
+def _x_test_kinds(root: Path) -> list[Path]:
+    """Return the folders Type1, Type2 and Type3 in a folder."""
+    inside = sorted(root.iterdir()) if root.is_dir() else []
+    return [each for each in inside if each.name.lower().startswith("type") and each.is_dir()]
 
 
 def _x_test_items(scene: Path, facts: Facts) -> list[Item]:
@@ -126,17 +143,13 @@ def _x_test_items(scene: Path, facts: Facts) -> list[Item]:
 
 
 X_TEST = (
-    _x_test("x_test", "X-TEST", "none", STORED),
-    _x_test("x_test_2k", "X-TEST 2K", "half", (STORED[0] // 2, STORED[1] // 2)),
+    _x_test("x_test", "none", STORED),
+    _x_test("x_test_2k", "half", (STORED[0] // 2, STORED[1] // 2)),
 )
 
 
 def find_davis(facts: Facts, root: Path) -> list[Item]:
     """Return the clips of every folder of pictures, in natural order of the folders."""
-    below = root / "JPEGImages" / "480p"
-    start = below if below.is_dir() else root
-    folders = sorted((each for each in start.iterdir() if each.is_dir()),
-                     key=lambda folder: natural(folder.name))  # fmt: skip
     return [
         Item(
             id=f"{folder.name}/{target.stem}",
@@ -145,21 +158,23 @@ def find_davis(facts: Facts, root: Path) -> list[Item]:
             target=target,
             sequence=folder.name,
         )
-        for folder in folders
+        for folder in davis_folders(root)
         for first, target, last in triplets(numbered(folder))
     ]
 
 
-def file_sizes(item: Item) -> list[int]:
-    """Return the sizes of the files: names alone do not identify the pictures of any folder."""
-    return [file.stat().st_size for file in (*item.inputs, item.target)]
+def davis_folders(root: Path) -> list[Path]:
+    """Return the folders of pictures at the root or in JPEGImages/480p, in natural order."""
+    below = as_spelled(root, "JPEGImages/480p")
+    start = below if below.is_dir() else root
+    return sorted((each for each in start.iterdir() if each.is_dir()),
+                  key=lambda folder: natural(folder.name))  # fmt: skip
 
 
 DAVIS = Facts(
     find=find_davis,
-    content=file_sizes,
     name="davis",
-    title="DAVIS",
+    title=TITLES["davis"],
     folder="DAVIS/JPEGImages/480p",
     inputs="frames 2k and 2k + 2 -> 2k + 1, counted from 0, all frames of each folder",
     rounding="none",

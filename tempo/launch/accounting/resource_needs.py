@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tempo.core.errors import SpecError
 from tempo.core.jobs import Resources
 from tempo.core.torchrun_command import Processes
+from tempo.launch.launchers.cluster.site_profile import ClusterSite
+from tempo.launch.launchers.ray.job_client import chosen_address
+from tempo.launch.launchers.ray.request import RayPolicy
+from tempo.launch.launchers.ray.site import RaySite, amounts_of
 from tempo.launch.launchers.slurm.script import Placement, SlurmPolicy
 from tempo.launch.launchers.slurm.site import Site
 from tempo.spec.recipe import Runtime
@@ -28,16 +33,16 @@ class Needs:
     wanted: Wanted
     limits: Limits
     runtime: Runtime
-    site: Site
+    site: ClusterSite
     ddp: int = 1
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], ddp: int = 1, site: Site | None = None) -> Needs:
+    def of(cls, spec: Mapping[str, Any], ddp: int = 1, site: ClusterSite | None = None) -> Needs:
         return cls(
             wanted=Wanted.model_validate(dict(spec.get("resources", {}))),
             limits=Limits.model_validate(dict(spec.get("budget", {}))),
             runtime=Runtime.model_validate(dict(spec.get("runtime", {}))),
-            site=site or Site(),
+            site=site or ClusterSite(),
             ddp=ddp,
         )
 
@@ -68,7 +73,7 @@ class Needs:
     def resources(self) -> Resources:
         """What one job needs, the site's defaults filled in."""
         here = self.processes.per_node
-        memory, time = self.wanted.mem or self.site.mem, self.wanted.time or self.site.time
+        memory, time = self.wanted.mem or self.site.mem, self.wanted.time or self._slurm.time
         threads = here * (self.runtime.threads + self.runtime.workers)
         return Resources(
             nodes=self.wanted.nodes,
@@ -79,22 +84,68 @@ class Needs:
             time_s=seconds(time) if time else None,
         )
 
-    def manner(self, study: str, slots: int | None = None) -> SlurmPolicy:
-        """How the study uses a cluster; `slots` bounds the jobs in flight as the spec may."""
-        bounds = [bound for bound in (self.limits.jobs, slots) if bound is not None]
+    @property
+    def _slurm(self) -> Site:
+        return self.site if isinstance(self.site, Site) else Site()
+
+    def throttle(self, slots: int | None) -> int | None:
+        """The most jobs in flight: `slots` bounds them as the spec may."""
+        return min((each for each in (self.limits.jobs, slots) if each is not None), default=None)
+
+    def slurm_policy(self, study: str, slots: int | None = None) -> SlurmPolicy:
+        """How the study uses a Slurm cluster."""
+        site = self._slurm
         return SlurmPolicy(
             study=study,
             placement=Placement(
-                partition=self.wanted.partition or self.site.partition,
-                account=self.wanted.account or self.site.account,
-                constraint=self.wanted.constraint or self.site.constraint,
-                gpu_type=self.site.gpu_type,
-                extra={**self.site.extra, **self.wanted.extra},
+                partition=self.wanted.partition or site.partition,
+                account=self.wanted.account or site.account,
+                constraint=self.wanted.constraint or site.constraint,
+                gpu_type=site.gpu_type,
+                extra={**site.extra, **self.wanted.extra},
             ),
-            setup=self.site.setup,
-            throttle=min(bounds, default=None),
-            notice=self.site.notice,
-            poll=self.site.poll,
+            setup=site.setup,
+            throttle=self.throttle(slots),
+            notice=site.notice,
+            poll=site.poll,
+        )
+
+    def ray_policy(
+        self, study: str, *, address: str | None = None, runs_per_gpu: int = 1
+    ) -> RayPolicy:
+        """How the study uses a Ray cluster.
+
+        Raises:
+            SpecError: when `resources.extra` holds what is no custom resource.
+        """
+        site = self.site if isinstance(self.site, RaySite) else RaySite()
+        try:
+            custom = {**site.resources, **amounts_of(self.wanted.extra)}
+        except ValueError as error:
+            raise SpecError(f"resources.extra: {error}") from None
+        return RayPolicy(
+            study=study,
+            address=chosen_address(address, site.address),
+            directory=site.directory,
+            python=site.python,
+            setup=site.setup,
+            environment=site.environment,
+            resources=custom,
+            labels=site.labels,
+            runs_per_gpu=runs_per_gpu,
+            notice=site.notice,
+            poll=site.poll,
+        )
+
+    def unheeded_by_ray(self) -> str | None:
+        """Say which of the study's `resources` Ray has nothing for; None where there is none."""
+        names = ("partition", "account", "constraint", "time")
+        found = [f"resources.{name}" for name in names if getattr(self.wanted, name) is not None]
+        if not found:
+            return None
+        return (
+            f"{', '.join(found)}: Ray has no such thing, so --launcher ray passes over it "
+            "(nodes are chosen by `labels` and `resources` in ~/.config/tempo/ray.yaml)"
         )
 
 

@@ -7,11 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
-from tempo.launch.launchers.worker_processes import KILL, Child, Start, signal_group, spawn
+from tempo.launch.launchers.process_groups import KILL, signal_group
+from tempo.launch.launchers.worker_processes import SERVER_GONE, Child, Start, spawn
+from tempo.launch.scheduling.slot_table import SlotTable, parts_of
 from tempo.launch.worker_command import exit_state
-
-SERVER_GONE = 255
-"""Exit code of a forked worker whose fork server died before it could report the exit."""
 
 
 @dataclass(slots=True)
@@ -26,15 +25,27 @@ class LocalLauncher:
     Args:
         slots: environment of each slot, such as the GPU it owns; one run occupies one slot.
         start: how a process is started.
+        natural: the slots that the machine has, where `slots` are fewer: any of them is used.
+        table: the list of slots that all invocations on this machine share; None: there is none.
     """
 
     # Each worker leads a process group of its own: Ctrl-C in the terminal reaches the driver alone,
     # which then asks the workers to leave, and `kill` ends a worker's children with it.
 
-    def __init__(self, slots: Sequence[Mapping[str, str]], start: Start = spawn) -> None:
-        self._environments, self.slots = tuple(slots), len(slots)
-        self._start = start
+    def __init__(
+        self,
+        slots: Sequence[Mapping[str, str]],
+        start: Start = spawn,
+        *,
+        natural: Sequence[Mapping[str, str]] = (),
+        table: SlotTable | None = None,
+    ) -> None:
+        self._environments = tuple(slots if len(slots) >= len(natural) else natural)
+        self.slots = len(slots)
+        self._parts = parts_of(self._environments, natural)
+        self._start, self._table = start, table
         self._jobs: dict[str, _Running] = {}
+        self._reserved: list[int] = []
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
         for job in jobs:
@@ -47,10 +58,49 @@ class LocalLauncher:
         """Find nothing: workers on this machine end with the driver that started them."""
         return {}
 
+    def reserve(self, priority: int, avoid: Collection[str] = ()) -> bool:
+        """Reserve a slot for the job that is submitted next, among all invocations that share the
+        machine; False where the job has to wait."""
+        if self._table is None:
+            return True
+        taken = {job.slot for job in self._jobs.values()} | {*self._reserved}
+        if len(taken) >= self.slots:
+            return False
+        free = [slot for slot in range(len(self._parts)) if slot not in taken]
+        free.sort(key=lambda slot: self._name(slot) in avoid)
+        slot = self._table.take({each: self._parts[each] for each in free}, priority)
+        if slot is not None:
+            self._reserved.append(slot)
+        return slot is not None
+
+    def withdraw(self) -> None:
+        """Wait for a slot no more."""
+        if self._table is not None:
+            self._table.withdraw()
+
+    def asked_back(self) -> Mapping[str, str]:
+        """Return the keys of the jobs whose slots a higher priority waits for, and for whom."""
+        if self._table is None or not self._jobs:
+            return {}
+        slots = self._table.asked_back()
+        return {key: slots[job.slot] for key, job in self._jobs.items() if job.slot in slots}
+
+    @property
+    def holders(self) -> Sequence[str]:
+        """What other invocations have of the slots that a job waits for, in words."""
+        return () if self._table is None else self._table.holders
+
+    def close(self) -> None:
+        """Give all slots back to the other invocations."""
+        if self._table is not None:
+            self._table.close()
+
     def _free_slot(self, avoid: Collection[str]) -> int:
+        if self._reserved:
+            return self._reserved.pop(0)
         busy = {job.slot for job in self._jobs.values() if job.child.code() is None}
-        free = [slot for slot in range(self.slots) if slot not in busy]
-        if not free:
+        free = [slot for slot in range(len(self._environments)) if slot not in busy]
+        if len(busy) >= self.slots or not free:
             raise RuntimeError(f"all {self.slots} slots are busy")
         return next((slot for slot in free if self._name(slot) not in avoid), free[0])
 
@@ -70,7 +120,9 @@ class LocalLauncher:
         return JobStatus(state=state, code=code, where=where)
 
     def forget(self, key: str) -> None:
-        del self._jobs[key]
+        job = self._jobs.pop(key)
+        if self._table is not None:
+            self._table.release(job.slot)
 
     def cancel(self, keys: Iterable[str]) -> None:
         self._signal(keys, signal.SIGTERM)

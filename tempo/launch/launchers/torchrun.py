@@ -35,14 +35,14 @@ class TorchrunLauncher(LocalLauncher):
         below = [process for key in chosen for process in self._below(key)]
         super().kill(chosen)
         for process in below:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.Error):
                 process.kill()
 
     def _below(self, key: str) -> list[psutil.Process]:
         job = self._jobs.get(key)
         if job is None or job.child.code() is not None:
             return []
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             return psutil.Process(job.child.pid).children(recursive=True)
         return []
 

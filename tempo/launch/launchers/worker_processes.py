@@ -5,22 +5,20 @@ Both give the worker a process group of its own, its log as output, and its slot
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import importlib
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
-from types import ModuleType
 from typing import Protocol
 
 from tempo.core.errors import TempoError
 from tempo.core.jobs import JobSpec
+from tempo.launch.launchers.fork_entry import become, start_fork
+from tempo.launch.launchers.questions import Questioned, ask_fork, ask_new_process
 from tempo.launch.worker_command import worker_arguments
 
 
@@ -47,12 +45,15 @@ class WorkerStart(Protocol):
     def __call__(self, job: JobSpec, environment: Mapping[str, str]) -> Child:
         """Start the process of a worker."""
 
+    def ask(self, arguments: Sequence[str], request: str) -> AbstractContextManager[Questioned]:
+        """Start a worker that reads `request` and answers in lines, killed when the block ends."""
+
 
 WORKER_START = "TEMPO_WORKER_START"
 """Environment variable: `fork` or `spawn`; what suits the system where it is not set."""
 
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-"""The signal that nothing survives; Windows has one signal for all ends."""
+SERVER_GONE = 255
+"""Exit code of a forked worker whose fork server died before it could report the exit."""
 
 
 def make_start(entry: Callable[[Sequence[str]], int], preload: Sequence[str]) -> WorkerStart:
@@ -92,16 +93,6 @@ def limits_here(platform: str = sys.platform) -> str | None:
     )
 
 
-def signal_group(pid: int, number: int) -> None:
-    """Send a signal to a worker and all that it started; one that ended is passed over."""
-    with contextlib.suppress(ProcessLookupError):
-        try:
-            # Windows has no groups, nor has a process in its first moment.
-            getattr(os, "killpg", os.kill)(pid, number)
-        except ProcessLookupError:
-            os.kill(pid, number)
-
-
 class _Spawned:
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
@@ -136,6 +127,10 @@ class NewProcesses:
         """Start the process of a worker."""
         return spawn(job, environment)
 
+    def ask(self, arguments: Sequence[str], request: str) -> AbstractContextManager[Questioned]:
+        """Start a new interpreter that answers a request."""
+        return ask_new_process(arguments, request)
+
 
 class _Forked:
     def __init__(self, process: multiprocessing.process.BaseProcess) -> None:
@@ -168,41 +163,10 @@ class ForkServer:
     def __call__(self, job: JobSpec, environment: Mapping[str, str]) -> Child:
         arguments = worker_arguments(job.argv, "a fork server runs worker commands only")
         job.log.parent.mkdir(parents=True, exist_ok=True)
-        process = self._context.Process(
-            target=_become, args=(self._entry, arguments, str(job.log), {**job.env, **environment})
-        )
-        with _without_main():
-            process.start()
+        words = self._entry, arguments, str(job.log), {**job.env, **environment}
+        process = start_fork(lambda: self._context.Process(target=become, args=words))
         return _Forked(process)
 
-
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide the user's `__main__` module while a process starts.
-
-    multiprocessing has each child import the main script again. A script or notebook that calls
-    `study.run()` without a `__main__` guard would run its study anew in every worker.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _become(entry: str, arguments: Sequence[str], log: str, environment: Mapping[str, str]) -> None:
-    """In the fork: what `spawn` asks of a new process, then the command itself."""
-    gc.freeze()
-    gc.enable()
-    os.setsid()
-    with contextlib.ExitStack() as files:
-        empty = os.open(os.devnull, os.O_RDONLY)
-        files.callback(os.close, empty)
-        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        files.callback(os.close, output)
-        for source, target in ((empty, 0), (output, 1), (output, 2)):
-            os.dup2(source, target)
-    os.environ.update(environment)
-    module, _, name = entry.partition(":")
-    sys.exit(getattr(importlib.import_module(module), name)(arguments))
+    def ask(self, arguments: Sequence[str], request: str) -> AbstractContextManager[Questioned]:
+        """Fork a worker that answers a request in the folder and environment of this moment."""
+        return ask_fork(self._context, self._entry, arguments, request)

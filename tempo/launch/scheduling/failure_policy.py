@@ -8,9 +8,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tempo.core.jobs import JobStatus
+from tempo.core.jobs import NOTHING_BEGUN, JobState, JobStatus
 from tempo.core.records import RunStatus
 from tempo.core.redaction import redacted
+from tempo.ledger.lease_keeper import LEAVING
 from tempo.records.event_log import EventLog
 from tempo.records.events import AttemptStarted, Finished
 from tempo.records.run_record import RunRecord, read_run
@@ -81,15 +82,22 @@ def fruitless(record: RunRecord, restarts: int) -> str | None:
     )
 
 
-LEAVING = "; leaving"
-"""How the last line of a worker ends that lost its lease; see `tempo.ledger.lease`."""
-
-
 def lost_lease(log: Path) -> str | None:
     """Return why a worker left its run, where it lost the lease; None where it never had it."""
+    return _before_the_end(log, LEAVING)
+
+
+def refusal(log: Path) -> str | None:
+    """Return why a worker left its run before it began, as when a budget is used up; None where it
+    said nothing of that."""
+    return _before_the_end(log, NOTHING_BEGUN)
+
+
+def _before_the_end(log: Path, ending: str) -> str | None:
+    """Return the last line of a log without its ending; None where it ends otherwise."""
     lines = _last_bytes(log).decode(errors="replace").strip().splitlines()
     last = lines[-1] if lines else ""
-    return last.removesuffix(LEAVING) if last.endswith(LEAVING) else None
+    return last.removesuffix(ending) if last.endswith(ending) else None
 
 
 def _last_bytes(log: Path) -> bytes:
@@ -125,12 +133,19 @@ def record_worker_death(folder: Path, status: JobStatus, log: Path, *, attempt: 
                 seconds=time.time() - started,
                 train_seconds=mine.ended - mine.started if mine else 0.0,
                 peak_memory=0,
-                failure="node" if status.code is not None and status.code < 0 else "bug",
+                failure="node" if _by_its_node(status) else "bug",
                 message=cause(status),
                 detail=redacted(output.decode(errors="replace")),
             ),
             durable=True,
         )
+
+
+def _by_its_node(status: JobStatus) -> bool:
+    """Return whether a worker was killed, or lost with its node, and did not fail by itself."""
+    if status.code is None:
+        return status.state is not JobState.FAILED
+    return status.code < 0
 
 
 def cause(status: JobStatus) -> str:
@@ -139,4 +154,6 @@ def cause(status: JobStatus) -> str:
         name = signal.Signals(-status.code).name
         hint = " (often the system ran out of memory)" if name == "SIGKILL" else ""
         return f"the worker was killed by {name}{hint}"
+    if status.code is None:
+        return "the cluster lost the worker, or its node, and has no exit code"
     return f"the worker exited with code {status.code} before it could say why"

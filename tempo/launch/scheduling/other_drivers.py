@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from tempo.ledger.port import Hold, Ledger, is_active, this_process
+from tempo.ledger.port import Hold, Ledger, this_process
 
 LOOK_SECONDS = 1.0
 """Seconds between two queries of the ledger."""
@@ -27,12 +27,10 @@ class OtherDrivers:
         self._next = time.monotonic() + LOOK_SECONDS
         return True
 
-    def holds(self, keys: Iterable[str]) -> Mapping[str, Hold]:
-        """Return the keys that a live process holds or that were asked to stop."""
-        if self._ledger is None:
-            return {}
-        holds = self._ledger.holds(keys)
-        return {key: hold for key, hold in holds.items() if hold.asked_to_stop or is_active(hold)}
+    def holds(self, keys: Collection[str]) -> Mapping[str, Hold]:
+        """Return those of the keys that are held, also by a process that is silent, or asked to
+        stop."""
+        return {} if self._ledger is None else self._ledger.standing(keys)
 
     def allow(self, keys: Iterable[str]) -> None:
         if self._ledger is not None:

@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from tempo.core.records import Plan, PlannedRun, PlannedVariant, RunSpec, RunStatus
+from tempo.design.priorities import priorities
 from tempo.design.run_cost import known_cost
 from tempo.ledger.port import Owner
-from tempo.records.event_log import Progress, Tail
+from tempo.records.event_log import Tail
 from tempo.records.prices import Prices
+from tempo.records.progress import Progress
 from tempo.spec.data import recorded_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """A run to carry out. `cost` is its expected duration, in any unit that all requests share."""
+    """A run to carry out. `cost` is its expected duration, in any unit that all requests share;
+    a higher `priority` begins first."""
 
     run: PlannedRun
     spec: RunSpec
     cost: float | None = None
+    priority: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +43,12 @@ class RunView:
         lost: how often its worker died without recording an end.
         losses: a sentence for each time that a worker left the run without ending it: it died, or
             lost its lease.
+        silent: what is known of a worker that lives and does not renew its lease any more; empty
+            while it does.
+        priority: that of its variant, added to that of the invocation.
+        gives_way: for whom it was asked to checkpoint and leave its slot; empty while it was not.
         withdrawn: a stop was requested, so the run is not started again here.
+        refused: why its worker left before it began, as when a budget is used up.
         pruned: a search stopped it because its trial is not worth finishing.
         held_back: why it was not started, when a failure elsewhere says that it would fail too.
     """
@@ -58,9 +67,13 @@ class RunView:
     avoid: tuple[str, ...] = ()
     lost: int = 0
     losses: tuple[str, ...] = ()
+    silent: str = ""
+    priority: int = 0
+    gives_way: str = ""
     attempt: int = 0
     not_before: float = 0.0
     withdrawn: bool = False
+    refused: str = ""
     pruned: bool = False
     held_back: str = ""
     log: Path = field(default_factory=Path)
@@ -109,15 +122,16 @@ class RunView:
             pass
 
 
-def precedence(view: RunView) -> tuple[int, float, int]:
+def precedence(view: RunView) -> tuple[int, int, float, int]:
     """Return the sort key of the order in which runs are started.
 
-    Replicate by replicate, so that interim results cover all variants equally; within a replicate
-    the longest first, so that no long run is left for the end (Graham 1969); runs of unknown cost
-    before all others, and ties in the order they were added.
+    The highest priority first; then replicate by replicate, so that interim results cover all
+    variants equally; within a replicate the longest first, so that no long run is left for the end
+    (Graham 1969); runs of unknown cost before all others, and ties in the order they were added.
     """
     cost = view.request.cost
-    return view.replicate, float("-inf") if cost is None else -cost, view.position
+    longest = float("-inf") if cost is None else -cost
+    return -view.priority, view.replicate, longest, view.position
 
 
 def why_fallen(parent: RunView) -> str:
@@ -145,7 +159,11 @@ def run_requests(
     """
     alone = variant_costs(plan.variants, prices, device, weights or {})
     cost = chain_costs({run: alone[run.variant] for run in plan.distinct_runs})
-    return [RunRequest(run=run, spec=spec, cost=cost[run.run_id]) for run, spec in plan.specs()]
+    priority = priorities(plan)
+    return [
+        RunRequest(run=run, spec=spec, cost=cost[run.run_id], priority=priority[run.variant])
+        for run, spec in plan.specs()
+    ]
 
 
 def chain_costs(alone: Mapping[PlannedRun, float]) -> dict[str, float]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from tempo.core.errors import NotApplicableError, UnknownNameError
 from tempo.report.figures import style
 from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.page_figure import Series, lay_out, page_figures, take_series
+from tempo.report.figures.second_process import forks, made_by_two
 from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
@@ -68,15 +67,8 @@ def plates(
     Figures are independent, so two processes share them where the system can fork cheaply.
     """
     _import_backends()
-    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
-        return {name: make(name, draw, subject, formats) for name, draw in draws.items()}
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(
-        2, mp_context=get_context("fork"), initializer=_inherit, initargs=(draws, subject, formats)
-    ) as pool:
-        return dict(zip(draws, pool.map(_make_inherited, draws), strict=True))
+    one = partial(_make_named, draws, subject, formats)
+    return made_by_two(one, [*draws]) if forks() else {name: one(name) for name in draws}
 
 
 def _import_backends() -> None:
@@ -85,15 +77,7 @@ def _import_backends() -> None:
         importlib.import_module(f"matplotlib.{name}")
 
 
-_inherited: list[tuple[Draws[Any], Any, Sequence[str]]] = []
-
-
-def _inherit(draws: Draws[Any], subject: Any, formats: Sequence[str]) -> None:
-    _inherited[:] = [(draws, subject, formats)]
-
-
-def _make_inherited(name: str) -> Made:
-    draws, subject, formats = _inherited[0]
+def _make_named(draws: Draws[Subject], subject: Subject, formats: Sequence[str], name: str) -> Made:
     return make(name, draws[name], subject, formats)
 
 

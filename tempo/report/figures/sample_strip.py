@@ -12,7 +12,7 @@ from tempo.comparison.evidence import GalleryClip
 from tempo.report.figures.drawing import Drawing, shown_variants
 from tempo.report.figures.style import WIDE
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import sentences, title
+from tempo.report.formats.phrases import sentences, title, told_properties
 from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
@@ -111,8 +111,7 @@ def _clip(
 
 def _describe(clip: GalleryClip) -> str:
     lines = [numbers.shorten(clip.clip, 26), numbers.shorten(clip.source, 26)]
-    known = list(clip.properties.items())[:3]
-    return "\n".join([*lines, *(f"{name} {value:.3g}" for name, value in known)])
+    return "\n".join([*lines, *told_properties(clip)[:3]])
 
 
 def _read(path: Path) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import ClipTable, Stratum
@@ -11,7 +11,14 @@ from tempo.core.records import MetricInfo
 from tempo.report.figures import drawing
 from tempo.report.figures.style import COLUMN, QUIET, SERIES, TEXT
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import axis_label, interval_kind, sentences, title
+from tempo.report.formats.phrases import (
+    axis_label,
+    interval_kind,
+    property_title,
+    sentences,
+    span,
+    title,
+)
 from tempo.report.formats.table import NotApplicable
 
 if TYPE_CHECKING:
@@ -21,7 +28,8 @@ Which = Literal["values", "differences"]
 MOST_CLIPS = 2000
 """Dots of the scatter that answer to the mouse."""
 
-UNITS = {"motion": "motion (px)", "occlusion": "occlusion (share of pixels)"}
+MOST_TICKS = 7
+"""Strata that are written below an axis."""
 
 
 def draw(comparison: Comparison, which: Which = "values") -> drawing.Drawing | NotApplicable:
@@ -45,15 +53,15 @@ def draw(comparison: Comparison, which: Which = "values") -> drawing.Drawing | N
     points: list[drawing.Point] = []
     digits = comparison.info(comparison.metric).digits
     for place, (axes, (by, group)) in enumerate(zip(panels, groups.items(), strict=True)):
+        axes.set_xlabel(property_title(by, unit=True))
         points += _panel(axes, group, shown, which, (place, digits))
-        axes.set_xlabel(UNITS.get(by, by))
         axes.set_ylabel(axis_label(comparison.info(comparison.metric), prefix))
     drawing.legend(figure, panels[0])
     some = getattr(next(iter(groups.values()))[0], which).get(shown.names[0])
     what = "Mean" if which == "values" else f"Difference from {comparison.baseline}"
+    names = " and by ".join(map(property_title, groups))
     caption = sentences(
-        f"{what} by {' and by '.join(groups)} of the clip; n: {comparison.split} clips in each "
-        "group.",
+        f"{what} by {names} of the clip; n: {comparison.split} clips in each group.",
         interval_kind(some, "Bar"),
         shown.omitted,
     )
@@ -85,16 +93,36 @@ def _panel(
         x, y = [place for place, _ in found], [interval.value for _, interval in found]
         for place, interval in found:
             stratum = group[round(place)]
-            where = f"{name}, {stratum.by} {stratum.low:.2g}–{stratum.high:.2g}"
+            where = f"{name}, {property_title(stratum.by)} {span(stratum.low, stratum.high)}"
             write = numbers.fixed if which == "values" else numbers.signed
             value, ends = write(interval.value, digits), (interval.low, interval.high, digits)
             text = f"{drawing.value_text(where, value, *ends)}\nn = {stratum.clips} clips"
             yield drawing.Point(panel, place, interval.value, text, label)
         drawing.mark_points(axes, x, y, look.marker, look.colour, markersize=3.6, label=label)
-    ticks = [f"{each.low:.2g}–{each.high:.2g}\nn = {each.clips}" for each in group]
-    axes.set_xticks(range(len(group)), ticks)
+    name_bins(axes, range(len(group)), group)
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="y")
+
+
+class OfClips(Protocol):
+    """A bin of clips: its bounds and how many there are."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def clips(self) -> int: ...
+
+
+def name_bins(axes: Axes, places: Sequence[float], group: Sequence[OfClips]) -> None:
+    """Write bounds and n below the axis; of many bins some, and n only where it differs."""
+    step = 1 + (len(group) - 1) // MOST_TICKS
+    alike = step > 1 and len({each.clips for each in group}) == 1
+    told = [span(each.low, each.high) + ("" if alike else f"\nn = {each.clips}") for each in group]
+    axes.set_xticks(places[::step], told[::step])
+    if alike:
+        axes.set_xlabel(f"{axes.get_xlabel()}, n = {group[0].clips} each")
 
 
 def draw_clips(comparison: Comparison) -> drawing.Drawing | NotApplicable:

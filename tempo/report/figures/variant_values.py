@@ -248,7 +248,7 @@ def _costs_told(
         if point.variant not in shown.names:
             continue
         cost = COST_TEXT.get(view.cost, numbers.three)(point.cost)
-        unit = view.unit if view.cost in {"step_ms", "device_hours"} else ""
+        unit = view.unit if view.cost not in {"parameters", "macs", "peak_memory"} else ""
         name = f"{point.variant}, {phrases.COST_NAMES.get(view.cost, view.cost)} {cost} {unit}"
         value = numbers.amount(point.value, info)
         text = drawing.value_text(name.rstrip(), value, point.low, point.high, info.digits)

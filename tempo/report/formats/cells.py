@@ -81,9 +81,9 @@ def contrast_cell(contrast: Contrast, link: str = "", *, brief: bool = False) ->
 
 
 def kind_of(contrast: Contrast) -> str:
-    """Return with how many seeds a standing word was found, and the kind of contrast if not the
-    rule's."""
+    """Return with how many seeds a standing word was found, and the kind of contrast where that is
+    neither the rule's nor that of all contrasts on further test sets."""
     found = contrast.decided_at
     at = f"at {found} seeds" if found is not None and found < len(contrast.seeds) else ""
-    kind = "" if contrast.kind == "rule" else f"({contrast.kind})"
+    kind = "" if contrast.kind in ("rule", "test sets") else f"({contrast.kind})"
     return " ".join(filter(None, (at, kind)))

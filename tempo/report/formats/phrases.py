@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from tempo.comparison.comparison import Comparison
+from tempo.comparison.evidence import GalleryClip
 from tempo.comparison.statistics.quantities import Effect, Interval
 from tempo.core.records import MetricInfo
 from tempo.records.search_record import ObjectiveInfo
@@ -24,6 +25,7 @@ COST_NAMES = {
     "peak_memory": "peak memory",
     "step_ms": "step time",
     "device_hours": "device hours",
+    "latency_ms": "time of a frame",
 }
 METHODS = {"fanova": "fANOVA", "ped_anova": "PED-ANOVA"}
 """How the two methods of a parameter's importance are called."""
@@ -98,3 +100,31 @@ def seeds_range(counts: Iterable[int]) -> str:
 def sentences(*parts: str) -> str:
     """Return the parts that are not empty, as one caption."""
     return " ".join(part for part in parts if part)
+
+
+PROPERTIES = {
+    "motion": ("motion", "px"),
+    "occlusion": ("occlusion", "share of pixels"),
+    "target_time": ("time of the target", "0 and 1: the outer frames"),
+}
+"""What a recorded property of clips is called, and its unit."""
+
+
+def property_title(name: str, *, unit: bool = False) -> str:
+    """Return what a property of clips is called, with its unit where that is asked for."""
+    words, measured_in = PROPERTIES.get(name, (name.replace("_", " "), ""))
+    return f"{words} ({measured_in})" if unit and measured_in else words
+
+
+def span(low: float, high: float) -> str:
+    """Return the bounds of a bin, or the value that both are."""
+    return f"{low:.3g}" if low == high else f"{low:.2g}–{high:.2g}"
+
+
+def told_properties(clip: GalleryClip) -> list[str]:
+    """Return what is known of a clip, such as `motion 2.3`; a target half-way is not told."""
+    return [
+        f"{property_title(name)} {value:.3g}"
+        for name, value in clip.properties.items()
+        if name != "target_time" or value != 0.5
+    ]

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import compress, groupby
 
 from tempo.report.formats.numbers import MISSING
 
 Value = float | str | None
+
+BEST = "best"
+"""The tone of the best number of its column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Cell:
     """One cell: `text` is printed; `value` is what it is sorted by and written as to CSV.
 
     `link` leads to the runs behind the number, `hint` is shown on hover, `tone` is the style: a
-    verdict word, `quiet`, `code`, `expected` or empty.
+    verdict word, `quiet`, `code`, `expected`, `best` (set bold everywhere) or empty.
     """
 
     text: str
@@ -31,17 +34,26 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `numeric`: set flush right. `detail`: left out of a terminal's table."""
+    """One column. `numeric`: set flush right. `detail`: left out of a terminal's table.
+
+    `group`: what stands over this column and its neighbours of the same group.
+    """
 
     label: str
     unit: str = ""
     numeric: bool = True
     hint: str = ""
     detail: bool = False
+    group: str = ""
 
     @property
     def heading(self) -> str:
-        """The label with its unit, `PSNR (dB)`."""
+        """The group and the label with its unit, `UCF101 PSNR (dB)`."""
+        return f"{self.group} {self.own_heading}" if self.group else self.own_heading
+
+    @property
+    def own_heading(self) -> str:
+        """The label with its unit, below the heading of the group."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
@@ -73,6 +85,12 @@ class Table:
     footnotes: tuple[str, ...] = ()
     title: str = ""
 
+    @property
+    def groups(self) -> tuple[tuple[str, int], ...]:
+        """The headings over columns, each with how many it spans; empty without any."""
+        spans = [(name, len([*each])) for name, each in groupby(c.group for c in self.columns)]
+        return tuple(spans) if any(name for name, _ in spans) else ()
+
     def records(self) -> list[dict[str, Value]]:
         """Return one mapping a line, by heading: full-precision numbers, text, None if missing."""
         headings = [column.heading for column in self.columns]
@@ -85,13 +103,14 @@ class Table:
         """Return the table without the columns that hold nothing in any line."""
         columns = zip(*(line.cells for line in self.lines), strict=True)
         full = [any(cell.text not in {"", MISSING} for cell in column) for column in columns]
-        return self._with_columns(full)
+        return self.with_columns(full)
 
     def without_details(self) -> Table:
         """Return the table without its detail columns."""
-        return self._with_columns([not each.detail for each in self.columns])
+        return self.with_columns([not each.detail for each in self.columns])
 
-    def _with_columns(self, kept: Sequence[bool]) -> Table:
+    def with_columns(self, kept: Sequence[bool]) -> Table:
+        """Return the table with the columns alone that are `kept`."""
         lines = [replace(line, cells=tuple(compress(line.cells, kept))) for line in self.lines]
         return replace(self, columns=tuple(compress(self.columns, kept)), lines=tuple(lines))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.report.formats.phrases import visible
-from tempo.report.formats.table import Column, Table
+from tempo.report.formats.table import BEST, Cell, Column, Table
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 _BULLET = re.compile(r"^([+=-])|^(\d+)([.)])")
@@ -48,10 +48,10 @@ def markdown_lines(table: Table) -> Iterator[str]:
         yield f"# {escape_markdown(table.title)}\n"
     if table.caption:
         yield f"{paragraph(table.caption)}\n"
-    yield _line(column.heading for column in table.columns)
+    yield _line(Cell(column.heading) for column in table.columns)
     yield "|" + "|".join("---:" if column.numeric else "---" for column in table.columns) + "|"
     for line in table.lines:
-        yield _line(cell.text for cell in line.cells)
+        yield _line(line.cells)
     yield ""
     for line in table.lines:
         if line.note:
@@ -60,8 +60,13 @@ def markdown_lines(table: Table) -> Iterator[str]:
     yield ""
 
 
-def _line(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(map(escape_markdown, texts))} |"
+def _line(cells: Iterable[Cell]) -> str:
+    return f"| {' | '.join(map(_markdown_cell, cells))} |"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = escape_markdown(cell.text)
+    return f"**{text}**" if cell.tone == BEST and text else text
 
 
 _SPECIAL = {
@@ -90,6 +95,7 @@ _SPECIAL = {
     "▴": r"$\blacktriangle$",
     "▾": r"$\blacktriangledown$",
     "○": r"$\circ$",
+    "†": r"$\dagger$",
     "•": r"$\bullet$",
     "—": "---",
     "–": "--",
@@ -118,29 +124,59 @@ def _plain(c: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """Return a `table` environment; needs booktabs, amssymb, and T1 fonts for accents."""
+    """Return a `table` environment; needs booktabs, amssymb, and T1 fonts for accents.
+
+    A table with groups of columns may be wide: it is shrunk to the width of the text, which needs
+    graphicx too.
+    """
+    graphicx = "\\usepackage{graphicx}, " if table.groups else ""
     spec = "".join("r" if column.numeric else "l" for column in table.columns)
-    head = " & ".join(escape_latex(column.heading) for column in table.columns)
     lines = [
-        "% Needs \\usepackage{booktabs}, \\usepackage{amssymb} and \\usepackage[T1]{fontenc}.",
+        f"% Needs \\usepackage{{booktabs}}, {graphicx}\\usepackage{{amssymb}} and "
+        "\\usepackage[T1]{fontenc}.",
         "\\begin{table}",
         "  \\centering",
         f"  \\caption{{{escape_latex(table.caption or table.title)}}}",
         f"  \\label{{tab:{table.name}}}",
+        *([_SHRUNK] if table.groups else []),
         f"  \\begin{{tabular}}{{@{{}}{spec}@{{}}}}",
         "    \\toprule",
-        f"    {head} \\\\",
+        *_latex_head(table),
         "    \\midrule",
     ]
     # Without the braces, a label's leading bracket would be read as an argument of \\.
-    lines += [
-        "    {}" + " & ".join(escape_latex(cell.text) for cell in line.cells) + " \\\\"
-        for line in table.lines
-    ]
-    lines += ["    \\bottomrule", "  \\end{tabular}"]
+    lines += ["    {}" + " & ".join(map(_latex_cell, line.cells)) + " \\\\" for line in table.lines]
+    lines += ["    \\bottomrule", "  \\end{tabular}" + ("}" if table.groups else "")]
     lines += [f"  \\par\\footnotesize {escape_latex(note)}" for note in table.footnotes]
     lines += ["\\end{table}", ""]
     return "\n".join(lines)
+
+
+_SHRUNK = "  \\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = escape_latex(cell.text)
+    return f"\\textbf{{{text}}}" if cell.tone == BEST and text else text
+
+
+def _latex_head(table: Table) -> Iterator[str]:
+    """Yield the lines of the head: the groups over their columns, then the columns."""
+    rules, at = [], 1
+    if table.groups:
+        over = []
+        for name, span in table.groups:
+            if not name:
+                over += [""] * span
+            else:
+                over.append(f"\\multicolumn{{{span}}}{{c}}{{{escape_latex(name)}}}")
+                rules.append(f"\\cmidrule(lr){{{at}-{at + span - 1}}}")
+            at += span
+        yield f"    {' & '.join(over)} \\\\"
+        yield f"    {' '.join(rules)}"
+    head = " & ".join(escape_latex(column.own_heading) for column in table.columns)
+    # Without the braces, a heading's leading bracket would be read as an argument of the rules.
+    yield f"    {{}}{head} \\\\" if table.groups else f"    {head} \\\\"
 
 
 _NUMERIC = ' style="text-align: right"'
@@ -153,7 +189,7 @@ def to_html(table: Table) -> str:
     lines = []
     for line in table.lines:
         pairs = zip(table.columns, line.cells, strict=True)
-        cells = "".join(_tag("td", column, cell.text, cell.hint) for column, cell in pairs)
+        cells = "".join(_tag("td", each, cell.text, cell.hint, cell.tone) for each, cell in pairs)
         lines.append(f"<tr>{cells}</tr>")
     notes = [line.note for line in table.lines if line.note] + list(table.footnotes)
     return "\n".join(
@@ -170,9 +206,10 @@ def to_html(table: Table) -> str:
     )
 
 
-def _tag(tag: str, column: Column, text: str, hint: str) -> str:
+def _tag(tag: str, column: Column, text: str, hint: str, tone: str = "") -> str:
     title = f' title="{_html_text(hint)}"' if hint else ""
-    return f"<{tag}{_NUMERIC if column.numeric else ''}{title}>{_html_text(text)}</{tag}>"
+    shown = f"<b>{_html_text(text)}</b>" if tone == BEST else _html_text(text)
+    return f"<{tag}{_NUMERIC if column.numeric else ''}{title}>{shown}</{tag}>"
 
 
 def _html_text(text: str) -> str:

@@ -149,7 +149,7 @@ def _told(name: str, contrast: Contrast, digits: int) -> Iterator[str]:
 
 
 def _caption(comparison: Comparison, some: Interval | None) -> str:
-    split = "test" if comparison.split == "test" else "validation"
+    split = "validation" if comparison.split == "val" else comparison.split
     bounded = some is not None and some.low is not None
     return sentences(
         f"All numbers are of the {split} clips.",

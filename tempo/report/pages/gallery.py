@@ -14,7 +14,7 @@ from tempo.comparison.comparison import Comparison
 from tempo.comparison.evidence import GalleryClip, Picture
 from tempo.report.figures.drawing import shown_variants
 from tempo.report.formats import numbers
-from tempo.report.formats.phrases import title, visible
+from tempo.report.formats.phrases import title, told_properties, visible
 
 BUDGET = 8_000_000
 """Most bytes of pictures in a page, as base64, unless told otherwise."""
@@ -109,7 +109,7 @@ def _values(picture: Picture, comparison: Comparison) -> str:
 
 def _about(clip: GalleryClip, comparison: Comparison) -> str:
     info = comparison.info(comparison.metric)
-    parts = [f"{name} {value:.3g}" for name, value in clip.properties.items()]
+    parts = told_properties(clip)
     if clip.spread is not None:
         spread = numbers.fixed(clip.spread, info.digits)
         parts.append(f"variants differ by {spread} {info.unit}".strip())

@@ -30,6 +30,9 @@ FACES = (
 SCRIPTS = ("page.js", "figures.js", "scales.js", "viewer.js")
 """The script of the page, in the order in which its parts stand."""
 
+LIVE_SCRIPT = "live.js"
+"""What a page that is served while a study runs has beside these: no other part asks a server."""
+
 Part = str | Mapping[str, str] | tuple["Part", ...]
 """A figure or table by `kind:name`, a text by its name, figures that share a place (name to the
 label to switch by), or several of these side by side."""
@@ -63,7 +66,9 @@ class Page:
     """A page as data: a summary, and sections of figures, tables and texts.
 
     `texts`: finished HTML by name, empty for a text without content. `colophon`: what the foot
-    says of where the numbers come from. `beside`: further files that lie beside the page.
+    says of where the numbers come from. `beside`: further files that lie beside the page. `live`:
+    finished HTML of a page that is served while a study runs, and asks its server what is new;
+    empty for a page that is a file.
     """
 
     kind: str
@@ -76,6 +81,7 @@ class Page:
     texts: Mapping[str, str]
     colophon: str
     beside: tuple[str, ...] = ()
+    live: str = ""
 
 
 def render(page: Page) -> str:
@@ -87,6 +93,7 @@ def render(page: Page) -> str:
         if (blocks := _blocks(section.parts, page, absent))
     ]
     numbering = _numbering(sections)
+    scripts = (*SCRIPTS, LIVE_SCRIPT) if page.live else SCRIPTS
     return text(
         "page.html",
         page=page,
@@ -96,7 +103,7 @@ def render(page: Page) -> str:
         colours=style.css_variables(),
         fonts=font_faces(),
         css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
-        js="\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS),
+        js="\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in scripts),
         numbering=numbering,
         markers=MARKERS,
         figures={
@@ -188,9 +195,15 @@ def _finalize(value: Any) -> Any:
 
 @cache
 def _template(name: str) -> Any:
+    return _templates().get_template(name)
+
+
+@cache
+def _templates() -> Any:
+    """Return the environment in which each template is compiled once, however many include it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -198,7 +211,6 @@ def _template(name: str) -> Any:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    return environment.get_template(name)
 
 
 @cache

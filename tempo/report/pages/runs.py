@@ -54,7 +54,7 @@ class MlflowView:
 
 def run_columns(comparison: Comparison) -> tuple[Column, ...]:
     """Return the columns of the lists of runs."""
-    split = "test" if comparison.split == "test" else "validation"
+    split = "validation" if comparison.split == "val" else comparison.split
     metrics = [Column(f"{info.name}, {split}") for info in comparison.metrics]
     first = (*words("run"), Column("seed"), *words("status"), Column("step"), *words("checkpoint"))
     return (*first, *metrics, Column("time"), *words("device"), Column("attempts"), *words("ended"))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tempo.comparison.comparison import Comparison
+from tempo.comparison.sections.sentence_openings import SETS_DISAGREE
 from tempo.core.own_command import page_command
 from tempo.core.plugins.parts import names_of
 from tempo.report.figures.export import Made
@@ -26,6 +27,8 @@ from tempo.report.pages.runs import (
     run_groups,
 )
 from tempo.report.pages.summary import Banner, Box, Remark, Summary, demonstration
+from tempo.report.pages.test_set_panels import set_sections, set_texts
+from tempo.report.tables import paper
 
 SECTIONS = (
     Section("results", "All results", ("table:results", ("figure:seeds", "figure:forest"))),
@@ -66,6 +69,7 @@ SECTIONS = (
     ),
     Section("edges", "Edges and flicker", ("figure:edges_and_time",)),
     Section("fairness", "Fairness audit", ("table:fairness",)),
+    Section("differences", "From the baseline to each variant", ("table:from_baseline",)),
     Section("health", "Training health", ("figure:health", "failures")),
     Section("claims", "What the upgrade note of V3 expects", ("table:claims",)),
     Section(
@@ -92,17 +96,28 @@ def study_page(
     summary = study_summary(comparison)
     return Page(
         kind="ablation report",
-        title=comparison.study,
+        title=comparison.title,
         question=comparison.question,
         summary=summary,
-        sections=(*SECTIONS[:-2], *_of_plugins(), *SECTIONS[-2:]),
+        sections=(
+            *SECTIONS[:1],
+            *set_sections(comparison, figures),
+            *SECTIONS[1:-2],
+            *_of_plugins(),
+            *SECTIONS[-2:],
+        ),
         figures=figures,
         tables=tables,
         texts=texts(comparison, budget, folder)
-        | {"boxes": text("boxes.html", boxes=summary.boxes)},
+        | {"boxes": text("boxes.html", boxes=summary.boxes)}
+        | set_texts(comparison),
         colophon=f"fingerprint {comparison.fingerprint}",
-        beside=("table.csv",),
+        beside=("table.csv", *(f"{paper.NAME}.{end}" for end in _paper_files(tables))),
     )
+
+
+def _paper_files(tables: Mapping[str, Table | NotApplicable]) -> tuple[str, ...]:
+    return ("md", "csv", "tex") if isinstance(tables.get(paper.NAME), Table) else ()
 
 
 def _of_plugins() -> tuple[Section, ...]:
@@ -131,13 +146,19 @@ def texts(
         "reproduction": text(
             "reproduction.html",
             command=command(comparison.source, comparison.profile),
-            compare_command=page_command("compare", comparison.study),
+            compare_command=page_command("compare", *_words(comparison)),
             ui=MlflowView.of(comparison.study),
             spec=resolved_spec(comparison),
             environments=environments(comparison),
             **told,
         ),
     }
+
+
+def _words(comparison: Comparison) -> tuple[str, ...]:
+    """Return the words of the command that makes the page again."""
+    on = ("--on", comparison.test_set) if comparison.test_set is not None else ()
+    return (comparison.study, *on)
 
 
 def study_summary(comparison: Comparison) -> Summary:
@@ -149,7 +170,7 @@ def study_summary(comparison: Comparison) -> Summary:
         lead=said.lead,
         verdict=answer_sentence(comparison),
         answer=answer_table(comparison),
-        notes=(*failed, *said.notes),
+        notes=(*failed, *said.notes, *_on_sets(comparison)),
         boxes=(
             Box("Study", _facts(comparison)),
             Box(
@@ -159,6 +180,14 @@ def study_summary(comparison: Comparison) -> Summary:
             ),
         ),
     )
+
+
+def _on_sets(comparison: Comparison) -> Iterator[Remark]:
+    """Yield what is missing on further test sets, and where they contradict each other."""
+    missing = {sentence for each in comparison.test_sets for sentence in each.sentences}
+    for sentence in comparison.on_sets:
+        if sentence in missing or sentence.startswith(SETS_DISAGREE):
+            yield Remark(sentence, "#paper")
 
 
 def _banners(comparison: Comparison, said: Headline) -> Iterator[Banner]:

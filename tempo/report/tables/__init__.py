@@ -10,12 +10,22 @@ from collections.abc import Callable, Mapping
 from tempo.comparison.comparison import Comparison
 from tempo.report.formats.own_parts import ReportParts
 from tempo.report.formats.table import NotApplicable, Table
-from tempo.report.tables import claims, costs, differences, results
+from tempo.report.tables import (
+    claims,
+    costs,
+    differences,
+    item_differences,
+    paper,
+    results,
+    set_verdicts,
+)
 
 TABLES: Mapping[str, Callable[[Comparison], Table | NotApplicable]] = ReportParts(
     "table",
     {
         "results": results.build,
+        paper.NAME: paper.build,
+        set_verdicts.NAME: set_verdicts.build,
         "contrasts": differences.contrasts,
         "effects": differences.effects,
         "attribution": differences.attribution,
@@ -26,6 +36,7 @@ TABLES: Mapping[str, Callable[[Comparison], Table | NotApplicable]] = ReportPart
         "learning": costs.learning,
         "strata": differences.strata,
         "fairness": differences.fairness,
+        item_differences.NAME: item_differences.from_baseline,
         "claims": claims.build,
     },
 )

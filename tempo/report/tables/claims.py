@@ -57,11 +57,12 @@ def _elsewhere(found: Sequence[tuple[expected.Claim, str | None]]) -> Iterator[s
 
 
 def measured(claim: expected.Claim, comparison: Comparison) -> str | None:
-    """Return what a study measured of a claim; None where its protocol is another one."""
+    """Return what a study measured of a claim, or why it could not; None where its protocol is
+    another one."""
     whole = claim.check in {"quality", "gain"}
     if claim.check is None or (whole and not _same_protocol(comparison)):
         return None
-    return "; ".join(_CHECKS[claim.check](comparison, claim)) or None
+    return "; ".join(dict.fromkeys(_CHECKS[claim.check](comparison, claim))) or None
 
 
 def _same_protocol(comparison: Comparison) -> bool:
@@ -207,7 +208,11 @@ def _memory(comparison: Comparison, claim: expected.Claim) -> Iterator[str]:
     """Yield the peak GPU memory of V2 and V3 at square crops of the claim's size."""
     for old, new in pairs(comparison, "version", VERSIONS):
         a, b = old.row.cost.peak_memory, new.row.cost.peak_memory
-        if a and b and old.crop == claim.crop and old.on_gpu:
+        if old.crop != claim.crop or not a or not b:
+            continue
+        if not old.on_gpu:
+            yield "not measured: no GPU"
+        else:
             yield (
                 f"V2 {numbers.memory(a)}, V3 {numbers.memory(b)}: {_times(b, a)} ({old.about}, "
                 f"batch {old.batch})"

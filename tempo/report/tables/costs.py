@@ -18,14 +18,19 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     if not rows:
         return NotApplicable("no run has recorded its cost yet")
     links, size = Links.of(comparison), _mac_size(rows)
+    timed = next((row.cost.latency_at for row in rows if row.cost.latency_at), "")
     columns = (
         *words("variant"),
         Column("parameters"),
         Column("MACs", hint=size),
         Column("step", "ms"),
+        Column("one frame", "ms", hint=timed),
         Column("peak memory"),
         Column("one run"),
-        Column("compilation", hint="apart from the training time"),
+        Column("processor", hint="user and system time of one run, its evaluation included"),
+        Column("compilation", hint="of one run, all its attempts, apart from the training time"),
+        Column("cold compilation", hint="one compilation that had to build something"),
+        Column("warm compilation", hint="one compilation that found everything in the cache"),
         Column("device hours", "h"),
         Column("hours behind", "h", hint="of the runs whose weights it takes"),
         Column("gain per hour", comparison.info(comparison.metric).unit + "/h"),
@@ -34,6 +39,7 @@ def build(comparison: Comparison) -> Table | NotApplicable:
     caption = sentences(
         "Cost of each variant, means over its finished seeds.",
         f"MACs: one forward pass over {size}." if size else "",
+        f"One frame: predicted at {timed}, all networks timed in turn." if timed else "",
     )
     lines = tuple(_costs(row, links) for row in rows)
     return Table("costs", caption, columns, lines).without_empty_columns()
@@ -46,9 +52,13 @@ def _costs(row: Row, links: Links) -> Line:
         Cell(numbers.count(cost.parameters), cost.parameters, link),
         Cell(numbers.count(cost.macs), cost.macs, link),
         Cell(numbers.three(cost.step_ms), cost.step_ms, link),
+        Cell(numbers.three(cost.latency_ms), cost.latency_ms, link),
         Cell(numbers.memory(cost.peak_memory), cost.peak_memory, link),
         Cell(numbers.duration(cost.train_seconds), cost.train_seconds, link),
+        Cell(numbers.duration(cost.cpu_seconds), cost.cpu_seconds, link),
         Cell(numbers.duration(cost.compile_seconds), cost.compile_seconds, link),
+        Cell(numbers.duration(cost.cold_compile_seconds), cost.cold_compile_seconds, link),
+        Cell(numbers.duration(cost.warm_compile_seconds), cost.warm_compile_seconds, link),
         Cell(numbers.three(cost.device_hours), cost.device_hours, link),
         Cell(numbers.three(cost.hours_behind), cost.hours_behind, link),
         Cell(numbers.three(cost.gain_per_hour), cost.gain_per_hour, link),

@@ -10,7 +10,15 @@ from tempo.comparison.comparison import Comparison
 from tempo.comparison.statistics.quantities import Contrast, Effect, Rung
 from tempo.report.formats import numbers
 from tempo.report.formats.cells import NONE, Links, change_cell, contrast_cell, verdict_cell
-from tempo.report.formats.phrases import effect_name, interval_kind, no_difference, sentences, title
+from tempo.report.formats.phrases import (
+    effect_name,
+    interval_kind,
+    no_difference,
+    property_title,
+    sentences,
+    span,
+    title,
+)
 from tempo.report.formats.table import Cell, Column, Line, NotApplicable, Table, words
 
 
@@ -105,7 +113,10 @@ def strata(comparison: Comparison) -> Table | NotApplicable:
     columns = (
         *words("variant"),
         *(
-            Column(f"{each.by} {each.low:.2g}–{each.high:.2g}", hint=f"n = {each.clips} clips")
+            Column(
+                f"{property_title(each.by)} {span(each.low, each.high)}",
+                hint=f"n = {each.clips} clips",
+            )
             for each in found
         ),
     )

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from tempo.comparison.leaderboard import Leaderboard
-from tempo.records.evaluations import EvaluationRecord
 from tempo.records.events import encode
+from tempo.records.method_results.evaluations import EvaluationRecord
 from tempo.report.formats import numbers
 from tempo.report.formats.table import Cell, Column, Line, Table, of_records, words
 
@@ -54,8 +54,8 @@ def _clips(record: EvaluationRecord) -> str:
 
 
 def _number(record: EvaluationRecord, name: str) -> Cell:
-    if name in record.not_applicable:
-        return Cell("n/a", tone="quiet")
+    if (why := record.not_applicable.get(name)) is not None:
+        return Cell("not computed" if "not computed" in why else "n/a", tone="quiet")
     value = record.values.get(name)
     if value is None or math.isnan(value):
         return Cell(numbers.MISSING, tone="quiet")

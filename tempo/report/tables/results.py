@@ -37,7 +37,7 @@ def printed(comparison: Comparison) -> Table:
         comparison.question,
         *_body(comparison, alone=True),
         tuple(" ".join(note.split()) for note in notes(comparison)),
-        title=numbers.shorten(comparison.study, LONGEST),
+        title=numbers.shorten(comparison.title, LONGEST),
     )
     return table.without_empty_columns()
 

@@ -15,6 +15,11 @@ function scheme() {
   name();
 }
 
+/* Columns are named by the last row of the head; groups of columns stand above it. */
+function headings(table) {
+  return Array.from(table.tHead.rows).at(-1).cells;
+}
+
 /* A note belongs to the row above it, and moves and hides with it. */
 function blocksOf(body) {
   const blocks = [];
@@ -47,12 +52,12 @@ function sortBy(table, header) {
     return down ? compare(b.key, a.key) : compare(a.key, b.key);
   });
   for (const { rows } of order) body.append(...rows);
-  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+  for (const other of headings(table)) other.removeAttribute("aria-sort");
   header.setAttribute("aria-sort", down ? "descending" : "ascending");
 }
 
 function sortable(table) {
-  for (const header of table.tHead.rows[0].cells) {
+  for (const header of headings(table)) {
     const button = document.createElement("button");
     button.type = "button";
     button.append(...header.childNodes);

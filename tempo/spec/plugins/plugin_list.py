@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,16 +90,6 @@ def folder_of(place: Place) -> Path:
     """Return the folder that paths at a place are relative to: of the file, or the current one."""
     file = Path(place.source)
     return file.parent if file.suffix in {".yaml", ".yml"} else Path()
-
-
-def load_of(recorded: Any) -> None:
-    """Import the plug-ins of a recorded config or spec, so that it can be validated.
-
-    Raises:
-        PluginError: when one is gone or fails.
-    """
-    if isinstance(recorded, Mapping):
-        loading.load_recorded(recorded.get("plugins") or ())
 
 
 def modules_in(tree: Node) -> Iterator[str]:

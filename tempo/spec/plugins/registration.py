@@ -43,6 +43,7 @@ SLOTS: Mapping[str, Slot] = {
     "conditioning": Slot(arch_slots.CONDITIONING, ("channels", "time_channels")),
     "time_encoder": Slot(arch_slots.TIME_ENCODERS, (), ("target",)),
     "temporal_weights": Slot(arch_slots.TEMPORAL_WEIGHTS, ("time_channels",)),
+    "motion": Slot(arch_slots.MOTIONS),
     "fusion": Slot(arch_slots.FUSIONS, ("channels",)),
     "decoder": Slot(arch_slots.DECODERS, ("arch", "inputs", "channels", "blocks", "time_channels")),
     "head": Slot(arch_slots.HEADS, ("arch", "inputs")),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from tempo.core.records import Plan, PlannedRun, RunStatus
+from tempo.records.disk.removals import removal_of
 from tempo.records.events import AttemptStarted, Evaluated, Finished, Logged, encode
 from tempo.records.layout import Store
 from tempo.records.pruned_runs import status_in
 from tempo.track.mirror_state import ChildState, MirrorState, ShownStatus
-from tempo.track.mlflow.client import attach_text, log_params, log_tags
+from tempo.track.mlflow.client import attach_text, find_run, log_params, log_tags
 from tempo.track.mlflow.metric_points import milliseconds
+from tempo.track.mlflow.removed_artifacts import delete_removed, removals_of
 from tempo.track.mlflow.run_content import EventSender, Limits
 from tempo.track.settled_events import SupersededError, advance, pending, settled
 from tempo.track.store_names import MLFLOW_STATUS, NOTE, PARENT, params, run_tags, source_tags
@@ -60,8 +63,14 @@ class ChildSender:
         self._send_standing(run, state, events, over=over)
         if final:
             state.position = advance(state.position, events, final)
+        removals = removals_of(folder)
+        if new := [each for each in removals if each.time > state.removed]:
+            delete_removed(content, new)
+            state.removed = max(each.time for each in new)
         self.state.save_child(run.run_id, state)
-        return [f"{run.title}: {path} is missing" for path in missing], state.shown != before
+        # What a keep policy let go is not missed.
+        absent = [path for path in missing if not removal_of(folder, Path(path), removals)]
+        return [f"{run.title}: {path} is missing" for path in absent], state.shown != before
 
     def _abandon(self, state: ChildState, reason: str) -> None:
         """Points cannot be taken back: the child run is deleted and another takes its place."""
@@ -72,7 +81,9 @@ class ChildSender:
 
     def _ensure(self, run: PlannedRun, state: ChildState, events: Sequence[Logged]) -> str:
         if state.mlflow_id is None:
-            state.mlflow_id = self._find(run) or self._create(run, events[0])
+            # The local state may be lost, and the run there all the same.
+            found = find_run(self.client, self.experiment_id, "run_id", run.run_id)
+            state.mlflow_id = found or self._create(run, events[0])
             self.state.save_child(run.run_id, state)
         if state.described != self.plan.spec_hash:
             variant = self.plan.variant(run.variant)
@@ -82,14 +93,6 @@ class ChildSender:
             attach_text(self.client, state.mlflow_id, "spec.yaml", spec)
             state.described = self.plan.spec_hash
         return state.mlflow_id
-
-    def _find(self, run: PlannedRun) -> str | None:
-        """Find a child run whose local state was lost; the oldest of several."""
-        wanted, oldest = f"tags.run_id = '{run.run_id}'", ["attributes.start_time ASC"]
-        runs = self.client.search_runs(
-            [self.experiment_id], filter_string=wanted, order_by=oldest, max_results=1
-        )
-        return str(runs[0].info.run_id) if runs else None
 
     def _create(self, run: PlannedRun, first: Logged) -> str:
         created = self.client.create_run(
@@ -168,7 +171,8 @@ def show(
     """Update tags and status of the child run from `before` to `now`."""
     tags = {"status": str(now.status), "attempt": str(now.attempt), PARENT: parent}
     if now.failure:
-        tags |= {"failure": now.failure, NOTE: f"Failed ({now.failure}): {now.message}"}
+        ended = str(now.status).capitalize()
+        tags |= {"failure": now.failure, NOTE: f"{ended} ({now.failure}): {now.message}"}
     log_tags(client, mlflow_id, tags)
     if before is not None and before.failure and not now.failure:
         client.delete_tag(mlflow_id, "failure")

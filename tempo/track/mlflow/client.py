@@ -21,6 +21,7 @@ from tempo.core.errors import MissingError, TempoError
 from tempo.core.redaction import redacted
 from tempo.records.events import encode
 from tempo.records.files import is_there, open_file
+from tempo.track.mlflow.empty_store import make_empty
 from tempo.track.mlflow.metric_points import Point
 from tempo.track.store_address import sqlite_file
 
@@ -105,7 +106,10 @@ def _import_client() -> type[MlflowClient]:
 
 
 def _build(client_class: type[MlflowClient], path: Path) -> None:
-    client_class(f"sqlite:///{path}").search_experiments(max_results=1)
+    def build(path: Path) -> None:
+        client_class(f"sqlite:///{path}").search_experiments(max_results=1)
+
+    make_empty(path, build)
 
 
 def _put_once(database: Path, write: Callable[[Path], object]) -> None:
@@ -153,6 +157,17 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
+
+
+def find_run(client: MlflowClient, experiment_id: str, tag: str, value: str) -> str | None:
+    """Return the id of the run that has a tag with this value, of several the oldest."""
+    found = client.search_runs(
+        [experiment_id],
+        filter_string=f"tags.`{tag}` = '{value}'",
+        order_by=["attributes.start_time ASC"],
+        max_results=1,
+    )
+    return str(found[0].info.run_id) if found else None
 
 
 def log_points(client: MlflowClient, mlflow_id: str, points: Sequence[Point]) -> None:

@@ -16,6 +16,8 @@ from tempo.core.records import Plan, PlannedRun
 from tempo.core.redaction import redacted
 from tempo.ledger.open import open_ledger
 from tempo.ledger.port import is_active
+from tempo.records.disk.removals import NAME as REMOVED
+from tempo.records.disk.sizes import size_of
 from tempo.records.event_log import NAME
 from tempo.records.layout import Store
 from tempo.records.pruned_runs import pruned_runs
@@ -27,6 +29,7 @@ from tempo.track.mlflow.replicate_summary import summarise
 from tempo.track.mlflow.run_content import Limits
 from tempo.track.mlflow.study_run import ParentSender, describe_experiment, ensure_experiment
 from tempo.track.mlflow.study_view import save_view
+from tempo.track.mlflow.test_set_results import TestSetSender
 from tempo.track.store_address import artifact_location, default_uri, store_key
 
 if TYPE_CHECKING:
@@ -63,8 +66,9 @@ class MlflowMirror:
         self._own: str | None = None
         self._about: dict[str, Any] | None = None
         self._client: MlflowClient | None = None
-        # The size of each event file when all of it had been dealt with.
-        self._seen: dict[str, tuple[int, bool]] = {}
+        # The size of each event file, and of the note of removals, when all had been dealt with.
+        self._seen: dict[str, tuple[int, int, bool]] = {}
+        self._judged: dict[str, tuple[int, str | None]] = {}
         self.problem: str | None = None
         self.experiment_id: str | None = None
 
@@ -152,7 +156,7 @@ class MlflowMirror:
             if self._about is not None:
                 describe_experiment(client, self.experiment_id, plan, self._about)
             save_view(client, self.experiment_id)
-            self._client, self._seen = client, {}
+            self._client, self._seen, self._judged = client, {}, {}
         return self._client, self.experiment_id
 
     def _pass(self, *, over: bool) -> list[str]:
@@ -178,6 +182,16 @@ class MlflowMirror:
         )
         problems, changed = self._send_children(children, over=over)
         known = book.state.invocations()
+        further = TestSetSender(
+            client=client,
+            experiment_id=experiment,
+            store=self._store,
+            plan=book.plan,
+            state=book.state,
+            parent=str(known[-1].mlflow_id),
+            seen=self._judged,
+        )
+        problems += further.send()
         closing = [each for each in known if each.ended is not None and each.sent != "end"]
         if closing or changed:
             summaries = summarise(self._store, book.plan)
@@ -197,9 +211,9 @@ class MlflowMirror:
         holds = ledger.holds([run.run_id for run in runs]) if over else {}
         ledger.close()
         for run in runs:
-            path = self._store.run_dir(run.run_id) / NAME
+            folder = self._store.run_dir(run.run_id)
             ended = over and not is_active(holds.get(run.run_id))
-            size = (path.stat().st_size if path.is_file() else 0, ended)
+            size = (size_of(folder / NAME), size_of(folder / REMOVED), ended)
             if self._seen.get(run.run_id) == size:
                 continue
             missing, shown = self._send_child(sender, run, over=ended)

@@ -58,7 +58,7 @@ class EventSender:
         """Mirror `events`; returns the files that the records name and do not hold."""
         points = [point for logged in events for point in self._points(logged)]
         log_points(self.client, self.mlflow_id, points)
-        pictures = [picture for logged in events for picture in self._pictures(logged)]
+        pictures = [picture for logged in events for picture in self.pictures(logged)]
         missing = log_pictures(self.client, self.mlflow_id, pictures)
         for logged in events:
             missing += self._attach(logged)
@@ -70,7 +70,8 @@ class EventSender:
         until = [each for each in read_events(self.folder) if each.end <= logged.end]
         return cost_points(logged, until)
 
-    def _pictures(self, logged: Logged) -> Iterator[Picture]:
+    def pictures(self, logged: Logged) -> Iterator[Picture]:
+        """Yield the pictures that an event brings, in the order they are shown."""
         event, stamp = logged.event, milliseconds(logged.time)
         if isinstance(event, ImageSaved):
             yield from self._sample(event, stamp)
@@ -110,7 +111,7 @@ class EventSender:
             case Evaluated():
                 if event.split == "test":
                     self.client.set_tag(self.mlflow_id, "test_step", str(event.step))
-                return self._attach_table(event)
+                return self.attach_table(event, event.split)
             case Noted():
                 return self._attach_notes(logged)
             case Finished():
@@ -140,11 +141,12 @@ class EventSender:
         self.client.log_artifact(self.mlflow_id, str(file), target)
         return []
 
-    def _attach_table(self, event: Evaluated) -> list[Path]:
-        names = ("protocol_hash", "protocol", "checkpoint", "step", "clips")
-        meaning = {name: getattr(event, name) for name in names} | {"metrics": event.infos}
-        attach_json(self.client, self.mlflow_id, f"evaluation/{event.split}.json", meaning)
-        return self._attach_file(event.table, f"evaluation/{event.split}")
+    def attach_table(self, event: Evaluated, name: str) -> list[Path]:
+        """Attach protocol and per-clip table of an evaluation; return what of them is missing."""
+        fields = ("protocol_hash", "protocol", "checkpoint", "step", "clips")
+        meaning = {each: getattr(event, each) for each in fields} | {"metrics": event.infos}
+        attach_json(self.client, self.mlflow_id, f"evaluation/{name}.json", meaning)
+        return self._attach_file(event.table, f"evaluation/{name}")
 
     def _attach_checkpoints(self, logged: Logged) -> list[Path]:
         if not self.limits.checkpoint_mib:

@@ -11,8 +11,9 @@ from tempo.core.config_diff import flatten
 from tempo.core.counted import counted
 from tempo.core.errors import TempoError
 from tempo.core.records import Plan, RunStatus
+from tempo.records.drafts import is_draft
 from tempo.track.mirror_state import InvocationState, MirrorState
-from tempo.track.mlflow.client import attach_json, attach_text, log_points, log_tags
+from tempo.track.mlflow.client import attach_json, attach_text, find_run, log_points, log_tags
 from tempo.track.mlflow.metric_points import Point, milliseconds
 from tempo.track.mlflow.replicate_summary import VariantSummary, as_csv, as_markdown, key_metrics
 from tempo.track.store_names import MLFLOW_STATUS, NOTE, about_tags, as_text, safe_key, source_tags
@@ -114,7 +115,9 @@ class ParentSender:
     def ensure(self, invocation: InvocationState) -> str:
         """The parent run of an invocation, created and described if need be."""
         if invocation.mlflow_id is None:
-            invocation.mlflow_id = self._find(invocation) or self._create(invocation)
+            invocation.mlflow_id = find_run(
+                self.client, self.experiment_id, "tempo.invocation", invocation.id
+            ) or self._create(invocation)
             self.state.save_invocation(invocation)
         if invocation.sent == "nothing":
             attach_json(self.client, invocation.mlflow_id, "plan.json", self.plan.to_json())
@@ -130,11 +133,6 @@ class ParentSender:
             invocation.sent = "start"
             self.state.save_invocation(invocation)
         return invocation.mlflow_id
-
-    def _find(self, invocation: InvocationState) -> str | None:
-        wanted = f"tags.`tempo.invocation` = '{invocation.id}'"
-        runs = self.client.search_runs([self.experiment_id], filter_string=wanted, max_results=1)
-        return str(runs[0].info.run_id) if runs else None
 
     def _create(self, invocation: InvocationState) -> str:
         profile = f" {self.plan.profile}" if self.plan.profile else ""
@@ -171,7 +169,11 @@ class ParentSender:
 
     def _attach(self, mlflow_id: str, path: Path) -> bool:
         if path.is_dir():
-            self.client.log_artifacts(mlflow_id, str(path), path.name)
+            for file in sorted(each for each in path.rglob("*") if each.is_file()):
+                # A process that was killed may have left a half-written file.
+                if not is_draft(file):
+                    place = (Path(path.name) / file.relative_to(path)).parent
+                    self.client.log_artifact(mlflow_id, str(file), place.as_posix())
         elif path.is_file():
             self.client.log_artifact(mlflow_id, str(path))
         return path.exists()

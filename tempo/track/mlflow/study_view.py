@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -34,6 +34,9 @@ RUNS_ONLY = "tags.role != 'study'"
 MODEL_TRAINING = {"workflowType": "machine_learning"}
 """Without it MLflow opens its pages for language models."""
 
+TEST = "test/"
+"""Prefix of test figures; on a further set, `test/<set>/<metric>`."""
+
 RANKED = "test/psnr"
 """The metric that orders the runs of a study."""
 
@@ -51,14 +54,8 @@ OPEN = frozenset({JUDGED_SECTION, "val", "test"})
 CURVES = ("train/", "val/", SYSTEM)
 """Prefixes of metrics that have a value at many steps; all others are drawn as bars."""
 
-COLUMNS = (
-    "metrics.`test/psnr`",
-    "metrics.`test/ssim`",
-    "metrics.`val/psnr`",
-    "tags.`variant`",
-    "tags.`seed`",
-    "tags.`status`",
-)
+FIGURE_COLUMNS = ("metrics.`test/psnr`", "metrics.`test/ssim`", "metrics.`val/psnr`")
+TAG_COLUMNS = ("tags.`variant`", "tags.`seed`", "tags.`status`")
 
 
 def home() -> str:
@@ -119,7 +116,7 @@ def view_of(metrics: Iterable[str]) -> dict[str, Any]:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": list(COLUMNS),
+        "selectedColumns": [*FIGURE_COLUMNS, *_further_sets(keys), *TAG_COLUMNS],
         "runsHiddenMode": "FIRST_20_RUNS",
         "hideEmptyCharts": True,
         # Without it the sections stand in the order of the alphabet, cost before all others.
@@ -129,10 +126,20 @@ def view_of(metrics: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def _further_sets(keys: Iterable[str]) -> Iterator[str]:
+    """Yield a column for each further test set, with the metric that orders the runs."""
+    metric = RANKED.removeprefix(TEST)
+    for key in keys:
+        if key.startswith(TEST) and key != RANKED and key.endswith(f"/{metric}"):
+            yield f"metrics.`{key}`"
+
+
 def _place(key: str) -> tuple[int, str, int, str]:
     """Return what orders charts: by section, and within the first one as people ask for them."""
     section = _section(key)
-    return (_rank(section, SECTIONS), section, _rank(key, JUDGED), key)
+    # A further test set, `test/<set>`, stands with the study's own test figures.
+    above = "test" if section.startswith(TEST) else section
+    return (_rank(above, SECTIONS), section, _rank(key, JUDGED), key)
 
 
 def _rank(name: str, order: Sequence[str]) -> int:
@@ -148,7 +155,12 @@ def _section(key: str) -> str:
 
 
 def _part(name: str) -> dict[str, Any]:
-    return {"uuid": _uuid(name), "name": name, "display": name in OPEN, "isReordered": True}
+    return {
+        "uuid": _uuid(name),
+        "name": name,
+        "display": name in OPEN or name.startswith(TEST),
+        "isReordered": True,
+    }
 
 
 def _uuid(text: str) -> str:

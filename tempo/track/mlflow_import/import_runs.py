@@ -1,9 +1,9 @@
-"""Import runs that other programs logged to MLflow as records, so that they can be compared.
+"""Import runs that other programs logged as records, so that they can be compared.
 
-A run of MLflow becomes a run of Tempo with its params as config. `train/loss`, `val/psnr` and
-`test/psnr` (or `train_loss` ...) are what they say; other metrics count as training metrics. What
-protocol stands behind a number is not known, so imported figures share a protocol of their own
-and are never ranked with Tempo's.
+A run of MLflow, TensorBoard, W&B or of files becomes a run of Tempo with its params as config.
+`train/loss`, `val/psnr` and `test/psnr` (or `train_loss` ...) are what they say; other
+metrics count as training metrics. What protocol stands behind a number is not known, so imported
+figures share a protocol of their own and are never ranked with Tempo's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from tempo.core.errors import MissingError, RecordError
@@ -30,10 +33,13 @@ from tempo.records.events import (
     Validated,
     to_json,
 )
-from tempo.records.files import write_atomic
+from tempo.records.files import sha256_of, write_atomic
 from tempo.records.json_text import LARGEST_FRACTION
 from tempo.records.layout import Store
-from tempo.track.mlflow_import.mlflow_reader import StoredRun, read_runs
+from tempo.track.foreign_runs.stored_run import ClipRows, StoredRun
+from tempo.track.mlflow_import.mlflow_reader import read_runs
+
+CLIPS = "clips.parquet"
 
 SEEDS = ("seed", "random_seed", "manual_seed", "torch_seed")
 
@@ -61,10 +67,27 @@ def import_runs(
         RecordError: when a study of this name was not imported.
     """
     found = read_runs(uri, experiments, where, run_ids)
-    runs = [run for run in found if run.tags.get("role") != "study" and run.history]
+    return write_runs(store, found, redacted(uri), study=study, rename=rename)
+
+
+def write_runs(
+    store: Store,
+    found: Sequence[StoredRun],
+    source: str,
+    *,
+    study: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    origin: str = "MLflow",
+) -> Plan:
+    """Write runs that were read as records and a plan over them; see `import_runs`.
+
+    Runs with values by clip get a table of them, so that they enter the model of clips and seeds.
+    `source` is where they were read, `origin` what logged them.
+    """
+    runs = [run for run in found if run.tags.get("role") != "study" and (run.history or run.clips)]
     if not runs:
-        raise MissingError(f"no runs with metrics in {redacted(uri)} are what was asked for")
-    plan = _plan(runs, study, redacted(uri), rename or {})
+        raise MissingError(f"no runs with metrics in {source} are what was asked for")
+    plan = _plan(runs, study, source, rename or {})
     if plan.study in store.studies() and "imported" not in store.load_plan(plan.study).spec:
         raise RecordError(
             f"study {plan.study!r} of {store.root} was carried out by Tempo; import under another "
@@ -73,9 +96,50 @@ def import_runs(
     for run, planned in zip(runs, plan.runs, strict=True):
         config = plan.variant(planned.variant).config
         folder = store.save_run(RunSpec(run_id=planned.run_id, seed=planned.seed, config=config))
-        write_events(folder, events_of(run, redacted(uri), rename or {}))
+        table = None if run.clips is None else write_clips(folder, run.clips, rename or {})
+        write_events(folder, events_of(run, source, rename or {}, table, origin))
     store.save_plan(plan)
     return plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenClips:
+    """A table of values by clip in a run's folder: its file, and the means over the clips."""
+
+    path: str
+    sha256: str
+    clips: int
+    values: Mapping[str, float]
+
+
+def write_clips(folder: Path, rows: ClipRows, rename: Mapping[str, str]) -> WrittenClips:
+    """Write values by clip as the table that an evaluation leaves."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    named = {_test_name(rename.get(name) or name): each for name, each in rows.values.items()}
+    columns: dict[str, Any] = {
+        "clip": [_plain(clip, LONGEST_PARAM) for clip in rows.clips],
+        "source": [_plain(source, LONGEST_PARAM) for source in rows.sources],
+        **{name: list(map(float, each)) for name, each in rows.properties.items()},
+        **{name: list(map(float, each)) for name, each in named.items()},
+    }
+    buffer = BytesIO()
+    parquet.write_table(pa.table(columns), buffer)
+    write_atomic(folder / CLIPS, lambda file: file.write(buffer.getbuffer()))
+    finite = {name: [v for v in each if math.isfinite(v)] for name, each in named.items()}
+    return WrittenClips(
+        path=CLIPS,
+        sha256=sha256_of(folder / CLIPS),
+        clips=len(rows.clips),
+        values={name: fmean(each) for name, each in finite.items() if each},
+    )
+
+
+def _test_name(name: str) -> str:
+    """A metric's name without the split, which is the test's."""
+    match = _PREFIX.match(name)
+    return _plain(match[2] if match and SPLITS[match[1]] == "test" else name)
 
 
 def write_events(folder: Path, events: Iterable[Logged]) -> None:
@@ -101,7 +165,7 @@ def _plan(
         question="",
         profile=None,
         source=source,
-        spec={"imported": {"from": source, "runs": [r.id for r in runs], "rename": dict(rename)}},
+        spec={"imported": _about(runs, source, rename)},
         spec_hash=short_hash([run.id for run in runs]),
         baseline=None,
         variants=tuple(
@@ -110,6 +174,12 @@ def _plan(
         ),
         runs=tuple(planned),
     )
+
+
+def _about(runs: Sequence[StoredRun], source: str, rename: Mapping[str, str]) -> dict[str, Any]:
+    """What the plan tells of an import; `clips` where values by clip came with every run."""
+    about = {"from": source, "runs": [run.id for run in runs], "rename": dict(rename)}
+    return about | {"clips": True} if all(run.clips for run in runs) else about
 
 
 def study_name(experiment: str) -> str:
@@ -177,12 +247,19 @@ _STATUS = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "stopped"}
 _LOWER = ("loss", "error", "lpips", "mse", "mae", "rmse", "time", "seconds", "flicker")
 
 
-def events_of(run: StoredRun, source: str, rename: Mapping[str, str]) -> Iterator[Logged]:
+def events_of(
+    run: StoredRun,
+    source: str,
+    rename: Mapping[str, str],
+    table: WrittenClips | None = None,
+    origin: str = "MLflow",
+) -> Iterator[Logged]:
     """The run's history as a record of one attempt; `source` says where it was imported from."""
     points = _sorted_points(run, rename)
     last = max((step for step, _ in points["train"].keys() | points["val"].keys()), default=0)
     name = _plain(run.name)
-    environment = {"imported_from": source, "mlflow_run_id": run.id, "mlflow_name": name}
+    own = "mlflow" if origin == "MLflow" else "original"
+    environment = {"imported_from": source, f"{own}_run_id": run.id, f"{own}_name": name}
     started = AttemptStarted(resumed_step=0, total_steps=last, environment=environment)
     yield _at(run.started, started)
     timed: list[tuple[float, Event]] = []
@@ -195,8 +272,8 @@ def events_of(run: StoredRun, source: str, rename: Mapping[str, str]) -> Iterato
     yield from (_at(time, event) for time, event in sorted(timed, key=lambda pair: pair[0]))
     end = run.ended or max((time for time, _ in timed), default=run.started)
     final = {name: value for values in points["test"].values() for name, value in values.items()}
-    if final:
-        yield _at(end, _evaluated(final, last, source))
+    if final or table is not None:
+        yield _at(end, _evaluated(final, last, source, table, origin))
     status = _STATUS.get(run.status)
     if status:
         failed = status == "failed"
@@ -242,29 +319,38 @@ def _at(time: float, event: Event) -> Logged:
     return Logged(time=time, attempt=1, event=event)
 
 
-def _evaluated(values: Mapping[str, float], step: int, source: str) -> Evaluated:
+def _evaluated(
+    values: Mapping[str, float],
+    step: int,
+    source: str,
+    table: WrittenClips | None,
+    origin: str,
+) -> Evaluated:
     protocol = {"imported_from": source}
+    # The means over the clips take the place of logged figures of the same name.
+    values = {**values, **(table.values if table else {})}
     return Evaluated(
         split="test",
         step=step,
         checkpoint="unknown",
-        clips=0,
+        clips=table.clips if table else 0,
         values=values,
-        infos={name: _info(name) for name in values},
+        infos={name: _info(name, origin, clips=table is not None) for name in values},
         protocol=protocol,
         protocol_hash=short_hash(protocol),
-        table="",
-        table_sha256="",
+        table=table.path if table else "",
+        table_sha256=table.sha256 if table else "",
         gallery=(),
     )
 
 
-def _info(name: str) -> dict[str, Any]:
+def _info(name: str, origin: str, *, clips: bool) -> dict[str, Any]:
+    how = "by clip" if clips else "without values by clip"
     lower = any(word in name.lower() for word in _LOWER)
     return {
         "name": name,
         "unit": "dB" if "psnr" in name.lower() else "",
         "better": "lower" if lower else "higher",
         "digits": 2 if "psnr" in name.lower() else 4,
-        "definition": "imported from MLflow; how it was computed is not known",
+        "definition": f"imported from {origin}, {how}; how it was computed is not known",
     }

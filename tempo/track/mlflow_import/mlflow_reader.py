@@ -12,6 +12,7 @@ from tempo.core.errors import MissingError, TempoError
 from tempo.core.redaction import redacted
 from tempo.records.events import LAST_MOMENT
 from tempo.records.files import is_there
+from tempo.track.foreign_runs.stored_run import StoredRun
 from tempo.track.mlflow.client import connect, explain
 from tempo.track.store_address import sqlite_file
 from tempo.track.store_names import PARENT
@@ -20,24 +21,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PAGE = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRun:
-    """A run as a tracking store holds it. Times are Unix seconds, `ended` None while it runs.
-
-    `history`: metric -> (step, time, value) in order of step and time.
-    """
-
-    id: str
-    name: str
-    experiment: str
-    status: str
-    started: float
-    ended: float | None
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-    history: Mapping[str, Sequence[tuple[int, float, float]]]
 
 
 def read_runs(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ MOST_CLIPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The metrics of one clip, with its source, motion and occlusion."""
+    """The metrics of one clip, with its source, motion, occlusion and the target's time."""
 
     index: int
     clip: str
@@ -43,6 +43,7 @@ class Row:
     motion: float | None
     occlusion: float | None
     values: dict[str, float]
+    target_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,24 @@ class Judged:
 class Clips(Protocol):
     """A sequence of clips, such as a split or a test set."""
 
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Clip: ...
+
+
+# A published test set, or the test split of a spec. `protocol` is everything that a number on it
+# means, as JSON values; `sequences` are clips whose targets follow each other in time.
+class TestClips(Protocol):
+    """A test set that methods can be evaluated on."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def protocol(self) -> dict[str, Any]: ...
+    def sequences(self) -> list[range]: ...
+    def without(self, ids: Collection[str], note: str) -> Self: ...
+    def clip_id(self, index: int) -> str: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Clip: ...
 
@@ -145,6 +164,7 @@ def _judged(
             motion=clip.motion,
             occlusion=clip.occlusion,
             values={name: each[place] for name, each in values.items()},
+            target_time=clip.target_time,
         )
         yield Judged(row, clip, prediction[place])
 

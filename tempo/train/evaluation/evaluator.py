@@ -280,13 +280,14 @@ def numbers(values: Sequence[float | None]) -> pa.Array:
 
 
 def write_clip_table(path: Path, rows: Sequence[Row]) -> None:
-    """Write a Parquet table with a row for each clip: clip, source, motion, occlusion, then the
-    metrics. What is unknown stays null."""
+    """Write a Parquet table with a row for each clip: clip, source, motion, occlusion, target_time
+    (0 to 1 between the outer frames), then the metrics. What is unknown stays null."""
     columns = {
         "clip": texts([row.clip for row in rows]),
         "source": texts([row.source for row in rows]),
         "motion": numbers([row.motion for row in rows]),
         "occlusion": numbers([row.occlusion for row in rows]),
+        "target_time": numbers([row.target_time for row in rows]),
     }
     for name in measured(rows):
         columns[name] = numbers([row.values.get(name) for row in rows])

@@ -17,13 +17,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tempo.core.errors import MissingError, RunError
+from tempo.core.errors import MissingError, PluginError, RunError
 from tempo.core.identity import file_name
 from tempo.data.clips import Clip
 from tempo.data.video_io.picture_files import read_picture
 from tempo.records.files import sha256_of
 from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.methods import Method
+from tempo.train.evaluation.own_code import own_code
 
 SUFFIXES = (".npy", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 """What a clip's picture may end in; the first that is there is taken."""
@@ -40,25 +41,28 @@ def of_callable(text: str, root: Path) -> Method:
 
     Raises:
         MissingError: when the module or the name is not there.
+        PluginError: when the module cannot be imported for another reason.
     """
     module, _, name = text.partition(":")
-    found = _imported(module, name)
+    records = root / "evaluations" / text.replace(":", ".")
+    found = _imported(module, name, records)
     file = getattr(sys.modules[module], "__file__", None)
     # The module's file alone, without what the module loads.
     source = sha256_of(Path(file)) if file and Path(file).is_file() else None
     return Method(
         name=text,
-        load=lambda device: _checked(_ready(found, device), text),
+        load=lambda device: _checked(_ready(found, device, text, records), text, records),
         identity={"callable": text, "source": source},
-        records=root / "evaluations" / text.replace(":", "."),
+        records=records,
     )
 
 
-def _imported(module: str, name: str) -> Any:
+def _imported(module: str, name: str, records: Path) -> Any:
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        found: Any = import_module(module)
+        with own_code(f"importing {module}", records, passed=(ImportError,)):
+            found: Any = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
@@ -71,22 +75,24 @@ def _imported(module: str, name: str) -> Any:
     return found
 
 
-def _ready(found: Any, device: torch.device) -> Callable[..., Any]:
-    made = found() if inspect.isclass(found) else found
-    if isinstance(made, torch.nn.Module):
-        return made.to(device).eval()
+def _ready(found: Any, device: torch.device, name: str, records: Path) -> Callable[..., Any]:
+    with own_code(f"making {name}", records):
+        made = found() if inspect.isclass(found) else found
+        if isinstance(made, torch.nn.Module):
+            return made.to(device).eval()
     return cast("Callable[..., Any]", made)
 
 
-def _checked(call: Callable[..., Any], name: str) -> Predictor:
-    """Wrap `call` so that a prediction of a wrong shape raises an error that names the method."""
+def _checked(call: Callable[..., Any], name: str, records: Path) -> Predictor:
+    """Wrap `call` so that an error in it, and a wrong shape, is a sentence naming the method."""
 
     def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
-        out = call(frames, times, moment)
+        with own_code(f"calling {name} with frames of shape {list(frames.shape)}", records):
+            out = call(frames, times, moment)
         wanted = (len(frames), *frames.shape[2:])
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         if shape != wanted:
-            raise RunError(f"{name} must return a tensor of shape {list(wanted)}, not {shape}")
+            raise PluginError(f"{name} must return a tensor of shape {list(wanted)}, not {shape}")
         return out  # type: ignore[no-any-return]
 
     return predict
@@ -156,9 +162,10 @@ def of_function(function: Callable[..., Any], root: Path) -> Method:
     """
     name = getattr(function, "__qualname__", type(function).__name__)
     module = getattr(function, "__module__", type(function).__module__)
+    records = root / "evaluations" / file_name(f"{module}.{name}")
     return Method(
         name=name,
-        load=lambda device: _checked(_ready(function, device), name),
+        load=lambda device: _checked(_ready(function, device, name, records), name, records),
         identity={"callable": f"{module}:{name}", "session": uuid.uuid4().hex},
-        records=root / "evaluations" / file_name(f"{module}.{name}"),
+        records=records,
     )

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from tempo.data.cache.splits import Split
 from tempo.data.clips import Clip, Pixels
+from tempo.metrics.fidelity import grey_levels
 from tempo.records.files import of_attempt, sha256_of, write_atomic
 
 
 def to_pixels(picture: Tensor) -> Pixels:
-    """Convert floats [3, H, W] to uint8 [H, W, 3]: clamped to 0..1, then rounded."""
-    scaled = picture.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    """Convert floats [3, H, W] to uint8 [H, W, 3], clamped to 0..1 and rounded as metrics do."""
+    scaled = grey_levels(picture.detach().float().clamp(0, 1)).to(torch.uint8)
     return np.asarray(scaled.permute(1, 2, 0).cpu().numpy())
 
 

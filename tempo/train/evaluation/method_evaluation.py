@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,19 +17,23 @@ from tempo.core.code_stamp import code_stamp
 from tempo.core.errors import MissingError, RecordError, RunError
 from tempo.core.identity import short_hash
 from tempo.data.clips import Clip
+from tempo.metrics.fidelity import grey_levels
 from tempo.metrics.metric_table import metric_infos
-from tempo.records.evaluations import (
+from tempo.metrics.metric_weights import not_computed, perceptual_protocol, why_missing
+from tempo.records.files import sha256_of
+from tempo.records.method_results.evaluations import (
     TABLE,
     Compared,
     EvaluationRecord,
     is_whole,
     load_evaluation,
 )
-from tempo.records.files import sha256_of
 from tempo.spec.metrics import DEFAULT_METRICS
 from tempo.train.evaluation.clip_evaluation import (
     Judged,
     PredictClips,
+    Row,
+    TestClips,
     in_order,
     judge_clips,
     means,
@@ -50,25 +54,7 @@ from tempo.train.inference.network_inference import InferenceSettings
 from tempo.train.run.environment_record import host
 from tempo.train.run.stop_request import StopRequest
 
-ROUNDED = "clamped to [0, 1] and rounded to 8 bit before every metric"
-
-
-# A published test set, or the test split of a spec. `protocol` is everything that a number on it
-# means, as JSON values; `sequences` are clips whose targets follow each other in time.
-class TestClips(Protocol):
-    """A test set that methods can be evaluated on."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-    @property
-    def protocol(self) -> dict[str, Any]: ...
-    def sequences(self) -> list[range]: ...
-    def without(self, ids: Collection[str], note: str) -> Self: ...
-    def clip_id(self, index: int) -> str: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> Clip: ...
+ROUNDED = "clamped to [0, 1] and rounded to 8 bit, halves to even, before every metric"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +77,9 @@ class EvaluationSettings:
         chosen = self.inference.protocol
         if method.pictures is not None:
             # Nothing is computed here, so there is nothing to choose.
-            chosen = self.inference.as_default().protocol
-        return chosen | ({"prediction": ROUNDED} if self.rounded or method.rounded else {})
+            chosen = replace(self.inference.as_default(), augmentation="none").protocol
+        rounding = {"prediction": ROUNDED} if self.rounded or method.rounded else {}
+        return chosen | rounding | perceptual_protocol(self.metrics)
 
 
 def predictions(method: Method, settings: EvaluationSettings) -> PredictClips:
@@ -103,7 +90,7 @@ def predictions(method: Method, settings: EvaluationSettings) -> PredictClips:
     else:
         predict = predict_clips(settings.inference.predictor(method), device)
     if settings.rounded or method.rounded:
-        return lambda clips: predict(clips).clamp(0, 1).mul(255).round().div(255)
+        return lambda clips: grey_levels(predict(clips).float().clamp(0, 1)).div(255)
     return predict
 
 
@@ -253,13 +240,31 @@ def _record(
         gallery=tuple(found.gallery[index] for index in sorted(found.gallery)),
         compared=None,
         environment=host() | {"device": str(device), "threads": torch.get_num_threads()},
-        notes=left.notes,
+        notes=(
+            *left.notes,
+            *not_computed(settings.metrics),
+            *_without_number(method, test, rows),
+        ),
         started=0.0,
         seconds=0.0,
     )
 
 
+def _without_number(method: Method, test: TestClips, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a sentence where metrics of clips are no numbers, as of pictures that hold NaN."""
+    bad = [row for row in rows if any(map(math.isnan, row.values.values()))]
+    if bad:
+        count = "every one" if len(bad) == len(rows) else f"{len(bad)}"
+        yield (
+            f"{method.name} on {test.name}: {count} of {len(rows)} predictions gives a metric that "
+            f"is no number (NaN), the first that of clip {bad[0].clip}: look at what the method "
+            "returns; a mean over such a clip is no number either"
+        )
+
+
 def _why(metric: str) -> str:
+    if missing := why_missing(metric):
+        return missing
     if metric == "flicker":
         return "the set has no consecutive targets"
     return "no clip has a value: it has no meaning for such pictures"

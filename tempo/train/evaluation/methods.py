@@ -28,6 +28,7 @@ from tempo.records.events import CheckpointSaved
 from tempo.records.files import LARGE, inside, is_there, read_bytes
 from tempo.records.layout import load_run
 from tempo.spec.arch import ArchSpec
+from tempo.spec.data import views_of
 from tempo.spec.networks import Network
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor
@@ -54,7 +55,8 @@ class Method:
     `identity` is everything that decides its pictures, as JSON values: equal identities need not
     be evaluated twice. `checkpoints` are the files its weights come from, with path, SHA-256 and
     step. `records` is the folder that its evaluations go to. A method whose `pictures` exist
-    already is not called; `rounded` says that they hold 8 bits.
+    already is not called; `rounded` says that they hold 8 bits. `views` is how many frames the
+    network was trained to see at once.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Method:
     run_id: str | None = None
     pictures: ReadPicture | None = None
     rounded: bool = False
+    views: int = 2
 
 
 def reference(name: str, root: Path) -> Method:
@@ -109,6 +112,7 @@ def of_run(folder: Path, name: str) -> Method:
             for each in used
         ),
         run_id=spec.run_id,
+        views=views_of(config.data),
     )
 
 
@@ -192,4 +196,5 @@ def _training_checkpoint(path: Path, saved: Mapping[str, Any], told: dict[str, A
         records=folder / "evaluations" / path.stem,
         checkpoints=(told | {"step": step},),
         run_id=spec.run_id,
+        views=views_of(config.data),
     )

@@ -17,14 +17,17 @@ from tempo.data.cache.splits import Split
 from tempo.data.clips import Clip
 from tempo.data.testsets.testset import protocol
 from tempo.metrics.metric_table import metric_infos
+from tempo.metrics.metric_weights import perceptual_protocol
 from tempo.records.events import Evaluated
 from tempo.records.files import attempt_of, of_attempt, sha256_of
 from tempo.spec.data import data_of
 from tempo.spec.options import Options
 from tempo.train.evaluation.clip_evaluation import (
     Judged,
+    PredictClips,
     Predictor,
     Row,
+    TestClips,
     collect,
     in_order,
     means,
@@ -94,7 +97,7 @@ class SelectedWeights:
     """What an evaluation judges: `name` says how its weights were chosen, `step` is that of the
     newest checkpoint that takes part, `weights` the hash of all of them."""
 
-    predict: Predictor
+    predict: PredictClips
     step: int
     name: str
     weights: str
@@ -121,7 +124,8 @@ def select_weights(training: Training) -> SelectedWeights:
         copy_weights(live_weights(training.trainer.model), weights)
         predict = predictor(training.trainer)
     label = name if name in {"best", "last"} else f"{name} of {len(steps)}"
-    return SelectedWeights(predict, steps[-1], label, weights_hash(states))
+    clips = predict_clips(predict, training.trainer.precision.device)
+    return SelectedWeights(clips, steps[-1], label, weights_hash(states))
 
 
 def _weights(training: Training, step: int) -> Weights:
@@ -158,6 +162,14 @@ def ensemble(
     return mean_prediction
 
 
+def every_stretch(test: TestClips) -> list[range]:
+    """Return all clips in ranges whose targets follow each other in time, single clips included."""
+    found = {each.start: each for each in test.sequences()}
+    inside = {index for each in found.values() for index in each}
+    alone = {index: range(index, index + 1) for index in range(len(test)) if index not in inside}
+    return [each for _, each in sorted((found | alone).items())]
+
+
 LOG = "test-clips"
 """The start of the names of the resume logs, each of one attempt and one process."""
 
@@ -166,7 +178,7 @@ LOG = "test-clips"
 class RunEvaluation:
     """The test clips of a run. `gallery` is chosen from them before any training."""
 
-    test: SpecTestSplit
+    test: TestClips
     metrics: tuple[str, ...]
     gallery: tuple[int, ...]
     motions: Motions
@@ -181,7 +193,7 @@ class RunEvaluation:
         Raises:
             StoppedError: when a process was asked to stop; the clips judged so far are kept.
         """
-        together = stretches(self.test.split)
+        together = every_stretch(self.test)
         evaluator = ClipEvaluator(
             clips=self.test,
             indices=share_of_stretches(together, self.group),
@@ -193,8 +205,7 @@ class RunEvaluation:
             folder=self.folder,
             save=self._save,
         )
-        predict = predict_clips(chosen.predict, self.device)
-        found = evaluator.run(predict, self._log(chosen), stop)
+        found = evaluator.run(chosen.predict, self._log(chosen), stop)
         rows = in_order(collect([*found.rows.values()], self.group, stop))
         entries = dict(collect([*found.gallery.items()], self.group, stop))
         if self.group.leads:
@@ -227,7 +238,7 @@ class RunEvaluation:
     ) -> Evaluated:
         infos = metric_infos()
         return Evaluated(
-            split=self.test.split.name,
+            split=str(self.test.protocol["split"]),
             step=chosen.step,
             checkpoint=chosen.name,
             clips=len(rows),
@@ -249,4 +260,5 @@ class RunEvaluation:
 
     def protocol(self) -> dict[str, Any]:
         """Return everything the numbers mean, as JSON values."""
-        return self.test.protocol | {"arithmetic": "float32"}
+        plain = self.test.protocol | {"arithmetic": "float32"}
+        return plain | perceptual_protocol(self.metrics)

@@ -90,6 +90,7 @@ def _moment(judged: Judged, earlier: Judged | None, later: Judged | None) -> Mom
         after=beside[1],
         earlier=consecutive[0],
         later=consecutive[1],
+        device=str(judged.prediction.device),
     )
 
 

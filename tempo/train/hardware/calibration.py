@@ -19,7 +19,10 @@ from tempo.models.weight_transfer import freeze
 from tempo.records.prices import Price
 from tempo.spec.study import RunConfig
 from tempo.train.evaluation.clip_evaluation import Predictor, judge
+from tempo.train.hardware.compiled_code import keep_compiled
 from tempo.train.hardware.device import configure, device_name, peak_memory, pick_device, precision
+from tempo.train.hardware.fitting_memory import Fitting, FoundBefore
+from tempo.train.hardware.fused_kernels import choose_kernels
 from tempo.train.hardware.preflight import ALONE
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
@@ -60,7 +63,8 @@ def calibrate(
 
     Everything is as in a run: the data, the crops, the augmentation, the precision, compilation,
     the micro-batch that fits; teachers are like those that `networks` describes, and need not be
-    trained yet. Nothing is written but the cache of decoded pictures.
+    trained yet. Nothing is written but the cache: decoded pictures, compiled code, and what of a
+    batch fits, with which the runs begin.
 
     Raises:
         TempoError: what the run itself would raise.
@@ -71,14 +75,21 @@ def calibrate(
     configure(device, config.runtime.threads, name)
     if config.method != "network":
         return _reference(config, cache, device, begun)
+    choose_kernels(config, device, group)
     splits = {name: open_split(config.data, name, cache) for name in SPLITS}
     first = splits["train"]
     trained_on = open_stages(config, first, cache)
     clips = [len(each) for each in trained_on]
-    trainer = _trainer(config, clips, device, group, networks)
+    before = FoundBefore(config, cache, device, group)
+    known: Fitting | None = group.share(before.read())
+    trainer = _trainer(config, clips, device, group, networks, known)
     steps = Steps(*trained_on, recipe=config.recipe, horizon=trainer.horizon, seed=0, group=group)
+    if config.runtime.compile != "off":
+        keep_compiled(cache, device)
     if device.type == "cuda" or config.runtime.compile != "off":
         trainer.backward.warm_up(steps[0])
+        if group.leads:
+            before.write(trainer.fitting)
     timed, setup_s = _time_steps(config, trainer, steps, begun)
     val_clips = min(len(splits["val"]), config.evaluation.val_clips or len(splits["val"]))
     predict = predictor(trainer)
@@ -126,8 +137,11 @@ def _trainer(
     device: torch.device,
     group: Group,
     networks: Networks,
+    known: Fitting | None,
 ) -> Trainer:
-    """Return a trainer of `config` at the start of a long training, its stages in proportion."""
+    """Return a trainer of `config` at the start of a long training, its stages in proportion.
+
+    `known`: what other trainings of the kind found to fit into memory."""
     whole = horizon(config.recipe, *train_clips)
     times = math.ceil(LONG / whole.steps)
     spans = tuple(
@@ -142,6 +156,8 @@ def _trainer(
         long,
         precision(config.recipe.precision, device),
         group,
+        micro=known.micro if known else None,
+        recomputed=known is not None and known.checkpointing,
         teachers=untrained_teachers(config.recipe, networks, config.arch),
     )
 

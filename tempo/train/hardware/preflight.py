@@ -16,12 +16,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tempo.backbones.frozen_files import check_file
 from tempo.core.errors import MissingError, SpecError
-from tempo.core.startup import loading
+from tempo.core.startup import lacks_shared_memory, loading
 from tempo.data.batches import Batch
 from tempo.data.open_dataset import check_available
 from tempo.design.measurements import Width, nearest_width
-from tempo.losses.vgg_network import check_file
 from tempo.metrics.metric_table import evaluate_pair
 from tempo.models.family import build_model, unbuilt
 from tempo.models.network_cost import count
@@ -40,6 +40,7 @@ from tempo.train.hardware.device import (
     unsupported,
     wants_cuda,
 )
+from tempo.train.hardware.fused_kernels import refusal
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import Horizon, Span
@@ -54,7 +55,7 @@ ALONE: Networks = {}
 
 def missing(config: RunConfig) -> list[str]:
     """Return everything that this machine lacks for `config`, each as a sentence."""
-    checks = (_data, _device, _memory, _packages, _frozen)
+    checks = (_data, _device, _memory, _shared_memory, _packages, _frozen)
     return [problem for check in checks for problem in check(config)]
 
 
@@ -82,6 +83,8 @@ def _device(config: RunConfig) -> Iterator[str]:
     reason = unsupported(config.recipe.precision, device)
     if config.method == "network" and reason:
         yield reason
+    if reason := refusal(config):
+        yield reason
 
 
 def _memory(config: RunConfig) -> Iterator[str]:
@@ -96,6 +99,16 @@ def _memory(config: RunConfig) -> Iterator[str]:
             f"the pictures of one batch ({recipe.batch:,} clips of {pictures} x {crop} x "
             f"{crop} pixels) take {needed / 2**30:,.0f} GiB, and this machine has "
             f"{memory / 2**30:,.0f} GiB of memory: choose a smaller recipe.batch or recipe.crop"
+        )
+
+
+def _shared_memory(config: RunConfig) -> Iterator[str]:
+    """Yield why processes that load the data could not hand it on."""
+    workers = config.runtime.workers
+    if config.method == "network" and workers and (why := lacks_shared_memory()):
+        yield (
+            f"{why}, which the {workers} processes that load data need (runtime.workers): let it "
+            "be written, or load data in the training process (--set runtime.workers=0)"
         )
 
 

@@ -16,9 +16,10 @@ from tempo.core.jobs import BUSY, RESUMABLE
 from tempo.core.records import RunStatus
 from tempo.core.torchrun_command import Processes, launch_command, launch_environment
 from tempo.ledger.open import open_ledger
+from tempo.records.events import LOST_LEASE
 from tempo.records.layout import load_run, root_of
 from tempo.records.run_record import RunRecord, read_run
-from tempo.spec.study import RunConfig
+from tempo.spec.sections.test_run import config_of
 from tempo.train.run.stop_request import handling
 
 FRESH_STARTS = 3
@@ -31,7 +32,7 @@ def run_spread(folder: Path, processes: Processes, target: Sequence[str]) -> int
     `target` is what each process executes, as torchrun takes it: it has to call
     `tempo.train.run.run_folder.run` on the folder.
     """
-    config = RunConfig.model_validate(dict(load_run(folder).config))
+    config = config_of(load_run(folder).config)
     command = launch_command(processes, target)
     environment = {**os.environ, **launch_environment(processes, config.runtime.threads)}
     # Several machines would have to agree on a fresh start: their launcher begins them anew.
@@ -51,7 +52,7 @@ def _died(before: RunRecord, after: RunRecord) -> bool:
     if len(after.attempts) == len(before.attempts):
         return False
     finish = after.attempts[-1].finish
-    lost = finish is None or finish.failure == "node"
+    lost = finish is None or finish.failure in {"node", LOST_LEASE}
     further = after.step > before.step or after.attempts[-1].afresh
     return lost and (further or not before.attempts)
 
@@ -61,6 +62,8 @@ def _code(after: RunRecord) -> int:
     if after.status is RunStatus.COMPLETE:
         return 0
     finish = after.attempts[-1].finish if after.attempts else None
+    if finish is not None and finish.failure == LOST_LEASE:
+        return BUSY
     return RESUMABLE if finish is not None and finish.status == RunStatus.STOPPED else 1
 
 

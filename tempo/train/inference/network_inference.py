@@ -17,6 +17,12 @@ from tempo.train.evaluation.clip_evaluation import Predictor
 from tempo.train.evaluation.methods import Method
 from tempo.train.hardware.device import Precision, available_cores, configure, pick_device
 from tempo.train.hardware.device import precision as make_precision
+from tempo.train.inference.test_time_augmentation import (
+    MEANING,
+    Augmentation,
+    augmented,
+    check_augmentation,
+)
 
 SMALLEST = 8 * STRIDE
 
@@ -126,10 +132,11 @@ ARITHMETIC = {
 
 @dataclass(frozen=True, slots=True)
 class InferenceSettings:
-    """The device, precision and tiling that a network is run with."""
+    """The device, precision, tiling and test-time augmentation that a network is run with."""
 
     precision: Precision
     tiling: Tiling | None
+    augmentation: Augmentation = "none"
 
     @property
     def device(self) -> torch.device:
@@ -141,29 +148,31 @@ class InferenceSettings:
         return {
             "arithmetic": ARITHMETIC[self.precision.name],
             "tiling": str(self.tiling) if self.tiling else "none",
+            "test_time_augmentation": MEANING[self.augmentation],
         }
 
     @property
     def plain(self) -> bool:
-        """Return whether these are the default settings: float32 on whole frames."""
+        """Return whether numbers are those of float32 on whole frames."""
         return self.precision.name == "fp32" and self.tiling is None
 
     def as_default(self) -> InferenceSettings:
-        """Return the default settings on the same device."""
-        return InferenceSettings(make_precision("fp32", self.device), None)
+        """Return float32 on whole frames, on the same device and augmented as these settings."""
+        return InferenceSettings(make_precision("fp32", self.device), None, self.augmentation)
 
     def predictor(self, method: Method) -> Predictor:
         """Load the method on the device and apply these settings."""
         return self.apply(method.load(self.device))
 
     def apply(self, loaded: Predictor) -> Predictor:
-        """Wrap a loaded predictor with the precision and tiling; its pictures are float32."""
+        """Wrap a loaded predictor with all of these settings; its pictures are float32."""
 
         def predict(frames: Tensor, times: Tensor, moment: Tensor) -> Tensor:
             with self.precision.autocast():
                 return loaded(frames, times, moment).float()
 
-        return tiled(predict, self.tiling) if self.tiling else predict
+        whole = tiled(predict, self.tiling) if self.tiling else predict
+        return augmented(whole, self.augmentation)
 
 
 def make_inference(
@@ -173,16 +182,19 @@ def make_inference(
     tile: int | None = None,
     overlap: int | None = None,
     threads: int | None = None,
+    tta: str = "none",
 ) -> InferenceSettings:
     """Configure the device and return the settings of inference on it.
 
     Raises:
         MissingError: when the device is not there or cannot honour the precision.
+        UnknownNameError: when no test-time augmentation is called `tta`.
         SpecError: for tiles that do not fit the network's grid.
     """
     if overlap is not None and tile is None:
         raise SpecError("--overlap says how far tiles overlap, so it needs --tile")
+    augmentation = check_augmentation(tta)
     tiling = None if tile is None else Tiling(tile, overlap or max(8, tile // 4 // 8 * 8))
     chosen = pick_device(Runtime.model_validate({"device": device}))
     configure(chosen, threads or available_cores(), precision)
-    return InferenceSettings(make_precision(precision, chosen), tiling)
+    return InferenceSettings(make_precision(precision, chosen), tiling, augmentation)

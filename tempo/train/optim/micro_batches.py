@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 
-from tempo.core.errors import RunError
+from tempo.core.errors import MissingError, RunError
 from tempo.data.batches import Batch
 from tempo.losses import Objective
+from tempo.train.hardware.compiled_code import compile_network
 from tempo.train.hardware.device import Precision, out_of_memory
+from tempo.train.hardware.fitting_memory import recompute
 from tempo.train.hardware.process_group import Group
 from tempo.train.run.batch_stream import part_of
 from tempo.train.run.system_metrics import Phases
@@ -38,6 +40,10 @@ class Backward:
     Args:
         micro: clips per backward pass.
         halves: whether lack of memory halves `micro`; otherwise it is an error.
+        recomputes: whether lack of memory first makes the network recompute its activations.
+
+    Raises:
+        MissingError: when several processes are to compile by regions.
     """
 
     def __init__(
@@ -50,14 +56,21 @@ class Backward:
         *,
         micro: int,
         halves: bool,
+        recomputes: bool = False,
         compile_mode: str = "off",
     ) -> None:
         self.model, self.objective = model, objective
         self.precision, self.scaler, self.group = precision, scaler, group
-        self.micro, self.halves = micro, halves
+        self.micro, self.halves, self.recomputes = micro, halves, recomputes
         self.phases = Phases(precision.device)
         self.tell: Tell = lambda tried, halved: None
-        self._alone = _compiled(model, compile_mode)
+        self.tell_recomputed: Callable[[], None] = lambda: None
+        if compile_mode == "regions" and group.world > 1:
+            raise MissingError(
+                "runtime.compile regions is for runs of one process, and this one has "
+                f"{group.world} (set runtime.compile to default)"
+            )
+        self._alone = compile_network(model, compile_mode)
         self._spread = _spread(self._alone, precision.device, group)
 
     def run(self, batch: Batch, progress: float) -> Sums:
@@ -74,10 +87,10 @@ class Backward:
                 if not self._may_halve(error):
                     raise
                 if self.group.world > 1:
-                    self._halve()
+                    self._make_room()
                     raise
             self._clear(streams)
-            self._halve()
+            self._make_room()
 
     def warm_up(self, batch: Batch) -> float:
         """Run `batch` once without effect, to compile and to find a micro-batch that fits on every
@@ -89,7 +102,7 @@ class Backward:
             self._clear(streams)
             if all(flag for (flag,) in self.group.gather([fits])):
                 break
-            self._halve()
+            self._make_room()
         if self.precision.device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - begun
@@ -104,9 +117,24 @@ class Backward:
         return True
 
     def _may_halve(self, error: Exception) -> bool:
-        return self.halves and out_of_memory(error)
+        return (self.halves or self.recomputes) and out_of_memory(error)
+
+    def _make_room(self) -> None:
+        """Recompute activations from now on where that is to be tried, else halve."""
+        if self.recomputes:
+            self.recomputes = False
+            if recompute(self.model):
+                self.tell_recomputed()
+                return
+        self._halve()
 
     def _halve(self) -> None:
+        if not self.halves:
+            raise RunError(
+                f"a micro-batch of {self.micro} (runtime.micro_batch) does not fit into memory; "
+                "choose a smaller one, or auto",
+                "oom",
+            )
         if self.micro == 1:
             raise RunError("a single clip does not fit into memory; choose a smaller crop", "oom")
         halved = (self.micro + 1) // 2
@@ -144,12 +172,6 @@ class Backward:
         self.scaler.scale(loss).backward()
         self.phases.mark("backward_ms")
         return {"loss": loss.detach()} | {name: each.sum() / clips for name, each in terms.items()}
-
-
-def _compiled(model: nn.Module, mode: str) -> nn.Module:
-    if mode == "off":
-        return model
-    return cast(nn.Module, torch.compile(model, mode=None if mode == "default" else mode))
 
 
 def _spread(model: nn.Module, device: torch.device, group: Group) -> nn.Module:

@@ -15,6 +15,7 @@ from tempo.losses import ALONE, Objective, Teachers, build_objective
 from tempo.spec.recipe import Recipe
 from tempo.spec.study import RunConfig
 from tempo.train.hardware.device import Precision
+from tempo.train.hardware.fitting_memory import Fitting, chooses_checkpointing, recompute
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.averaging import OptimiserAverage, copy_weights, make_averaging
 from tempo.train.optim.micro_batches import Backward, Sums
@@ -30,7 +31,8 @@ from tempo.train.run.batch_stream import Horizon
 @dataclass(frozen=True, slots=True)
 class Step:
     """The result of one step. `applied`: the weights changed; for a skipped step `norms` holds the
-    gradient norm of each module. `excused`: the fp16 scaler was finding its scale."""
+    gradient norm of each module. `excused`: the fp16 scaler was finding its scale. `stop` and
+    `save`: a process of the run asked to end, or to write a checkpoint, after this step."""
 
     loss: float
     terms: Mapping[str, float]
@@ -39,6 +41,7 @@ class Step:
     clipped: bool
     applied: bool
     stop: bool
+    save: bool = False
     excused: bool = False
     norms: Mapping[str, float] = field(default_factory=dict)
 
@@ -58,6 +61,8 @@ class Trainer:
     Args:
         micro: clips per backward pass, at most; None is the whole share of this process. The
             recipe's `runtime.micro_batch` overrules it.
+        recomputed: an earlier attempt or run found that activations must be recomputed, where
+            `arch.checkpointing` is `auto`.
         lr_scale: what earlier roll-backs left of the learning rate.
         teachers: the trained networks that the recipe's losses name.
     """
@@ -71,6 +76,7 @@ class Trainer:
         group: Group,
         *,
         micro: int | None = None,
+        recomputed: bool = False,
         lr_scale: float = 1.0,
         teachers: Teachers = ALONE,
     ) -> None:
@@ -83,6 +89,9 @@ class Trainer:
         self.optimiser = build_optimiser(self.recipe.optimiser, self.model, self.recipe.lr)
         self.averaging = make_averaging(self.model, self.optimiser, self.recipe.ema)
         self.scaler = precision.scaler()
+        self._chooses = chooses_checkpointing(config)
+        if self._chooses and recomputed:
+            recompute(self.model)
         asked = config.runtime.micro_batch
         share = max(1, self.recipe.batch // group.world)
         self.backward = Backward(
@@ -93,9 +102,16 @@ class Trainer:
             group,
             micro=min(share, micro or share) if asked == "auto" else min(share, asked),
             halves=asked == "auto",
+            recomputes=self._chooses and not recomputed,
             compile_mode=config.runtime.compile,
         )
         self._parameters = [each for each in self.model.parameters() if each.requires_grad]
+
+    @property
+    def fitting(self) -> Fitting:
+        """Return what of a batch fits into memory, as far as is known."""
+        recomputed = self._chooses and not self.backward.recomputes
+        return Fitting(self.backward.micro, recomputed)
 
     def lr(self, step: int) -> float:
         """Return the learning rate of step index `step`; it goes over the budget of its stage."""
@@ -112,14 +128,15 @@ class Trainer:
         step: int,
         *,
         stop: bool = False,
+        save: bool = False,
         ceiling: float = math.inf,
         sample: bool = False,
     ) -> Step:
         """Carry out step index `step` on this process's share of its global batch.
 
         The mean of the objective over the global batch is what is minimised, however it is spread
-        over processes and micro-batches. `stop` asks all processes to end after this step, a loss
-        above `ceiling` leaves it out, `sample` times its phases.
+        over processes and micro-batches. `stop` asks all processes to end after this step, `save`
+        to write a checkpoint, a loss above `ceiling` leaves it out, `sample` times its phases.
         """
         self._enter(self.horizon.stage(step))
         lr = self.lr(step)
@@ -128,7 +145,7 @@ class Trainer:
         sums = self.backward.run(batch, self.horizon.progress(step))
         self.scaler.unscale_(self.optimiser)
         norm = clip_gradients(self._parameters, self.recipe.grad_clip)
-        done = self._apply(sums, norm, lr, step, stop, ceiling)
+        done = self._apply(sums, norm, lr, step, (stop, save), ceiling)
         self.backward.phases.mark("optimiser_ms")
         return done
 
@@ -147,9 +164,15 @@ class Trainer:
                 self.averaging = OptimiserAverage(self.model, self.optimiser)
 
     def _apply(
-        self, sums: Sums, norm: Tensor, lr: float, step: int, stop: bool, ceiling: float
+        self,
+        sums: Sums,
+        norm: Tensor,
+        lr: float,
+        step: int,
+        asked: tuple[bool, bool],
+        ceiling: float,
     ) -> Step:
-        means, grad_norm, stops = self._read(sums, norm, stop)
+        means, grad_norm, (stops, saves) = self._read(sums, norm, asked)
         finite = math.isfinite(grad_norm) and all(map(math.isfinite, means.values()))
         applied = finite and means["loss"] <= ceiling
         # Read before the scaler lowers it.
@@ -169,17 +192,24 @@ class Trainer:
             clipped=limit is not None and grad_norm > limit,
             applied=applied,
             stop=stops,
+            save=saves,
             excused=excused,
             norms=norms,
         )
 
-    def _read(self, sums: Sums, norm: Tensor, stop: bool) -> tuple[dict[str, float], float, bool]:
+    def _read(
+        self, sums: Sums, norm: Tensor, asked: tuple[bool, bool]
+    ) -> tuple[dict[str, float], float, tuple[bool, bool]]:
         """Return the means over all processes, the gradient norm (equal on all of them) and whether
-        any process was asked to stop. Only here a step waits for the device."""
-        packed = torch.stack([*sums.values(), norm.new_tensor(float(stop))]).to(norm.dtype)
-        *values, stops, grad_norm = torch.cat([self.group.sum(packed), norm[None]]).tolist()
-        means = {name: value / self.group.world for name, value in zip(sums, values, strict=True)}
-        return means, grad_norm, stops > 0
+        any process asks to stop, or to save. Only here a step waits for the device."""
+        means = torch.stack(list(sums.values())).to(norm.dtype)
+        packed = torch.cat([means, norm.new_tensor([float(each) for each in asked])])
+        *values, stops, saves, grad_norm = torch.cat([self.group.sum(packed), norm[None]]).tolist()
+        return (
+            {name: value / self.group.world for name, value in zip(sums, values, strict=True)},
+            grad_norm,
+            (stops > 0, saves > 0),
+        )
 
     def _norms(self) -> dict[str, float]:
         """Return the gradient norm of each part of the network, two names deep."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tempo.records.parent_runs import PARENTS
 from tempo.records.run_record import effective
 from tempo.spec.networks import Network
 from tempo.spec.study import RunConfig
-from tempo.train.evaluation.clip_evaluation import Validation
+from tempo.train.evaluation.clip_evaluation import Validation, predict_clips
 from tempo.train.evaluation.evaluator import Motions
 from tempo.train.evaluation.kept_pictures import choose_gallery
 from tempo.train.evaluation.run_evaluation import (
@@ -31,7 +31,10 @@ from tempo.train.evaluation.run_evaluation import (
     SpecTestSplit,
     select_weights,
 )
+from tempo.train.hardware.compiled_code import compiled_graphs, keep_compiled
 from tempo.train.hardware.device import configure, device_name, pick_device, precision
+from tempo.train.hardware.fitting_memory import Fitting, FoundBefore
+from tempo.train.hardware.fused_kernels import Kernels, choose_kernels
 from tempo.train.hardware.process_group import Group
 from tempo.train.optim.trainer import Trainer
 from tempo.train.run.batch_stream import Horizon, Steps, courses, horizon, open_stages
@@ -43,9 +46,10 @@ from tempo.train.run.checkpoints import (
     seed_everything,
 )
 from tempo.train.run.environment_record import check_same_data, host, left_out, order_digest
-from tempo.train.run.journal import Journal
+from tempo.train.run.journal import History, Journal
 from tempo.train.run.milestones import milestone_note
 from tempo.train.run.parent_weights import ParentWeights, loaded_parents, prepare_network
+from tempo.train.run.perceptual_metrics import prepare_metrics
 from tempo.train.run.stop_request import StopRequest
 from tempo.train.run.teachers import load_teachers
 from tempo.train.run.training_loop import Training
@@ -95,11 +99,13 @@ def carry_out(context: RunContext) -> None:
 def _reference(context: RunContext) -> None:
     with context.stop.at_once():
         test = context.open("test")
-    _announce(context, 0, 0, {"test": test.digest})
+    announce(context, 0, 0, {"test": test.digest})
+    prepare_metrics(context.config.evaluation, context.journal)
     evaluation = _test(context, test)
-    if not _evaluated(context):
+    if not is_evaluated(context):
         name = context.config.method
-        chosen = SelectedWeights(REFERENCES[name], 0, "none", name)
+        predict = predict_clips(REFERENCES[name], context.device)
+        chosen = SelectedWeights(predict, 0, "none", name)
         context.journal.emit(evaluation.run(chosen, context.stop))
     evaluation.forget()
 
@@ -108,7 +114,7 @@ def _network(context: RunContext) -> None:
     with context.stop.at_once():
         training, evaluation = _prepared(context)
     training.run()
-    if not _evaluated(context):
+    if not is_evaluated(context):
         chosen = select_weights(training)
         if context.group.leads and (
             note := milestone_note(context.folder, training.trainer.horizon)
@@ -133,17 +139,47 @@ def _prepared(context: RunContext) -> tuple[Training, RunEvaluation]:
     first = splits["train"]
     order = order_digest(first.within(courses(trained_on, plan)[first.digest]), context.seed)
     parents = loaded_parents(context.parents, context.folder.parent)
-    _announce(context, step, plan.steps, digests, data_order=order, parents=parents)
+    kernels = choose_kernels(context.config, context.device, context.group)
+    more = kernels.recorded()
+    known = _known_to_fit(context)
+    if known.micro is not None:
+        more["micro_batch"] = known.micro
+    announce(context, step, plan.steps, digests, data_order=order, parents=parents, more=more)
+    _note_kernels(context, kernels, step)
+    prepare_metrics(context.config.evaluation, context.journal)
     for note in left_out(splits, step):
         context.journal.emit(note)
     for problem in found.damaged:
         message = f"{problem}; resumed from step {step} instead"
         context.journal.emit(Noted(step=step, topic="checkpoint", message=message, lasting=True))
-    training = _training(context, splits["val"], trained_on, plan, parents, step)
+    training = _training(context, splits["val"], trained_on, plan, parents, step, known)
     if found.state is not None:
         training.resume(found.state)
     _warm_up(context, training)
     return training, evaluation
+
+
+def _note_kernels(context: RunContext, kernels: Kernels, step: int) -> None:
+    """Record the fused kernels that were left out."""
+    for name, why in kernels.left_out.items():
+        message = f"the fused kernel {name} is left out, and its plain form used: {why}"
+        values = {"kernel": name}
+        note = Noted(step=step, topic="kernels", message=message, values=values, lasting=True)
+        context.journal.emit(note)
+
+
+def _found_before(context: RunContext) -> FoundBefore:
+    return FoundBefore(context.config, context.cache, context.device, context.group)
+
+
+def _known_to_fit(context: RunContext) -> History:
+    """Return what earlier attempts found to fit into memory, or other runs of the kind."""
+    own = context.journal.history
+    found: Fitting | None = context.group.share(_found_before(context).read())
+    if found is None:
+        return own
+    micro = found.micro if own.micro is None else min(own.micro, found.micro)
+    return replace(own, micro=micro, recomputed=own.recomputed or found.checkpointing)
 
 
 def _resumable(context: RunContext) -> Resumable:
@@ -155,7 +191,7 @@ def _resumable(context: RunContext) -> Resumable:
     )
 
 
-def _announce(
+def announce(
     context: RunContext,
     step: int,
     total: int,
@@ -163,7 +199,9 @@ def _announce(
     *,
     data_order: str | None = None,
     parents: Mapping[str, ParentWeights] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
+    """Record that the attempt starts, with the machine, the data and the code it runs with."""
     runtime, recipe = context.config.runtime, context.config.recipe
     environment: dict[str, Any] = {
         **host(),
@@ -189,7 +227,7 @@ def _announce(
     started = AttemptStarted(
         resumed_step=step,
         total_steps=total,
-        environment=environment,
+        environment=environment | dict(more or {}),
         afresh=context.journal.afresh,
     )
     context.journal.emit(started)
@@ -208,6 +246,7 @@ def _training(
     plan: Horizon,
     parents: Mapping[str, ParentWeights],
     step: int,
+    known: History,
 ) -> Training:
     config, seed, group = context.config, context.seed, context.group
     seed_everything(seed)
@@ -225,7 +264,8 @@ def _training(
         plan,
         precision(config.recipe.precision, context.device),
         group,
-        micro=context.journal.history.micro,
+        micro=known.micro,
+        recomputed=known.recomputed,
         lr_scale=_lr_scale(context),
         teachers=teachers,
     )
@@ -263,13 +303,26 @@ def _warm_up(context: RunContext, training: Training) -> None:
         )
         context.journal.emit_from_any_rank(note)
 
-    backward.tell = tell
+    def tell_recomputed() -> None:
+        message = "the batch did not fit into memory; activations are recomputed from here on"
+        note = Noted(
+            step=training.progress.step, topic="checkpointing", message=message, lasting=True
+        )
+        context.journal.emit_from_any_rank(note)
+
+    backward.tell, backward.tell_recomputed = tell, tell_recomputed
     compiles = context.config.runtime.compile != "off"
     if training.progress.step < len(training.steps) and (compiles or context.device.type == "cuda"):
-        seconds = backward.warm_up(training.steps[training.progress.step])
         if compiles:
-            message = f"compiling the training step took {seconds:.1f} s"
-            values = {"seconds": seconds}
+            keep_compiled(context.cache, context.device)
+        before = compiled_graphs() if compiles else None
+        seconds = backward.warm_up(training.steps[training.progress.step])
+        if context.group.leads:
+            _found_before(context).write(training.trainer.fitting)
+        if before is not None:
+            graphs = compiled_graphs().since(before)
+            message = f"compiling the training step took {seconds:.1f} s ({graphs})"
+            values = {"seconds": seconds, "cold": float(graphs.cold)}
             step = training.progress.step
             context.journal.emit(Noted(step=step, topic="compile", message=message, values=values))
 
@@ -307,7 +360,7 @@ def _test(context: RunContext, split: Split) -> RunEvaluation:
     )
 
 
-def _evaluated(context: RunContext) -> bool:
+def is_evaluated(context: RunContext) -> bool:
     """Return whether an earlier attempt recorded the evaluation, and its table is whole."""
 
     def look() -> bool:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 import traceback
 from contextlib import ExitStack
@@ -22,22 +24,24 @@ from tempo.core.errors import (
     RunError,
     StoppedError,
 )
-from tempo.core.jobs import BUSY, RESUMABLE
+from tempo.core.jobs import BUSY, NOTHING_BEGUN, RESUMABLE
 from tempo.core.records import RunSpec, RunStatus
 from tempo.core.redaction import redacted
-from tempo.ledger.lease import Lease, kept_renewed, refusal, take
+from tempo.ledger.lease import Lease, refusal, take
+from tempo.ledger.lease_keeper import kept_renewed
 from tempo.ledger.open import open_ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.events import Finished, Noted
 from tempo.records.layout import load_run, root_of
 from tempo.records.parent_runs import unready_parent
 from tempo.records.reuse import reuse_status
-from tempo.spec.study import RunConfig
+from tempo.spec.sections.test_run import TestRunConfig, config_of
 from tempo.train.hardware.device import out_of_memory, peak_memory, wants_cuda
 from tempo.train.hardware.process_group import join_group
 from tempo.train.optim.guard import RollBack
 from tempo.train.run.attempt import RunContext, carry_out
 from tempo.train.run.journal import Journal
+from tempo.train.run.processor_time import processor_seconds
 from tempo.train.run.stop_request import Objection, StopRequest, listening, watch_objection
 
 COMPLETE, FAILED = 0, 1
@@ -66,7 +70,7 @@ def run(
         BaseException: what the run failed with, once that is recorded; only with `reraise`.
     """
     spec = load_run(folder)
-    config = RunConfig.model_validate(dict(spec.config))
+    config = config_of(spec.config)
     group = join_group(cuda=wants_cuda(config.runtime))
     try:
         with ExitStack() as held, listening() as stop:
@@ -78,7 +82,7 @@ def run(
             journal = Journal(folder, group, claim.lease, afresh=afresh)
             seed, parents = spec.seed or 0, spec.parents
             context = RunContext(folder, cache, seed, config, group, journal, stop, parents)
-            return _attempts(context, reraise=reraise)
+            return _attempts(context, claim, reraise=reraise)
     except LeaseLostError as lost:
         print(f"{lost}; leaving", file=sys.stderr, flush=True)
         return BUSY
@@ -87,7 +91,7 @@ def run(
 @dataclass(slots=True)
 class _Claim:
     """The claim of rank 0 to a run; `held` releases what the claim holds. `afresh`: the work starts
-    over, otherwise earlier work is resumed."""
+    over, otherwise earlier work is resumed. `journal` is that of the attempt that goes on."""
 
     folder: Path
     spec: RunSpec
@@ -96,6 +100,7 @@ class _Claim:
     objection: Objection | None
     lease: Lease | None = None
     afresh: bool = False
+    journal: Journal | None = None
 
     @property
     def key(self) -> str:
@@ -108,7 +113,7 @@ class _Claim:
         if reuse_status(self.folder).reusable(stale_too=reuse_stale):
             return COMPLETE
         if self.objection and (why := self.objection()):
-            print(f"{why}; nothing was begun", file=sys.stderr, flush=True)
+            print(f"{why}{NOTHING_BEGUN}", file=sys.stderr, flush=True)
             return RESUMABLE
         if why := unready_parent(self.folder.parent, self.spec.parents):
             print(f"The run waits: {why}; nothing was begun.", file=sys.stderr, flush=True)
@@ -127,11 +132,15 @@ class _Claim:
         found = reuse_status(self.folder)
         if found.reusable(stale_too=reuse_stale):
             return COMPLETE
-        self.held.enter_context(kept_renewed(self.lease, self.stop.ask))
+        self.held.enter_context(kept_renewed(self.lease, self.stop.ask, self._lose))
         if self.objection:
             self.held.enter_context(watch_objection(self.objection, self.stop))
         self.afresh = found.stale and not reuse_stale
         return None
+
+    def _lose(self, reason: str) -> None:
+        if self.journal is not None:
+            self.journal.lose(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +155,11 @@ class Outcome:
     error: BaseException | None = None
 
 
-def _attempts(context: RunContext, *, reraise: bool) -> int:
+def _attempts(context: RunContext, claim: _Claim, *, reraise: bool) -> int:
+    spread = context.group.world > 1
     while True:
-        begun = time.perf_counter()
+        claim.journal = context.journal
+        begun, worked = time.perf_counter(), processor_seconds(of_all_ranks=spread)
         outcome = _outcome(context)
         # What failed may quote the address of a database.
         detail = redacted(outcome.detail)
@@ -165,6 +176,7 @@ def _attempts(context: RunContext, *, reraise: bool) -> int:
                 failure=outcome.failure,
                 message=redacted(outcome.message),
                 detail=detail,
+                cpu_seconds=max(0.0, processor_seconds(of_all_ranks=spread) - worked),
             )
         )
         if outcome.error is not None and reraise:
@@ -176,7 +188,13 @@ def _attempts(context: RunContext, *, reraise: bool) -> int:
 
 def _outcome(context: RunContext) -> Outcome:
     try:
-        carry_out(context)
+        if isinstance(context.config, TestRunConfig):
+            # What judges further sets is no part of a training's code, which loads none of it.
+            from tempo.train.run.test_set_run import evaluate_on_test_set
+
+            evaluate_on_test_set(context, context.config)
+        else:
+            carry_out(context)
     except StoppedError as stopped:
         return Outcome(RESUMABLE, RunStatus.STOPPED, message=str(stopped))
     except RollBack as back:
@@ -184,15 +202,31 @@ def _outcome(context: RunContext) -> Outcome:
     except LeaseLostError:
         raise
     except (Exception, KeyboardInterrupt) as error:
-        return Outcome(
-            FAILED,
-            RunStatus.FAILED,
-            failure=failure_of(error),
-            message=f"{type(error).__name__}: {error}",
-            detail=traceback.format_exc(),
-            error=error,
-        )
+        return _failed(error)
     return Outcome(COMPLETE, RunStatus.COMPLETE)
+
+
+def _failed(error: BaseException) -> Outcome:
+    """Return the outcome of an attempt that `error` ended.
+
+    torch's handler of SIGCHLD raises once for every loader that was killed, in whatever line runs
+    then, which may be one of these.
+    """
+    while True:
+        try:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            return Outcome(
+                FAILED,
+                RunStatus.FAILED,
+                failure=failure_of(error),
+                message=f"{type(error).__name__}: {error}",
+                detail="".join(traceback.format_exception(error)),
+                error=error,
+            )
+        except RuntimeError as later:
+            if not _lost_process(later):
+                raise
 
 
 def _rolled_back(context: RunContext, back: RollBack) -> Outcome:
@@ -217,12 +251,14 @@ def failure_of(error: BaseException) -> str:
         return "oom"
     if isinstance(error, MissingError | RecordError | FileNotFoundError | PermissionError):
         return "data"
-    if isinstance(error, dist.DistError | OSError | LedgerError) or _lost_peer(error):
+    if isinstance(error, dist.DistError | OSError | LedgerError) or _lost_process(error):
         return "node"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "bug"
 
 
-def _lost_peer(error: BaseException) -> bool:
+def _lost_process(error: BaseException) -> bool:
+    """Tell whether torch says that another rank, or a process that loads data, has died."""
     text = str(error)
-    signs = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL", "nccl")
+    peer = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL", "nccl")
+    signs = (*peer, "DataLoader worker")
     return isinstance(error, RuntimeError) and any(sign in text for sign in signs)

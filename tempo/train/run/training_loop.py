@@ -6,17 +6,14 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tempo.core.errors import RunError, StoppedError
 from tempo.data.batches import Batch
 from tempo.records.events import Noted, Validated
-from tempo.records.files import of_attempt, write_atomic
 from tempo.spec.metrics import is_better
 from tempo.spec.recipe import Evaluation
 from tempo.spec.study import RunConfig
@@ -26,6 +23,7 @@ from tempo.train.optim.guard import Guard, RollBack, Verdict
 from tempo.train.optim.trainer import Step, Trainer
 from tempo.train.run.batch_stream import Steps, stream_batches
 from tempo.train.run.checkpoints import Checkpoints, rng_state, set_rng_state
+from tempo.train.run.incidents import skipped
 from tempo.train.run.journal import Journal
 from tempo.train.run.milestones import stage_note
 from tempo.train.run.progress_reports import Reports
@@ -72,6 +70,7 @@ class Training:
         self.progress = Progress()
         self._profiler = StepProfiler(config.runtime.profile_steps, folder, journal.attempt)
         self._saved = 0
+        self._danger: str | None = None
 
     def resume(self, state: dict[str, Any]) -> None:
         """Restore the state of a checkpoint, so that steps continue as if undisturbed."""
@@ -111,15 +110,17 @@ class Training:
             self.journal.train_seconds += spent
             self.reports.add(done, waited)
             self._watch(batch, done)
-            self._after_step(stopping=done.stop)
+            self._after_step(stopping=done.stop, saving=done.save)
 
     def _step(self, batch: Batch) -> Step:
         step = self.progress.step
         self._profiler.before(step + 1)
+        self._danger = self.journal.danger()
         return self.trainer.advance(
             batch,
             step,
             stop=bool(self.stop),
+            save=self._danger is not None,
             ceiling=self.guard.ceiling,
             sample=(step + 1) % self.config.runtime.log_every == 0,
         )
@@ -144,8 +145,11 @@ class Training:
                 raise RunError(f"{reason} (the guard's policy is fail)", "non_finite")
             raise RollBack(step, reason)
 
-    def _after_step(self, *, stopping: bool) -> None:
-        """Report, validate and save, each if due and once, also when an attempt begins here."""
+    def _after_step(self, *, stopping: bool, saving: bool = False) -> None:
+        """Report, validate and save, each if due and once, also when an attempt begins here.
+
+        `saving`: a checkpoint is due, because the lease is in danger.
+        """
         step, total = self.progress.step, self.trainer.horizon.steps
         runtime, evaluation = self.config.runtime, self.config.evaluation
         if step % runtime.log_every == 0 or step == total:
@@ -159,8 +163,14 @@ class Training:
             stopping = True
         if border and self._saved < step:
             self.journal.emit(stage_note(self.config.recipe, self.trainer.horizon, step))
-        if self._saved < step and (due or stopping or step % runtime.checkpoint_every == 0):
+        if self._saved < step and (
+            due or stopping or saving or step % runtime.checkpoint_every == 0
+        ):
             self._save()
+        if self._danger:
+            message = f"{self._danger}; a checkpoint was written at once"
+            self.journal.emit(Noted(step=step, topic="lease", message=message))
+            self._danger = None
         if stopping:
             self.stop.check()
             raise StoppedError("another process of the run was asked to stop")
@@ -249,46 +259,3 @@ def predictor(trainer: Trainer) -> Predictor:
         return out
 
     return predict
-
-
-MOST_FILES = 20
-"""Steps whose evidence is kept; later ones are only noted."""
-
-
-def skipped(
-    folder: Path, attempt: int, step: int, batch: Batch, done: Step, ceiling: float
-) -> Noted:
-    """Save what led to a step that was skipped; return a note that names the file.
-
-    The file holds the batch's clip indices, the random streams, loss, terms, learning rate and the
-    gradient norm of each part of the network.
-    """
-    evidence: dict[str, Any] = {
-        "step": step,
-        "indices": batch.indices.tolist(),
-        "loss": done.loss,
-        "terms": dict(done.terms),
-        "lr": done.lr,
-        "grad_norm": done.grad_norm,
-        "norms": dict(done.norms),
-    }
-    path = _save(folder, attempt, step, evidence | {"rng": rng_state()})
-    reason = (
-        "the fp16 gradients overflowed; their scale was lowered"
-        if done.excused
-        else f"the loss {done.loss:.6g} is above {ceiling:.6g}"
-        if done.loss > ceiling
-        else "the loss or a gradient is not finite"
-    )
-    message = f"step {step} was left out: {reason}"
-    return Noted(step=step, topic="skipped", message=message, values=evidence, path=path)
-
-
-def _save(folder: Path, attempt: int, step: int, evidence: dict[str, Any]) -> str | None:
-    path = of_attempt(folder / "incidents" / f"step-{step:08d}.pt", attempt)
-    if not path.is_file() and len(list(path.parent.glob("step-*.pt"))) >= MOST_FILES:
-        return None
-    buffer = BytesIO()
-    torch.save(evidence, buffer)
-    write_atomic(path, lambda file: file.write(buffer.getbuffer()))
-    return str(path.relative_to(folder))

@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from tempo.core.records import RunStatus
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.to_come import NOTHING, ToCome
 from tempo.workflow.observer import Observer
 
 POLL_SECONDS = 0.1
+
+REPORT_SHARE = 0.02
+"""Most of a core's time that showing the runs to the observer takes; what is shown of ten thousand
+runs takes longer than a poll, and is shown less often."""
 
 
 class Driver:
@@ -40,12 +45,14 @@ class Driver:
         self._watch, self._ahead, self._detach = watch, ahead, detach
         self._requests = self._obeyed = 0
         self._left = False
+        self._next_report = 0.0
+        self._waiting = False
 
     def run(self, step: Callable[[], object], busy: Callable[[], bool]) -> None:
         """Call `step` until `busy` says that nothing is left."""
         while busy():
             step()
-            self.report()
+            self._report_at_times()
             if not self._pool.stopping and (reason := self._watch()):
                 self._observer.note(
                     f"{reason}; stopping: the running runs write a checkpoint first"
@@ -69,11 +76,29 @@ class Driver:
             self._pool.reconsider_failures()
             self.report()
 
+    def _report_at_times(self) -> None:
+        """Report, unless the last time was so long that it would take more than its share."""
+        begun = time.monotonic()
+        if begun >= self._next_report:
+            self.report()
+            ended = time.monotonic()
+            self._next_report = ended + (ended - begun) / REPORT_SHARE - POLL_SECONDS
+
     def report(self) -> None:
         """Show the observer the present state of all runs."""
         pool, ahead = self._pool, self._ahead()
         self._observer.to_come(ahead.runs, ahead.stage)
+        self._tell_what_has_the_slots(pool.waits_for)
         self._observer.runs_changed(list(pool.views.values()), pool.width, stopping=pool.stopping)
+
+    def _tell_what_has_the_slots(self, held: str) -> None:
+        """Say once why no run begins: others of this machine have the slots."""
+        idle = bool(held) and not any(
+            v.status is RunStatus.RUNNING for v in self._pool.views.values()
+        )
+        if idle and not self._waiting:
+            self._observer.note(f"waiting for a slot of this machine: {held}")
+        self._waiting = idle
 
     def _obey(self) -> None:
         """Carry out what was asked since the last time."""

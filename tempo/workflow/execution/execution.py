@@ -24,11 +24,15 @@ from tempo.records.layout import Store
 from tempo.records.parent_runs import unready_parent
 from tempo.records.seed_log import opened_plan
 from tempo.track.mirror_process import MirrorProcess
+from tempo.workflow.disk.keeping import Keeper
 from tempo.workflow.execution.driver import driving
 from tempo.workflow.execution.launch_setup import LaunchSetup
 from tempo.workflow.execution.notices import Notice, send
-from tempo.workflow.execution.pool_setup import Wanted, open_pool
+from tempo.workflow.execution.pool_setup import Wanted, add_evaluations, open_pool
 from tempo.workflow.execution.seed_looks import SeedLooks
+from tempo.workflow.execution.study_notices import StudyNotices, noticing
+from tempo.workflow.execution.tender_job import submit_tender, tends_itself
+from tempo.workflow.execution.test_set_runs import described
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
 from tempo.workflow.observer import Observer, SilentObserver
 from tempo.workflow.plan.machine_check import check
@@ -66,6 +70,7 @@ class Outcome:
             each time.
         left: runs that have no result and were not tried to the end.
         counts: runs by state.
+        tender: the job on a Ray cluster that follows the study from here, if one does.
         comparison: what the results mean; None while runs are left.
         page: the report's page, None while runs are left.
         exit_code: 0 complete or submitted, 1 a run failed, 130 stopped.
@@ -83,6 +88,7 @@ class Outcome:
     losses: Mapping[PlannedRun, tuple[str, ...]] = field(default_factory=dict)
     left: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
+    tender: str | None = None
     comparison: Comparison | None = None
     page: Path | None = None
     exit_code: int = 0
@@ -116,9 +122,10 @@ def execute(
 ) -> Outcome:
     """Carry out the runs of a plan that have no result, all or the `wanted` ones, and report.
 
-    The notifiers of plug-ins are told how it ended.
+    The notifiers of plug-ins are told how it ended, and the user as the user's profile asks.
     """
-    outcome = _carry_out(plan, options, observer, wanted)
+    with noticing(plan, options, observer.note, speaks=leads()) as notices:
+        outcome = _carry_out(plan, options, observer, wanted, notices)
     if leads():
         notice = Notice(
             study=plan.study,
@@ -132,16 +139,23 @@ def execute(
 
 
 def _carry_out(
-    plan: Plan, options: RunOptions, observer: Observer, wanted: Wanted | None
+    plan: Plan,
+    options: RunOptions,
+    observer: Observer,
+    wanted: Wanted | None,
+    notices: StudyNotices,
 ) -> Outcome:
     store = options.store
+    keeper = Keeper(plan, store, options.reports, observer.note)
     if started_by_torchrun():
         carry_out_as_rank(plan, options, observer)
         if not leads():
             return Outcome(plan=plan, ending="follower")
         with mirroring(options) as mirror:
+            notices.through(mirror)
             begin_mirror(mirror, plan, options)
-            return _conclude(plan, [], options, observer, mirror)
+            keeper.finish(plan)
+            return _conclude(plan, [], options, observer, mirror, notices)
     setup = LaunchSetup.of(plan, options)
     if reads_folders(plan):
         left = {run.run_id for run, _ in setup.left_to_do()}
@@ -154,33 +168,49 @@ def _carry_out(
             reuse_stale=options.reuse_stale,
         )
     with mirroring(options) as mirror:
-        for text in plan.notes:
+        notices.through(mirror)
+        for text in filter(None, (*plan.notes, described(plan))):
             observer.note(text)
         looks = None if wanted else SeedLooks.of(plan, options, observer, affords=setup.affords)
         if looks is not None:
             record_rule(store, plan, observer.note)
             looks.catch_up()
         pool = open_pool(setup, observer, wanted)
+        evaluations = partial(add_evaluations, pool, setup, wanted)
+        if looks is None:
+            evaluations()
         store.save_plan(plan)
         record_rule(store, plan, observer.note)
-        work = Work(pool, looks)
+        work = Work(pool, looks, evaluations, partial(keeper.step, plan))
         if setup.queued and not options.wait and _submitted(work):
-            return _handed_over(plan, pool)
+            return _handed_over(setup, pool, tends=wanted is None and tends_itself(setup))
         begin_mirror(mirror, plan, options)
-        watch = work.heeding(setup.watch())
+        watch = notices.watching(work.heeding(setup.watch()), lambda: pool.views)
         drive = partial(driving, watch=watch, ahead=work.ahead, detach=setup.queued)
         with closing(pool), drive(pool, observer) as driver:
             driver.run(work.step, lambda: work.busy)
-        return _conclude(plan, list(pool.views.values()), options, observer, mirror)
+        keeper.finish(plan)
+        return _conclude(plan, list(pool.views.values()), options, observer, mirror, notices)
 
 
 class Work:
-    """What an invocation carries out: the runs of a pool, and those that looks add to it."""
+    """What an invocation carries out: the runs of a pool, those that looks add to it, and once the
+    last look was taken the evaluations of them all on further test sets. `keep` is told whether
+    runs ended."""
 
-    def __init__(self, pool: Pool, looks: SeedLooks | None) -> None:
-        self._pool, self._looks = pool, looks
+    def __init__(
+        self,
+        pool: Pool,
+        looks: SeedLooks | None,
+        evaluations: Callable[[], None],
+        keep: Callable[..., None],
+    ) -> None:
+        self._pool, self._looks, self._evaluations = pool, looks, evaluations
+        self._keep = keep
         # Where no run is left to do, the look before the pool was opened was the last one.
         self._over = looks is None or not pool.busy
+        if looks is not None and self._over:
+            evaluations()
 
     @property
     def busy(self) -> bool:
@@ -195,7 +225,9 @@ class Work:
         """Step the pool, once all its runs have ended with those that a look adds."""
         if self._looks is not None and not (self._over or self._pool.busy):
             self._over = not self._looks.advance(self._pool)
-        self._pool.step()
+            if self._over and not self._pool.stopping:
+                self._evaluations()
+        self._keep(ended=bool(self._pool.step()))
 
     def heeding(self, watch: Callable[[], str | None]) -> Callable[[], str | None]:
         """The watch on the budget while runs are left; between runs, the next look heeds it."""
@@ -210,10 +242,16 @@ def _submitted(work: Work) -> bool:
     return work.busy
 
 
-def _handed_over(plan: Plan, pool: Pool) -> Outcome:
-    views = pool.views.values()
+def _handed_over(setup: LaunchSetup, pool: Pool, *, tends: bool) -> Outcome:
+    plan, views = setup.plan, pool.views.values()
     counts = Counter("queued" if view.queued else str(view.status) for view in views)
-    return Outcome(plan=plan, ending="submitted", counts=counts, left=len(pool.views))
+    return Outcome(
+        plan=plan,
+        ending="submitted",
+        counts=counts,
+        left=len(pool.views),
+        tender=submit_tender(plan, setup.options) if tends else None,
+    )
 
 
 def _conclude(
@@ -222,6 +260,7 @@ def _conclude(
     options: RunOptions,
     observer: Observer,
     mirror: MirrorProcess | None,
+    notices: StudyNotices,
 ) -> Outcome:
     write_wandb(plan, options, observer.note)
     failures = {view.run: _message(view) for view in views if view.status is RunStatus.FAILED}
@@ -236,13 +275,22 @@ def _conclude(
         counts=Counter(str(view.status) for view in views),
     )
     if left:
+        code = FAILED if failures and options.fail_fast else StoppedError.exit_code
+        stopped = outcome(ending="stopped", left=len(left), exit_code=code)
+        _tell(notices, stopped, views)
         if mirror is not None:
             mirror.finish(RunStatus.STOPPED)
-        code = FAILED if failures and options.fail_fast else StoppedError.exit_code
-        return outcome(ending="stopped", left=len(left), exit_code=code)
+        return stopped
     if mirror is not None:
         mirror.hurry()
     comparison, page = write_study_report(options.store, plan, options.reports, "run")
+    ended = outcome(
+        ending="failed" if failures else "complete",
+        comparison=comparison,
+        page=page,
+        exit_code=FAILED if failures else 0,
+    )
+    _tell(notices, ended, views)
     if mirror is not None:
         complete_mirror(
             mirror,
@@ -252,11 +300,18 @@ def _conclude(
             records=options.records,
             say=observer.note,
         )
-    return outcome(
-        ending="failed" if failures else "complete",
-        comparison=comparison,
-        page=page,
-        exit_code=FAILED if failures else 0,
+    return ended
+
+
+def _tell(notices: StudyNotices, outcome: Outcome, views: Sequence[RunView]) -> None:
+    notices.over(
+        outcome.ending,
+        str(outcome),
+        {view.key: view for view in views},
+        counts=outcome.counts,
+        left=outcome.left,
+        page=None if outcome.page is None else outcome.page.absolute(),
+        failures={run.title: why for run, why in outcome.failures.items()},
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,20 +22,29 @@ from tempo.launch.accounting.gpu_hour_budget import (
     expected_hours,
     spent_hours,
 )
-from tempo.launch.accounting.resource_needs import Needs
+from tempo.launch.accounting.gpu_usage import runs_that_fit
+from tempo.launch.accounting.resource_needs import Needs, mebibytes
 from tempo.launch.launchers.catalog import LAUNCHERS, LauncherContext
+from tempo.launch.launchers.cluster.site_profile import ClusterSite
+from tempo.launch.launchers.ray.launcher import RayLauncher
+from tempo.launch.launchers.ray.request import RayPolicy
+from tempo.launch.launchers.ray.site import RaySite, load_ray_site
 from tempo.launch.launchers.slurm.launcher import SlurmLauncher
 from tempo.launch.launchers.slurm.site import load_site
 from tempo.launch.worker_command import WorkerCommand
-from tempo.ledger.open import VARIABLE
+from tempo.ledger.open import VARIABLE, open_ledger
 from tempo.records.event_log import last_attempt
 from tempo.records.layout import Store
-from tempo.records.prices import Prices
+from tempo.records.prices import Price, Prices
 from tempo.records.reuse import reuse_status
 from tempo.records.seed_log import opened_plan
+from tempo.workflow.execution.test_set_runs import evaluation_requests, evaluations_left
 from tempo.workflow.run_options import RunOptions
 
-QUEUED = ("slurm",)
+SITES: Mapping[str, Callable[[], ClusterSite]] = {"slurm": load_site, "ray": load_ray_site}
+"""What reads the site profile of each cluster's launcher."""
+
+QUEUED = tuple(SITES)
 """Launchers with a queue of their own, whose jobs outlive the process that submitted them."""
 
 RENDEZVOUS = "HOST:29400"
@@ -68,9 +79,14 @@ class LaunchSetup:
         """
         if options.launcher not in LAUNCHERS:
             raise UnknownNameError(unknown("launcher", options.launcher, LAUNCHERS))
-        site = load_site() if options.launcher in QUEUED else None
+        site = SITES[options.launcher]() if options.launcher in QUEUED else None
         needs = Needs.of(plan.spec, options.ddp, site)
         nodes = needs.wanted.nodes
+        if nodes > 1 and options.launcher == "ray":
+            raise SpecError(
+                f"resources.nodes is {nodes}, and a Ray job reserves one node: train on the GPUs "
+                "of one (resources.gpus_per_run), or choose --launcher slurm"
+            )
         if nodes > 1 and options.launcher not in QUEUED and not dry_run:
             raise SpecError(
                 f"resources.nodes is {nodes}, and --launcher {options.launcher} has one machine: "
@@ -125,11 +141,49 @@ class LaunchSetup:
         full = replace(
             context,
             stopped=lambda: signal.raise_signal(signal.SIGINT),
-            submissions=self.store.root / "slurm",
-            manner=self.needs.manner(self.plan.study, self.options.slots),
+            submissions=self.store.root,
+            slurm=self.needs.slurm_policy(self.plan.study, self.options.slots),
+            ray=self.ray_policy() if self.options.launcher == "ray" else context.ray,
+            ask=self._ask_to_stop,
             patience=self.needs.site.patience,
         )
+        if self.options.launcher == "ray" and (unheeded := self.needs.unheeded_by_ray()):
+            context.say(unheeded)
         return LAUNCHERS.get(self.options.launcher)(full)
+
+    def ray_policy(self) -> RayPolicy:
+        """How the study uses a Ray cluster."""
+        needs, options = self.needs, self.options
+        return needs.ray_policy(
+            self.plan.study,
+            address=options.ray_address,
+            runs_per_gpu=self._runs_per_gpu(),
+        )
+
+    @property
+    def most_jobs(self) -> int | None:
+        """The most jobs that the pool has in flight. Slurm keeps to such a bound by itself; Ray
+        does not, and its queue knows no order but that of submission."""
+        if self.options.launcher == "ray":
+            return self.needs.throttle(self.options.slots)
+        return None if self.queued else self.needs.limits.jobs
+
+    def _runs_per_gpu(self) -> int:
+        """How many jobs share a GPU: with `auto` by the prices and the site's `gpu_memory`."""
+        site, asked = self.needs.site, self.needs.wanted.runs_per_gpu
+        memory = site.gpu_memory if isinstance(site, RaySite) else None
+        trained = [each.config for each in self.plan.variants if each.config["method"] == "network"]
+        prices = [
+            min(Prices(self.store.root).known(config, 1), key=_peak, default=None)
+            for config in (trained if asked == "auto" else ())
+        ]
+        size = mebibytes(memory) * 2.0**20 if memory else None
+        return runs_that_fit(asked, prices, size)
+
+    def _ask_to_stop(self, keys: Sequence[str]) -> None:
+        """Ask workers through the ledger to checkpoint and leave."""
+        with closing(open_ledger(None, self.store.root)) as ledger:
+            ledger.ask_to_stop(keys)
 
     @property
     def opened(self) -> Plan:
@@ -146,6 +200,10 @@ class LaunchSetup:
                 self.store.run_dir(run.run_id), plugins=spec.config.get("plugins") or ()
             ).reusable(stale_too=stale_too)
         ]
+
+    def evaluations_left(self) -> set[str]:
+        """The ids of the evaluations on further test sets that have no result yet."""
+        return evaluations_left(self.plan, self.store, reuse_stale=self.options.reuse_stale)
 
     def guard_budget(self, to_go: Iterable[PlannedRun]) -> None:
         """Refuse what the study's GPU-hours do not cover, with what the study spent so far.
@@ -189,10 +247,15 @@ class LaunchSetup:
 def launch_lines(plan: Plan, options: RunOptions) -> Iterator[str]:
     """The commands, or for a cluster the scripts, that running the plan would execute now."""
     setup = LaunchSetup.of(plan, options, dry_run=True)
+    left = setup.evaluations_left()
+    requests = evaluation_requests(plan, {run.run_id for run in setup.opened.distinct_runs})
     to_do = setup.left_to_do()
-    titles = {run.run_id: run.title for run in plan.distinct_runs}
+    to_do += [(each.run, each.spec) for each in requests if each.run.run_id in left]
+    titles = {run.run_id: run.title for run in (*plan.distinct_runs, *plan.evaluations)}
     if not to_do:
         yield "Nothing to launch: every run is complete"
+    elif setup.options.launcher == "ray":
+        yield from _ray_requests(setup, [spec for _, spec in to_do])
     elif setup.queued:
         yield from _scripts(setup, [spec for _, spec in to_do])
     else:
@@ -203,14 +266,33 @@ def launch_lines(plan: Plan, options: RunOptions) -> Iterator[str]:
 
 
 def _scripts(setup: LaunchSetup, specs: Sequence[RunSpec]) -> Iterator[str]:
-    titles = {run.run_id: run.title for run in setup.plan.distinct_runs}
-    manner = setup.needs.manner(setup.plan.study, setup.options.slots)
-    launcher = SlurmLauncher(setup.store.root / "slurm", manner)
+    plan = setup.plan
+    titles = {run.run_id: run.title for run in (*plan.distinct_runs, *plan.evaluations)}
+    policy = setup.needs.slurm_policy(setup.plan.study, setup.options.slots)
+    launcher = SlurmLauncher(setup.store.root / "slurm", policy)
     for script, some in launcher.scripts([_job(setup, spec) for spec in specs]):
         yield script
         yield "# The file of tasks holds, by index:"
         for index, job in enumerate(some):
             yield f"#   {index}  {titles[job.key]}: {shlex.join(job.argv)}"
+
+
+def _ray_requests(setup: LaunchSetup, specs: Sequence[RunSpec]) -> Iterator[str]:
+    plan = setup.plan
+    titles = {run.run_id: run.title for run in (*plan.distinct_runs, *plan.evaluations)}
+    policy = setup.ray_policy()
+    launcher = RayLauncher(setup.store.root / "ray", policy)
+    yield f"# POST {policy.address or 'http://HEAD:8265 (found on this machine)'}/api/jobs/"
+    jobs = [_job(setup, spec) for spec in specs]
+    for job, request in zip(jobs, launcher.requests(jobs), strict=True):
+        after = [titles[key] for key in job.after if key in titles]
+        yield f"# {titles[job.key]}" + (f", once {', '.join(after)} ended" if after else "")
+        yield json.dumps(request, indent=2)
+
+
+def _peak(price: Price) -> float:
+    """Return a sort key that puts the price with the largest known peak memory first."""
+    return -(price.peak_memory or 0)
 
 
 def _job(setup: LaunchSetup, spec: RunSpec) -> JobSpec:

@@ -11,9 +11,10 @@ from tempo.core.records import Plan, PlannedRun
 from tempo.launch.accounting.gpu_usage import runs_that_fit, share_gpus, smallest_gpu
 from tempo.launch.accounting.resource_needs import Needs
 from tempo.launch.launchers.catalog import LauncherContext
-from tempo.launch.launchers.worker_processes import limits_here, make_start
+from tempo.launch.launchers.worker_processes import NewProcesses, limits_here, make_start
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import run_requests
+from tempo.launch.scheduling.slot_table import SlotTable, default_path
 from tempo.launch.worker_command import call_worker
 from tempo.ledger.open import open_ledger
 from tempo.records.layout import Store
@@ -21,8 +22,10 @@ from tempo.records.parent_runs import unready_parent
 from tempo.records.prices import Prices
 from tempo.records.seed_log import opened_runs
 from tempo.workflow.execution.launch_setup import LaunchSetup
+from tempo.workflow.execution.test_set_runs import check_test_sets, evaluation_requests
 from tempo.workflow.observer import Observer
-from tempo.workflow.plan.machine_check import Checked, check
+from tempo.workflow.plan.machine_check import Checked, check, find_slots
+from tempo.workflow.run_options import RunOptions
 
 PRELOAD = ("tempo.train.run.run_folder", "torch._dynamo")
 """What every worker imports, loaded once."""
@@ -42,12 +45,31 @@ def open_pool(setup: LaunchSetup, observer: Observer, wanted: Wanted | None = No
     to_go = [run for run, _ in setup.left_to_do() if not wanted or wanted(store, run)]
     todo = {run.variant for run in to_go}
     check_parents(setup.plan, to_go, store)
+    to_judge = setup.evaluations_left()
+    check_test_sets(setup.plan, to_judge)
     if todo:
         setup.guard_budget(to_go)
-    pool, checked = _pool(setup, observer, todo)
+    pool, checked = _pool(setup, observer, todo, judging=bool(to_judge))
     works = run_requests(setup.opened, Prices(store.root), checked.device, checked.weights)
     pool.add(work for work in works if not wanted or wanted(store, work.run))
     return pool
+
+
+def add_evaluations(pool: Pool, setup: LaunchSetup, wanted: Wanted | None = None) -> None:
+    """Add the evaluations on further test sets of the runs that are in the pool or complete."""
+    judged = {run.run_id for run in setup.opened.distinct_runs}
+    works = evaluation_requests(setup.plan, judged)
+    if wanted is not None:
+        there = pool.views.keys()
+        ready = {
+            work.run.run_id
+            for work in works
+            if all(each.run_id in there for each in work.run.parents)
+            or not unready_parent(setup.store.root / "runs", work.run.parents)
+        }
+        works = [work for work in works if work.run.run_id in ready]
+        works = [work for work in works if wanted(setup.store, work.run)]
+    pool.add(works)
 
 
 def check_parents(plan: Plan, to_go: Sequence[PlannedRun], store: Store) -> None:
@@ -75,35 +97,58 @@ def open_empty_pool(setup: LaunchSetup, observer: Observer, *, check: bool) -> P
     return _pool(setup, observer, todo)[0]
 
 
-def _pool(setup: LaunchSetup, observer: Observer, todo: Iterable[str]) -> tuple[Pool, Checked]:
-    """An empty pool, once the variants `todo` were checked."""
+def _pool(
+    setup: LaunchSetup, observer: Observer, todo: Iterable[str], *, judging: bool = False
+) -> tuple[Pool, Checked]:
+    """An empty pool, once the variants `todo` were checked; `judging`: for evaluations, too."""
     plan, store, options, needs = setup.plan, setup.store, setup.options, setup.needs
+    # Before the checks, which take a while: whether there is a cluster is known at once.
+    queue = setup.launcher(LauncherContext(say=observer.note)) if setup.queued else None
     checked = Checked(({},), {})
     server = make_start(call_worker, PRELOAD)
-    if todo:
-        if options.launcher == "local":
-            server.warm()
+    local = options.launcher == "local"
+    if local and (todo or judging):
+        server.warm()
+    asked_of = server if local else NewProcesses()
+    if todo and not options.checked:
         if limits := limits_here():
             observer.note(limits)
         observer.note(f"{plan.study}: {_size(plan)}. Checking before anything is trained ...")
         there = _as_on_login_node(plan) if setup.queued else plan
-        checked = check(there, sorted(todo), options.cache, store.root, observer)
+        checked = check(there, sorted(todo), options.cache, store.root, observer, asked_of)
+    elif (todo or judging) and not setup.queued:
+        checked = find_slots(plan, options.cache, asked_of)
     asked = options.slots or plan.spec["runtime"]["slots"]
     shared = _shared(plan, store, needs, checked)
     slots = limit_slots(shared, asked, needs.processes.per_node)
-    context = LauncherContext(slots=slots, start=server, say=observer.note)
-    launcher = setup.launcher(context)
+    context = LauncherContext(
+        slots=slots,
+        natural=limit_slots(shared, None, needs.processes.per_node),
+        table=_slot_table(plan, options, observer),
+        start=server,
+        say=observer.note,
+    )
+    launcher = queue or setup.launcher(context)
     pool = Pool(
         store,
         launcher,
         open_ledger(None, store.root),
         command=setup.argv,
         resources=setup.resources,
-        limit=needs.limits.jobs if launcher.slots is not None else None,
+        limit=setup.most_jobs,
+        priority=options.priority,
         fail_fast=options.fail_fast,
         reuse_stale=options.reuse_stale,
     )
     return pool, checked
+
+
+def _slot_table(plan: Plan, options: RunOptions, observer: Observer) -> SlotTable | None:
+    """The list of slots that all invocations on this machine share; None where there is none."""
+    path = default_path() if options.launcher == "local" else None
+    if path is None:
+        return None
+    return SlotTable(path, plan.study, preempt=options.preempt, say=observer.note)
 
 
 def _size(plan: Plan) -> str:

@@ -30,11 +30,13 @@ from tempo.tuning.space import Space
 from tempo.tuning.summary import candidates, summarise
 from tempo.tuning.trials import Trial
 from tempo.workflow.confirmation import with_gains
+from tempo.workflow.disk.keeping import Keeper
 from tempo.workflow.execution.driver import Driver, driving
 from tempo.workflow.execution.execution import FAILED, Ending, started_by_torchrun
 from tempo.workflow.execution.launch_setup import LaunchSetup
 from tempo.workflow.execution.notices import Notice, send
 from tempo.workflow.execution.pool_setup import open_empty_pool
+from tempo.workflow.execution.study_notices import StudyNotices, noticing
 from tempo.workflow.mirror import begin_mirror, complete_mirror, mirroring, write_wandb
 from tempo.workflow.observer import Observer
 from tempo.workflow.plan.pricing import PRELOAD, Calibrator, NetworkCosts
@@ -92,12 +94,13 @@ def execute_search(loaded: LoadedStudy, options: RunOptions, observer: Observer)
         search = opened() if begun else None
         over = search is not None and _is_over(search, options)
         setup = LaunchSetup.of(rehearsal(Space(loaded)), options)
+        keeper = Keeper(setup.plan, store, options.reports, observer.note)
         pool = open_empty_pool(setup, observer, check=not over)
         held.enter_context(closing(pool))
         search = search or opened()
         for reason, count in search.skipped.items():
             observer.note(f"warm_start: {counted(count, 'variant')} left out ({reason})")
-        outcome = _Execution(search, pool, options, observer).run()
+        outcome = _Execution(search, pool, options, observer, keeper).run()
     trials = counted(len(outcome.summary.trials), "trial")
     notice = Notice(
         study=outcome.summary.study,
@@ -131,21 +134,35 @@ def _confirming(plan: Plan, chosen: Iterable[Candidate]) -> list[PlannedRun]:
 class _Execution:
     """One invocation of a search."""
 
-    def __init__(self, search: Search, pool: Pool, options: RunOptions, observer: Observer) -> None:
+    def __init__(
+        self,
+        search: Search,
+        pool: Pool,
+        options: RunOptions,
+        observer: Observer,
+        keeper: Keeper,
+    ) -> None:
         self._search, self._pool = search, pool
         self._options, self._observer = options, observer
         self._plan = GrowingPlan(search)
         self._mirror: MirrorProcess | None = None
+        self._notices: StudyNotices
         self._candidates: tuple[Candidate, ...] = ()
         self._to_come = NOTHING
+        self._keeper = keeper
 
     def run(self) -> SearchOutcome:
         plan = self._plan.now()
         self._to_come = to_come(plan, ())
         self._search.store.save_plan(plan)
-        with mirroring(self._options) as self._mirror:
+        with (
+            noticing(plan, self._options, self._observer.note) as self._notices,
+            mirroring(self._options) as self._mirror,
+        ):
+            self._notices.through(self._mirror)
             begin_mirror(self._mirror, plan, self._options)
             watch = LaunchSetup.of(plan, self._options).watch()
+            watch = self._notices.watching(watch, lambda: self._pool.views)
             ahead = self._ahead
             with driving(self._pool, self._observer, watch=watch, ahead=ahead) as driver:
                 self._search_on(driver)
@@ -161,6 +178,7 @@ class _Execution:
         plan = self._plan.now(self._candidates)
         self._to_come = to_come(plan, ())
         self._search.store.save_plan(plan)
+        self._keeper.step(plan, ended=True)
         if self._mirror is not None:
             self._mirror.grow(plan)
 
@@ -193,14 +211,17 @@ class _Execution:
         path = save_search(store, summary)
         outcome = partial(SearchOutcome, summary=summary, path=path)
         plan = self._plan.now(self._candidates)
+        self._keeper.finish(plan)
         write_wandb(plan, self._options, say)
         failed = any(view.status is RunStatus.FAILED for view in self._pool.views.values())
         if stopped:
+            self._tell(summary, "stopped", None)
             if mirror is not None:
                 mirror.finish(RunStatus.STOPPED)
             code = FAILED if failed and self._options.fail_fast else StoppedError.exit_code
             return outcome(ending="stopped", page=None, exit_code=code)
         page = write_search_page(store, summary, self._options.reports)
+        self._tell(summary, "failed" if failed else "complete", page)
         if mirror is not None:
             complete_mirror(
                 mirror,
@@ -212,6 +233,12 @@ class _Execution:
             )
         ending: Ending = "failed" if failed else "complete"
         return outcome(ending=ending, page=page, exit_code=FAILED if failed else 0)
+
+    def _tell(self, summary: SearchSummary, ending: Ending, page: Path | None) -> None:
+        trials = counted(len(summary.trials), "trial")
+        text = f"{summary.study}: {ending} ({trials})"
+        views = self._pool.views
+        self._notices.over(ending, text, views, trials=len(summary.trials), page=page)
 
 
 class SearchDriver:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tempo.core.errors import NoResultError
 from tempo.core.records import Plan, PlannedRun, RunStatus
 from tempo.core.seed_stages import SeedStages
+from tempo.design.priorities import priorities
 from tempo.launch.scheduling.pool import Pool
 from tempo.launch.scheduling.run_view import RunRequest
 from tempo.launch.to_come import seeds_to_come
@@ -115,8 +116,14 @@ class SeedLooks:
         waiting = any(view.status not in ends and not view.held_back for view in views)
         fresh = () if waiting or pool.stopping else self.next_runs()
         cost = {view.run.variant: view.request.cost for view in views}
+        priority = priorities(self._plan)
         pool.add(
-            RunRequest(run=run, spec=self._plan.spec_of(run), cost=cost.get(run.variant))
+            RunRequest(
+                run=run,
+                spec=self._plan.spec_of(run),
+                cost=cost.get(run.variant),
+                priority=priority[run.variant],
+            )
             for run in fresh
         )
         return bool(fresh)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from tempo.core.records import Plan
 from tempo.design.expand import expand
 from tempo.design.measurements import Undecided, Width
 from tempo.launch.accounting.gpu_usage import lacks_gpu_driver
-from tempo.launch.worker_command import WORKER
+from tempo.launch.launchers.worker_processes import SERVER_GONE, NewProcesses, WorkerStart
 from tempo.records.layout import Store
 from tempo.spec.data import DATASETS, recorded_data
 from tempo.spec.load import load_study
@@ -35,6 +35,8 @@ class Checked(NamedTuple):
     device: str = "cpu"
 
 
+NEW = NewProcesses()
+
 NO_DRIVER = (
     "runtime.device is cuda, and this machine has no CUDA device: it has no driver of a GPU (set "
     "runtime.device to auto or cpu)"
@@ -51,12 +53,17 @@ def configs_of(plan: Plan, names: Iterable[str] | None = None) -> dict[str, Mapp
 
 
 def check(
-    plan: Plan, variants: Iterable[str], cache: Path, records: Path, observer: Observer
+    plan: Plan,
+    variants: Iterable[str],
+    cache: Path,
+    records: Path,
+    observer: Observer,
+    start: WorkerStart = NEW,
 ) -> Checked:
     """Check the machine, build the data caches and rehearse `variants`.
 
     `records` is where the user keeps them, for the runs whose weights are taken and for the
-    commands that an error suggests.
+    commands that an error suggests; `start` starts the worker that looks.
 
     Raises:
         MissingError: the machine lacks something; names the profiles that would run here.
@@ -81,7 +88,7 @@ def check(
     weights: dict[str, float] = {}
     device = "cpu"
     with advancing(observer, "preparing data", "clips") as advance:
-        for answer in _ask(request, cache):
+        for answer in _ask(request, cache, start):
             missing += answer.get("sentences", ())
             slots += answer.get("slots", ())
             device = answer.get("device", device)
@@ -109,6 +116,17 @@ def check(
     for sentence in unlawful:
         observer.note(f"warning: {sentence}")
     return Checked(tuple(slots), weights, device)
+
+
+def find_slots(plan: Plan, cache: Path, start: WorkerStart = NEW) -> Checked:
+    """Return what the machine offers to runs of a plan of which nothing is left to train."""
+    slots: list[dict[str, str]] = []
+    device = "cpu"
+    request = {"missing": {}, "rehearse": {}, "slots": list(configs_of(plan).values())}
+    for answer in _ask(request, cache, start):
+        slots += answer.get("slots", ())
+        device = answer.get("device", device)
+    return Checked(tuple(slots) or ({},), {}, device)
 
 
 def _absent(configs: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -157,24 +175,30 @@ def find_width(asked: Mapping[str, Any], cache: Path) -> Width:
     return Width(**answer["width"])
 
 
-def _ask(request: Mapping[str, Any], cache: Path) -> Iterable[dict[str, Any]]:
-    """Run a preflight worker and yield its answers; what it prints to stderr explains a crash."""
-    argv = [*WORKER, "preflight", "--cache", str(cache), "--with-parent"]
-    process = subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        process.stdin.write(json.dumps(request))
-        process.stdin.close()
-        for line in process.stdout:
+def _ask(
+    request: Mapping[str, Any], cache: Path, start: WorkerStart = NEW
+) -> Iterator[dict[str, Any]]:
+    """Have a preflight worker look and yield its answers."""
+    arguments = ["preflight", "--cache", str(cache), "--with-parent"]
+    with start.ask(arguments, json.dumps(request)) as worker:
+        for line in worker.answers:
             yield json.loads(line)
-        if process.wait() != 0:
-            assert process.stderr is not None
-            raise TempoError(f"the check before training crashed:\n{process.stderr.read()}")
-    finally:
-        process.kill()
-        process.wait()
+        if (code := worker.wait()) != 0:
+            raise TempoError(_crashed(code, worker.complaints()))
+
+
+def _crashed(code: int, said: str) -> str:
+    """Say how a preflight worker ended without an answer."""
+    if code < 0 or code == SERVER_GONE:
+        name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
+        if code == SERVER_GONE:
+            name = "the end of the server that it was forked from"
+        return (
+            f"the check before training was ended by {name}, by a person or by a system short of "
+            "memory; nothing was begun, and the same command tries again"
+            + (f":\n{said}" if said else "")
+        )
+    return f"the check before training crashed:\n{said}"
 
 
 def _explain(

@@ -15,13 +15,8 @@ from tempo.core.errors import TempoError
 from tempo.core.identity import canonical
 from tempo.core.jobs import JobSpec
 from tempo.core.records import Plan, PlannedVariant
-from tempo.launch.launchers.worker_processes import (
-    KILL,
-    Child,
-    WorkerStart,
-    make_start,
-    signal_group,
-)
+from tempo.launch.launchers.process_groups import KILL, signal_group
+from tempo.launch.launchers.worker_processes import Child, WorkerStart, make_start
 from tempo.launch.worker_command import WORKER, call_worker
 from tempo.records.files import write_json
 from tempo.records.layout import Store
@@ -102,7 +97,7 @@ def ready(
     server = make_start(call_worker, PRELOAD)
     server.warm()
     names = [variant.name for variant in plan.variants]
-    checked = check(plan, names, cache, prices.root, observer)
+    checked = check(plan, names, cache, prices.root, observer, server)
     sources = networks_behind(plan, names, Store(prices.root)).values()
     networks = {name: each for found in sources for name, each in found.items()}
     devices = {name for slot in checked.slots for name in slot}

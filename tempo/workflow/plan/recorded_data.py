@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os.path import expandvars
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tempo.core.errors import MissingError, RecordError
 from tempo.core.records import Plan, PlannedRun
@@ -18,6 +18,9 @@ from tempo.records.layout import Store
 from tempo.records.run_record import read_run
 from tempo.spec.data import DATASETS
 from tempo.workflow.suggestions import suggested
+
+if TYPE_CHECKING:
+    from tempo.data.cache.splits import SplitPlan
 
 
 def reads_folders(plan: Plan) -> bool:
@@ -54,9 +57,15 @@ def check_recorded_data(
         except MissingError as error:
             say(f"Results are shown as recorded: {str(error).partition('; ')[0]}.")
             continue
-        if now is None or now == recorded:
+        if now is None or now.digest == recorded:
             continue
         folders = " and ".join(dict.fromkeys(_roots(json.loads(data))))
+        if now.digest_of_names == recorded:
+            say(
+                f"{run.title} was recorded when the test clips of {folders} were known by "
+                "their names alone: whether their pictures are still the same is not known."
+            )
+            continue
         said = f"{run.title} was measured on other test clips than {folders} has now"
         if reuse_stale:
             say(f"warning: {said}; its result is shown all the same (--reuse-stale).")
@@ -79,15 +88,15 @@ def _recorded(store: Store, run: PlannedRun) -> str | None:
     return str(digests[-1]) if digests else None
 
 
-def _planned(data: Mapping[str, Any], cache: Path) -> str | None:
-    """Return the digest of the test clips of a data set as it is now.
+def _planned(data: Mapping[str, Any], cache: Path) -> SplitPlan | None:
+    """Return the plan of the test clips of a data set as it is now.
 
     Data sets need packages that most commands do without, so they are imported here.
     """
-    from tempo.data.open_dataset import planned_digest
+    from tempo.data.open_dataset import planned_split
     from tempo.spec.options import parse_slot
 
-    return planned_digest(parse_slot(DATASETS, dict(data)), "test", cache)
+    return planned_split(parse_slot(DATASETS, dict(data)), "test", cache)
 
 
 def _roots(data: Any) -> Iterator[str]:

@@ -12,7 +12,9 @@ from tempo.core.counted import counted
 from tempo.core.errors import MissingError
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
+from tempo.design.priorities import priorities
 from tempo.records.layout import Store
+from tempo.records.memory.derived_values import remembering
 from tempo.records.prices import Prices
 from tempo.records.reuse import ReuseStatus, other_studies, reuse_status
 from tempo.records.rule_sentences import rule_ahead
@@ -104,6 +106,13 @@ class StudyPlan:
         return f"planned, after {' and '.join(waits)}" if waits else "planned"
 
     @property
+    def priorities(self) -> Mapping[str, int]:
+        """The priority of each variant, by which its runs take the next slot; empty where all
+        have the same."""
+        found = priorities(self.plan)
+        return found if any(found.values()) else {}
+
+    @property
     def reusable(self) -> list[str]:
         """The ids of the runs whose results are taken as they are."""
         found = self.found.items()
@@ -112,9 +121,12 @@ class StudyPlan:
     def table(self) -> pd.DataFrame:
         """One row a run: run_id, variant, seed, state, the factors' levels, and what was counted.
 
-        `seed` is missing for references, which have nothing random.
+        `seed` is missing for references, which have nothing random. `priority` is a column where
+        the spec gives some.
         """
         import pandas as pd
+
+        priority = self.priorities
 
         variants = {variant.name: variant for variant in self.plan.variants}
         rows = [
@@ -124,6 +136,7 @@ class StudyPlan:
                 "seed": run.seed,
                 "role": variants[run.variant].role,
                 "state": self.state(run),
+                **({"priority": priority[run.variant]} if priority else {}),
                 **variants[run.variant].levels,
                 **self.counts.get(run.variant, {}),
             }
@@ -203,6 +216,7 @@ class StudyPlan:
             "power": self.power,
             "rule": rule_of(self.plan).to_json(),
             "starts": self.starts,
+            "priorities": dict(self.priorities),
         }
         if self.seeds is not None:
             value["adaptive_seeds"] = self.seeds.to_json()
@@ -291,6 +305,19 @@ def study_plan(
     bill: Bill | None = None,
 ) -> StudyPlan:
     """A plan with what the records hold of its runs; `counts` and `architectures` import torch."""
+    with remembering(options.store.root):
+        view = _study_plan(plan, options, bill)
+    if not (counts or architectures):
+        return view
+    return replace(
+        view,
+        counts=count_all(plan) if counts else {},
+        architectures=describe_networks(plan) if architectures else {},
+    )
+
+
+def _study_plan(plan: Plan, options: RunOptions, bill: Bill | None) -> StudyPlan:
+    """Return a plan with what the records hold of its runs."""
     store = options.store
     found = dict(_found(plan, store))
     complete = any(each.complete for each in found.values())
@@ -298,7 +325,7 @@ def study_plan(
         name for name, each in found.items() if each.reusable(stale_too=options.reuse_stale)
     }
     noise = known_noise(plan, store, reusable)
-    view = StudyPlan(
+    return StudyPlan(
         plan=plan,
         found=found,
         elsewhere=other_studies(store, plan.study) if complete else {},
@@ -312,13 +339,6 @@ def study_plan(
         starts=tuple(start_sentences(plan, bill, store)),
         root=store.root,
         reuse_stale=options.reuse_stale,
-    )
-    if not (counts or architectures):
-        return view
-    return replace(
-        view,
-        counts=count_all(plan) if counts else {},
-        architectures=describe_networks(plan) if architectures else {},
     )
 
 

@@ -13,8 +13,9 @@ from tempo.cli.render.live_display import Display, Head, Task
 from tempo.cli.render.run_changes import Changes
 from tempo.core.records import PlannedRun, RunSpec, RunStatus
 from tempo.launch.scheduling.run_view import RunRequest, RunView
-from tempo.records.event_log import Progress, Tail
+from tempo.records.event_log import Tail
 from tempo.records.events import Finished
+from tempo.records.progress import Progress
 
 LONG = "attention=squeeze_and_excitation rate=a_{}_learning_rate"
 
@@ -140,6 +141,21 @@ def test_a_lost_worker_is_told_once_each_time() -> None:
     assert changes.since([run]) == []
     run.status = RunStatus.RUNNING
     assert changes.since([run]) == [f"started   a s0 ({run.key})"]
+
+
+def test_a_worker_that_falls_silent_is_told_and_so_is_its_return() -> None:
+    changes, run = Changes(), view("a")
+    changes.since([run])
+    run.silent = "its worker is frozen: its lease ended 2 s ago"
+    assert changes.since([run]) == [
+        "silent    a s0: its worker is frozen: its lease ended 2 s ago; should it not go on, end "
+        "that process, and the run is tried again"
+    ]
+    run.silent = "its worker is frozen: its lease ended 3 s ago"
+    assert changes.since([run]) == []
+    run.silent = ""
+    assert changes.since([run]) == ["running   a s0 again: its worker renewed its lease"]
+    assert changes.since([run]) == []
 
 
 def test_a_run_that_is_asked_to_stop_does_not_start_again() -> None:

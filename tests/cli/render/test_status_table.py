@@ -11,8 +11,8 @@ from tempo.cli.render.status_table import StatusTable, headline, troubles
 from tempo.core.records import PlannedRun, RunStatus
 from tempo.launch.study_status import RunState, StudyStatus
 from tempo.launch.to_come import NOTHING, ToCome
-from tempo.records.event_log import Progress
 from tempo.records.events import Finished
+from tempo.records.progress import LostAttempt, Progress
 
 LONG = "attention=squeeze_and_excitation rate=a_{}_learning_rate"
 
@@ -111,7 +111,10 @@ def test_what_was_lost_stopped_or_failed_is_said() -> None:
         message="no memory",
     )
     lost = state("lost", "complete")
-    lost.progress.broken_off = 1
+    lost.progress.lost = (
+        LostAttempt(attempt=1, next_step=0),
+        LostAttempt(attempt=2, why="the lease of x could not be renewed", next_step=8),
+    )
     runs = [
         state("fine", "complete"),
         state("bad", "failed", finish=finish),
@@ -122,6 +125,11 @@ def test_what_was_lost_stopped_or_failed_is_said() -> None:
     assert said == [
         "FAILED    bad s0 (oom): no memory",
         "stopped   halted s0 at step 1240: stopped by SIGTERM; the work so far is kept",
-        "lost      lost s0: 1 attempt ended without a word (the worker died or lost its lease); a "
-        "later attempt went on from the last checkpoint",
+        "lost      lost s0: attempt 1 was lost: it ended without a word (its worker died, froze or "
+        "lost its lease), and the next one began again at step 0; attempt 2 was lost: the lease of "
+        "x could not be renewed, and the next one went on from step 8",
     ]
+    assert headline(standing(*runs)).startswith("s (demo): 2 of 4 complete, 1 failed, 1 stopped, 2")
+    lost.progress.lost += (LostAttempt(attempt=3), LostAttempt(attempt=4))
+    _, sentence = next(iter(troubles(standing(lost))))
+    assert sentence.startswith("lost      lost s0: 1 earlier attempt and attempt 2 was lost: the")

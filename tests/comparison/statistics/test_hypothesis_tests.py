@@ -33,7 +33,7 @@ def result(
     per_seed = tuple(value + se * each for each in np.linspace(-1, 1, seeds))
     components = Components(seed=se, source=None, clip=None, residual=None, test="own")
     parts = VarianceParts(seed=se**2, seed_df=df)
-    combination = Combination(value, parts, components, tuple(range(seeds)), per_seed, None)
+    combination = Combination(value, parts, lambda: components, tuple(range(seeds)), per_seed, None)
     return TestResult(
         combination=combination,
         interval=Interval.of_t(value, se, df, level=0.95, method="t"),

@@ -13,12 +13,26 @@ from tempo.comparison.statistics.student_t import (
     VarianceParts,
     equivalence,
     holm,
+    of_each,
     satterthwaite,
     two_sided,
 )
 from tempo.core.t_interval import t_quantile, two_sided_quantile
 
 P = st.floats(0, 1, allow_nan=False)
+
+
+def test_a_function_is_worked_out_once_for_equal_elements() -> None:
+    asked: list[int] = []
+
+    def squared(values: np.ndarray) -> np.ndarray:
+        asked.append(values.size)
+        return values**2
+
+    values = np.array([[2.0, 3.0, 2.0], [3.0, 3.0, 5.0]])
+    assert np.array_equal(of_each(squared, values), values**2)
+    assert of_each(squared, np.array(4.0)).shape == ()
+    assert asked == [3, 1]
 
 
 @settings(max_examples=40, deadline=None)

@@ -186,6 +186,17 @@ def test_many_studies_at_once_are_each_study_by_itself() -> None:
         np.testing.assert_allclose(together.df[index], moderate(study).df)
 
 
+@pytest.mark.parametrize("first", [1, 3, 6])
+def test_some_of_a_study_are_those_of_all(first: int) -> None:
+    studies = np.random.default_rng(4).normal(size=(5, 6, 4))
+    studies[1, 2, 3] = studies[2, 0, 1:] = np.nan
+    for differences in (studies, studies[3]):
+        some, whole = moderate(differences, first), moderate(differences)
+        for name in whole.__slots__:
+            every = getattr(whole, name)[..., :first]
+            assert np.array_equal(getattr(some, name), every, equal_nan=True), name
+
+
 def test_other_combinations_weigh_own_and_prior_by_their_degrees() -> None:
     variance, df, prior_df = moderate_one(1.0, 3, 2.0, 4)
     assert prior_df == pytest.approx(4)

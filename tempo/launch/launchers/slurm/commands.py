@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from tempo.core.errors import MissingError, TempoError
 from tempo.core.jobs import JobState, JobStatus
-from tempo.launch.worker_command import exit_state
+from tempo.launch.launchers.cluster.contact import AwayError
+from tempo.launch.worker_command import exit_state, shell_code
 
 T = TypeVar("T")
 
@@ -52,10 +53,6 @@ FIELDS = (
     "Comment",
 )
 """Columns of squeue, in the order of `Row`."""
-
-
-class AwayError(TempoError):
-    """Slurm's controller did not answer any of several tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +263,4 @@ def _ended(row: Row) -> tuple[JobState, int | None]:
 
 def exit_code(status: int) -> int:
     """Return the exit code in a wait status; negative for a signal, also as a shell reports it."""
-    if status & 0x7F:
-        return -(status & 0x7F)
-    code = status >> 8
-    return -(code - 128) if 128 < code < 160 else code
+    return -(status & 0x7F) if status & 0x7F else shell_code(status >> 8)

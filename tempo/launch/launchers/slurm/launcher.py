@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from tempo.core.jobs import JobSpec, JobState, JobStatus
-from tempo.launch.launchers.slurm.commands import AwayError, Row, Slurm, parts, status_of
+from tempo.launch.launchers.cluster.contact import AwayError, Contact, new_name
+from tempo.launch.launchers.slurm.commands import Row, Slurm, parts, status_of
 from tempo.launch.launchers.slurm.script import MARK, SlurmPolicy, render, task_words
 from tempo.records.files import write_atomic, write_json
 
@@ -36,8 +36,7 @@ class Arrays:
 
     def new_folder(self, study: str) -> Path:
         """Return a folder name that no other array has; the folder is not created."""
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        return self.root / f"{study}-{stamp}-{secrets.token_hex(3)}"
+        return self.root / new_name(study)
 
     def write(self, folder: Path, jobs: Sequence[JobSpec], script: str) -> Path:
         """Write the files of an array that is to be submitted; return the path of its script."""
@@ -107,11 +106,11 @@ class SlurmLauncher:
         slurm: Slurm | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._arrays, self._policy, self._say = Arrays(root), policy, say
+        self._arrays, self._policy = Arrays(root), policy
+        self._contact = Contact("Slurm's controller", say)
         self._slurm = slurm or Slurm()
         self._tasks: dict[str, _Task] = {}
         self._next = 0.0
-        self._away = False
         self._largest: int | None = None
 
     def submit(self, jobs: Sequence[JobSpec]) -> Mapping[str, str]:
@@ -178,24 +177,16 @@ class SlurmLauncher:
 
     def _look(self) -> None:
         """Update the status of every task by one query of the queue and one of accounting."""
-        try:
+        with self._contact.asking():
             rows = {row.task: row for row in self._slurm.rows()}
             gone = {task.array for task in self._tasks.values() if task.name not in rows}
             if gone:
                 ended = {row.task: row for row in self._slurm.remembered(sorted(gone))}
                 rows = {**ended, **rows}
-        except AwayError as error:
-            if not self._away:
-                self._say(f"{error}; going on with what was last known")
-            self._away = True
-            return
-        if self._away:
-            self._say("Slurm's controller answers again")
-        self._away = False
-        for task in self._tasks.values():
-            task.row = rows.get(task.name)
-            task.status = status_of(task.row)
-        self._hasten()
+            for task in self._tasks.values():
+                task.row = rows.get(task.name)
+                task.status = status_of(task.row)
+            self._hasten()
 
     def _hasten(self) -> None:
         """Ask Slurm to start requeued jobs early, which it would hold back for two minutes."""

@@ -1,0 +1,1 @@
+"""What records take on the disk: `tempo disk` shows, `tempo clean` deletes."""

@@ -1,0 +1,1 @@
+"""What a keep policy lets go of complete runs, and what something still names."""

@@ -1,0 +1,1 @@
+"""What records take on the disk: files that results rest on, files that were removed, sizes."""

@@ -1,0 +1,1 @@
+"""What a user sets once for all studies, beside the specs."""

@@ -1,0 +1,1 @@
+"""The page of a study while the study runs, served to this machine alone."""
