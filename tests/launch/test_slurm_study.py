@@ -203,8 +203,8 @@ def disturb(cluster: Cluster, place: Place) -> list[RunRecord]:
     cluster.command(*urgent, "--wrap", "sleep 1")
     second = wait_for(lambda: going_on(cluster, place, "node2"), "a run on node2", place)[0]
     cluster.command("scancel", second.task)
-    wait_for(lambda: attempts(place, first.record) > 1, "the pre-empted run to go on", place)
 
+    # At once: Slurm may begin the pre-empted run again when no other one is left.
     third = wait_for(
         lambda: [
             job
@@ -218,21 +218,24 @@ def disturb(cluster: Cluster, place: Place) -> list[RunRecord]:
         lambda: [
             job
             for job in going_on(cluster, place, "node2")
-            if attempts(place, job.record) == 1 and job.record.run_id != third.record.run_id
+            if job.record.run_id != third.record.run_id
         ],
         "another run on node2",
         place,
     )[0]
     cluster.signal_daemon("node2", signal.SIGSTOP)
-    # However fast this host is, the run goes on when Slurm has begun it a second time.
-    worker = writer_of(fourth.record.folder / "attempts" / "1.log")
+    # However fast this host is, the run goes on when Slurm has begun it once more.
+    logs = fourth.record.folder / "attempts"
+    number = attempts(place, fourth.record)
+    worker = writer_of(logs / f"{number}.log")
     worker.suspend()
     cluster.kill_node("node1")
     cluster.start_node("node1")
-    again = fourth.record.folder / "attempts" / "2.log"
+    again = logs / f"{number + 1}.log"
     wait_for(again.exists, "Slurm to begin the frozen node's run elsewhere", place)
     worker.resume()
     wait_for(lambda: attempts(place, third.record) > 1, "the killed node's run to go on", place)
+    wait_for(lambda: attempts(place, first.record) > 1, "the pre-empted run to go on", place)
     cluster.signal_daemon("node2", signal.SIGCONT)
     return [first.record, second.record, third.record]
 
