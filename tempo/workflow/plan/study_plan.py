@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tempo.core.counted import counted
-from tempo.core.errors import MissingError
+from tempo.core.counted import counted, listed_up_to
+from tempo.core.errors import MissingError, SpecError
 from tempo.core.records import Plan, PlannedRun
 from tempo.design.expand import expand
 from tempo.design.priorities import priorities
@@ -268,9 +268,24 @@ def make_plan(loaded: LoadedStudy, options: RunOptions) -> Plan:
     """The plan of a loaded spec.
 
     Raises:
-        SpecError: when the spec asks for what is not measured yet.
+        SpecError: when the spec asks for what is not measured yet, or for what several processes
+            cannot do.
     """
-    return expand(loaded, measurements_for(loaded, options))
+    known = measurements_for(loaded, options)
+    plan = expand(loaded, known)
+    _check_compile(plan, known.world)
+    return plan
+
+
+def _check_compile(plan: Plan, processes: int) -> None:
+    """Raise a SpecError where runs of several processes are to compile by regions."""
+    asked = [v.name for v in plan.variants if v.config["runtime"]["compile"] == "regions"]
+    if processes > 1 and asked:
+        raise SpecError(
+            f"runtime.compile: regions is for runs of one process, and runs here have {processes} "
+            f"(asked for by {listed_up_to(4, asked)}); set runtime.compile to default, or ask for "
+            "one process"
+        )
 
 
 def price_study(
