@@ -25,7 +25,9 @@ def moving(count, seed=0):
     return [wide[:, 4 * k : 4 * k + WIDTH] for k in range(count)]
 
 
-def write(path, pictures, *, codec="mpeg4", form="yuv420p", times=None, turn=0, **settings):
+def write(
+    path, pictures, *, codec="mpeg4", form="yuv420p", times=None, turn=0, mirrored=False, **settings
+):
     """A video whose frame k is shown at `times[k]` (in 1/1000 s, 40 ms apart by default)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -35,8 +37,8 @@ def write(path, pictures, *, codec="mpeg4", form="yuv420p", times=None, turn=0, 
         stream.codec_context.time_base = Fraction(1, 1000)
         for name, value in settings.items():
             setattr(stream.codec_context, name, value)
-        if turn:
-            stream.set_display_rotation(turn)
+        if turn or mirrored:
+            stream.set_display_rotation(turn, mirrored)
         for number, each in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(each), format="rgb24")
             frame.pts = times[number] if times else 40 * number
@@ -54,18 +56,23 @@ def opened(tmp_path, path, **change):
     return open_split(Video(root=str(tmp_path / "videos"), **options), "train", tmp_path / "cache")
 
 
-@pytest.mark.parametrize("turn", [90, 180, -90])
-def test_a_turned_video_is_set_upright(tmp_path, turn):
-    upright = moving(6)
-    # Its frames are stored turned the other way, and the metadata turn them back.
-    stored = [np.rot90(each, -turn // 90) for each in upright]
-    path = write(tmp_path / "videos" / "phone.mp4", stored, turn=turn)
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turn", [0, 90, 180, -90])
+def test_a_turned_or_mirrored_video_is_taken_as_it_is_shown(tmp_path, turn, mirrored):
+    shown = moving(6)
+    # Its frames are stored the other way round, and the metadata turn and mirror them back.
+    stored = [np.rot90(each[:, ::-1] if mirrored else each, -turn // 90) for each in shown]
+    path = write(tmp_path / "videos" / "phone.mp4", stored, turn=turn, mirrored=mirrored)
     split = opened(tmp_path, path)
-    error = np.abs(split[0].target.astype(int) - upright[1]).mean()
-    wrong = np.abs(split[0].target.astype(int) - upright[1][::-1, ::-1]).mean()
-    assert error < 10 < wrong
-    assert split.counts["rotated files"] == 1
-    assert f"turn it by {turn} degrees; turned upright" in split.notes[0] or turn == 180
+    error = np.abs(split[0].target.astype(int) - shown[1]).mean()
+    wrong = [shown[1][::-1, ::-1], shown[1][:, ::-1], shown[1][::-1]]
+    assert error < 10 < min(np.abs(split[0].target.astype(int) - each).mean() for each in wrong)
+    if mirrored or turn:
+        assert split.counts["rotated files"] == 1
+        said = "shown mirrored" if mirrored else f"turned by {turn % 360} degrees"
+        assert said in split.notes[0]
+    else:
+        assert "rotated files" not in split.counts
 
 
 def test_ten_bits_and_hdr_are_brought_to_eight_and_said(tmp_path):

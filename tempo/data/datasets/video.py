@@ -26,11 +26,12 @@ from tempo.data.datasets.footage import (
 from tempo.data.fingerprints import Fingerprints
 from tempo.data.video_io.picture_files import shape_problem
 from tempo.data.video_io.video_length import missing_part
+from tempo.data.video_io.video_orientation import STORED, orientation
 from tempo.data.video_io.video_reader import thumbnail
 from tempo.spec.data import Video
 from tempo.spec.options import Options
 
-VERSION = 2
+VERSION = 3
 """Raised when the same file and options would give other clips."""
 
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".y4m")
@@ -167,16 +168,16 @@ def decode(
 def cover(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
     """Return the frame, scaled (bicubic) to cover `size` and cut centrally: uint8 RGB [H, W, 3].
 
-    The frame is rotated as its metadata says, in quarter turns, before it is cut.
+    Its metadata say how it is turned, in quarter turns, and mirrored.
     """
-    turns = frame.rotation // 90 % 4
-    height, width = size if turns % 2 == 0 else size[::-1]
+    shown = orientation(frame)
+    height, width = shown.size(*size)
     scale = max(height / frame.height, width / frame.width)
     tall, wide = max(height, round(frame.height * scale)), max(width, round(frame.width * scale))
     pixels = frame.to_ndarray(format="rgb24", width=wide, height=tall, interpolation="BICUBIC")
     top, left = (tall - height) // 2, (wide - width) // 2
-    upright = np.rot90(pixels[top : top + height, left : left + width], turns)
-    return np.ascontiguousarray(upright, dtype=np.uint8)
+    cut = np.asarray(pixels[top : top + height, left : left + width], dtype=np.uint8)
+    return shown.upright(cut)
 
 
 class StreamFacts:
@@ -191,7 +192,7 @@ class StreamFacts:
         self.shortest = float("inf")
         self.longest = 0.0
         self.backwards = 0
-        self.rotation = 0
+        self.shown = STORED
         self.bits = 8
         self.form = ""
         self.transfer: int = 0
@@ -201,7 +202,8 @@ class StreamFacts:
         """Add one frame, in order of presentation."""
         self.frames += 1
         self.interlaced += bool(frame.interlaced_frame)
-        self.rotation = frame.rotation or self.rotation
+        if (shown := orientation(frame)) is not STORED:
+            self.shown = shown
         self.bits = max(self.bits, *(part.bits for part in frame.format.components))
         self.form = frame.format.name
         self.transfer = int(frame.color_trc or 0)
@@ -220,9 +222,8 @@ class StreamFacts:
             yield "short", f"{self.frames} frames, and a clip needs at least 3"
         if self.missing:
             yield "truncated", self.missing
-        if self.rotation:
-            turned = "turned upright" if self.rotation % 90 == 0 else "not turned: no quarter turn"
-            yield "rotated", f"its metadata turn it by {self.rotation} degrees; {turned}"
+        if self.shown.note:
+            yield "rotated", self.shown.note
         if self.bits > 8:
             yield "high bit depth", f"{self.form} has {self.bits} bits, brought to 8"
         if self.transfer in TRANSFERS:

@@ -59,7 +59,7 @@ def orientation(frame: VideoFrame) -> Orientation:
         angle = round(math.degrees(math.atan2(-b, a))) if whole else 0
         return Orientation(
             note=f"the source is shown turned by {angle} degrees, which is no quarter turn: its "
-            "pictures are written as they are stored"
+            "pictures are taken as they are stored"
         )
     if across > along:
         exchanged, rows, columns = True, b < 0, c < 0
@@ -70,9 +70,9 @@ def orientation(frame: VideoFrame) -> Orientation:
         mirror = rows != columns
         angle = 180 if rows and columns else 0
     if mirror:
-        note = "the source is shown mirrored; the result is written as it is shown"
+        note = "the source is shown mirrored; its pictures are taken as they are shown"
     elif angle:
-        note = f"the source is turned by {angle} degrees; the result is written upright"
+        note = f"the source is turned by {angle} degrees; its pictures are taken upright"
     else:
         return STORED
     return Orientation(exchanged=exchanged, mirrored_rows=rows, mirrored_columns=columns, note=note)
