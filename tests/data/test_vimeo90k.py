@@ -204,8 +204,9 @@ def test_a_copy_elsewhere_is_the_same_split_and_records_of_names_are_known(root,
     there = vimeo90k.plan_split(options(copy), "test", tmp_path)
     assert there.digest == here.digest
     # What Tempo recorded before it looked into the pictures.
-    assert here.digest_of_names == short_hash({"split": "test", "names": TEST}, 16)
-    assert here.digest_of_names != here.digest
+    assert here.earlier_digest is not None
+    assert here.earlier_digest.digest == short_hash({"split": "test", "names": TEST}, 16)
+    assert here.earlier_digest.digest != here.digest
 
 
 def test_what_is_missing_is_named_with_how_to_get_it(root, tmp_path):

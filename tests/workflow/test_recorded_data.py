@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 import tempo
+from tempo.data.cache.splits import SplitPlan
 from tempo.data.open_dataset import planned_split
-from tempo.spec.data import Vimeo90k
+from tempo.spec.data import Video, Vimeo90k
+from tests.data.test_footage import moving, write
 from tests.moving_noise import picture, sequence
 
 from .heard import Heard
@@ -65,6 +67,34 @@ def test_another_content_is_refused_and_a_moved_folder_is_not(
     assert complete and said.startswith("Results are shown as recorded: ")
 
 
+def record_as(plan: SplitPlan) -> None:
+    """Write into the records what an earlier Tempo wrote."""
+    assert plan.earlier_digest is not None
+    for events in Path("records").rglob("events.jsonl"):
+        text = events.read_text()
+        assert plan.digest in text
+        events.write_text(text.replace(plan.digest, plan.earlier_digest.digest))
+
+
+def test_results_before_mirrored_films_were_mirrored_are_shown_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("films.yaml").write_text(SPEC.replace("kind: frames", "kind: video"))
+    films = tmp_path / "films"
+    films.mkdir()
+    for number, name in enumerate("abcd"):
+        write(films / f"{name}.mkv", moving(5, seed=number))
+    run = partial(carried_out, "films.yaml", "recorded", monkeypatch)
+    assert run(films) == (True, [])
+    data = Video(root=str(films), size=(32, 32), every=1, cut=255, limit=2)
+    plan = planned_split(data, "test", Path("cache"))
+    assert plan is not None
+    record_as(plan)
+    complete, (said,) = run(films)
+    assert complete and said.endswith("hold unless a film is stored mirrored.")
+
+
 VIMEO = """
 study: triplets
 data: {kind: vimeo90k, root: "${PICTURES}", val_clips: 1}
@@ -105,11 +135,8 @@ def test_published_sets_are_known_by_their_pictures_and_early_records_by_names(
     assert named.plan().reusable == []
     # As it was recorded when a published set was known by its names.
     plan = planned_split(Vimeo90k(root=str(first), val_clips=1), "test", Path("cache"))
-    assert plan is not None and plan.digest_of_names is not None
-    for events in Path("records").rglob("events.jsonl"):
-        text = events.read_text()
-        assert plan.digest in text
-        events.write_text(text.replace(plan.digest, plan.digest_of_names))
+    assert plan is not None
+    record_as(plan)
     for root in (first, other):
         complete, (said,) = run(root)
         assert complete and "known by their names alone" in said

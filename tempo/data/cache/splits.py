@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -69,14 +69,33 @@ class Grading:
     earlier: tuple[tuple[float, tuple[float, float]], ...]
 
 
+class EarlierDigest(NamedTuple):
+    """Hold the digest that earlier records have of a split.
+
+    `when` goes on after "it was recorded when its test clips ..." and says what is not known.
+    """
+
+    digest: str
+    when: str
+
+    @classmethod
+    def of_names(cls, digest: str) -> EarlierDigest:
+        """Return that of a published set, whose content was not looked into."""
+        return cls(
+            digest,
+            "were known by their names alone: whether their pictures are still the same is not "
+            "known",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitPlan:
     """Plan the shards of a split. `digest` is the hash of everything that decides its clips.
 
     `tolerated` is the share of its clips that may be unreadable. With a `window`, the shards hold
     whole sequences; with a `grading`, not all clips are shown from the first step on. `left_out`
-    names what lies among the sources and is none, a sentence each. `digest_of_names` is the
-    digest that early records hold of a published set, whose content was not looked into.
+    names what lies among the sources and is none, a sentence each. `earlier_digest`
+    is what records of an earlier Tempo hold.
     """
 
     name: SplitName
@@ -86,7 +105,7 @@ class SplitPlan:
     window: Window | None = None
     grading: Grading | None = None
     left_out: tuple[str, ...] = ()
-    digest_of_names: str | None = None
+    earlier_digest: EarlierDigest | None = None
 
 
 class Split:

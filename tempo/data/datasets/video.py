@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from tempo.data.cache.shards import ShardWriter
-from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, EarlierDigest, ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.data.datasets.footage import (
     Frame,
@@ -33,6 +34,12 @@ from tempo.spec.options import Options
 
 VERSION = 3
 """Raised when the same file and options would give other clips."""
+
+TURNED_ONLY = (
+    "were turned as their films are shown but not mirrored: its numbers hold unless a film is "
+    "stored mirrored"
+)
+"""What is said of results of version 2."""
 
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".y4m")
 
@@ -89,16 +96,20 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     found, left_out = find_files(options)
     files = _split(found, options, (split,))[split]
     hashes = Fingerprints(cache).of(list(files.values()))
-    shards = (
-        ShardPlan(
-            name=shard_name(options, name, content, VERSION, split),
-            size=options.size,
-            clips=_guess(options, file),
-            fill=partial(_fill, options=options, name=name, file=file, split=split),
+
+    def planned(version: int) -> SplitPlan:
+        shards = (
+            ShardPlan(
+                name=shard_name(options, name, content, version, split),
+                size=options.size,
+                clips=_guess(options, file),
+                fill=partial(_fill, options=options, name=name, file=file, split=split),
+            )
+            for (name, file), content in zip(files.items(), hashes, strict=True)
         )
-        for (name, file), content in zip(files.items(), hashes, strict=True)
-    )
-    return plan_sources(split, VERSION, shards, left_out)
+        return plan_sources(split, version, shards, left_out)
+
+    return replace(planned(VERSION), earlier_digest=EarlierDigest(planned(2).digest, TURNED_ONLY))
 
 
 def _guess(options: Video, file: Path) -> int:

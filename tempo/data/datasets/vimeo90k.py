@@ -10,7 +10,7 @@ from pathlib import Path
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, EarlierDigest, ShardPlan, SplitName, SplitPlan
 from tempo.data.dataset_roots import as_spelled, read_lines, resolve_root
 from tempo.data.datasets.footage import hash_order
 from tempo.data.fingerprints import Fingerprints, looked_into
@@ -194,7 +194,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     return SplitPlan(
         name=split,
         digest=short_hash(named | {"contents": [*contents.values()]}, 16),
-        digest_of_names=short_hash(named, 16),
+        earlier_digest=EarlierDigest.of_names(short_hash(named, 16)),
         shards=tuple(shards),
         tolerated=0.0 if split == "test" else TOLERATED,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan, Window
+from tempo.data.cache.splits import SPLITS, EarlierDigest, ShardPlan, SplitName, SplitPlan, Window
 from tempo.data.dataset_roots import as_spelled, resolve_root
 from tempo.data.datasets.footage import by_split, hash_order
 from tempo.data.fingerprints import Fingerprints, looked_into
@@ -101,7 +101,7 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     return SplitPlan(
         name=split,
         digest=short_hash(chosen | {"contents": [*contents.values()]}, 16),
-        digest_of_names=short_hash(chosen, 16),
+        earlier_digest=EarlierDigest.of_names(short_hash(chosen, 16)),
         shards=tuple(shards),
         tolerated=0.0 if split == "test" else TOLERATED,
         window=window,

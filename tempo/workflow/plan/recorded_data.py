@@ -60,10 +60,10 @@ def check_recorded_data(
         if now is None or now.digest == recorded:
             continue
         folders = " and ".join(dict.fromkeys(_roots(json.loads(data))))
-        if now.digest_of_names == recorded:
+        if now.earlier_digest is not None and now.earlier_digest.digest == recorded:
             say(
-                f"{run.title} was recorded when the test clips of {folders} were known by "
-                "their names alone: whether their pictures are still the same is not known."
+                f"{run.title} was recorded when the test clips of {folders} "
+                f"{now.earlier_digest.when}."
             )
             continue
         said = f"{run.title} was measured on other test clips than {folders} has now"
