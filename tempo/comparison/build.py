@@ -36,7 +36,7 @@ from tempo.comparison.statistics.quantities import Contrast
 from tempo.core.catalog import unknown
 from tempo.core.errors import NoResultError, TempoError
 from tempo.core.records import Plan, PlannedTestSet
-from tempo.core.uncollected import uncollected
+from tempo.core.startup import uncollected
 from tempo.records.layout import Store
 from tempo.records.memory.derived_values import remembering
 from tempo.spec.verdict import rule_of

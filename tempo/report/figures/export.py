@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import NotApplicableError, UnknownNameError
-from tempo.core.uncollected import uncollected
+from tempo.core.startup import uncollected
 from tempo.report.figures import style
 from tempo.report.figures.drawing import Drawing
 from tempo.report.figures.page_figure import (
