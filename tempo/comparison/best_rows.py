@@ -56,7 +56,7 @@ def _p_value(
 ) -> float | None:
     """Return p of a row's difference from the best; None where nothing can be told."""
     model = study.models.get(info.name)
-    if model is None or not {name, best} <= set(model.matrix.variants):
+    if model is None or not all(each in model.matrix.variants for each in (name, best)):
         return None
     if all(model.matrix.seeds_of(each) == (None,) for each in (name, best)):
         return _p_of_clips(model, name, best)

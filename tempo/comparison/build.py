@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tempo.comparison.best_rows import best_rows
@@ -38,6 +36,7 @@ from tempo.comparison.statistics.quantities import Contrast
 from tempo.core.catalog import unknown
 from tempo.core.errors import NoResultError, TempoError
 from tempo.core.records import Plan, PlannedTestSet
+from tempo.core.startup import uncollected
 from tempo.records.layout import Store
 from tempo.records.memory.derived_values import remembering
 from tempo.spec.verdict import rule_of
@@ -61,22 +60,9 @@ def compare(
         TempoError: when the query names a variant, metric or factor that is not there.
     """
     registered = registered or RegisteredRule.of(store, plan)
-    with remembering(store.root), _uncollected():
+    with remembering(store.root), uncollected():
         sample = load_runs(store, plan, query.under(registered.rule))
         return _build(fit_study(sample), registered, query)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Pause garbage collection, which would look through all records again and again for next to
-    nothing: they hold no cycles."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def compare_on(store: Store, plan: Plan, test_set: str, query: Query = DEFAULT) -> Comparison:

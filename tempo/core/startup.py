@@ -1,4 +1,4 @@
-"""Start a process well: import quickly, print under any encoding, know if memory can be shared."""
+"""Run a process well: import fast, pause garbage collection, print anywhere, share memory."""
 
 from __future__ import annotations
 
@@ -37,6 +37,21 @@ def loading() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pause garbage collection during work in the block that makes much and frees little.
+
+    It would look through all that was made again and again.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def lacks_shared_memory() -> str | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from tempo.core.catalog import unknown
@@ -12,6 +10,7 @@ from tempo.core.counted import listed_up_to
 from tempo.core.errors import Place
 from tempo.core.identity import folded, short_hash
 from tempo.core.records import Exclusion, Plan, PlannedRun, PlannedVariant
+from tempo.core.startup import uncollected
 from tempo.design.configs import Resolved
 from tempo.design.design_kinds import candidates
 from tempo.design.factors import Candidate
@@ -44,20 +43,8 @@ def expand(loaded: LoadedStudy, measured: Measured | None = None) -> Plan:
         SpecError: naming the place of every factor, level or variant that breaks a rule, and of
             what asks for a measurement that there is none of.
     """
-    with _garbage_collector_paused():
+    with uncollected():
         return _expanded(StudyContext(loaded, measured or Unmeasured()))
-
-
-@contextmanager
-def _garbage_collector_paused() -> Iterator[None]:
-    """Pause the garbage collector, which would visit a growing plan repeatedly and free nothing."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _expanded(study: StudyContext) -> Plan:

@@ -79,17 +79,17 @@ class ClipValues:
         """Return each variant's values per clip, averaged over its seeds; {} without the metric."""
         if metric not in self.values:
             return {}
-        names, judged = np.array([name for name, _ in self.keys]), self.judged(metric)
-        return {
-            name: _mean(self.values[metric], names == name, judged)
-            for name in dict.fromkeys(names.tolist())
-        }
+        values, judged = self.values[metric], self.judged(metric)
+        own: dict[str, list[int]] = {}
+        for row, (name, _) in enumerate(self.keys):
+            own.setdefault(name, []).append(row)
+        return {name: _mean(values, rows, judged) for name, rows in own.items()}
 
 
-def _mean(values: Array, own: Mask, judged: Mask) -> Array:
+def _mean(values: Array, own: Sequence[int], judged: Mask) -> Array:
     """Return the mean of a variant's runs, of those that have a value where some have."""
-    rows = own & judged
-    return np.asarray(values[rows if rows.any() else own].mean(axis=0))
+    rows = [row for row in own if judged[row]]
+    return np.asarray(values[rows or own].mean(axis=0))
 
 
 def read_clips(runs: Sequence[Run], metrics: Sequence[str] | None = None) -> ClipValues | None:

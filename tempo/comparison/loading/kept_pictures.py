@@ -57,13 +57,14 @@ def kept_pictures(sample: Sample) -> KeptPictures:
     having = [run for run in sample.runs if run.values and run.test and run.test.gallery]
     votes = Counter(run.seed for run in having if run.seed is not None)
     chosen = max(votes, key=lambda seed: (votes[seed], -seed)) if votes else None
+    of: dict[str, list[Run]] = {}
+    for run in having:
+        of.setdefault(run.name, []).append(run)
     shown: list[Run] = []
     clips: dict[str, Mapping[str, KeptClip]] = {}
     problems: list[str] = []
     for variant in sample.variants:
-        mine = [run for run in having if run.name == variant.name]
-        mine.sort(key=lambda run: run.seed not in (chosen, None))
-        for run in mine:
+        for run in sorted(of.get(variant.name, ()), key=lambda run: run.seed not in (chosen, None)):
             if found := _clips(run, problems):
                 shown.append(run)
                 clips[run.run_id] = found

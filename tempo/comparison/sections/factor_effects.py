@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -30,42 +31,72 @@ Levels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Cells:
-    """The finished cells of a grid: their runs in the matrix, and the least-squares solvers.
-
-    `solvers` keeps each model's design matrix, with seeds as blocks, and its pseudo-inverse.
-    """
+    """The finished cells of a grid, with their runs in the matrix, `rows`, and the runs' ids."""
 
     grid: Grid
     model: RandomEffects
     present: tuple[PlannedVariant, ...]
     rows: Index
+    run_ids: tuple[str, ...]
+    solvers: dict[tuple[Term, ...], _Solver] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def balanced(self) -> bool:
         matrix = self.model.matrix
         return len({frozenset(matrix.seeds_of(cell.name)) for cell in self.present}) == 1
 
-    solvers: dict[tuple[Term, ...], tuple[Array, Array]] = field(default_factory=dict)
-
-    def _design(self, terms: Sequence[Term]) -> Array:
-        """Return (runs, columns): each run's cell in the model, then its seed."""
+    @cached_property
+    def cell(self) -> Index:
+        """(runs,) each run's place among the cells."""
         matrix = self.model.matrix
         place = {cell.name: index for index, cell in enumerate(self.present)}
-        cells = [place[matrix.variants[matrix.variant[row]]] for row in self.rows]
-        seeds = matrix.seed[self.rows]
-        blocks = (seeds[:, None] == np.unique(seeds)[None, 1:]).astype(float)
-        return np.concatenate([self.grid.matrix(self.present, terms)[cells], blocks], axis=1)
+        return np.array([place[matrix.variants[matrix.variant[row]]] for row in self.rows])
+
+    @cached_property
+    def seed(self) -> Index:
+        """(runs,) each run's place among the seeds of all cells."""
+        return np.asarray(np.unique(self.model.matrix.seed[self.rows], return_inverse=True)[1])
+
+    @property
+    def seeds(self) -> int:
+        return int(self.seed.max()) + 1
 
     def weights(self, loading: Array, terms: Sequence[Term]) -> Array | None:
         """Return (runs,) least-squares weights of an effect, None if it cannot be estimated."""
         key = tuple(terms)
         if key not in self.solvers:
-            design = self._design(key)
-            self.solvers[key] = design, np.asarray(np.linalg.pinv(design))
-        design, inverse = self.solvers[key]
-        target = np.concatenate([loading, np.zeros(design.shape[1] - len(loading))])
-        weights = np.asarray(target @ inverse)
-        return weights if np.abs(weights @ design - target).max() < TOLERANCE else None
+            self.solvers[key] = self._solver(key)
+        solver = self.solvers[key]
+        target = np.concatenate([loading, np.zeros(self.seeds - 1)])
+        found = solver.inverse @ target
+        if np.abs(solver.normal @ found - target).max() >= TOLERANCE:
+            return None
+        of_cells, of_seeds = solver.cells @ found[: len(loading)], found[len(loading) :]
+        return np.asarray(of_cells[self.cell] + np.concatenate([[0.0], of_seeds])[self.seed])
+
+    def _solver(self, terms: Sequence[Term]) -> _Solver:
+        cells = self.grid.matrix(self.present, terms)
+        runs = np.zeros((len(self.present), self.seeds))
+        np.add.at(runs, (self.cell, self.seed), 1)
+        blocks, crossed = np.diag(runs.sum(axis=0)[1:]), cells.T @ runs[:, 1:]
+        own = cells.T @ (runs.sum(axis=1)[:, None] * cells)
+        normal = np.block([[own, crossed], [crossed.T, blocks]])
+        return _Solver(cells, normal, np.asarray(np.linalg.pinv(normal, hermitian=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Solver:
+    """The normal equations of a model with seeds as blocks.
+
+    They are as many as the model has columns, however many runs there are. `cells` (cells, columns)
+    is the design of the cells alone, `inverse` the pseudo-inverse of `normal`. Their condition is
+    the square of the design's, whose entries are -1, 0 and 1; `Cells.weights` holds each solution
+    against the equations.
+    """
+
+    cells: Array
+    normal: Array
+    inverse: Array
 
 
 def effects(study: FittedStudy) -> tuple[tuple[Effect, ...], tuple[Effect, ...], tuple[Alias, ...]]:
@@ -74,7 +105,7 @@ def effects(study: FittedStudy) -> tuple[tuple[Effect, ...], tuple[Effect, ...],
     model = study.model
     if grid is None or model is None:
         return (), (), ()
-    cells = _cells(grid, model)
+    cells = _cells(study, grid, model)
     if len(cells.present) < 2:
         return (), (), ()
     found = aliases(grid, cells.present)
@@ -105,12 +136,15 @@ def _factors(effect: str) -> frozenset[str]:
     return frozenset(effect.replace(":", " x ").split(" x "))
 
 
-def _cells(grid: Grid, model: RandomEffects) -> Cells:
+def _cells(study: FittedStudy, grid: Grid, model: RandomEffects) -> Cells:
     matrix = model.matrix
-    present = tuple(cell for cell in grid.cells if cell.name in matrix.variants)
+    there = {*matrix.variants}
+    present = tuple(cell for cell in grid.cells if cell.name in there)
     names = {cell.name for cell in present}
     rows = [row for row in model.trained if matrix.variants[matrix.variant[row]] in names]
-    return Cells(grid, model, present, np.array(rows, dtype=np.intp))
+    keys = [(matrix.variants[matrix.variant[row]], matrix.seeds[matrix.seed[row]]) for row in rows]
+    run_ids = tuple(study.sample.by_key[key].run_id for key in keys)
+    return Cells(grid, model, present, np.array(rows, dtype=np.intp), run_ids)
 
 
 def _levels(grid: Grid, term: Term) -> list[Levels]:
@@ -157,8 +191,7 @@ def _test(
         loading = cells.grid.loading(term, levels, terms)
         weights = cells.weights(loading, terms)
         if weights is not None:
-            seeds = len(np.unique(cells.model.matrix.seed[cells.rows]))
-            test = run_test(cells.model, _combination(cells, weights), study.primary, seeds)
+            test = run_test(cells.model, _combination(cells, weights), study.primary, cells.seeds)
             return test, "; ".join(filter(None, (assumption, notes)))
     note = "; ".join(filter(None, ("the finished cells cannot estimate it", notes)))
     return Verdict(word=Word.INCONCLUSIVE, reason=note), note
@@ -189,13 +222,10 @@ def _missing(cells: Cells) -> str:
 
 def _combination(cells: Cells, weights: Array) -> Combination:
     """Return the combination, paired by seed where all cells have the same seeds."""
-    matrix = cells.model.matrix
     if cells.balanced:
-        totals: dict[str, float] = {}
-        for row, weight in zip(cells.rows, weights, strict=True):
-            name = matrix.variants[matrix.variant[row]]
-            totals[name] = totals.get(name, 0.0) + float(weight)
-        used = {name: weight for name, weight in totals.items() if abs(weight) > 1e-12}
+        totals = np.bincount(cells.cell, weights).tolist()
+        pairs = zip(cells.present, totals, strict=True)
+        used = {cell.name: weight for cell, weight in pairs if abs(weight) > 1e-12}
         found = cells.model.contrast(used)
         if found is not None:
             return found
@@ -206,8 +236,6 @@ def _effect(
     study: FittedStudy, cells: Cells, key: tuple[Term, Levels], judged: AdjustedResult, note: str
 ) -> Effect:
     term, levels = key
-    matrix = cells.model.matrix
-    keys = [(matrix.variants[matrix.variant[r]], matrix.seeds[matrix.seed[r]]) for r in cells.rows]
     return Effect(
         factors=term,
         terms=tuple(level for pair in levels for level in pair),
@@ -219,5 +247,5 @@ def _effect(
         cells=len(cells.present),
         planned_cells=len(cells.grid.cells),
         note=note,
-        run_ids=tuple(study.sample.by_key[key].run_id for key in keys) if judged.test else (),
+        run_ids=cells.run_ids if judged.test else (),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import combinations, pairwise
@@ -47,36 +47,35 @@ class Grid:
     def width(self, term: Term) -> int:
         return int(np.prod([len(self.levels[name]) - 1 for name in term]))
 
-    def code(self, factor: str, level: str) -> Array:
-        """Return (levels - 1,) effect coding: the reference level is minus one throughout."""
-        place = self.levels[factor].index(level)
+    def code(self, factor: str, levels: Sequence[str]) -> Array:
+        """Return (given, levels - 1) effect coding: the reference level is minus one throughout."""
         size = len(self.levels[factor]) - 1
-        return -np.ones(size) if place == 0 else np.eye(size)[place - 1]
-
-    def columns(self, term: Term, assignment: Mapping[str, str]) -> Array:
-        return _product(self.code(name, assignment[name]) for name in term)
+        place = {level: index for index, level in enumerate(self.levels[factor])}
+        table = np.concatenate([-np.ones((1, size)), np.eye(size)])
+        return np.asarray(table[[place[level] for level in levels]])
 
     def matrix(self, cells: Sequence[PlannedVariant], terms: Sequence[Term]) -> Array:
         """Return (cells, 1 + columns): the intercept and the columns of `terms`."""
-        rows = [
-            np.concatenate([np.ones(1), *(self.columns(term, cell.levels) for term in terms)])
-            for cell in cells
-        ]
-        return np.array(rows)
+        codes = {
+            name: self.code(name, [cell.levels[name] for cell in cells]) for name in self.factors
+        }
+        parts = (_product([codes[name] for name in term]) for term in terms)
+        return np.concatenate([np.ones((len(cells), 1)), *parts], axis=1)
 
     def loading(
         self, target: Term, levels: Sequence[tuple[str, str]], terms: Sequence[Term]
     ) -> Array:
         """Return (1 + columns,): the effect as a combination of the model's coefficients."""
         pairs = zip(target, levels, strict=True)
-        own = _product(self.code(name, high) - self.code(name, low) for name, (high, low) in pairs)
+        codes = [self.code(name, pair) for name, pair in pairs]
+        own = _product([code[:1] - code[1:] for code in codes])[0]
         parts = [own if term == target else np.zeros(self.width(term)) for term in terms]
         return np.concatenate([np.zeros(1), *parts])
 
 
-def _product(codes: Iterable[Array]) -> Array:
-    """Return the columns of a term from those of its factors."""
-    return reduce(lambda out, code: np.outer(out, code).ravel(), codes, np.ones(1))
+def _product(codes: Sequence[Array]) -> Array:
+    """Return the columns of a term from those of its factors, row by row."""
+    return reduce(lambda out, code: (out[:, :, None] * code[:, None]).reshape(len(code), -1), codes)
 
 
 def grid_of(variants: Sequence[PlannedVariant], baseline: str | None) -> Grid | None:
@@ -122,7 +121,8 @@ def name_of(term: Term) -> str:
 
 
 def _rank(grid: Grid, cells: Sequence[PlannedVariant], terms: Sequence[Term]) -> int:
-    return int(np.linalg.matrix_rank(grid.matrix(cells, terms)))
+    matrix = grid.matrix(cells, terms)
+    return int(np.linalg.matrix_rank(matrix.T @ matrix, hermitian=True))
 
 
 def _separate(

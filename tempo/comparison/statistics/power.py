@@ -83,13 +83,11 @@ class PowerFunction:
 
     def __init__(self, noise: ExpectedNoise, seeds: int, alpha: float) -> None:
         contrasts = min(max(noise.variants - 1, 1), MOST_MODERATED)
-        normal, chi_square = _draws(contrasts, seeds, noise.source_df)
-        runs = normal * np.sqrt(noise.seed / 2)
-        found = moderate(runs[:, 1:] - runs[:, :1], first=1)
+        variance, df, chi_square = _draws(contrasts, seeds, noise.source_df)
         source = self._source(noise, seeds, chi_square)
         self._critical = _critical(
-            found.variance[:, 0] / seeds,
-            found.df[:, 0],
+            noise.seed * variance / seeds,
+            df,
             source,
             noise.source_df,
             noise.both / seeds,
@@ -124,12 +122,20 @@ class PowerFunction:
 
 
 @lru_cache(maxsize=1)
-def _draws(contrasts: int, seeds: int, source_df: float) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return standard normal draws of runs, and those of the variance between sources; None where
-    that is known. One noise after the other is asked for with the same number of seeds."""
+def _draws(
+    contrasts: int, seeds: int, source_df: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return draws of a contrast's moderated seed variance where that is 1, with their degrees of
+    freedom, and of the variance between sources; None where that is known.
+
+    One noise after the other is asked for with the same number of seeds, and moderation does the
+    same to each: it goes by ratios of variances.
+    """
     rng = np.random.default_rng(8)
-    normal = rng.normal(size=(DRAWS, contrasts + 1, seeds))
-    return normal, rng.chisquare(source_df, DRAWS) if np.isfinite(source_df) else None
+    runs = rng.normal(size=(DRAWS, contrasts + 1, seeds)) * np.sqrt(0.5)
+    found = moderate(runs[:, 1:] - runs[:, :1], first=1)
+    between = rng.chisquare(source_df, DRAWS) if np.isfinite(source_df) else None
+    return found.variance[:, 0], found.df[:, 0], between
 
 
 def _critical(

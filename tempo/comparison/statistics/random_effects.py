@@ -101,13 +101,15 @@ class RandomEffects:
     def _residuals(self) -> tuple[Array, int]:
         """Trained runs' parts less the effects of variant and seed, and degrees of freedom."""
         rows = self.trained
-        design = np.concatenate(
-            [_dummies(self.matrix.variant[rows]), _dummies(self.matrix.seed[rows])], axis=1
-        )
         if not len(rows):
             return np.zeros((0, self.matrix.sources)), 0
-        solution, _, rank, _ = np.linalg.lstsq(design, self.matrix.parts[rows], rcond=None)
-        return self.matrix.parts[rows] - design @ solution, len(rows) - int(rank)
+        # Effects of variants are their means, which are taken out of everything first: so the fit
+        # is of the seeds alone, of which there are few however many variants there are.
+        variant = self.matrix.variant[rows]
+        parts = _within(variant, self.matrix.parts[rows])
+        seeds = _within(variant, _dummies(self.matrix.seed[rows]))
+        solution, _, rank, _ = np.linalg.lstsq(seeds, parts, rcond=None)
+        return parts - seeds @ solution, len(rows) - self.variants - int(rank)
 
     @cached_property
     def pooled_seed(self) -> tuple[float, int]:
@@ -270,6 +272,15 @@ class RandomEffects:
             test="pooled over variants: weights differ from run to run",
         )
         return Combination(float(combined.sum()), parts, lambda: spread, (), (), None)
+
+
+def _within(index: Index, values: Array) -> Array:
+    """Return rows of values less the mean of the rows of the same index."""
+    _, group, counts = np.unique(index, return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.cumsum(counts) - counts
+    means = np.add.reduceat(values[order], starts, axis=0) / counts[:, None]
+    return np.asarray(values - means[group])
 
 
 def _dummies(index: Index) -> Array:

@@ -95,7 +95,7 @@ class SeedSourceMatrix:
         found = []
         values = self.parts if self.values is None else self.values
         for name in names:
-            own = values[self.rows_of(name)] if name in self.variants else values[:0]
+            own = values[self._rows_of.get(name, [])]
             if len(own) > 1 and bool((own == own[0]).all()):
                 found.append(name)
         return tuple(found)
@@ -117,8 +117,14 @@ class SeedSourceMatrix:
             origin=tuple(self.origin[row] for row in rows) if self.origin else (),
         )
 
+    @cached_property
+    def _rows_of(self) -> Mapping[str, Index]:
+        order = np.argsort(self.variant, kind="stable")
+        ends = np.cumsum(np.bincount(self.variant, minlength=len(self.variants)))
+        return dict(zip(self.variants, np.split(order, ends[:-1]), strict=True))
+
     def rows_of(self, variant: str) -> Index:
-        return np.flatnonzero(self.variant == self.variants.index(variant))
+        return self._rows_of[variant]
 
     def rows(self, variant: str, seeds: Sequence[int]) -> list[int]:
         """Return the rows of `variant` under `seeds`; a reference's only run stands in for each."""

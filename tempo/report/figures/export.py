@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tempo.core.catalog import unknown
 from tempo.core.errors import NotApplicableError, UnknownNameError
+from tempo.core.startup import uncollected
 from tempo.report.figures import style
 from tempo.report.figures.drawing import Drawing
-from tempo.report.figures.page_figure import Series, lay_out, page_figures, take_series
+from tempo.report.figures.page_figure import (
+    Series,
+    lay_out,
+    page_figures,
+    rest_empty_labels,
+    take_series,
+)
 from tempo.report.figures.second_process import forks, made_by_two
 from tempo.report.formats.table import NotApplicable
 
@@ -68,7 +75,8 @@ def plates(
     """
     _import_backends()
     one = partial(_make_named, draws, subject, formats)
-    return made_by_two(one, [*draws]) if forks() else {name: one(name) for name in draws}
+    with uncollected():
+        return made_by_two(one, [*draws]) if forks() else {name: one(name) for name in draws}
 
 
 def _import_backends() -> None:
@@ -128,6 +136,7 @@ def report_style() -> Iterator[None]:
 def _plate(name: str, drawing: Drawing, formats: Sequence[str]) -> Plate:
     figure = drawing.figure
     series = take_series(figure)
+    rest_empty_labels(figure)
     lay_out(figure)
     files = {suffix: _saved(figure, suffix) for suffix in formats}
     broad = figure.get_figwidth() > style.COLUMN

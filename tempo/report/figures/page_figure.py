@@ -121,6 +121,14 @@ def _widen(figure: Figure, cut: float) -> None:
     lay_out(figure)
 
 
+def rest_empty_labels(figure: Figure) -> None:
+    """Fix the place of labels without a text, which each layout and each save would look for."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0, 0)
+
+
 def lay_out(figure: Figure) -> None:
     """Place the axes of a figure for its size, once: each save would do so again."""
     engine = figure.get_layout_engine()

@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+_BYTES = 2
+"""Of a piece's number in the pipe; a pipe holds 30,000 of them before writing to it waits."""
 
 
 def forks() -> bool:
@@ -26,39 +30,64 @@ def forks() -> bool:
 def made_by_two(make: Callable[[str], Result], names: Sequence[str]) -> dict[str, Result]:
     """Return what `make` returns for each name, in the order of `names`.
 
-    A forked process begins at the end of the names, this one at their start, until everything is
-    there. This one waits for nothing: where the other one is dead or frozen, it makes all the rest
-    itself, and it is here that an error of `make` is raised.
+    This process and a forked one each take the next name until none is left, so that nothing is
+    made twice. For what the other one makes last, this one waits at most as long as it worked
+    itself. Where that one is dead or frozen, this one makes all the rest, and it is here that an
+    error of `make` is raised.
     """
+    begun = time.monotonic()
     context = get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    other = context.Process(target=_make_from_the_end, args=(make, names, sending, receiving))
+    left = _numbers(len(names))
+    other = context.Process(target=_make_and_send, args=(make, names, left, sending, receiving))
     other.start()
     sending.close()
     received: dict[str, Result] = {}
     reader = Thread(target=_receive, args=(receiving, received))
     reader.start()
-    made: dict[str, Result] = {}
     try:
-        for name in names:
-            made[name] = received[name] if name in received else make(name)
+        made = {name: make(name) for name in _taken(names, left)}
+        reader.join(timeout=time.monotonic() - begun)
     finally:
         other.kill()
         other.join()
         reader.join()
         receiving.close()
-    return made
+        os.close(left)
+    made |= received
+    return {name: made[name] if name in made else make(name) for name in names}
 
 
-def _make_from_the_end(
-    make: Callable[[str], Result], names: Sequence[str], sending: Connection, receiving: Connection
+def _numbers(count: int) -> int:
+    """Return the end of a pipe from which the numbers below `count` are read, each once.
+
+    Two processes that read from it never get the same one, and none holds a lock when it is killed.
+    """
+    reading, writing = os.pipe()
+    os.write(writing, b"".join(number.to_bytes(_BYTES, "big") for number in range(count)))
+    os.close(writing)
+    return reading
+
+
+def _taken(names: Sequence[str], left: int) -> Iterator[str]:
+    """Yield the next name that nobody has taken, until none is left."""
+    while number := os.read(left, _BYTES):
+        yield names[int.from_bytes(number, "big")]
+
+
+def _make_and_send(
+    make: Callable[[str], Result],
+    names: Sequence[str],
+    left: int,
+    sending: Connection,
+    receiving: Connection,
 ) -> None:
     # A signal from the keyboard is for the process that began this one, and ends this one with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # With the only reader gone, sending fails, and this process ends.
     receiving.close()
     try:
-        for name in reversed(names):
+        for name in _taken(names, left):
             sending.send((name, make(name)))
     except Exception:
         # Whatever it was, the first process meets it again and raises it. No clean-up of this

@@ -140,6 +140,25 @@ def test_missing_runs_leave_the_common_seeds() -> None:
     assert RandomEffects(matrix).pooled_seed[1] == 10 - (3 + 4 - 1)
 
 
+HERE_AND_THERE = {("v1", 0), ("v0", 3), ("v4", 1)}
+APART = {(f"v{v}", seed) for v in range(5) for seed in range(4) if (v < 2) != (seed < 2)}
+
+
+@pytest.mark.parametrize("missing", [HERE_AND_THERE, APART], ids=["some runs", "blocks apart"])
+def test_what_variants_and_seeds_leave_is_ordinary_least_squares(
+    missing: set[tuple[str, int]],
+) -> None:
+    world = World(variants=5, seeds=4, clips=30)
+    keep = [row for row, key in enumerate(world.keys) if key not in missing]
+    keys, values = [world.keys[row] for row in keep], world.values().reshape(20, 30)[keep]
+    table = pd.DataFrame(keys, columns=["variant", "seed"]).astype(str)
+    design, means = pd.get_dummies(table, dtype=float).to_numpy(), values.mean(axis=1)
+    left = means - design @ np.linalg.pinv(design) @ means
+    df = len(keys) - np.linalg.matrix_rank(design)
+    found = RandomEffects(matrix_of(keys, values, world.names)).pooled_seed
+    assert found == (pytest.approx((left**2).sum() / df, rel=1e-9), df)
+
+
 def test_no_common_seed_is_no_contrast() -> None:
     matrix = matrix_of([("v0", 0), ("v1", 1)], np.zeros((2, 4)), ["a", "b", "c", "d"])
     assert RandomEffects(matrix).contrast(PAIR) is None
