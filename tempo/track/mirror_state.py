@@ -122,9 +122,11 @@ class MirrorState:
     def child(self, run_id: str) -> ChildState:
         """Return what was sent of a run; nothing where the file is absent or damaged."""
         try:
-            return TypeAdapter(ChildState).validate_python(_read(self._path("runs", run_id)) or {})
+            written = _read(self._path("runs", run_id)) or {}
+            state: ChildState = _reader(ChildState).validate_python(written)
         except ValueError:
             return ChildState()
+        return state
 
     def save_child(self, run_id: str, state: ChildState) -> None:
         write_json(self._path("runs", run_id), asdict(state))
@@ -147,6 +149,11 @@ class MirrorState:
             self.save_invocation(invocation)
 
 
+@cache
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def _invocation(written: Any) -> InvocationState | None:
     """Return the invocation that a file describes; None where it is damaged."""
     try:
@@ -163,7 +170,8 @@ def _checked(found: dict[str, Any]) -> InvocationState:
         this = this_process()
         space = this.space if process["host"] == this.host else ""
         found["process"] = {**process, "started": -1.0, "space": space}
-    return TypeAdapter(InvocationState).validate_python(found)
+    state: InvocationState = _reader(InvocationState).validate_python(found)
+    return state
 
 
 def _read(path: Path) -> Any:

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from tempo.models import network_cost
 from tempo.models.blocks import Chain
 from tempo.models.family import TempoNet, build_model
-from tempo.models.network_cost import Cost, count, summarise, text
+from tempo.models.network_cost import SMALL, Cost, count, summarise, text
 from tempo.spec.arch import ArchSpec
 from tempo.spec.presets import PRESETS
-from tests.models.conformance import SLOT_TABLES
+from tests.models.conformance import SLOT_TABLES, points
 
 PARAMETERS = {
     "tempo_v2": 3_636_069,
@@ -103,6 +104,20 @@ def test_a_convolution_counts_as_the_textbook_says() -> None:
     stem = summarise(preset("tempo_v2"), height=32, width=48).stages[1]
     film = 64 * 64 + 64 * 128
     assert stem.cost.macs == 2 * (32 * 48 * 7 * 7 * 3 * 64 + film)
+
+
+POINTS = points()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_real_numbers_on_small_pictures_count_the_same(
+    point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arch, side = POINTS[point], 16
+    assert 2 * side**2 <= SMALL
+    real = summarise(arch, height=side, width=side)
+    monkeypatch.setattr(network_cost, "SMALL", 0)
+    assert real == summarise(arch, height=side, width=side)
 
 
 def test_kept_activations_are_those_of_a_real_forward() -> None:

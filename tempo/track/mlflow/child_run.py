@@ -15,7 +15,7 @@ from tempo.records.events import AttemptStarted, Evaluated, Finished, Logged, en
 from tempo.records.layout import Store
 from tempo.records.pruned_runs import status_in
 from tempo.track.mirror_state import ChildState, MirrorState, ShownStatus
-from tempo.track.mlflow.client import attach_text, find_run, log_params, log_tags
+from tempo.track.mlflow.client import attach_text, find_run, fresh_params, send_batch
 from tempo.track.mlflow.metric_points import milliseconds
 from tempo.track.mlflow.removed_artifacts import delete_removed, removals_of
 from tempo.track.mlflow.run_content import EventSender, Limits
@@ -80,15 +80,19 @@ class ChildSender:
         self.client.delete_run(state.mlflow_id)
 
     def _ensure(self, run: PlannedRun, state: ChildState, events: Sequence[Logged]) -> str:
+        made = False
         if state.mlflow_id is None:
             # The local state may be lost, and the run there all the same.
             found = find_run(self.client, self.experiment_id, "run_id", run.run_id)
+            made = found is None
             state.mlflow_id = found or self._create(run, events[0])
             self.state.save_child(run.run_id, state)
         if state.described != self.plan.spec_hash:
             variant = self.plan.variant(run.variant)
-            log_params(self.client, state.mlflow_id, params(self.plan, variant))
-            log_tags(self.client, state.mlflow_id, run_tags(self.plan, run))
+            chosen, tags = params(self.plan, variant), run_tags(self.plan, run)
+            if not made:
+                chosen = fresh_params(self.client, state.mlflow_id, chosen)
+            send_batch(self.client, state.mlflow_id, params=chosen, tags=tags)
             spec = yaml.safe_dump(encode(variant.config), sort_keys=False, allow_unicode=True)
             attach_text(self.client, state.mlflow_id, "spec.yaml", spec)
             state.described = self.plan.spec_hash
@@ -173,7 +177,7 @@ def show(
     if now.failure:
         ended = str(now.status).capitalize()
         tags |= {"failure": now.failure, NOTE: f"{ended} ({now.failure}): {now.message}"}
-    log_tags(client, mlflow_id, tags)
+    send_batch(client, mlflow_id, tags=tags)
     if before is not None and before.failure and not now.failure:
         client.delete_tag(mlflow_id, "failure")
         client.delete_tag(mlflow_id, NOTE)

@@ -8,10 +8,11 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice, zip_longest
 from pathlib import Path
 from shutil import copyfile
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from tempo.core.redaction import redacted
 from tempo.records.events import encode
 from tempo.records.files import is_there, open_file
 from tempo.track.mlflow.empty_store import make_empty
+from tempo.track.mlflow.lean_import import import_lean
 from tempo.track.mlflow.metric_points import Point
 from tempo.track.store_address import sqlite_file
 
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-METRICS_PER_BATCH = 1000
+METRICS_PER_BATCH = 800
 TEXTS_PER_BATCH = 100
-"""Most params, and most tags, that MLflow takes in one request."""
+"""Most params, and most tags, that MLflow takes in one request; of all together it takes 1,000."""
 
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -45,6 +47,8 @@ _SETTINGS = {
 }
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 KNOCK_SECONDS = 5.0
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 _IMPORT = threading.Lock()
 
@@ -93,9 +97,11 @@ def _knock(uri: str) -> None:
         socket.create_connection((parts.hostname, port), timeout=KNOCK_SECONDS).close()
 
 
-def _import_client() -> type[MlflowClient]:
+def _import_client(*, lean: bool = False) -> type[MlflowClient]:
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    if lean:
+        import_lean()
     try:
         from mlflow import MlflowClient
     except ImportError as error:
@@ -136,9 +142,9 @@ def prepare(uri: str, folder: Path) -> Path | None:
     Raises:
         MissingError: when mlflow is not installed.
     """
-    with _IMPORT:
-        client_class = _import_client()
     database = sqlite_file(uri)
+    with _IMPORT:
+        client_class = _import_client(lean=database is not None)
     if database is None or database.exists():
         return None
     draft = folder / "empty.db"
@@ -170,34 +176,38 @@ def find_run(client: MlflowClient, experiment_id: str, tag: str, value: str) -> 
     return str(found[0].info.run_id) if found else None
 
 
-def log_points(client: MlflowClient, mlflow_id: str, points: Sequence[Point]) -> None:
-    """Send metric points in as few requests as MLflow allows. A repeated point is stored once."""
-    from mlflow.entities import Metric
+def send_batch(
+    client: MlflowClient,
+    mlflow_id: str,
+    *,
+    points: Iterable[Point] = (),
+    params: Mapping[str, str] = NOTHING,
+    tags: Mapping[str, str] = NOTHING,
+) -> None:
+    """Send metric points, params and tags in as few requests as MLflow allows.
 
-    for batch in batches(points, METRICS_PER_BATCH):
-        metrics = [Metric(p.key, p.value, p.timestamp, p.step) for p in batch]
-        client.log_batch(mlflow_id, metrics=metrics)
+    A repeated point is stored once. MLflow refuses a second value for a param: see `fresh_params`.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    metrics = (Metric(each.key, each.value, each.timestamp, each.step) for each in points)
+    kinds = (
+        batches(metrics, METRICS_PER_BATCH),
+        batches((Param(*each) for each in params.items()), TEXTS_PER_BATCH),
+        batches((RunTag(*each) for each in tags.items()), TEXTS_PER_BATCH),
+    )
+    for batch in zip_longest(*kinds, fillvalue=()):
+        client.log_batch(mlflow_id, *batch)
 
 
-def log_params(client: MlflowClient, mlflow_id: str, params: dict[str, str]) -> None:
-    """Send the params that a run has no value for yet; MLflow refuses a second value for a name.
+def fresh_params(client: MlflowClient, mlflow_id: str, params: Mapping[str, str]) -> dict[str, str]:
+    """Return the params that a run has no value for yet.
 
     The same run is described anew when a folder moved, or a version of Tempo has further options:
     its spec, which is attached, then holds the new values.
     """
-    from mlflow.entities import Param
-
     known = client.get_run(mlflow_id).data.params
-    fresh = {name: value for name, value in params.items() if name not in known}
-    for batch in batches(fresh.items(), TEXTS_PER_BATCH):
-        client.log_batch(mlflow_id, params=[Param(name, value) for name, value in batch])
-
-
-def log_tags(client: MlflowClient, mlflow_id: str, tags: dict[str, str]) -> None:
-    from mlflow.entities import RunTag
-
-    for batch in batches(tags.items(), TEXTS_PER_BATCH):
-        client.log_batch(mlflow_id, tags=[RunTag(name, value) for name, value in batch])
+    return {name: value for name, value in params.items() if name not in known}
 
 
 def attach_text(client: MlflowClient, mlflow_id: str, name: str, text: str) -> None:

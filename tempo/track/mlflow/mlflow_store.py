@@ -27,7 +27,7 @@ from tempo.track.mlflow.child_run import ChildSender
 from tempo.track.mlflow.client import concerns_one_run, connect, explain
 from tempo.track.mlflow.replicate_summary import summarise
 from tempo.track.mlflow.run_content import Limits
-from tempo.track.mlflow.study_run import ParentSender, describe_experiment, ensure_experiment
+from tempo.track.mlflow.study_run import ParentSender, ensure_experiment, experiment_tags
 from tempo.track.mlflow.study_view import save_view
 from tempo.track.mlflow.test_set_results import TestSetSender
 from tempo.track.store_address import artifact_location, default_uri, store_key
@@ -152,9 +152,8 @@ class MlflowMirror:
         if self._client is None or self.experiment_id is None:
             plan, client = self._opened(), connect(self._uri)
             location = artifact_location(self._uri, self._store.root, plan.study)
-            self.experiment_id = ensure_experiment(client, plan, location, self._state())
-            if self._about is not None:
-                describe_experiment(client, self.experiment_id, plan, self._about)
+            tags = experiment_tags(plan, self._about)
+            self.experiment_id = ensure_experiment(client, plan, location, self._state(), tags)
             save_view(client, self.experiment_id)
             self._client, self._seen, self._judged = client, {}, {}
         return self._client, self.experiment_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from tempo.records.events import (
     AttemptStarted,
     CheckpointSaved,
     Evaluated,
+    Event,
     Finished,
     ImageSaved,
     Logged,
@@ -27,7 +28,7 @@ from tempo.records.files import inside
 from tempo.records.layout import load_run
 from tempo.records.pictures import picture_size
 from tempo.records.run_record import effective
-from tempo.track.mlflow.client import attach_json, attach_text, log_points, log_tags
+from tempo.track.mlflow.client import attach_json, attach_text, send_batch
 from tempo.track.mlflow.metric_points import FINAL, Point, cost_points, milliseconds, points_of
 from tempo.track.store_names import environment_tags, safe_key
 
@@ -57,9 +58,13 @@ class EventSender:
     def send(self, events: Sequence[Logged]) -> list[str]:
         """Mirror `events`; returns the files that the records name and do not hold."""
         points = [point for logged in events for point in self._points(logged)]
-        log_points(self.client, self.mlflow_id, points)
         pictures = [picture for logged in events for picture in self.pictures(logged)]
-        missing = log_pictures(self.client, self.mlflow_id, pictures)
+        present = [each for each in pictures if each.exists]
+        tags = {name: text for logged in events for name, text in _tags(logged.event).items()}
+        tags |= {SHOWN_TAG: "True"} if present else {}
+        send_batch(self.client, self.mlflow_id, points=points, tags=tags)
+        log_pictures(self.client, self.mlflow_id, present)
+        missing = [each.path for each in pictures if each not in present]
         for logged in events:
             missing += self._attach(logged)
         return [str(path) for path in missing]
@@ -106,11 +111,8 @@ class EventSender:
             case AttemptStarted():
                 name = f"environment/attempt_{logged.attempt}.json"
                 attach_json(self.client, self.mlflow_id, name, event.environment)
-                log_tags(self.client, self.mlflow_id, environment_tags(event.environment))
                 log_datasets(self.client, self.mlflow_id, self.folder, event.environment)
             case Evaluated():
-                if event.split == "test":
-                    self.client.set_tag(self.mlflow_id, "test_step", str(event.step))
                 return self.attach_table(event, event.split)
             case Noted():
                 return self._attach_notes(logged)
@@ -161,6 +163,15 @@ class EventSender:
         return [path for path in paths if not path.is_file()]
 
 
+def _tags(event: Event) -> dict[str, str]:
+    """Return the tags that an event brings."""
+    if isinstance(event, AttemptStarted):
+        return environment_tags(event.environment)
+    if isinstance(event, Evaluated) and event.split == "test":
+        return {"test_step": str(event.step)}
+    return {}
+
+
 FOLDER = "images"
 SHOWN_TAG = "mlflow.loggedImages"
 THUMBNAIL = 256
@@ -198,17 +209,13 @@ class Picture:
         return f"{key}+step+{self.step}+timestamp+{self.timestamp}+{unique}"
 
 
-def log_pictures(client: MlflowClient, mlflow_id: str, pictures: Iterable[Picture]) -> list[Path]:
-    """Send the pictures that exist; returns the paths of those that do not."""
-    todo = list(pictures)
-    present = [each for each in todo if each.exists]
-    if present:
+def log_pictures(client: MlflowClient, mlflow_id: str, pictures: Sequence[Picture]) -> None:
+    """Send pictures, which exist, in the way in which MLflow's pages show them."""
+    if pictures:
         with tempfile.TemporaryDirectory(prefix="tempo-images-") as folder:
-            for each in present:
+            for each in pictures:
                 _write(each, Path(folder))
             client.log_artifacts(mlflow_id, folder, FOLDER)
-        client.set_tag(mlflow_id, SHOWN_TAG, "True")
-    return [each.path for each in todo if not each.exists]
 
 
 def _write(picture: Picture, folder: Path) -> None:

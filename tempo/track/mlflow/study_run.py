@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from tempo.core.errors import TempoError
 from tempo.core.records import Plan, RunStatus
 from tempo.records.drafts import is_draft
 from tempo.track.mirror_state import InvocationState, MirrorState
-from tempo.track.mlflow.client import attach_json, attach_text, find_run, log_points, log_tags
+from tempo.track.mlflow.client import attach_json, attach_text, find_run, send_batch
 from tempo.track.mlflow.metric_points import Point, milliseconds
 from tempo.track.mlflow.replicate_summary import VariantSummary, as_csv, as_markdown, key_metrics
 from tempo.track.store_names import MLFLOW_STATUS, NOTE, about_tags, as_text, safe_key, source_tags
@@ -32,16 +33,20 @@ class MirrorError(TempoError):
 
 
 def ensure_experiment(
-    client: MlflowClient, plan: Plan, location: str | None, state: MirrorState
+    client: MlflowClient,
+    plan: Plan,
+    location: str | None,
+    state: MirrorState,
+    tags: Mapping[str, str],
 ) -> str:
-    """The id of the study's experiment, created if need be.
+    """The id of the study's experiment, created if need be, which has the tags.
 
     State that was noted of another store (a database that was deleted since) is forgotten.
 
     Raises:
         MirrorError: when someone deleted the experiment in MLflow.
     """
-    found = _experiment(client, plan, location)
+    found = _experiment(client, plan, location, {**tags, TOKEN: uuid.uuid4().hex})
     if found.lifecycle_stage == "deleted":
         raise MirrorError(
             f"experiment {plan.study!r} is deleted in MLflow; bring it back with "
@@ -51,6 +56,9 @@ def ensure_experiment(
     if token is None:
         token = uuid.uuid4().hex
         client.set_experiment_tag(found.experiment_id, TOKEN, token)
+    for name, value in tags.items():
+        if found.tags.get(name) != value:
+            client.set_experiment_tag(found.experiment_id, name, value)
     identity = {"id": str(found.experiment_id), "token": token}
     if state.experiment() != identity:
         state.forget_store()
@@ -58,13 +66,16 @@ def ensure_experiment(
     return identity["id"]
 
 
-def _experiment(client: MlflowClient, plan: Plan, location: str | None) -> Experiment:
+def _experiment(
+    client: MlflowClient, plan: Plan, location: str | None, tags: dict[str, str]
+) -> Experiment:
+    """Return the study's experiment; one that is created here gets the tags."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(plan.study)
     if found is None:
         try:
-            client.create_experiment(plan.study, artifact_location=location)
+            client.create_experiment(plan.study, location, tags)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -74,10 +85,13 @@ def _experiment(client: MlflowClient, plan: Plan, location: str | None) -> Exper
     return found
 
 
-def describe_experiment(
-    client: MlflowClient, experiment_id: str, plan: Plan, about: dict[str, object]
-) -> None:
-    """The question and what the newest invocation ran with, as description and tags."""
+def experiment_tags(plan: Plan, about: Mapping[str, object] | None) -> dict[str, str]:
+    """Return the question and what the newest invocation ran with, as description and tags.
+
+    Without an invocation (`about` None) there are none: what the experiment says stays.
+    """
+    if about is None:
+        return {}
     tags = {
         "mlflow.experimentKind": "custom_model_development",
         NOTE: _note(plan),
@@ -87,8 +101,7 @@ def describe_experiment(
     }
     told = flatten(about).items()
     tags |= {f"tempo.{path}": as_text(value) for path, value in told if value is not None}
-    for name, value in tags.items():
-        client.set_experiment_tag(experiment_id, safe_key(name), value)
+    return {safe_key(name): value for name, value in tags.items()}
 
 
 def _note(plan: Plan) -> str:
@@ -129,7 +142,7 @@ class ParentSender:
                 "tempo.profile": self.plan.profile or "",
             }
             tags |= source_tags(self.plan) | about_tags(invocation.about)
-            log_tags(self.client, invocation.mlflow_id, tags)
+            send_batch(self.client, invocation.mlflow_id, tags=tags)
             invocation.sent = "start"
             self.state.save_invocation(invocation)
         return invocation.mlflow_id
@@ -156,7 +169,7 @@ class ParentSender:
         mlflow_id = self.ensure(invocation)
         stamp = milliseconds(invocation.ended)
         points = [Point(safe_key(k), v, stamp, 0) for k, v in invocation.metrics.items()]
-        log_points(self.client, mlflow_id, points)
+        send_batch(self.client, mlflow_id, points=points)
         self.show_summary(mlflow_id, summaries)
         attach_text(self.client, mlflow_id, "summary.csv", as_csv(summaries))
         paths = [Path(path) for path in invocation.artifacts]

@@ -18,7 +18,7 @@ from tempo.records.events import Evaluated, Logged
 from tempo.records.layout import Store
 from tempo.records.run_record import effective, read_run
 from tempo.track.mirror_state import MirrorState
-from tempo.track.mlflow.client import find_run, log_points, log_tags
+from tempo.track.mlflow.client import find_run, send_batch
 from tempo.track.mlflow.metric_points import FINAL, Point, milliseconds
 from tempo.track.mlflow.run_content import EventSender, Limits
 from tempo.track.store_names import MLFLOW_STATUS, PARENT, safe_key, source_tags
@@ -88,7 +88,7 @@ class TestSetSender:
             Point(safe_key(f"test/{test_set.name}/{metric}"), float(value), stamp, FINAL)
             for metric, value in event.values.items()
         ]
-        log_points(self.client, mlflow_id, points)
+        send_batch(self.client, mlflow_id, points=points)
         folder = self.store.run_dir(run.run_id)
         sender = EventSender(self.client, mlflow_id, folder, Limits())
         return [str(path) for path in sender.attach_table(event, safe_key(test_set.name))]
@@ -106,7 +106,7 @@ class TestSetSender:
             tags=tags | source_tags(self.plan),
         )
         mlflow_id = str(made.info.run_id)
-        log_tags(self.client, mlflow_id, {"status": str(RunStatus.COMPLETE)})
+        send_batch(self.client, mlflow_id, tags={"status": str(RunStatus.COMPLETE)})
         self.client.set_terminated(mlflow_id, MLFLOW_STATUS[RunStatus.COMPLETE], stamp)
         return mlflow_id
 
