@@ -81,7 +81,9 @@ class Cells:
         blocks, crossed = np.diag(runs.sum(axis=0)[1:]), cells.T @ runs[:, 1:]
         own = cells.T @ (runs.sum(axis=1)[:, None] * cells)
         normal = np.block([[own, crossed], [crossed.T, blocks]])
-        return _Solver(cells, normal, np.asarray(np.linalg.pinv(normal, hermitian=True)))
+        # What rounding leaves of a column that others make up is below this share of the largest.
+        noise = len(normal) * float(np.finfo(float).eps)
+        return _Solver(cells, normal, np.asarray(np.linalg.pinv(normal, noise, hermitian=True)))
 
 
 @dataclass(frozen=True, slots=True)
