@@ -7,10 +7,10 @@ A study begins with empty records and a cache of decoded pictures; processes che
 carry out each run and mirror it into MLflow, and a report is drawn. The plain loop is one process:
 it imports torch, trains the same networks for as many steps on the same batches one after the
 other, validates, evaluates on the test clips, saves the weights and prints a mean of each. They
-take turns, so that whatever slows the machine slows both. Python keeps compiled modules, as it does
-unless told otherwise, so that neither side compiles Tempo's sources anew. Printed are medians of processor seconds,
-of each process and all that it started, with the range; and for the study those of its parts. Linux
-only: this process adopts the study's fork server to learn what it and the runs cost.
+take turns, so that whatever slows the machine slows both, and Python keeps compiled modules, as it
+does unless told otherwise. Printed are medians of processor seconds, of each process and all that
+it started, with the range; and for the study those of its parts. Linux only: this process adopts
+the study's fork server to learn what it and the runs cost.
 """
 
 from __future__ import annotations
