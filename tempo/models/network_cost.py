@@ -102,7 +102,8 @@ def _run(
         times = torch.linspace(0, 1, frames)[None]
         moment = torch.full((1,), 0.5)
     counter, kept = FlopCounterMode(display=False), SavedActivations(net)
-    with counter, kept, sdpa_kernel(SDPBackend.MATH):
+    # What a network draws at random, such as what it drops, is not taken from a training's stream.
+    with torch.random.fork_rng(devices=[]), counter, kept, sdpa_kernel(SDPBackend.MATH):
         net(pictures, times, moment)
     return net, counter, kept
 
