@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from multiprocessing import forkserver
@@ -135,3 +136,42 @@ def test_a_server_that_is_killed_again_and_again_is_told(monkeypatch: pytest.Mon
     monkeypatch.setattr(fork_entry, "PAUSE", 0.0)
     with pytest.raises(TempoError, match="was ended again and again"):
         fork_entry.start_fork(Killed)
+
+
+INTERRUPTED = """
+import os, signal, sys, time
+from tempo.launch.launchers import worker_processes
+from multiprocessing import forkserver
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+ready = Path(sys.argv[1], "ready")
+worker_processes.ForkServer(print, ["slow_import"]).warm()
+while not ready.exists():
+    time.sleep(0.01)
+os.kill(forkserver._forkserver._forkserver_pid, signal.SIGINT)
+Path(sys.argv[1], "go").touch()
+while not Path(sys.argv[1], "imported").exists():
+    assert os.waitpid(forkserver._forkserver._forkserver_pid, os.WNOHANG) == (0, 0)
+    time.sleep(0.01)
+"""
+
+
+def test_ctrl_c_does_not_interrupt_what_the_server_imports(tmp_path: Path) -> None:
+    (tmp_path / "slow_import.py").write_text(
+        "import time\nfrom pathlib import Path\n"
+        "here = Path(__file__).parent\n(here / 'ready').touch()\n"
+        "while not (here / 'go').exists():\n    time.sleep(0.01)\n"
+        "(here / 'imported').touch()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        },
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

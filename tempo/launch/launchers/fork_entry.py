@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -101,8 +102,12 @@ def _opened(log: str, files: contextlib.ExitStack) -> int:
 
 def _detach(*streams: int) -> None:
     """Lead a session of its own, with these three as standard input, output and errors."""
+    # Imported where the server already did, for its import changes the process.
+    from tempo.launch.launchers.preload import INTERRUPT
+
     gc.freeze()
     gc.enable()
+    signal.signal(signal.SIGINT, INTERRUPT)
     os.setsid()
     for target, source in enumerate(streams):
         os.dup2(source, target)
