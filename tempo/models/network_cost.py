@@ -62,16 +62,16 @@ def count(arch: Network, *, frames: int = 2, height: int = 256, width: int = 256
 
 
 def summarise(arch: Network, *, frames: int = 2, height: int = 256, width: int = 256) -> Summary:
-    """Return the cost of one sample, stage by stage, from a forward pass on the meta device.
+    """Return the cost of one sample, stage by stage, from a forward pass.
 
-    A network of a plug-in that needs real numbers is run on the processor instead, and so is any
-    network on `SMALL` pictures: the counts are the same.
+    The pass is on the meta device, or on the processor where pictures are `SMALL` and where a
+    network of a plug-in needs real numbers: the counts are the same.
     """
-    device = "cpu" if frames * height * width <= SMALL else "meta"
+    small = frames * height * width <= SMALL
     try:
-        net, counter, kept = _run(arch, frames, height, width, device)
+        net, counter, kept = _run(arch, frames, height, width, "cpu" if small else "meta")
     except Exception:
-        if isinstance(arch, ArchSpec):
+        if small or isinstance(arch, ArchSpec):
             raise
         net, counter, kept = _run(arch, frames, height, width, "cpu")
     flops = {path: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}

@@ -88,7 +88,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class _Solver:
-    """The normal equations of a model with seeds as blocks.
+    """Hold the normal equations of a model with seeds as blocks.
 
     They are as many as the model has columns, however many runs there are. `cells` (cells, columns)
     is the design of the cells alone, `inverse` the pseudo-inverse of `normal`. Their condition is

@@ -22,7 +22,7 @@ from tempo.core.catalog import unknown
 from tempo.core.errors import MissingError
 from tempo.core.identity import short_hash
 from tempo.data.cache.shards import Entry, ShardWriter
-from tempo.data.cache.splits import SPLITS, ShardPlan, SplitName, SplitPlan
+from tempo.data.cache.splits import SPLITS, EarlierDigest, ShardPlan, SplitName, SplitPlan
 from tempo.data.clips import Pixels
 from tempo.data.dataset_roots import resolve_root
 from tempo.data.video_io.media_files import MediaFiles, media_files
@@ -265,12 +265,26 @@ def shard_name(options: Footage, name: str, content: str, version: int, split: S
 
 
 def plan_sources(
-    split: SplitName, version: int, shards: Iterable[ShardPlan], left_out: tuple[str, ...] = ()
+    split: SplitName,
+    version: int,
+    shards: Iterable[ShardPlan],
+    left_out: tuple[str, ...] = (),
+    earlier_digest: EarlierDigest | None = None,
 ) -> SplitPlan:
     """Return the plan of a split with one shard for each source, identified by their names."""
     shards = tuple(shards)
-    chosen = {"version": version, "split": split, "shards": [shard.name for shard in shards]}
-    return SplitPlan(name=split, digest=short_hash(chosen, 16), shards=shards, left_out=left_out)
+    return SplitPlan(
+        name=split,
+        digest=digest_of(split, version, [shard.name for shard in shards]),
+        shards=shards,
+        left_out=left_out,
+        earlier_digest=earlier_digest,
+    )
+
+
+def digest_of(split: SplitName, version: int, shards: Sequence[str]) -> str:
+    """Return the digest of a split whose shards have these names."""
+    return short_hash({"version": version, "split": split, "shards": shards}, 16)
 
 
 def write_clips(

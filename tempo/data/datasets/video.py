@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tempo.data.datasets.footage import (
     Frame,
     any_time,
     by_split,
+    digest_of,
     media_below,
     needed,
     plan_sources,
@@ -95,21 +95,19 @@ def plan_split(options: Options, split: SplitName, cache: Path) -> SplitPlan:
     assert isinstance(options, Video)
     found, left_out = find_files(options)
     files = _split(found, options, (split,))[split]
-    hashes = Fingerprints(cache).of(list(files.values()))
-
-    def planned(version: int) -> SplitPlan:
-        shards = (
-            ShardPlan(
-                name=shard_name(options, name, content, version, split),
-                size=options.size,
-                clips=_guess(options, file),
-                fill=partial(_fill, options=options, name=name, file=file, split=split),
-            )
-            for (name, file), content in zip(files.items(), hashes, strict=True)
+    contents = dict(zip(files, Fingerprints(cache).of(list(files.values())), strict=True))
+    shards = (
+        ShardPlan(
+            name=shard_name(options, name, contents[name], VERSION, split),
+            size=options.size,
+            clips=_guess(options, file),
+            fill=partial(_fill, options=options, name=name, file=file, split=split),
         )
-        return plan_sources(split, version, shards, left_out)
-
-    return replace(planned(VERSION), earlier_digest=EarlierDigest(planned(2).digest, TURNED_ONLY))
+        for name, file in files.items()
+    )
+    before = [shard_name(options, name, content, 2, split) for name, content in contents.items()]
+    earlier = EarlierDigest(digest_of(split, 2, before), TURNED_ONLY)
+    return plan_sources(split, VERSION, shards, left_out, earlier)
 
 
 def _guess(options: Video, file: Path) -> int:

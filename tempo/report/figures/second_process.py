@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -30,15 +31,15 @@ def forks() -> bool:
 def made_by_two(make: Callable[[str], Result], names: Sequence[str]) -> dict[str, Result]:
     """Return what `make` returns for each name, in the order of `names`.
 
-    This process and a forked one each take the next name until none is left, so that nothing is
-    made twice. For what the other one makes last, this one waits at most as long as it worked
-    itself. Where that one is dead or frozen, this one makes all the rest, and it is here that an
-    error of `make` is raised.
+    This process takes the first name, and then it and a forked one each take the next until none is
+    left, so that nothing is made twice. For what the other one makes last, this one waits at most
+    as long as it worked itself. Where that one is dead or frozen, this one makes all the rest, and
+    it is here that an error of `make` is raised.
     """
     begun = time.monotonic()
     context = get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    left = _numbers(len(names))
+    left = _numbers(range(1, len(names)))
     other = context.Process(target=_make_and_send, args=(make, names, left, sending, receiving))
     other.start()
     sending.close()
@@ -46,7 +47,7 @@ def made_by_two(make: Callable[[str], Result], names: Sequence[str]) -> dict[str
     reader = Thread(target=_receive, args=(receiving, received))
     reader.start()
     try:
-        made = {name: make(name) for name in _taken(names, left)}
+        made = {name: make(name) for name in chain(names[:1], _taken(names, left))}
         reader.join(timeout=time.monotonic() - begun)
     finally:
         other.kill()
@@ -58,19 +59,19 @@ def made_by_two(make: Callable[[str], Result], names: Sequence[str]) -> dict[str
     return {name: made[name] if name in made else make(name) for name in names}
 
 
-def _numbers(count: int) -> int:
-    """Return the end of a pipe from which the numbers below `count` are read, each once.
+def _numbers(numbers: Iterable[int]) -> int:
+    """Return the end of a pipe from which the numbers are read, each once.
 
     Two processes that read from it never get the same one, and none holds a lock when it is killed.
     """
     reading, writing = os.pipe()
-    os.write(writing, b"".join(number.to_bytes(_BYTES, "big") for number in range(count)))
+    os.write(writing, b"".join(number.to_bytes(_BYTES, "big") for number in numbers))
     os.close(writing)
     return reading
 
 
 def _taken(names: Sequence[str], left: int) -> Iterator[str]:
-    """Yield the next name that nobody has taken, until none is left."""
+    """Yield names whose numbers this process is first to read from a pipe, until it is empty."""
     while number := os.read(left, _BYTES):
         yield names[int.from_bytes(number, "big")]
 
