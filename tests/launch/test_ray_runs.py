@@ -65,16 +65,18 @@ def test_a_study_that_was_left_is_stopped_and_goes_on(
     few = sets(*ONE_VARIANT, "seeds=2", "resources.cpus=4")
     with place.running("--launcher", "ray", *few) as driver:
         assert driver.wait(300) == 0, place.output
-    wait_for(place.going_on, "a run to train", place)
-    stopped = subprocess.run(
-        [sys.executable, "-m", "tempo", "stop", "disturbed"],
-        cwd=place.folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TEMPO_LEDGER": place.ledger},
-        capture_output=True,
-        text=True,
-    )
-    assert stopped.returncode == 0 and "stopping  only s" in stopped.stdout, stopped.stderr
-    wait_until(lambda: not place.processes(), "the workers and what tends them to leave", PATIENCE)
+    with place.slow():
+        wait_for(place.going_on, "a run to train", place)
+        stopped = subprocess.run(
+            [sys.executable, "-m", "tempo", "stop", "disturbed"],
+            cwd=place.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TEMPO_LEDGER": place.ledger},
+            capture_output=True,
+            text=True,
+        )
+        assert stopped.returncode == 0 and "stopping  only s" in stopped.stdout, stopped.stderr
+        tended = "the workers and what tends them to leave"
+        wait_until(lambda: not place.processes(), tended, PATIENCE)
     gone = lambda: not place.rows() and not place.rows("PENDING")  # noqa: E731
     wait_until(gone, "Ray to have no job of the study", PATIENCE)
     begun = place.records()
