@@ -281,5 +281,6 @@ def _own_reset(module: nn.Module, path: str, key: int) -> None:
             f"{type(module).__name__} at {path!r} has parameters but neither "
             "`initialise(generator)` nor `reset_parameters()`"
         )
-    torch.manual_seed(key)
+    # Not `torch.manual_seed`, which seeds the generators of every GPU, too.
+    torch.default_generator.manual_seed(key)
     reset()
