@@ -272,7 +272,7 @@ def outcome(name: str, check: Law, subject: Subject, exempt: str | None = None) 
 def _quiet() -> Iterator[None]:
     """Leave torch's global generator as it was: checks are no part of a run."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         yield
 
 

@@ -145,7 +145,7 @@ def _check_forward(what: str, net: nn.Module) -> None:
 def build_own(arch: Options, seed: int) -> nn.Module:
     """Build the network of `arch` on the CPU, its weights decided by `seed`; global RNGs stay."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "init"))
+        torch.default_generator.manual_seed(stream(seed, "init"))
         with _resets() as made:
             net = make_network(arch)
         _draw_by_path(net, seed, made)
@@ -199,7 +199,7 @@ def _draw_by_path(net: nn.Module, seed: int, made: Resets) -> None:
         if callable(own):
             own(torch.Generator().manual_seed(key))
         elif module in made:
-            torch.manual_seed(key)
+            torch.default_generator.manual_seed(key)
             _draw_again(module, made[module])
 
 

@@ -15,9 +15,10 @@ import tempo.testing
 from tempo.core.errors import PluginError
 from tempo.core.plugins import loading
 from tempo.models.family import build_model
-from tempo.models.laws import LAWS, Outcome, Subject, check_laws
+from tempo.models.laws import LAWS, Outcome, Subject, check_laws, subject_of
 from tempo.models.network_cost import count, summarise, text
 from tempo.models.own_networks import MidpointNetwork
+from tempo.spec.arch import ArchSpec
 from tempo.spec.networks import ModuleArch
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_network"
@@ -63,6 +64,19 @@ def test_the_seed_decides_the_start_and_global_generators_stay() -> None:
     assert not torch.equal(one["net.entry.weight"], other["net.entry.weight"])
     assert not torch.equal(one["net.scale"], other["net.scale"])
     assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("arch", [module(), ArchSpec()], ids=["own", "tempo"])
+def test_generators_of_gpus_stay(
+    arch: ModuleArch | ArchSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    torch.manual_seed(7)
+    assert seeded == [7]
+    build_model(arch, 0)
+    assert len([*check_laws(subject_of(arch))]) == len(LAWS)
+    assert seeded == [7]
 
 
 def test_layers_that_variants_share_start_equal_whatever_else_differs() -> None:
