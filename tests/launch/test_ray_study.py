@@ -249,7 +249,7 @@ class RayPlace(Place):
             record = by_id.get(row.run)
             if record is None or row.run in passed or not record.attempts:
                 continue
-            if 0 < record.step < STEPS // 3 and node in {"", row.where}:
+            if 0 < record.step < STEPS // 2 and node in {"", row.where}:
                 found.append((row, record))
         return found
 
