@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from tempo.cli import shared_options as shared
@@ -28,6 +29,8 @@ MOST = 20
 """Runs or studies that are listed unless all are asked for."""
 
 NAME_WIDTH = 26
+LEAST_ROOM = 20
+"""Characters in a line of what a kind of file is, however narrow the terminal."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +57,8 @@ def execute(options: argparse.Namespace) -> int:
         print(json.dumps(as_json(use, options.study), indent=2))
     else:
         most = None if options.all else MOST
-        lines = _whole(use, options, most) if options.study is None else _runs(use, options, most)
+        whole = options.study is None
+        lines = _whole(use, options, most, console.width) if whole else _runs(use, options, most)
         for line in lines:
             say(console, line)
     for problem in use.expired.problems:
@@ -69,14 +73,19 @@ def _check_study(study: str, use: DiskUse) -> None:
         raise RecordError(f"no plan of {study!r} in {use.root} can be read")
 
 
-def _whole(use: DiskUse, options: argparse.Namespace, most: int | None) -> Iterator[str]:
+def _whole(
+    use: DiskUse, options: argparse.Namespace, most: int | None, width: int
+) -> Iterator[str]:
     records = use.records
     total = sum(records.bytes.values())
     yield f"{_in(total)}  {options.records} (records; {size_text(use.free)} are free on this disk)"
     for kind, size in sorted(records.bytes.items(), key=lambda item: -item[1]):
         if records.files[kind]:
             files = counted(records.files[kind], "file")
-            yield f"  {_in(size)}  {kind:<12}{files:>11}  {KINDS[kind]}"
+            head = f"  {_in(size)}  {kind:<12}{files:>11}  "
+            # What does not fit beside the sizes goes on below.
+            room = max(width - len(head), LEAST_ROOM)
+            yield head + f"\n{' ' * len(head)}".join(wrap(KINDS[kind], room))
     yield f"{_in(use.cache)}  {options.cache} (prepared data)"
     yield f"{_in(use.reports)}  {options.reports} (reports)"
     rows = [(study, ids) for study, ids in records.studies.items()]

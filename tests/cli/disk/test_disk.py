@@ -141,6 +141,23 @@ def test_clean_removes_pictures_that_a_policy_lets_go_and_notes_it(
     assert read_removals(runs / f"{3:08x}")[0].policy == "tempo clean"
 
 
+@pytest.mark.parametrize("study", [(), ("tidy",)])
+def test_every_line_fits_a_terminal_of_80_columns(
+    lab: Path,
+    study: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert main(["status", "tidy"]) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["disk", *study]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not study or len(lines) > 4
+    assert study or "can be deleted at any time" in " ".join(" ".join(lines).split())
+
+
 def test_what_reading_remembers_is_listed_and_can_go(
     lab: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
