@@ -6,8 +6,11 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 
 from tempo.cli.command_parser import CommandParser, ExamplesFormatter
 from tempo.cli.inspection.version_action import VersionAction
@@ -115,12 +118,43 @@ def run_shim(command: str, program: str) -> int:
     return _carry_out(lambda: shim(command, program).parse_args())
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt for whatever ends the block because Ctrl-C interrupted it.
+
+    What is imported meanwhile may raise an error of its own instead: pydantic does while it builds
+    a model.
+    """
+    met: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        met.append(number)
+        signal.default_int_handler(number, frame)
+
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except TempoError:
+        raise
+    except Exception as error:
+        if met:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _carry_out(parse: Callable[[], argparse.Namespace]) -> int:
     options = argparse.Namespace()
     try:
-        with loading():
-            options = parse()
-        return int(options.handler(options))
+        with _interruptible():
+            with loading():
+                options = parse()
+            return int(options.handler(options))
     except ModuleNotFoundError as error:
         if (error.name or "tempo").partition(".")[0] == "tempo":
             raise

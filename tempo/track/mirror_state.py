@@ -216,14 +216,22 @@ class Invocations:
         invocation.status = str(status)
         invocation.artifacts = tuple(str(path.resolve()) for path in artifacts)
         invocation.metrics = as_metrics(summarise(self.store, self.plan)) | dict(metrics or {})
+        if invocation.sent == "end":
+            # Another process took it for dead: the end that the store shows is not this one.
+            invocation.sent = "start"
         self.state.save_invocation(invocation)
+
+    def sent(self) -> list[InvocationState]:
+        """List those that the store has, oldest first: another process may begin one any time."""
+        return [each for each in self.state.invocations() if each.mlflow_id is not None]
 
     def get(self, invocation_id: str) -> InvocationState:
         return next(each for each in self.state.invocations() if each.id == invocation_id)
 
     def parent_at(self, moment: float) -> InvocationState:
-        """Return the invocation that started an attempt at `moment`: the newest one before it."""
-        known = self.state.invocations()
+        """Return the invocation that started an attempt at `moment`: the newest one before it, of
+        those that the store has."""
+        known = self.sent()
         before = [each for each in known if each.started <= moment + SLACK]
         return before[-1] if before else known[0]
 

@@ -1,9 +1,11 @@
 """What the command line promises: its commands, its options, its errors, its speed of import."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -251,6 +253,32 @@ def test_ctrl_c_says_what_goes_on_where_something_does(
     assert main(words) == 130
     err = capsys.readouterr().err
     assert said in err and bool(said) == bool(err)
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Have Ctrl-C raise a KeyboardInterrupt, as in a process that a user starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_ctrl_c_that_an_import_turns_into_its_own_error_is_ctrl_c(
+    interrupted: bool, interrupts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute(*_: object) -> int:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT if interrupted else signal.SIGCONT)
+        raise ValueError("no schema was made")
+
+    monkeypatch.setattr("tempo.cli.status.execute", execute)
+    if interrupted:
+        assert main(["status"]) == 130
+    else:
+        with pytest.raises(ValueError, match="no schema"):
+            main(["status"])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("script", ["run_experiment.py", "compare.py"])

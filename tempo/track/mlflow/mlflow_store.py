@@ -131,8 +131,18 @@ class MlflowMirror:
         book = self._book()
         if self._own is None:
             raise RuntimeError("no invocation is open")
-        book.end(book.get(self._own), status, artifacts, metrics)
-        return self.sync(over=not book.live(self._own))
+        own = self._own
+
+        def end() -> None:
+            book.end(book.get(own), status, artifacts, metrics)
+
+        try:
+            # Another process that mirrors the study would write over it what was read before.
+            with FileLock(self._state().lock, timeout=LOCK_WAIT):
+                end()
+        except Timeout:
+            end()
+        return self.sync(over=not book.live(own))
 
     def _opened(self) -> Plan:
         if self._plan is None:
@@ -180,7 +190,7 @@ class MlflowMirror:
             pruned=pruned_runs(self._store, book.plan),
         )
         problems, changed = self._send_children(children, over=over)
-        known = book.state.invocations()
+        known = book.sent()
         further = TestSetSender(
             client=client,
             experiment_id=experiment,
