@@ -34,6 +34,7 @@ from typing import Any
 import psutil
 import torch
 
+from tempo.launch.scheduling.slot_table import default_path
 from tempo.records.drafts import SETTLED
 from tempo.records.layout import Store
 from tempo.records.run_record import read_run
@@ -312,9 +313,10 @@ def results(records: Path, studies: list[Path]) -> dict[str, Any]:
             assert record.test is not None, run.run_id
             out[f"{run.run_id} test"] = dict(record.test.values)
             out[f"{run.run_id} clips"] = record.test.table_sha256
-            newest = sorted(record.folder.glob("checkpoints/step-*.pt"))[-1:]
-            for path in newest:
-                out[f"{run.run_id} weights"] = torch.load(path, weights_only=True)["trainer"]
+            for path in record.folder.glob("checkpoints/step-*.pt"):
+                step = path.name.split("-")[1]
+                key = f"{run.run_id} weights {step}"
+                out[key] = torch.load(path, weights_only=True)["trainer"]
             trained = {each.step: each.values["loss"] for each in record.train}
             out[f"{run.run_id} losses"] = trained
     return out
@@ -354,7 +356,10 @@ def leftovers(soak: Soak, before: set[str]) -> Iterator[str]:
     print(f"  {len([*tmp.glob('tempo-mirror-*')])} folders of mirrors killed with their studies")
     of_python += tmp.glob("tempo-mirror-*")
     print(f"  {len(of_python)} folders of sockets that Python left in processes killed by SIGKILL")
-    for path in {*(soak.folder / "tmp").iterdir()} - {*of_python}:
+    # The list of slots that all studies of a user share on this machine.
+    slots = default_path()
+    shared = [] if slots is None else [soak.folder / "tmp" / slots.parent.name]
+    for path in {*(soak.folder / "tmp").iterdir()} - {*of_python, *shared}:
         yield f"a temporary file is left: {path.relative_to(soak.folder)}"
 
 
@@ -439,8 +444,11 @@ def main() -> int:
     report(soak)
     mine = results(folder / "records", soak.specs)
     theirs = results(folder / "undisturbed", soak.specs)
-    unequal = [key for key in sorted(mine) if not equal(mine[key], theirs.get(key))]
-    print(f"  {len(mine)} results compared, {len(unequal)} differ")
+    # `tempo clean` takes checkpoints away, on which nothing depends.
+    both = [key for key in sorted(mine) if "weights" not in key or key in theirs]
+    unequal = [key for key in both if not equal(mine[key], theirs.get(key))]
+    weights = sum("weights" in key for key in both)
+    print(f"  {len(both)} results compared, {weights} of them weights, {len(unequal)} differ")
     soak.finds += [f"differs: {key}" for key in unequal]
     # What a kill left half-written goes with the next `clean`, once that is sure.
     time.sleep(SETTLED + 1)

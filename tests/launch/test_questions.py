@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
@@ -74,6 +75,17 @@ def test_it_reads_all_of_the_request_in_the_folder_and_environment_of_the_moment
         assert worker.wait() == 0
         assert worker.complaints() == "said aside\n"
     assert lines == [f"300001 '\\n' {tmp_path / 'here'}", "by now None"]
+
+
+def test_no_file_is_left_where_both_sides_are_killed(
+    start: WorkerStart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with start.ask(["echo"], "x") as worker:
+        assert len([*worker.answers]) == 2
+        assert [*(tmp_path / "temporary").iterdir()] == []
+        assert worker.complaints() == "said aside\n"
 
 
 @pytest.mark.parametrize(

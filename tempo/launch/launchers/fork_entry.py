@@ -76,16 +76,16 @@ def become_answerer(
     arguments: Sequence[str],
     request: Connection[Any, Any],
     answers: Connection[Any, Any],
-    errors: str,
+    errors: Connection[Any, Any],
     folder: str,
     environment: Mapping[str, str],
 ) -> None:
-    """In the fork: read from one pipe, print into another, with the folder and the environment that
-    the parent has by now; the server keeps those that it began with."""
-    with contextlib.ExitStack() as files:
-        files.callback(request.close)
-        files.callback(answers.close)
-        _detach(request.fileno(), answers.fileno(), _opened(errors, files))
+    """In the fork: read from one pipe, print into another, complain into a file, with the folder
+    and the environment that the parent has by now; the server keeps those that it began with.
+
+    multiprocessing hands open files over as connections alone."""
+    with request, answers, errors:
+        _detach(request.fileno(), answers.fileno(), errors.fileno())
     # The server's own are of the kind that it began with: a file knows positions, a pipe none.
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
     os.chdir(folder)

@@ -63,7 +63,10 @@ def ask_fork(
 ) -> Iterator[Questioned]:
     """Fork a worker that answers a request; it is killed when the block ends."""
     with contextlib.ExitStack() as files:
-        errors = files.enter_context(tempfile.NamedTemporaryFile("r+", errors="replace"))
+        # Without a name, it is gone with the processes that hold it, however these end.
+        errors = files.enter_context(tempfile.TemporaryFile("r+", errors="replace"))
+        complained = connection.Connection(os.dup(errors.fileno()), readable=False)
+        files.callback(complained.close)
         pipes: list[tuple[connection.Connection, connection.Connection]] = []
 
         def make() -> BaseProcess:
@@ -71,7 +74,7 @@ def ask_fork(
             pipes[:] = [_pipe(files), _pipe(files)]
             (read, _), (_, written) = pipes
             here = str(Path.cwd()), dict(os.environ)
-            words = entry, list(arguments), read, written, errors.name, *here
+            words = entry, list(arguments), read, written, complained, *here
             return context.Process(target=become_answerer, args=words)
 
         process = start_fork(make)

@@ -159,8 +159,9 @@ def test_every_line_fits_a_terminal_of_80_columns(
 
 
 def test_what_reading_remembers_is_listed_and_can_go(
-    lab: Path, capsys: pytest.CaptureFixture[str]
+    lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     assert main(["clean", "--only", "derived"]) == 0
     assert "0 B can go" in capsys.readouterr().out
     assert main(["status", "tidy"]) == 0
