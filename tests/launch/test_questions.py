@@ -156,9 +156,10 @@ from tempo.launch.launchers import worker_processes
 from multiprocessing import forkserver
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
+at_once = sys.argv[2] == "at once"
 ready = Path(sys.argv[1], "ready")
 worker_processes.ForkServer(print, ["slow_import"]).warm()
-while not ready.exists():
+while not (at_once or ready.exists()):
     time.sleep(0.01)
 os.kill(forkserver._forkserver._forkserver_pid, signal.SIGINT)
 Path(sys.argv[1], "go").touch()
@@ -168,7 +169,8 @@ while not Path(sys.argv[1], "imported").exists():
 """
 
 
-def test_ctrl_c_does_not_interrupt_what_the_server_imports(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["at once", "while it imports"])
+def test_ctrl_c_does_not_interrupt_what_the_server_imports(tmp_path: Path, when: str) -> None:
     (tmp_path / "slow_import.py").write_text(
         "import time\nfrom pathlib import Path\n"
         "here = Path(__file__).parent\n(here / 'ready').touch()\n"
@@ -176,7 +178,7 @@ def test_ctrl_c_does_not_interrupt_what_the_server_imports(tmp_path: Path) -> No
         "(here / 'imported').touch()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(tmp_path)],
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path), when],
         capture_output=True,
         text=True,
         env={

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import ModuleType
@@ -32,7 +33,7 @@ def start_fork(make: Callable[[], BaseProcess]) -> BaseProcess:
     for _ in range(TRIES):
         process = make()
         try:
-            with without_main():
+            with without_main(), held_interrupts():
                 process.start()
         except (EOFError, ConnectionError):
             time.sleep(PAUSE)
@@ -43,6 +44,18 @@ def start_fork(make: Callable[[], BaseProcess]) -> BaseProcess:
         "system short of memory; the same command tries again, and TEMPO_WORKER_START=spawn does "
         "without it"
     )
+
+
+@contextlib.contextmanager
+def held_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back in the block, and in a server that is started there until it ignores it."""
+    # Where it has to be started, it lets signals through afterwards.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -8,3 +8,6 @@ gc.disable()
 
 INTERRUPT = signal.signal(signal.SIGINT, signal.SIG_IGN)
 """What SIGINT did before. multiprocessing has its server ignore it only after all imports."""
+
+# Held back since the server began, for what Python itself imports first; see `held_interrupts`.
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from tempo.core.errors import TempoError
 from tempo.core.jobs import JobSpec
-from tempo.launch.launchers.fork_entry import become, start_fork
+from tempo.launch.launchers.fork_entry import become, held_interrupts, start_fork
 from tempo.launch.launchers.questions import Questioned, ask_fork, ask_new_process
 from tempo.launch.worker_command import worker_arguments
 
@@ -158,7 +158,8 @@ class ForkServer:
 
     def warm(self) -> None:
         """Start the server and its imports now, beside whatever the caller does next."""
-        forkserver.ensure_running()
+        with held_interrupts():
+            forkserver.ensure_running()
 
     def __call__(self, job: JobSpec, environment: Mapping[str, str]) -> Child:
         arguments = worker_arguments(job.argv, "a fork server runs worker commands only")
