@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -111,3 +115,42 @@ def test_shuffled_colours_are_one_order_for_a_whole_sample(cache: Path) -> None:
         assert torch.equal(target[order], moved)
         orders.add(tuple(order.tolist()))
     assert len(orders) > 1
+
+
+KILLED = """
+import multiprocessing, sys, time
+import torch
+from torch.utils.data import Dataset
+from tempo.train.run.batch_stream import stream_batches
+
+class Numbers(Dataset):
+    def __len__(self):
+        return 1000
+
+    def __getitem__(self, index):
+        return index
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    stream = stream_batches(Numbers(), 0, workers=2, device=torch.device("cpu"))
+    print(next(stream), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_processes_that_prepare_batches_end_with_a_run_that_is_killed(
+    method: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run.py").write_text(KILLED)
+    command = [sys.executable, str(tmp_path / "run.py"), method]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as run:
+        assert run.stdout is not None and run.stdout.readline() == "0\n"
+        family = psutil.Process(run.pid).children(recursive=True)
+        assert len(family) >= 2
+        run.kill()
+    left = psutil.wait_procs(family, timeout=30)[1]
+    for each in left:
+        each.kill()
+    assert left == []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -192,10 +195,23 @@ def stream_batches(
         pin_memory=device.type == "cuda",
         # Its own generator: starting the processes must not move the run's random streams.
         generator=torch.Generator().manual_seed(0),
-        worker_init_fn=_single_thread,
+        worker_init_fn=_set_up,
     )
     return iter(loader)
 
 
-def _single_thread(worker: int) -> None:
+def _set_up(worker: int) -> None:
+    """Keep a process that prepares batches to one thread, and to the life of the run's process.
+
+    PyTorch's own watch is on the parent, which may be a server that the process was forked from: it
+    goes on after a run that was killed, for it waits for this process.
+    """
     torch.set_num_threads(1)
+    Thread(target=_end_with_run, daemon=True).start()
+
+
+def _end_with_run() -> None:
+    run = multiprocessing.parent_process()
+    if run is not None:
+        run.join()
+        os._exit(1)
