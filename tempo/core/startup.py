@@ -1,15 +1,18 @@
-"""Run a process well: import fast, pause garbage collection, print anywhere, share memory."""
+"""Run a process well: import fast, pause garbage collection, print anywhere, share memory, end
+with the process that made it."""
 
 from __future__ import annotations
 
 import codecs
 import gc
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Thread
 
 PLAIN = {
     "Δ": "D", "−": "-", "–": "-", "—": "-", "─": "-", "±": "+-", "≈": "~", "×": "x", "…": "...",
@@ -52,6 +55,23 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def end_with_maker() -> None:
+    """Have this process of multiprocessing end when the process that made it does, however.
+
+    Between the two there may be a fork server, which is the parent and goes on.
+    """
+    from multiprocessing import parent_process
+
+    maker = parent_process()
+
+    def follow() -> None:
+        if maker is not None:
+            maker.join()
+            os._exit(1)
+
+    Thread(target=follow, daemon=True).start()
 
 
 def lacks_shared_memory() -> str | None:

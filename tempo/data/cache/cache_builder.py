@@ -10,17 +10,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from threading import Thread
-from time import sleep
 
 from filelock import FileLock
 
 from tempo.core.errors import MissingError, TempoError
-from tempo.core.startup import lacks_shared_memory
+from tempo.core.startup import end_with_maker, lacks_shared_memory
 from tempo.data.cache.shards import FORMAT, write_shard
 from tempo.data.cache.splits import ShardPlan, SplitPlan
 
@@ -147,7 +144,7 @@ def _side_by_side(shards: Sequence[ShardPlan], folder: Path, report: _Report, jo
     # Fresh processes: this one may have threads (torch's), which a fork would break.
     context = multiprocessing.get_context("spawn")
     written: Synchronized[int] = context.Value("q", 0)
-    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(written, os.getpid()))
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(written,))
     before = set(multiprocessing.active_children())
     try:
         futures = [pool.submit(_one, folder, shard) for shard in shards]
@@ -183,17 +180,11 @@ _shared: dict[str, Synchronized[int]] = {}
 """In a building process: the count of clips that all of them add to."""
 
 
-def _begin(written: Synchronized[int], parent: int) -> None:
-    """Set up a building process: count into `written`, ignore Ctrl-C, end with `parent`."""
+def _begin(written: Synchronized[int]) -> None:
+    """Set up a building process: count into `written`, ignore Ctrl-C, end with its maker."""
     _shared["written"] = written
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=partial(_end_with, parent), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        sleep(1)
-    os._exit(1)
+    end_with_maker()
 
 
 def _told() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,18 +132,15 @@ class MlflowMirror:
         book = self._book()
         if self._own is None:
             raise RuntimeError("no invocation is open")
-        own = self._own
-
-        def end() -> None:
-            book.end(book.get(own), status, artifacts, metrics)
-
+        # Another process that mirrors the study would write over it what was read before.
+        lock = FileLock(self._state().lock)
+        with suppress(Timeout):
+            lock.acquire(timeout=LOCK_WAIT)
         try:
-            # Another process that mirrors the study would write over it what was read before.
-            with FileLock(self._state().lock, timeout=LOCK_WAIT):
-                end()
-        except Timeout:
-            end()
-        return self.sync(over=not book.live(own))
+            book.end(book.get(self._own), status, artifacts, metrics)
+        finally:
+            lock.release()
+        return self.sync(over=not book.live(self._own))
 
     def _opened(self) -> Plan:
         if self._plan is None:

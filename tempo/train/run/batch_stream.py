@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from threading import Thread
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tempo.core.budget_course import Course
+from tempo.core.startup import end_with_maker
 from tempo.data.batches import Batch, TrainBatches
 from tempo.data.cache.splits import Split
 from tempo.data.open_dataset import open_split
@@ -203,15 +201,7 @@ def stream_batches(
 def _set_up(worker: int) -> None:
     """Keep a process that prepares batches to one thread, and to the life of the run's process.
 
-    PyTorch's own watch is on the parent, which may be a server that the process was forked from: it
-    goes on after a run that was killed, for it waits for this process.
+    PyTorch's own watch is on the parent: a fork server, which waits for this process, stays.
     """
     torch.set_num_threads(1)
-    Thread(target=_end_with_run, daemon=True).start()
-
-
-def _end_with_run() -> None:
-    run = multiprocessing.parent_process()
-    if run is not None:
-        run.join()
-        os._exit(1)
+    end_with_maker()
